@@ -1,0 +1,50 @@
+"""What the three command lines share: a Typer app whose faults are sentences and whose exit codes are the contract's."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from mmafflm.errors import Fault, UsageFault
+
+
+def app(help_text: str) -> typer.Typer:
+    """A Typer application with plain, readable help and no tracebacks full of local variables."""
+    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def say(message: str) -> None:
+    """Progress and notes go to standard error; standard output is for data."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(typer_app: typer.Typer) -> None:
+    """Run an application; 0 done, 1 a fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
+    sys.exit(_code_of(typer_app))
+
+
+def _code_of(call: Callable[[], Any]) -> int:
+    try:
+        call()
+    except UsageFault as fault:
+        say(f"error: {fault}")
+        return 2
+    except Fault as fault:
+        say(f"error: {fault}")
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" while writing {os.fspath(error.filename)!s}" if error.filename else ""
+        say(f"error: {os.strerror(error.errno)}{where}. Nothing half-written is kept: free space or fix the "
+            "permissions, then run the same command again.")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped. Run the same command again to go on from here.")
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return 0
