@@ -1,0 +1,83 @@
+"""DATA, the folder that `mmaffin build` writes, as the training and the scoring wing read it."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import Record, read_records, sha256_of
+
+MANIFEST = "manifest.json"
+MIX = "mmaffin_train"  # the name of the training mix in dataset_info.json
+
+
+def split_file(subset: str, split: str) -> str:
+    """Where a split's records stand, below DATA: the tests under mmaffben/, the rest under mmaffin/."""
+    return f"{'mmaffben' if split == 'test' else 'mmaffin'}/{subset}_{split}.jsonl"
+
+
+def data_hash(files: dict[str, dict[str, Any]]) -> str:
+    """One hash over all files of a build: SHA-256 of their names and hashes."""
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A finished build. `manifest` is manifest.json; `files` in it lists every file with rows and SHA-256."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """Read the manifest. Raises UsageFault without a folder, Fault when the build is not finished."""
+        if not path.is_dir():
+            raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
+        if not (path / MANIFEST).exists():
+            raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
+        try:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
+        return cls(path, manifest)
+
+    @property
+    def hash(self) -> str:
+        """The build's hash, as run.json keeps it."""
+        return str(self.manifest["data_hash"])
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """{path below DATA: {"rows", "sha256"}} of every file that the build wrote."""
+        files: dict[str, dict[str, Any]] = self.manifest["files"]
+        return files
+
+    def subsets(self, split: str) -> list[str]:
+        """The subsets that have this split, in the benchmark's order."""
+        return [name for name, splits in self.manifest["subsets"].items() if split in splits]
+
+    def records(self, subset: str, split: str) -> Iterator[Record]:
+        """The records of one split, in file order."""
+        return read_records(self.path / split_file(subset, split))
+
+    def changes(self, names: Iterable[str] | None = None) -> list[str]:
+        """What differs on disk from the manifest, a sentence each; all files when names is None."""
+        found = []
+        for name in self.files if names is None else names:
+            path = self.path / name
+            if name not in self.files:
+                found.append(f"{path}: not in the manifest")
+            elif not path.exists():
+                found.append(f"{path}: missing")
+            elif sha256_of(path) != self.files[name]["sha256"]:
+                found.append(f"{path}: changed after the build (its SHA-256 is not the manifest's)")
+        return found
+
+    def require_unchanged(self, names: Iterable[str]) -> None:
+        """Raises Fault when one of the files differs from the manifest."""
+        if changes := self.changes(names):
+            raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
