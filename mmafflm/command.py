@@ -39,8 +39,10 @@ def _code_of(call: Callable[[], Any]) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         where = f" while writing {os.fspath(error.filename)!s}" if error.filename else ""
-        say(f"error: {os.strerror(error.errno)}{where}. Nothing half-written is kept: free space or fix the "
-            "permissions, then run the same command again.")
+        say(
+            f"error: {os.strerror(error.errno)}{where}. Nothing half-written is kept: free space or fix the "
+            "permissions, then run the same command again."
+        )
         return 1
     except KeyboardInterrupt:
         say("stopped. Run the same command again to go on from here.")

@@ -1,0 +1,119 @@
+"""A corpus is one file in data_build/corpora/: its card (docstring), where its files are, and how a row is read.
+
+Adding a corpus adds that file, its entry in benchmark/subsets.yaml and its test; nothing else lists corpora.
+"""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+import polars as pl
+
+import data_build.corpora
+from data_build.raw import RawFile
+from mmafflm.grammar import Gold
+
+EXAMPLES = pl.Schema(
+    {
+        "subset": pl.String,
+        "task": pl.String,  # the task's key in the benchmark, such as ei_reg
+        "language": pl.String,
+        "split": pl.String,  # the corpus's own, or null where the build has to split
+        "emotion": pl.String,
+        "gold": pl.String,  # JSON
+        "text": pl.String,
+        "source": pl.String,  # raw file and line
+    }
+)
+QUARANTINE = pl.Schema({"source": pl.String, "reason": pl.String, "detail": pl.String})
+BATCH = 50_000  # rows a frame: some ten megabytes of text
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of a raw corpus, in the benchmark's vocabulary."""
+
+    subset: str
+    task: str
+    language: str
+    split: str | None
+    gold: Gold
+    text: str
+    source: str
+    emotion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found."""
+
+    source: str
+    reason: str
+    detail: str
+
+
+class Rows(NamedTuple):
+    """Some rows of a part: examples (schema EXAMPLES) and unusable rows (schema QUARANTINE)."""
+
+    examples: pl.DataFrame
+    bad: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker reads at a time, usually one raw file. `about` is the reader's own, such as a language."""
+
+    name: str  # unique within the corpus, in reading order by list position
+    files: tuple[RawFile, ...]
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus's reader.
+
+    find(files, options) picks the parts out of all raw files below the corpus's folder. It raises Fault when the
+    corpus is there and broken, and returns an empty list when no file of it is there.
+    read(part, options) yields the part's rows, every raw row exactly once, in file order.
+    options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
+    """
+
+    name: str
+    licence: str
+    get: str  # how to get it, a sentence
+    expected: Mapping[str, int]  # "SUBSET split" -> rows with every file there; for `mmaffin doctor`
+    find: Callable[[list[RawFile], Mapping[str, Any]], list[Part]]
+    read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
+    """Rows one by one, gathered into frames."""
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH)):
+        yield Rows(
+            pl.DataFrame([_columns(row) for row in batch if isinstance(row, Example)], EXAMPLES, orient="row"),
+            pl.DataFrame(
+                [(row.source, row.reason, row.detail) for row in batch if isinstance(row, Bad)],
+                QUARANTINE,
+                orient="row",
+            ),
+        )
+
+
+def _columns(row: Example) -> tuple[str | None, ...]:
+    gold = json.dumps(row.gold, ensure_ascii=False)
+    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, row.source)
+
+
+@cache
+def corpora() -> dict[str, Corpus]:
+    """Every corpus in the folder, by name."""
+    modules = (module.name for module in pkgutil.iter_modules(data_build.corpora.__path__))
+    found = (importlib.import_module(f"data_build.corpora.{name}").CORPUS for name in sorted(modules))
+    return {corpus.name: corpus for corpus in found}
