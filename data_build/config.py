@@ -1,0 +1,84 @@
+"""The build config: one YAML file, checked key by key; data_build/default.yaml is the shipped one."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from data_build.corpus import corpora
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import UsageFault
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Split(BaseModel):
+    """Rows of a subset without its own split: of each language where it has several, else in all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    test: NonNegativeInt
+    val: NonNegativeInt
+    train: NonNegativeInt | None = None  # None: all that is left
+
+
+class Config(BaseModel):
+    """What a build depends on besides the raw files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: NonNegativeInt
+    corpora: dict[str, dict[str, Any]] = {}
+    splits: dict[str, Split]
+    mix: dict[str, NonNegativeInt]
+
+
+class MixFile(BaseModel):
+    """Another training mix over the same build: a seed, and rows of each subset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: NonNegativeInt
+    mix: dict[str, NonNegativeInt]
+
+
+def load_config(path: Path | None) -> Config:
+    """Read a build config, the shipped default when path is None. Raises UsageFault naming the key that is wrong."""
+    config = _load(Config, path or Path(str(files("data_build").joinpath("default.yaml"))))
+    for where, names, known in (
+        ("corpora", config.corpora, corpora()),
+        ("splits", config.splits, benchmark()),
+        ("mix", config.mix, benchmark()),
+    ):
+        _known(path, where, names, known)
+    for name, options in config.corpora.items():
+        _known(path, f"corpora.{name}", options, corpora()[name].options)
+    return config
+
+
+def load_mix(path: Path) -> MixFile:
+    """Read a mix file. Raises UsageFault naming the key that is wrong."""
+    mix = _load(MixFile, path)
+    _known(path, "mix", mix.mix, benchmark())
+    return mix
+
+
+def _known(path: Path | None, where: str, names: Any, known: Any) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise UsageFault(f"{path}: {where}: {', '.join(unknown)} is not one of {', '.join(known)}")
+
+
+def _load(kind: type[T], path: Path) -> T:
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageFault(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise UsageFault(f"{path}: not YAML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        allowed = f" Known keys: {', '.join(kind.model_fields)}." if first["type"] == "extra_forbidden" else ""
+        raise UsageFault(f"{path}: {where}: {first['msg']}.{allowed}") from None
