@@ -6,6 +6,7 @@ Adding a corpus adds that file, its entry in benchmark/subsets.yaml and its test
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ import polars as pl
 
 import data_build.corpora
 from data_build.raw import RawFile
+from mmafflm.errors import Fault
 from mmafflm.grammar import Gold
 
 EXAMPLES = pl.Schema(
@@ -109,6 +111,20 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
 def _columns(row: Example) -> tuple[str | None, ...]:
     gold = json.dumps(row.gold, ensure_ascii=False)
     return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, row.source)
+
+
+def clean(text: str) -> str:
+    """A raw text without outer white space and without U+FEFF at its start, which an editor left there.
+
+    Everything else stays: HTML entities, a literal backslash and n, zero-width characters inside.
+    """
+    return re.sub(r"^[\s\ufeff]+", "", text).rstrip()
+
+
+def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:
+    """The sentence for a folder that holds files, none of them of this corpus."""
+    found = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
+    return Fault(f"{corpus}: no file of it among {found}; expected {expected}. Put the corpus's own files there.")
 
 
 @cache

@@ -3,19 +3,26 @@
 Nothing is ever extracted, so no member of an archive can be written anywhere.
 """
 
+import csv
+import gzip
 import hashlib
 import io
+import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Literal, NamedTuple
 
 from mmafflm.errors import Fault
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)  # what a broken archive raises
+
+# A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
+csv.field_size_limit(sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class RawFile:
         with self.open() as data:
             try:
                 return data.read()
-            except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+            except BROKEN as error:
                 raise broken(self.path, error) from None
 
     def open(self) -> IO[bytes]:
@@ -50,9 +57,9 @@ class RawFile:
         try:
             if self.path.name.endswith(".zip"):
                 return zipfile.ZipFile(self.path).open(self.member)
-            stream = tarfile.open(self.path).extractfile(self.member)
+            stream = tarfile.open(self.path).extractfile(self.member)  # noqa: SIM115 - the member needs it open
             return stream or io.BytesIO()
-        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        except BROKEN as error:
             raise broken(self.path, error) from None
 
     def sha256(self) -> str:
@@ -62,7 +69,7 @@ class RawFile:
             try:
                 while block := data.read(1 << 20):
                     digest.update(block)
-            except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+            except BROKEN as error:
                 raise broken(self.path, error) from None
         return digest.hexdigest()
 
@@ -77,6 +84,23 @@ class RawFile:
                 f"{self.name}:{line}: not UTF-8 (byte {data[error.start]:#04x}). "
                 "Save the file as UTF-8, or download it again."
             ) from None
+
+
+class CsvRow(NamedTuple):
+    """The fields of one CSV row and the physical line (from 1) at which it starts."""
+
+    line: int
+    fields: list[str]
+
+
+def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Iterator[CsvRow]:
+    """The rows of a CSV text that is read whole, blank lines left out. Malformed quotes are read as csv reads them."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    line = 1
+    for fields in reader:
+        if fields:
+            yield CsvRow(line, fields)
+        line = reader.line_num + 1
 
 
 def broken(path: Path, error: Exception) -> Fault:
@@ -119,7 +143,7 @@ def _members(path: Path, name: str) -> Iterator[RawFile]:
                 for member in archive:
                     if member.isfile():
                         yield RawFile(f"{name}!{member.name}", path, member.name, member.size)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+    except BROKEN as error:
         raise broken(path, error) from None
 
 
@@ -131,7 +155,7 @@ def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda f
     chosen = min(copies, key=lambda file: (prefer(file), len(file.name), file.name))
     rivals = [file for file in copies if file is not chosen and prefer(file) == prefer(chosen)]
     for rival in rivals:
-        if _plain(rival) != _plain(chosen):
+        if rival.sha256() != chosen.sha256() and _plain(rival) != _plain(chosen):
             raise Fault(f"{chosen.name} and {rival.name}: two different copies of one file. Remove the wrong one.")
     return chosen
 

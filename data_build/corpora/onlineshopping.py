@@ -1,0 +1,64 @@
+"""online_shopping_10_cats: Chinese reviews of ten kinds of goods, as positive or negative.
+
+Home      https://github.com/SophonPlus/ChineseNlpCorpus, datasets/online_shopping_10_cats
+Task      sentiment polarity; text; Chinese
+Licence   none stated; merged from two corpora found on the net, authors unknown
+Files     online_shopping_10_cats.csv, or the zip that holds it
+Format    UTF-8, CSV with quoting, header cat,label,review; label 1 positive, 0 negative
+Sizes     62,774 rows (31,728 positive), one of them an empty review; no split of its own
+Text      U+FEFF at the start of a review is removed (20 reviews hold one, the first among them); inside it stays
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.raw import RawFile, csv_rows, one_of
+from mmafflm.errors import Fault
+
+FILE = "online_shopping_10_cats.csv"
+HEADER = ["cat", "label", "review"]
+LABELS = {"1": "positive", "0": "negative"}
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    copies = [file for file in files if file.basename == FILE]
+    if files and not copies:
+        raise unrecognised("onlineshopping", files, f"{FILE} or online_shopping_10_cats.zip")
+    return [Part("reviews", (one_of(copies),))] if copies else []
+
+
+def _rows(part: Part) -> Iterator[Example | Bad]:
+    file = part.files[0]
+    rows = csv_rows(file.text())
+    header = next(rows, None)
+    if header is None:
+        raise Fault(f"onlineshopping: {file.name}: an empty file. Download it again.")
+    if header.fields != HEADER:
+        raise Fault(
+            f"onlineshopping: {file.name}:1: expected the header {','.join(HEADER)}, "
+            f"found {','.join(header.fields)[:80]}. Put back the file as distributed."
+        )
+    for line, fields in rows:
+        yield _row(fields, f"{file.name}:{line}")
+
+
+def _row(fields: list[str], source: str) -> Example | Bad:
+    if len(fields) != 3:
+        return Bad(source, "not three fields", ",".join(fields)[:200])
+    label, text = LABELS.get(fields[1].strip()), clean(fields[2])
+    if label is None:
+        return Bad(source, "label outside the set", fields[1][:200])
+    if not text:
+        return Bad(source, "empty text", fields[0])
+    return Example("onlineshopping", "sp", "zh", None, [label], text, source)
+
+
+CORPUS = Corpus(
+    name="onlineshopping",
+    licence="none stated (SophonPlus/ChineseNlpCorpus)",
+    get="Download online_shopping_10_cats.zip from https://github.com/SophonPlus/ChineseNlpCorpus.",
+    expected={"onlineshopping all": 62_773},
+    find=_find,
+    read=lambda part, options: batched(_rows(part)),
+)

@@ -1,0 +1,104 @@
+"""XED: film subtitles with Plutchik's eight emotions, projected from English and Finnish to other languages.
+
+Home      https://github.com/Helsinki-NLP/XED
+Task      emotion classification, one to eight labels; text; 25 languages (those whose projection has over 2,000 rows)
+Licence   CC BY 4.0
+Files     Projections/LANG-projections.tsv, tr-projections2.tsv; AnnotatedData/{en,fi}-annotated.tsv by the option
+          en_fi: annotated (the paper's language list is that of the projections, so projections is the default).
+          The neutral sentences of neu_{en,fi}.txt are not part of MMAFFBen and are passed over.
+Format    UTF-8, text TAB labels joined by ", ", no header, CSV quoting, CRLF. tr-projections2.tsv was not written by a
+          CSV writer: it has a header, plain quotation marks, unsorted labels.
+Sizes     2,378 (ru) to 12,285 (br) usable rows a language, 164,416 together; no split of its own
+Junk      0 to 11 rows a language hold several lines of the subtitle files, swallowed by an unbalanced quotation mark
+"""
+
+import csv
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.raw import RawFile, csv_rows, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+LABELS = {
+    "0": "neutral",
+    "1": "anger",
+    "2": "anticipation",
+    "3": "disgust",
+    "4": "fear",
+    "5": "joy",
+    "6": "sadness",
+    "7": "surprise",
+    "8": "trust",
+}
+HEADER = ["phrase", "emotion"]
+NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    if options["en_fi"] not in ("projections", "annotated"):
+        raise Fault(f"xed: en_fi is projections or annotated, not {options['en_fi']!r}. Correct the build config.")
+    names = [(file, match) for file in files if (match := NAME.fullmatch(file.basename))]
+    if files and not names:
+        raise unrecognised("xed", files, "Projections/LANG-projections.tsv")
+    parts = []
+    for language in benchmark()["XED"].languages:
+        kind = "annotated" if language in ("en", "fi") and options["en_fi"] == "annotated" else "projections"
+        copies = [file for file, match in names if match[1] == language and match[2].startswith(kind)]
+        if copies:
+            # The first tr-projections.tsv was withdrawn in 2021 in favour of tr-projections2.tsv.
+            file = one_of(copies, prefer=lambda file: "projections2" not in file.basename)
+            parts.append(Part(language, (file,), {"language": language}))
+    return parts
+
+
+def _rows(part: Part) -> list[Example | Bad]:
+    file = part.files[0]
+    plain = file.basename == "tr-projections2.tsv"
+    text = file.text()
+    if not text.strip():
+        raise Fault(f"xed: {file.name}: an empty file. Download it again.")
+    rows = [
+        _row(fields, f"{file.name}:{line}", part.about["language"])
+        for line, fields in csv_rows(text, "\t", csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+        if not (line == 1 and fields == HEADER)
+    ]
+    if not any(isinstance(row, Example) for row in rows):
+        raise Fault(
+            f"xed: {file.name}:1: expected a text, a tab and labels 1 to 8, found {text.splitlines()[0][:80]!r}, "
+            "and no better row below. Put back the file as distributed."
+        )
+    return rows
+
+
+def _row(fields: list[str], source: str, language: str) -> Example | Bad:
+    text = clean(fields[0])
+    if re.search(r"[\r\n]", text):
+        return Bad(source, "text holds a line break (broken quoting)", text[:200])
+    if "\t" in text:
+        return Bad(source, "text holds a tab (broken quoting)", text[:200])
+    if len(fields) != 2:
+        return Bad(source, "not two fields", "\t".join(fields)[:200])
+    numbers = [number.strip() for number in fields[1].split(",")]
+    if not all(number in LABELS for number in numbers):
+        return Bad(source, "label outside the set", fields[1][:200])
+    if not text:
+        return Bad(source, "empty text", fields[1])
+    grammar = benchmark()["XED"].task("ec").grammar
+    assert isinstance(grammar, Labels)
+    gold = grammar.sort([LABELS[number] for number in numbers])
+    return Example("XED", "ec", language, None, gold, text, source)
+
+
+CORPUS = Corpus(
+    name="xed",
+    licence="CC BY 4.0",
+    get="git clone https://github.com/Helsinki-NLP/XED",
+    expected={"XED all": 164_416},
+    find=_find,
+    read=lambda part, options: batched(_rows(part)),
+    options={"en_fi": "projections"},
+)

@@ -1,0 +1,75 @@
+"""Reading a small raw folder through a corpus's reader, for the tests of the corpora."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import pytest
+
+from data_build.corpus import EXAMPLES, QUARANTINE, Corpus
+from data_build.raw import list_raw
+
+
+class Read(NamedTuple):
+    examples: list[dict[str, Any]]  # gold decoded
+    bad: list[dict[str, Any]]
+
+    @property
+    def texts(self) -> list[str]:
+        return [row["text"] for row in self.examples]
+
+    @property
+    def gold(self) -> list[Any]:
+        return [row["gold"] for row in self.examples]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [row["reason"] for row in self.bad]
+
+
+def read_all(corpus: Corpus, root: Path, **options: Any) -> Read:
+    """Every row of every part, checked against the protocol's schemas."""
+    chosen = {**corpus.options, **options}
+    examples, bad = [], []
+    parts = corpus.find(list_raw(root), chosen)
+    assert len({part.name for part in parts}) == len(parts)
+    for part in parts:
+        for rows in corpus.read(part, chosen):
+            assert rows.examples.schema == EXAMPLES and rows.bad.schema == QUARANTINE
+            examples.append(rows.examples)
+            bad.append(rows.bad)
+    kept = pl.concat([EXAMPLES.to_frame(), *examples]).to_dicts()
+    assert all(row["source"] for row in kept)
+    return Read(
+        [{**row, "gold": json.loads(row["gold"])} for row in kept],
+        pl.concat([QUARANTINE.to_frame(), *bad]).to_dicts(),
+    )
+
+
+def put(root: Path, name: str, text: str | bytes) -> Path:
+    """A raw file of exactly these bytes."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def zipped(path: Path, members: dict[str, str]) -> Path:
+    """A zip archive with these members."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return path
+
+
+def real(corpus: str) -> Path:
+    """The folder of a real corpus; the test is skipped where it is not."""
+    beside = Path(__file__).parents[2].parent / "shared" / "raw"
+    root = Path(os.environ.get("MMAFFLM_RAW", beside)) / corpus
+    if not root.is_dir():
+        pytest.skip(f"no real {corpus} in {root}; set MMAFFLM_RAW")
+    return root
