@@ -1,4 +1,4 @@
-"""What the three command lines share: a Typer app whose faults are sentences and whose exit codes are the contract's."""
+"""What the three command lines share: faults are sentences, and exit codes are the contract's."""
 
 import errno
 import os

@@ -1,0 +1,3 @@
+from data_build.cli import main
+
+main()

@@ -1,0 +1,188 @@
+"""`mmaffin build`: the stages in order, restart, and the manifest that says what was made of what."""
+
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from data_build.card import write_card
+from data_build.config import Config
+from data_build.corpus import Part, corpora
+from data_build.manifest import Source, describe, write_seal
+from data_build.mix import write_mix
+from data_build.raw import list_raw
+from data_build.registry import TWINS, write_registry, write_twin
+from data_build.stage import Outcome, read_part, write_corpus
+from mmafflm.benchmark import Subset
+from mmafflm.command import say
+from mmafflm.dataset import MANIFEST, MIX, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import write_jsonl, write_text
+
+WORK = ".work"
+STATE = ".build.json"  # what the finished build was made of; not part of the data
+
+
+def build(
+    raw: Path, data: Path, config: Config, subsets: list[Subset], jobs: int | None = None, limit: int | None = None
+) -> bool:
+    """Build DATA from RAW; False when the same build already stands there and nothing was done.
+
+    The same raw files, config and limit give the same bytes, for any number of jobs and however often it was stopped.
+    Raises Fault for a corpus that is there and broken, UsageFault without any corpus.
+    """
+    sources = find_sources(raw, config, subsets)
+    data.mkdir(parents=True, exist_ok=True)
+    with _only_one(data):
+        inputs = _inputs(config, subsets, limit, sources)
+        state = data / STATE
+        if state.exists() and (data / MANIFEST).exists() and json.loads(state.read_text())["inputs"] == inputs:
+            say(f"{data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
+            return False
+        (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
+        folders = _read_all(sources, data, jobs or os.cpu_count() or 1)
+        outcomes = {source.corpus.name: _write(source, folders, data, config, limit) for source in sources}
+        _finish(data, config, sources, outcomes, limit)
+        write_text(state, json.dumps({"inputs": inputs}) + "\n")
+        shutil.rmtree(data / WORK, ignore_errors=True)
+    return True
+
+
+def find_sources(raw: Path, config: Config, subsets: list[Subset]) -> list[Source]:
+    """The corpora under RAW that the chosen subsets need. Says which are left out."""
+    if not raw.is_dir():
+        raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
+    sources = []
+    for name in dict.fromkeys(subset.corpus for subset in subsets):
+        wanted = [subset for subset in subsets if subset.corpus == name]
+        corpus = corpora().get(name)
+        if corpus is None:
+            say(f"{name}: no reader yet; left out ({', '.join(subset.name for subset in wanted)})")
+            continue
+        options = {**corpus.options, **config.corpora.get(name, {})}
+        parts = corpus.find(list_raw(raw / name), options) if (raw / name).is_dir() else []
+        if parts:
+            sources.append(Source(corpus, options, wanted, parts))
+        else:
+            say(f"{name}: not in {raw / name}; left out ({', '.join(subset.name for subset in wanted)}). {corpus.get}")
+    if not sources:
+        raise UsageFault(f"{raw}: no corpus found. Expected folders such as {raw}/xed, {raw}/onlineshopping.")
+    return sources
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    with (data / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fault(f"{data}: another build is writing here. Wait for it, or choose another --out.") from None
+        yield
+
+
+def _inputs(config: Config, subsets: list[Subset], limit: int | None, sources: list[Source]) -> dict[str, Any]:
+    """What decides the bytes. Size and time stand for a raw file's content, as in make."""
+    files = {
+        f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
+        for source in sources
+        for file in source.files
+    }
+    return {
+        "config": config.model_dump(),
+        "subsets": [subset.name for subset in subsets],
+        "limit": limit,
+        "files": files,
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("mmafflm", "polars")}
+
+
+def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
+    """Read every part that no earlier, stopped run has read; the folders of the parts, in order, by corpus."""
+    folders: dict[str, list[Path]] = {}
+    tasks = []
+    for source in sources:
+        names = [subset.name for subset in source.subsets]
+        for part in source.parts:
+            folder = data / WORK / source.corpus.name / _part_name(source, part)
+            folders.setdefault(source.corpus.name, []).append(folder)
+            if not folder.exists():
+                tasks.append((source.corpus.name, part, source.options, names, folder))
+    before = sum(map(len, folders.values())) - len(tasks)
+    say(f"reading {len(tasks)} raw files" + (f"; {before} stand from a run that was stopped" if before else ""))
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            _read(*task)
+    else:
+        # spawn: polars has threads, and a fork of them hangs
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            for future in [pool.submit(_read, *task) for task in tasks]:
+                future.result()
+    return folders
+
+
+def _read(name: str, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
+    read_part(corpora()[name], part, options, subsets, folder)
+
+
+def _part_name(source: Source, part: Part) -> str:
+    """A folder name that changes when anything the part's frames depend on does."""
+    files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
+    subsets = [subset.name for subset in source.subsets]
+    text = json.dumps([part.name, dict(part.about), files, source.options, subsets, _versions()])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _write(source: Source, folders: dict[str, list[Path]], data: Path, config: Config, limit: int | None) -> Outcome:
+    name = source.corpus.name
+    outcome = write_corpus(source.corpus, folders[name], source.subsets, config.splits, config.seed, limit, data)
+    kept = sum(sum(splits.values()) for splits in outcome.rows.values())
+    dropped = sum(row.rows for row in outcome.quarantine)
+    say(f"{name}: {outcome.rows_read} rows read = {kept} kept + {dropped} in quarantine")
+    if outcome.rows_read != kept + dropped:
+        raise Fault(
+            f"{name}: {outcome.rows_read} rows read, but {kept} kept and {dropped} in quarantine. "
+            "This is a bug in the reader; please report it with the corpus's name."
+        )
+    return outcome
+
+
+def _finish(data: Path, config: Config, sources: list[Source], outcomes: dict[str, Outcome], limit: int | None) -> None:
+    """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
+    splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
+    _remove_strangers(data, {split_file(*split) for split in splits})
+    taken = write_mix(data, config.mix, config.seed)
+    for name, split in splits:
+        write_twin(data / split_file(name, split), data / "mmaffin" / TWINS / f"{name}_{split}.parquet")
+    mixed = write_twin(data / "mmaffin" / f"{MIX}.jsonl", data / "mmaffin" / TWINS / f"{MIX}.parquet")
+    write_registry(data / "mmaffin", [MIX, *(f"{name}_{split}" for name, split in splits)])
+    quarantine = [row for name in sorted(outcomes) for row in outcomes[name].quarantine]
+    write_jsonl(
+        data / "quarantine.jsonl",
+        (
+            {"corpus": row.corpus, "source": row.source, "reason": row.reason, "detail": row.detail, "rows": row.rows}
+            for row in quarantine
+        ),
+    )
+    manifest = describe(config, sources, outcomes, limit, _versions())
+    manifest["mix"] = {"file": f"mmaffin/{MIX}.jsonl", "rows": mixed, "subsets": taken, "asked": config.mix}
+    write_card(data, manifest)
+    write_seal(data, manifest)
+
+
+def _remove_strangers(data: Path, names: set[str]) -> None:
+    """Take away what an earlier build with another config or other subsets has left."""
+    for path in [*(data / "mmaffin").rglob("*.*"), *(data / "mmaffben").glob("*.jsonl")]:
+        if path.relative_to(data).as_posix() not in names:
+            path.unlink()

@@ -1,0 +1,73 @@
+"""`mmaffin check`: does everything on disk agree with the manifest, and with itself?"""
+
+import json
+from collections import Counter
+
+import polars as pl
+
+from data_build.registry import TWINS
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import MANIFEST, MIX, Dataset
+from mmafflm.errors import Fault
+
+
+def check(dataset: Dataset) -> list[str]:
+    """Every disagreement, a sentence each; an empty list when all is well."""
+    faults = dataset.changes()
+    on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
+    strangers = sorted(
+        name for name in on_disk - set(dataset.files) if not name.startswith(".") and name != "manifest.json"
+    )
+    faults += [f"{dataset.path / name}: not in the manifest. Remove it, or build again." for name in strangers]
+    if faults:
+        return faults
+    try:
+        return [*_splits(dataset), *_mix(dataset), *_account(dataset)]
+    except Fault as fault:
+        return [str(fault)]
+
+
+def _splits(dataset: Dataset) -> list[str]:
+    """Ids are unique in the whole build, gold renders to the answer, and the Parquet twin has the same ids in order."""
+    faults, seen = [], Counter[str]()
+    for subset, of in dataset.manifest["subsets"].items():
+        for split in of:
+            ids = []
+            for record in dataset.records(subset, split):
+                ids.append(record.id)
+                task = benchmark()[subset].task(record.task)
+                if task.answer(record.gold, record.emotion) != record.answer:
+                    faults.append(f"{subset} {split}: {record.id}: gold and answer differ")
+            seen.update(ids)
+            faults += _twin(dataset, f"{subset}_{split}", ids)
+            if len(ids) != of[split]["rows"]:
+                faults.append(f"{subset} {split}: {len(ids)} records, the manifest says {of[split]['rows']}")
+    return faults + [f"{name}: this id stands {count} times" for name, count in seen.items() if count > 1]
+
+
+def _twin(dataset: Dataset, name: str, ids: list[str]) -> list[str]:
+    twin = dataset.path / "mmaffin" / TWINS / f"{name}.parquet"
+    if pl.read_parquet(twin, columns=["id"])["id"].to_list() != ids:
+        return [f"{twin}: its ids are not those of the JSONL file"]
+    return []
+
+
+def _mix(dataset: Dataset) -> list[str]:
+    with (dataset.path / "mmaffin" / f"{MIX}.jsonl").open(encoding="utf-8") as lines:
+        ids = [json.loads(line)["id"] for line in lines]
+    doubles = [name for name, count in Counter(ids).items() if count > 1]
+    return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
+
+
+def _account(dataset: Dataset) -> list[str]:
+    """rows read = rows kept + rows in quarantine, for each corpus."""
+    quarantined: Counter[str] = Counter()
+    with (dataset.path / "quarantine.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            quarantined[row["corpus"]] += row["rows"]
+    return [
+        f"{name}: {of['rows_read']} rows read, but {of['rows_kept']} kept and {quarantined[name]} in quarantine"
+        for name, of in dataset.manifest["corpora"].items()
+        if of["rows_read"] != of["rows_kept"] + quarantined[name]
+    ]

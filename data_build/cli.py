@@ -1,0 +1,83 @@
+"""`mmaffin`: raw corpora into MMAFFIn and MMAFFBen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import mmafflm.command as command
+from data_build.build import build as run_build
+from data_build.check import check as run_check
+from data_build.config import load_config, load_mix
+from data_build.doctor import examine
+from data_build.remix import remix
+from data_build.samples import write_samples
+from mmafflm.benchmark import choose_subsets
+from mmafflm.dataset import Dataset
+
+app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
+
+Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
+Data = Annotated[Path, typer.Option(help="folder of a finished build")]
+
+
+@app.command()
+def samples(
+    out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
+    scale: Annotated[int, typer.Option(help="how many times the small size")] = 1,
+) -> None:
+    """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
+    write_samples(out, scale)
+
+
+@app.command()
+def build(
+    raw: Raw,
+    out: Annotated[Path, typer.Option(help="folder to build in")],
+    subsets: Annotated[str | None, typer.Option(help="comma-separated; all that are there by default")] = None,
+    config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
+    jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+) -> None:
+    """Read, check, split, render and mix. Stopped at any point, the same command goes on."""
+    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit):
+        rows = Dataset.open(out).manifest["mix"]["rows"]
+        command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
+
+
+@app.command()
+def mix(data: Data, mix: Annotated[Path, typer.Option(help="YAML: seed, and rows of each subset under mix")]) -> None:
+    """Draw another training mix over the same build."""
+    rows = remix(Dataset.open(data), load_mix(mix))
+    command.say(f"{data}: the training mix now holds {rows} rows")
+
+
+@app.command()
+def check(data: Data) -> None:
+    """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
+    faults = run_check(Dataset.open(data))
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(1)
+    command.say(f"{data}: everything agrees with the manifest")
+
+
+@app.command()
+def doctor(raw: Raw) -> None:
+    """Say for each corpus what is found, what is expected, what is missing and how to get it."""
+    table = Table("corpus", "state", "subset split", "rows found", "rows expected", "how to get it")
+    broken = False
+    for row in examine(raw):
+        table.add_row(*row)
+        broken |= row[1] == "broken"
+    Console().print(table)
+    if broken:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console command."""
+    command.run(app)

@@ -1,0 +1,113 @@
+"""manifest.json: what a build was made of and what came out, with the SHA-256 of every file on both sides."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_build.config import Config
+from data_build.corpus import Corpus, Part
+from data_build.raw import RawFile
+from data_build.stage import Outcome
+from mmafflm.benchmark import Subset
+from mmafflm.dataset import MANIFEST, data_hash, split_file
+from mmafflm.records import sha256_of, write_text
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus that is there: its reader, its options, its parts."""
+
+    corpus: Corpus
+    options: dict[str, Any]
+    subsets: list[Subset]
+    parts: list[Part]
+
+    @property
+    def files(self) -> list[RawFile]:
+        """Every raw file that is read, once, by name."""
+        return sorted({file for part in self.parts for file in part.files}, key=lambda file: file.name)
+
+
+def describe(
+    config: Config, sources: list[Source], outcomes: dict[str, Outcome], limit: int | None, versions: dict[str, str]
+) -> dict[str, Any]:
+    """The manifest but for the mix and the files."""
+    subsets: dict[str, Any] = {}
+    for source in sources:
+        raw = {file.name: file.sha256() for file in source.files}
+        outcome = outcomes[source.corpus.name]
+        for subset in source.subsets:
+            for split, rows in outcome.rows.get(subset.name, {}).items():
+                subsets.setdefault(subset.name, {})[split] = {
+                    "file": split_file(subset.name, split),
+                    "rows": rows,
+                    "published_rows": subset.test_rows if split == "test" else None,
+                    "labels": dict(sorted(outcome.labels[subset.name][split].items())),
+                    "languages": dict(sorted(outcome.languages[subset.name][split].items())),
+                    "raw": raw,
+                }
+    return {
+        "schema": 1,
+        "versions": versions,
+        "seed": config.seed,
+        "limit": limit,
+        "config": config.model_dump(),
+        "corpora": {source.corpus.name: _account(source, outcomes[source.corpus.name]) for source in sources},
+        "subsets": subsets,
+        "overlap": overlap(outcomes),
+    }
+
+
+def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
+    """rows_read = rows kept + rows quarantined, by reason."""
+    reasons: dict[str, int] = {}
+    for row in outcome.quarantine:
+        reasons[row.reason] = reasons.get(row.reason, 0) + row.rows
+    kept = sum(sum(of.values()) for of in outcome.rows.values())
+    return {
+        "licence": source.corpus.licence,
+        "rows_read": outcome.rows_read,
+        "rows_kept": kept,
+        "rows_quarantined": dict(sorted(reasons.items())),
+    }
+
+
+def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
+    """Training rows whose normalized text also stands in a test of another corpus: {subset: {test subset: rows}}.
+
+    They are left where they are: another corpus asks another question. Within a corpus such rows are taken out.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for corpus, outcome in outcomes.items():
+        for (subset, split), keys in outcome.keys.items():
+            for other, rival in outcomes.items():
+                for (test, test_split), held_out in rival.keys.items():
+                    if split == "train" and test_split == "test" and other != corpus:
+                        rows = int(keys.is_in(held_out.unique().implode()).sum())
+                        if rows:
+                            found.setdefault(subset, {})[test] = rows
+    return found
+
+
+def write_seal(data: Path, manifest: dict[str, Any]) -> None:
+    """Hash every file of the build into the manifest and write it, last of all."""
+    paths = [p for p in sorted(data.rglob("*")) if p.is_file() and not p.relative_to(data).as_posix().startswith(".")]
+    names = [path.relative_to(data).as_posix() for path in paths]
+    manifest["files"] = {
+        name: {"rows": _count(path), "sha256": sha256_of(path)}
+        for name, path in zip(names, paths, strict=True)
+        if name != MANIFEST
+    }
+    for subset, of in manifest["subsets"].items():
+        for split, about in of.items():
+            about["sha256"] = manifest["files"][split_file(subset, split)]["sha256"]
+    manifest["data_hash"] = data_hash(manifest["files"])
+    write_text(data / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
+
+
+def _count(path: Path) -> int | None:
+    if path.suffix != ".jsonl":
+        return None
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)

@@ -1,0 +1,78 @@
+"""The training mix: rows of each subset, balanced over languages, every example once, shuffled across all corpora.
+
+LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own mixing repeats or does not mix).
+"""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mmafflm.dataset import MIX, split_file
+from mmafflm.records import replacing
+
+
+class Line(NamedTuple):
+    """A record's place in the mix, and its bytes."""
+
+    shuffle: bytes
+    stratum: tuple[str, str, str]
+    language: str
+    id: str
+    data: bytes
+
+
+def shuffle_key(seed: int, record_id: str) -> bytes:
+    """A record's place in the shuffled mix: the same on every machine and for every set of other records."""
+    return hashlib.blake2b(f"{seed}:{record_id}".encode(), digest_size=16).digest()
+
+
+def shares(total: int, available: dict[str, int]) -> dict[str, int]:
+    """Divide `total` evenly over languages; what one cannot fill goes to the others."""
+    share: dict[str, int] = {}
+    left = total
+    for position, (language, count) in enumerate(sorted(available.items(), key=lambda item: (item[1], item[0]))):
+        share[language] = min(count, left // (len(available) - position))
+        left -= share[language]
+    for language in sorted(available):  # the remainder of the division, one row each
+        if left and share[language] < available[language]:
+            share[language] += 1
+            left -= 1
+    return share
+
+
+def write_mix(data: Path, rows: dict[str, int], seed: int, name: str = MIX) -> dict[str, dict[str, int]]:
+    """Write DATA/mmaffin/NAME.jsonl out of the training files; returns rows taken by subset and language.
+
+    A subset that was not built is left out; one that has fewer rows than asked gives all it has.
+    """
+    chosen: list[Line] = []
+    taken: dict[str, dict[str, int]] = {}
+    for subset, wanted in rows.items():
+        path = data / split_file(subset, "train")
+        if wanted and path.exists():
+            lines = list(_draw(path, wanted, seed))
+            chosen += lines
+            taken[subset] = dict(sorted(Counter(line.language for line in lines).items()))
+    chosen.sort()
+    with replacing(data / "mmaffin" / f"{name}.jsonl") as out:
+        out.writelines(line.data for line in chosen)
+    return taken
+
+
+def _draw(path: Path, wanted: int, seed: int) -> Iterator[Line]:
+    """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
+    by_language: dict[str, list[Line]] = defaultdict(list)
+    with path.open("rb") as lines:
+        for data in lines:
+            row = json.loads(data)
+            stratum = (row["task"], row.get("emotion") or "", json.dumps(row["gold"]))
+            line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], data)
+            by_language[line.language].append(line)
+    share = shares(wanted, {language: len(lines) for language, lines in by_language.items()})
+    for language, pool in by_language.items():
+        pool.sort(key=lambda line: (line.stratum, line.shuffle))
+        count, most = len(pool), share[language]
+        yield from (line for i, line in enumerate(pool) if (i + 1) * most // count > i * most // count)
