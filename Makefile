@@ -1,0 +1,63 @@
+# The table of contents. Each target calls one command; `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RAW ?= raw
+DATA ?= data
+OUT ?= runs/$@
+GPUS ?=
+BASE ?=
+RUN ?= $(patsubst %/,%,runs/eval-$(notdir $(patsubst %/,%,$(CKPT))))
+DEMO ?= demo
+plan_flags = $(if $(GPUS),--gpus $(GPUS)) $(if $(BASE),--base $(BASE))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench mmaffin train-3b train-7b eval report doctor
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
+	$(BIN)/pip install -q -c constraints.txt -e '.[train,dev]'
+	touch $@
+
+setup: $(VENV)/.full ## make .venv with everything (8 GB); building and scoring alone need 0.3 GB and make their own
+
+demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
+	$(BIN)/python -m tests.demo $(DEMO)
+
+test: $(VENV)/.full ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.full ## format, lint, types
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+bench: $(VENV)/.full ## speed, as ratios measured in one run
+	$(BIN)/python -m bench
+
+mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
+	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)
+
+train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=: MMAFFLM-3b
+	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(plan_flags)
+
+train-7b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=: MMAFFLM-7b
+	$(BIN)/mmafflm train train_configs/mmafflm-7b.yaml --data $(DATA) --out $(OUT) $(plan_flags)
+
+eval: $(VENV)/.full ## CKPT= DATA= RUN=: predict and score the benchmark
+	test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint"; exit 2; }
+	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN)
+	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
+	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
+
+report: $(VENV)/.core ## RUN= DATA=: the table of a scored run, as Markdown
+	$(BIN)/mmaffben score $(RUN) --data $(DATA) --markdown
+
+doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
+	$(BIN)/mmafflm doctor
+	$(BIN)/mmaffin doctor --raw $(RAW)
