@@ -1,0 +1,3 @@
+from mmafflm.cli import main
+
+main()

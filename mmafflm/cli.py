@@ -1,0 +1,83 @@
+"""`mmafflm`: stand-in base models, plans, training."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+import mmafflm.command as command
+from mmafflm.dataset import Dataset
+
+app = command.app("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
+
+
+class Kind(StrEnum):
+    """The stand-in base models."""
+
+    nano = "nano"
+    pocket = "pocket"
+
+
+Recipe = Annotated[Path, typer.Argument(help="a YAML file of train_configs/")]
+Data = Annotated[Path, typer.Option(help="folder of a finished build")]
+Gpus = Annotated[int | None, typer.Option(help="GPUs (or CPU processes) on each machine; all by default")]
+Nodes = Annotated[int, typer.Option(help="machines")]
+Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id; the recipe's by default")]
+
+
+@app.command()
+def standin(kind: Kind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
+    """Make a small base model of the Qwen2.5-VL architecture that needs no hub and no GPU."""
+    from mmafflm.standin import make_standin
+
+    make_standin(kind.value, out)
+
+
+@app.command()
+def plan(recipe: Recipe, data: Data, gpus: Gpus = None, nodes: Nodes = 1, base: Base = None) -> None:
+    """Print the complete LLaMA-Factory config that train would run, or say why it cannot."""
+    from mmafflm.recipe import plan as make_plan
+
+    made = make_plan(recipe, Dataset.open(data), gpus=gpus, nodes=nodes, base=base)
+    for note in made.notes:
+        command.say(note)
+    print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")
+
+
+@app.command()
+def train(
+    recipe: Recipe,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder of the run")],
+    gpus: Gpus = None,
+    nodes: Nodes = 1,
+    node_rank: Annotated[int, typer.Option(help="this machine's number, from 0")] = 0,
+    master: Annotated[str | None, typer.Option(help="HOST:PORT of machine 0")] = None,
+    base: Base = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint in --out")] = False,
+) -> None:
+    """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
+    from mmafflm.train import train as run
+
+    run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
+        resume=resume)  # fmt: skip
+
+
+@app.command()
+def doctor() -> None:
+    """Say what of the training stack works on this machine, and what does not."""
+    from mmafflm.doctor import examine
+
+    table = Table("", "what", "found")
+    for fine, what, found in examine():
+        table.add_row("ok" if fine else "no", what, found)
+    Console().print(table)
+
+
+def main() -> None:
+    """The console command."""
+    command.run(app)

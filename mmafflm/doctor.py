@@ -1,0 +1,74 @@
+"""`mmafflm doctor`: what of the training stack works on this machine, and what does not."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# What training needs, at the versions of constraints.txt (that they work together was run, see docs/training.md).
+STACK = {
+    "llamafactory": "0.9.5",
+    "transformers": "5.6.0",
+    "torch": "2.11.0",
+    "torchvision": "0.26.0",
+    "deepspeed": "0.19.8",
+    "peft": "0.18.1",
+    "accelerate": "1.11.0",
+    "datasets": "4.0.0",
+    "trl": "0.24.0",
+    "av": "16.0.0",
+    "decord": "0.6.0",
+    "qwen-vl-utils": "0.0.14",
+}
+BASES = ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct")
+
+
+def examine() -> Iterator[tuple[bool, str, str]]:
+    """(fine, what, what was found and what to do) for versions, GPUs, memory, disk and the hub's cache."""
+    yield from _versions()
+    yield from _gpus()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    yield memory >= 16, "memory", f"{memory:.0f} GiB; a stand-in needs 16, ZeRO-3 offload of 7B some 200"
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    yield free >= 50, "disk", f"{free:.0f} GiB free here; a 7B checkpoint with optimizer state takes about 100"
+    yield from _hub()
+
+
+def _versions() -> Iterator[tuple[bool, str, str]]:
+    python = platform.python_version()
+    yield python >= "3.11", "python", python
+    for name, pinned in STACK.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield False, name, f"not installed; make setup installs {pinned}"
+            continue
+        fine = found.split("+")[0] == pinned
+        yield fine, name, found if fine else f"{found}; {pinned} is the version that was run: make setup"
+
+
+def _gpus() -> Iterator[tuple[bool, str, str]]:
+    try:
+        import torch
+    except ImportError:
+        return
+    if not torch.cuda.is_available():
+        yield False, "GPU", "none; the stand-ins nano and pocket run on the CPU, MMAFFLM-3b and -7b need GPUs"
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        yield True, f"GPU {index}", f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+
+
+def _hub() -> Iterator[tuple[bool, str, str]]:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return
+    for base in BASES:
+        cached = isinstance(try_to_load_from_cache(base, "config.json"), str)
+        state = (
+            "in the hub's cache" if cached else "not in the hub's cache: downloaded at first use, or give --base DIR"
+        )
+        yield cached, base, state
