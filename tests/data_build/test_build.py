@@ -1,0 +1,236 @@
+"""A whole build: the same bytes however it is run or stopped, every row accounted for, and what it says of bad input."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_build.build import build
+from data_build.check import check
+from data_build.config import Config, load_config, load_mix
+from data_build.mix import shares
+from data_build.remix import remix
+from data_build.samples import write_samples
+from mmafflm.benchmark import benchmark, choose_subsets
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import sha256_of
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("samples") / "raw"
+    write_samples(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    return load_config(None)
+
+
+@pytest.fixture(scope="session")
+def built(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "data"
+    assert build(raw, out, config, choose_subsets(None), jobs=1)
+    return out
+
+
+def hashes(data: Path) -> dict[str, str]:
+    files = [path for path in data.rglob("*") if path.is_file()]
+    names = {path.relative_to(data).as_posix(): path for path in files}
+    return {name: sha256_of(path) for name, path in names.items() if not name.startswith(".")}
+
+
+def test_all_text_subsets_are_built_and_agree_with_the_manifest(built: Path) -> None:
+    dataset = Dataset.open(built)
+    assert check(dataset) == []
+    text = [name for name, subset in benchmark().items() if subset.modality == "text"]
+    assert dataset.subsets("test") == dataset.subsets("train") == text
+    for name in text:
+        languages = dataset.manifest["subsets"][name]["test"]["languages"]
+        assert set(languages) == set(benchmark()[name].languages)
+
+
+def test_rows_read_are_rows_kept_and_rows_in_quarantine(built: Path) -> None:
+    dataset = Dataset.open(built)
+    lines = [json.loads(line) for line in (built / "quarantine.jsonl").read_text().splitlines()]
+    for name, of in dataset.manifest["corpora"].items():
+        assert of["rows_read"] == of["rows_kept"] + sum(row["rows"] for row in lines if row["corpus"] == name)
+    assert all(set(row) == {"corpus", "source", "reason", "detail", "rows"} and row["reason"] for row in lines)
+
+
+def test_second_build_does_nothing(built: Path, raw: Path, config: Config) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in built.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert not build(raw, built, config, choose_subsets(None))
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+
+
+def test_bytes_do_not_depend_on_jobs(built: Path, raw: Path, config: Config, tmp_path: Path) -> None:
+    build(raw, tmp_path / "data", config, choose_subsets(None), jobs=2)
+    assert hashes(tmp_path / "data") == hashes(built)
+
+
+@pytest.mark.parametrize("step", [3, 20, 60, 70])
+def test_killed_build_goes_on_and_ends_with_the_same_bytes(built: Path, raw: Path, tmp_path: Path, step: int) -> None:
+    """The process kills itself at its n-th file that is put in its place; then the same command is run again."""
+    killer = (
+        "import os, signal, sys, pathlib\n"
+        "count = 0\n"
+        "real = pathlib.Path.replace\n"
+        "def replace(self, target):\n"
+        "    global count\n"
+        "    count += 1\n"
+        f"    if count == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(self, target)\n"
+        "pathlib.Path.replace = replace\n"
+        "from data_build.cli import main\n"
+        "main()\n"
+    )
+    words = ["build", "--raw", str(raw), "--out", str(tmp_path / "data"), "--jobs", "1"]
+    killed = subprocess.run([sys.executable, "-c", killer, *words], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(Fault, match="no finished build"):
+        Dataset.open(tmp_path / "data")
+    again = subprocess.run([sys.executable, "-m", "data_build", *words], check=False, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert hashes(tmp_path / "data") == hashes(built)
+
+
+def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_path: Path) -> None:
+    """fsync fails as on a full disk: it is the last moment at which a write can fail."""
+    program = (
+        "import errno, pathlib, mmafflm.records as r\n"
+        "def full(fd): raise OSError(errno.ENOSPC, 'No space left on device', 'XED_train.jsonl')\n"
+        "r.os.fsync = full\n"
+        "from data_build.cli import main\n"
+        "main()\n"
+    )
+    out = tmp_path / "data"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "build", "--raw", str(raw), "--out", str(out), "--jobs", "1"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr and "run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (out / "manifest.json").exists() and not list(out.glob("mmaffin/*.jsonl"))
+    assert not list(out.rglob("*.partial"))
+
+
+def test_no_text_of_a_test_is_in_training(built: Path) -> None:
+    dataset = Dataset.open(built)
+    for name in dataset.subsets("train"):
+        held = {record.prompt.lower() for split in ("test", "val") for record in dataset.records(name, split)
+                if split in dataset.manifest["subsets"][name]}  # fmt: skip
+        assert not held & {record.prompt.lower() for record in dataset.records(name, "train")}
+
+
+def test_mix_is_balanced_and_holds_every_row_once(built: Path) -> None:
+    mix = Dataset.open(built).manifest["mix"]
+    ids = [json.loads(line)["id"] for line in (built / mix["file"]).read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == mix["rows"] == sum(sum(of.values()) for of in mix["subsets"].values())
+    subsets_in_first_hundred = {name.split("/")[0] for name in ids[:100]}
+    assert len(subsets_in_first_hundred) >= 5  # shuffled across corpora
+
+
+def test_default_mix_is_the_papers_number() -> None:
+    assert sum(load_config(None).mix.values()) == 450 * 256 == 115_200
+    assert list(load_config(None).mix) == list(benchmark())
+
+
+def test_another_mix_over_the_same_build(built: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data)
+    (tmp_path / "mix.yaml").write_text("seed: 3\nmix: {XED: 50, onlineshopping: 20}\n")
+    assert remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml")) == 70
+    dataset = Dataset.open(data)
+    assert check(dataset) == []
+    assert dataset.manifest["mix"]["subsets"]["XED"] == {language: 2 for language in benchmark()["XED"].languages}
+    assert dataset.hash != Dataset.open(built).hash
+
+
+@pytest.mark.parametrize(
+    ("total", "available", "expected"),
+    [
+        (9, {"a": 10, "b": 10, "c": 10}, {"a": 3, "b": 3, "c": 3}),
+        (10, {"a": 1, "b": 10, "c": 10}, {"a": 1, "b": 4, "c": 5}),
+        (100, {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+        (0, {"a": 1}, {"a": 0}),
+    ],
+)
+def test_shares_of_languages(total: int, available: dict[str, int], expected: dict[str, int]) -> None:
+    assert shares(total, available) == expected
+
+
+def test_check_finds_what_changed(built: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data)
+    test = data / "mmaffben" / "XED_test.jsonl"
+    test.write_text(test.read_text().replace("sadness", "joyness", 1))
+    (data / "mmaffin" / "dataset_info.json").unlink()
+    (data / "notes.txt").write_text("mine")
+    done = subprocess.run([sys.executable, "-m", "data_build", "check", "--data", str(data)], check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 1
+    faults = done.stdout.splitlines()
+    assert any("XED_test.jsonl: changed after the build" in fault for fault in faults)
+    assert any("dataset_info.json: missing" in fault for fault in faults)
+    assert any("notes.txt: not in the manifest" in fault for fault in faults)
+
+
+def test_missing_corpora_are_left_out_and_said(raw: Path, tmp_path: Path, config: Config,
+                                               capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    (tmp_path / "raw").mkdir()
+    shutil.copytree(raw / "onlineshopping", tmp_path / "raw" / "onlineshopping")
+    build(tmp_path / "raw", tmp_path / "data", config, choose_subsets("XED,onlineshopping"), jobs=1)
+    assert "xed: not in" in capsys.readouterr().err
+    assert Dataset.open(tmp_path / "data").subsets("test") == ["onlineshopping"]
+
+
+def test_raw_without_any_corpus_is_refused(tmp_path: Path, config: Config) -> None:
+    with pytest.raises(UsageFault, match="no corpus found"):
+        build(tmp_path, tmp_path / "data", config, choose_subsets(None))
+    with pytest.raises(UsageFault, match="no such folder"):
+        build(tmp_path / "nowhere", tmp_path / "data", config, choose_subsets(None))
+
+
+def test_truncated_archive_is_a_sentence(raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(raw / "onlineshopping", tmp_path / "raw" / "onlineshopping")
+    archive = next((tmp_path / "raw").rglob("*.zip"))
+    archive.write_bytes(archive.read_bytes()[:200])
+    done = subprocess.run(
+        [sys.executable, "-m", "data_build", "build", "--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "data")],
+        check=False, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "a broken or truncated archive" in done.stderr and "Download it again" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "data" / "manifest.json").exists()
+
+
+def test_limit_keeps_a_few_rows_of_everything(raw: Path, tmp_path: Path, config: Config) -> None:
+    build(raw, tmp_path / "data", config, choose_subsets("XED"), jobs=1, limit=25)
+    of = Dataset.open(tmp_path / "data").manifest["subsets"]["XED"]
+    assert of["test"]["rows"] == of["train"]["rows"] == 25
+    assert check(Dataset.open(tmp_path / "data")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nsplits: {}\nmix: {}\ncaps: {}", "caps: Extra inputs are not permitted. Known keys: seed"),
+        ("seed: 1\nsplits: {XET: {test: 1, val: 1}}\nmix: {}", "splits: XET is not one of"),
+        ("seed: 1\nsplits: {XED: {test: -1, val: 1}}\nmix: {}", "splits.XED.test: Input should be greater"),
+        ("seed: [", "not YAML"),
+        ("seed: 1\nsplits: {}\nmix: {}\ncorpora: {xed: {en: x}}", "corpora.xed: en is not one of"),
+    ],
+)
+def test_config_with_a_typo_is_a_sentence(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UsageFault, match=message):
+        load_config(tmp_path / "config.yaml")
