@@ -1,0 +1,110 @@
+"""Reading a recipe: YAML in LLaMA-Factory's own keys plus two of ours, and nothing that can be computed."""
+
+import ast
+import difflib
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmafflm.dataset import MIX
+from mmafflm.errors import UsageFault
+
+Config = dict[str, Any]
+
+OURS = ("global_batch", "hardware")
+COMPUTED = {
+    "max_steps": "floor(rows of the mix / global_batch)",
+    "num_train_epochs": "one epoch, by max_steps",
+    "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
+    "dataloader_num_workers": "a multiple of the ranks",
+    "accelerator_config": "dispatch_batches: false",
+    "dataset_dir": "--data",
+    "media_dir": "--data",
+    "output_dir": "--out",
+    "overwrite_output_dir": "--resume",
+    "resume_from_checkpoint": "--resume",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as LLaMA-Factory (OmegaConf) reads it: 5e-6 is a number, which YAML 1.1 takes for text."""
+
+    yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}  # noqa: RUF012
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_recipe(recipe: Path) -> Config:
+    """The recipe's keys and values. Raises UsageFault for a key that nobody knows, or one that is computed."""
+    if not recipe.is_file():
+        raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
+    try:
+        spec = yaml.load(recipe.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageFault(f"{recipe}: not YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
+        raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
+    known = known_keys()
+    for key in spec:
+        if key in COMPUTED:
+            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
+        if known and key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
+    _check_ours(recipe, spec)
+    return spec
+
+
+def _check_ours(recipe: Path, spec: Config) -> None:
+    if spec.get("hardware", "gpu") not in ("gpu", "cpu"):
+        raise UsageFault(f"{recipe}: hardware is gpu or cpu, not {spec['hardware']}.")
+    for key in ("global_batch", "per_device_train_batch_size"):
+        if type(spec.get(key)) is not int or spec[key] < 1:
+            raise UsageFault(f"{recipe}: {key} must be given, as a whole number of 1 or more.")
+    several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
+    if several:
+        raise UsageFault(
+            f"{recipe}: dataset, mix_strategy and interleave_probs have no place in a recipe: concat does not mix "
+            "while streaming and interleaving repeats or drops rows. Mix with: mmaffin mix --data DATA --mix FILE"
+        )
+
+
+@cache
+def known_keys() -> frozenset[str]:
+    """The keys of a training config, read from the source of LLaMA-Factory and transformers; empty without them.
+
+    Reading the source takes 0.1 s; importing their dataclasses imports torch and takes 10.
+    """
+    sources = [
+        *_sources("llamafactory", "hparams", "*_args.py"),
+        *_sources("transformers", ".", "training_args*.py"),
+    ]
+    if not sources:
+        return frozenset()
+    names = {
+        item.target.id
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    return frozenset(names | set(OURS))
+
+
+def _sources(package: str, folder: str, pattern: str) -> list[Path]:
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return sorted((Path(next(iter(places))) / folder).glob(pattern)) if places else []
+
+
+def _shipped() -> list[Path]:
+    return sorted(Path("train_configs").glob("*.yaml"))

@@ -1,0 +1,182 @@
+"""`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
+
+import json
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmafflm.command import say
+from mmafflm.dataset import MIX, Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.launch import LOG, environment, failure, group_alive, run
+from mmafflm.recipe import Plan, gpus_here, plan
+from mmafflm.records import write_text
+
+CONFIG = "llamafactory.yaml"
+RUN = "run.json"
+VERSIONS = ("mmafflm", "llamafactory", "transformers", "torch", "deepspeed", "accelerate", "datasets", "tokenizers")
+BUDGET = {  # LLaMA-Factory's defaults, for what a recipe leaves out
+    "image_max_pixels": 768 * 768,
+    "image_min_pixels": 32 * 32,
+    "video_max_pixels": 256 * 256,
+    "video_min_pixels": 16 * 16,
+    "video_fps": 2.0,
+    "video_maxlen": 128,
+}
+
+
+def train(
+    recipe: Path,
+    data: Dataset,
+    out: Path,
+    gpus: int | None = None,
+    nodes: int = 1,
+    node_rank: int = 0,
+    master: str | None = None,
+    base: str | None = None,
+    resume: bool = False,
+) -> int:
+    """Train a recipe on a build into OUT; 0 when it is done (or was), 130 when Ctrl-C stopped it.
+
+    Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
+    """
+    planned = plan(recipe, data, gpus, nodes, base, out)
+    for note in planned.notes:
+        say(note)
+    if not 0 <= node_rank < nodes:
+        raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
+    env = environment(planned, out, node_rank, master)
+    if not planned.cpu and gpus_here() < planned.gpus:
+        raise UsageFault(
+            f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
+            "train_configs/pocket.yaml, which needs none."
+        )
+    data.require_unchanged(_files_read(data))
+    if finished(out) and resume:
+        say(f"{out}: finished already; nothing to do.")
+        return 0
+    _refuse_folder(out, planned, resume)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = _last_checkpoint(out) if resume and node_rank == 0 else None
+    config = out / CONFIG
+    write_text(config, planned.to_yaml())
+    if node_rank == 0:
+        _write_run(out, planned, data, finished=False)
+    return _launch(planned, data, out, config, env, checkpoint, node_rank)
+
+
+def _launch(
+    planned: Plan, data: Dataset, out: Path, config: Path, env: dict[str, str], checkpoint: Path | None, node_rank: int
+) -> int:
+    if checkpoint:
+        say(f"Going on from {checkpoint}.")
+    try:
+        code = run(config, out, env, planned.config["max_steps"])
+    except KeyboardInterrupt:
+        say(f"stopped. Go on from the last checkpoint with the same command and --resume (the log: {out / LOG}).")
+        return 130
+    if code:
+        raise failure(out / LOG, code)
+    shutil.rmtree(out / ".cache", ignore_errors=True)  # the Arrow copy of the mix
+    if node_rank == 0:
+        _write_run(out, planned, data, finished=True)
+        say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
+    return 0
+
+
+def finished(out: Path) -> bool:
+    """Whether OUT holds a run that came to its end."""
+    path = out / RUN
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["finished"]) if path.exists() else False
+    except (ValueError, KeyError, TypeError):
+        raise Fault(f"{path}: not a run's own file. Name another --out.") from None
+
+
+def _files_read(data: Dataset) -> list[str]:
+    """What training reads of a build: the mix, its Parquet twin and the registry."""
+    return [str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", "mmaffin/dataset_info.json"]
+
+
+def _refuse_folder(out: Path, planned: Plan, resume: bool) -> None:
+    """Raises UsageFault when OUT holds a run that this command must not touch."""
+    if out.exists() and not out.is_dir():
+        raise UsageFault(f"{out}: a file. --out names a folder.")
+    group = out / ".group"
+    if group.exists() and group_alive(int(group.read_text())):
+        raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill -- -{group.read_text()}")
+    if not resume:
+        if (out / RUN).exists() or any(out.glob("checkpoint-*")):
+            raise UsageFault(f"{out}: holds a run already. Go on with --resume, or name another --out.")
+        return
+    if not (out / CONFIG).exists():
+        say(f"{out}: no run to resume; starting at the beginning.")
+        return
+    before = yaml.safe_load((out / CONFIG).read_text(encoding="utf-8"))
+    differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
+    if differ:
+        raise UsageFault(
+            f"{out}: was started with another {', '.join(differ)}; the order of the data would change midway. "
+            "Resume with the command that began it, or name another --out."
+        )
+
+
+def _last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint. Half-written ones are renamed, for LLaMA-Factory would take them up."""
+    numbered = {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
+    for number in sorted(numbered, reverse=True):
+        path = numbered[number]
+        if _is_whole(path):
+            return path
+        aside = path.with_name(f"{path.name}.incomplete")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        say(f"{path}: half-written, passed over (now {aside.name}).")
+    return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The trainer writes trainer_state.json last, after weights, optimizer and random states."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    weights = [*checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
+    return bool(weights) and all(path.stat().st_size > 0 for path in weights)
+
+
+def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
+    config = planned.config
+    row: dict[str, Any] = {
+        "schema": 1,
+        "finished": finished,
+        "recipe": str(planned.recipe),
+        "base": config["model_name_or_path"],
+        "template": config["template"],
+        "seed": config.get("seed", 42),
+        "budget": {key: config.get(key, default) for key, default in BUDGET.items()},
+        "cutoff_len": config.get("cutoff_len"),
+        "data": str(data.path.resolve()),
+        "data_hash": data.hash,
+        "mix_rows": planned.rows,
+        "examples": planned.examples,
+        "max_steps": config["max_steps"],
+        "global_batch": planned.global_batch,
+        "ranks": planned.ranks,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    write_text(out / RUN, json.dumps(row, indent=2, ensure_ascii=False) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

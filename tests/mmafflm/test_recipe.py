@@ -1,0 +1,217 @@
+"""Plans: what is computed, what is refused and in which words, and LLaMA-Factory's own parser over every recipe."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
+from mmafflm.recipe import plan
+from tests.mmafflm.tiny_data import make_data, make_record, text_records
+
+RECIPES = Path(__file__).parents[2] / "train_configs"
+NAMES = sorted(path.name for path in RECIPES.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_data(tmp_path_factory.mktemp("data"), text_records(1300))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A base that only looks like one: a byte-level tokenizer without merges, a token a byte."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = tmp_path_factory.mktemp("base")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    return str(folder)
+
+
+def recipe_with(folder: Path, name: str = "nano.yaml", **changes: object) -> Path:
+    """A copy of a shipped recipe with keys changed; None takes a key out."""
+    spec = yaml.safe_load((RECIPES / name).read_text()) | changes
+    if isinstance(spec.get("deepspeed"), str):
+        spec["deepspeed"] = str(RECIPES / spec["deepspeed"])
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in spec.items() if value is not None}))
+    return path
+
+
+def test_the_papers_numbers(data: Dataset, base: str) -> None:
+    planned = plan(RECIPES / "mmafflm-3b.yaml", data, gpus=2, base=base)
+    config = planned.config
+    assert (config["max_steps"], config["gradient_accumulation_steps"], config["dataloader_num_workers"]) == (5, 128, 4)
+    assert config["accelerator_config"] == {"dispatch_batches": False}
+    assert config["learning_rate"] == 5e-6 and isinstance(config["learning_rate"], float)
+    assert (config["image_max_pixels"], config["video_max_pixels"], config["cutoff_len"]) == (262144, 16384, 4096)
+    assert config["warmup_steps"] == 1
+    assert any("20 left over" in note for note in planned.notes)
+    assert any("warm-up is 1 steps, not 100" in note for note in planned.notes)
+    assert Path(config["deepspeed"]).is_absolute() and Path(config["media_dir"]) == data.path.resolve()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, data: Dataset, base: str) -> None:
+    planned = plan(RECIPES / name, data, gpus=gpus, base=base)
+    config = planned.config
+    micro, accumulation = config["per_device_train_batch_size"], config["gradient_accumulation_steps"]
+    assert micro * accumulation * gpus == planned.global_batch
+    assert config["max_steps"] == 1300 // planned.global_batch
+    workers = config["dataloader_num_workers"]
+    assert workers % gpus == 0 and workers // gpus >= 2
+    assert config["max_steps"] * accumulation % (workers // gpus) == 0  # equally many batches from each shard
+    assert (RECIPES / name).read_text().startswith("# ") and f"train_configs/{name}" in (RECIPES / name).read_text()
+    assert config["streaming"] is True and not {"global_batch", "hardware"} & config.keys()
+
+
+PARSE = """
+import sys, yaml, torch
+from llamafactory.hparams import parser
+from llamafactory.hparams.parser import HfArgumentParser, _TRAIN_ARGS
+if sys.argv[2] == "gpu":  # this machine has none, and bf16 asks for one
+    import transformers.training_args
+    transformers.training_args.is_torch_bf16_gpu_available = lambda: True
+for path in sys.argv[3:]:
+    config = yaml.safe_load(open(path))
+    if sys.argv[1] == "plain":
+        parsed = parser.get_train_args(config)
+    else:  # DeepSpeed wants a launcher around it; the parser itself does not
+        parsed = HfArgumentParser(_TRAIN_ARGS).parse_dict(config)
+    print(parsed[2].max_steps, parsed[2].accelerator_config.dispatch_batches, parsed[1].streaming)
+"""
+
+
+def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, data: Dataset, base: str) -> None:
+    pytest.importorskip("llamafactory")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in NAMES:
+        planned = plan(RECIPES / name, data, gpus=1 if "mmafflm" not in name else 2, base=base, out=tmp_path / name)
+        path = tmp_path / f"parsed-{name}"
+        path.write_text(planned.to_yaml())
+        key = ("dict" if "deepspeed" in planned.config else "plain", "cpu" if planned.cpu else "gpu")
+        groups.setdefault(key, []).append(str(path))
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
+    for (how, hardware), paths in groups.items():
+        command = [sys.executable, "-c", PARSE, how, hardware, *paths]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stderr[-2000:]
+        lines = done.stdout.strip().splitlines()[-len(paths) :]
+        assert all(line.endswith(" False True") for line in lines), done.stdout
+
+
+def refusal(recipe: Path, data: Dataset, base: str | None, gpus: int = 1, nodes: int = 1) -> str:
+    with pytest.raises(Fault) as caught:
+        plan(recipe, data, gpus=gpus, nodes=nodes, base=base)
+    return str(caught.value)
+
+
+def test_a_typo_names_the_nearest_key(tmp_path: Path, data: Dataset, base: str) -> None:
+    pytest.importorskip("llamafactory")
+    assert "no key learning_rat. Did you mean learning_rate?" in refusal(
+        recipe_with(tmp_path, learning_rat=1.0), data, base
+    )
+    assert "no key zzqx" in refusal(recipe_with(tmp_path, zzqx=1), data, base)
+
+
+@pytest.mark.parametrize("key", ["max_steps", "gradient_accumulation_steps", "dataloader_num_workers", "output_dir"])
+def test_a_computed_key_is_refused(key: str, tmp_path: Path, data: Dataset, base: str) -> None:
+    assert f"{key} is computed" in refusal(recipe_with(tmp_path, **{key: 0}), data, base)
+
+
+def test_a_batch_that_does_not_divide_lists_what_works(data: Dataset, base: str) -> None:
+    said = refusal(RECIPES / "mmafflm-3b.yaml", data, base, gpus=6)
+    assert "--gpus 2 or 4 or 8 or 16 work" in said
+    said = refusal(RECIPES / "mmafflm-3b.yaml", data, base, gpus=3, nodes=2)
+    assert "--gpus 1 or 2 or 4 or 8 work" in said
+    assert "no number of GPUs" in refusal(RECIPES / "mmafflm-3b.yaml", data, base, gpus=1, nodes=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"neat_packing": True}, "packing"),
+        ({"packing": True}, "packing"),
+        ({"deepspeed": "deepspeed/zero3.json", "use_cpu": True}, "turns DeepSpeed off"),
+        ({"deepspeed": "deepspeed/zero3.json", "bf16": True}, "bf16: false"),
+        ({"deepspeed": "deepspeed/zero3.json", "predict_with_generate": True}, "mmaffben predict"),
+        ({"deepspeed": "deepspeed/zero2.json", "disable_gradient_checkpointing": None}, "use_reentrant_gc: false"),
+        ({"deepspeed": "deepspeed/zero9.json"}, "zero9.json is not there"),
+        ({"dataset": "XED_train,MMS_train"}, "mmaffin mix"),
+        ({"mix_strategy": "interleave_over"}, "mmaffin mix"),
+        ({"hardware": "tpu"}, "hardware is gpu or cpu"),
+        ({"global_batch": "16"}, "global_batch must be given"),
+        ({"per_device_train_batch_size": 3}, "does not divide"),
+    ],
+)
+def test_what_breaks_is_refused(
+    changes: dict[str, object], said: str, tmp_path: Path, data: Dataset, base: str
+) -> None:
+    assert said in refusal(recipe_with(tmp_path, **changes), data, base)
+
+
+def test_zero3_with_images_and_videos_needs_batch_one(tmp_path: Path, base: str) -> None:
+    records = [make_record(n, "x", "positive", images=n % 2, videos=1 - n % 2) for n in range(32)]
+    data = make_data(tmp_path / "data", records)
+    recipe = recipe_with(tmp_path, deepspeed="deepspeed/zero3.json")
+    assert "images and videos" in refusal(recipe, data, base)
+    plan(recipe_with(tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1), data, 1, base=base)
+    zero2 = {"deepspeed": "deepspeed/zero2.json", "use_reentrant_gc": False}
+    plan(recipe_with(tmp_path, **zero2), data, 1, base=base)
+
+
+def test_a_cutoff_that_cuts_names_the_record(tmp_path: Path, base: str) -> None:
+    records = text_records(40)
+    records[25] = make_record(25, "good " * 200, "positive")
+    data = make_data(tmp_path / "data", records)
+    said = refusal(recipe_with(tmp_path, cutoff_len=512), data, base)
+    assert "onlineshopping/zh/train/000025" in said and "cutoff_len: " in said
+    enough = int(said.rpartition("cutoff_len: ")[2].split()[0])
+    plan(recipe_with(tmp_path, cutoff_len=enough), data, 1, base=base)
+    assert "000025" in refusal(recipe_with(tmp_path, cutoff_len=enough - 1), data, base)
+
+
+def test_an_empty_or_small_mix(tmp_path: Path, base: str) -> None:
+    assert "mix is empty" in refusal(RECIPES / "nano.yaml", make_data(tmp_path / "none", []), base)
+    said = refusal(RECIPES / "nano.yaml", make_data(tmp_path / "few", text_records(15)), base)
+    assert "holds 15 examples, less than one global batch of 16" in said
+
+
+def test_a_base_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:
+    nano = RECIPES / "nano.yaml"
+    assert "pass --base" in refusal(nano, data, None)
+    assert "no such folder" in refusal(nano, data, str(tmp_path / "nowhere"))
+    for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+        (tmp_path / name).write_text("{}")
+    assert "no weights" in refusal(nano, data, str(tmp_path))
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model-00001-of-00002.safetensors" in refusal(nano, data, str(tmp_path))
+
+
+def test_a_recipe_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:
+    assert "no such recipe" in refusal(tmp_path / "nothing.yaml", data, base)
+    (tmp_path / "list.yaml").write_text("- a\n")
+    assert "expected `key: value` lines" in refusal(tmp_path / "list.yaml", data, base)
+    (tmp_path / "broken.yaml").write_text("a: [\n")
+    assert "not YAML" in refusal(tmp_path / "broken.yaml", data, base)
+
+
+def test_planning_imports_no_torch(data: Dataset, base: str) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mmafflm.dataset import Dataset; from mmafflm.recipe import plan;"
+        f"plan(Path({str(RECIPES / 'nano.yaml')!r}), Dataset.open(Path({str(data.path)!r})), 1, base={base!r});"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=RECIPES.parent)

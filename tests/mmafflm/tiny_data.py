@@ -1,0 +1,82 @@
+"""A small DATA folder by hand: what `mmaffin build` writes, as far as training reads it."""
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmafflm.dataset import MIX, Dataset, data_hash
+from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("images", pa.list_(pa.string())),
+        ("videos", pa.list_(pa.list_(pa.string()))),
+    ]
+)
+WORDS = {"positive": "good fine lovely great", "negative": "bad awful broken poor"}
+
+
+def make_record(number: int, text: str, answer: str, images: int = 0, videos: int = 0) -> Record:
+    """One training record; its text holds its own number, so that a reader can be asked what it saw."""
+    marks = "<image>" * images + "<video>" * videos
+    return Record(
+        id=f"onlineshopping/zh/train/{number:06d}",
+        subset="onlineshopping",
+        task="sentiment_polarity",
+        split="train",
+        language="zh",
+        modality="video" if videos else "image" if images else "text",
+        source=f"tiny:{number}",
+        messages=[
+            {"role": "user", "content": f"{marks}Row {number:06d}. Is this review positive or negative? {text}"},
+            {"role": "assistant", "content": answer},
+        ],
+        images=[f"media/{number}.png"] * images,
+        videos=[[f"media/{number}.png"] * 2] * videos,
+        gold=[answer],
+    )
+
+
+def text_records(rows: int) -> list[Record]:
+    """Reviews of made-up lengths whose words tell the label."""
+    draw = random.Random(7)
+    records = []
+    for number in range(rows):
+        label = draw.choice(sorted(WORDS))
+        text = " ".join(draw.choices(WORDS[label].split(), k=draw.randint(3, 12)))
+        records.append(make_record(number, text, label))
+    return records
+
+
+def make_data(path: Path, records: list[Record]) -> Dataset:
+    """Write DATA with these records as the training mix."""
+    mix, twin = f"mmaffin/{MIX}.jsonl", f"mmaffin/parquet/{MIX}.parquet"
+    write_jsonl(path / mix, (record.to_json() for record in records))
+    (path / twin).parent.mkdir(parents=True, exist_ok=True)
+    columns = ("id", "messages", "images", "videos")
+    rows = [{name: getattr(record, name) for name in columns} for record in records]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path / twin)
+    entry = {
+        "file_name": f"parquet/{MIX}.parquet",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "images": "images", "videos": "videos"},
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
+    }
+    write_text(path / "mmaffin/dataset_info.json", json.dumps({MIX: entry}))
+    names = (mix, twin, "mmaffin/dataset_info.json")
+    files = {name: {"rows": len(records), "sha256": sha256_of(path / name)} for name in names}
+    manifest = {
+        "schema": 1,
+        "seed": 7,
+        "files": files,
+        "subsets": {},
+        "mix": {"file": mix, "rows": len(records)},
+        "data_hash": data_hash(files),
+    }
+    write_text(path / "manifest.json", json.dumps(manifest))
+    return Dataset.open(path)
