@@ -1,0 +1,231 @@
+"""Training for real, on nano and a CPU: ranks agree, an epoch is an epoch, a killed run goes on, failures speak."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.launch import group_alive
+from mmafflm.recipe import plan
+from mmafflm.train import train
+from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.tiny_data import make_data, text_records
+
+ROOT = Path(__file__).parents[2]
+NANO = RECIPES / "nano.yaml"
+ZERO3 = {"deepspeed": "deepspeed/zero3.json", "per_device_train_batch_size": 2, "logging_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_data(tmp_path_factory.mktemp("data"), text_records(135))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    pytest.importorskip("llamafactory")
+    from mmafflm.standin import make_standin
+
+    folder = tmp_path_factory.mktemp("models") / "nano"
+    make_standin("nano", folder)
+    return str(folder)
+
+
+def losses(run: Path) -> dict[int, float]:
+    rows = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
+    return {row["current_steps"]: row["loss"] for row in rows if "loss" in row}
+
+
+@pytest.mark.slow
+def test_zero3_on_two_ranks_gives_the_losses_of_one(tmp_path: Path, data: Dataset, base: str, monkeypatch: Any) -> None:
+    # Both runs read the same four shards, four rows of each a step; only who reads them differs.
+    import mmafflm.recipe as recipe_module
+
+    monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
+    assert train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "one", gpus=1, base=base) == 0
+    monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 2)
+    assert train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "two", gpus=2, base=base) == 0
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 8 and one.keys() == two.keys()
+    # fp32; only the order of summation differs, and eight steps amplify it: 2e-3 of a loss of 2 to 8
+    assert two == pytest.approx(one, rel=1e-3), (one, two)
+    assert (
+        "ZeRO" in (tmp_path / "two" / "train.log").read_text()
+        or "deepspeed" in (tmp_path / "two" / "train.log").read_text().lower()
+    )
+    for run in ("one", "two"):
+        told = json.loads((tmp_path / run / "run.json").read_text())
+        assert told["finished"] and told["examples"] == 128 and told["data_hash"] == data.hash
+        assert (tmp_path / run / "model.safetensors").stat().st_size > 1_000_000  # gathered from the shards
+
+
+COUNT = """
+import json, sys, yaml
+import accelerate.utils
+from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+from llamafactory.hparams import get_train_args
+from llamafactory.model import load_tokenizer
+from transformers import Trainer
+from torch import nn
+
+config = yaml.safe_load(open(sys.argv[1]))
+model_args, data_args, training_args, *_ = get_train_args(config)
+module = load_tokenizer(model_args)
+template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+train = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+ids = lambda features: [module["tokenizer"].decode(one["input_ids"]).split("Row ")[1][:6] for one in features]
+trainer = Trainer(nn.Linear(1, 1), training_args, train_dataset=train, data_collator=ids)
+batches = iter(trainer.get_train_dataloader())  # accelerate's, sharded over ranks and workers as in training
+seen = [next(batches) for _ in range(training_args.max_steps * training_args.gradient_accumulation_steps)]
+json.dump(seen, open(f"{sys.argv[1]}.{training_args.process_index}", "w"))
+"""
+
+
+def count_ids(folder: Path, config: dict[str, Any], ranks: int) -> list[list[str]]:
+    """The row numbers of every micro-batch of an epoch, over all ranks, through LLaMA-Factory and accelerate."""
+    (folder / "count.py").write_text(COUNT)
+    (folder / "c.yaml").write_text(yaml.safe_dump(config))
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
+    env |= {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
+    torchrun = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", str(ranks)]
+    command = [*(torchrun if ranks > 1 else [sys.executable]), str(folder / "count.py"), str(folder / "c.yaml")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [batch for rank in range(ranks) for batch in json.loads((folder / f"c.yaml.{rank}").read_text())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "ranks", "micro", "workers"),
+    [
+        (1043, 2, 4, 4),  # 19 rows left over, shards of 261 and 260
+        (783, 2, 16, 6),  # 3 steps of 256: 24 batches a rank... k = 2 and 3 both divide
+        (1043, 1, 1, 2),
+        (271, 3, 1, 0),  # global batch 255 in 85 batches a rank: k = 5
+    ],
+)
+def test_an_epoch_sees_every_example_once(
+    rows: int, ranks: int, micro: int, workers: int, tmp_path: Path, base: str
+) -> None:
+    data = make_data(tmp_path / "data", text_records(rows))
+    batch = 255 if ranks == 3 else 256
+    recipe = recipe_with(tmp_path, global_batch=batch, per_device_train_batch_size=micro)
+    planned = plan(recipe, data, gpus=ranks, base=base, out=tmp_path / "run")
+    config = dict(planned.config)
+    if ranks == 3:
+        assert config["dataloader_num_workers"] == 15
+    elif workers == 6:
+        config["dataloader_num_workers"] = 6
+    else:
+        assert config["dataloader_num_workers"] == workers
+    batches = count_ids(tmp_path, config, ranks)
+    assert {len(one) for one in batches} == {micro}  # no short batch anywhere
+    seen = Counter(number for one in batches for number in one)
+    assert sum(seen.values()) == config["max_steps"] * batch == planned.examples
+    assert max(seen.values()) == 1 and len(seen) == planned.examples
+    assert seen.keys() <= {f"{number:06d}" for number in range(rows)}
+
+
+START = """
+import sys
+from pathlib import Path
+from mmafflm.dataset import Dataset
+from mmafflm.train import train
+recipe, data, out, base = sys.argv[1:5]
+sys.exit(train(Path(recipe), Dataset.open(Path(data)), Path(out), base=base, resume="--resume" in sys.argv))
+"""
+
+
+def start(recipe: Path, data: Dataset, out: Path, base: str, *flags: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", START, str(recipe), str(data.path), str(out), base, *flags]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]", pattern: str) -> Path:
+    for _ in range(600):
+        if found := sorted(path.glob(pattern)):
+            return found[0]
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        time.sleep(0.05)
+    raise AssertionError(f"{pattern} never came")
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, data: Dataset, base: str) -> None:
+    recipe = recipe_with(tmp_path, logging_steps=1, save_steps=3)
+    assert train(recipe, data, tmp_path / "whole", base=base) == 0
+    run = tmp_path / "killed"
+    process = start(recipe, data, run, base)
+    wait_for(run, process, "checkpoint-3/trainer_state.json")
+    group = int((run / ".group").read_text())
+    os.killpg(group, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    while group_alive(group):  # the kernel takes a moment to bury them
+        time.sleep(0.1)
+    assert not json.loads((run / "run.json").read_text())["finished"]
+
+    with pytest.raises(UsageFault, match="holds a run already"):
+        train(recipe, data, run, base=base)
+    (run / "checkpoint-99").mkdir()  # half-written: no trainer_state.json
+    again = start(recipe, data, run, base, "--resume")
+    said = again.communicate(timeout=120)[1]
+    assert again.returncode == 0, said
+    assert "checkpoint-99: half-written, passed over" in said and "Going on from" in said
+    assert losses(run)[8] == pytest.approx(losses(tmp_path / "whole")[8], rel=1e-4)
+    assert "nothing to do" in start(recipe, data, run, base, "--resume").communicate(timeout=60)[1]
+    run.joinpath("run.json").write_text(run.joinpath("run.json").read_text().replace("true", "false"))
+    with pytest.raises(UsageFault, match="another learning_rate"):
+        train(
+            recipe_with(tmp_path, logging_steps=1, save_steps=3, learning_rate=1.0), data, run, base=base, resume=True
+        )
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, data: Dataset, base: str) -> None:
+    process = start(NANO, data, tmp_path / "run", base)
+    group = int(wait_for(tmp_path / "run", process, ".group").read_text() or 0)
+    time.sleep(2)
+    with pytest.raises(UsageFault, match="still being trained"):
+        train(NANO, data, tmp_path / "run", base=base, resume=True)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "--resume" in said
+    assert group and not group_alive(group)
+
+
+@pytest.mark.slow
+def test_a_failing_run_says_the_error_and_the_log(tmp_path: Path, data: Dataset, base: str) -> None:
+    with pytest.raises(Fault, match="does_not_exist") as caught:
+        train(recipe_with(tmp_path, template="does_not_exist"), data, tmp_path / "run", base=base)
+    assert str(tmp_path / "run" / "train.log") in str(caught.value)
+
+
+def test_changed_data_is_refused(tmp_path: Path, base: str) -> None:
+    data = make_data(tmp_path / "data", text_records(32))
+    with (data.path / "mmaffin/dataset_info.json").open("a") as registry:
+        registry.write("\n")
+    with pytest.raises(Fault, match=r"dataset_info\.json: changed after the build"):
+        train(NANO, data, tmp_path / "run", base=base)
+    assert not (tmp_path / "run").exists()
+
+
+def test_gpus_that_are_not_here(tmp_path: Path, data: Dataset, base: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(UsageFault, match=r"needs 2 GPUs .* and 0 are here"):
+        train(recipe_with(tmp_path, "mmafflm-3b.yaml", global_batch=16), data, tmp_path / "run", gpus=2, base=base)
+
+
+def test_several_nodes_need_a_master(tmp_path: Path, data: Dataset, base: str) -> None:
+    with pytest.raises(UsageFault, match="--master HOST:PORT"):
+        train(NANO, data, tmp_path / "run", nodes=2, base=base)
