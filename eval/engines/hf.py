@@ -1,0 +1,164 @@
+"""The engine hf: transformers on this machine, greedy, with the shared beginning of a task's prompts computed once.
+
+The loop is our own because `generate` knows no shared beginning, goes on until the last row of a batch has ended, and
+reads sampling defaults from the checkpoint (Qwen2.5-VL's generation_config has repetition_penalty 1.05, which punishes
+an answer for repeating a label that stands in the prompt). A row of a batch looks like this:
+
+    shared beginning | left padding | the prompt's own rest | answer ...
+
+Padding is masked and takes no position, so a row's numbers do not depend on its neighbours.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers.utils import logging
+
+from eval.engines import Answers
+from mmafflm.errors import Fault, UsageFault
+
+END_OF_TURN = "<|im_end|>"
+DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class HfEngine:
+    """A checkpoint of the Qwen2.5-VL architecture: a folder, or a hub id. Raises Fault when the folder is not one."""
+
+    name = "hf"
+
+    def __init__(self, ckpt: str, dtype: str = "auto") -> None:
+        if dtype not in DTYPES:
+            raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
+        require_checkpoint(ckpt)
+        self.ckpt, self.dtype = ckpt, dtype
+
+    def load(self) -> None:
+        """Read tokenizer and weights. Raises Fault when transformers cannot."""
+        hush: Any = logging.disable_progress_bar
+        hush()
+        processors: Any = AutoProcessor  # transformers' types are wrong here and there
+        models: Any = AutoModelForImageTextToText
+        try:
+            self.tokenizer: Any = processors.from_pretrained(self.ckpt).tokenizer
+            self.model: Any = models.from_pretrained(self.ckpt, dtype=DTYPES[self.dtype])
+        except (OSError, ValueError, SafetensorError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Fault(f"{self.ckpt}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model.to(self.device).eval()
+        ends = self.model.generation_config.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        self.ends = torch.tensor(sorted(ends | {self.tokenizer.convert_tokens_to_ids(END_OF_TURN)}), device=self.device)
+        self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
+
+    def tokens(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def describe(self) -> dict[str, object]:
+        """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
+        return {"decoding": {"do_sample": False, "repetition_penalty": 1.0}, "dtype": self.dtype}
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each prompt as a user's turn, up to where the answer begins."""
+        turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+        texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def answer(
+        self, prompts: Sequence[str], wanted: Sequence[int], most_tokens: int, batch_size: int
+    ) -> Iterator[Answers]:
+        """Answers to prompts[i] for i in `wanted`, a batch at a time, the longest prompts first."""
+        rows = self.encode(prompts)
+        shared = _shared_tokens(rows)
+        beginning = self._beginning(rows[0][:shared]) if wanted else []
+        # Longest first: a machine that is too small fails at once, and batches pad little.
+        order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            ids = self._greedy(beginning, [rows[position][shared:] for position in chosen], most_tokens)
+            yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+
+    @torch.inference_mode()
+    def _beginning(self, ids: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Keys and values of the shared beginning, per layer (1, heads, tokens, head size)."""
+        if not ids:
+            return []
+        cache: Any = DynamicCache()
+        self.model(torch.tensor([ids], device=self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+    @torch.inference_mode()
+    def _greedy(
+        self, beginning: list[tuple[torch.Tensor, torch.Tensor]], rows: list[list[int]], most_tokens: int
+    ) -> list[list[int]]:
+        """The answers' token ids, without the end token. Rows that have ended leave the batch."""
+        ids, mask, positions = self._left_pad(rows, beginning[0][0].shape[2] if beginning else 0)
+        # expand copies nothing; the first layer update does.
+        cache = DynamicCache(
+            [tuple(part.expand(len(rows), -1, -1, -1) for part in layer) for layer in beginning] or None
+        )
+        answers: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
+        for _ in range(most_tokens):
+            out = self.model(
+                ids,
+                attention_mask=mask,
+                position_ids=positions.expand(3, -1, -1),  # text: time, height and width agree
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            best = out.logits[:, -1].argmax(-1)
+            going = ~torch.isin(best, self.ends)
+            if not bool(going.all()):
+                kept = going.nonzero()[:, 0]
+                alive = [alive[row] for row in kept.tolist()]
+                if not alive:
+                    break
+                best, mask, positions = best[kept], mask[kept], positions[kept]
+                cache.batch_select_indices(kept)
+            for row, token in zip(alive, best.tolist(), strict=True):
+                answers[row].append(token)
+            ids = best[:, None]
+            mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
+            positions = positions[:, -1:] + 1
+        return answers
+
+    def _left_pad(self, rows: list[list[int]], before: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids (rows, longest), mask (rows, before + longest) and positions (rows, longest) of a batch."""
+        longest = max(len(row) for row in rows)
+        ids = torch.tensor([[self.pad] * (longest - len(row)) + row for row in rows], device=self.device)
+        own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        positions = before + (own.cumsum(1) - 1).clamp(min=0)
+        return ids, torch.cat([own.new_ones(len(rows), before), own], 1), positions
+
+
+def _shared_tokens(rows: list[list[int]]) -> int:
+    """How many first tokens all rows share, leaving each one of its own: the one that predicts the answer's first."""
+    first, last = min(rows), max(rows)  # in dictionary order; what these two share, all share
+    shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(shared, min(map(len, rows)) - 1)
+
+
+def require_checkpoint(ckpt: str) -> None:
+    """Raises Fault when a local folder lacks config, tokenizer or weights; "owner/model" is the hub's to judge."""
+    folder = Path(ckpt)
+    if not folder.is_dir():
+        if folder.exists() or folder.is_absolute() or ckpt.startswith(".") or ckpt.count("/") != 1:
+            raise Fault(f"{ckpt}: no such checkpoint folder, and not a hub id (owner/model).")
+        return
+    for name in ("config.json", "tokenizer_config.json"):
+        if not (folder / name).exists():
+            raise Fault(
+                f"{ckpt}: no {name}, so no checkpoint. Name a folder that training wrote, or one of its checkpoint-*."
+            )
+    if not any(folder.glob("*.safetensors")):
+        raise Fault(
+            f"{ckpt}: no *.safetensors, so no weights. Name a finished checkpoint (or one of its checkpoint-*)."
+        )

@@ -1,0 +1,229 @@
+"""`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from eval.engines import Engine
+from eval.engines.hf import HfEngine, require_checkpoint
+from eval.selection import first_of
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.command import say
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.grammar import Labels, Ordinal, Vad
+from mmafflm.media import Budget
+from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl, write_text
+
+RUN = "run.json"
+SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
+# What a run cannot change while it goes on: another value makes answers that do not belong together.
+FIXED = ("engine", "readout", "checkpoint", "weights", "dtype", "decoding", "budget", "data_hash", "limit", "template")
+
+
+def predict(
+    ckpt: str | Path,
+    data: Dataset,
+    out: Path,
+    subsets: list[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 32,
+    dtype: str = "auto",
+    force: bool = False,
+    engine: Engine | None = None,
+) -> None:
+    """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen test record, in record order.
+
+    limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
+    force: though the checkpoint was trained with another media budget.
+    Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
+    """
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise UsageFault("--batch-size and --limit are 1 or more")
+    budget = Budget()
+    require_checkpoint(str(ckpt))
+    _require_budget(Path(ckpt), budget, force)
+    chosen = _chosen(data, subsets, limit)
+    done = {name: _answered(_file(out, name), records) for name, records in chosen.items()}
+    engine = engine or HfEngine(str(ckpt), dtype)
+    row = _describe(str(ckpt), data, engine, budget, limit) | {
+        "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
+    }
+    left = sum(len(records) - len(done[name]) for name, records in chosen.items())
+    if left:
+        engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
+    _write_run(out / RUN, row)
+    if not left:
+        say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
+    with _progress(left) as advance:
+        for name, records in chosen.items():
+            _ask(engine, records, done[name], _file(out, name), batch_size, advance)
+
+
+def _file(out: Path, subset: str) -> Path:
+    return out / "predictions" / f"{subset}.jsonl"
+
+
+def _chosen(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
+    """The records to ask, per subset. Raises Fault for changed data or records with media."""
+    built = data.subsets("test")
+    names = built if subsets is None else subsets
+    if missing := [name for name in names if name not in built]:
+        raise UsageFault(f"{data.path}: {', '.join(missing)} has no test split here; there are {', '.join(built)}.")
+    data.require_unchanged([split_file(name, "test") for name in names])
+    chosen = {name: first_of(list(data.records(name, "test")), limit) for name in names}
+    for record in (record for records in chosen.values() for record in records):
+        if record.images or record.videos:
+            raise Fault(f"{record.id}: pictures and video come with a later release. Choose text --subsets.")
+    return chosen
+
+
+def _answered(path: Path, records: list[Record]) -> dict[str, str]:
+    """{id: prediction} of an earlier, interrupted call. Raises Fault for an id that this run does not ask."""
+    if not path.exists():
+        return {}
+    drop_torn_line(path)
+    known, found = {record.id for record in records}, {}
+    for number, row in enumerate(read_jsonl(path), 1):
+        if set(row) != {"id", "prediction"} or row["id"] not in known or row["id"] in found:
+            raise Fault(
+                f"{path}:{number}: {row.get('id')!r} is not a new answer of this run (foreign or double id). "
+                "Remove the line, or choose another --out."
+            )
+        found[row["id"]] = row["prediction"]
+    return found
+
+
+def _ask(
+    engine: Engine, records: list[Record], done: dict[str, str], path: Path, batch_size: int, advance: Any
+) -> None:
+    """Answer what is not yet in `done`, then put the file in record order."""
+    before = len(done)
+    by_task = sorted(records, key=lambda record: (record.task, record.emotion or ""))
+    for (kind, _), group in groupby(by_task, key=lambda record: (record.task, record.emotion)):
+        asked = list(group)
+        wanted = [position for position, record in enumerate(asked) if record.id not in done]
+        task = benchmark()[asked[0].subset].task(kind)
+        most = most_tokens(task, engine)
+        for answers in engine.answer([record.prompt for record in asked], wanted, most, batch_size):
+            new = {asked[position].id: text for position, text in answers}
+            append_jsonl(path, ({"id": name, "prediction": text} for name, text in new.items()))
+            done |= new
+            advance(len(new))
+    in_order = [record.id for record in records]
+    if len(done) > before or list(done) != in_order:
+        write_jsonl(path, ({"id": name, "prediction": done[name]} for name in in_order))
+
+
+def most_tokens(task: Task, engine: Engine) -> int:
+    """How many tokens an answer may take: those of the task's longest gold answer, and some slack."""
+    emotions = task.emotions or ("",)
+    match task.grammar:
+        case Labels() as labels:
+            longest = sorted(labels.names, key=engine.tokens)[-labels.most :]
+            texts = [task.answer(longest)]
+        case Ordinal() as ordinal:
+            texts = [task.answer(number, emotion) for number, _ in ordinal.classes for emotion in emotions]
+        case Vad() as vad:
+            texts = [task.answer(dict.fromkeys(vad.dimensions, vad.high))]
+        case number:
+            texts = [f"{number.low:.4f}"]
+    return max(map(engine.tokens, texts)) + SLACK
+
+
+def _describe(ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None) -> dict[str, Any]:
+    local = Path(ckpt).is_dir()
+    return {
+        "schema": 1,
+        "checkpoint": str(Path(ckpt).resolve()) if local else ckpt,
+        "weights": fingerprint(Path(ckpt)) if local else None,
+        "engine": engine.name,
+        "readout": "greedy",
+        "template": "qwen2_vl",
+        "budget": budget.to_json(),
+        **engine.describe(),
+        "data": str(data.path.resolve()),
+        "data_hash": data.hash,
+        "limit": limit,
+        "versions": {
+            "python": platform.python_version(),
+            **_versions("mmafflm", "torch", "transformers", "tokenizers"),
+        },
+    }
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash that another training changes: names, sizes and both ends of the weight files (15 GB take no time)."""
+    seen = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        size = path.stat().st_size
+        with path.open("rb") as weights:
+            seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))
+            weights.seek(max(0, size - (1 << 20)))
+            seen.update(weights.read())
+    return seen.hexdigest()
+
+
+def _versions(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_run(path: Path, row: dict[str, Any]) -> None:
+    """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
+    if path.exists():
+        before = _read_run(path)
+        if differ := [name for name in FIXED if before.get(name) != row[name]]:
+            name = differ[0]
+            raise Fault(
+                f"{path}: this run has {name} {before.get(name)}, not {row[name]}. "
+                "Choose another --out, or give the same arguments to go on."
+            )
+        row = row | {"subsets": before["subsets"] | row["subsets"]}
+    elif any((path.parent / "predictions").glob("*.jsonl")):
+        raise Fault(f"{path.parent}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
+    write_text(path, json.dumps(row, ensure_ascii=False, indent=2) + "\n")
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Fault(f"{path}: not JSON ({error}). Choose another --out.") from None
+    if not isinstance(row, dict):
+        raise Fault(f"{path}: not a run.json. Choose another --out.")
+    return row
+
+
+def _require_budget(ckpt: Path, budget: Budget, force: bool) -> None:
+    """Raises Fault when the checkpoint's own run.json says it was trained with another media budget."""
+    for path in (ckpt / RUN, ckpt.parent / RUN):
+        if not path.exists():
+            continue
+        trained = _read_run(path).get("budget") or {}
+        for name, ours in budget.to_json().items():
+            if not force and trained.get(name, ours) != ours:
+                raise Fault(f"{path}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on.")
+        return
+
+
+@contextmanager
+def _progress(rows: int) -> Iterator[Any]:
+    columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("predict", total=rows)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,61 @@
+"""A small DATA folder by hand: the test splits of some text subsets, as far as `mmaffben predict` reads it."""
+
+import json
+import random
+from pathlib import Path
+
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.grammar import Gold, Labels
+from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+
+WORDS = (
+    "ich bin so 高兴 и не знаю warum das 物流很快 alegría {x} day!! 😀 the movie was long مرحبا good bad 1,5".split()  # noqa: SIM905
+)
+
+
+def records_of(task: Task, rows: int, seed: int = 7) -> list[Record]:
+    """Made-up test records of one task: texts of 1 to 30 words, in the benchmark's prompt."""
+    draw = random.Random(f"{task.subset} {task.key} {seed}")
+    records = []
+    for number in range(rows):
+        emotion = draw.choice(task.emotions) if task.emotions else None
+        text = " ".join(draw.choices(WORDS, k=draw.randint(1, 30)))
+        gold: Gold = [draw.choice(task.grammar.names)] if isinstance(task.grammar, Labels) else 1
+        record = Record(
+            id=f"{task.subset}/{task.key}/test/{number:06d}",
+            subset=task.subset,
+            task=task.kind,
+            split="test",
+            language=draw.choice(benchmark()[task.subset].languages or ("en",)),
+            modality="text",
+            source=f"tiny:{number}",
+            messages=[
+                {"role": "user", "content": task.ask(text, emotion or "")},
+                {"role": "assistant", "content": task.answer(gold, emotion)},
+            ],
+            images=[],
+            videos=[],
+            gold=gold,
+            emotion=emotion,
+        )
+        records.append(record)
+    return records
+
+
+def make_tests(path: Path, rows: dict[str, int]) -> Dataset:
+    """Write DATA with `rows` test records for every task of each subset named."""
+    files = {}
+    for name, count in rows.items():
+        records = [record for task in benchmark()[name].tasks for record in records_of(task, count)]
+        file = split_file(name, "test")
+        write_jsonl(path / file, (record.to_json() for record in records))
+        files[file] = {"rows": len(records), "sha256": sha256_of(path / file)}
+    manifest = {
+        "schema": 1,
+        "files": files,
+        "subsets": {name: {"test": {"rows": count}} for name, count in rows.items()},
+        "data_hash": data_hash(files),
+    }
+    write_text(path / "manifest.json", json.dumps(manifest))
+    return Dataset.open(path)
