@@ -1,18 +1,20 @@
 """Metrics on arrays of n rows, under B weightings of the rows at once: that is what makes 1,000 resamples fast.
 
-Every function takes `weights` of shape [B, n] (how often each row counts) and returns shape [B]; without weights each
-row counts once and B is 1. Definitions are scikit-learn's and scipy's; tests/eval/test_metrics.py compares them.
+`weights` of shape [B, n] say how often each row counts, and every metric is of shape [B]; without weights each row
+counts once and B is 1. The metrics of labels are functions of Counts. Definitions are scikit-learn's and scipy's;
+tests/eval/test_metrics.py compares them.
 Labels are boolean matrices [n, classes]; a row without a label (an answer that was not parsed) is all False.
 NaN where a metric is not defined.
 """
 
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
+Array: TypeAlias = NDArray[Any]
 
 
 def _weights(rows: int, weights: Floats | None) -> Floats:
@@ -96,48 +98,57 @@ def qwk(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floa
     return 1 - _ratio(observed, expected)
 
 
-def accuracy(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Floats:
+class Counts(NamedTuple):
+    """Row counts under each weighting: true, gold and predicted positives [B, classes]; right rows and all rows [B]."""
+
+    hits: Floats
+    wanted: Floats
+    given: Floats
+    right: Floats
+    rows: Floats
+
+
+def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Counts:
+    """Count once what all metrics of labels need. One product in single precision: exact up to 16 million rows."""
+    classes = gold.shape[1]
+    columns = np.column_stack([gold & prediction, gold, prediction, (gold == prediction).all(1)]).astype(np.float32)
+    weights = _weights(len(gold), weights)
+    found = (weights.astype(np.float32) @ columns).astype(float)
+    return Counts(
+        found[:, :classes], found[:, classes : 2 * classes], found[:, 2 * classes : -1], found[:, -1], weights.sum(1)
+    )
+
+
+def accuracy(counts: Counts) -> Floats:
     """Share of rows whose label set is exactly right (subset accuracy); plain accuracy for single labels."""
-    weights = _weights(len(gold), weights)
-    right: Floats = weights @ (gold == prediction).all(1) / weights.sum(1)
-    return right
+    return _ratio(counts.right, counts.rows)
 
 
-def _counts(gold: Bools, prediction: Bools, weights: Floats | None) -> tuple[Floats, Floats, Floats]:
-    """Weighted true positives, gold and predicted positives, [B, classes] each."""
-    weights = _weights(len(gold), weights)
-    return weights @ (gold & prediction), weights @ gold.astype(float), weights @ prediction.astype(float)
-
-
-def micro_f1(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Floats:
+def micro_f1(counts: Counts) -> Floats:
     """F1 over all decisions; 0 when there is neither gold nor prediction."""
-    hits, wanted, given = _counts(gold, prediction, weights)
-    return _ratio(2 * hits.sum(1), wanted.sum(1) + given.sum(1), 0.0)
+    return _ratio(2 * counts.hits.sum(1), counts.wanted.sum(1) + counts.given.sum(1), 0.0)
 
 
-def macro_f1(
-    gold: Bools, prediction: Bools, weights: Floats | None = None, zero_division: float | None = 0.0
-) -> Floats:
+def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
     """Mean of the classes' F1. A class with neither gold nor prediction counts as `zero_division`; None leaves it out.
 
     None is scikit-learn's default `labels`: the classes that occur in gold or prediction, in each resample its own.
     """
-    hits, wanted, given = _counts(gold, prediction, weights)
-    scores = _ratio(2 * hits, wanted + given, 0.0 if zero_division is None else zero_division)
+    below = counts.wanted + counts.given
+    scores = _ratio(2 * counts.hits, below, 0.0 if zero_division is None else zero_division)
     if zero_division is None:
-        return _ratio(scores.sum(1), (wanted + given > 0).sum(1).astype(float))
+        return _ratio(scores.sum(1), (below > 0).sum(1).astype(float))
     mean: Floats = scores.mean(1)
     return mean
 
 
-def balanced_accuracy(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Floats:
+def balanced_accuracy(counts: Counts) -> Floats:
     """Mean recall over the classes that occur in gold."""
-    hits, wanted, _ = _counts(gold, prediction, weights)
-    return _ratio(_ratio(hits, wanted, 0.0).sum(1), (wanted > 0).sum(1).astype(float))
+    recall = _ratio(counts.hits, counts.wanted, 0.0)
+    return _ratio(recall.sum(1), (counts.wanted > 0).sum(1).astype(float))
 
 
-def weighted_jaccard(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Floats:
+def weighted_jaccard(counts: Counts) -> Floats:
     """Jaccard of each class, averaged by the class's gold rows (jaccard_score, average="weighted"); 0 without gold."""
-    hits, wanted, given = _counts(gold, prediction, weights)
-    jaccard = _ratio(hits, wanted + given - hits, 0.0)
-    return _ratio((jaccard * wanted).sum(1), wanted.sum(1), 0.0)
+    jaccard = _ratio(counts.hits, counts.wanted + counts.given - counts.hits, 0.0)
+    return _ratio((jaccard * counts.wanted).sum(1), counts.wanted.sum(1), 0.0)

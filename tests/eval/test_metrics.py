@@ -40,6 +40,10 @@ def sk_macro(**options):
     return lambda g, p: reference.f1_score(g, p, average="macro", **options)
 
 
+def of_counts(metric, **options):
+    return lambda *rows: metric(metrics.label_counts(*rows), **options)
+
+
 def lin(gold, prediction):
     covariance = np.cov(gold, prediction, bias=True)
     return 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + (gold.mean() - prediction.mean()) ** 2)
@@ -66,11 +70,11 @@ def test_numbers_against_scipy_whole_and_resampled(ours, theirs, seed):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (metrics.accuracy, reference.accuracy_score),
-        (metrics.micro_f1, lambda g, p: reference.f1_score(g, p, average="micro")),
-        (metrics.macro_f1, sk_macro(zero_division=0)),
-        (lambda *a: metrics.macro_f1(*a, zero_division=1.0), sk_macro(zero_division=1)),
-        (metrics.weighted_jaccard, lambda g, p: reference.jaccard_score(g, p, average="weighted")),
+        (of_counts(metrics.accuracy), reference.accuracy_score),
+        (of_counts(metrics.micro_f1), lambda g, p: reference.f1_score(g, p, average="micro")),
+        (of_counts(metrics.macro_f1), sk_macro(zero_division=0)),
+        (of_counts(metrics.macro_f1, zero_division=1.0), sk_macro(zero_division=1)),
+        (of_counts(metrics.weighted_jaccard), lambda g, p: reference.jaccard_score(g, p, average="weighted")),
     ],
 )
 @pytest.mark.parametrize("single", [False, True])
@@ -86,9 +90,10 @@ def test_single_classes_against_sklearn(seed):
     rng = np.random.default_rng(seed)
     gold, prediction = rng.integers(0, 3, 40), rng.integers(0, 4, 40)  # class 3 is only ever predicted
     one_hot = np.eye(5, dtype=bool)
-    ours = metrics.macro_f1(one_hot[gold], one_hot[prediction], zero_division=None)[0]
+    counts = metrics.label_counts(one_hot[gold], one_hot[prediction])
+    ours = metrics.macro_f1(counts, zero_division=None)[0]
     assert ours == pytest.approx(reference.f1_score(gold, prediction, average="macro"))
-    balanced = metrics.balanced_accuracy(one_hot[gold], one_hot[prediction])[0]
+    balanced = metrics.balanced_accuracy(counts)[0]
     assert balanced == pytest.approx(reference.balanced_accuracy_score(gold, prediction))
     kappa = metrics.qwk(gold.astype(float) - 3, prediction.astype(float) - 3)[0]
     assert kappa == pytest.approx(
@@ -117,7 +122,7 @@ def test_the_bootstrap_is_that_of_rows(repeats):
     counts = np.full(60, float(repeats))
 
     def measure(weights):
-        return {"accuracy": metrics.accuracy(gold, prediction, weights)}
+        return {"accuracy": metrics.accuracy(metrics.label_counts(gold, prediction, weights))}
 
     ours = distribution(measure, counts)["accuracy"]
     right = np.repeat((gold == prediction).all(1), repeats)

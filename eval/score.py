@@ -1,0 +1,175 @@
+"""Scores of a run: answers joined to records by id, read in one mode, measured, with 95% bootstrap intervals."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.bootstrap import RESAMPLES, SEED, distribution, interval
+from eval.join import import_generated, join, load_predictions, run_json
+from eval.measure import MODES, Answers, answers, majority, measure
+from eval.metrics import Array, Floats
+from eval.selection import first_of
+from mmafflm.benchmark import Subset, Task, benchmark
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.grammar import Labels
+from mmafflm.records import Prediction, Record, write_text
+
+__all__ = ["import_generated", "load_predictions", "score", "score_run"]
+
+_LISTED = 20  # unparsed answers that are written out with their text
+
+
+def score(
+    records: Mapping[str, Sequence[Record]],
+    predictions: Mapping[str, Sequence[Prediction]],
+    mode: str,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Any]:
+    """The content of scores.MODE.json (contract.md) for the subsets of `records`. Touches no disk.
+
+    Raises Fault when a prediction is missing, double or foreign, UsageFault for an unknown mode.
+    """
+    if mode not in MODES:
+        raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
+    subsets = {
+        name: _subset(benchmark()[name], rows, join(name, rows, predictions.get(name, ())), mode, (resamples, seed))
+        for name, rows in records.items()
+    }
+    return {"schema": 1, "mode": mode, "resamples": resamples, "seed": seed, "subsets": subsets}
+
+
+def _subset(
+    subset: Subset, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
+) -> dict[str, Any]:
+    by_task: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        by_task.setdefault(subset.task(record.task).key, []).append(row)
+    tasks = {
+        task.key: _task(task, [records[row] for row in rows], [texts[row] for row in rows], mode, draw)
+        for task in subset.tasks
+        if (rows := by_task.get(task.key))
+    }
+    if len(subset.tasks) > 1:
+        return {"n": len(records), "unparsed": sum(one["unparsed"] for one in tasks.values()), "tasks": tasks}
+    if not tasks:
+        raise Fault(f"{subset.name}: no test records. Build it again, or leave it out with --subsets.")
+    found = tasks[subset.tasks[0].key]
+    if len(subset.languages) > 1:
+        found["by_language"] = _by_language(subset.tasks[0], records, texts, mode, draw)
+    return found
+
+
+def _by_language(
+    task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
+) -> dict[str, Any]:
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        rows.setdefault(record.language, []).append(row)
+    found = {}
+    for language, chosen in sorted(rows.items()):
+        read = answers(task, [records[row] for row in chosen], [texts[row] for row in chosen], mode)
+        values, ci95 = _measured(task, mode, read, draw)
+        found[language] = {"n": len(chosen), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
+    return found
+
+
+def _task(
+    task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
+) -> dict[str, Any]:
+    read = answers(task, records, texts, mode)
+    emotions = [record.emotion for record in records] if task.per_emotion else None
+    values, ci95 = _measured(task, mode, read, draw, emotions)
+    baseline, _ = _measured(task, mode, read._replace(prediction=majority(task, read.gold)), (0, 0), emotions)
+    found: dict[str, Any] = {"n": len(records), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
+    # A constant has no correlation; a baseline of 0 says it in both modes.
+    found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
+    if notes := _notes(task, mode, read):
+        found["notes"] = notes
+    if mode == "strict":
+        found["unparsed_rows"] = {
+            "ids": [records[row].id for row in read.unparsed],
+            "examples": [
+                {"id": records[row].id, "text": texts[row][:500], "reason": reason}
+                for row, reason in list(read.unparsed.items())[:_LISTED]
+            ],
+        }
+    return found
+
+
+def _notes(task: Task, mode: str, read: Answers) -> list[str]:
+    """What a reader of the numbers must know."""
+    notes = []
+    if not isinstance(task.grammar, Labels):
+        if (read.prediction == read.prediction[:1]).all():
+            notes.append(f"constant prediction: correlation {'counted as 0' if mode == 'strict' else 'undefined'}")
+    elif mode == "strict":
+        seen: Array = np.vstack([read.gold, read.prediction]).max(axis=0)
+        if absent := [name for name, occurs in zip(task.grammar.names, seen, strict=True) if not occurs]:
+            notes.append(f"macro_f1 counts as 0, with neither gold nor prediction: {', '.join(absent)}")
+    if task.ours:
+        notes.append("the prompt is this project's, not the paper's")
+    return notes
+
+
+def _measured(
+    task: Task, mode: str, read: Answers, draw: tuple[int, int], emotions: Sequence[str | None] | None = None
+) -> tuple[dict[str, float | None], dict[str, list[float] | None]]:
+    """Metrics and intervals; over emotions each is measured and resampled alone, and the score is their mean."""
+    if emotions is None:
+        drawn = _drawn(task, mode, read.gold, read.prediction, draw)
+    else:
+        of = np.array(emotions, dtype=object)
+        parts = {
+            emotion: _drawn(task, mode, read.gold[of == emotion], read.prediction[of == emotion], draw)
+            for emotion in task.emotions
+            if (of == emotion).any()
+        }
+        names = next(iter(parts.values()))
+        drawn = {name: np.mean([part[name] for part in parts.values()], axis=0) for name in names}
+        drawn |= {f"pearson_{emotion}": part["pearson"] for emotion, part in parts.items()}
+    values = {name: float(found[0]) if math.isfinite(found[0]) else None for name, found in drawn.items()}
+    return values, {name: interval(found[1:]) for name, found in drawn.items()}
+
+
+def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[int, int]) -> dict[str, Floats]:
+    """Every metric, [1 + resamples]: of the rows themselves, then of each resample; equal rows are counted as one."""
+    width = 1 if gold.ndim == 1 else gold.shape[1]
+    both = np.column_stack([gold, prediction])
+    distinct, counts = np.unique(both, axis=0, return_counts=True)
+    gold, prediction = distinct[:, :width], distinct[:, width:]
+    if width == 1:
+        gold, prediction = gold[:, 0], prediction[:, 0]
+    whole = measure(task, mode, gold, prediction, counts[None, :].astype(float))
+    resampled = distribution(
+        lambda weights: measure(task, mode, gold, prediction, weights), counts.astype(float), *draw
+    )
+    return {name: np.concatenate([value, resampled.get(name, value[:0])]) for name, value in whole.items()}
+
+
+def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
+    """Score RUN against the test records of DATA and write RUN/scores.MODE.json, whole or not at all.
+
+    Raises Fault when the data changed after the build or is not the data of the run, and what score() raises.
+    """
+    described = run_json(run)
+    if described.get("data_hash") != data.hash:
+        raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
+                    "Score with the data that it was predicted on, or predict again.")  # fmt: skip
+    names = [name for name in benchmark() if name in described["subsets"]] if subsets is None else list(subsets)
+    if lacking := [name for name in names if name not in data.subsets("test")]:
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Build them, or leave them out (--subsets).")
+    data.require_unchanged(split_file(name, "test") for name in names)
+    limit = described.get("limit")
+    records = {name: first_of(list(data.records(name, "test")), limit) for name in names}
+    predictions = {name: load_predictions(run / "predictions" / f"{name}.jsonl") for name in names}
+    scores = score(records, predictions, mode)
+    if limit is not None:
+        scores["limit"] = limit
+    write_text(run / f"scores.{mode}.json", json.dumps(scores, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    return scores

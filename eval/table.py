@@ -1,0 +1,108 @@
+"""Scores as a table for a person: on the terminal, and as Markdown."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from mmafflm.benchmark import paper_scores
+
+PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
+_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
+
+
+class Section(NamedTuple):
+    """One table: a title, the heads of its columns and its rows, all as text."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def sections(scores: Mapping[str, Any]) -> list[Section]:
+    """The tables of a scores.MODE.json: all tasks, then the languages of each subset that has several.
+
+    Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
+    """
+    limit = f", at most {scores['limit']} rows a subset" if scores.get("limit") is not None else ""
+    rows = [_row(subset, key, found) for subset, key, found in _tasks(scores)]
+    tables = [Section(f"MMAFFBen, {scores['mode']} mode{limit}", _COLUMNS, rows)]
+    for subset, found in scores["subsets"].items():
+        if "by_language" in found:
+            tables.append(_languages(subset, found["by_language"], scores["mode"] == "paper"))
+    return tables
+
+
+def notes(scores: Mapping[str, Any]) -> list[str]:
+    """What the scores say about themselves, a line each."""
+    return [f"{subset} {key}: {note}" for subset, key, found in _tasks(scores) for note in found.get("notes", ())]
+
+
+def print_table(scores: Mapping[str, Any], console: Console | None = None) -> None:
+    """Write the tables to the terminal (standard output)."""
+    console = console or Console()
+    for title, heads, rows in sections(scores):
+        table = Table(title=title, title_justify="left")
+        for at, head in enumerate(heads):
+            numeric = head not in ("subset", "task", "metric", "language")
+            table.add_column(head, justify="right" if numeric else "left", no_wrap=at == 0)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for note in notes(scores):
+        console.print(f"note: {note}", markup=False)
+
+
+def markdown_table(scores: Mapping[str, Any]) -> str:
+    """The same tables in Markdown."""
+    parts = []
+    for title, heads, rows in sections(scores):
+        lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ("---",) * len(heads), *rows)]
+        parts.append(f"**{title}**\n\n" + "\n".join(lines))
+    if said := notes(scores):
+        parts.append("\n".join(f"- {note}" for note in said))
+    return "\n\n".join(parts) + "\n"
+
+
+def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(subset, task key or nothing, its scores)"""
+    for subset, found in scores["subsets"].items():
+        for key, one in found.get("tasks", {"": found}).items():
+            yield subset, key, one
+
+
+def _main(metrics: Mapping[str, float | None]) -> str:
+    """The metric that a subset is known by."""
+    return "macro_f1" if "macro_f1" in metrics else "pearson"
+
+
+def _row(subset: str, key: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+    metric = _main(found["metrics"])
+    values = _values(metric, found)
+    return (subset, key, metric, *values, _fraction(found["majority"].get(metric)))
+
+
+def _values(metric: str, found: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    ends = found["ci95"].get(metric)
+    interval = f"[{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "-"
+    unparsed = f"{found['unparsed'] / found['n']:.1%}"
+    return _fraction(found["metrics"][metric]), interval, str(found["n"]), unparsed
+
+
+def _fraction(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool) -> Section:
+    published = PUBLISHED if paper and any(name == subset for name, _ in paper_scores()) else ()
+    rows = []
+    for language, one in found.items():
+        theirs = paper_scores().get((subset, language), {})
+        figures = (_fraction(theirs.get(model)) for model in published)
+        rows.append((language, *_values(_main(one["metrics"]), one), *figures))
+    return Section(
+        f"{subset} by language, macro_f1" + (" (beside it the paper's)" if published else ""),
+        ("language", "value", "95% interval", "n", "unparsed", *published),
+        rows,
+    )

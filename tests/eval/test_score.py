@@ -1,0 +1,210 @@
+import json
+import math
+
+import pytest
+
+from eval.score import import_generated, score, score_run
+from eval.table import markdown_table, sections
+from mmafflm.benchmark import benchmark, paper_scores
+from mmafflm.dataset import Dataset, data_hash
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.grammar import Labels, Ordinal, Vad
+from mmafflm.records import Prediction, Record, sha256_of, write_jsonl
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def record(subset, number, gold, task=None, language="en", emotion=None):
+    task = benchmark()[subset].task(task) if task else benchmark()[subset].tasks[0]
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": task.answer(gold, emotion)}]
+    name = f"{subset}/{task.key}/{language}/{emotion}/{number}"
+    return Record(name, subset, task.kind, "test", language, "text", "f:1", messages, [], [], gold, emotion=emotion)
+
+
+def gold_of(task, number):
+    grammar = task.grammar
+    if isinstance(grammar, Labels):
+        return [grammar.names[number % len(grammar.names)]]
+    if isinstance(grammar, Ordinal):
+        return grammar.classes[number % len(grammar.classes)][0]
+    value = round(grammar.low + (grammar.high - grammar.low) * (number % 11) / 10, 1)
+    return dict.fromkeys(grammar.dimensions, value) if isinstance(grammar, Vad) else value
+
+
+def whole_benchmark(rows=30):
+    return {
+        name: [
+            record(name, number, gold_of(task, number), task.key, language, emotion)
+            for task in subset.tasks
+            for language in subset.languages[:3] or ("en",)
+            for emotion in task.emotions or (None,)
+            for number in range(rows)
+        ]
+        for name, subset in benchmark().items()
+    }
+
+
+def answered(records, text=None):
+    return [Prediction(one.id, one.answer if text is None else text) for one in records]
+
+
+def tasks_of(scores):
+    for name, found in scores["subsets"].items():
+        for key, one in found.get("tasks", {benchmark()[name].tasks[0].key: found}).items():
+            yield benchmark()[name].task(key), one
+
+
+@pytest.mark.parametrize("mode", ["strict", "paper"])
+def test_perfect_answers_to_all_18_subsets(mode):
+    records = whole_benchmark()
+    scores = score(records, {name: answered(rows) for name, rows in records.items()}, mode, resamples=20)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert list(scores["subsets"]["semeval2018_english"]["tasks"]) == ["ei_reg", "ei_oc", "v_oc", "v_reg", "e_c"]
+    for task, found in tasks_of(scores):
+        lost = mode == "paper" and task.subset in ("SAMSEMO", "EMOTIC_EC", "EMOTIC_SI")  # "99.", "valence: -1": quirks
+        for name, value in found["metrics"].items():
+            if not lost:
+                assert value == pytest.approx(0 if name == "mae" else 1), (task.subset, task.key, name)
+        assert set(found["ci95"]) == set(found["metrics"])
+    assert set(scores["subsets"]["XED"]["by_language"]) == {"ar", "bg", "br"}
+    assert scores["subsets"]["XED"]["by_language"]["br"]["n"] == 30
+
+
+def test_no_answer_is_wrong_and_never_a_class_of_its_own():
+    records = whole_benchmark()
+    scores = score(records, {name: answered(rows, "hm") for name, rows in records.items()}, "strict", resamples=5)
+    for task, found in tasks_of(scores):
+        assert found["unparsed"] == found["n"] == len(found["unparsed_rows"]["ids"])
+        assert len(found["unparsed_rows"]["examples"]) == 20
+        if isinstance(task.grammar, Labels):
+            assert set(found["metrics"].values()) == {0}
+        else:
+            assert found["metrics"]["pearson"] <= 0 and found["metrics"]["mae"] > found["majority"]["mae"]
+
+
+def test_one_unparsed_polarity_costs_a_class_in_paper_mode_only():
+    names = ["negative", "neutral", "positive"]
+    records = {"MELD_SP": [record("MELD_SP", n, [names[n % 3]]) for n in range(30)]}
+    predictions = {"MELD_SP": [*answered(records["MELD_SP"][:-1]), Prediction(records["MELD_SP"][-1].id, "?")]}
+    paper = score(records, predictions, "paper", resamples=5)["subsets"]["MELD_SP"]["metrics"]["macro_f1"]
+    strict = score(records, predictions, "strict", resamples=5)["subsets"]["MELD_SP"]["metrics"]["macro_f1"]
+    last = 2 * 9 / 19
+    assert paper == pytest.approx((2 + last + 0) / 4) and strict == pytest.approx((2 + last) / 3)
+
+
+def test_a_constant_has_null_pearson_in_paper_mode_and_0_in_strict_with_a_note():
+    records = {"CHSIMS_SI": [record("CHSIMS_SI", n, n / 10) for n in range(10)]}
+    predictions = {"CHSIMS_SI": answered(records["CHSIMS_SI"], "0.2")}
+    paper = score(records, predictions, "paper", resamples=5)["subsets"]["CHSIMS_SI"]
+    strict = score(records, predictions, "strict", resamples=5)["subsets"]["CHSIMS_SI"]
+    assert paper["metrics"]["pearson"] is None and paper["ci95"]["pearson"] is None
+    assert strict["metrics"]["pearson"] == 0 and "constant prediction" in strict["notes"][0]
+    assert strict["majority"]["pearson"] == 0
+
+
+def test_emotions_are_scored_alone_and_averaged():
+    records = [
+        record("semeval2018_english", n, n / 10, "ei_reg", emotion=emotion)
+        for emotion in ("anger", "joy")
+        for n in range(10)
+    ]
+    texts = [one.answer if one.emotion == "anger" else f"{0.9 - one.gold:.1f}" for one in records]
+    predictions = [Prediction(one.id, text) for one, text in zip(records, texts, strict=True)]
+    found = score({"semeval2018_english": records}, {"semeval2018_english": predictions}, "strict", resamples=5)
+    metrics = found["subsets"]["semeval2018_english"]["tasks"]["ei_reg"]["metrics"]
+    assert metrics["pearson_anger"] == pytest.approx(1) and metrics["pearson_joy"] == pytest.approx(-1)
+    assert metrics["pearson"] == pytest.approx(0)
+
+
+def test_missing_double_and_foreign_answers_are_named():
+    records = {"XED": [record("XED", n, ["joy"]) for n in range(5)]}
+    full = answered(records["XED"])
+    for predictions, kind, name in [
+        (full[1:], "1 missing", full[0].id),
+        ([*full, full[2]], "1 double", full[2].id),
+        ([*full, Prediction("other/1", "joy")], "1 foreign", "other/1"),
+    ]:
+        with pytest.raises(Fault, match=kind) as fault:
+            score(records, {"XED": predictions}, "strict", resamples=0)
+        assert name in str(fault.value) and "To fix it" in str(fault.value)
+    with pytest.raises(UsageFault, match="lenient"):
+        score(records, {"XED": full}, "lenient")
+
+
+def build(path, records):
+    files = {}
+    for name, rows in records.items():
+        file = path / "mmaffben" / f"{name}_test.jsonl"
+        write_jsonl(file, (row.to_json() for row in rows))
+        files[f"mmaffben/{name}_test.jsonl"] = {"rows": len(rows), "sha256": sha256_of(file)}
+    manifest = {"files": files, "data_hash": data_hash(files), "subsets": {name: {"test": {}} for name in records}}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    return Dataset.open(path)
+
+
+@pytest.fixture
+def made(tmp_path):
+    records = {
+        "XED": [record("XED", n, ["joy"], language=language) for language in ("de", "en") for n in range(10)],
+        "onlineshopping": [record("onlineshopping", n, ["positive"], language="zh") for n in range(4)],
+    }
+    data = build(tmp_path / "data", records)
+    generated = tmp_path / "generated_predictions.jsonl"
+    rows = [one for name in ("onlineshopping", "XED") for one in records[name]]
+    write_jsonl(generated, ({"prompt": "?", "predict": one.answer, "label": one.answer + "\n"} for one in rows))
+    return data, generated, tmp_path / "run"
+
+
+def test_an_imported_run_is_scored_and_written(made):
+    data, generated, run = made
+    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    scores = score_run(run, data, "strict")
+    assert json.loads((run / "scores.strict.json").read_text()) == scores
+    assert list(scores["subsets"]) == ["onlineshopping", "XED"] and scores["subsets"]["XED"]["metrics"]["accuracy"] == 1
+    assert list(score_run(run, data, "paper", ["XED"])["subsets"]) == ["XED"]
+
+
+def test_an_import_that_does_not_agree_writes_nothing(made):
+    data, generated, run = made
+    with pytest.raises(Fault, match=r"jsonl:1: its label is '1\. positive', but XED/"):
+        import_generated(generated, ["XED", "onlineshopping"], data, run)
+    with pytest.raises(Fault, match="24 rows, but onlineshopping have 4"):
+        import_generated(generated, ["onlineshopping"], data, run)
+    assert not run.exists()
+
+
+def test_a_limited_run_is_scored_on_its_rows(made):
+    data, generated, run = made
+    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    described = json.loads((run / "run.json").read_text()) | {"limit": 6}
+    (run / "run.json").write_text(json.dumps(described))
+    with pytest.raises(Fault, match="14 foreign"):
+        score_run(run, data, "strict", ["XED"])
+    lines = (run / "predictions/XED.jsonl").read_text().splitlines()
+    (run / "predictions/XED.jsonl").write_text("\n".join(lines[:3] + lines[10:13]) + "\n")
+    scores = score_run(run, data, "strict", ["XED"])
+    assert scores["limit"] == 6 and scores["subsets"]["XED"]["by_language"]["de"]["n"] == 3
+    assert "at most 6 rows" in sections(scores)[0].title
+
+
+def test_changed_or_other_data_is_refused(made):
+    data, generated, run = made
+    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    with pytest.raises(Fault, match="answers are to other data"):
+        score_run(run, Dataset(data.path, data.manifest | {"data_hash": "0"}), "strict")
+    with (data.path / "mmaffben/XED_test.jsonl").open("a") as out:
+        out.write("\n")
+    with pytest.raises(Fault, match=r"XED_test\.jsonl: changed after the build"):
+        score_run(run, data, "strict")
+    assert not (run / "scores.strict.json").exists()
+
+
+def test_the_table_shows_doubt_and_the_papers_figures_in_paper_mode_only():
+    records = {"MMS": [record("MMS", n, [["negative", "neutral", "positive"][n % 3]], language="de") for n in range(9)]}
+    for mode, shown in (("paper", True), ("strict", False)):
+        scores = score(records, {"MMS": answered(records["MMS"])}, mode, resamples=10)
+        text = markdown_table(scores)
+        assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.167 |" in text
+        assert ("MMAFFLM-7b" in text) is shown
+        assert (f"| {paper_scores()['MMS', 'de']['MMAFFLM-7b']:.3f} |" in text) is shown
+    assert not math.isnan(scores["subsets"]["MMS"]["metrics"]["macro_f1"])
