@@ -1,7 +1,6 @@
 """One task's answers as arrays, and its metrics in either mode (scoring.md)."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -50,15 +49,10 @@ def _array(task: Task, rows: Sequence[object]) -> Array:
     return np.array(rows, dtype=bool if isinstance(task.grammar, Labels) else float)
 
 
-@cache
-def _vector(names: tuple[str, ...], chosen: tuple[str, ...]) -> list[bool]:
-    return [name in chosen for name in names]
-
-
 def _row(task: Task, value: Gold) -> list[bool] | list[float] | float:
     if isinstance(value, list):
         assert isinstance(task.grammar, Labels)
-        return _vector(task.grammar.names, tuple(value))
+        return [label.name in value for label in task.grammar.labels]
     if isinstance(value, dict):
         assert isinstance(task.grammar, Vad)
         return [value[name] for name in task.grammar.dimensions]

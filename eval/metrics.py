@@ -32,20 +32,18 @@ def _correlation(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats,
 
     A variance that is rounding noise is 0, so that a constant is known as one.
     """
-    total = weights.sum(1)
-
-    def mean(values: Floats) -> Floats:
-        summed: Floats = weights @ values if values.ndim == 1 else np.einsum("bn,bn->b", weights, values)
-        average: Floats = summed / total
-        return average
-
     shift_x, shift_y = x.flat[0], y.flat[0]
     x, y = x - shift_x, y - shift_y
-    mean_x, mean_y, square_x, square_y = mean(x), mean(y), mean(x * x), mean(y * y)
+    columns = [x, y, x * x, y * y, x * y]
+    if x.ndim == 1:
+        sums = (weights @ np.column_stack(columns)).T
+    else:
+        sums = np.stack([np.einsum("bn,bn->b", weights, column) for column in columns])
+    mean_x, mean_y, square_x, square_y, product = sums / weights.sum(1)
     variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
     variance_x[variance_x <= 1e-12 * square_x] = 0.0
     variance_y[variance_y <= 1e-12 * square_y] = 0.0
-    return mean(x * y) - mean_x * mean_y, variance_x, variance_y, mean_x - mean_y + (shift_x - shift_y)
+    return product - mean_x * mean_y, variance_x, variance_y, mean_x - mean_y + (shift_x - shift_y)
 
 
 def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:

@@ -139,17 +139,23 @@ def _measured(
 
 def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[int, int]) -> dict[str, Floats]:
     """Every metric, [1 + resamples]: of the rows themselves, then of each resample; equal rows are counted as one."""
-    width = 1 if gold.ndim == 1 else gold.shape[1]
-    both = np.column_stack([gold, prediction])
-    distinct, counts = np.unique(both, axis=0, return_counts=True)
-    gold, prediction = distinct[:, :width], distinct[:, width:]
-    if width == 1:
-        gold, prediction = gold[:, 0], prediction[:, 0]
-    whole = measure(task, mode, gold, prediction, counts[None, :].astype(float))
-    resampled = distribution(
-        lambda weights: measure(task, mode, gold, prediction, weights), counts.astype(float), *draw
-    )
+    gold, prediction, counts = _distinct(gold, prediction)
+    whole = measure(task, mode, gold, prediction, counts[None, :])
+    resampled = distribution(lambda weights: measure(task, mode, gold, prediction, weights), counts, *draw)
     return {name: np.concatenate([value, resampled.get(name, value[:0])]) for name, value in whole.items()}
+
+
+def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
+    """The distinct (gold, prediction) rows and how often each stands. Rows of dimensions are all kept, once each."""
+    if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
+        bits = np.column_stack([gold, prediction]).astype(np.uint64)
+        keys = bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64))
+    elif gold.ndim == 1:
+        keys = gold + 1j * prediction
+    else:
+        return gold, prediction, np.ones(len(gold))
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return gold[first], prediction[first], counts.astype(float)
 
 
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
