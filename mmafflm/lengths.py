@@ -19,7 +19,6 @@ TEMPLATE = (
     "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
 )
 PATCH_PIXELS = 28 * 28  # one vision token
-DEFAULTS = {"image_max_pixels": 768 * 768, "video_max_pixels": 256 * 256, "video_maxlen": 128}  # LLaMA-Factory's
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,9 @@ def _text(record: Record) -> str:
 
 def _media_tokens(record: Record, config: dict[str, Any]) -> int:
     """Vision tokens at the most: every picture as large as the limit, every video as long."""
-    limits = DEFAULTS | config
-    image = _tokens(limits["image_max_pixels"])
-    frames = sum(limits["video_maxlen"] if isinstance(video, str) else len(video) for video in record.videos)
-    video = _tokens(limits["video_max_pixels"]) * ((frames + 1) // 2)  # one token covers two frames
+    image = _tokens(config["image_max_pixels"])
+    frames = sum(config["video_maxlen"] if isinstance(video, str) else len(video) for video in record.videos)
+    video = _tokens(config["video_max_pixels"]) * ((frames + 1) // 2)  # one token covers two frames
     return len(record.images) * image + video
 
 

@@ -15,6 +15,7 @@ import yaml
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
+from mmafflm.media import Budget
 from mmafflm.recipe_file import OURS, Config, read_recipe
 
 PAPER_GPUS = 2
@@ -69,7 +70,8 @@ def plan(
     gpus = _processes(gpus, cpu, notes)
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
-    config: Config = {key: value for key, value in spec.items() if key not in OURS}
+    # the whole budget, said: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
+    config: Config = Budget().to_json() | {key: value for key, value in spec.items() if key not in OURS}
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))

@@ -3,30 +3,26 @@
 import json
 import platform
 import shutil
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mmafflm.checkpoints import last_checkpoint, rename_weights
 from mmafflm.command import say
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import LOG, environment, failure, group_alive, run
+from mmafflm.media import Budget
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
 
 CONFIG = "llamafactory.yaml"
 RUN = "run.json"
+BUDGET = tuple(field.name for field in fields(Budget))
 VERSIONS = ("mmafflm", "llamafactory", "transformers", "torch", "deepspeed", "accelerate", "datasets", "tokenizers")
-BUDGET = {  # LLaMA-Factory's defaults, for what a recipe leaves out
-    "image_max_pixels": 768 * 768,
-    "image_min_pixels": 32 * 32,
-    "video_max_pixels": 256 * 256,
-    "video_min_pixels": 16 * 16,
-    "video_fps": 2.0,
-    "video_maxlen": 128,
-}
 
 
 def train(
@@ -61,7 +57,9 @@ def train(
         return 0
     _refuse_folder(out, planned, resume)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = _last_checkpoint(out) if resume and node_rank == 0 else None
+    checkpoint = last_checkpoint(out) if resume and node_rank == 0 else None
+    if checkpoint and "deepspeed" not in planned.config:
+        rename_weights(checkpoint)
     config = out / CONFIG
     write_text(config, planned.to_yaml())
     if node_rank == 0:
@@ -125,30 +123,6 @@ def _refuse_folder(out: Path, planned: Plan, resume: bool) -> None:
         )
 
 
-def _last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint. Half-written ones are renamed, for LLaMA-Factory would take them up."""
-    numbered = {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
-    for number in sorted(numbered, reverse=True):
-        path = numbered[number]
-        if _is_whole(path):
-            return path
-        aside = path.with_name(f"{path.name}.incomplete")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        say(f"{path}: half-written, passed over (now {aside.name}).")
-    return None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """The trainer writes trainer_state.json last, after weights, optimizer and random states."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    weights = [*checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
-    return bool(weights) and all(path.stat().st_size > 0 for path in weights)
-
-
 def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
     config = planned.config
     row: dict[str, Any] = {
@@ -158,7 +132,7 @@ def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
         "base": config["model_name_or_path"],
         "template": config["template"],
         "seed": config.get("seed", 42),
-        "budget": {key: config.get(key, default) for key, default in BUDGET.items()},
+        "budget": Budget(**{key: config[key] for key in BUDGET}).to_json(),
         "cutoff_len": config.get("cutoff_len"),
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
