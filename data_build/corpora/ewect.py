@@ -1,0 +1,112 @@
+"""SMP2020-EWECT: Weibo posts with one of six emotions, on everyday topics (usual) and on the pandemic (virus).
+
+Home      https://smp2020ewect.github.io/
+Task      emotion classification, one label; text; Chinese
+Licence   none stated (a mirror says: unknown)
+Files     {usual,virus}_{train,eval_labeled,test_labeled}.txt anywhere below the folder, or in an archive there.
+          Passed over: test/mixed (50,000 decoys), files without labels, the .xlsx twins
+Format    UTF-8, one JSON array of {"id", "content", "label"}; the label neutral is also spelled neural
+Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eval / test)
+Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup stays
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.raw import RawFile, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+FILES = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
+ENTRANTS = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")
+DECOYS = re.compile(r"mixed|混淆")
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    parts = []
+    for domain in ("usual", "virus"):
+        for split, stem in FILES.items():
+            copies = [file for file in files if file.basename == f"{domain}_{stem}.txt" and not _is_decoy(file)]
+            # data/clean of a popular copy holds rewritten posts: any other copy goes before it.
+            if copies:
+                file = one_of(copies, prefer=lambda file: "clean" in re.split(r"[/!]", file.name))
+                parts.append(Part(f"{domain} {split}", (file,), {"subset": f"EWECT_{domain}", "split": split}))
+    if files and not parts:
+        hint = " with labels" if any(ENTRANTS.fullmatch(file.basename) for file in files) else ""
+        raise unrecognised("ewect", files, f"usual_train.txt, usual_test_labeled.txt and so on{hint}")
+    return parts
+
+
+def _is_decoy(file: RawFile) -> bool:
+    return bool(DECOYS.search(file.name.removesuffix(file.basename)))
+
+
+def _array(file: RawFile) -> list[Any]:
+    text = file.text()
+    if not text.strip():
+        raise Fault(f"ewect: {file.name}: an empty file. Download it again.")
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Fault(
+            f"ewect: {file.name}:{error.lineno}: not JSON at column {error.colno} ({error.msg}). Download it again."
+        ) from None
+    if not isinstance(rows, list) or not rows or not any(_is_row(row) for row in rows):
+        raise Fault(
+            f'ewect: {file.name}: expected a JSON array of {{"id", "content", "label"}}, found {text[:60]!r}. '
+            "Put back the labelled file as distributed."
+        )
+    return rows
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and {"id", "content", "label"} <= set(row)
+
+
+def _rows(part: Part) -> Iterator[Example | Bad]:
+    file = part.files[0]
+    seen: set[str] = set()
+    for position, row in enumerate(_array(file), 1):
+        if not _is_row(row):
+            yield Bad(f"{file.name}:row={position}", "not an id, a content and a label", str(row)[:200])
+            continue
+        number = str(row["id"])
+        if number in seen:
+            yield Bad(f"{file.name}:row={position}", "duplicate id", number[:200])
+            continue
+        seen.add(number)
+        yield _row(row, f"{file.name}:id={number}", part.about)
+
+
+def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Example | Bad:
+    grammar = benchmark()[about["subset"]].task("ec").grammar
+    assert isinstance(grammar, Labels)
+    label = grammar.canonical(str(row["label"]))
+    if label is None:
+        return Bad(source, "label outside the set", str(row["label"])[:200])
+    text = clean(row["content"]) if isinstance(row["content"], str) else ""
+    if not text:
+        return Bad(source, "empty text", str(row["label"])[:200])
+    return Example(about["subset"], "ec", "zh", about["split"], [label], text, source)
+
+
+CORPUS = Corpus(
+    name="ewect",
+    licence="none stated",
+    get="Download the six .txt files from https://smp2020ewect.github.io/ "
+    "or from data/raw of https://github.com/BrownSweater/BERT_SMP2020-EWECT.",
+    expected={
+        "EWECT_usual train": 27_768,
+        "EWECT_usual val": 2_000,
+        "EWECT_usual test": 5_000,
+        "EWECT_virus train": 8_606,
+        "EWECT_virus val": 2_000,
+        "EWECT_virus test": 3_000,
+    },
+    find=_find,
+    read=lambda part, options: batched(_rows(part)),
+)

@@ -1,0 +1,181 @@
+"""SemEval-2018 Task 1, Affect in Tweets: English, Arabic and Spanish tweets with five tasks.
+
+Home      https://competitions.codalab.org/competitions/17751
+Tasks     emotion intensity as a score (ei_reg) and as a class (ei_oc) for anger, fear, joy and sadness; valence as a
+          class (v_oc) and as a score (v_reg); emotion classification (e_c). Text
+Licence   none by name; the data may not be passed on, and the paper is to be cited
+Files     SemEval2018-Task1-all-data.zip, unpacked or not, or the older zips by task; found by the files' names, with
+          or without "2018-", -test-gold, -gold or -test (the last only when it has labels)
+Format    UTF-8 (a BOM occurs), tabs, a header, no quoting: a tweet may start with a quotation mark that never ends
+Sizes     see `expected`
+Rows out  16,937 "mystery" rows at the end of each English EI-reg and V-reg test, by their id
+Labels    V-reg stands in the files as 0..1 and the prompt asks for -1..1: written as 2x - 1 with three decimals
+          (option valence_scale: signed), or as it stands (raw). Classes are read by their number, because the files
+          say "emotional state" and the prompt "mental state". No emotion at all is neutral
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.raw import RawFile, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Gold, Labels, Ordinal
+
+TASKS = {"EI-reg": "ei_reg", "EI-oc": "ei_oc", "Valence-oc": "v_oc", "Valence-reg": "v_reg", "E-c": "e_c"}
+LANGUAGES = {"En": "english", "Ar": "arabic", "Es": "spanish"}
+EMOTIONS = ("anger", "fear", "joy", "sadness")
+SPLITS = {"train": "train", "dev": "val", "test-gold": "test", "gold": "test", "test": "test"}
+NAME = re.compile(
+    r"(?:2018-)?(EI-reg|EI-oc|Valence-reg|Valence-oc|V-reg|V-oc|E-c)-(En|Ar|Es)"
+    r"(?:-(anger|fear|joy|sadness))?-(train|dev|test-gold|gold|test)\.txt"
+)
+EC_HEADER = [
+    "anger",
+    "anticipation",
+    "disgust",
+    "fear",
+    "joy",
+    "love",
+    "optimism",
+    "pessimism",
+    "sadness",
+    "surprise",
+    "trust",
+]
+HEADERS = {
+    "reg": ["ID", "Tweet", "Affect Dimension", "Intensity Score"],
+    "oc": ["ID", "Tweet", "Affect Dimension", "Intensity Class"],
+    "c": ["ID", "Tweet", *EC_HEADER],
+}
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    if options["valence_scale"] not in ("signed", "raw"):
+        raise Fault(
+            f"semeval2018: valence_scale is signed or raw, not {options['valence_scale']!r}. Correct the build config."
+        )
+    named: dict[tuple[str, str, str, str], list[RawFile]] = {}
+    for file in files:
+        if match := NAME.fullmatch(file.basename):
+            task, language, emotion, stem = (group or "" for group in match.groups())
+            found = (language, re.sub(r"^V-", "Valence-", task), emotion, SPLITS[stem])
+            named.setdefault(found, []).append(file)
+    if files and not named:
+        raise unrecognised("semeval2018", files, "2018-EI-reg-En-anger-dev.txt and so on")
+    parts = []
+    for language, folder in LANGUAGES.items():
+        for task, key in TASKS.items():
+            for split in ("train", "val", "test"):
+                for emotion in EMOTIONS if task.startswith("EI") else ("",):
+                    # -test files were handed out without labels, before -test-gold
+                    copies = [file for file in named.get((language, task, emotion, split), []) if _has_labels(file)]
+                    if copies:
+                        about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
+                        name = " ".join(filter(None, (folder, key, emotion, split)))
+                        parts.append(Part(name, (one_of(copies),), about))
+    return parts
+
+
+def _has_labels(file: RawFile) -> bool:
+    """Whether a -test file has labels. Others must have them: a file without is a fault when it is read."""
+    if not file.basename.endswith("-test.txt"):
+        return True
+    rows = file.text().split("\n")[1:]
+    return not all(row.rstrip("\r").endswith("\tNONE") for row in rows if row.strip())
+
+
+def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    file, task = part.files[0], part.about["task"]
+    lines = [line.removesuffix("\r") for line in file.text().split("\n")]
+    header = HEADERS[task.partition("_")[2]]
+    _check(file, lines, header)
+    seen: set[str] = set()
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip():
+            continue
+        fields, source = line.split("\t"), f"{file.name}:{number}"
+        if len(fields) != len(header):
+            yield Bad(source, f"not {len(header)} fields", line[:200])
+        elif "-mystery-" in fields[0]:
+            yield Bad(source, "mystery row", fields[0])
+        elif fields[0] in seen:
+            yield Bad(source, "duplicate id", fields[0])
+        else:
+            seen.add(fields[0])
+            yield _row(fields, source, part.about, options["valence_scale"])
+
+
+def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
+    """Raises Fault when the file as a whole is not what its name says."""
+    where = f"semeval2018: {file.name}"
+    rows = [line for line in lines[1:] if line.strip()]
+    if not any(line.strip() for line in lines):
+        raise Fault(f"{where}: an empty file. Download it again.")
+    first = [name.strip() for name in lines[0].split("\t")]
+    if re.match(r"\d{4,5}\b|\d{4}-(En|Ar|Es)-", first[0]):
+        raise Fault(f"{where}:1: no header, as in the pre-release of 2017. Take SemEval2018-Task1-all-data.zip.")
+    if first != header:
+        raise Fault(
+            f"{where}:1: expected the header {' | '.join(header)}, found {' | '.join(first)[:120]}. "
+            "Put back the file as distributed."
+        )
+    if rows and all(row.split("\t")[-1].strip() == "NONE" for row in rows):
+        raise Fault(f"{where}: every label is NONE. Take the test-gold file of SemEval2018-Task1-all-data.zip.")
+
+
+def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale: str) -> Example | Bad:
+    subset, task = f"semeval2018_{about['folder']}", about["task"]
+    text, dimension = clean(fields[1]), about["emotion"] or "valence"
+    if not text:
+        return Bad(source, "empty text", fields[0])
+    if task != "e_c" and fields[2].strip().lower() != dimension:
+        return Bad(source, f"not about {dimension}", fields[2][:200])
+    gold = _gold(subset, task, fields, valence_scale)
+    if gold is None:
+        return Bad(source, "label outside the set", " ".join(fields[2 if task == "e_c" else 3 :])[:200])
+    language = benchmark()[subset].languages[0]
+    return Example(subset, task, language, about["split"], gold, text, source, about["emotion"] or None)
+
+
+def _gold(subset: str, task: str, fields: list[str], valence_scale: str) -> Gold | None:
+    """The row's label; None when it is outside the set."""
+    label, grammar = fields[-1].strip(), benchmark()[subset].task(task).grammar
+    if isinstance(grammar, Labels):
+        marks = [mark.strip() for mark in fields[2:]]
+        chosen = [name for name, mark in zip(EC_HEADER, marks, strict=True) if mark == "1"]
+        return grammar.sort(chosen or ["neutral"]) if set(marks) <= {"0", "1"} else None
+    if isinstance(grammar, Ordinal):
+        number = re.match(r"(-?[0-9]): ", label)
+        return int(number[1]) if number and grammar.low <= int(number[1]) <= grammar.high else None
+    if not re.fullmatch(r"[01](\.[0-9]+)?", label) or float(label) > 1:
+        return None
+    # + 0.0 turns -0.0 into 0.0
+    return round(2 * float(label) - 1, 3) + 0.0 if (task, valence_scale) == ("v_reg", "signed") else float(label)
+
+
+def _expected() -> dict[str, int]:
+    """Rows by subset and split, all tasks together; EI counts twice (reg and oc), and so does V."""
+    sizes = {  # EI, V, E-c; corpora.md, section 1
+        "english": {"train": (7_102, 1_181, 6_838), "val": (1_464, 449, 886), "test": (4_068, 937, 3_259)},
+        "arabic": {"train": (3_376, 932, 2_278), "val": (661, 138, 585), "test": (1_563, 730, 1_518)},
+        "spanish": {"train": (4_544, 1_566, 3_561), "val": (793, 229, 679), "test": (2_616, 648, 2_854)},
+    }
+    return {
+        f"semeval2018_{folder} {split}": 2 * ei + 2 * v + ec
+        for folder, splits in sizes.items()
+        for split, (ei, v, ec) in splits.items()
+    }
+
+
+CORPUS = Corpus(
+    name="semeval2018",
+    licence="free for research; no redistribution; cite the paper",
+    get="Download http://saifmohammad.com/WebDocs/AIT-2018/AIT2018-DATA/SemEval2018-Task1-all-data.zip",
+    expected=_expected(),
+    find=_find,
+    read=lambda part, options: batched(_rows(part, options)),
+    options={"valence_scale": "signed"},
+)
