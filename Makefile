@@ -38,7 +38,7 @@ check: $(VENV)/.full ## format, lint, types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 bench: $(VENV)/.full ## speed, as ratios measured in one run
-	$(BIN)/python -m bench
+	$(BIN)/python -m tests.bench
 
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)

@@ -7,7 +7,7 @@ import polars as pl
 
 from data_build.registry import TWINS
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MANIFEST, MIX, Dataset
+from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault
 
 

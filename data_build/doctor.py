@@ -12,7 +12,8 @@ from mmafflm.errors import Fault, UsageFault
 def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Rows of a table: corpus, state, subset and split, rows found, rows expected, how to get it.
 
-    The state is found, in part, missing, broken, or more than expected. A corpus without its own split counts as "SUBSET all". Raises UsageFault when RAW is not a folder.
+    The state is found, in part, missing, broken, or more than expected. A corpus without its own split counts as
+    "SUBSET all". Raises UsageFault when RAW is not a folder.
     """
     if not raw.is_dir():
         raise UsageFault(f"{raw}: no such folder")

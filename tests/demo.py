@@ -61,9 +61,7 @@ def main(out: Path) -> None:
     better = sum(after[key][1] > before[key][1] for key in after)
     print(f"{better} of {len(after)} tasks better after training, {time.monotonic() - began:.0f} s in all.")
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
-    print(
-        "make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket --out pocket, then train_configs/pocket.yaml."
-    )
+    print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
     if better <= len(after) // 2:
         sys.exit("the model did not learn: fewer than half of the tasks are better. Please report this.")
 

@@ -1,4 +1,4 @@
-"""A whole build: the same bytes however it is run or stopped, every row accounted for, and what it says of bad input."""
+"""A whole build: the same bytes however it is run or stopped, every row accounted for, bad input named."""
 
 import json
 import os
@@ -151,7 +151,7 @@ def test_another_mix_over_the_same_build(built: Path, tmp_path: Path) -> None:
     assert remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml")) == 70
     dataset = Dataset.open(data)
     assert check(dataset) == []
-    assert dataset.manifest["mix"]["subsets"]["XED"] == {language: 2 for language in benchmark()["XED"].languages}
+    assert dataset.manifest["mix"]["subsets"]["XED"] == dict.fromkeys(benchmark()["XED"].languages, 2)
     assert dataset.hash != Dataset.open(built).hash
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import put, read_all, real, zipped
+from tests.data_build.reading import put, read_all, real, zipped
 
 from data_build.corpora.onlineshopping import CORPUS, FILE
 from data_build.corpus import clean

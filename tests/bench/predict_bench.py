@@ -1,0 +1,112 @@
+"""`mmaffben predict` against LLaMA-Factory's own do_predict: rows a second on the same rows, checkpoint and machine.
+
+Both run bfloat16 with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its own
+predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from eval.engines.hf import HfEngine
+from eval.predict import most_tokens, predict
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.records import Record, read_jsonl, write_jsonl, write_text
+from mmafflm.standin import make_standin
+from tests.eval.tiny_tests import make_tests
+
+SUBSET = "XED"
+ROWS = 64  # a half
+HALVES = 2
+PAPER_BATCH = 8
+
+
+class Timed(NamedTuple):
+    """Answers by record id, and the seconds they took."""
+
+    answers: dict[str, str]
+    seconds: float
+
+
+def theirs(ckpt: Path, records: list[Record], most: int, work: Path) -> Timed:
+    """llamafactory-cli train with do_predict, at the paper's batch size."""
+    write_jsonl(work / "rows.jsonl", ({"messages": record.messages} for record in records))
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+    columns = {"messages": "messages"}
+    info = {"rows": {"file_name": "rows.jsonl", "formatting": "sharegpt", "columns": columns, "tags": tags}}
+    write_text(work / "dataset_info.json", json.dumps(info))
+    config = {
+        "stage": "sft", "do_predict": True, "predict_with_generate": True, "finetuning_type": "full",
+        "model_name_or_path": str(ckpt), "template": "qwen2_vl", "dataset_dir": str(work), "eval_dataset": "rows",
+        "cutoff_len": 4096, "output_dir": str(work / "out"), "per_device_eval_batch_size": PAPER_BATCH,
+        "max_new_tokens": most, "do_sample": False, "bf16": True, "report_to": "none", "use_cpu": True,
+    }  # fmt: skip
+    write_text(work / "predict.yaml", yaml.safe_dump(config))
+    command = [str(Path(sys.executable).with_name("llamafactory-cli")), "train", str(work / "predict.yaml")]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    rows = list(read_jsonl(work / "out/generated_predictions.jsonl"))
+    result = json.loads((work / "out/predict_results.json").read_text())
+    pairs = zip(records, rows, strict=True)
+    return Timed({record.id: row["predict"] for record, row in pairs}, result["predict_runtime"])
+
+
+class Loaded(HfEngine):
+    """An engine that is loaded once and outside the clock."""
+
+    def load(self) -> None:
+        """Nothing, the second time."""
+        if not hasattr(self, "model"):
+            super().load()
+
+
+def ours(engine: HfEngine, data: Dataset, out: Path) -> Timed:
+    """predict, as the command calls it."""
+    start = time.perf_counter()
+    predict(engine.ckpt, data, out, engine=engine)
+    seconds = time.perf_counter() - start
+    return Timed({row["id"]: row["prediction"] for row in read_jsonl(out / f"predictions/{SUBSET}.jsonl")}, seconds)
+
+
+def main(ckpt: Path | None = None) -> None:
+    """Print both speeds, their ratio and the share of identical answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        if ckpt is None:
+            ckpt = work / "pocket"
+            make_standin("pocket", ckpt)
+        engine = Loaded(str(ckpt), "bfloat16")
+        engine.load()
+        most = most_tokens(benchmark()[SUBSET].tasks[0], engine)
+        seconds = {"theirs": 0.0, "ours": 0.0}
+        same = 0
+        for half in range(HALVES):
+            (work / f"{half}").mkdir()
+            data = make_tests(work / f"{half}/data", {SUBSET: ROWS}, seed=half)
+            records = list(data.records(SUBSET, "test"))
+            them = theirs(ckpt, records, most, work / f"{half}")
+            us = ours(engine, data, work / f"{half}/run")
+            seconds["theirs"] += them.seconds
+            seconds["ours"] += us.seconds
+            same += sum(us.answers[name].strip() == text.strip() for name, text in them.answers.items())
+        rows = ROWS * HALVES
+        print(
+            f"{rows} rows of {SUBSET}, at most {most} tokens an answer, bfloat16: "
+            f"do_predict (batch {PAPER_BATCH}) {rows / seconds['theirs']:.2f} rows/s, "
+            f"mmaffben predict {rows / seconds['ours']:.2f} rows/s, ratio {seconds['theirs'] / seconds['ours']:.2f}; "
+            f"identical answers {same / rows:.0%}"
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)
