@@ -1,0 +1,230 @@
+"""MMS: 79 sentiment corpora in 27 languages, 6.2 million texts.
+
+Home      https://huggingface.co/datasets/Brand24/mms, arXiv 2306.07902
+Task      sentiment polarity, three classes; text; 27 languages
+Licence   CC BY-NC 4.0 for the packaging; each text keeps the terms of its own source
+Files     either data/LANG/LANG_NAME.tsv (no header: label, text, confidence; CSV quoting), or the built form as Parquet
+          shards with columns text, label, language. Not both, and not the .arrow files of a local cache
+Labels    -1, 0, 1 in the TSV files, 0, 1, 2 (or the names) in the built form: which one it is, a -1 or a 2 shows
+Sizes     6,164,762 rows, no split of its own
+Rows out  labels outside the set, empty texts, languages outside the 27
+Source    the record's number in its file: a quoted text may hold line breaks, so it is not always the line
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
+from typing import Any
+
+import polars as pl
+
+from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
+from data_build.raw import BROKEN, RawFile, broken, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+
+TSV = re.compile(r"([a-z]{2})_.+\.tsv")
+COLUMNS = ("label", "text", "language")
+NAMES = ("negative", "neutral", "positive")
+ENCODINGS = {
+    "signed": dict(zip(("-1", "0", "1"), NAMES, strict=True)),
+    "built": dict(zip(("0", "1", "2"), NAMES, strict=True)),
+    "names": dict(zip(NAMES, NAMES, strict=True)),
+}
+HEAD = 1000  # rows of a TSV in which -1 is looked for first: it is nearly always there
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    tables = [file for file in files if file.basename.endswith((".parquet", ".arrow"))]
+    tables = [file for file in tables if not file.basename.startswith("cache-")]  # left by datasets.map
+    texts = [file for file in files if TSV.fullmatch(file.basename)]
+    if files and not tables and not texts:
+        raise unrecognised("mms", files, "data/LANG/LANG_NAME.tsv, or .parquet shards")
+    if tables and texts:
+        raise Fault(
+            f"mms: both {texts[0].name} and {tables[0].name}: the corpus twice, as TSV and built. Remove one form."
+        )
+    if texts:
+        copies = [[file for file in texts if file.basename == name] for name in {file.basename for file in texts}]
+        texts = sorted((one_of(same) for same in copies), key=lambda file: file.name)
+        encoding = _encoding_of_texts(texts)
+        return [Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2]}) for file in texts]
+    tables = _without_copies(tables)
+    found = [_labels_of_table(file) for file in tables]
+    encoding = _encoding(set().union(*found), tables[0]) if tables else ""
+    return [Part(file.name, (file,), {"encoding": encoding}) for file in tables]
+
+
+def _without_copies(files: list[RawFile]) -> list[RawFile]:
+    """Shards of several configurations share their names; a copy has the same bytes, too."""
+    kept: dict[tuple[str, int], list[RawFile]] = {}
+    for file in files:
+        same = kept.setdefault((file.basename, file.size), [])
+        if not any(file.sha256() == other.sha256() for other in same):
+            same.append(file)
+    return sorted((file for same in kept.values() for file in same), key=lambda file: file.name)
+
+
+def _encoding(labels: set[str], file: RawFile) -> str:
+    if labels & set(NAMES):
+        return "names"
+    if "2" in labels:
+        return "built"
+    if "-1" in labels:
+        return "signed"
+    raise Fault(
+        f"mms: {file.name}: labels {', '.join(sorted(labels)) or 'none'} in the whole corpus, neither -1 nor 2, so 0 "
+        "may mean neutral or negative. Put all files of the corpus there."
+    )
+
+
+def _encoding_of_texts(files: list[RawFile]) -> str:
+    for rows in (HEAD, None):
+        labels: set[str] = set()
+        for file in files:
+            labels |= {row[0].strip().removesuffix(".0") for row in islice(_records(file), rows)}
+            if "-1" in labels:
+                return "signed"
+    return _encoding(labels, files[0])
+
+
+def _labels_of_table(file: RawFile) -> set[str]:
+    labels: set[str] = set()
+    for frame in _frames(file, ["label"]):
+        labels |= set(frame["label"].unique().cast(pl.String).drop_nulls().str.strip_suffix(".0"))
+    return labels
+
+
+def _records(file: RawFile) -> Iterator[Sequence[str]]:
+    """The rows of a TSV, blank lines left out."""
+    with file.open() as data:
+        rows = csv.reader(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), delimiter="\t")
+        try:
+            yield from filter(None, rows)
+        except UnicodeDecodeError as error:
+            raise Fault(
+                f"mms: {file.name}:{rows.line_num + 1}: not UTF-8 here or shortly after ({error.reason}). "
+                "Save the file as UTF-8, or download it again."
+            ) from None
+        except BROKEN as error:
+            raise broken(file.path, error) from None
+
+
+def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """A parquet or arrow shard, some rows at a time, with the row number from 1 as "row"."""
+    source = file.path if file.member is None else io.BytesIO(file.read())
+    try:
+        is_parquet = file.basename.endswith(".parquet")
+        table = pl.scan_parquet(source, glob=False) if is_parquet else _arrow(source).lazy()
+        there = table.collect_schema().names()
+        if missing := [name for name in COLUMNS if name not in there]:
+            raise Fault(
+                f"mms: {file.name}: no column {', '.join(missing)}, but {', '.join(there[:8])}. "
+                "Remove the file if it is of another corpus."
+            )
+        chosen = table.with_row_index("row", 1).select(*columns, "row")
+        yield from chosen.collect_batches(chunk_size=BATCH, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Fault(f"mms: {file.name}: cannot be read ({str(error).splitlines()[0]}). Download it again.") from None
+
+
+def _arrow(source: Any) -> pl.DataFrame:
+    """`save_to_disk` writes the stream form of Arrow, other tools its file form."""
+    try:
+        return pl.read_ipc_stream(source)
+    except pl.exceptions.PolarsError:
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        return pl.read_ipc(source)
+
+
+def _read(part: Part) -> Iterator[Rows]:
+    if "language" in part.about:
+        return _read_text(part)
+    shard = _frames(part.files[0], COLUMNS)
+    return (_rows(frame.with_columns(fault=pl.lit(None, pl.String)), part) for frame in shard)
+
+
+def _read_text(part: Part) -> Iterator[Rows]:
+    file, first, usable = part.files[0], 1, False
+    records = _records(file)
+    while batch := list(islice(records, BATCH)):
+        # label, text, confidence and, in a broken row, what else there is
+        columns = [*zip_longest(*batch), *[(None,) * len(batch)] * 4]
+        frame = pl.DataFrame(
+            {"label": columns[0], "text": columns[1], "more": columns[3]},
+            {"label": pl.String, "text": pl.String, "more": pl.String},
+        )
+        rows = _rows(
+            frame.with_columns(
+                row=pl.int_range(first, first + len(batch)),
+                language=pl.lit(part.about["language"]),
+                fault=pl.when(pl.col("more").is_not_null()).then(pl.lit("more than three fields")),
+            ),
+            part,
+        )
+        usable = usable or rows.examples.height > 0 or bool(set(rows.bad["reason"]) - {"label outside the set"})
+        first += len(batch)
+        yield rows
+    if not usable:
+        raise Fault(
+            f"mms: {file.name}: {first - 1} rows, none with a label -1, 0 or 1, a tab and a text. "
+            "Download it again, or remove it if it is of another corpus."
+        )
+
+
+def _text(fields: list[str]) -> str:
+    """The middle of label, text, confidence; a text that was not quoted may hold tabs."""
+    return "\t".join(fields[1:-1]) if len(fields) > 3 else "".join(fields[1:2])
+
+
+def _rows(frame: pl.DataFrame, part: Part) -> Rows:
+    """Examples and unusable rows of a frame with label, text, language, row, and a fault that is already known."""
+    languages, labels = benchmark()["MMS"].languages, ENCODINGS[part.about["encoding"]]
+    gold = {number: f'["{name}"]' for number, name in labels.items()}
+    label, text = pl.col("label").cast(pl.String).str.strip_chars(), pl.col("text")
+    swallowed = text.str.contains(r"\n(-1|0|1)\t") if "language" in part.about else pl.lit(False)
+    known = frame.select(
+        label.alias("label"),
+        "text",
+        "language",
+        source=pl.lit(part.files[0].name + ":") + pl.col("row").cast(pl.String),
+        gold=label.str.strip_suffix(".0").replace_strict(gold, default=None, return_dtype=pl.String),
+        clean=text.str.strip_chars_end().str.replace(r"^[\s\x{FEFF}]+", ""),
+        fault=pl.coalesce(
+            "fault",
+            pl.when(~pl.col("language").is_in(languages).fill_null(False)).then(pl.lit("language outside the set")),
+            pl.when(swallowed).then(pl.lit("text holds whole rows (broken quoting)")),
+        ),
+    ).with_columns(
+        fault=pl.coalesce(
+            "fault",
+            pl.when(pl.col("gold").is_null()).then(pl.lit("label outside the set")),
+            pl.when(pl.col("clean").fill_null("") == "").then(pl.lit("empty text")),
+        )
+    )
+    examples = known.filter(pl.col("fault").is_null()).select(
+        subset=pl.lit("MMS"),
+        task=pl.lit("sp"),
+        language="language",
+        split=pl.lit(None, pl.String),
+        emotion=pl.lit(None, pl.String),
+        gold="gold",
+        text="clean",
+        source="source",
+    )
+    told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
+    bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told)
+    return Rows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
+
+
+CORPUS = Corpus(
+    name="mms",
+    licence="CC BY-NC 4.0 (packaging); the texts keep the licences of their 79 sources",
+    get="git clone https://huggingface.co/datasets/Brand24/mms (with git-lfs)",
+    expected={"MMS all": 6_164_762},
+    find=_find,
+    read=lambda part, options: _read(part),
+)
