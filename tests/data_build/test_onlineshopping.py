@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data_build.reading import put, read_all, real, zipped
 
 from data_build.corpora.onlineshopping import CORPUS, FILE
 from data_build.corpus import clean
 from mmafflm.errors import Fault
+from tests.data_build.reading import put, read_all, real, zipped
 
 GOOD = 'cat,label,review\n书籍,1,\ufeff好书\n水果,0,"不""新鲜"", 差"\n热水器,1,\n平板,2,一般\n'
 

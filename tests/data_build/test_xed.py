@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data_build.reading import put, read_all, real, zipped
 
 from data_build.corpora.xed import CORPUS, LABELS
 from data_build.corpus import clean
 from mmafflm.errors import Fault
+from tests.data_build.reading import put, read_all, real, zipped
 
 JUNK = '"Living horrors of the deep\r\nda/1954/4.xml.gz\ten/1954/5.xml.gz\t113\t137"\t4\r\n'
 TAB = '"one\ttwo"\t4\r\n'
