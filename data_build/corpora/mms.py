@@ -15,7 +15,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -151,17 +151,19 @@ def _read_text(part: Part) -> Iterator[Rows]:
     file, first, usable = part.files[0], 1, False
     records = _records(file)
     while batch := list(islice(records, BATCH)):
-        # label, text, confidence and, in a broken row, what else there is
-        columns = [*zip_longest(*batch), *[(None,) * len(batch)] * 4]
         frame = pl.DataFrame(
-            {"label": columns[0], "text": columns[1], "more": columns[3]},
-            {"label": pl.String, "text": pl.String, "more": pl.String},
+            {
+                "label": [row[0] for row in batch],
+                "text": [row[1] if len(row) > 1 else None for row in batch],
+                "more": [len(row) > 3 for row in batch],  # than label, text and confidence
+            },
+            {"label": pl.String, "text": pl.String, "more": pl.Boolean},
         )
         rows = _rows(
             frame.with_columns(
                 row=pl.int_range(first, first + len(batch)),
                 language=pl.lit(part.about["language"]),
-                fault=pl.when(pl.col("more").is_not_null()).then(pl.lit("more than three fields")),
+                fault=pl.when("more").then(pl.lit("more than three fields")),
             ),
             part,
         )
