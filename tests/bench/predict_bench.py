@@ -1,7 +1,7 @@
 """`mmaffben predict` against LLaMA-Factory's own do_predict: rows a second on the same rows, checkpoint and machine.
 
-Both run bfloat16 with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its own
-predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
+Both run bfloat16 with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its
+own predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
 """
 
 import json

@@ -43,11 +43,11 @@ def records_of(task: Task, rows: int, seed: int = 7) -> list[Record]:
     return records
 
 
-def make_tests(path: Path, rows: dict[str, int]) -> Dataset:
+def make_tests(path: Path, rows: dict[str, int], seed: int = 7) -> Dataset:
     """Write DATA with `rows` test records for every task of each subset named."""
     files = {}
     for name, count in rows.items():
-        records = [record for task in benchmark()[name].tasks for record in records_of(task, count)]
+        records = [record for task in benchmark()[name].tasks for record in records_of(task, count, seed)]
         file = split_file(name, "test")
         write_jsonl(path / file, (record.to_json() for record in records))
         files[file] = {"rows": len(records), "sha256": sha256_of(path / file)}
