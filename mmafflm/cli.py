@@ -63,9 +63,8 @@ def train(
     """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
     from mmafflm.train import train as run
 
-    code = run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
-               resume=resume)  # fmt: skip
-    raise typer.Exit(code)
+    run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
+        resume=resume)  # fmt: skip
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import typer
 
 from mmafflm.errors import Fault, UsageFault
+
+STOPPED = 130  # what Typer makes of Ctrl-C
 
 
 def app(help_text: str) -> typer.Typer:
@@ -23,6 +26,8 @@ def say(message: str) -> None:
 
 def run(typer_app: typer.Typer) -> None:
     """Run an application; 0 done, 1 a fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
+    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child of ours goes on without us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(typer_app))
 
 
@@ -44,9 +49,8 @@ def _code_of(call: Callable[[], Any]) -> int:
             "permissions, then run the same command again."
         )
         return 1
-    except KeyboardInterrupt:
-        say("stopped. Run the same command again to go on from here.")
-        return 130
     except SystemExit as stop:
+        if stop.code == STOPPED:
+            say("stopped. The same command goes on from here; mmafflm train with --resume.")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0

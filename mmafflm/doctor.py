@@ -7,21 +7,10 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# What training needs, at the versions of constraints.txt (that they work together was run, see docs/training.md).
-STACK = {
-    "llamafactory": "0.9.5",
-    "transformers": "5.6.0",
-    "torch": "2.11.0",
-    "torchvision": "0.26.0",
-    "deepspeed": "0.19.8",
-    "peft": "0.18.1",
-    "accelerate": "1.11.0",
-    "datasets": "4.0.0",
-    "trl": "0.24.0",
-    "av": "16.0.0",
-    "decord": "0.6.0",
-    "qwen-vl-utils": "0.0.14",
-}
+# What training needs; constraints.txt has the versions that work together.
+STACK = ("llamafactory", "transformers", "torch", "torchvision", "deepspeed", "peft", "accelerate", "datasets", "trl",
+         "av", "decord", "qwen-vl-utils")  # fmt: skip
+CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an installed wheel has no such file
 BASES = ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct")
 
 
@@ -39,14 +28,16 @@ def examine() -> Iterator[tuple[bool, str, str]]:
 def _versions() -> Iterator[tuple[bool, str, str]]:
     python = platform.python_version()
     yield python >= "3.11", "python", python
-    for name, pinned in STACK.items():
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines() if CONSTRAINTS.exists() else []
+    pins = dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
+    for name in STACK:
         try:
             found = version(name)
         except PackageNotFoundError:
-            yield False, name, f"not installed; make setup installs {pinned}"
+            yield False, name, "not installed; make setup installs it"
             continue
-        fine = found.split("+")[0] == pinned
-        yield fine, name, found if fine else f"{found}; {pinned} is the version that was run: make setup"
+        fine = pins.get(name, found) == found.split("+")[0]
+        yield fine, name, found if fine else f"{found}; {pins[name]} is the version that was run: make setup"
 
 
 def _gpus() -> Iterator[tuple[bool, str, str]]:

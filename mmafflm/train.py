@@ -35,8 +35,8 @@ def train(
     master: str | None = None,
     base: str | None = None,
     resume: bool = False,
-) -> int:
-    """Train a recipe on a build into OUT; 0 when it is done (or was), 130 when Ctrl-C stopped it.
+) -> None:
+    """Train a recipe on a build into OUT. Ctrl-C and SIGTERM end every process of the run first, then this one.
 
     Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
     """
@@ -54,7 +54,7 @@ def train(
     data.require_unchanged(_files_read(data))
     if finished(out) and resume:
         say(f"{out}: finished already; nothing to do.")
-        return 0
+        return
     _refuse_folder(out, planned, resume)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = last_checkpoint(out) if resume and node_rank == 0 else None
@@ -64,26 +64,20 @@ def train(
     write_text(config, planned.to_yaml())
     if node_rank == 0:
         _write_run(out, planned, data, finished=False)
-    return _launch(planned, data, out, config, env, checkpoint, node_rank)
+    _launch(planned, data, out, config, env, checkpoint, node_rank)
 
 
 def _launch(
     planned: Plan, data: Dataset, out: Path, config: Path, env: dict[str, str], checkpoint: Path | None, node_rank: int
-) -> int:
+) -> None:
     if checkpoint:
         say(f"Going on from {checkpoint}.")
-    try:
-        code = run(config, out, env, planned.config["max_steps"])
-    except KeyboardInterrupt:
-        say(f"stopped. Go on from the last checkpoint with the same command and --resume (the log: {out / LOG}).")
-        return 130
-    if code:
+    if code := run(config, out, env, planned.config["max_steps"]):
         raise failure(out / LOG, code)
     shutil.rmtree(out / ".cache", ignore_errors=True)  # the Arrow copy of the mix
     if node_rank == 0:
         _write_run(out, planned, data, finished=True)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
-    return 0
 
 
 def finished(out: Path) -> bool:
