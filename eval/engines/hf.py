@@ -11,14 +11,15 @@ Padding is masked and takes no position, so a row's numbers do not depend on its
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from eval.engines import Answers
+from eval.engines.shared import NAME, Layer, Memory
 from mmafflm.errors import Fault, UsageFault
 
 END_OF_TURN = "<|im_end|>"
@@ -50,6 +51,7 @@ class HfEngine:
             raise Fault(f"{self.ckpt}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
+        self.model.set_attn_implementation({"text_config": NAME})
         ends = self.model.generation_config.eos_token_id
         ends = set(ends if isinstance(ends, list) else [] if ends is None else [ends])
         self.ends = torch.tensor(sorted(ends | {self.tokenizer.convert_tokens_to_ids(END_OF_TURN)}), device=self.device)
@@ -85,36 +87,26 @@ class HfEngine:
             yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
 
     @torch.inference_mode()
-    def _beginning(self, ids: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values of the shared beginning, per layer (1, heads, tokens, head size)."""
+    def _beginning(self, ids: list[int]) -> list[Layer]:
+        """Keys and values of the shared beginning, per layer."""
         if not ids:
             return []
-        cache: Any = DynamicCache()
-        self.model(torch.tensor([ids], device=self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return [(layer.keys, layer.values) for layer in cache.layers]
+        memory = Memory([], len(ids))
+        batch = self._left_pad([ids], 0)
+        self._forward(batch.ids, batch.causal(self.model.dtype), batch.positions, memory)
+        return memory.as_beginning()
 
     @torch.inference_mode()
-    def _greedy(
-        self, beginning: list[tuple[torch.Tensor, torch.Tensor]], rows: list[list[int]], most_tokens: int
-    ) -> list[list[int]]:
+    def _greedy(self, beginning: list[Layer], rows: list[list[int]], most_tokens: int) -> list[list[int]]:
         """The answers' token ids, without the end token. Rows that have ended leave the batch."""
-        ids, mask, positions = self._left_pad(rows, beginning[0][0].shape[2] if beginning else 0)
-        # expand copies nothing; the first layer update does.
-        cache = DynamicCache(
-            [tuple(part.expand(len(rows), -1, -1, -1) for part in layer) for layer in beginning] or None
-        )
+        batch = self._left_pad(rows, beginning[0][0].shape[1] if beginning else 0)
+        ids, mask, positions = batch.ids, batch.causal(self.model.dtype), batch.positions
+        memory = Memory(beginning, ids.shape[1] + most_tokens)
         answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
         for _ in range(most_tokens):
-            out = self.model(
-                ids,
-                attention_mask=mask,
-                position_ids=positions.expand(3, -1, -1),  # text: time, height and width agree
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            best = out.logits[:, -1].argmax(-1)
+            best = self._forward(ids, mask, positions, memory).argmax(-1)
+            mask, positions = mask[:, :, -1:], positions[:, -1:]
             going = ~torch.isin(best, self.ends)
             if not bool(going.all()):
                 kept = going.nonzero()[:, 0]
@@ -122,21 +114,50 @@ class HfEngine:
                 if not alive:
                     break
                 best, mask, positions = best[kept], mask[kept], positions[kept]
-                cache.batch_select_indices(kept)
+                memory.keep(kept)
             for row, token in zip(alive, best.tolist(), strict=True):
                 answers[row].append(token)
             ids = best[:, None]
-            mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
-            positions = positions[:, -1:] + 1
+            mask = torch.cat([mask, mask.new_zeros(len(alive), 1, 1, 1)], -1)
+            positions = positions + 1
         return answers
 
-    def _left_pad(self, rows: list[list[int]], before: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ids (rows, longest), mask (rows, before + longest) and positions (rows, longest) of a batch."""
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """The logits after each row's last token, (rows, vocabulary)."""
+        out = self.model(
+            ids,
+            attention_mask={"full_attention": mask},
+            position_ids=positions.expand(3, -1, -1),  # text: time, height and width agree
+            past_key_values=memory,
+            use_cache=True,
+            logits_to_keep=1,
+            memory=memory,
+        )
+        logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+    def _left_pad(self, rows: list[list[int]], before: int) -> "Batch":
+        """The batch of rows that follow on `before` shared tokens."""
         longest = max(len(row) for row in rows)
         ids = torch.tensor([[self.pad] * (longest - len(row)) + row for row in rows], device=self.device)
-        own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.device)
-        positions = before + (own.cumsum(1) - 1).clamp(min=0)
-        return ids, torch.cat([own.new_ones(len(rows), before), own], 1), positions
+        real = torch.tensor([[False] * (longest - len(row)) + [True] * len(row) for row in rows], device=self.device)
+        return Batch(ids, real, before + (real.cumsum(1) - 1).clamp(min=0))
+
+
+class Batch(NamedTuple):
+    """Left-padded rows, each tensor (rows, longest)."""
+
+    ids: torch.Tensor
+    real: torch.Tensor  # False is padding
+    positions: torch.Tensor
+
+    def causal(self, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores, (rows, 1, longest, longest): 0 for a token's own past, else the least number."""
+        longest = self.ids.shape[1]
+        past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
+        # Not -inf: padding without a shared beginning sees nothing at all, and its NaN would reach the other tokens.
+        hidden = torch.zeros(len(self.ids), 1, longest, longest, dtype=dtype, device=self.ids.device)
+        return hidden.masked_fill(~(past & self.real[:, None, None, :]), torch.finfo(dtype).min)
 
 
 def _shared_tokens(rows: list[list[int]]) -> int:

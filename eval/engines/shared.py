@@ -1,0 +1,98 @@
+"""Attention over a beginning that all rows of a batch share, without a copy of it per row.
+
+transformers' own attention repeats keys and values for every row, query head and token: with the stand-in pocket that
+is 90% of a decoding step on a CPU. Here the shared keys are one matrix product for the whole batch, and each row's own
+keys stand in a buffer that is allocated once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+NAME = "mmaffben_shared"
+MOST_SCORES = 1 << 26  # attention scores at a time (256 MB in float32); rows beyond it wait their turn
+
+Layer = tuple[torch.Tensor, torch.Tensor]
+"""Keys and values of one layer, each (key-value heads, tokens, head size)."""
+
+
+class Memory:
+    """The keys and values of a batch: the shared beginning, and each row's own. Stands in for transformers' cache."""
+
+    def __init__(self, beginning: Sequence[Layer], room: int) -> None:
+        self.beginning = beginning
+        self.room = room  # most tokens a row will have of its own
+        self.own: dict[int, list[torch.Tensor]] = {}  # by layer: keys, values; each (rows, heads, room, head size)
+        self.filled: dict[int, int] = {}
+
+    def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any) -> Layer:
+        """Add (rows, heads, new, head size) to a layer; returns all of its own so far."""
+        rows, heads, new, size = keys.shape
+        if layer not in self.own:
+            self.own[layer] = [keys.new_empty(rows, heads, self.room, size) for _ in range(2)]
+            self.filled[layer] = 0
+        start, end = self.filled[layer], self.filled[layer] + new
+        for buffer, part in zip(self.own[layer], (keys, values), strict=True):
+            buffer[:, :, start:end] = part
+        self.filled[layer] = end
+        own = self.own[layer]
+        return own[0][:, :, :end], own[1][:, :, :end]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all but these rows."""
+        for layer, buffers in self.own.items():
+            self.own[layer] = [buffer[rows] for buffer in buffers]
+
+    def as_beginning(self) -> list[Layer]:
+        """The first row's own, as the beginning that another batch shares."""
+        ends = self.filled
+        return [(keys[0, :, : ends[layer]], values[0, :, : ends[layer]]) for layer, (keys, values) in self.own.items()]
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor,
+    scaling: float,
+    memory: Memory,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention interface: query (rows, heads, new, size) -> (rows, new, heads, size).
+
+    attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). The beginning is seen by all.
+    """
+    rows, heads, new, _size = query.shape
+    shared = memory.beginning[module.layer_idx] if memory.beginning else (key[0, :, :0], value[0, :, :0])
+    step = max(1, MOST_SCORES // (heads * new * (shared[0].shape[1] + key.shape[2])))
+    parts = [
+        _attend(query[at : at + step] * scaling, key[at : at + step], value[at : at + step],
+                attention_mask[at : at + step], shared)
+        for at in range(0, rows, step)
+    ]  # fmt: skip
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)), None
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, shared: Layer
+) -> torch.Tensor:
+    rows, heads, new, size = query.shape
+    few, tokens = key.shape[1], shared[0].shape[1]
+    many = heads // few * new  # query heads of one key-value head, times tokens
+    query = query.reshape(rows, few, many, size)
+    together = query.transpose(0, 1).reshape(few, rows * many, size)
+    of_shared = (together @ shared[0].transpose(1, 2)).view(few, rows, many, tokens).transpose(0, 1)
+    of_own = (query @ key.transpose(2, 3)).view(rows, few, -1, new, key.shape[2]) + mask[:, :, None]
+    scores = torch.cat([of_shared, of_own.view(rows, few, many, -1)], -1)
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    seen = weights[..., tokens:] @ value
+    if tokens:
+        first = weights[..., :tokens].transpose(0, 1).reshape(few, rows * many, tokens) @ shared[1]
+        seen = seen + first.view(few, rows, many, size).transpose(0, 1)
+    return seen.view(rows, heads, new, size).transpose(1, 2)
+
+
+AttentionInterface.register(NAME, attend)
