@@ -19,9 +19,9 @@ def examine() -> Iterator[tuple[bool, str, str]]:
     yield from _versions()
     yield from _gpus()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield memory >= 16, "memory", f"{memory:.0f} GiB; a stand-in needs 16, ZeRO-3 offload of 7B some 200"
+    yield memory >= 16, "memory", f"{memory:.0f} GiB; the pocket stand-in was run with 24"
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    yield free >= 50, "disk", f"{free:.0f} GiB free here; a 7B checkpoint with optimizer state takes about 100"
+    yield free >= 10, "disk", f"{free:.0f} GiB free here"
     yield from _hub()
 
 

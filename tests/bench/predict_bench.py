@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 import yaml
 
 from eval.engines.hf import HfEngine
@@ -24,7 +25,7 @@ from mmafflm.standin import make_standin
 from tests.eval.tiny_tests import make_tests
 
 SUBSET = "XED"
-ROWS = 64  # a half
+ROWS = 32  # a half
 HALVES = 2
 PAPER_BATCH = 8
 
@@ -101,7 +102,7 @@ def main(ckpt: Path | None = None) -> None:
             same += sum(us.answers[name].strip() == text.strip() for name, text in them.answers.items())
         rows = ROWS * HALVES
         print(
-            f"{rows} rows of {SUBSET}, at most {most} tokens an answer, bfloat16: "
+            f"{torch.get_num_threads()} threads, {rows} rows of {SUBSET}, at most {most} tokens an answer, bfloat16: "
             f"do_predict (batch {PAPER_BATCH}) {rows / seconds['theirs']:.2f} rows/s, "
             f"mmaffben predict {rows / seconds['ours']:.2f} rows/s, ratio {seconds['theirs'] / seconds['ours']:.2f}; "
             f"identical answers {same / rows:.0%}"

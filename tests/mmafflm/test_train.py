@@ -52,9 +52,9 @@ def test_zero3_on_two_ranks_gives_the_losses_of_one(tmp_path: Path, data: Datase
     import mmafflm.recipe as recipe_module
 
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
-    assert train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "one", gpus=1, base=base) == 0
+    train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "one", gpus=1, base=base)
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 2)
-    assert train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "two", gpus=2, base=base) == 0
+    train(recipe_with(tmp_path, **ZERO3), data, tmp_path / "two", gpus=2, base=base)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 8 and one.keys() == two.keys()
     # fp32; only the order of summation differs, and eight steps amplify it: 2e-3 of a loss of 2 to 8
@@ -136,18 +136,9 @@ def test_an_epoch_sees_every_example_once(
     assert seen.keys() <= {f"{number:06d}" for number in range(rows)}
 
 
-START = """
-import sys
-from pathlib import Path
-from mmafflm.dataset import Dataset
-from mmafflm.train import train
-recipe, data, out, base = sys.argv[1:5]
-sys.exit(train(Path(recipe), Dataset.open(Path(data)), Path(out), base=base, resume="--resume" in sys.argv))
-"""
-
-
 def start(recipe: Path, data: Dataset, out: Path, base: str, *flags: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", START, str(recipe), str(data.path), str(out), base, *flags]
+    words = ["train", str(recipe), "--data", str(data.path), "--out", str(out), "--base", base, *flags]
+    command = [sys.executable, "-m", "mmafflm", *words]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
@@ -163,7 +154,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]", pattern: str) -> Path
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, data: Dataset, base: str) -> None:
     recipe = recipe_with(tmp_path, logging_steps=1, save_steps=3)
-    assert train(recipe, data, tmp_path / "whole", base=base) == 0
+    train(recipe, data, tmp_path / "whole", base=base)
     run = tmp_path / "killed"
     process = start(recipe, data, run, base)
     wait_for(run, process, "checkpoint-3/trainer_state.json")
@@ -195,7 +186,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, data: Dataset, bas
 def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, data: Dataset, base: str) -> None:
     process = start(NANO, data, tmp_path / "run", base)
     group = int(wait_for(tmp_path / "run", process, ".group").read_text() or 0)
-    time.sleep(2)
+    wait_for(tmp_path / "run", process, "trainer_log.jsonl")
     with pytest.raises(UsageFault, match="still being trained"):
         train(NANO, data, tmp_path / "run", base=base, resume=True)
     process.send_signal(signal.SIGINT)
