@@ -16,24 +16,12 @@ from random import Random
 
 from data_build.corpora import xed
 from data_build.corpora.onlineshopping import FILE as SHOPPING_FILE
+from data_build.corpora.semeval2018 import EC_HEADER as EC_EMOTIONS
 from data_build.sample_words import ADVERBS, UNSPACED, VALENCE, WORDS, interjections
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
 EI_EMOTIONS = ("anger", "fear", "joy", "sadness")
-EC_EMOTIONS = (
-    "anger",
-    "anticipation",
-    "disgust",
-    "fear",
-    "joy",
-    "love",
-    "optimism",
-    "pessimism",
-    "sadness",
-    "surprise",
-    "trust",
-)
 EWECT_LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
 SHOPPING_CATEGORIES = ("书籍", "平板", "手机", "水果", "洗发水", "热水器", "蒙牛", "衣服", "计算机", "酒店")
 SEMEVAL = "SemEval2018-Task1-all-data"
