@@ -148,8 +148,8 @@ def _make_pocket(out: Path) -> None:
     tokenizer = _chat_tokenizer(_split_like_smollm2(backend))
     model = _fresh_model(POCKET_TEXT, POCKET_VISION, tokenizer)
     graft(weights, model)
-    # bfloat16, as the real bases come; the file's four bits a weight lose nothing that matters.
-    _save("pocket", model.to(torch.bfloat16), tokenizer, out)
+    # float32, unlike the real bases: bfloat16 would round the original's weights, and its logits would not be equal.
+    _save("pocket", model, tokenizer, out)
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make_pocket}

@@ -164,7 +164,7 @@ class Batch(NamedTuple):
 
 
 def _keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks. glibc gives them back and faults them in again: a third of the time here."""
+    """Let the allocator reuse large blocks. glibc gives them back and faults them in again: a third of the time."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
