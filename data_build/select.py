@@ -9,18 +9,21 @@ import numpy as np
 import polars as pl
 
 from data_build.config import Split
+from mmafflm.records import SPLITS
 
 # Columns of the keys: one row for each example read, in reading order.
 KEYS = ("subset", "task", "emotion", "language", "split", "gold", "key")
-GROUP = ["subset", "task", "emotion", "language"]  # the same text is the same question only within these
-
-GROUP_OF_SHARES = ["subset", "language"]  # sizes of the build config hold for each language
+STRATUM = ["subset", "language", "task", "emotion", "gold"]  # draws are proportional over these
+GROUP = ["subset", "language", "task", "emotion"]  # the same text is the same question only within these
+SHARE = ["subset", "language"]  # the sizes of the build config hold for each of these
 NO_CAP = 2**40
 
 LEAK = "text stands in a test or validation set of the same corpus"
 CONFLICT = "same text with different labels"
 DUPLICATE = "same text and label as an earlier row"
 OVER_CAP = "over the cap of the build config"
+TO = pl.Enum(SPLITS)
+REASON = pl.Enum([LEAK, CONFLICT, DUPLICATE, OVER_CAP])
 
 
 class Selection(NamedTuple):
@@ -46,14 +49,44 @@ def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int |
     A corpus's own tests and validation sets are kept whole. Rows without a split are made distinct first, then drawn
     stratified by label within each language: test, validation, training.
     """
-    rows = keys.with_row_index("row").with_columns(
-        _rank(keys.height, seed), pool=pl.col("split").is_null(), to=pl.col("split").cast(pl.String)
-    )
+    strata = _strata(keys)
+    rows = _coded(keys, strata, seed)
     rows = _drop_duplicates(rows)
-    rows = _split_pool(rows, splits)
+    rows = _split_pool(rows, strata, splits)
     rows = _drop_leaks(rows)
-    rows = _cap(rows, splits, limit)
+    rows = _cap(rows, _size(strata, splits, "train", NO_CAP), limit).sort("row")
     return Selection(rows["to"], rows["reason"])
+
+
+def _strata(keys: pl.DataFrame) -> pl.DataFrame:
+    """Every stratum with its number and those of the wider groups it is in; thousands of rows, not millions."""
+    strata = keys.select(STRATUM).unique().cast(pl.String).sort(STRATUM)
+    return strata.with_row_index("stratum").with_columns(
+        group=pl.struct(GROUP).rank("dense"), share=pl.struct(SHARE).rank("dense"), part=pl.col("subset").rank("dense")
+    )
+
+
+def _coded(keys: pl.DataFrame, strata: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Numbers in place of names, and the rows sorted once by stratum and chance: every draw needs that order."""
+    names = strata.select(
+        *(pl.col(name).cast(keys.schema[name]) for name in STRATUM), "stratum", "group", "share", "part"
+    )
+    rows = keys.join(names, on=STRATUM, how="left", nulls_equal=True, maintain_order="left")
+    return (
+        rows.select(
+            "stratum", "group", "share", "part", "key", _rank(keys.height, seed),
+            pl.col("split").cast(pl.String).cast(TO).alias("to"),
+            pool=pl.col("split").is_null(), reason=pl.lit(None, REASON),
+        ).with_row_index("row").sort("stratum", "rank").drop("rank")
+    )  # fmt: skip
+
+
+def _size(strata: pl.DataFrame, splits: dict[str, Split], which: str, default: int) -> pl.Expr:
+    """The configured size for a row's subset, of each share; `default` where the config sets none."""
+    sizes = {name: getattr(split, which) for name, split in splits.items()}
+    shares = dict(strata.select("share", "subset").unique().iter_rows())
+    found = {share: default if (size := sizes.get(subset)) is None else size for share, subset in shares.items()}
+    return pl.col("share").replace_strict(found, return_dtype=pl.Int64)
 
 
 def _rank(height: int, seed: int) -> pl.Series:
@@ -67,72 +100,62 @@ def _rank(height: int, seed: int) -> pl.Series:
 
 def _drop_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
     """Only training rows and rows without a split may go; a corpus's own test keeps its duplicates."""
-    movable = pl.col("pool") | (pl.col("split") == "train")
-    same = [*GROUP, "split", "key"]
-    twice = rows.filter(movable).select(*same, "gold", "row").filter(pl.len().over(same) > 1)
-    twice = twice.with_columns(
-        conflict=pl.col("gold").n_unique().over(same) > 1, first=pl.col("row").min().over(same) == pl.col("row")
+    same = ["group", "to", "key"]
+    movable = rows.filter(pl.col("pool") | (pl.col("to") == "train")).select(*same, "stratum", "row")
+    twice = movable.filter(movable.select(*same).is_duplicated()).with_columns(
+        conflict=pl.col("stratum").n_unique().over(same) > 1, first=pl.col("row").min().over(same) == pl.col("row")
     )
-    reasons = twice.select(
-        "row",
-        reason=pl.when("conflict").then(pl.lit(CONFLICT)).when(~pl.col("first")).then(pl.lit(DUPLICATE)),
+    for reason, out in (
+        (CONFLICT, twice.filter("conflict")),
+        (DUPLICATE, twice.filter(~pl.col("conflict") & ~pl.col("first"))),
+    ):
+        rows = _take_out(rows, pl.col("row").is_in(out["row"].implode()), reason)
+    return rows
+
+
+def _take_out(rows: pl.DataFrame, which: pl.Expr, reason: str) -> pl.DataFrame:
+    return rows.with_columns(
+        to=pl.when(~which).then("to"), reason=pl.when(which).then(pl.lit(reason, REASON)).otherwise("reason")
     )
-    rows = rows.join(reasons, on="row", how="left", maintain_order="left")
-    return rows.with_columns(to=pl.when(pl.col("reason").is_null()).then("to"))
 
 
 def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr) -> pl.Series:
-    """True for `most` rows of each `share_of` group among those `where`, proportionally over task and label.
+    """True for `most` rows of each `share_of` group among those `where`, proportionally over strata.
 
-    Systematic sampling: in the order of (task, emotion, language, label, rank), row i of n is drawn when
+    Systematic sampling: rows come in the order of stratum and chance, and row i of n is drawn when
     floor((i+1)*m/n) exceeds floor(i*m/n); so exactly m are drawn, and each stratum gets its share within one row.
     """
-    order = ["task", "emotion", "language", "gold", "rank"]
-    ordered = rows.filter(where).with_columns(most=most.cast(pl.Int64)).sort(order)
     index, count = pl.int_range(pl.len(), dtype=pl.Int64).over(share_of), pl.len().over(share_of).cast(pl.Int64)
+    free = rows.with_row_index("place").filter(where).select("place", *share_of, most=most.cast(pl.Int64))
     wanted = pl.min_horizontal("most", count)
-    drawn = ordered.filter((index + 1) * wanted // count > index * wanted // count)["row"]
+    drawn = free.filter((index + 1) * wanted // count > index * wanted // count)["place"]
     chosen = np.zeros(rows.height, dtype=bool)
     chosen[drawn.to_numpy()] = True
     return pl.Series("drawn", chosen)
 
 
-def _size(splits: dict[str, Split], which: str, default: int) -> pl.Expr:
-    """The configured size for each row's subset; the largest number there is where the config sets none."""
-    sizes = {name: getattr(split, which) for name, split in splits.items()}
-    sizes = {name: NO_CAP if size is None else size for name, size in sizes.items()}
-    return pl.col("subset").cast(pl.String).replace_strict(sizes, default=default, return_dtype=pl.Int64)
-
-
-def _split_pool(rows: pl.DataFrame, splits: dict[str, Split]) -> pl.DataFrame:
+def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, Split]) -> pl.DataFrame:
     free = pl.col("pool") & pl.col("to").is_null() & pl.col("reason").is_null()
-    usable = pl.len().over(GROUP_OF_SHARES).cast(pl.Int64)
-    left = rows.filter(free).select("row", usable=usable)
-    rows = rows.join(left, on="row", how="left", maintain_order="left")
+    usable = dict(rows.filter(free).group_by("share").len().iter_rows())
     for into, part in (("test", 4), ("val", 10)):
-        most = pl.min_horizontal(_size(splits, into, 0), pl.col("usable") // part)
-        drawn = _draw(rows, GROUP_OF_SHARES, most, free)
-        rows = rows.with_columns(to=pl.when(drawn).then(pl.lit(into)).otherwise("to"))
-    return rows.with_columns(to=pl.when(free).then(pl.lit("train")).otherwise("to")).drop("usable")
+        share = {name: count // part for name, count in usable.items()}
+        small = pl.col("share").replace_strict(share, default=0, return_dtype=pl.Int64)
+        drawn = _draw(rows, ["share"], pl.min_horizontal(_size(strata, splits, into, 0), small), free)
+        rows = rows.with_columns(to=pl.when(drawn).then(pl.lit(into, TO)).otherwise("to"))
+    return rows.with_columns(to=pl.when(free).then(pl.lit("train", TO)).otherwise("to"))
 
 
 def _drop_leaks(rows: pl.DataFrame) -> pl.DataFrame:
     held_out = rows.filter(pl.col("to").is_in(["test", "val"]))["key"].unique()
     leak = (pl.col("to") == "train") & pl.col("key").is_in(held_out.implode())
-    return rows.with_columns(
-        to=pl.when(~leak.fill_null(False)).then("to"),
-        reason=pl.when(leak).then(pl.lit(LEAK)).otherwise("reason"),
-    )
+    return _take_out(rows, leak.fill_null(False), LEAK)
 
 
-def _cap(rows: pl.DataFrame, splits: dict[str, Split], limit: int | None) -> pl.DataFrame:
-    train = pl.col("to") == "train"
-    keep = _draw(rows, GROUP_OF_SHARES, _size(splits, "train", NO_CAP), train)
-    kept = pl.when(train).then(keep).otherwise(pl.col("to").is_not_null())
+def _cap(rows: pl.DataFrame, size: pl.Expr, limit: int | None) -> pl.DataFrame:
+    train = (pl.col("to") == "train").fill_null(False)
+    over = train & ~pl.lit(_draw(rows, ["share"], size, train))
+    rows = _take_out(rows, over, OVER_CAP)
     if limit is not None:
-        rows = rows.with_columns(to=pl.when(kept).then("to"))
-        kept = pl.lit(_draw(rows, ["subset", "to"], pl.lit(limit), pl.col("to").is_not_null()))
-    over = pl.col("reason").is_null() & ~kept
-    return rows.with_columns(
-        to=pl.when(kept).then("to"), reason=pl.when(over).then(pl.lit(OVER_CAP)).otherwise("reason")
-    )
+        kept = pl.col("to").is_not_null()
+        rows = _take_out(rows, kept & ~pl.lit(_draw(rows, ["part", "to"], pl.lit(limit), kept)), OVER_CAP)
+    return rows

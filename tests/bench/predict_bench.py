@@ -1,6 +1,6 @@
 """`mmaffben predict` against LLaMA-Factory's own do_predict: rows a second on the same rows, checkpoint and machine.
 
-Both run bfloat16 with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its
+Both in the same dtype with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its
 own predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
 """
 
@@ -37,7 +37,7 @@ class Timed(NamedTuple):
     seconds: float
 
 
-def theirs(ckpt: Path, records: list[Record], most: int, work: Path) -> Timed:
+def theirs(ckpt: Path, records: list[Record], most: int, bf16: bool, work: Path) -> Timed:
     """llamafactory-cli train with do_predict, at the paper's batch size."""
     write_jsonl(work / "rows.jsonl", ({"messages": record.messages} for record in records))
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
@@ -48,7 +48,7 @@ def theirs(ckpt: Path, records: list[Record], most: int, work: Path) -> Timed:
         "stage": "sft", "do_predict": True, "predict_with_generate": True, "finetuning_type": "full",
         "model_name_or_path": str(ckpt), "template": "qwen2_vl", "dataset_dir": str(work), "eval_dataset": "rows",
         "cutoff_len": 4096, "output_dir": str(work / "out"), "per_device_eval_batch_size": PAPER_BATCH,
-        "max_new_tokens": most, "do_sample": False, "bf16": True, "report_to": "none", "use_cpu": True,
+        "max_new_tokens": most, "do_sample": False, "bf16": bf16, "report_to": "none", "use_cpu": True,
     }  # fmt: skip
     write_text(work / "predict.yaml", yaml.safe_dump(config))
     command = [str(Path(sys.executable).with_name("llamafactory-cli")), "train", str(work / "predict.yaml")]
@@ -79,34 +79,41 @@ def ours(engine: HfEngine, data: Dataset, out: Path) -> Timed:
     return Timed({row["id"]: row["prediction"] for row in read_jsonl(out / f"predictions/{SUBSET}.jsonl")}, seconds)
 
 
+def compare(ckpt: Path, dtype: str, work: Path) -> None:
+    """Print both speeds in one dtype, their ratio and the share of identical answers."""
+    engine = Loaded(str(ckpt), dtype)
+    engine.load()
+    most = most_tokens(benchmark()[SUBSET].tasks[0], engine)
+    seconds = {"theirs": 0.0, "ours": 0.0}
+    same = 0
+    for half in range(HALVES):
+        folder = work / dtype / str(half)
+        data = make_tests(folder / "data", {SUBSET: ROWS}, seed=half)
+        records = list(data.records(SUBSET, "test"))
+        them = theirs(ckpt, records, most, dtype == "bfloat16", folder)
+        us = ours(engine, data, folder / "run")
+        seconds["theirs"] += them.seconds
+        seconds["ours"] += us.seconds
+        same += sum(us.answers[name].strip() == text.strip() for name, text in them.answers.items())
+    rows = ROWS * HALVES
+    print(
+        f"{torch.get_num_threads()} threads, {rows} rows of {SUBSET}, at most {most} tokens an answer, {dtype}: "
+        f"do_predict (batch {PAPER_BATCH}) {rows / seconds['theirs']:.2f} rows/s, "
+        f"mmaffben predict {rows / seconds['ours']:.2f} rows/s, ratio {seconds['theirs'] / seconds['ours']:.2f}; "
+        f"identical answers {same / rows:.0%}",
+        flush=True,
+    )
+
+
 def main(ckpt: Path | None = None) -> None:
-    """Print both speeds, their ratio and the share of identical answers."""
+    """Compare on pocket, which is float32, and as it is trained, in bfloat16 (there rounding tells close answers apart)."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if ckpt is None:
             ckpt = work / "pocket"
             make_standin("pocket", ckpt)
-        engine = Loaded(str(ckpt), "bfloat16")
-        engine.load()
-        most = most_tokens(benchmark()[SUBSET].tasks[0], engine)
-        seconds = {"theirs": 0.0, "ours": 0.0}
-        same = 0
-        for half in range(HALVES):
-            (work / f"{half}").mkdir()
-            data = make_tests(work / f"{half}/data", {SUBSET: ROWS}, seed=half)
-            records = list(data.records(SUBSET, "test"))
-            them = theirs(ckpt, records, most, work / f"{half}")
-            us = ours(engine, data, work / f"{half}/run")
-            seconds["theirs"] += them.seconds
-            seconds["ours"] += us.seconds
-            same += sum(us.answers[name].strip() == text.strip() for name, text in them.answers.items())
-        rows = ROWS * HALVES
-        print(
-            f"{torch.get_num_threads()} threads, {rows} rows of {SUBSET}, at most {most} tokens an answer, bfloat16: "
-            f"do_predict (batch {PAPER_BATCH}) {rows / seconds['theirs']:.2f} rows/s, "
-            f"mmaffben predict {rows / seconds['ours']:.2f} rows/s, ratio {seconds['theirs'] / seconds['ours']:.2f}; "
-            f"identical answers {same / rows:.0%}"
-        )
+        for dtype in ("float32", "bfloat16"):
+            compare(ckpt, dtype, work)
 
 
 if __name__ == "__main__":
