@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
+from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
@@ -52,6 +53,7 @@ class HfEngine:
             raise Fault(f"{self.ckpt}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
+        self.tokens_at_a_time = 512 if self.device.type == "cpu" else 8192
         if self.device.type == "cpu":
             _keep_freed_memory()
         self.model.set_attn_implementation({"text_config": NAME})
@@ -102,31 +104,48 @@ class HfEngine:
     @torch.inference_mode()
     def _greedy(self, beginning: list[Layer], rows: list[list[int]], most_tokens: int) -> list[list[int]]:
         """The answers' token ids, without the end token. Rows that have ended leave the batch."""
-        batch = self._left_pad(rows, beginning[0][0].shape[1] if beginning else 0)
-        ids, mask, positions = batch.ids, batch.causal(self.model.dtype), batch.positions
-        memory = Memory(beginning, ids.shape[1] + most_tokens)
+        best, mask, memory = self._read(beginning, rows, most_tokens)
+        before = beginning[0][0].shape[1] if beginning else 0
+        positions = torch.tensor([[before + len(row) - 1] for row in rows], device=self.device)
         answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
-        for _ in range(most_tokens):
-            best = self._forward(ids, mask, positions, memory).argmax(-1)
-            mask, positions = mask[:, :, -1:], positions[:, -1:]
+        while True:
             going = ~torch.isin(best, self.ends)
             if not bool(going.all()):
                 kept = going.nonzero()[:, 0]
                 alive = [alive[row] for row in kept.tolist()]
-                if not alive:
-                    break
                 best, mask, positions = best[kept], mask[kept], positions[kept]
                 memory.keep(kept)
             for row, token in zip(alive, best.tolist(), strict=True):
                 answers[row].append(token)
-            ids = best[:, None]
+            if not alive or len(answers[alive[0]]) == most_tokens:
+                return answers
             mask = torch.cat([mask, mask.new_zeros(len(alive), 1, 1, 1)], -1)
             positions = positions + 1
-        return answers
+            best = self._forward(best[:, None], mask, positions, memory)
+
+    def _read(
+        self, beginning: list[Layer], rows: list[list[int]], most_tokens: int
+    ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+        """Each row's first token, the mask (rows, 1, 1, longest) of its last, and the memory of all rows.
+
+        Some rows at a time, each time padded to their own longest: less padding, and little room for the scores.
+        """
+        longest = max(map(len, rows))
+        before = beginning[0][0].shape[1] if beginning else 0
+        step = max(1, self.tokens_at_a_time // longest)
+        first, masks, memories = [], [], []
+        for at in range(0, len(rows), step):
+            batch = self._left_pad(rows[at : at + step], before)
+            mask = batch.causal(self.model.dtype)
+            memories.append(Memory(beginning, batch.ids.shape[1]))
+            first.append(self._forward(batch.ids, mask, batch.positions, memories[-1]))
+            missing = longest - batch.ids.shape[1]
+            masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
+        return torch.cat(first), torch.cat(masks), Memory.join(memories, longest + most_tokens)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, memory: Memory) -> torch.Tensor:
-        """The logits after each row's last token, (rows, vocabulary)."""
+        """The likeliest token after each row's last, (rows,)."""
         out = self.model(
             ids,
             attention_mask={"full_attention": mask},
@@ -136,8 +155,8 @@ class HfEngine:
             logits_to_keep=1,
             memory=memory,
         )
-        logits: torch.Tensor = out.logits[:, -1]
-        return logits
+        best: torch.Tensor = out.logits[:, -1].argmax(-1)
+        return best
 
     def _left_pad(self, rows: list[list[int]], before: int) -> "Batch":
         """The batch of rows that follow on `before` shared tokens."""

@@ -12,7 +12,6 @@ import torch
 from transformers import AttentionInterface
 
 NAME = "mmaffben_shared"
-MOST_SCORES = 1 << 26  # attention scores at a time (256 MB in float32); rows beyond it wait their turn
 
 Layer = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one layer, each (key-value heads, tokens, head size)."""
@@ -45,6 +44,27 @@ class Memory:
         for layer, buffers in self.own.items():
             self.own[layer] = [buffer[rows] for buffer in buffers]
 
+    @classmethod
+    def join(cls, parts: Sequence["Memory"], room: int) -> "Memory":
+        """The rows of several memories one after another; those with fewer tokens get zeros on the left."""
+        whole = cls(parts[0].beginning, room)
+        for layer in parts[0].own:
+            longest = max(part.filled[layer] for part in parts)
+            whole.filled[layer] = longest
+            whole.own[layer] = []
+            for which in range(2):
+                one = parts[0].own[layer][which]
+                buffer = one.new_zeros(
+                    sum(len(part.own[layer][which]) for part in parts), one.shape[1], room, one.shape[3]
+                )
+                at = 0
+                for part in parts:
+                    own, filled = part.own[layer][which], part.filled[layer]
+                    buffer[at : at + len(own), :, longest - filled : longest] = own[:, :, :filled]
+                    at += len(own)
+                whole.own[layer].append(buffer)
+        return whole
+
     def as_beginning(self) -> list[Layer]:
         """The first row's own, as the beginning that another batch shares."""
         ends = self.filled
@@ -65,34 +85,22 @@ def attend(
 
     attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). The beginning is seen by all.
     """
-    rows, heads, new, _size = query.shape
     shared = memory.beginning[module.layer_idx] if memory.beginning else (key[0, :, :0], value[0, :, :0])
-    step = max(1, MOST_SCORES // (heads * new * (shared[0].shape[1] + key.shape[2])))
-    parts = [
-        _attend(query[at : at + step] * scaling, key[at : at + step], value[at : at + step],
-                attention_mask[at : at + step], shared)
-        for at in range(0, rows, step)
-    ]  # fmt: skip
-    return (parts[0] if len(parts) == 1 else torch.cat(parts)), None
-
-
-def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, shared: Layer
-) -> torch.Tensor:
+    query = query * scaling
     rows, heads, new, size = query.shape
     few, tokens = key.shape[1], shared[0].shape[1]
     many = heads // few * new  # query heads of one key-value head, times tokens
     query = query.reshape(rows, few, many, size)
     together = query.transpose(0, 1).reshape(few, rows * many, size)
     of_shared = (together @ shared[0].transpose(1, 2)).view(few, rows, many, tokens).transpose(0, 1)
-    of_own = (query @ key.transpose(2, 3)).view(rows, few, -1, new, key.shape[2]) + mask[:, :, None]
+    of_own = (query @ key.transpose(2, 3)).view(rows, few, -1, new, key.shape[2]) + attention_mask[:, :, None]
     scores = torch.cat([of_shared, of_own.view(rows, few, many, -1)], -1)
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     seen = weights[..., tokens:] @ value
     if tokens:
         first = weights[..., :tokens].transpose(0, 1).reshape(few, rows * many, tokens) @ shared[1]
         seen = seen + first.view(few, rows, many, size).transpose(0, 1)
-    return seen.view(rows, heads, new, size).transpose(1, 2)
+    return seen.view(rows, heads, new, size).transpose(1, 2), None
 
 
 AttentionInterface.register(NAME, attend)

@@ -1,7 +1,7 @@
 """`mmaffben predict` against LLaMA-Factory's own do_predict: rows a second on the same rows, checkpoint and machine.
 
-Both in the same dtype with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by its
-own predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
+Both in the same dtype with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by
+its own predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
 """
 
 import json
@@ -106,7 +106,7 @@ def compare(ckpt: Path, dtype: str, work: Path) -> None:
 
 
 def main(ckpt: Path | None = None) -> None:
-    """Compare on pocket, which is float32, and as it is trained, in bfloat16 (there rounding tells close answers apart)."""
+    """Compare on pocket, untrained: in float32, and in bfloat16, where rounding decides between close answers."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if ckpt is None:
