@@ -26,7 +26,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	$(BIN)/pip install -q -c constraints.txt -e '.[train,dev]'
 	touch $@
 
-setup: $(VENV)/.full ## make .venv with everything (8 GB); building and scoring alone need 0.3 GB and make their own
+setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.3 GB
 
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
 	$(BIN)/python -m tests.demo $(DEMO)

@@ -14,14 +14,6 @@ import yaml
 from mmafflm.errors import UsageFault
 from mmafflm.grammar import Gold, Grammar, Label, Labels, Number, Ordinal, Vad
 
-TASK_KINDS = (
-    "emotion_intensity",
-    "emotion_intensity_ordinal",
-    "emotion_classification",
-    "sentiment_polarity",
-    "sentiment_intensity",
-)
-
 
 @dataclass(frozen=True)
 class Task:

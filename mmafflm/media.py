@@ -1,7 +1,6 @@
 """The pixel and frame budget of MMAFFLM, and nothing else knows it (paper, training set-up; the base's processor)."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,11 +15,6 @@ class Budget:
     def to_json(self) -> dict[str, float]:
         """The four numbers, by LLaMA-Factory's names for them."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> "Budget":
-        """The budget out of a run.json. Raises TypeError for a foreign key."""
-        return cls(**row)
 
 
 # The processors of Qwen2.5-VL-3B and -7B. With transformers' defaults in their place a frame costs eight times as much.
