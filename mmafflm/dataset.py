@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Record, read_records, sha256_of
+from mmafflm.records import Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
+MEDIA_INDEX = "media/index.jsonl"  # every stored picture, frame and clip: file, bytes, sha256, ...
 MIX = "mmaffin_train"  # the name of the training mix in dataset_info.json
 
 
@@ -81,3 +82,24 @@ class Dataset:
         """Raises Fault when one of the files differs from the manifest."""
         if changes := self.changes(names):
             raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
+
+    def require_media(self, names: Iterable[str]) -> None:
+        """Raises Fault when a picture, frame or clip is not what the build has stored; by size, `mmaffin check` hashes.
+
+        names: paths below DATA, as records name them.
+        """
+        wanted = set(names)
+        if not wanted:
+            return
+        if MEDIA_INDEX not in self.files:
+            raise Fault(
+                f"{self.path}: its records name pictures, and {MEDIA_INDEX} is not in the manifest. Build again."
+            )
+        self.require_unchanged([MEDIA_INDEX])
+        stored = {str(row["file"]): row["bytes"] for row in read_jsonl(self.path / MEDIA_INDEX)}
+        for name in sorted(wanted):
+            path = self.path / name
+            size = path.stat().st_size if path.is_file() else None
+            if size is None or size != stored.get(name):
+                what = "missing" if size is None else "changed after the build (its size is not the index's)"
+                raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")

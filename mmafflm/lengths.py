@@ -4,96 +4,116 @@ LLaMA-Factory cuts silently: an answer that is cut is learned short, and a cut i
 middle of a run ("image features and image tokens do not match").
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmafflm.dataset import Dataset
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault
-from mmafflm.records import Record, read_records
 
 # LLaMA-Factory's template qwen2_vl, whose system prompt is not the empty one.
 TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
 )
-PATCH_PIXELS = 28 * 28  # one vision token
+TEMPLATE_TOKENS = 22
+BYTES_A_TOKEN = 4  # English under Qwen's tokenizer; an estimate where there is none
+SAMPLE = 2000  # rows that are tokenized for the total
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The training mix: rows, and how many of them hold an image or a video."""
+    """The training mix: rows, how many of them hold a picture or a clip, tokens in all and of the longest record."""
 
     rows: int
     images: int
     videos: int
+    tokens: int
+    vision_tokens: int
+    longest: int
+    longest_id: str
+    most_vision: int  # vision tokens of the record that has most of them
+    counted: bool  # by the base's tokenizer; else estimated from bytes
 
 
 def scan(data: Dataset, config: dict[str, Any], notes: list[str]) -> Mix:
     """Count the mix and refuse a cutoff_len that cuts one of its records.
 
-    Only records that might be too long are tokenized: byte-level BPE makes no more tokens than there are bytes.
+    Vision tokens stand in the mix's Parquet twin. Text is tokenized where it matters: the records that might be too
+    long (byte-level BPE makes no more tokens than there are bytes), and a sample for the total.
     Raises Fault naming the first record that is cut, and the cutoff_len that would hold the longest.
     """
+    rows = _rows(data)
     cutoff = int(config.get("cutoff_len", 2048))
-    rows = images = videos = 0
-    long: list[Record] = []
-    for record in _mix(data):
-        rows += 1
-        images += bool(record.images)
-        videos += bool(record.videos)
-        if len(_text(record).encode()) + _media_tokens(record, config) > cutoff:
-            long.append(record)
-    if rows != data.manifest["mix"]["rows"]:
-        raise Fault(
-            f"{data.path}: the mix holds {rows} rows, the manifest says {data.manifest['mix']['rows']}. Build again."
-        )
-    if long:
-        _refuse_cut(long, cutoff, config, notes)
-    return Mix(rows, images, videos)
-
-
-def _mix(data: Dataset) -> Iterator[Record]:
-    path = data.path / data.manifest["mix"]["file"]
-    if not path.exists():
-        raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
-    return read_records(path)
-
-
-def _refuse_cut(long: list[Record], cutoff: int, config: dict[str, Any], notes: list[str]) -> None:
+    most = pl.col("text_bytes") + pl.col("vision_tokens") + len(TEMPLATE.format(prompt="", answer=""))
+    rows = rows.with_columns(most=most)
     path = tokenizer_path(str(config["model_name_or_path"]))
+    long = rows.filter(pl.col("most") > cutoff)
+    vision, text_bytes = int(rows["vision_tokens"].sum()), int(rows["text_bytes"].sum())
+    most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
+    images, videos = (int((rows[name].list.len() > 0).sum()) for name in ("images", "videos"))
     if path is None:
-        notes.append(f"{len(long)} records might exceed cutoff_len {cutoff}; no tokenizer is here yet to count them.")
-        return
+        if long.height:
+            notes.append(f"{long.height} records might exceed cutoff_len {cutoff}; no tokenizer is here to count them.")
+        last = rows.sort("most").tail(1)
+        guess = text_bytes // BYTES_A_TOKEN + TEMPLATE_TOKENS * rows.height + vision
+        longest = int(last["text_bytes"][0]) // BYTES_A_TOKEN + int(last["vision_tokens"][0]) if last.height else 0
+        name = str(last["id"][0]) if last.height else ""
+        return Mix(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
+    longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
+    lengths = _tokens(path, longest_rows) + longest_rows["vision_tokens"].to_numpy()
+    _refuse_cut(longest_rows, lengths, cutoff)
+    sample = rows.gather_every(max(1, rows.height // SAMPLE))
+    text = int(_tokens(path, sample).sum() / max(1, sample.height) * rows.height)
+    where = int(lengths.argmax()) if len(lengths) else 0
+    longest, name = (int(lengths[where]), str(longest_rows["id"][where])) if len(lengths) else (0, "")
+    return Mix(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
+
+
+def media_of_mix(data: Dataset) -> set[str]:
+    """Every picture, frame and clip that the mix names, below DATA."""
+    rows = _rows(data)
+    videos = rows["videos"].explode().drop_nulls()
+    frames = videos.explode().drop_nulls() if videos.dtype == pl.List(pl.String) else videos
+    return {*rows["images"].explode().drop_nulls(), *frames}
+
+
+def _rows(data: Dataset) -> pl.DataFrame:
+    """The mix's rows. Raises Fault when they are not those of the manifest."""
+    path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
+    if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
+        raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
+    rows = pl.read_parquet(path)
+    if rows.height != data.manifest["mix"]["rows"]:
+        raise Fault(
+            f"{data.path}: the mix holds {rows.height} rows, the manifest says {data.manifest['mix']['rows']}. "
+            "Build again."
+        )
+    return rows
+
+
+def _tokens(path: Path, rows: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """The text tokens of each row, template and all; the marks of media count as the few tokens that they are."""
     from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train tier has it
 
     tokenizer = Tokenizer.from_file(str(path))
-    encoded = tokenizer.encode_batch_fast([_text(record) for record in long], add_special_tokens=False)
-    lengths = [len(one) + _media_tokens(record, config) for record, one in zip(long, encoded, strict=True)]
-    cut = [(record, length) for record, length in zip(long, lengths, strict=True) if length > cutoff]
-    if cut:
-        record, length = cut[0]
+    turns = rows["messages"].to_list()
+    texts = [TEMPLATE.format(prompt=user["content"], answer=assistant["content"]) for user, assistant in turns]
+    return np.array([len(one) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)], np.int64)
+
+
+def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int) -> None:
+    cut = np.flatnonzero(lengths > cutoff)
+    if len(cut):
         raise Fault(
-            f"cutoff_len {cutoff} would cut {len(cut)} records, the first {record.id} ({length} tokens): its answer or "
-            f"its pictures would be lost. Set cutoff_len: {max(lengths)} or more, or lower the pixel limits."
+            f"cutoff_len {cutoff} would cut {len(cut)} records, the first {rows['id'][int(cut[0])]} "
+            f"({lengths[cut[0]]} tokens): its answer or its pictures would be lost. "
+            f"Set cutoff_len: {lengths.max()} or more, or lower the pixel limits."
         )
-
-
-def _text(record: Record) -> str:
-    return TEMPLATE.format(prompt=record.prompt, answer=record.answer)
-
-
-def _media_tokens(record: Record, config: dict[str, Any]) -> int:
-    """Vision tokens at the most: every picture as large as the limit, every video as long."""
-    image = _tokens(config["image_max_pixels"])
-    frames = sum(config["video_maxlen"] if isinstance(video, str) else len(video) for video in record.videos)
-    video = _tokens(config["video_max_pixels"]) * ((frames + 1) // 2)  # one token covers two frames
-    return len(record.images) * image + video
-
-
-def _tokens(max_pixels: int) -> int:
-    return -(-max_pixels // PATCH_PIXELS) + 2  # start and end of the picture
 
 
 def tokenizer_path(base: str) -> Path | None:

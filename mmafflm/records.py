@@ -1,12 +1,13 @@
 """What passes between the wings: Record and Prediction, as JSON Lines that a person can open."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+import orjson
 
 from mmafflm.errors import Fault
 from mmafflm.grammar import Gold
@@ -51,6 +52,12 @@ class Record:
         return row
 
 
+def media_files(record: Record) -> list[str]:
+    """Every picture, frame and clip of a record, below DATA."""
+    frames = ([video] if isinstance(video, str) else video for video in record.videos)
+    return [*record.images, *(name for video in frames for name in video)]
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One raw answer of a model, as it stands in RUN/predictions/SUBSET.jsonl."""
@@ -70,27 +77,22 @@ class Quarantined:
     rows: int = field(default=1)
 
 
-def dump(row: Any) -> str:
-    """One line of JSON, the same bytes for the same row."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+def dump(row: Any) -> bytes:
+    """One line of JSON with its newline, the same bytes for the same row."""
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON Lines file. Raises Fault naming the line that is not a JSON object."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        try:
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise Fault(
-                        f"{path}:{number}: not JSON ({error.msg}). Restore the file, or make it again."
-                    ) from None
-                if not isinstance(row, dict):
-                    raise Fault(f"{path}:{number}: expected a JSON object, found {type(row).__name__}.")
-                yield row
-        except UnicodeDecodeError as error:
-            raise Fault(f"{path}: not UTF-8 ({error.reason} at byte {error.start}). Make the file again.") from None
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise Fault(f"{path}:{number}: not JSON ({error.msg}). Restore the file, or make it again.") from None
+            if not isinstance(row, dict):
+                raise Fault(f"{path}:{number}: expected a JSON object, found {type(row).__name__}.")
+            yield row
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -107,7 +109,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     count = 0
     with replacing(path) as out:
         for row in rows:
-            out.write(dump(row).encode() + b"\n")
+            out.write(dump(row))
             count += 1
     return count
 
@@ -146,7 +148,7 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Append rows and flush them to the disk; each line is one write, so a kill leaves at most one torn line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as out:
-        out.write(b"".join(dump(row).encode() + b"\n" for row in rows))
+        out.write(b"".join(map(dump, rows)))
         out.flush()
         os.fsync(out.fileno())
 
