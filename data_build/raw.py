@@ -1,35 +1,36 @@
 """Raw files as the user put them down: in folders or in the source's own zip or tar archives, read without unpacking.
 
-Nothing is ever extracted, so no member of an archive can be written anywhere.
+Nothing is ever extracted, so no member of an archive can be written anywhere, whatever its name.
 """
 
 import csv
-import gzip
 import hashlib
 import io
+import json
+import os
 import sys
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
+from data_build.archives import ARCHIVES, BROKEN, broken, is_litter, list_members, open_member, steps, stream_members
+from mmafflm.command import say
 from mmafflm.errors import Fault
+from mmafflm.records import write_text
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)  # what a broken archive raises
+__all__ = ["BROKEN", "CsvRow", "RawFile", "broken", "csv_rows", "list_raw", "one_of", "stream_members"]
 
 # A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
 csv.field_size_limit(sys.maxsize)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots: the zips of SAMSEMO hold pictures by the hundred thousand
 class RawFile:
     """A file below a corpus's folder, or a member of an archive there.
 
-    `name` is its path below the corpus's folder, `archive.zip!member` for a member; `size` is in bytes.
+    `name` is its path below the corpus's folder, `archive.zip!member` for a member, and `member` is itself
+    `train.tar.gz!clip.mp4` in an archive within the archive; `size` is in bytes.
     """
 
     name: str
@@ -40,7 +41,12 @@ class RawFile:
     @property
     def basename(self) -> str:
         """The last part of the name, without folders or archive."""
-        return PurePosixPath(self.member or self.name).name
+        return PurePosixPath(steps(self.member)[-1] if self.member else self.name).name
+
+    @property
+    def streamed(self) -> bool:
+        """Whether reading it means reading its archive from the start: of many, take `stream_members`."""
+        return self.member is not None and (not self.path.name.endswith(".zip") or len(steps(self.member)) > 1)
 
     def read(self) -> bytes:
         """All bytes. Raises Fault when the archive is broken."""
@@ -55,10 +61,7 @@ class RawFile:
         if self.member is None:
             return self.path.open("rb")
         try:
-            if self.path.name.endswith(".zip"):
-                return zipfile.ZipFile(self.path).open(self.member)
-            stream = tarfile.open(self.path).extractfile(self.member)  # noqa: SIM115 - the member needs it open
-            return stream or io.BytesIO()
+            return open_member(self.path, self.member)
         except BROKEN as error:
             raise broken(self.path, error) from None
 
@@ -103,48 +106,45 @@ def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE
         line = reader.line_num + 1
 
 
-def broken(path: Path, error: Exception) -> Fault:
-    """The sentence for an archive that cannot be read."""
-    return Fault(f"{path}: a broken or truncated archive ({error}). Download it again.")
+def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
+    """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
 
-
-def list_raw(root: Path) -> list[RawFile]:
-    """Every file below a corpus's folder and in archives there, sorted by name.
-
-    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over.
-    Raises Fault when an archive cannot be opened.
+    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over; so is, with a message, a link
+    that leads out of the folder. cache: a folder that keeps the listings of tar archives, which take minutes to make.
+    Raises Fault when an archive cannot be read.
     """
     files: list[RawFile] = []
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or _is_litter(name):
+        if is_litter(name) or _leads_out(path, root) or not path.is_file():
             continue
         if name.endswith(ARCHIVES):
-            files.extend(member for member in _members(path, name) if not _is_litter(member.member or ""))
+            files.extend(RawFile(f"{name}!{member}", path, member, size) for member, size in _listing(path, cache))
         else:
             files.append(RawFile(name, path, None, path.stat().st_size))
     return sorted(files, key=lambda file: file.name)
 
 
-def _is_litter(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+def _leads_out(path: Path, root: Path) -> bool:
+    """Whether it is a link to elsewhere: what a corpus is made of lies in its folder, and nothing is read twice."""
+    target = Path(os.path.realpath(path))
+    if not path.is_symlink() or target.is_relative_to(os.path.realpath(root)):
+        return False
+    say(f"{path}: a link to {target}, outside {root}; passed over. Put the files there, or link the whole folder.")
+    return True
 
 
-def _members(path: Path, name: str) -> Iterator[RawFile]:
-    try:
-        if name.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    if not info.is_dir():
-                        yield RawFile(f"{name}!{info.filename}", path, info.filename, info.file_size)
-        else:
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    if member.isfile():
-                        yield RawFile(f"{name}!{member.name}", path, member.name, member.size)
-    except BROKEN as error:
-        raise broken(path, error) from None
+def _listing(path: Path, cache: Path | None) -> list[tuple[str, int]]:
+    """Names and sizes of an archive's members; a zip archive has a directory and needs no cache."""
+    if cache is None or path.name.endswith(".zip"):
+        return list_members(path)
+    stat = path.stat()
+    key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
+    kept = cache / f"{path.name}.{key}.json"
+    if not kept.exists():
+        say(f"{path}: listing its members, which means reading all of it")
+        write_text(kept, json.dumps(list_members(path)))
+    return [(name, size) for name, size in json.loads(kept.read_text(encoding="utf-8"))]
 
 
 def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda file: 0) -> RawFile:

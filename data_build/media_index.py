@@ -1,0 +1,75 @@
+"""DATA/media/index.jsonl: every stored picture, frame and clip with its size, hash and raw file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from data_build.extract import FOLDER, FRAME, Taken
+from mmafflm.dataset import MEDIA_INDEX
+from mmafflm.media import vision_tokens
+from mmafflm.records import Record, read_jsonl, sha256_of, write_jsonl
+
+
+class Entry(NamedTuple):
+    """One stored file. `frames`: of a clip kept as a file, how many the budget takes; else None."""
+
+    file: str  # below DATA
+    width: int
+    height: int
+    frames: int | None
+    bytes: int
+    sha256: str
+    raw: str  # CORPUS/RawFile.name
+    raw_sha256: str
+
+
+Index = dict[str, Entry]
+
+
+def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
+    """The entries of (raw file's name, what was taken of it); one raw file of several that show the same."""
+    found: Index = {}
+    for raw, one in sorted(taken, key=lambda item: item[0]):
+        for name, size, digest in one.files:
+            clip = one.frames if one.kind == "video" and not name.endswith(FRAME) else None
+            entry = Entry(name, one.width, one.height, clip, size, digest, f"{corpus}/{raw}", one.raw_sha256)
+            found.setdefault(name, entry)
+    return found
+
+
+def write_index(data: Path, index: Index) -> None:
+    """Write the index and take away every stored file that it does not name."""
+    if index:
+        write_jsonl(data / MEDIA_INDEX, (index[name]._asdict() for name in sorted(index)))
+    for path in (data / FOLDER).rglob("*"):
+        name = path.relative_to(data).as_posix()
+        if path.is_file() and name not in index and not (index and name == MEDIA_INDEX):
+            path.unlink()
+
+
+def read_index(data: Path) -> Index:
+    """The index; empty for a build without pictures and clips."""
+    path = data / MEDIA_INDEX
+    return {row["file"]: Entry(**row) for row in read_jsonl(path)} if path.exists() else {}
+
+
+def tokens_of(record: Record, index: Index) -> int:
+    """The vision tokens of a record's pictures and clips, from their sizes alone."""
+    total = sum(vision_tokens(index[name].width, index[name].height) for name in record.images)
+    for video in record.videos:
+        first = index[video if isinstance(video, str) else video[0]]
+        frames = (first.frames or 1) if isinstance(video, str) else len(video)
+        total += vision_tokens(first.width, first.height, frames)
+    return total
+
+
+def media_faults(data: Path) -> list[str]:
+    """What differs on disk from the index, a sentence each."""
+    found = []
+    for name, entry in read_index(data).items():
+        path = data / name
+        if not path.is_file():
+            found.append(f"{path}: missing. Build again.")
+        elif sha256_of(path) != entry.sha256:
+            found.append(f"{path}: changed after the build (its SHA-256 is not the index's). Build again.")
+    return found

@@ -1,0 +1,107 @@
+"""Worker processes that may hang, crash or eat memory, and a parent that never does.
+
+concurrent.futures cannot stop one task: a decoder that hangs would hold its slot for ever, and one that crashes would
+break the whole pool. Here each worker has a pipe, a task and a time limit; it is killed alone and replaced.
+"""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+_spawn = multiprocessing.get_context("spawn")
+
+
+class Failed(NamedTuple):
+    """What became of a task instead of a result."""
+
+    reason: str
+
+
+@dataclass
+class _Worker(Generic[T]):
+    process: BaseProcess
+    pipe: Connection
+    task: T
+    deadline: float
+
+
+def run_guarded(
+    work: Callable[[T], R], tasks: Iterator[T], jobs: int, limit_s: float, memory: int
+) -> Iterator[tuple[T, R | Failed]]:
+    """Each task with its result, in the order in which they end.
+
+    work: a module-level function; what it raises is a bug and ends the run. limit_s: for one task. memory: bytes of
+    address space of a worker. Tasks are drawn one at a time, as workers come free, so they may be large.
+    """
+    busy: list[_Worker[T]] = []
+    idle: list[tuple[BaseProcess, Connection]] = []
+    try:
+        while True:
+            while len(busy) < jobs and (task := next(tasks, None)) is not None:
+                process, pipe = idle.pop() if idle else _start(work, memory)
+                pipe.send(task)
+                busy.append(_Worker(process, pipe, task, time.monotonic() + limit_s))
+            if not busy:
+                return
+            first = min(worker.deadline for worker in busy)
+            ready = wait([worker.pipe for worker in busy], timeout=max(0.0, first - time.monotonic()))
+            for worker in list(busy):
+                if worker.pipe in ready:
+                    busy.remove(worker)
+                    yield worker.task, _receive(worker, idle)
+                elif time.monotonic() >= worker.deadline:
+                    busy.remove(worker)
+                    _stop(worker.process)
+                    yield worker.task, Failed(f"not decoded in {limit_s:g} s")
+    finally:
+        for process in [worker.process for worker in busy] + [process for process, _ in idle]:
+            _stop(process)
+
+
+def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> Any:
+    try:
+        result = worker.pipe.recv()
+    except EOFError:
+        worker.process.join()
+        return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
+    if isinstance(result, Exception):
+        raise result
+    idle.append((worker.process, worker.pipe))
+    return result
+
+
+def _start(work: Callable[[T], R], memory: int) -> tuple[BaseProcess, Connection]:
+    ours, theirs = _spawn.Pipe()
+    process = _spawn.Process(target=_serve, args=(work, theirs, memory), daemon=True)
+    process.start()
+    theirs.close()  # so that a dead worker reads as the end of the pipe
+    return process, ours
+
+
+def _stop(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
+    """A worker's life: task in, result out, until the parent closes the pipe."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while True:
+        try:
+            task = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            pipe.send(work(task))
+        except KeyboardInterrupt:
+            return
+        except Exception as error:  # a bug, or a full disk: the parent raises it
+            pipe.send(error)
