@@ -215,6 +215,7 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
         emotion=pl.lit(None, pl.String),
         gold="gold",
         text="clean",
+        media=pl.lit(None, pl.String),
         source="source",
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)

@@ -1,0 +1,250 @@
+"""CFAPS: the revised Chinese Facial Affective Picture System (Gong et al. 2011), posed faces with a rated intensity.
+
+Home      none; 中国心理卫生杂志 2011, 25(1):40-46. The authors give it to researchers on request
+Tasks     emotion classification, one of seven (CFAPS_EC); intensity of that emotion in 0..1 (CFAPS_EI). Pictures
+Licence   none known; not public
+Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male and female, pictures of any extension;
+          and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls is to be saved as one of them
+Sheet     its name and columns are unknown to us: picture and intensity are our guess of the headings, to be mapped in
+          the build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
+          titles above it and several worksheets do no harm. The picture is its file's name, with or without extension
+Labels    the type is the folder's, checked against the sheet's column if `type` is mapped. The intensity is
+          (mean - 1) / 8 of the sheet's mean rating 1..9 as it stands, unrounded: this gives the ten published golds
+          that are known bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518
+Split     none of its own; our choice: of each type 20 % test and 10 % validation by the order of a hash of the file's
+          name, rounded over the types so that 870 pictures give 174 and 87. Both subsets share it
+Sizes     870 pictures (the system's own description adds up to 900, with 150 of surprise where 120 fit)
+"""
+
+import hashlib
+import io
+import re
+import unicodedata
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.pictures import SUFFIXES, by_key, folders, is_picture
+from data_build.raw import RawFile, csv_rows, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+FOLDER = re.compile(r"[1-7]?[ ._-]*(\D+)")
+TABLES = (".csv", ".tsv", ".xlsx")
+LOW, HIGH = 1, 9  # of a mean rating
+TEST, VAL = 5, 10  # one in so many
+
+
+class Face(NamedTuple):
+    """One picture: its raw file, the key of its name in the sheet, and its folder's type."""
+
+    file: str
+    stem: str
+    type: str
+
+
+class Rating(NamedTuple):
+    """One row of the sheet. `type` is empty when no column is mapped to it."""
+
+    source: str
+    picture: str
+    intensity: str
+    type: str
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    for key in ("picture", "intensity"):
+        if not isinstance(options[key], str):
+            raise Fault(
+                f"cfaps: {key} is a heading of the rating sheet, not {options[key]!r}. Correct the build config."
+            )
+    media = by_key("cfaps", (("/".join(folders(file)[-3:]), file) for file in files if is_picture(file)))
+    if files and not any(map(_type, media)):
+        raise unrecognised("cfaps", files, "1anger/male/*, 1anger/female/* and so on, and the rating sheet")
+    return [Part("pictures", _sheet(files, options["sheet"]), media=media)] if media else []
+
+
+def _type(key: str) -> str | None:
+    """The emotion of the innermost folder that names one, such as that of 1anger/male/AM1.bmp."""
+    matches = (FOLDER.fullmatch(folder) for folder in reversed(key.split("/")[:-1]))
+    return next((label for match in matches if match and (label := _label(match[1]))), None)
+
+
+def _label(name: str) -> str | None:
+    grammar = benchmark()["CFAPS_EC"].task("ec").grammar
+    assert isinstance(grammar, Labels)
+    return grammar.canonical(name)
+
+
+def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:
+    """The rating sheet; none is no fault, the types are usable without it."""
+    tables = [file for file in files if file.basename.lower().endswith(TABLES) and not file.basename.startswith("~$")]
+    chosen = [file for file in tables if name in (None, file.basename, file.name)]
+    found = ", ".join(sorted({file.basename for file in tables})) or "none"
+    if len({file.basename for file in chosen}) > 1:
+        raise Fault(
+            f"cfaps: several tables: {found}. Name the rating sheet in the build config: corpora: cfaps: sheet."
+        )
+    old = [file for file in files if file.basename.lower().endswith(".xls")]
+    if old and not chosen:
+        raise Fault(f"cfaps: {old[0].name}: .xls is not read. Save it as .xlsx or as .csv in UTF-8.")
+    if name is not None and not chosen:
+        raise Fault(f"cfaps: no rating sheet {name} ({', '.join(TABLES)}) among the tables: {found}.")
+    return (one_of(chosen),) if chosen else ()
+
+
+def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    faces, bad = _faces(part.media)
+    yield from bad
+    ratings: dict[str, list[Rating]] = {}
+    for file in part.files:
+        for rating in _ratings(file, options):
+            ratings.setdefault(_stem(rating.picture), []).append(rating)
+    splits = split_by_hash(faces)
+    for face in faces:
+        yield from _items(face, splits[face.stem], ratings.pop(face.stem, []))
+    for rating in (rating for rows in ratings.values() for rating in rows):
+        yield Bad(rating.source, "rating without a picture", rating.picture[:200])
+
+
+def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
+    """Every picture once; of a picture that is not used, one Bad for each subset."""
+    faces: dict[str, Face] = {}
+    bad = []
+    for key, name in media.items():
+        stem, label = _stem(key), _type(key)
+        if label is None:
+            bad += _twice(name, "outside the folders of the seven types", key)
+        elif stem in faces:
+            # two forms of one picture must not meet in train and test
+            bad += _twice(name, "another picture has this name", faces[stem].file)
+        else:
+            faces[stem] = Face(name, stem, label)
+    return list(faces.values()), bad
+
+
+def _twice(source: str, reason: str, detail: str) -> list[Bad]:
+    return [Bad(source, reason, f"{subset}: {detail}"[:200]) for subset in ("CFAPS_EC", "CFAPS_EI")]
+
+
+def _stem(name: str) -> str:
+    """A picture's name as it is compared: without folders and extension, wide letters narrow, case ignored."""
+    base = unicodedata.normalize("NFKC", name).replace("\\", "/").rpartition("/")[2].strip().casefold()
+    suffix = next((suffix for suffix in SUFFIXES if base.endswith(suffix)), "")
+    return base.removesuffix(suffix).strip()
+
+
+def split_by_hash(faces: list[Face]) -> dict[str, str]:
+    """train, val or test for each stem: see Split in the card. Every picture counts, whether it is rated or not."""
+    n, seen, splits = len(faces), 0, {}
+    for label in sorted({face.type for face in faces}):
+        stems = [face.stem for face in faces if face.type == label]
+        stems.sort(key=lambda stem: hashlib.blake2b(stem.encode()).digest())
+        upto = seen + len(stems)
+        # systematic rounding: what the types before have lost or won, this one gives back
+        test, val = (upto * (n // part) // n - seen * (n // part) // n for part in (TEST, VAL))
+        for place, stem in enumerate(stems):
+            splits[stem] = "test" if place < test else "val" if place < test + val else "train"
+        seen = upto
+    return splits
+
+
+def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | Bad]:
+    """The picture's two items."""
+    other = next((rating for rating in ratings if rating.type and _label(rating.type) != face.type), None)
+    if other is not None:
+        yield from _twice(
+            face.file, "the sheet's type is not the folder's", f"{face.type}, {other.type} in {other.source}"
+        )
+        return
+    media = Media("image", face.file)
+    yield Example("CFAPS_EC", "ec", NO_LANGUAGE, split, [face.type], "", face.file, media=media)
+    gold = _gold(ratings)
+    if isinstance(gold, str):
+        told = ", ".join(f"{rating.intensity!r} in {rating.source}" for rating in ratings) or face.stem
+        yield Bad(face.file, gold, f"CFAPS_EI: {told}"[:200])
+    else:
+        yield Example("CFAPS_EI", "ei", NO_LANGUAGE, split, gold, "", face.file, face.type, media)
+
+
+def _gold(ratings: list[Rating]) -> float | str:
+    """The intensity in 0..1, or the reason why there is none."""
+    if not ratings:
+        return "picture without a rating"
+    if len({rating.intensity for rating in ratings}) > 1:
+        return "several ratings of one picture"
+    try:
+        mean = float(ratings[0].intensity)
+    except ValueError:
+        return "rating is not a number"
+    return (mean - LOW) / (HIGH - LOW) if LOW <= mean <= HIGH else f"rating outside {LOW}..{HIGH}"
+
+
+def _ratings(file: RawFile, options: Mapping[str, Any]) -> Iterator[Rating]:
+    wanted = [options[key] for key in ("picture", "intensity", "type") if options[key]]
+    first, found = None, False
+    for rows in _worksheets(file) if file.basename.lower().endswith(".xlsx") else [_table(file)]:
+        header: list[str] = []
+        for source, fields in rows:
+            first = first or fields
+            if all(name in fields for name in wanted):
+                header, found = fields, True
+            elif header:
+                row = dict(zip(header, [*fields, *[""] * len(header)], strict=False))
+                kind = row[options["type"]] if options["type"] else ""
+                yield Rating(source, row[options["picture"]], row[options["intensity"]], kind)
+    if not found:
+        raise Fault(
+            f"cfaps: {file.name}: expected a row with the headings {', '.join(map(str, wanted))}, found "
+            f"{', '.join(first or [])[:120] or 'an empty sheet'}. Map the columns in the build config: "
+            "corpora: cfaps: picture, type, intensity."
+        )
+
+
+def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
+    """Place and fields of every row of a csv or tsv that is not empty."""
+    data = file.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        try:
+            text = data.decode("gb18030")
+        except UnicodeDecodeError:
+            raise Fault(f"cfaps: {file.name}: neither UTF-8 nor GB 18030. Save it as .csv in UTF-8.") from None
+    delimiter = max("\t,;", key=text.count)
+    for line, fields in csv_rows(text, delimiter):
+        if any(stripped := [field.strip() for field in fields]):
+            yield f"{file.name}:{line}", stripped
+
+
+def _worksheets(file: RawFile) -> Iterator[Iterator[tuple[str, list[str]]]]:
+    """Of each worksheet, place and fields of every row that is not empty; a number as its shortest exact decimal."""
+    from openpyxl import load_workbook  # a quarter of a second, for this reader alone
+
+    try:
+        book = load_workbook(io.BytesIO(file.read()), data_only=True)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError) as error:
+        raise Fault(f"cfaps: {file.name}: cannot be read as xlsx ({error}). Save it again, or as .csv.") from None
+    for sheet in book.worksheets:
+        rows = enumerate(sheet.iter_rows(values_only=True), 1)
+        cells = (
+            (f"{file.name}:{sheet.title}!{n}", ["" if c is None else str(c).strip() for c in row]) for n, row in rows
+        )
+        yield (row for row in cells if any(row[1]))
+
+
+CORPUS = Corpus(
+    name="cfaps",
+    licence="none known; handed out to researchers on request",
+    get="Ask the authors (Gong et al. 2011); put the seven folders and the rating sheet there.",
+    expected={
+        f"{subset} {split}": rows
+        for subset in ("CFAPS_EC", "CFAPS_EI")
+        for split, rows in (("train", 609), ("val", 87), ("test", 174))
+    },
+    find=_find,
+    read=lambda part, options: batched(_rows(part, options)),
+    options={"sheet": None, "picture": "图片", "type": None, "intensity": "强度"},
+)

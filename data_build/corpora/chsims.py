@@ -1,0 +1,163 @@
+"""CH-SIMS (v1): utterances of Chinese films, series and shows with their clips and a sentiment from -1 to 1.
+
+Home      https://github.com/thuiar/MMSA (ACL 2020)
+Tasks     sentiment polarity (CHSIMS_SP), sentiment intensity (CHSIMS_SI); clip and transcript; Chinese
+Licence   none stated for the data; the code is MIT
+Files     label.csv; Raw/<video_id>/<clip_id>.mp4, in folders or archives. meta.csv is of v2, another corpus
+Format    UTF-8 (a BOM occurs), CSV with quoting: video_id, clip_id, text, label, label_T, label_A, label_V, annotation,
+          mode. Copies go about without the header; the order of the columns differs between releases. clip_id has four
+          digits, and a spreadsheet takes its zeros
+Labels    label (of all modalities together) in steps of 0.2, binary noise rounded away; annotation is its sign
+Sizes     1,368 / 456 / 457 rows (train / valid / test), two items each; val and test as remembered, unchecked
+Clips     of a clip longer than the option max_s the build takes the middle
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.pictures import by_key
+from data_build.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+SPLITS = {"train": "train", "valid": "val", "test": "test"}
+COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
+ORDER = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode"]
+NOISE = 1e-6  # of a level kept as a binary fraction
+SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    max_s("chsims", options)
+    tables = [file for file in files if file.basename == "label.csv"]
+    if not tables and (strange := [file.name for file in files if file.basename == "meta.csv"]):
+        raise Fault(
+            f"chsims: {strange[0]} is the table of CH-SIMS v2, and MMAFFBen is made of v1. "
+            "Put label.csv and Raw/ of CH-SIMS v1 there."
+        )
+    if not tables:
+        if files:
+            raise unrecognised("chsims", files, "label.csv and Raw/video_0001/0001.mp4 and so on")
+        return []
+    media = by_key("chsims", [(key, file) for file in files if is_clip(file) and (key := _key_of(file))])
+    if not media:
+        raise Fault(
+            f"chsims: {tables[0].name} is there and no clip; expected Raw/video_0001/0001.mp4 and so on. "
+            "Put the folder Raw beside it."
+        )
+    return [Part("utterances", (one_of(tables),), media=media)]
+
+
+def _key_of(file: RawFile) -> str | None:
+    """video_id/clip_id of a clip, from the last two parts of its path."""
+    folders = re.split(r"[/!]", file.name)
+    return _key(folders[-2], PurePosixPath(file.basename).stem) if len(folders) > 1 else None
+
+
+def _key(video: str, clip: str) -> str:
+    """A number may have lost its zeros, or come as 1.0, in a table that went through a spreadsheet."""
+    return f"{video.strip()}/{re.sub(r'[.]0$', '', clip.strip()).zfill(4)}"
+
+
+def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    file, longest_s = part.files[0], max_s("chsims", options)
+    rows = list(csv_rows(file.text()))
+    names = _names(file, rows)
+    seen: set[str] = set()
+    for line, fields in rows:
+        row = dict(zip(names, fields, strict=False)) if len(fields) == len(names) else {}
+        key = _key(row["video_id"], row["clip_id"]) if row else ""
+        reason, told = _fault(row, key, seen, part.media)
+        seen.add(key)
+        yield from _items(row, key, reason, told or ",".join(fields), f"{file.name}:{line}", part.media, longest_s)
+    if seen.isdisjoint(part.media):
+        raise no_clip_fits("chsims", file, " and ".join(sorted(seen)[:1]) or "a row", part.media)
+
+
+def _names(file: RawFile, rows: list[CsvRow]) -> list[str]:
+    """The names of the columns; takes the header away from the rows."""
+    if not rows or not re.fullmatch(r"video_\d+", rows[0].fields[0].strip()):
+        names = columns("chsims", file, rows[0] if rows else None, COLUMNS)
+        del rows[0]
+        return names
+    if len(rows[0].fields) != len(ORDER):
+        raise Fault(
+            f"chsims: {file.name}:{rows[0].line}: without a header expected the {len(ORDER)} fields "
+            f"{', '.join(ORDER)}, found {len(rows[0].fields)}: {','.join(rows[0].fields)[:120]}. "
+            "Add the header, or put back the file as distributed."
+        )
+    return ORDER
+
+
+def _fault(row: Mapping[str, str], key: str, seen: set[str], media: Mapping[str, str]) -> tuple[str, str]:
+    """Why a row cannot be used and what was found; both empty for a good row."""
+    if not row:
+        return "another number of fields than the header", ""
+    label, annotation = _level(row["label"]), _polarity(row["annotation"])
+    if key in seen:
+        return "duplicate id", key
+    if row["mode"].strip().lower() not in SPLITS:
+        return "mode is not train, valid or test", row["mode"]
+    if label is None:
+        return "label outside the set", row["label"]
+    if annotation is None:
+        return "annotation outside the set", row["annotation"]
+    if annotation != SIGNS[(label > 0) - (label < 0)]:
+        return "annotation and label disagree", f"{row['annotation']}, {row['label']}"
+    if not clean(row["text"]):
+        return "empty text", key
+    return ("", "") if key in media else ("clip is missing", key)
+
+
+def _level(text: str) -> float | None:
+    """One of the 11 levels -1.0, -0.8, ... 1.0, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not abs(value) <= 1 + NOISE:  # so NaN is none either
+        return None
+    level = round(value * 5) / 5 + 0.0  # + 0.0 turns -0.0 into 0.0
+    return level if abs(value - level) < NOISE else None
+
+
+def _polarity(annotation: str) -> str | None:
+    grammar = benchmark()["CHSIMS_SP"].task("sp").grammar
+    assert isinstance(grammar, Labels)
+    return grammar.canonical(annotation)
+
+
+def _items(
+    row: Mapping[str, str], key: str, reason: str, told: str, source: str, media: Mapping[str, str], longest_s: float
+) -> Iterator[Example | Bad]:
+    """The row's two items."""
+    for subset, task in (("CHSIMS_SP", "sp"), ("CHSIMS_SI", "si")):
+        if reason:
+            yield Bad(source, reason, f"{subset}: {told}"[:200])
+            continue
+        polarity, level = _polarity(row["annotation"]), _level(row["label"])
+        assert polarity is not None and level is not None
+        clip = Media("video", media[key], max_s=longest_s)
+        split = SPLITS[row["mode"].strip().lower()]
+        gold = [polarity] if task == "sp" else level
+        yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip)
+
+
+CORPUS = Corpus(
+    name="chsims",
+    licence="none stated",
+    get="Follow the Google Drive or Baidu link in https://github.com/thuiar/MMSA to SIMS/: label.csv and Raw/.",
+    expected={
+        f"{subset} {split}": rows
+        for subset in ("CHSIMS_SP", "CHSIMS_SI")
+        for split, rows in (("train", 1_368), ("val", 456), ("test", 457))
+    },
+    find=_find,
+    read=lambda part, options: batched(_rows(part, options)),
+    options={"max_s": MAX_S},
+)

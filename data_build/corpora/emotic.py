@@ -1,0 +1,281 @@
+"""EMOTIC: people in everyday pictures, each with some of 26 emotions and with valence, arousal and dominance.
+
+Home      http://sunai.uoc.edu/emotic/, https://github.com/rkosti/emotic
+Tasks     emotion classification, up to 26 labels (EMOTIC_EC); valence, arousal, dominance (EMOTIC_SI). Pictures
+Licence   "only for non-commercial research and education purposes"; by request form
+Files     Annotations.mat (CVPR17_Annotations.mat in the older release), and the pictures of emotic.zip or of the older
+          cvpr_emotic.zip: {ade20k,emodb_small,framesdb,mscoco}/images/*.jpg, unpacked or not. Without the .mat also
+          the {train,val,test}.csv that Tandon's mat2py.py makes of it. The arrays on Kaggle (annot_arrs_*.csv) are
+          not read
+Format    MATLAB 5; train has one annotator a person, val and test several and their combined_*, which is what counts.
+          The names of the fields are those of the authors' documentation and unchecked: another one is said
+Labels    1..10 as (x - 5.5) / 4.5 with three decimals, our choice: the prompt asks for -1..1
+Picture   the person's box by default, rounded to pixels, or crop: whole; the source does not say which the paper took
+Sizes     34,320 people (23,706 / 3,334 / 7,280), see `expected` for those with both annotations; train, val, test
+Rows      a person is two items, one a subset; without categories, with a NaN or without the picture both are unusable
+"""
+
+import ast
+import io
+import math
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.pictures import by_key, folders, is_picture
+from data_build.raw import RawFile, csv_rows, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Gold, Labels, Vad
+
+SPLITS = ("train", "val", "test")
+MAT = re.compile(r"(CVPR17_)?Annotations\.mat")
+COLUMNS = ("Folder", "Filename", "BBox", "Categorical_Labels", "Continuous_Labels")
+DIMENSIONS = ("valence", "arousal", "dominance")
+LOW, HIGH = 1, 10  # of the continuous annotations
+UNREADABLE = (ValueError, TypeError, IndexError, OSError, EOFError, NotImplementedError, zlib.error)  # by loadmat
+
+
+class Person(NamedTuple):
+    """One person as annotated, unchecked. `fault` is a reason that the annotation's layout gives already."""
+
+    source: str
+    picture: str  # folder/filename
+    box: list[Any]
+    categories: list[Any]
+    continuous: list[Any]  # in the order of DIMENSIONS
+    fault: str = ""
+
+
+class Why(NamedTuple):
+    """Why a person cannot be used, and what was found."""
+
+    reason: str
+    detail: str
+
+
+class Found(NamedTuple):
+    """A person that can be used."""
+
+    picture: Media
+    emotions: list[str]
+    vad: dict[str, float]
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    if options["crop"] not in ("person", "whole"):
+        raise Fault(f"emotic: crop is person or whole, not {options['crop']!r}. Correct the build config.")
+    parts = _annotations(files)
+    if files and not parts:
+        raise unrecognised("emotic", files, "Annotations/Annotations.mat (annot_arrs_*.csv of Kaggle are not read)")
+    paths = ((folders(file), file) for file in files if is_picture(file))
+    media = by_key("emotic", (("/".join(path[-3:]), file) for path, file in paths if path[-2:-1] == ("images",)))
+    if parts and not media:
+        raise Fault(
+            f"emotic: {parts[0].files[0].name} is there and no picture; expected mscoco/images/*.jpg and so on. "
+            "Put emotic.zip beside it."
+        )
+    return [Part(part.name, part.files, part.about, media) for part in parts]
+
+
+def _annotations(files: list[RawFile]) -> list[Part]:
+    if mats := [file for file in files if MAT.fullmatch(file.basename)]:
+        mat = one_of(mats, prefer=lambda file: file.basename != "Annotations.mat")
+        return [Part(split, (mat,), {"split": split}) for split in SPLITS]
+    copies = {split: [file for file in files if file.basename == f"{split}.csv"] for split in SPLITS}
+    return [Part(split, (one_of(same),), {"split": split}) for split, same in copies.items() if same]
+
+
+def _read(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    file, split = part.files[0], part.about["split"]
+    people = _of_mat(file, split) if file.basename.endswith(".mat") else _of_csv(file)
+    count, first, usable = 0, None, False
+    for person in people:
+        for item in _items(person, split, part.media, options["crop"]):
+            usable = usable or isinstance(item, Example)
+            first = first or item
+            yield item
+        count += 1
+    if isinstance(first, Bad) and not usable:
+        raise Fault(
+            f"emotic: {file.name}: {count} people in {split}, none usable; the first: {first.reason} ({first.detail}). "
+            f"Expected pictures such as {next(iter(part.media))}. Put back the files as distributed."
+        )
+
+
+def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> Iterator[Example | Bad]:
+    """The person's two items. What is missing for one subset takes both away: so 7,280 became the published 7,203."""
+    found = _checked(person, media, crop)
+    for subset, task in (("EMOTIC_EC", "ec"), ("EMOTIC_SI", "si")):
+        if isinstance(found, Why):
+            yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200])
+        else:
+            gold: Gold = found.emotions if task == "ec" else found.vad
+            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture)
+
+
+def _checked(person: Person, media: Mapping[str, str], crop: str) -> Found | Why:
+    if person.fault:
+        return Why(person.fault, person.picture)
+    if person.picture not in media:
+        return Why("picture is missing", person.picture)
+    box = _box(person.box) if crop == "person" else None
+    if isinstance(box, Why):
+        return box
+    emotions, vad = _emotions(person.categories), _vad(person.continuous)
+    if isinstance(emotions, Why):
+        return emotions
+    if isinstance(vad, Why):
+        return vad
+    return Found(Media("image", media[person.picture], box), emotions, vad)
+
+
+def _box(found: list[Any]) -> tuple[int, int, int, int] | Why:
+    numbers = [_number(number) for number in found]
+    edges = [round(number) for number in numbers if number is not None]
+    if len(numbers) != 4 or len(edges) != 4:
+        return Why("box is not four numbers", str(found))
+    left, top, right, bottom = edges
+    # It may stick out of the picture, and the build clips it; but something must be left.
+    if right <= max(left, 0) or bottom <= max(top, 0):
+        return Why("box without an area", str(found))
+    return left, top, right, bottom
+
+
+def _emotions(found: list[Any]) -> list[str] | Why:
+    grammar = benchmark()["EMOTIC_EC"].task("ec").grammar
+    assert isinstance(grammar, Labels)
+    if not found:
+        return Why("no category", "")
+    names = [grammar.canonical(str(name)) for name in found]
+    if None in names or "neutral" in names:  # which is in the benchmark's set and not in EMOTIC
+        return Why("label outside the set", ", ".join(map(str, found)))
+    return grammar.sort([name for name in names if name])
+
+
+def _vad(found: list[Any]) -> dict[str, float] | Why:
+    grammar = benchmark()["EMOTIC_SI"].task("si").grammar
+    assert isinstance(grammar, Vad)
+    numbers = [number for value in found if (number := _number(value)) is not None]
+    if len(found) != 3 or len(numbers) != 3:
+        return Why("no continuous annotation", str(found))
+    if not all(LOW <= number <= HIGH for number in numbers):
+        return Why(f"continuous annotation outside {LOW}..{HIGH}", str(found))
+    middle, half = (LOW + HIGH) / 2, (HIGH - LOW) / 2
+    # + 0.0 turns -0.0 into 0.0
+    scaled = [round((number - middle) / half, grammar.decimals) + 0.0 for number in numbers]
+    return dict(zip(DIMENSIONS, scaled, strict=True))
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no number, NaN among it."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):  # an absent annotation is an empty array
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _of_mat(file: RawFile, split: str) -> Iterator[Person]:
+    for i, image in enumerate(_listed(_load(file, split))):
+        where = f"{file.name}:{split}[{i}]"
+        _has(image, ("filename", "folder", "person"), where)
+        picture = f"{str(image['folder']).strip().strip('/')}/{str(image['filename']).strip()}"
+        for j, person in enumerate(_listed(image["person"])):
+            yield _person(person, picture, f"{where}.person[{j}]")
+
+
+def _load(file: RawFile, split: str) -> Any:
+    """One variable of the .mat, structs as dicts; a struct array or cell array of one element is that element."""
+    from scipy.io import loadmat, whosmat  # a quarter of a second, for this reader alone
+    from scipy.io.matlab import MatReadError
+
+    data = file.read()
+    try:
+        variables = loadmat(io.BytesIO(data), simplify_cells=True, variable_names=[split])
+        if split not in variables:
+            there = ", ".join(name for name, _, _ in whosmat(io.BytesIO(data))) or "none"
+            raise Fault(f"emotic: {file.name}: expected the variables {', '.join(SPLITS)}, found {there}.")
+    except (*UNREADABLE, MatReadError) as error:
+        raise Fault(
+            f"emotic: {file.name}: cannot be read as a .mat of MATLAB 5 ({error}). Download it again."
+        ) from None
+    return variables[split]
+
+
+def _has(struct: Any, fields: Iterable[str], where: str) -> None:
+    found = ", ".join(struct) if isinstance(struct, dict) else repr(struct)[:120]
+    if not isinstance(struct, dict) or not all(field in struct for field in fields):
+        raise Fault(
+            f"emotic: {where}: expected the fields {', '.join(fields)}, found {found}. "
+            "Put back the file as distributed; if it is, its layout is another one than this reader knows."
+        )
+
+
+def _listed(value: Any) -> list[Any]:
+    """A cell or struct array as a list: loadmat's simple form makes one element bare and an empty one an array."""
+    return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
+
+
+def _person(person: Any, picture: str, where: str) -> Person:
+    _has(person, ("body_bbox",), where)
+    kind = "combined" if "combined_categories" in person else "annotations"
+    _has(person, (f"{kind}_categories", f"{kind}_continuous"), where)
+    box, continuous = _listed(person["body_bbox"]), _listed(person[f"{kind}_continuous"])
+    categories = _listed(person[f"{kind}_categories"])
+    if len(continuous) > 1 or (kind == "annotations" and len(categories) > 1):
+        return Person(where, picture, box, [], [], "several annotators and no combined annotation")
+    if kind == "annotations" and categories:
+        _has(categories[0], ("categories",), f"{where}.annotations_categories")
+        categories = _listed(categories[0]["categories"])
+    if continuous:
+        _has(continuous[0], DIMENSIONS, f"{where}.{kind}_continuous")
+        continuous = [continuous[0][name] for name in DIMENSIONS]
+    return Person(where, picture, box, categories, continuous)
+
+
+def _of_csv(file: RawFile) -> Iterator[Person]:
+    rows = csv_rows(file.text())
+    header = next(rows, None)
+    names = [name.strip() for name in header.fields] if header else []
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise Fault(
+            f"emotic: {file.name}:1: no column {', '.join(missing)}, but {', '.join(names)[:120] or 'an empty file'}. "
+            "Expected what Tandon's mat2py.py writes; better put Annotations.mat there."
+        )
+    for line, fields in rows:
+        source = f"{file.name}:{line}"
+        if len(fields) != len(names):
+            yield Person(source, ",".join(fields)[:100], [], [], [], f"not {len(names)} fields")
+            continue
+        row = dict(zip(names, fields, strict=True))
+        box, categories, continuous = (_literal(row[name]) for name in COLUMNS[2:])
+        fault = "" if None not in (box, categories, continuous) else "not lists in Python's notation"
+        picture = f"{row['Folder'].strip().strip('/')}/{row['Filename'].strip()}"
+        yield Person(source, picture, box or [], categories or [], continuous or [], fault)
+
+
+def _literal(text: str) -> list[Any] | None:
+    """A list in Python's notation, nan in it as None; None when it is no list."""
+    try:
+        value = ast.literal_eval(re.sub(r"(?<!['\w])nan(?!['\w])", "None", text.strip()))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+_PEOPLE = {"train": 23_266, "val": 3_315, "test": 7_203}
+
+CORPUS = Corpus(
+    name="emotic",
+    licence="non-commercial research and education only (EMOTIC); by request",
+    get="Ask by the form on http://sunai.uoc.edu/emotic/ for the pictures and for Annotations.mat.",
+    expected={f"{subset} {split}": rows for subset in ("EMOTIC_EC", "EMOTIC_SI") for split, rows in _PEOPLE.items()},
+    find=_find,
+    read=lambda part, options: batched(_read(part, options)),
+    options={"crop": "person"},
+)

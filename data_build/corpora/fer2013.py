@@ -1,0 +1,144 @@
+"""FER2013: grey faces of 48 x 48 pixels, found on the net by emotion words, with one of seven emotions.
+
+Home      https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge
+Task      emotion classification, one label; pictures
+Licence   the rules of the Kaggle competition; none by the authors
+Files     fer2013.csv (in fer2013.tar.gz, itself in the competition's zip), or icml_face_data.csv, or the folders
+          {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013; the first of them that is there.
+          The competition's train.csv and test.csv alone cannot give the test: its labels are not in them
+Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
+Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest; the test is the latter two, the validation set is drawn
+          from Training by the build config
+Blank     pictures of one grey are taken out of Training, never of the test: about a dozen by hearsay, so that somewhat
+          less than the expected Training rows is all of them. In the folders they stay: a reader opens no picture
+Order     that of the CSV, or of the paths; the published order of the 7,178 test rows is unknown
+"""
+
+import codecs
+import csv
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.pictures import by_key, folders, is_picture
+from data_build.raw import BROKEN, CsvRow, RawFile, broken, one_of
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+COLUMNS = ["emotion", "pixels", "Usage"]
+NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # 0 to 6 in the tables
+SPLITS = {"Training": None, "PublicTest": "test", "PrivateTest": "test"}
+FOLDERS = {"train": None, "test": "test"}
+PIXELS = 48 * 48
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    for name in TABLES:
+        if copies := [file for file in files if file.basename == name]:
+            return [Part(name, (one_of(copies),))]
+    paths = [(folders(file)[-3:], file) for file in files if is_picture(file)]
+    parts = [
+        Part(folder, (), {"folder": folder}, by_key("fer2013", (("/".join(path), file) for path, file in inside)))
+        for folder in FOLDERS
+        if (inside := [(path, file) for path, file in paths if len(path) == 3 and path[0] == folder])
+    ]
+    if parts:
+        return parts
+    if any(file.basename in ("train.csv", "test.csv") for file in files):
+        raise Fault(
+            "fer2013: train.csv and test.csv alone cannot give the test, whose labels are not in them. "
+            "Put fer2013.tar.gz or icml_face_data.csv of the same competition there."
+        )
+    if files:
+        raise unrecognised("fer2013", files, "fer2013.csv, icml_face_data.csv, or train/angry/*.jpg and so on")
+    return []
+
+
+def _rows(part: Part) -> Iterator[Example | Bad]:
+    return _of_table(part.files[0]) if part.files else _of_folders(part)
+
+
+def _of_folders(part: Part) -> Iterator[Example | Bad]:
+    for key, name in part.media.items():
+        folder = key.split("/")[1]
+        label = _label(folder)
+        if label is None:
+            yield Bad(name, "label outside the set", folder)
+        else:
+            split = FOLDERS[part.about["folder"]]
+            yield Example("FER2013", "ec", NO_LANGUAGE, split, [label], "", name, media=Media("image", name))
+
+
+def _label(name: str) -> str | None:
+    grammar = benchmark()["FER2013"].task("ec").grammar
+    assert isinstance(grammar, Labels)
+    return grammar.canonical(name) if name.lower() in NAMES else None
+
+
+def _of_table(file: RawFile) -> Iterator[Example | Bad]:
+    rows = _records(file)
+    header = next(rows, None)
+    if header is None:
+        raise Fault(f"fer2013: {file.name}: an empty file. Download it again.")
+    names = [name.strip() for name in header.fields]
+    if sorted(names) != sorted(COLUMNS):
+        raise Fault(
+            f"fer2013: {file.name}:1: expected the columns {', '.join(COLUMNS)}, found {', '.join(names)[:120]}. "
+            "Put back the file as distributed."
+        )
+    for line, fields in rows:
+        source = f"{file.name}:{line}"
+        if len(fields) != len(names):
+            yield Bad(source, f"not {len(names)} fields", ",".join(fields)[:200])
+        else:
+            yield _row(dict(zip(names, fields, strict=True)), source)
+
+
+def _records(file: RawFile) -> Iterator[CsvRow]:
+    """Streamed: read whole, the 300 MB of the table are 1.8 GB in memory, as io.StringIO takes four bytes a letter."""
+    with file.open() as data:
+        # iterdecode: in Python 3.11 a member of a streamed tar lacks what io.TextIOWrapper asks for
+        rows = csv.reader(codecs.iterdecode(data, "utf-8-sig"))
+        try:
+            yield from (CsvRow(rows.line_num, fields) for fields in rows if fields)
+        except UnicodeDecodeError:
+            raise Fault(
+                f"fer2013: {file.name}: not a text from line {rows.line_num + 1} on. Download it again."
+            ) from None
+        except BROKEN as error:
+            raise broken(file.path, error) from None
+
+
+def _row(row: Mapping[str, str], source: str) -> Example | Bad:
+    number, usage, values = row["emotion"].strip(), row["Usage"].strip(), row["pixels"].split()
+    if number not in map(str, range(len(NAMES))):
+        return Bad(source, "label outside the set", number[:200])
+    if usage not in SPLITS:
+        return Bad(source, "usage outside the set", usage[:200])
+    if len(values) != PIXELS:
+        return Bad(source, f"not {PIXELS} pixels", str(len(values)))
+    try:
+        pixels = bytes(map(int, values))
+    except ValueError:
+        wrong = next(value for value in values if not re.fullmatch("[0-9]{1,3}", value) or int(value) > 255)
+        return Bad(source, "pixel outside 0..255", wrong[:200])
+    if SPLITS[usage] is None and len(set(pixels)) == 1:
+        return Bad(source, "blank picture", f"all {pixels[0]}")
+    label = _label(NAMES[int(number)])
+    assert label is not None
+    media = Media("image", grey=b64encode(pixels).decode())
+    return Example("FER2013", "ec", NO_LANGUAGE, SPLITS[usage], [label], "", source, media=media)
+
+
+CORPUS = Corpus(
+    name="fer2013",
+    licence="rules of the Kaggle competition (login and accept); none by the authors",
+    get="Download fer2013.tar.gz from the Kaggle competition, or https://www.kaggle.com/datasets/msambare/fer2013",
+    expected={"FER2013 all": 28_709, "FER2013 test": 7_178},
+    find=_find,
+    read=lambda part, options: batched(_rows(part)),
+)

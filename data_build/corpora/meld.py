@@ -1,0 +1,150 @@
+"""MELD: utterances of the series Friends with their clips, each with one of seven emotions and a sentiment.
+
+Home      https://affective-meld.github.io, https://github.com/declare-lab/MELD
+Tasks     emotion classification (MELD_EC), sentiment polarity (MELD_SP); clip and transcript; English
+Licence   GPL-3.0 (the repository); the footage is Warner's
+Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, the archives in it likewise: train_splits/, dev_splits_complete/,
+          output_repeated_splits_test/dia<D>_utt<U>.mp4. A name is unique only within its split: the folder says which.
+          {train,dev,test}_sent_emo.csv, best from GitHub; loose ones go before those in archives
+Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, have
+          the typographic signs as U+0080..U+009F, and one in cp1252 goes about: both are put right
+Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and no rule for
+          them; all that can be decoded are kept
+Clips     test clips named final_videos_test... were cut anew and go before their plain twins, which are wrong.
+          dev dia110_utt7 does not exist, train dia125_utt3 cannot be read; test dia38_utt4 and dia220_utt0 are cut to
+          minutes (of a clip longer than the option max_s the build takes the middle). Clips without a row are passed
+          over: dev dia49_utt4, dia49_utt5, dia66_utt9, dia66_utt10; test dia93_utt5 to utt7, dia108_utt1, dia108_utt2
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.pictures import by_key
+from data_build.raw import RawFile, csv_rows, one_of
+from data_build.utterances import MAX_S, columns, max_s
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
+ITEMS = (("MELD_EC", "ec", "Emotion"), ("MELD_SP", "sp", "Sentiment"))
+CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
+FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?")
+C1 = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    max_s("meld", options)
+    tables = {split: [file for file in files if file.basename == name] for split, name in TABLES.items()}
+    if files and not any(tables.values()):
+        raise unrecognised("meld", files, ", ".join(TABLES.values()))
+    clips = [(file, match) for file in files if (match := CLIP.fullmatch(file.basename))]
+    placed = {split: [clip for clip in clips if _split_of(clip[0]) == split] for split in TABLES}
+    if files and not any(placed.values()):
+        found = f", found {clips[0][0].name}" if clips else ""
+        raise Fault(
+            "meld: the tables are there and no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
+            f"train_splits, dev_splits_complete, output_repeated_splits_test{found}. "
+            "Extract MELD.Raw.tar.gz beside the tables, or put it there as it is."
+        )
+    return [
+        Part(split, (_table(copies),), {"split": split}, _media(placed[split]))
+        for split, copies in tables.items()
+        if copies
+    ]
+
+
+def _split_of(file: RawFile) -> str | None:
+    """The split that the innermost folder or archive with such a name stands for."""
+    for folder in reversed(re.split(r"[/!]", file.name)[:-1]):
+        if match := FOLDER.fullmatch(folder.replace("output_repeated_splits_", "")):
+            return {"dev": "val"}.get(match[1], match[1])
+    return None
+
+
+def _media(clips: list[tuple[RawFile, re.Match[str]]]) -> dict[str, str]:
+    """From dia<D>_utt<U> to the clip; the test clips that were cut anew come over their twins."""
+    plain = by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if not match[1]])
+    return plain | by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if match[1]])
+
+
+def _key(dialogue: str, utterance: str) -> str:
+    return f"dia{int(dialogue)}_utt{int(utterance)}"
+
+
+def _table(copies: list[RawFile]) -> RawFile:
+    """One of the copies of a table: GitHub's and the archive's differ in their typographic signs."""
+    depth = min(file.name.count("!") for file in copies)
+    near = [file for file in copies if file.name.count("!") == depth]  # one in a tar archive takes minutes to read
+    return one_of(near, prefer=_has_c1) if len(near) > 1 else near[0]
+
+
+def _has_c1(file: RawFile) -> bool:
+    return not C1.keys().isdisjoint(map(ord, set(_decode(file.read()))))
+
+
+def _decode(data: bytes) -> str:
+    """UTF-8, else latin-1, whose U+0080..U+009F are then those of cp1252, as they are in the older UTF-8 copies."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    file, longest_s = part.files[0], max_s("meld", options)
+    rows = csv_rows(_decode(file.read()).translate(C1))
+    names = columns("meld", file, next(rows, None), COLUMNS)
+    seen: set[str] = set()
+    for line, fields in rows:
+        row = dict(zip(names, fields, strict=False)) if len(fields) == len(names) else {}
+        yield from _items(row, fields, f"{file.name}:{line}", seen, part, longest_s)
+
+
+def _items(
+    row: Mapping[str, str], fields: list[str], source: str, seen: set[str], part: Part, longest_s: float
+) -> Iterator[Example | Bad]:
+    """The row's two items."""
+    numbers = [row.get(name, "").strip() for name in ("Dialogue_ID", "Utterance_ID")]
+    is_numbered = all(re.fullmatch(r"[0-9]+", number) for number in numbers)
+    key = _key(*numbers) if is_numbered else ""
+    text = clean(row.get("Utterance", ""))
+    reason = (
+        ("another number of fields than the header" if not row else "")
+        or ("dialogue or utterance is no number" if not is_numbered else "")
+        or ("duplicate id" if key in seen else "")
+        or ("empty text" if not text else "")
+        or ("clip is missing" if key not in part.media else "")
+    )
+    seen.add(key)
+    for subset, task, column in ITEMS:
+        if reason:
+            yield Bad(source, reason, f"{subset}: {key or ','.join(fields)}"[:200])
+            continue
+        grammar = benchmark()[subset].task(task).grammar
+        assert isinstance(grammar, Labels)
+        label = grammar.canonical(row[column])
+        if label is None:
+            yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200])
+        else:
+            media = Media("video", part.media[key], max_s=longest_s)
+            yield Example(subset, task, "en", part.about["split"], [label], text, source, media=media)
+
+
+CORPUS = Corpus(
+    name="meld",
+    licence="GPL-3.0 (annotations); footage: Warner Bros.",
+    get="Download http://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz and extract it and the archives in it, "
+    "with data/MELD/*_sent_emo.csv of https://github.com/declare-lab/MELD beside them.",
+    expected={  # 1,108: one dev clip does not exist
+        f"{subset} {split}": rows
+        for subset in ("MELD_EC", "MELD_SP")
+        for split, rows in (("train", 9_989), ("val", 1_108), ("test", 2_610))
+    },
+    find=_find,
+    read=lambda part, options: batched(_rows(part, options)),
+    options={"max_s": MAX_S},
+)

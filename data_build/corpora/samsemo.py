@@ -1,0 +1,189 @@
+"""SAMSEMO: scenes of web videos in five languages with their clips, each with one or two of eight emotions.
+
+Home      https://github.com/samsungnlp/samsemo, https://huggingface.co/datasets/SamsungNLP/SAMSEMO
+Task      emotion classification, one or two labels; clip and transcript; German, English, Spanish, Korean, Polish
+Licence   CC BY 4.0 (the annotations); the videos have each their own, in the column license of samsemo.tsv
+Files     samsemo.tsv; splits/{train,valid,test}_split_{DE,EN,ES,KO,PL}.txt; data/{DE,EN,ES,KO,PL}.zip (11 to 39 GB),
+          unpacked or not. Features (*.pkl) and the pictures and sounds beside each clip are passed over
+Format    UTF-8, tabs, a header; quoting unknown: taken as none, unless the fields are quoted throughout or only CSV
+          quoting gives every row its columns. The lists hold an utterance_id a line
+Labels    aggregated_emotions, with an unknown separator between two: , ; / | & + and "and" all count
+Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (but p_1 is no start of p_15),
+          else the only .mp4 in a folder <utterance_id>. Of a clip longer than max_s the build takes the middle
+Sizes     unknown; the paper has 2,181 test rows
+Rows out  an id in the lists of two splits goes into neither, so that nothing leaks; it stops no build, for a user could
+          not mend it. An id of a list that has no row is reported with the list's line
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.grammar import Labels
+
+TABLE = "samsemo.tsv"
+SPLITS = {"train": "train", "valid": "val", "test": "test"}
+LIST = re.compile(r"(train|valid|test)_split_([a-z]{2})\.txt", re.IGNORECASE)
+COLUMNS = ("utterance_id", "language", "aggregated_emotions", "transcript")
+SEPARATOR = re.compile(r"[,;/|&+]|\band\b", re.IGNORECASE)
+EDGES = re.compile(r"^[\s\[\](){}'\"]+|[\s\[\](){}'\"]+\Z")  # a list as Python writes it, perhaps
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+class Listed(NamedTuple):
+    """Where an utterance stands in the lists."""
+
+    split: str
+    source: str  # list and line
+
+
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    max_s("samsemo", options)
+    tables = [file for file in files if file.basename == TABLE]
+    if files and not tables:
+        raise unrecognised("samsemo", files, f"{TABLE}, splits/train_split_EN.txt and so on, and data/EN.zip and so on")
+    if not tables:
+        return []
+    copies: dict[str, list[RawFile]] = {}
+    for file in files:
+        if LIST.fullmatch(file.basename):
+            copies.setdefault(file.basename.lower(), []).append(file)
+    media = _media(file for file in files if is_clip(file))
+    for what, there in (("splits/train_split_EN.txt and so on", copies), ("data/EN.zip and so on", media)):
+        if not there:
+            raise Fault(
+                f"samsemo: {tables[0].name} is there; expected also {what}, found none. Download the whole of "
+                "https://huggingface.co/datasets/SamsungNLP/SAMSEMO."
+            )
+    return [Part("utterances", (one_of(tables), *(one_of(copies[name]) for name in sorted(copies))), media=media)]
+
+
+def _media(clips: Iterable[RawFile]) -> dict[str, str]:
+    """From what may be an utterance_id to its clip, where there is only one (copies of it aside); see the card."""
+    exact: dict[str, list[RawFile]] = {}
+    started: dict[str, list[RawFile]] = {}
+    alone: dict[str, list[RawFile]] = {}
+    for file in clips:
+        folders, stem = re.split(r"[/!]", file.name)[:-1], PurePosixPath(file.basename).stem
+        exact.setdefault(stem, []).append(file)
+        for number in re.finditer(r"_[0-9]+(?=[^0-9])", stem):
+            started.setdefault(stem[: number.end()], []).append(file)
+        if folders:
+            alone.setdefault(folders[-1], []).append(file)
+    return {
+        key: min((len(file.name), file.name) for file in files)[1]
+        for found in (alone, started, exact)  # the last counts
+        for key, files in found.items()
+        if len({(file.basename, file.size) for file in files}) == 1
+    }
+
+
+def split_emotions(text: str) -> list[str]:
+    """The names in a value of aggregated_emotions such as "Anger, Sadness", in lower case, known or not."""
+    names = (EDGES.sub("", name).lower() for name in SEPARATOR.split(text))
+    return [name for name in names if name]
+
+
+def _table(file: RawFile) -> list[CsvRow]:
+    """The rows, header first, unquoted where quoting loses rows or nothing looks quoted."""
+    text = file.text()
+    plain = list(csv_rows(text, "\t", csv.QUOTE_NONE))
+    marked = [field for row in plain for field in row.fields if '"' in field]
+    # Marks doubled inside a field that begins and ends with one: no text of itself does that, everywhere.
+    quoted = all(map(QUOTED.fullmatch, marked)) and any(
+        '""' in field[1:-1] or field in plain[0].fields for field in marked
+    )
+    if not quoted and _whole(plain) == len(plain):
+        return plain
+    as_csv = list(csv_rows(text, "\t"))
+    return max((as_csv, plain) if quoted else (plain, as_csv), key=_whole)
+
+
+def _whole(rows: list[CsvRow]) -> int:
+    """How many rows have as many fields as the header."""
+    return sum(len(row.fields) == len(rows[0].fields) for row in rows)
+
+
+def _lists(files: Iterable[RawFile]) -> dict[str, list[Listed]]:
+    """Each utterance's places in the split lists, one a split."""
+    found: dict[str, list[Listed]] = {}
+    for file in files:
+        match = LIST.fullmatch(file.basename)
+        assert match
+        split = SPLITS[match[1].lower()]
+        for number, line in enumerate(file.text().split("\n"), 1):
+            places = found.setdefault(line.strip(), [])
+            if all(place.split != split for place in places):
+                places.append(Listed(split, f"{file.name}:{number}"))
+    found.pop("", None)
+    return found
+
+
+def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+    file, longest_s = part.files[0], max_s("samsemo", options)
+    rows, lists = _table(file), _lists(part.files[1:])
+    names = columns("samsemo", file, rows[0] if rows else None, COLUMNS)
+    seen: set[str] = set()
+    for line, fields in rows[1:]:
+        source = f"{file.name}:{line}"
+        if len(fields) != len(names):
+            yield Bad(source, "another number of fields than the header", "\t".join(fields)[:200])
+            continue
+        row = dict(zip(names, fields, strict=True))
+        key = row["utterance_id"].strip()
+        yield _row(row, key, source, lists.get(key, []), seen, part.media, longest_s)
+        seen.add(key)
+    if seen.isdisjoint(part.media):
+        raise no_clip_fits("samsemo", file, min(seen, default="an utterance_id"), part.media)
+    for key, places in lists.items():
+        if key not in seen:
+            yield Bad(places[0].source, f"in a split list, not in {TABLE}", key[:200])
+
+
+def _row(
+    row: Mapping[str, str],
+    key: str,
+    source: str,
+    places: list[Listed],
+    seen: set[str],
+    media: Mapping[str, str],
+    longest_s: float,
+) -> Example | Bad:
+    language, text = row["language"].strip().lower(), clean(row["transcript"])
+    subset = benchmark()["SAMSEMO"]
+    grammar = subset.task("ec").grammar
+    assert isinstance(grammar, Labels)
+    labels = [grammar.canonical(name) for name in split_emotions(row["aggregated_emotions"])]
+    known = [label for label in labels if label is not None]
+    for reason, is_so, told in (
+        ("duplicate id", key in seen, key),
+        ("in no split list", not places, key),
+        ("in the lists of two splits", len(places) > 1, f"{key}: {', '.join(place.source for place in places)}"),
+        ("language outside the set", language not in subset.languages, row["language"]),
+        ("label outside the set", len(known) < len(labels) or not known, row["aggregated_emotions"]),
+        ("more than two labels", len(set(known)) > grammar.most, row["aggregated_emotions"]),
+        ("empty text", not text, key),
+        ("clip is missing or not the only one", key not in media, key),
+    ):
+        if is_so:
+            return Bad(source, reason, told[:200])
+    clip = Media("video", media[key], max_s=longest_s)
+    return Example("SAMSEMO", "ec", language, places[0].split, grammar.sort(known), text, source, media=clip)
+
+
+CORPUS = Corpus(
+    name="samsemo",
+    licence="CC BY 4.0 (annotations); the videos each their own, see the column license",
+    get="Download samsemo.tsv, splits/ and data/*.zip of https://huggingface.co/datasets/SamsungNLP/SAMSEMO.",
+    expected={"SAMSEMO test": 2_181},
+    find=_find,
+    read=lambda part, options: batched(_rows(part, options)),
+    options={"max_s": MAX_S},
+)
