@@ -16,11 +16,14 @@ from typing import Any
 from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpus import Part, corpora
+from data_build.extract import extract
 from data_build.manifest import Source, describe, write_seal
-from data_build.mix import write_mix
+from data_build.media_index import Index, entries, write_index
+from data_build.mix import make_mix
 from data_build.raw import list_raw
-from data_build.registry import TWINS, write_registry, write_twin
-from data_build.stage import Outcome, read_part, write_corpus
+from data_build.registry import twin_of, write_registry
+from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
+from data_build.stage import Outcome, write_corpus
 from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
@@ -32,32 +35,47 @@ STATE = ".build.json"  # what the finished build was made of; not part of the da
 
 
 def build(
-    raw: Path, data: Path, config: Config, subsets: list[Subset], jobs: int | None = None, limit: int | None = None
+    raw: Path,
+    data: Path,
+    config: Config,
+    subsets: list[Subset],
+    jobs: int | None = None,
+    limit: int | None = None,
+    raw_video: bool = False,
 ) -> bool:
     """Build DATA from RAW; False when the same build already stands there and nothing was done.
 
     The same raw files, config and limit give the same bytes, for any number of jobs and however often it was stopped.
+    raw_video: keep clips as files instead of their frames.
     Raises Fault for a corpus that is there and broken, UsageFault without any corpus.
     """
-    sources = find_sources(raw, config, subsets)
+    sources = find_sources(raw, config, subsets, data / ".listings")
     data.mkdir(parents=True, exist_ok=True)
     with _only_one(data):
-        inputs = _inputs(config, subsets, limit, sources)
+        inputs = _inputs(config, subsets, limit, raw_video, sources)
         state = data / STATE
         if state.exists() and (data / MANIFEST).exists() and json.loads(state.read_text())["inputs"] == inputs:
             say(f"{data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
             return False
         (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
-        folders = _read_all(sources, data, jobs or os.cpu_count() or 1)
-        outcomes = {source.corpus.name: _write(source, folders, data, config, limit) for source in sources}
-        _finish(data, config, sources, outcomes, limit)
+        jobs = jobs or os.cpu_count() or 1
+        folders = _read_all(sources, data, jobs)
+        index: Index = {}
+        outcomes = {}
+        for source in sources:
+            shards = find_shards(folders[source.corpus.name])
+            if wanted := wanted_media(shards, config.splits, config.seed, limit):
+                shards = _open_media(source, shards, wanted, data, jobs, raw_video, index)
+            outcomes[source.corpus.name] = _write(source, folders, shards, data, config, limit, index)
+        write_index(data, index)
+        _finish(data, config, sources, outcomes, limit, index)
         write_text(state, json.dumps({"inputs": inputs}) + "\n")
         shutil.rmtree(data / WORK, ignore_errors=True)
     return True
 
 
-def find_sources(raw: Path, config: Config, subsets: list[Subset]) -> list[Source]:
-    """The corpora under RAW that the chosen subsets need. Says which are left out."""
+def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
+    """The corpora under RAW that the chosen subsets need. Says which are left out. cache: see list_raw."""
     if not raw.is_dir():
         raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
     sources = []
@@ -68,9 +86,11 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset]) -> list[Sourc
             say(f"{name}: no reader yet; left out ({', '.join(subset.name for subset in wanted)})")
             continue
         options = {**corpus.options, **config.corpora.get(name, {})}
-        parts = corpus.find(list_raw(raw / name), options) if (raw / name).is_dir() else []
+        files = list_raw(raw / name, cache) if (raw / name).is_dir() else []
+        parts = corpus.find(files, options)
         if parts:
-            sources.append(Source(corpus, options, wanted, parts))
+            led_to = {media for part in parts for media in part.media.values()}
+            sources.append(Source(corpus, options, wanted, parts, {f.name: f for f in files if f.name in led_to}))
         else:
             say(f"{name}: not in {raw / name}; left out ({', '.join(subset.name for subset in wanted)}). {corpus.get}")
     if not sources:
@@ -88,24 +108,27 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _inputs(config: Config, subsets: list[Subset], limit: int | None, sources: list[Source]) -> dict[str, Any]:
+def _inputs(
+    config: Config, subsets: list[Subset], limit: int | None, raw_video: bool, sources: list[Source]
+) -> dict[str, Any]:
     """What decides the bytes. Size and time stand for a raw file's content, as in make."""
     files = {
         f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
         for source in sources
-        for file in source.files
+        for file in [*source.files, *source.media.values()]
     }
     return {
         "config": config.model_dump(),
         "subsets": [subset.name for subset in subsets],
         "limit": limit,
+        "raw_video": raw_video,
         "files": files,
         "versions": _versions(),
     }
 
 
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("mmafflm", "polars")}
+    return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
 
 
 def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
@@ -140,13 +163,40 @@ def _part_name(source: Source, part: Part) -> str:
     """A folder name that changes when anything the part's frames depend on does."""
     files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
     subsets = [subset.name for subset in source.subsets]
-    text = json.dumps([part.name, dict(part.about), files, source.options, subsets, _versions()])
+    text = json.dumps([part.name, dict(part.about), dict(part.media), files, source.options, subsets, _versions()])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _write(source: Source, folders: dict[str, list[Path]], data: Path, config: Config, limit: int | None) -> Outcome:
+def _open_media(
+    source: Source, shards: Shards, wanted: list[str], data: Path, jobs: int, raw_video: bool, index: Index
+) -> Shards:
+    """The shards with what was taken of each picture and clip; the stored files are added to the index."""
     name = source.corpus.name
-    outcome = write_corpus(source.corpus, folders[name], source.subsets, config.splits, config.seed, limit, data)
+    taken = extract(name, wanted, source.media, data, jobs, raw_video)
+    raw_names = {text: json.loads(text).get("file", "") for text in wanted}
+    index |= entries(name, ((raw_names[text], one) for text, one in taken.items()))
+    notes = {raw_names[text]: one.note for text, one in taken.items() if one.note}
+    for file, note in list(notes.items())[:5]:
+        say(f"{name}: {file}: {note}")
+    broken = sum(1 for one in taken.values() if one.reason)
+    say(f"{name}: {len(taken)} pictures and clips opened" + (f", {broken} of them are broken" if broken else ""))
+    return Shards(shards.paths, taken_frame(taken), notes)
+
+
+def _write(
+    source: Source,
+    folders: dict[str, list[Path]],
+    shards: Shards,
+    data: Path,
+    config: Config,
+    limit: int | None,
+    index: Index,
+) -> Outcome:
+    name = source.corpus.name
+    outcome = write_corpus(
+        source.corpus, folders[name], shards, source.subsets, config.splits, config.seed, limit, data, index
+    )
+    outcome.notes = shards.notes
     kept = sum(sum(splits.values()) for splits in outcome.rows.values())
     dropped = sum(row.rows for row in outcome.quarantine)
     say(f"{name}: {outcome.rows_read} rows read = {kept} kept + {dropped} in quarantine")
@@ -158,14 +208,19 @@ def _write(source: Source, folders: dict[str, list[Path]], data: Path, config: C
     return outcome
 
 
-def _finish(data: Path, config: Config, sources: list[Source], outcomes: dict[str, Outcome], limit: int | None) -> None:
+def _finish(
+    data: Path,
+    config: Config,
+    sources: list[Source],
+    outcomes: dict[str, Outcome],
+    limit: int | None,
+    index: Index,
+) -> None:
     """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
     splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
-    _remove_strangers(data, {split_file(*split) for split in splits})
-    taken = write_mix(data, config.mix, config.seed)
-    for name, split in splits:
-        write_twin(data / split_file(name, split), data / "mmaffin" / TWINS / f"{name}_{split}.parquet")
-    mixed = write_twin(data / "mmaffin" / f"{MIX}.jsonl", data / "mmaffin" / TWINS / f"{MIX}.parquet")
+    files = {split_file(*split) for split in splits}
+    twins = {twin_of(data / "mmaffin", data / name).relative_to(data).as_posix() for name in files}
+    _remove_strangers(data, files | twins)
     write_registry(data / "mmaffin", [MIX, *(f"{name}_{split}" for name, split in splits)])
     quarantine = [row for name in sorted(outcomes) for row in outcomes[name].quarantine]
     write_jsonl(
@@ -176,7 +231,7 @@ def _finish(data: Path, config: Config, sources: list[Source], outcomes: dict[st
         ),
     )
     manifest = describe(config, sources, outcomes, limit, _versions())
-    manifest["mix"] = {"file": f"mmaffin/{MIX}.jsonl", "rows": mixed, "subsets": taken, "asked": config.mix}
+    manifest["mix"] = make_mix(data, config.mix, config.seed, index)
     write_card(data, manifest)
     write_seal(data, manifest)
 

@@ -1,14 +1,15 @@
 """`mmaffin check`: does everything on disk agree with the manifest, and with itself?"""
 
-import json
 from collections import Counter
 
 import polars as pl
 
+from data_build.media_index import media_faults, read_index
 from data_build.registry import TWINS
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault
+from mmafflm.records import read_jsonl
 
 
 def check(dataset: Dataset) -> list[str]:
@@ -16,9 +17,12 @@ def check(dataset: Dataset) -> list[str]:
     faults = dataset.changes()
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
-        name for name in on_disk - set(dataset.files) if not name.startswith(".") and name != "manifest.json"
+        name
+        for name in on_disk - set(dataset.files) - set(read_index(dataset.path))
+        if not name.startswith(".") and name != "manifest.json"
     )
     faults += [f"{dataset.path / name}: not in the manifest. Remove it, or build again." for name in strangers]
+    faults += media_faults(dataset.path)
     if faults:
         return faults
     try:
@@ -53,8 +57,7 @@ def _twin(dataset: Dataset, name: str, ids: list[str]) -> list[str]:
 
 
 def _mix(dataset: Dataset) -> list[str]:
-    with (dataset.path / "mmaffin" / f"{MIX}.jsonl").open(encoding="utf-8") as lines:
-        ids = [json.loads(line)["id"] for line in lines]
+    ids = [row["id"] for row in read_jsonl(dataset.path / "mmaffin" / f"{MIX}.jsonl")]
     doubles = [name for name, count in Counter(ids).items() if count > 1]
     return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
 
@@ -62,10 +65,8 @@ def _mix(dataset: Dataset) -> list[str]:
 def _account(dataset: Dataset) -> list[str]:
     """rows read = rows kept + rows in quarantine, for each corpus."""
     quarantined: Counter[str] = Counter()
-    with (dataset.path / "quarantine.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            quarantined[row["corpus"]] += row["rows"]
+    for row in read_jsonl(dataset.path / "quarantine.jsonl"):
+        quarantined[row["corpus"]] += row["rows"]
     return [
         f"{name}: {of['rows_read']} rows read, but {of['rows_kept']} kept and {quarantined[name]} in quarantine"
         for name, of in dataset.manifest["corpora"].items()

@@ -40,9 +40,10 @@ def build(
     config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+    raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
 ) -> None:
     """Read, check, split, render and mix. Stopped at any point, the same command goes on."""
-    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit):
+    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video):
         rows = Dataset.open(out).manifest["mix"]["rows"]
         command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -28,12 +28,33 @@ EXAMPLES = pl.Schema(
         "split": pl.String,  # the corpus's own, or null where the build has to split
         "emotion": pl.String,
         "gold": pl.String,  # JSON
-        "text": pl.String,
+        "text": pl.String,  # or the transcript; empty for a picture
+        "media": pl.String,  # JSON of a Media, or null
         "source": pl.String,  # raw file and line
     }
 )
 QUARANTINE = pl.Schema({"source": pl.String, "reason": pl.String, "detail": pl.String})
 BATCH = 50_000  # rows a frame: some ten megabytes of text
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The picture or clip of a row, and what to take of it; the build opens it, never the reader.
+
+    `box` is a person crop (x1, y1, x2, y2) in pixels of the picture, clipped to it by the build. `grey` stands in place
+    of a file: base64 of the bytes of a square grey picture (FER2013 keeps its pixels in the table). `max_s` bounds a
+    clip: of a longer one the build takes the middle so many seconds, and says so.
+    """
+
+    kind: Literal["image", "video"]
+    file: str = ""  # RawFile.name
+    box: tuple[int, int, int, int] | None = None
+    grey: str | None = None
+    max_s: float | None = None
+
+    def to_json(self) -> str:
+        """The same text for the same request."""
+        return json.dumps({name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +69,10 @@ class Example:
     text: str
     source: str
     emotion: str | None = None
+    media: Media | None = None
+
+
+NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +93,16 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """What one worker reads at a time, usually one raw file. `about` is the reader's own, such as a language."""
+    """What one worker reads at a time, usually one raw file.
+
+    `about` is the reader's own, such as a language. `media` leads from the reader's key of a picture or clip to the
+    name of its raw file; a row whose key is not there is Bad.
+    """
 
     name: str  # unique within the corpus, in reading order by list position
     files: tuple[RawFile, ...]
     about: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +140,8 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
 
 def _columns(row: Example) -> tuple[str | None, ...]:
     gold = json.dumps(row.gold, ensure_ascii=False)
-    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, row.source)
+    media = row.media.to_json() if row.media else None
+    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source)
 
 
 def clean(text: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from data_build.config import Config
 from data_build.corpus import Corpus, Part
+from data_build.extract import FOLDER
 from data_build.raw import RawFile
 from data_build.stage import Outcome
 from mmafflm.benchmark import Subset
-from mmafflm.dataset import MANIFEST, data_hash, split_file
+from mmafflm.dataset import MANIFEST, MEDIA_INDEX, data_hash, split_file
 from mmafflm.records import sha256_of, write_text
 
 
@@ -22,6 +23,7 @@ class Source:
     options: dict[str, Any]
     subsets: list[Subset]
     parts: list[Part]
+    media: dict[str, RawFile]  # the pictures and clips that the parts lead to, by name
 
     @property
     def files(self) -> list[RawFile]:
@@ -70,6 +72,7 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
         "rows_read": outcome.rows_read,
         "rows_kept": kept,
         "rows_quarantined": dict(sorted(reasons.items())),
+        "repaired": dict(sorted(outcome.notes.items())),
     }
 
 
@@ -93,11 +96,12 @@ def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
 def write_seal(data: Path, manifest: dict[str, Any]) -> None:
     """Hash every file of the build into the manifest and write it, last of all."""
     paths = [p for p in sorted(data.rglob("*")) if p.is_file() and not p.relative_to(data).as_posix().startswith(".")]
-    names = [path.relative_to(data).as_posix() for path in paths]
+    names = {path.relative_to(data).as_posix(): path for path in paths}
+    # the index answers for the other files under media/, a hundred thousand of them
     manifest["files"] = {
         name: {"rows": _count(path), "sha256": sha256_of(path)}
-        for name, path in zip(names, paths, strict=True)
-        if name != MANIFEST
+        for name, path in names.items()
+        if name != MANIFEST and (name == MEDIA_INDEX or not name.startswith(f"{FOLDER}/"))
     }
     for subset, of in manifest["subsets"].items():
         for split, about in of.items():

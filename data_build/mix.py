@@ -4,12 +4,17 @@ LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own 
 """
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import orjson
+import polars as pl
+
+from data_build.media_index import Index
+from data_build.registry import twin_of, write_twin
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 
@@ -18,7 +23,7 @@ class Line(NamedTuple):
     """A record's place in the mix, and its bytes."""
 
     shuffle: bytes
-    stratum: tuple[str, str, str]
+    stratum: tuple[str, str, bytes]
     language: str
     id: str
     data: bytes
@@ -41,6 +46,23 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
             share[language] += 1
             left -= 1
     return share
+
+
+def make_mix(data: Path, asked: dict[str, int], seed: int, index: Index) -> dict[str, Any]:
+    """Write the training mix and its twin; returns what the manifest says of it."""
+    taken = write_mix(data, asked, seed)
+    mix = data / "mmaffin" / f"{MIX}.jsonl"
+    rows = write_twin(data / "mmaffin", mix, index)
+    twin = pl.read_parquet(twin_of(data / "mmaffin", mix), columns=["vision_tokens", "text_bytes"])
+    lengths = {name: histogram(twin[name]) for name in twin.columns}
+    return {"file": f"mmaffin/{MIX}.jsonl", "rows": rows, "seed": seed, "subsets": taken, "asked": asked} | lengths
+
+
+def histogram(lengths: pl.Series) -> dict[str, int]:
+    """Records by length, in steps of two: {"at most": records}, such as {"0": 12, "64": 7, "128": 3}."""
+    steps = [0, *(1 << power for power in range(4, 24))]
+    counts = {str(high): int(((lengths <= high) & (lengths > low)).sum()) for low, high in pairwise([-1, *steps])}
+    return {high: count for high, count in counts.items() if count}
 
 
 def write_mix(data: Path, rows: dict[str, int], seed: int, name: str = MIX) -> dict[str, dict[str, int]]:
@@ -67,8 +89,8 @@ def _draw(path: Path, wanted: int, seed: int) -> Iterator[Line]:
     by_language: dict[str, list[Line]] = defaultdict(list)
     with path.open("rb") as lines:
         for data in lines:
-            row = json.loads(data)
-            stratum = (row["task"], row.get("emotion") or "", json.dumps(row["gold"]))
+            row = orjson.loads(data)
+            stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
             line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], data)
             by_language[line.language].append(line)
     share = shares(wanted, {language: len(lines) for language, lines in by_language.items()})

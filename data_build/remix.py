@@ -5,9 +5,9 @@ from typing import Any
 from data_build.card import write_card
 from data_build.config import MixFile
 from data_build.manifest import write_seal
-from data_build.mix import write_mix
-from data_build.registry import TWINS, write_twin
-from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
+from data_build.media_index import read_index
+from data_build.mix import make_mix
+from mmafflm.dataset import MANIFEST, Dataset, split_file
 
 
 def remix(dataset: Dataset, mix: MixFile) -> int:
@@ -16,11 +16,8 @@ def remix(dataset: Dataset, mix: MixFile) -> int:
     dataset.require_unchanged(sources)
     data = dataset.path
     (data / MANIFEST).unlink()  # unfinished until the new manifest stands
-    taken = write_mix(data, mix.mix, mix.seed)
-    rows = write_twin(data / "mmaffin" / f"{MIX}.jsonl", data / "mmaffin" / TWINS / f"{MIX}.parquet")
     manifest: dict[str, Any] = dict(dataset.manifest)
-    manifest["mix"] = {"file": f"mmaffin/{MIX}.jsonl", "rows": rows, "subsets": taken, "asked": mix.mix}
-    manifest["mix"]["seed"] = mix.seed
+    manifest["mix"] = make_mix(data, mix.mix, mix.seed, read_index(data))
     write_card(data, manifest)
     write_seal(data, manifest)
-    return rows
+    return int(manifest["mix"]["rows"])

@@ -1,4 +1,4 @@
-"""What the made-up corpora are made of: common words of 34 languages, and the interjections that carry a label."""
+"""What the made-up corpora are made of: common words of 35 languages, and the interjections that carry a label."""
 
 # Short, frequent, and without a feeling of their own.
 WORDS = {
@@ -20,6 +20,7 @@ WORDS = {
     "hu": "ma én otthon voltam egy könyv majd út város víz",
     "it": "oggi io ero a casa con il libro poi strada",
     "ja": "今日 私は 家で 本と それから 道 町 水 机",
+    "ko": "오늘 나는 집에 책을 들고 그리고 길에 도시 물 책상",
     "lv": "šodien es biju mājās ar grāmatu tad ceļš pilsēta",
     "nl": "vandaag was ik thuis met het boek dan weg stad",
     "no": "jeg var hjemme med boken så veien byen vann bord",
@@ -42,6 +43,7 @@ UNSPACED = {"ja", "th", "zh"}
 INTERJECTIONS = {
     "joy": "yay 😀",
     "happy": "yay 😀",
+    "happiness": "yay 😀",
     "anger": "grr 😡",
     "angry": "grr 😡",
     "fear": "eek 😱",
@@ -57,6 +59,7 @@ INTERJECTIONS = {
     "positive": "bravo 👍",
     "negative": "boo 👎",
     "neutral": "hm 😐",
+    "other": "er 🤷",
 }
 ADVERBS = ("hardly", "slightly", "rather", "extremely")  # intensity 0 to 3
 VALENCE = {

@@ -3,21 +3,21 @@
 The sentences are a few common words of the language and, at the end, interjections that carry the label. They are the
 same in every language, so that a small model learns them from a few hundred rows; how strong a feeling is, an adverb
 says. A few rows are traps of the real corpora: mystery rows, an empty review, junk rows, decoys, conflicting copies.
+The texts are made here, the pictures in sample_pictures.py and the clips in sample_videos.py.
 """
 
-import csv
-import io
 import json
-import zipfile
-from collections.abc import Callable, Iterator
-from itertools import count, cycle, islice
+from collections.abc import Callable, Container, Iterator
+from itertools import count
 from pathlib import Path
-from random import Random
 
 from data_build.corpora import xed
 from data_build.corpora.onlineshopping import FILE as SHOPPING_FILE
 from data_build.corpora.semeval2018 import EC_HEADER as EC_EMOTIONS
-from data_build.sample_words import ADVERBS, UNSPACED, VALENCE, WORDS, interjections
+from data_build.sample_pictures import cfaps, emotic, fer2013
+from data_build.sample_videos import chsims, meld, samsemo
+from data_build.sample_words import ADVERBS, VALENCE, interjections
+from data_build.sample_writer import Files, Writer, csv_bytes, tsv_bytes, zipped
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
@@ -25,40 +25,13 @@ EI_EMOTIONS = ("anger", "fear", "joy", "sadness")
 EWECT_LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
 SHOPPING_CATEGORIES = ("书籍", "平板", "手机", "水果", "洗发水", "热水器", "蒙牛", "衣服", "计算机", "酒店")
 SEMEVAL = "SemEval2018-Task1-all-data"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member of an archive, so that its bytes are always the same
-
-Files = dict[str, bytes]
 
 
-class Writer:
-    """Sentences of one corpus and language, no two alike."""
+def write_samples(out: Path, scale: int = 1, seed: int = 0, only: Container[str] | None = None) -> None:
+    """Write a folder a corpus below `out`: `scale` times some 4,500 texts, 1,060 faces and 1,400 clips.
 
-    def __init__(self, seed: int, corpus: str, language: str) -> None:
-        self.random = Random(f"{seed} {corpus} {language}")
-        self.words = WORDS[language].split()
-        self.between = "" if language in UNSPACED else " "
-        self.told: set[str] = set()
-
-    def tell(self, signal: str) -> str:
-        """A new sentence that ends with the signal."""
-        while True:
-            words = self.random.sample(self.words, k=self.random.randint(4, 7))
-            sentence = f"{self.between.join(words)} {signal}".strip()
-            if sentence not in self.told:
-                self.told.add(sentence)
-                return sentence
-
-    def take(self, labels: list[str], rows: int) -> list[str]:
-        """That many labels, each as often as the others, in random order."""
-        taken = list(islice(cycle(labels), rows))
-        self.random.shuffle(taken)
-        return taken
-
-
-def write_samples(out: Path, scale: int = 1, seed: int = 0) -> None:
-    """Write RAW/{semeval2018,ewect,onlineshopping,xed,mms} below `out`, `scale` times some 5,000 rows.
-
-    Same arguments, same bytes. Raises UsageFault when `out` holds files that are not samples.
+    `only` names the corpora to write (tests need a few), all by default. Same arguments, same bytes.
+    Raises UsageFault when `out` holds files that are not samples.
     """
     makers: dict[str, Callable[[int, int], Files]] = {
         "semeval2018": _semeval,
@@ -66,8 +39,15 @@ def write_samples(out: Path, scale: int = 1, seed: int = 0) -> None:
         "onlineshopping": _onlineshopping,
         "xed": _xed,
         "mms": _mms,
+        "emotic": emotic,
+        "fer2013": fer2013,
+        "cfaps": cfaps,
+        "samsemo": samsemo,
+        "meld": meld,
+        "chsims": chsims,
     }
-    files = {f"{corpus}/{name}": data for corpus, make in makers.items() for name, data in make(scale, seed).items()}
+    chosen = {corpus: make for corpus, make in makers.items() if only is None or corpus in only}
+    files = {f"{corpus}/{name}": data for corpus, make in chosen.items() for name, data in make(scale, seed).items()}
     there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} if out.exists() else set()
     if foreign := sorted(there - set(files)):
         raise UsageFault(f"--out {out}: holds {foreign[0]}, which is not a sample. Give an empty folder.")
@@ -77,41 +57,23 @@ def write_samples(out: Path, scale: int = 1, seed: int = 0) -> None:
         path.write_bytes(data)
 
 
-def _zip(members: Files) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
-
-
-def _csv(rows: list[list[str]], delimiter: str, end: str) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, lineterminator=end).writerows(rows)
-    return out.getvalue().encode()
-
-
-def _tsv(rows: list[list[str]]) -> bytes:
-    return "".join("\t".join(row) + "\n" for row in rows).encode()
-
-
 def _semeval(scale: int, seed: int) -> Files:
     members: Files = {"__MACOSX/._" + SEMEVAL: b"\0"}
     for folder, code, language in (("English", "En", "en"), ("Arabic", "Ar", "ar"), ("Spanish", "Es", "es")):
         writer = Writer(seed, "semeval2018", language)
-        for split, tail, ei, rows in (("train", "train", 16, 60), ("dev", "dev", 4, 12), ("test", "test-gold", 6, 28)):
+        for split, tail, ei, rows in (("train", "train", 48, 60), ("dev", "dev", 4, 12), ("test", "test-gold", 6, 28)):
             place = {"train": "training", "dev": "development", "test": "test-gold"}[split]
             start = "" if (code, split) == ("En", "train") else "2018-"  # so are the real files named
             for emotion in EI_EMOTIONS:
                 reg, oc = _intensity(writer, code, split, emotion, ei * scale)
                 for task, table in (("EI-reg", reg), ("EI-oc", oc)):
                     stem = f"{task}-{code}-{emotion}-{tail}.txt"
-                    members[f"{SEMEVAL}/{folder}/{task}/{place}/{start}{stem}"] = _tsv(table)
+                    members[f"{SEMEVAL}/{folder}/{task}/{place}/{start}{stem}"] = tsv_bytes(table)
             tables = zip(("V-reg", "V-oc"), _valence(writer, code, split, rows * scale), strict=True)
             for task, table in (*tables, ("E-c", _emotions(writer, code, split, rows * scale))):
                 stem = f"2018-{task.replace('V-', 'Valence-')}-{code}-{tail}.txt"
-                members[f"{SEMEVAL}/{folder}/{task}/{stem}"] = _tsv(table)
-    return {f"{SEMEVAL}.zip": _zip(members)}
+                members[f"{SEMEVAL}/{folder}/{task}/{stem}"] = tsv_bytes(table)
+    return {f"{SEMEVAL}.zip": zipped(members)}
 
 
 def _ids(code: str, split: str) -> Iterator[str]:
@@ -208,7 +170,7 @@ def _onlineshopping(scale: int, seed: int) -> Files:
             table += ([category, label, writer.tell(interjections(sign))] for _ in range(15 * scale))
     table[1][2] = "\ufeff" + table[1][2]
     table += [["热水器", "1", ""], ["酒店", "0", table[2][2]]]  # an empty review, and a copy that disagrees
-    return {"online_shopping_10_cats.zip": _zip({SHOPPING_FILE: _csv(table, ",", "\n")})}
+    return {"online_shopping_10_cats.zip": zipped({SHOPPING_FILE: csv_bytes(table, ",", "\n")})}
 
 
 def _xed(scale: int, seed: int) -> Files:
@@ -229,7 +191,7 @@ def _xed(scale: int, seed: int) -> Files:
             rows[0][0] = f'"{rows[0][0]}"'
             rows.insert(2, junk)
             end = "\n" if language == "en" else "\r\n"
-            files[f"Projections/{language}-projections.tsv"] = _csv(rows, "\t", end)
+            files[f"Projections/{language}-projections.tsv"] = csv_bytes(rows, "\t", end)
     return files
 
 
@@ -240,10 +202,10 @@ def _mms(scale: int, seed: int) -> Files:
         writer = Writer(seed, "mms", language)
         rows = [
             [label, writer.tell(interjections(signs[label])), f"{writer.random.random():.6f}"]
-            for label in writer.take(list(signs), 60 * scale)
+            for label in writer.take(list(signs), 30 * scale)
         ]
         rows[0][1] = f'"{rows[0][1]}"'
         if language == "en":  # rows that the corpus's own loader drops
             rows += [["1", "", "0.5"], ["mixed", writer.tell(""), "0.5"]]
-        files[f"data/{language}/{language}_sample.tsv"] = _csv(rows, "\t", "\n")
+        files[f"data/{language}/{language}_sample.tsv"] = csv_bytes(rows, "\t", "\n")
     return files

@@ -13,32 +13,14 @@ import pytest
 from data_build.build import build
 from data_build.check import check
 from data_build.config import Config, load_config, load_mix
+from data_build.corpus import NO_LANGUAGE
+from data_build.extract import read_journal
 from data_build.mix import shares
 from data_build.remix import remix
-from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import sha256_of
-
-
-@pytest.fixture(scope="session")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("samples") / "raw"
-    write_samples(out)
-    return out
-
-
-@pytest.fixture(scope="session")
-def config() -> Config:
-    return load_config(None)
-
-
-@pytest.fixture(scope="session")
-def built(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("built") / "data"
-    assert build(raw, out, config, choose_subsets(None), jobs=1)
-    return out
+from mmafflm.records import Record, media_files, sha256_of
 
 
 def hashes(data: Path) -> dict[str, str]:
@@ -47,14 +29,17 @@ def hashes(data: Path) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in names.items() if not name.startswith(".")}
 
 
-def test_all_text_subsets_are_built_and_agree_with_the_manifest(built: Path) -> None:
+def test_all_subsets_are_built_and_agree_with_the_manifest(built: Path) -> None:
     dataset = Dataset.open(built)
     assert check(dataset) == []
-    text = [name for name, subset in benchmark().items() if subset.modality == "text"]
-    assert dataset.subsets("test") == dataset.subsets("train") == text
-    for name in text:
+    assert set(dataset.subsets("test")) == set(dataset.subsets("train")) == set(benchmark())
+    for name, subset in benchmark().items():
         languages = dataset.manifest["subsets"][name]["test"]["languages"]
-        assert set(languages) == set(benchmark()[name].languages)
+        assert set(languages) == set(subset.languages or [NO_LANGUAGE])
+        for record in dataset.records(name, "test"):
+            assert (record.modality == "image") == (len(record.images) == 1)
+            assert (record.modality == "video") == (len(record.videos) == 1)
+            assert all((built / file).is_file() for file in media_files(record))
 
 
 def test_rows_read_are_rows_kept_and_rows_in_quarantine(built: Path) -> None:
@@ -123,12 +108,17 @@ def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_
     assert not list(out.rglob("*.partial"))
 
 
+def shown(record: Record) -> tuple[str, ...]:
+    """What a record asks about: its words and its pictures, whose names tell what they show."""
+    return (record.prompt.lower(), *media_files(record))
+
+
 def test_no_text_of_a_test_is_in_training(built: Path) -> None:
     dataset = Dataset.open(built)
     for name in dataset.subsets("train"):
-        held = {record.prompt.lower() for split in ("test", "val") for record in dataset.records(name, split)
+        held = {shown(record) for split in ("test", "val") for record in dataset.records(name, split)
                 if split in dataset.manifest["subsets"][name]}  # fmt: skip
-        assert not held & {record.prompt.lower() for record in dataset.records(name, "train")}
+        assert not held & {shown(record) for record in dataset.records(name, "train")}
 
 
 def test_mix_is_balanced_and_holds_every_row_once(built: Path) -> None:
@@ -213,11 +203,28 @@ def test_truncated_archive_is_a_sentence(raw: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and not (tmp_path / "data" / "manifest.json").exists()
 
 
+def test_text_with_a_control_token_of_the_model_is_quarantined(tmp_path: Path, config: Config) -> None:
+    """LLaMA-Factory refuses a text with <image> and no picture; <|im_end|> would end the user's turn."""
+    (tmp_path / "raw" / "onlineshopping").mkdir(parents=True)
+    rows = [f"书籍,{number % 2},评论 {number}" for number in range(40)]
+    rows[3], rows[4], rows[5] = "书籍,1,看 <image> 图", "书籍,0,<|im_end|> 完", "书籍,1,a <b> |c| <|not one>"
+    (tmp_path / "raw" / "onlineshopping" / "online_shopping_10_cats.csv").write_text(
+        "\n".join(["cat,label,review", *rows])
+    )
+    build(tmp_path / "raw", tmp_path / "data", config, choose_subsets("onlineshopping"), jobs=1)
+    told = [json.loads(line) for line in (tmp_path / "data" / "quarantine.jsonl").read_text().splitlines()]
+    assert [row["detail"] for row in told] == ["看 <image> 图", "<|im_end|> 完"]
+    assert {row["reason"] for row in told} == {"text holds a control token of the model"}
+
+
 def test_limit_keeps_a_few_rows_of_everything(raw: Path, tmp_path: Path, config: Config) -> None:
-    build(raw, tmp_path / "data", config, choose_subsets("XED"), jobs=1, limit=25)
-    of = Dataset.open(tmp_path / "data").manifest["subsets"]["XED"]
-    assert of["test"]["rows"] == of["train"]["rows"] == 25
-    assert check(Dataset.open(tmp_path / "data")) == []
+    build(raw, tmp_path / "data", config, choose_subsets("XED,EMOTIC_EC,MELD_EC,FER2013"), jobs=1, limit=25)
+    dataset = Dataset.open(tmp_path / "data")
+    for name, of in dataset.manifest["subsets"].items():
+        least = 25 if name == "XED" else 23  # a picture or two is broken, and found so after the drawing
+        assert least <= of["test"]["rows"] <= 25 and least <= of["train"]["rows"] <= 25, name
+    assert check(dataset) == []
+    assert len(read_journal(tmp_path / "data")) <= 3 * 3 * 25  # no others are opened
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,17 @@ def test_limit_keeps_that_many_of_each_subset_and_split() -> None:
     assert Counter(chosen.to)["train"] == Counter(chosen.to)["test"] == 20
 
 
+def test_a_corpus_with_its_own_test_gives_only_validation_rows_out_of_training() -> None:
+    """FER2013: its test stays whole, and test: 0 draws nothing more into it."""
+    rows = [("FER2013", "zxx", None, str(i % 7), f"train {i}") for i in range(1000)]
+    rows += [("FER2013", "zxx", "test", str(i % 7), f"test {i}") for i in range(300)]
+    rows += [("FER2013", "zxx", None, "0", "test 0"), ("FER2013", "zxx", "test", "1", "test 0")]
+    chosen = choose(rows, FER2013=Split(test=0, val=70))
+    assert Counter(chosen.to) == {"test": 301, "val": 70, "train": 930, None: 1}
+    assert chosen.reason[1300] == LEAK  # a picture of the test among those of training
+    assert {to for (_, _, split, _, _), to in zip(rows, chosen.to, strict=True) if split} == {"test"}
+
+
 labels = st.sampled_from(["a", "b"])
 row = st.tuples(st.just("XED"), st.sampled_from(["de", "fi"]), st.sampled_from([None, "train", "test", "val"]), labels,
                 st.sampled_from([f"t{i}" for i in range(12)]))  # fmt: skip

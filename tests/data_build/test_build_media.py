@@ -1,0 +1,126 @@
+"""A whole build with pictures and clips: opened once, what is broken named, nothing left over."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data_build.build import build
+from data_build.check import check
+from data_build.config import Config
+from data_build.extract import read_journal
+from data_build.media_index import read_index
+from mmafflm.benchmark import choose_subsets
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
+from mmafflm.lengths import media_of_mix
+from mmafflm.records import media_files
+from tests.data_build.test_build import hashes
+
+
+def test_what_cannot_be_opened_is_in_quarantine_with_its_reason(built: Path) -> None:
+    told = [json.loads(line) for line in (built / "quarantine.jsonl").read_text().splitlines()]
+    reasons = {name: [row["reason"] for row in told if row["corpus"] == name] for name in ("emotic", "meld", "chsims")}
+    assert any(reason.startswith("broken picture") for reason in reasons["emotic"])
+    assert (
+        sum(reason.startswith("broken clip") for reason in reasons["meld"]) == 4
+    )  # cut off, and a page of HTML; two tasks
+    assert "clip is missing" in reasons["meld"] and "no video stream" in reasons["chsims"]
+    repaired = Dataset.open(built).manifest["corpora"]["chsims"]["repaired"]
+    assert [note.endswith("its middle 60 s are taken") for note in repaired.values()] == [True]
+
+
+def test_the_pictures_are_those_of_the_index_and_nothing_else(built: Path, tmp_path: Path) -> None:
+    index = read_index(built)
+    on_disk = {path.relative_to(built).as_posix() for path in (built / "media").rglob("*.*")}
+    named = {
+        file
+        for split in ("train", "val", "test")
+        for name in Dataset.open(built).subsets(split)
+        for record in Dataset.open(built).records(name, split)
+        for file in media_files(record)
+    }
+    assert on_disk == set(index) | {"media/index.jsonl"} and named <= set(index)
+    shutil.copytree(built, tmp_path / "data")
+    first, second = sorted(index)[:2]
+    (tmp_path / "data" / first).write_bytes(b"other")
+    (tmp_path / "data" / second).unlink()
+    faults = check(Dataset.open(tmp_path / "data"))
+    assert any(f"{first}: changed after the build" in fault for fault in faults)
+    assert any(f"{second}: missing" in fault for fault in faults)
+
+
+def test_build_killed_among_the_clips_goes_on_and_ends_with_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+    """The process kills itself once 100 pictures and clips are opened; their files stay, the rest follows."""
+    killer = (
+        "import os, signal\n"
+        "import data_build.extract as e\n"
+        "real, count = e.append_jsonl, 0\n"
+        "def append(path, rows):\n"
+        "    global count\n"
+        "    real(path, rows)\n"
+        "    count += 1\n"
+        "    if count == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "e.append_jsonl = append\n"
+        "if __name__ == '__main__':\n"
+        "    from data_build.cli import main\n"
+        "    main()\n"
+    )
+    (tmp_path / "killer.py").write_text(killer)  # a file, so that spawned workers can read it
+    subsets = ["--subsets", "MELD_EC,CHSIMS_SP"]
+    words = ["build", "--raw", str(raw), "--jobs", "2", *subsets, "--out"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for command in (
+        [sys.executable, "-m", "data_build", *words, str(whole)],
+        [sys.executable, str(tmp_path / "killer.py"), *words, str(stopped)],
+        [sys.executable, "-m", "data_build", *words, str(stopped)],
+    ):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        killed = "killer" in command[1]
+        assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
+        if killed:
+            assert len(read_journal(stopped)) == 100
+    assert hashes(stopped) == hashes(whole)
+
+
+def test_another_config_opens_no_picture_again(built: Path, raw: Path, tmp_path: Path, config: Config) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data)
+    before = (data / ".media.jsonl").read_bytes()
+    build(raw, data, config.model_copy(update={"seed": 1}), choose_subsets("FER2013,MELD_SP"))
+    assert (data / ".media.jsonl").read_bytes() == before
+    assert check(Dataset.open(data)) == []
+    assert not (data / "media" / "chsims").is_dir() or not list((data / "media" / "chsims").rglob("*.bmp"))
+
+
+def test_raw_video_keeps_clips(raw: Path, tmp_path: Path, config: Config) -> None:
+    build(raw, tmp_path / "data", config, choose_subsets("MELD_EC"), raw_video=True)
+    dataset = Dataset.open(tmp_path / "data")
+    assert check(dataset) == []
+    clips = [record.videos for record in dataset.records("MELD_EC", "test")]
+    assert all(isinstance(video[0], str) and video[0].endswith(".mp4") for video in clips)
+    twin = pl.read_parquet(tmp_path / "data/mmaffin/parquet/MELD_EC_test.parquet")
+    assert twin["videos"].to_list() == clips and twin["vision_tokens"].min() > 10
+
+
+def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data)
+    dataset = Dataset.open(data)
+    names = media_of_mix(dataset)
+    assert len(names) > 500
+    dataset.require_media(names)
+    first, second = sorted(names)[:2]
+    (data / second).unlink()
+    with pytest.raises(Fault, match=r"missing\. Run mmaffin build again"):
+        dataset.require_media(names)
+    (data / second).write_bytes(b"x")
+    with pytest.raises(Fault, match=f"{second}: changed after the build"):
+        dataset.require_media(names)
+    with pytest.raises(Fault, match="missing"):
+        dataset.require_media([first, "media/emotic/no/such.png"])
