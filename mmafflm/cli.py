@@ -1,4 +1,4 @@
-"""`mmafflm`: stand-in base models, plans, training."""
+"""`mmafflm`: stand-in base models, plans, training, merged models."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -38,13 +38,26 @@ def standin(kind: Kind, out: Annotated[Path, typer.Option(help="folder to write 
 
 
 @app.command()
-def plan(recipe: Recipe, data: Data, gpus: Gpus = None, nodes: Nodes = 1, base: Base = None) -> None:
-    """Print the complete LLaMA-Factory config that train would run, or say why it cannot."""
+def plan(
+    recipe: Recipe,
+    data: Data,
+    gpus: Gpus = None,
+    nodes: Nodes = 1,
+    base: Base = None,
+    gpu: Annotated[str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80")] = None,
+) -> None:
+    """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
+
+    What it needs of memory, disk and time is estimated on standard error, with what fits on known cards.
+    """
+    from mmafflm.forecast import notes, require_gpu
     from mmafflm.recipe import plan as make_plan
 
     made = make_plan(recipe, Dataset.open(data), gpus=gpus, nodes=nodes, base=base)
-    for note in made.notes:
+    for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
+    if gpu:
+        require_gpu(made, gpu)
     print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")
 
 
@@ -65,6 +78,17 @@ def train(
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
         resume=resume)  # fmt: skip
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="folder of a finished training run")],
+    out: Annotated[Path, typer.Option(help="folder for the model")],
+) -> None:
+    """Write a run as one plain model, its LoRA adapter merged into the base, run.json beside the weights."""
+    from mmafflm.export import export as write
+
+    write(run, out)
 
 
 @app.command()

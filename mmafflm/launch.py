@@ -135,7 +135,7 @@ def tail(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(lines[-1])
 
 
-def failure(log: Path, code: int) -> Fault:
+def failure(log: Path, code: int, verb: str = "train") -> Fault:
     """The sentence for a run that failed: the last error of its log, and where the rest is."""
     text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1].splitlines()
     errors = [found.group(1) for line in text if (found := ERROR.match(line.strip()))]
@@ -144,4 +144,4 @@ def failure(log: Path, code: int) -> Fault:
     said = ours[-1] if ours else errors[-1] if errors else (text[-1] if text else "it said nothing")
     if code in (-9, 137) and not ours:
         said = "it was killed (SIGKILL), often for want of memory"
-    return Fault(f"llamafactory-cli train failed (exit {code}): {said[:500]}. The whole log: {log}")
+    return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")

@@ -1,7 +1,8 @@
 """recipe + data + machines -> a complete LLaMA-Factory config, or a sentence why not.
 
-A recipe is YAML in LLaMA-Factory's own keys, plus two of ours: `global_batch`, the examples of one optimizer step over
-all ranks, and `hardware` (gpu, the default, or cpu). What can be computed is never typed.
+A recipe is YAML in LLaMA-Factory's own keys, plus three of ours: `base`, another recipe whose keys it changes,
+`global_batch`, the examples of one optimizer step over all ranks, and `hardware` (gpu, the default, or cpu). What can
+be computed is never typed.
 """
 
 import json
@@ -19,6 +20,7 @@ from mmafflm.media import Budget
 from mmafflm.recipe_file import OURS, Config, read_recipe
 
 PAPER_GPUS = 2
+REGISTRY = "mmaffin/dataset_info.json"
 WARMUP_SHARE = 4  # warm-up never exceeds a quarter of the steps; the paper's is 100 of 450
 
 
@@ -33,7 +35,7 @@ class Plan:
     gpus: int  # processes of one node; on a CPU too
     nodes: int
     global_batch: int
-    rows: int  # of the mix
+    mix: Mix
     base_is_local: bool
 
     @property
@@ -65,6 +67,8 @@ def plan(
     a recipe that is not one, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
     spec = read_recipe(recipe)
+    # What training reads of a build: another mix than the manifest's would be planned, trained and named wrongly.
+    data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
     notes: list[str] = []
     cpu = spec.get("hardware", "gpu") == "cpu"
     gpus = _processes(gpus, cpu, notes)
@@ -78,9 +82,14 @@ def plan(
     config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
     config |= {"media_dir": str(data.path.resolve()), "output_dir": str((out or Path("runs") / recipe.stem).resolve())}
     mix = scan(data, config, notes)
+    how = "counted" if mix.counted else "estimated, no tokenizer is here"
+    notes.append(
+        f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
+        f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
+    )
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     _refuse_what_breaks(recipe, config, cpu, mix)
-    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, spec["global_batch"], mix.rows, base_is_local)
+    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, spec["global_batch"], mix, base_is_local)
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
@@ -127,9 +136,11 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
 
 
 def _deepspeed_path(recipe: Path, config: Config) -> Path:
-    path = (recipe.parent / str(config["deepspeed"])).resolve()
+    path = Path(config["deepspeed"])
     if not path.is_file():
-        raise UsageFault(f"{recipe}: deepspeed: {config['deepspeed']} is not there (read from the recipe's folder).")
+        raise UsageFault(
+            f"{recipe}: deepspeed: {path} is not there (a path from the folder of the recipe that says it)."
+        )
     return path
 
 

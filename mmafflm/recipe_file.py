@@ -1,4 +1,4 @@
-"""Reading a recipe: YAML in LLaMA-Factory's own keys plus two of ours, and nothing that can be computed."""
+"""Reading a recipe: YAML in LLaMA-Factory's own keys plus three of ours, and nothing that can be computed."""
 
 import ast
 import difflib
@@ -15,7 +15,7 @@ from mmafflm.errors import UsageFault
 
 Config = dict[str, Any]
 
-OURS = ("global_batch", "hardware")
+OURS = ("base", "global_batch", "hardware")
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
@@ -42,9 +42,37 @@ _Loader.add_implicit_resolver(
 
 
 def read_recipe(recipe: Path) -> Config:
-    """The recipe's keys and values. Raises UsageFault for a key that nobody knows, or one that is computed."""
+    """The recipe's keys and values, over those of its `base:`, another recipe (a path from the recipe's own folder).
+
+    What a recipe says wins over its base; a key set to null is taken out. A DeepSpeed file is a path from the folder
+    of the recipe that names it. Raises UsageFault for a key that nobody knows, one that is computed, or a base that
+    is not there or comes round to itself.
+    """
     if not recipe.is_file():
         raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
+    spec = _with_base(recipe, ())
+    _check_ours(recipe, spec)
+    return spec
+
+
+def _with_base(recipe: Path, above: tuple[Path, ...]) -> Config:
+    """One recipe over its bases; `above` are the recipes that led here."""
+    chain = (*above, recipe)
+    if recipe.resolve() in [path.resolve() for path in above]:
+        raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot be its own base. Change base.")
+    spec = _own_keys(recipe)
+    if isinstance(spec.get("deepspeed"), str):
+        spec["deepspeed"] = str((recipe.parent / spec["deepspeed"]).resolve())
+    if "base" in spec:
+        base = recipe.parent / str(spec["base"])
+        if not base.is_file():
+            raise UsageFault(f"{recipe}: base: {spec['base']} is not there (read from the recipe's folder).")
+        spec = _with_base(base, chain) | spec
+    return {key: value for key, value in spec.items() if value is not None and key != "base"}
+
+
+def _own_keys(recipe: Path) -> Config:
+    """What one file says. Raises UsageFault when it is no recipe, or has a key that it must not have."""
     try:
         spec = yaml.load(recipe.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -59,7 +87,6 @@ def read_recipe(recipe: Path) -> Config:
             nearest = difflib.get_close_matches(key, known, n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
-    _check_ours(recipe, spec)
     return spec
 
 

@@ -1,10 +1,8 @@
 """`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
 
-import json
 import platform
 import shutil
 from dataclasses import fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,17 @@ import yaml
 
 from mmafflm.checkpoints import last_checkpoint, rename_weights
 from mmafflm.command import say
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.forecast import require_disk
 from mmafflm.launch import LOG, environment, failure, group_alive, run
+from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
+from mmafflm.run_file import RUN, installed, read_run, write_run
 
 CONFIG = "llamafactory.yaml"
-RUN = "run.json"
 BUDGET = tuple(field.name for field in fields(Budget))
 VERSIONS = ("mmafflm", "llamafactory", "transformers", "torch", "deepspeed", "accelerate", "datasets", "tokenizers")
 
@@ -51,11 +51,12 @@ def train(
             f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
             "train_configs/pocket.yaml, which needs none."
         )
-    data.require_unchanged(_files_read(data))
     if finished(out) and resume:
         say(f"{out}: finished already; nothing to do.")
         return
     _refuse_folder(out, planned, resume)
+    require_disk(planned, out)
+    data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = last_checkpoint(out) if resume and node_rank == 0 else None
     if checkpoint and "deepspeed" not in planned.config:
@@ -82,16 +83,12 @@ def _launch(
 
 def finished(out: Path) -> bool:
     """Whether OUT holds a run that came to its end."""
-    path = out / RUN
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["finished"]) if path.exists() else False
-    except (ValueError, KeyError, TypeError):
-        raise Fault(f"{path}: not a run's own file. Name another --out.") from None
-
-
-def _files_read(data: Dataset) -> list[str]:
-    """What training reads of a build: the mix, its Parquet twin and the registry."""
-    return [str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", "mmaffin/dataset_info.json"]
+    described = read_run(out)
+    if described is None:
+        return False
+    if "finished" not in described:
+        raise Fault(f"{out / RUN}: not that of a training run. Name another --out.")
+    return bool(described["finished"])
 
 
 def _refuse_folder(out: Path, planned: Plan, resume: bool) -> None:
@@ -130,21 +127,11 @@ def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
         "cutoff_len": config.get("cutoff_len"),
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
-        "mix_rows": planned.rows,
+        "mix_rows": planned.mix.rows,
         "examples": planned.examples,
         "max_steps": config["max_steps"],
         "global_batch": planned.global_batch,
         "ranks": planned.ranks,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
     }
-    write_text(out / RUN, json.dumps(row, indent=2, ensure_ascii=False) + "\n")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    write_run(out, row)

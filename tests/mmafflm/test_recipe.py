@@ -11,7 +11,9 @@ import yaml
 
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
-from mmafflm.recipe import plan
+from mmafflm.media import Budget
+from mmafflm.recipe import Plan, plan
+from mmafflm.recipe_file import read_recipe
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
@@ -39,10 +41,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def recipe_with(folder: Path, name: str = "nano.yaml", **changes: object) -> Path:
-    """A copy of a shipped recipe with keys changed; None takes a key out."""
-    spec = yaml.safe_load((RECIPES / name).read_text()) | changes
-    if isinstance(spec.get("deepspeed"), str):
-        spec["deepspeed"] = str(RECIPES / spec["deepspeed"])
+    """A copy of a shipped recipe with keys changed; None takes a key out. Nano takes steps of 16, 8 at a time."""
+    steps = {"global_batch": 16, "per_device_train_batch_size": 8} if name == "nano.yaml" else {}
+    spec = yaml.safe_load((RECIPES / name).read_text()) | steps | changes
+    for key in ("deepspeed", "base"):
+        if isinstance(spec.get(key), str):
+            spec[key] = str(RECIPES / spec[key])
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in spec.items() if value is not None}))
     return path
@@ -76,6 +80,76 @@ def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, data: Dat
     assert config["streaming"] is True and not {"global_batch", "hardware"} & config.keys()
 
 
+def zero_stage(planned: Plan) -> int | None:
+    path = planned.config.get("deepspeed")
+    return json.loads(Path(path).read_text())["zero_optimization"]["stage"] if path else None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_facts_hold_in_every_recipe(name: str, data: Dataset, base: str) -> None:
+    """Facts 1 to 14 of the training reference that a config can keep; the numbers are theirs."""
+    planned = plan(RECIPES / name, data, gpus=2 if "mmafflm" in name else 1, base=base)
+    config, stage = planned.config, zero_stage(planned)
+    assert config["dataloader_num_workers"] >= 2 * planned.ranks  # 1, 5
+    assert config["max_steps"] == 1300 // planned.global_batch and "num_train_epochs" not in config  # 2
+    assert config["dataset"] == "mmaffin_train" and not {"mix_strategy", "interleave_probs"} & config.keys()  # 3
+    assert config["accelerator_config"] == {"dispatch_batches": False} and "dispatch_batches" not in config  # 4
+    assert stage != 3 or config["per_device_train_batch_size"] == 1  # 6
+    assert stage != 2 or config["use_reentrant_gc"] is False  # 7
+    assert stage is None or not config.get("use_cpu")  # 8
+    assert not config.get("packing") and not config.get("neat_packing")  # 9
+    assert {key: config[key] for key in Budget().to_json()} == Budget().to_json()  # 10 to 12
+    assert config["cutoff_len"] == 4096 and config["template"] == "qwen2_vl"
+    assert not config.get("predict_with_generate") and not config.get("do_predict")  # 14
+    header = (RECIPES / name).read_text().split("\n\n")[0]
+    said = [f"mmafflm train train_configs/{name}", "# Hardware assumed:", "# Reproduces:", "# Run:"]
+    said += [] if planned.cpu else ["# Memory, estimated:"]
+    assert not [one for one in said if one not in header]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_typed_twice(name: str) -> None:
+    own = yaml.safe_load((RECIPES / name).read_text())
+    if "base" in own:
+        above = read_recipe(RECIPES / own["base"])
+        assert not [key for key in own if key in above and own[key] == above[key]]
+
+
+def test_a_recipe_over_its_base(tmp_path: Path, data: Dataset, base: str) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "zero.json").write_text('{"zero_optimization": {"stage": 3}}')
+    below = recipe_with(tmp_path, per_device_train_batch_size=1).rename(tmp_path / "below.yaml")
+    below.write_text(below.read_text() + "deepspeed: zero.json\n")
+    (tmp_path / "inner/middle.yaml").write_text("base: ../below.yaml\nlearning_rate: 5e-6\nseed: 7\n")
+    (tmp_path / "top.yaml").write_text("base: inner/middle.yaml\nseed: 9\nwarmup_steps:\n")
+    config = plan(tmp_path / "top.yaml", data, gpus=1, base=base).config
+    assert (config["learning_rate"], config["seed"], config["lr_scheduler_type"]) == (5e-6, 9, "cosine")
+    assert config["deepspeed"] == str((tmp_path / "zero.json").resolve())  # from the folder of the one that says it
+    assert "warmup_steps" not in config and "base" not in config
+
+
+def test_a_base_recipe_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:
+    (tmp_path / "lost.yaml").write_text("base: gone.yaml\n")
+    assert "lost.yaml: base: gone.yaml is not there" in refusal(tmp_path / "lost.yaml", data, base)
+    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    said = refusal(tmp_path / "a.yaml", data, base)
+    assert "a.yaml -> b.yaml -> a.yaml: a recipe cannot be its own base" in said
+    (tmp_path / "c.yaml").write_text("base: d.yaml\n")
+    (tmp_path / "d.yaml").write_text("max_steps: 3\n")
+    assert "d.yaml: max_steps is computed" in refusal(tmp_path / "c.yaml", data, base)
+
+
+def test_plan_refuses_changed_data(tmp_path: Path, base: str) -> None:
+    changed = make_data(tmp_path / "data", text_records(32))
+    with (changed.path / "mmaffin/mmaffin_train.jsonl").open("a") as rows:
+        rows.write("{}\n")
+    assert "mmaffin_train.jsonl: changed after the build" in refusal(RECIPES / "nano.yaml", changed, base)
+
+
+PAPER = RECIPES / "llamafactory/paper-as-run.yaml"
+
+
 PARSE = """
 import sys, yaml, torch
 from llamafactory.hparams import parser
@@ -102,6 +176,7 @@ def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, data: Dataset, 
         path.write_text(planned.to_yaml())
         key = ("dict" if "deepspeed" in planned.config else "plain", "cpu" if planned.cpu else "gpu")
         groups.setdefault(key, []).append(str(path))
+    groups["dict", "gpu"].append(str(PAPER))
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
     for (how, hardware), paths in groups.items():
         command = [sys.executable, "-c", PARSE, how, hardware, *paths]
@@ -184,8 +259,8 @@ def test_a_cutoff_that_cuts_names_the_record(tmp_path: Path, base: str) -> None:
 
 def test_an_empty_or_small_mix(tmp_path: Path, base: str) -> None:
     assert "mix is empty" in refusal(RECIPES / "nano.yaml", make_data(tmp_path / "none", []), base)
-    said = refusal(RECIPES / "nano.yaml", make_data(tmp_path / "few", text_records(15)), base)
-    assert "holds 15 examples, less than one global batch of 16" in said
+    said = refusal(RECIPES / "nano.yaml", make_data(tmp_path / "few", text_records(7)), base)
+    assert "holds 7 examples, less than one global batch of 8" in said
 
 
 def test_a_base_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:

@@ -19,7 +19,7 @@ from mmafflm.launch import group_alive
 from mmafflm.recipe import plan
 from mmafflm.train import train
 from tests.mmafflm.test_recipe import RECIPES, recipe_with
-from tests.mmafflm.tiny_data import make_data, text_records
+from tests.mmafflm.tiny_data import losses, make_data, text_records
 
 ROOT = Path(__file__).parents[2]
 NANO = RECIPES / "nano.yaml"
@@ -29,21 +29,6 @@ ZERO3 = {"deepspeed": "deepspeed/zero3.json", "per_device_train_batch_size": 2, 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_data(tmp_path_factory.mktemp("data"), text_records(135))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    pytest.importorskip("llamafactory")
-    from mmafflm.standin import make_standin
-
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return str(folder)
-
-
-def losses(run: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
-    return {row["current_steps"]: row["loss"] for row in rows if "loss" in row}
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ SCHEMA = pa.schema(
         ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
         ("images", pa.list_(pa.string())),
         ("videos", pa.list_(pa.list_(pa.string()))),
+        ("vision_tokens", pa.int32()),
+        ("text_bytes", pa.int32()),
     ]
 )
 WORDS = {"positive": "good fine lovely great", "negative": "bad awful broken poor"}
@@ -59,7 +61,12 @@ def make_data(path: Path, records: list[Record]) -> Dataset:
     write_jsonl(path / mix, (record.to_json() for record in records))
     (path / twin).parent.mkdir(parents=True, exist_ok=True)
     columns = ("id", "messages", "images", "videos")
-    rows = [{name: getattr(record, name) for name in columns} for record in records]
+    rows = [
+        {name: getattr(record, name) for name in columns}
+        | {"vision_tokens": 400 * (len(record.images) + len(record.videos)),
+           "text_bytes": len((record.prompt + record.answer).encode())}
+        for record in records
+    ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path / twin)
     entry = {
         "file_name": f"parquet/{MIX}.parquet",
@@ -80,3 +87,9 @@ def make_data(path: Path, records: list[Record]) -> Dataset:
     }
     write_text(path / "manifest.json", json.dumps(manifest))
     return Dataset.open(path)
+
+
+def losses(run: Path) -> dict[int, float]:
+    """A run's loss by step."""
+    rows = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
+    return {row["current_steps"]: row["loss"] for row in rows if "loss" in row}

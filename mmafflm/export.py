@@ -1,0 +1,96 @@
+"""`mmafflm export`: a finished run as one plain model that anything loads, with its run.json beside the weights."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmafflm.architecture import read_architecture
+from mmafflm.command import say
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.launch import failure
+from mmafflm.records import write_text
+from mmafflm.run_file import read_run, write_run
+from mmafflm.train import CONFIG, finished
+
+EXPORT = "llamafactory_export.yaml"
+LOG = "export.log"
+SHARD_GB = 5
+
+
+def export(run: Path, out: Path) -> None:
+    """Merge RUN's adapter into its base (or copy the weights of a full run) into OUT, in the base's own precision.
+
+    LLaMA-Factory does it on the CPU, in host memory of about twice the model. Exporting the same run again does
+    nothing. Raises UsageFault for a folder that is in use, Fault when RUN is not finished or the merge fails.
+    """
+    described = read_run(run)
+    if described is None:
+        raise UsageFault(f"{run}: no run.json, so not a training run. Name the --out of mmafflm train.")
+    if not finished(run):
+        raise Fault(f"{run}: not finished. Go on with: mmafflm train ... --out {run} --resume")
+    config = _config(run, out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.is_dir() and (read_run(out) or {}).get("exported_from") == str(run.resolve()):
+            say(f"{out}: exported from {run} already; nothing to do.")
+            return
+        raise UsageFault(f"{out}: holds something else. Name another --out, or move it away.")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _launch(config | {"export_dir": str(partial.resolve())}, partial)
+    write_text(partial / EXPORT, yaml.safe_dump(config, sort_keys=True))
+    write_run(partial, described | {"exported_from": str(run.resolve())})
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+    say(f"{out}: the model of {run}, in {config['infer_dtype']}.")
+
+
+def _config(run: Path, out: Path) -> dict[str, Any]:
+    """LLaMA-Factory's export config, out of the config that the run was trained with."""
+    if not (run / CONFIG).exists():
+        raise Fault(f"{run}: no {CONFIG}, so what it was trained with is unknown. Restore it.")
+    trained = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+    base = str(trained["model_name_or_path"])
+    size = read_architecture(base)
+    config = {
+        "model_name_or_path": base,
+        "template": trained["template"],
+        "finetuning_type": trained.get("finetuning_type", "lora"),
+        "infer_dtype": size.dtype if size else "bfloat16",
+        "export_dir": str(out.resolve()),
+        "export_device": "cpu",
+        "export_size": SHARD_GB,
+        # The processors' own limits travel in their files; these are what the run was trained with.
+        "image_max_pixels": trained["image_max_pixels"],
+        "video_max_pixels": trained["video_max_pixels"],
+    }
+    if config["finetuning_type"] != "lora":
+        return config | {"model_name_or_path": str(run.resolve())}
+    if not (run / "adapter_config.json").exists():
+        raise Fault(f"{run}: no adapter_config.json beside a LoRA run. Resume the run, or copy the folder again.")
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise Fault(f"{run}: its base {base} is not there. Put it back; an adapter is nothing without it.")
+    return config | {"adapter_name_or_path": str(run.resolve())}
+
+
+def _launch(config: dict[str, Any], out: Path) -> None:
+    cli = Path(sys.executable).parent / "llamafactory-cli"
+    if not cli.exists():
+        raise Fault(f"{cli}: not there. Exporting needs the train tier: pip install -c constraints.txt -e '.[train]'")
+    write_text(out / EXPORT, yaml.safe_dump(config, sort_keys=True))
+    env = dict(os.environ)
+    if Path(config["model_name_or_path"]).is_dir():
+        env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    with (out / LOG).open("wb") as log:
+        log.write(f"\n$ {cli} export {EXPORT}\n".encode())
+        log.flush()
+        done = subprocess.run([str(cli), "export", str(out / EXPORT)], env=env, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise failure(out / LOG, done.returncode, "export")
+    (out / LOG).unlink()
