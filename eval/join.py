@@ -1,6 +1,5 @@
 """Answers to records: by id, never by position; and answers of other tools, whose rows carry no ids."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl, write_text
+from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
+from mmafflm.run_file import RUN, read_run, write_run
 
 
 def load_predictions(path: Path) -> list[Prediction]:
@@ -27,14 +27,11 @@ def run_json(run: Path) -> dict[str, Any]:
     """RUN/run.json. Raises UsageFault without the folder, Fault when it is not the description of a run."""
     if not run.is_dir():
         raise UsageFault(f"{run}: no such folder. Make it: mmaffben predict --ckpt CKPT --data DATA --out {run}")
-    try:
-        described = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Fault(f"{run}: no run.json, so no run of mmaffben predict. Predict again.") from None
-    except ValueError as error:
-        raise Fault(f"{run / 'run.json'}: not JSON ({error}). Predict again.") from None
-    if not isinstance(described, dict) or not isinstance(described.get("subsets"), dict):
-        raise Fault(f"{run / 'run.json'}: it names no subsets, so it is not a run of mmaffben predict. Predict again.")
+    described = read_run(run)
+    if described is None:
+        raise Fault(f"{run}: no {RUN}, so no run of mmaffben predict. Predict again.")
+    if not isinstance(described.get("subsets"), dict):
+        raise Fault(f"{run / RUN}: it names no subsets, so it is not a run of mmaffben predict. Predict again.")
     return described
 
 
@@ -101,4 +98,4 @@ def _write_run(file: Path, rows: list[dict[str, Any]], records: list[Record], da
         "limit": None,
         "subsets": {subset: {"expected": count} for subset, count in counts.items()},
     }
-    write_text(run / "run.json", json.dumps(described, ensure_ascii=False, indent=1) + "\n")
+    write_run(run, described)

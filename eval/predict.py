@@ -1,11 +1,9 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import hashlib
-import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from eval.ablate import questions
 from eval.engines import Engine
 from eval.engines.hf import HfEngine, require_checkpoint
 from eval.selection import first_of
@@ -22,12 +21,24 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels, Ordinal, Vad
 from mmafflm.media import Budget
-from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl, write_text
+from mmafflm.records import Record, append_jsonl, drop_torn_line, media_files, read_jsonl, write_jsonl
+from mmafflm.run_file import RUN, installed, read_run, write_run
 
-RUN = "run.json"
 SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
 # What a run cannot change while it goes on: another value makes answers that do not belong together.
-FIXED = ("engine", "readout", "checkpoint", "weights", "dtype", "decoding", "budget", "data_hash", "limit", "template")
+FIXED = (
+    "engine",
+    "readout",
+    "checkpoint",
+    "weights",
+    "dtype",
+    "decoding",
+    "budget",
+    "data_hash",
+    "limit",
+    "template",
+    "ablation",
+)
 
 
 def predict(
@@ -39,12 +50,13 @@ def predict(
     batch_size: int = 32,
     dtype: str = "auto",
     force: bool = False,
+    ablation: str = "none",
     engine: Engine | None = None,
 ) -> None:
     """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen test record, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
-    force: though the checkpoint was trained with another media budget.
+    force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
@@ -54,19 +66,19 @@ def predict(
     _require_budget(Path(ckpt), budget, force)
     chosen = _chosen(data, subsets, limit)
     done = {name: _answered(_file(out, name), records) for name, records in chosen.items()}
-    engine = engine or HfEngine(str(ckpt), dtype)
-    row = _describe(str(ckpt), data, engine, budget, limit) | {
+    engine = engine or HfEngine(str(ckpt), dtype, data.path, budget)
+    row = _describe(str(ckpt), data, engine, budget, limit, ablation) | {
         "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
     }
     left = sum(len(records) - len(done[name]) for name, records in chosen.items())
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
-    _write_run(out / RUN, row)
+    _keep_run(out, row)
     if not left:
         say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
     with _progress(left) as advance:
         for name, records in chosen.items():
-            _ask(engine, records, done[name], _file(out, name), batch_size, advance)
+            _ask(engine, records, done[name], _file(out, name), batch_size, ablation, advance)
 
 
 def _file(out: Path, subset: str) -> Path:
@@ -74,16 +86,14 @@ def _file(out: Path, subset: str) -> Path:
 
 
 def _chosen(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
-    """The records to ask, per subset. Raises Fault for changed data or records with media."""
+    """The records to ask, per subset. Raises Fault for changed data and missing media."""
     built = data.subsets("test")
     names = built if subsets is None else subsets
     if missing := [name for name in names if name not in built]:
         raise UsageFault(f"{data.path}: {', '.join(missing)} has no test split here; there are {', '.join(built)}.")
     data.require_unchanged([split_file(name, "test") for name in names])
     chosen = {name: first_of(list(data.records(name, "test")), limit) for name in names}
-    for record in (record for records in chosen.values() for record in records):
-        if record.images or record.videos:
-            raise Fault(f"{record.id}: pictures and video come with a later release. Choose text --subsets.")
+    data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
     return chosen
 
 
@@ -104,7 +114,13 @@ def _answered(path: Path, records: list[Record]) -> dict[str, str]:
 
 
 def _ask(
-    engine: Engine, records: list[Record], done: dict[str, str], path: Path, batch_size: int, advance: Any
+    engine: Engine,
+    records: list[Record],
+    done: dict[str, str],
+    path: Path,
+    batch_size: int,
+    ablation: str,
+    advance: Any,
 ) -> None:
     """Answer what is not yet in `done`, then put the file in record order."""
     before = len(done)
@@ -114,7 +130,7 @@ def _ask(
         wanted = [position for position, record in enumerate(asked) if record.id not in done]
         task = benchmark()[asked[0].subset].task(kind)
         most = most_tokens(task, engine)
-        for answers in engine.answer([record.prompt for record in asked], wanted, most, batch_size):
+        for answers in engine.answer(questions(asked, ablation), wanted, most, batch_size):
             new = {asked[position].id: text for position, text in answers}
             append_jsonl(path, ({"id": name, "prediction": text} for name, text in new.items()))
             done |= new
@@ -140,7 +156,9 @@ def most_tokens(task: Task, engine: Engine) -> int:
     return max(map(engine.tokens, texts)) + SLACK
 
 
-def _describe(ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None) -> dict[str, Any]:
+def _describe(
+    ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None, ablation: str
+) -> dict[str, Any]:
     local = Path(ckpt).is_dir()
     return {
         "schema": 1,
@@ -154,9 +172,10 @@ def _describe(ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: i
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
         "limit": limit,
+        "ablation": ablation,
         "versions": {
             "python": platform.python_version(),
-            **_versions("mmafflm", "torch", "transformers", "tokenizers"),
+            **installed("mmafflm", "torch", "transformers", "tokenizers"),
         },
     }
 
@@ -173,51 +192,34 @@ def fingerprint(folder: Path) -> str:
     return seen.hexdigest()
 
 
-def _versions(*names: str) -> dict[str, str]:
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _write_run(path: Path, row: dict[str, Any]) -> None:
+def _keep_run(out: Path, row: dict[str, Any]) -> None:
     """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
-    if path.exists():
-        before = _read_run(path)
+    before = read_run(out)
+    if before is not None:
         if differ := [name for name in FIXED if before.get(name) != row[name]]:
             name = differ[0]
             raise Fault(
-                f"{path}: this run has {name} {before.get(name)}, not {row[name]}. "
+                f"{out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
                 "Choose another --out, or give the same arguments to go on."
             )
         row = row | {"subsets": before["subsets"] | row["subsets"]}
-    elif any((path.parent / "predictions").glob("*.jsonl")):
-        raise Fault(f"{path.parent}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
-    write_text(path, json.dumps(row, ensure_ascii=False, indent=2) + "\n")
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Fault(f"{path}: not JSON ({error}). Choose another --out.") from None
-    if not isinstance(row, dict):
-        raise Fault(f"{path}: not a run.json. Choose another --out.")
-    return row
+    elif any((out / "predictions").glob("*.jsonl")):
+        raise Fault(f"{out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
+    write_run(out, row)
 
 
 def _require_budget(ckpt: Path, budget: Budget, force: bool) -> None:
     """Raises Fault when the checkpoint's own run.json says it was trained with another media budget."""
-    for path in (ckpt / RUN, ckpt.parent / RUN):
-        if not path.exists():
+    for folder in (ckpt, ckpt.parent):
+        described = read_run(folder)
+        if described is None:
             continue
-        trained = _read_run(path).get("budget") or {}
+        trained = described.get("budget") or {}
         for name, ours in budget.to_json().items():
             if not force and trained.get(name, ours) != ours:
-                raise Fault(f"{path}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on.")
+                raise Fault(
+                    f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on."
+                )
         return
 
 

@@ -1,10 +1,19 @@
 """Engines: prompts in, texts out. `hf` runs a checkpoint with transformers on this machine."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Answers = list[tuple[int, str]]
-"""(position of the prompt, raw text of the answer), in the order they came."""
+"""(position of the question, raw text of the answer), in the order they came."""
+
+
+class Question(NamedTuple):
+    """What is asked: a record without its answer. Media are files below DATA; a clip is its frames, or one file."""
+
+    prompt: str
+    images: tuple[str, ...] = ()
+    videos: tuple[str | tuple[str, ...], ...] = ()
+    blank: bool = False  # grey in place of what the media show
 
 
 class Engine(Protocol):
@@ -21,11 +30,11 @@ class Engine(Protocol):
         ...
 
     def answer(
-        self, prompts: Sequence[str], wanted: Sequence[int], most_tokens: int, batch_size: int
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answer prompts[i] for every i in `wanted` with at most `most_tokens` tokens, a batch at a time.
+        """Answer questions[i] for every i in `wanted` with at most `most_tokens` tokens, a batch at a time.
 
-        `prompts` are those of one task, all of them, so that their shared beginning does not depend on what is left.
+        `questions` are those of one task, all of them, so that their shared beginning does not depend on what is left.
         """
         ...
 

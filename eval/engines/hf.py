@@ -11,6 +11,7 @@ Padding is masked and takes no position, so a row's numbers do not depend on its
 
 import ctypes
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,11 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-from eval.engines import Answers
+from eval.engines import Answers, Question
 from eval.engines.shared import NAME, Layer, Memory
+from eval.engines.vision import Pixels, Vision, features, positions
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.media import Budget
 
 END_OF_TURN = "<|im_end|>"
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -33,11 +36,12 @@ class HfEngine:
 
     name = "hf"
 
-    def __init__(self, ckpt: str, dtype: str = "auto") -> None:
+    def __init__(self, ckpt: str, dtype: str = "auto", root: Path = Path(), budget: Budget | None = None) -> None:
+        """root: the folder below which the questions' media stand."""
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
         require_checkpoint(ckpt)
-        self.ckpt, self.dtype = ckpt, dtype
+        self.ckpt, self.dtype, self.root, self.budget = ckpt, dtype, root, budget or Budget()
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot."""
@@ -46,11 +50,13 @@ class HfEngine:
         processors: Any = AutoProcessor  # transformers' types are wrong here and there
         models: Any = AutoModelForImageTextToText
         try:
-            self.tokenizer: Any = processors.from_pretrained(self.ckpt).tokenizer
+            processor = processors.from_pretrained(self.ckpt)
+            self.tokenizer: Any = processor.tokenizer
             self.model: Any = models.from_pretrained(self.ckpt, dtype=DTYPES[self.dtype])
         except (OSError, ValueError, SafetensorError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise Fault(f"{self.ckpt}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
+        self.vision = Vision(processor, self.root, self.budget)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
         self.tokens_at_a_time = 512 if self.device.type == "cpu" else 8192
@@ -70,26 +76,48 @@ class HfEngine:
         """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
         return {"decoding": {"do_sample": False, "repetition_penalty": 1.0}, "dtype": self.dtype}
 
-    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each prompt as a user's turn, up to where the answer begins."""
-        turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    def encode(self, questions: Sequence[Question]) -> list[list[int]]:
+        """The token ids of each question as a user's turn, up to where the answer begins."""
+        turns = [[{"role": "user", "content": self.vision.text(question)}] for question in questions]
         texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
     def answer(
-        self, prompts: Sequence[str], wanted: Sequence[int], most_tokens: int, batch_size: int
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers to prompts[i] for i in `wanted`, a batch at a time, the longest prompts first."""
-        rows = self.encode(prompts)
-        shared = _shared_tokens(rows)
+        """Answers to questions[i] for i in `wanted`, a batch at a time, the longest first."""
+        rows = self.encode(questions)
+        shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
         beginning = self._beginning(rows[0][:shared]) if wanted else []
         # Longest first: a machine that is too small fails at once, and batches pad little.
         order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            ids = self._greedy(beginning, [rows[position][shared:] for position in chosen], most_tokens)
-            yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # the next batch's pictures, while the model is at work
+            looks = [ahead.submit(self._looks, questions, chosen) for chosen in batches[:1]]
+            for number, chosen in enumerate(batches):
+                looks += [ahead.submit(self._looks, questions, later) for later in batches[number + 1 : number + 2]]
+                found = looks.pop(0).result()
+                asked = [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)]
+                ids = self._greedy(beginning, asked, most_tokens)
+                yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+
+    def _looks(self, questions: Sequence[Question], chosen: list[int]) -> list[Pixels | None]:
+        picked = [questions[position] for position in chosen]
+        return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
+
+    def _media_at(self, row: list[int]) -> int:
+        """Where a row's first picture or clip begins: no beginning is shared beyond it."""
+        media = {self.model.config.image_token_id, self.model.config.video_token_id}
+        return next((at for at, token in enumerate(row) if token in media), len(row))
+
+    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> "Row":
+        """A row without its shared beginning."""
+        if look is None:
+            where = torch.arange(shared, len(ids)).expand(3, -1)
+        else:
+            where = positions(self.model, ids, look)[:, shared:]
+        return Row(ids[shared:], where, look)
 
     @torch.inference_mode()
     def _beginning(self, ids: list[int]) -> list[Layer]:
@@ -97,16 +125,16 @@ class HfEngine:
         if not ids:
             return []
         memory = Memory([], len(ids))
-        batch = self._left_pad([ids], 0)
-        self._forward(batch.ids, batch.causal(self.model.dtype), batch.positions, memory)
+        batch = self._left_pad([self._row(ids, 0, None)])
+        self._forward(batch, batch.causal(self.model.dtype), memory)
         return memory.as_beginning()
 
     @torch.inference_mode()
-    def _greedy(self, beginning: list[Layer], rows: list[list[int]], most_tokens: int) -> list[list[int]]:
+    def _greedy(self, beginning: list[Layer], rows: list["Row"], most_tokens: int) -> list[list[int]]:
         """The answers' token ids, without the end token. Rows that have ended leave the batch."""
         best, mask, memory = self._read(beginning, rows, most_tokens)
-        before = beginning[0][0].shape[1] if beginning else 0
-        positions = torch.tensor([[before + len(row) - 1] for row in rows], device=self.device)
+        # an answer goes on after the row's highest position: a picture takes more tokens than positions
+        where = torch.tensor([[int(row.positions.max())] for row in rows], device=self.device)
         answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
         while True:
@@ -114,42 +142,42 @@ class HfEngine:
             if not bool(going.all()):
                 kept = going.nonzero()[:, 0]
                 alive = [alive[row] for row in kept.tolist()]
-                best, mask, positions = best[kept], mask[kept], positions[kept]
+                best, mask, where = best[kept], mask[kept], where[kept]
                 memory.keep(kept)
             for row, token in zip(alive, best.tolist(), strict=True):
                 answers[row].append(token)
             if not alive or len(answers[alive[0]]) == most_tokens:
                 return answers
             mask = torch.cat([mask, mask.new_zeros(len(alive), 1, 1, 1)], -1)
-            positions = positions + 1
-            best = self._forward(best[:, None], mask, positions, memory)
+            where = where + 1
+            step = Batch(best[:, None], torch.ones_like(where, dtype=torch.bool), where.expand(3, -1, -1), ())
+            best = self._forward(step, mask, memory)
 
     def _read(
-        self, beginning: list[Layer], rows: list[list[int]], most_tokens: int
+        self, beginning: list[Layer], rows: list["Row"], most_tokens: int
     ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
         """Each row's first token, the mask (rows, 1, 1, longest) of its last, and the memory of all rows.
 
         Some rows at a time, each time padded to their own longest: less padding, and little room for the scores.
         """
-        longest = max(map(len, rows))
-        before = beginning[0][0].shape[1] if beginning else 0
+        longest = max(len(row.ids) for row in rows)
         step = max(1, self.tokens_at_a_time // longest)
         first, masks, memories = [], [], []
         for at in range(0, len(rows), step):
-            batch = self._left_pad(rows[at : at + step], before)
+            batch = self._left_pad(rows[at : at + step])
             mask = batch.causal(self.model.dtype)
             memories.append(Memory(beginning, batch.ids.shape[1]))
-            first.append(self._forward(batch.ids, mask, batch.positions, memories[-1]))
+            first.append(self._forward(batch, mask, memories[-1]))
             missing = longest - batch.ids.shape[1]
             masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
         return torch.cat(first), torch.cat(masks), Memory.join(memories, longest + most_tokens)
 
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, memory: Memory) -> torch.Tensor:
+    def _forward(self, batch: "Batch", mask: torch.Tensor, memory: Memory) -> torch.Tensor:
         """The likeliest token after each row's last, (rows,)."""
         out = self.model(
-            ids,
+            inputs_embeds=self._embed(batch),
             attention_mask={"full_attention": mask},
-            position_ids=positions.expand(3, -1, -1),  # text: time, height and width agree
+            position_ids=batch.positions,
             past_key_values=memory,
             use_cache=True,
             logits_to_keep=1,
@@ -158,20 +186,46 @@ class HfEngine:
         best: torch.Tensor = out.logits[:, -1].argmax(-1)
         return best
 
-    def _left_pad(self, rows: list[list[int]], before: int) -> "Batch":
-        """The batch of rows that follow on `before` shared tokens."""
-        longest = max(len(row) for row in rows)
-        ids = torch.tensor([[self.pad] * (longest - len(row)) + row for row in rows], device=self.device)
-        real = torch.tensor([[False] * (longest - len(row)) + [True] * len(row) for row in rows], device=self.device)
-        return Batch(ids, real, before + (real.cumsum(1) - 1).clamp(min=0))
+    def _embed(self, batch: "Batch") -> torch.Tensor:
+        """(rows, longest, hidden size), the vision tower's features in the places of pictures and clips."""
+        embedded: torch.Tensor = self.model.get_input_embeddings()(batch.ids)
+        if batch.looks:
+            config = self.model.config
+            places = {"images": config.image_token_id, "videos": config.video_token_id}
+            for name, found in features(self.model, batch.looks).items():
+                embedded[batch.ids == places[name]] = found.to(embedded)
+        return embedded
+
+    def _left_pad(self, rows: list["Row"]) -> "Batch":
+        """The batch of rows that follow on the shared beginning."""
+        sizes = [len(row.ids) for row in rows]
+        longest = max(sizes)
+        ids = [[self.pad] * (longest - size) + row.ids for row, size in zip(rows, sizes, strict=True)]
+        real = [[False] * (longest - size) + [True] * size for size in sizes]
+        where = [functional.pad(row.positions, (longest - len(row.ids), 0)) for row in rows]
+        return Batch(
+            torch.tensor(ids, device=self.device),
+            torch.tensor(real, device=self.device),
+            torch.stack(where, 1).to(self.device),
+            tuple(row.look for row in rows if row.look),
+        )
+
+
+class Row(NamedTuple):
+    """One question: token ids (without the shared beginning), positions (3, tokens), and its pixels."""
+
+    ids: list[int]
+    positions: torch.Tensor
+    look: Pixels | None
 
 
 class Batch(NamedTuple):
-    """Left-padded rows, each tensor (rows, longest)."""
+    """Left-padded rows, each tensor (rows, longest), positions (3, rows, longest)."""
 
     ids: torch.Tensor
     real: torch.Tensor  # False is padding
     positions: torch.Tensor
+    looks: tuple[Pixels, ...]  # those of the rows that have any, in order
 
     def causal(self, dtype: torch.dtype) -> torch.Tensor:
         """What is added to the scores, (rows, 1, longest, longest): 0 for a token's own past, else the least number."""

@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from eval.engines import Answers
+from eval.ablate import questions
+from eval.engines import Answers, Question
 from eval.engines.hf import HfEngine
 from eval.predict import most_tokens, predict
 from mmafflm.benchmark import benchmark
@@ -84,7 +85,7 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
     for record, row in zip(
         data.records("onlineshopping", "test"), read_jsonl(whole / "predictions/onlineshopping.jsonl"), strict=True
     ):
-        ids = torch.tensor(engine.encode([record.prompt]))
+        ids = torch.tensor(engine.encode(questions([record])))
         made = reference.generate(ids, max_new_tokens=most_tokens(task, engine), do_sample=False)
         assert engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True) == row["prediction"]
 
@@ -128,7 +129,7 @@ class Counting:
         return {"decoding": {}, "dtype": "auto"}
 
     def answer(
-        self, prompts: Sequence[str], wanted: Sequence[int], most_tokens: int, batch_size: int
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         for start in range(0, len(wanted), batch_size):
             if not self.left:
@@ -136,7 +137,7 @@ class Counting:
             self.left -= 1
             batch = wanted[start : start + batch_size]
             self.asked += len(batch)
-            yield [(position, str(len(prompts[position]))) for position in batch]
+            yield [(position, str(len(questions[position].prompt))) for position in batch]
 
 
 def test_a_run_asks_nothing_twice(nano: Path, data: Dataset, tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Answers to pictures and clips: those of transformers' own generate, whatever the batch and its neighbours."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from eval.ablate import questions
+from eval.engines import Question
+from eval.engines.hf import HfEngine
+from eval.engines.vision import Vision
+from mmafflm.benchmark import benchmark
+from mmafflm.errors import UsageFault
+from mmafflm.media import Budget, open_frames, open_images
+from mmafflm.records import Record
+from mmafflm.standin import make_standin
+from tests.media_files import picture_of
+
+MOST = 12
+
+
+@pytest.fixture(scope="module")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano that looks: its weights are blown up, so that another picture is another answer."""
+    path = tmp_path_factory.mktemp("ckpt") / "nano"
+    make_standin("nano", path)
+    model = AutoModelForImageTextToText.from_pretrained(path)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
+                weight.mul_(4)
+    model.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    for number in range(8):
+        picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(root / f"p{number}.png")
+    for clip in range(4):
+        for frame in range(clip + 1):
+            picture_of(140, 112, 10 * clip + frame).save(root / f"c{clip}-{frame}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[Question]:
+    pictures = [Question(f"<image>Which emotion is it, of {n}?", (f"p{n}.png",)) for n in range(8)]
+    clips = [
+        Question(f"<video>What is felt? {'Really? ' * n}", (), (tuple(f"c{n}-{frame}.png" for frame in range(n + 1)),))
+        for n in range(4)
+    ]
+    return [*pictures, *clips, Question("Only text."), Question("<image><image>Two.", ("p1.png", "p2.png"))]
+
+
+def ask(nano: Path, media: Path, asked: list[Question], batch_size: int) -> dict[int, str]:
+    engine = HfEngine(str(nano), "float32", media)
+    engine.load()
+    return dict(one for batch in engine.answer(asked, range(len(asked)), MOST, batch_size) for one in batch)
+
+
+@pytest.fixture(scope="module")
+def answers(nano: Path, media: Path, asked: list[Question]) -> dict[int, str]:
+    return ask(nano, media, asked, 4)
+
+
+def test_answers_depend_on_what_is_seen(answers: dict[int, str]) -> None:
+    assert len(set(answers.values())) > 8
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_the_batch_does_not_change_an_answer(
+    nano: Path, media: Path, asked: list[Question], answers: dict[int, str], batch_size: int
+) -> None:
+    assert ask(nano, media, asked, batch_size) == answers
+
+
+def test_answers_are_those_of_generate(nano: Path, media: Path, asked: list[Question], answers: dict[int, str]) -> None:
+    model: Any = AutoModelForImageTextToText.from_pretrained(nano)
+    processor: Any = AutoProcessor.from_pretrained(nano)
+    for number, question in enumerate(asked):
+        text = question.prompt
+        for mark, token in (("<image>", "<|image_pad|>"), ("<video>", "<|video_pad|>")):
+            text = text.replace(mark, f"<|vision_start|>{token}<|vision_end|>")
+        text = processor.tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+        )
+        inputs = processor(
+            text=[text],
+            images=open_images(media, question.images, Budget()) or None,
+            videos=[open_frames(media, names, Budget()) for names in question.videos] or None,
+            return_tensors="pt",
+        )
+        if question.videos:
+            # transformers takes a list of frames for 24 a second and puts them all at one time; training has 2 a second
+            inputs["second_per_grid_ts"] = torch.ones(len(question.videos))
+        made = model.generate(**inputs, max_new_tokens=MOST, do_sample=False)
+        said = processor.tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert said == answers[number], question
+
+
+def test_ablations_change_what_is_asked_and_nothing_else(nano: Path, media: Path) -> None:
+    records = [
+        make_record(number, benchmark()["CHSIMS_SP"].tasks[0].ask(f"Text {number}."), [f"c{number}-0.png"])
+        for number in range(4)
+    ]
+    whole = questions(records)
+    assert [(one.prompt, one.videos) for one in whole] == [(r.prompt, (tuple(r.videos[0]),)) for r in records]
+    blank, shuffled, silent = (questions(records, how) for how in ("blank", "shuffled", "silent"))
+    assert [one._replace(blank=False) for one in blank] == whole and all(one.blank for one in blank)
+    assert sorted(one.videos for one in shuffled) == sorted(one.videos for one in whole)
+    assert not any(a.videos == b.videos for a, b in zip(shuffled, whole, strict=True))
+    assert {one.prompt for one in silent} == {benchmark()["CHSIMS_SP"].tasks[0].ask("")}
+    vision = Vision(AutoProcessor.from_pretrained(nano), media, Budget())
+    seen, grey = vision.pixels(whole[0]), vision.pixels(blank[0])
+    assert torch.equal(seen.video_grid, grey.video_grid) and grey.videos.std(0).max() < 0.02 < seen.videos.std(0).max()
+    with pytest.raises(UsageFault, match="--ablation deaf: not one of none, blank, shuffled, silent"):
+        questions(records, "deaf")
+
+
+def make_record(number: int, prompt: str, frames: list[str]) -> Record:
+    turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": "0. neutral"}]
+    return Record(
+        f"CHSIMS_SP/test/{number:06}", "CHSIMS_SP", "sentiment_polarity", "test", "zh", "video", f"label.csv:{number}",
+        turns, [], [frames], ["neutral"],
+    )  # fmt: skip
