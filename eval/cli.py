@@ -21,6 +21,15 @@ class Mode(StrEnum):
     paper = "paper"
 
 
+class Ablation(StrEnum):
+    """What is taken away from the questions, see eval/ablate.py."""
+
+    none = "none"
+    blank = "blank"
+    shuffled = "shuffled"
+    silent = "silent"
+
+
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Subsets = Annotated[str | None, typer.Option(help="comma-separated; all that were built by default")]
 
@@ -38,11 +47,12 @@ def predict(
     limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset, drawn over its tasks")] = None,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Annotated[bool, typer.Option("--force", help="though the checkpoint had another media budget")] = False,
+    ablation: Annotated[Ablation, typer.Option(help="grey pictures, another's pictures, or no text")] = Ablation.none,
 ) -> None:
     """Ask a checkpoint every test record, greedily. Stopped at any point, the same command goes on."""
     from eval.predict import predict as run
 
-    run(ckpt, Dataset.open(data), out, subsets=_names(subsets), limit=limit, batch_size=batch_size, force=force)
+    run(ckpt, Dataset.open(data), out, _names(subsets), limit, batch_size, force=force, ablation=ablation.value)
 
 
 @app.command()
@@ -70,6 +80,56 @@ def score(
         print(markdown_table(scores))
     else:
         print_table(scores)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several stand side by side")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="the HTML file; results, tables and model card go beside it")],
+) -> None:
+    """Write one HTML file of scored runs: scores, languages, figures, diagnosis, the most telling rows."""
+    from eval.report import report as write
+
+    for path in write(runs, Dataset.open(data), out):
+        command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    print(out)
+
+
+@app.command()
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="folder of the run")],
+    data: Data,
+    ablated: Annotated[list[Path] | None, typer.Option(help="a run of predict --ablation; may be repeated")] = None,
+    subsets: Subsets = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
+) -> None:
+    """Look for the failures that the paper names; write diagnosis.json and pictures beside the run."""
+    import eval.sections as sections
+    from eval.diagnose import diagnose_run
+    from eval.diagnosis.summary import summary
+
+    shown = summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets)))
+    print(sections.markdown(*shown)) if markdown else sections.print_sections(*shown)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="folder of the run to compare with")],
+    b: Annotated[Path, typer.Argument(help="folder of the run that is compared; the files go here")],
+    data: Data,
+    mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
+    subsets: Subsets = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="though data, limit, ablation or readout differ")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
+) -> None:
+    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
+    import eval.sections as sections
+    from eval.compare import compare_runs
+    from eval.compare_table import tables
+
+    shown = tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway))
+    print(sections.markdown(*shown)) if markdown else sections.print_sections(*shown)
 
 
 def main() -> None:

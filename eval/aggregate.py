@@ -1,0 +1,125 @@
+"""Means over tasks, modalities and languages, as the paper has them; and a macro average that misses no language.
+
+Two metrics are never averaged with each other: macro F1 of labels and Pearson of numbers stay apart. The interval of a
+mean comes from its units' own resamples, drawn independently; units on the same clips or pictures (MELD_EC and
+MELD_SP) are not independent, so theirs is somewhat too narrow.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eval.bootstrap import interval
+from eval.diagnosis.finding import number
+from eval.metrics import Floats
+from eval.paired import main_metric
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.errors import Fault
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Two runs' scores on one task, or on one language of it: the main metric of each, and b - a in every resample."""
+
+    task: Task
+    language: str | None  # of a unit that is one language of a task
+    languages: tuple[str, ...]  # all that its rows have
+    metric: str
+    n: int
+    a: float
+    b: float
+    drawn: Floats
+
+    @property
+    def name(self) -> str:
+        """Subset, task where the subset has several, and language."""
+        several = len(benchmark()[self.task.subset].tasks) > 1
+        return " ".join(filter(None, (self.task.subset, self.task.key if several else "", self.language)))
+
+
+def mean(units: Sequence[Unit]) -> dict[str, Any]:
+    """The mean of the units' scores, of b - a, and its interval."""
+    drawn = np.mean([unit.drawn for unit in units], axis=0)
+    a, b = float(np.mean([unit.a for unit in units])), float(np.mean([unit.b for unit in units]))
+    difference = float(np.mean([unit.b - unit.a for unit in units]))
+    return {
+        "metric": units[0].metric, "a": number(a), "b": number(b), "difference": number(difference),
+        "ci95": interval(drawn), "of": [unit.name for unit in units],
+    }  # fmt: skip
+
+
+def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
+    """Means per subset of several tasks, per task, per modality and per language, each for each metric.
+
+    "missing" lists the subsets of the benchmark that belong there and were not compared.
+    """
+    whole = [unit for unit in units if unit.language is None]
+    single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
+    found = []
+    for over, chosen, key in (
+        ("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1], lambda u: u.task.subset),
+        ("task", whole, lambda u: u.task.kind),
+        ("modality", whole, lambda u: u.task.modality),
+        ("language", single, lambda u: u.languages[0]),
+    ):
+        found.extend(_grouped(over, chosen, key))
+    return found
+
+
+def _grouped(over: str, units: Iterable[Unit], key: Callable[[Unit], str]) -> list[dict[str, Any]]:
+    grouped: dict[tuple[str, str], list[Unit]] = {}
+    for unit in units:
+        grouped.setdefault((key(unit), unit.metric), []).append(unit)
+    return [
+        {"over": over, "group": group, **mean(chosen), "missing": _missing(over, group, metric, chosen)}
+        for (group, metric), chosen in sorted(grouped.items())
+    ]
+
+
+def _missing(over: str, group: str, metric: str, units: Sequence[Unit]) -> list[str]:
+    """The subsets that the mean lacks."""
+    here = {unit.task.subset for unit in units}
+    belongs: dict[str, Callable[[Task], bool]] = {
+        "subset": lambda task: task.subset == group,
+        "task": lambda task: task.kind == group,
+        "modality": lambda task: task.modality == group,
+        "language": lambda task: group in benchmark()[task.subset].languages,
+    }
+    return [
+        name
+        for name, subset in benchmark().items()
+        if name not in here and any(main_metric(task) == metric and belongs[over](task) for task in subset.tasks)
+    ]
+
+
+def require_languages(subset: str, found: Iterable[str]) -> None:
+    """Raises Fault naming the languages of the benchmark that a subset's scores lack."""
+    if lacking := sorted(set(benchmark()[subset].languages) - set(found)):
+        raise Fault(
+            f"{subset}: no macro average over languages, as {', '.join(lacking)} "
+            f"{'is' if len(lacking) == 1 else 'are'} missing. Predict all of its test records (or a larger --limit)."
+        )
+
+
+def macro_average(subset: str, scores: Mapping[str, float]) -> float:
+    """The mean of a subset's scores by language. Raises Fault when a language of the benchmark is missing."""
+    require_languages(subset, scores)
+    return float(np.mean([scores[language] for language in benchmark()[subset].languages]))
+
+
+def macro_over_languages(units: Sequence[Unit]) -> dict[str, dict[str, Any]]:
+    """For each task in several languages the macro average of both runs, or {"refused": why}."""
+    found: dict[str, dict[str, Any]] = {}
+    for whole in (unit for unit in units if unit.language is None):
+        subset = benchmark()[whole.task.subset]
+        if len(subset.languages) < 2:
+            continue
+        parts = [unit for unit in units if unit.task == whole.task and unit.language is not None]
+        try:
+            require_languages(subset.name, (unit.languages[0] for unit in parts or [whole]))
+            found[whole.name] = mean(parts)
+        except Fault as fault:
+            found[whole.name] = {"refused": str(fault)}
+    return found

@@ -1,0 +1,59 @@
+"""A comparison for a person: tables and sentences, on the terminal and as Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eval.sections import fraction, interval_text
+from eval.table import Section
+
+LEVEL = 0.05  # of the corrected p-values
+
+
+def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
+    """Every task and language with its test, the means, and what to know about them."""
+    heads = ("subset", "task", "language", "metric", "A", "B", "B - A", "95% interval", "p", "p (Holm)", "n", "changed",
+             "fixed", "broken")  # fmt: skip
+    units = Section(
+        f"B against A, {found['mode']} mode, {found['tests']} tests", heads, [_unit(one) for one in found["units"]]
+    )
+    means = Section(
+        "Means",
+        ("over", "group", "metric", "A", "B", "B - A", "95% interval", "of", "missing"),
+        [_mean(one) for one in found["aggregates"]],
+    )
+    sections = [units, means]
+    if rows := [_macro(name, one) for name, one in found["macro_over_languages"].items() if "refused" not in one]:
+        sections.append(Section("Macro average over languages", means.heads[1:-1], rows))
+    return sections, _sentences(found)
+
+
+def _scores(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    ends = interval_text(one["ci95"], signed=True)
+    return fraction(one["a"]), fraction(one["b"]), fraction(one["difference"], signed=True), ends
+
+
+def _unit(one: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = (str(one[name]) for name in ("n", "changed", "fixed", "broken"))
+    return (one["subset"], one["task"], one["language"] or "", one["metric"], *_scores(one), f"{one['p']:.4f}",
+            f"{one['p_holm']:.4f}", *counts)  # fmt: skip
+
+
+def _mean(one: Mapping[str, Any]) -> tuple[str, ...]:
+    missing = ", ".join(one["missing"])
+    return (one["over"], one["group"], one["metric"], *_scores(one), str(len(one["of"])), missing or "-")
+
+
+def _macro(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, one["metric"], *_scores(one), str(len(one["of"])))
+
+
+def _sentences(found: Mapping[str, Any]) -> list[str]:
+    better = [one for one in found["units"] if one["p_holm"] < LEVEL and (one["difference"] or 0) > 0]
+    worse = [one for one in found["units"] if one["p_holm"] < LEVEL and (one["difference"] or 0) < 0]
+    said = [
+        f"Of {found['tests']} tests B is better in {len(better)} and worse in {len(worse)} at p < {LEVEL} after Holm's "
+        f"correction; in the other {found['tests'] - len(better) - len(worse)} the data do not say.",
+        "Right, in fixed and broken, means the label set or class itself, and a number within 0.05 of its scale.",
+    ]
+    said += [one["refused"] for one in found["macro_over_languages"].values() if "refused" in one]
+    return said + [f"note: {note}" for note in found.get("notes", ())]

@@ -1,0 +1,154 @@
+"""Intensity drift: answers huddle in the middle of a scale, or on one number, while gold uses all of it.
+
+For every number and ordinal (CFAPS_EI, EMOTIC_SI per dimension, CHSIMS_SI, SemEval EI and V): the spread against gold,
+the share of the most frequent answer, calibration, and the overlap of the two distributions. Only answers that were
+parsed count: what an unparsed one is scored as says nothing about where the model answers.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.answered import Answered
+from eval.bootstrap import RESAMPLES, Measure, Values, distribution, interval
+from eval.diagnosis.finding import Finding, number
+from eval.metrics import Array, Floats
+from eval.paired import distinct, seed_of
+from mmafflm.grammar import Labels, Ordinal, Vad
+
+TENTHS = 10
+
+
+class Series(NamedTuple):
+    """The parsed answers on one scale: gold and prediction [n], and the ticks of the scale [K] that they fall on."""
+
+    answered: Answered
+    part: str
+    gold: Floats
+    prediction: Floats
+    ticks: Floats
+
+    def bins(self, values: Floats) -> Array:
+        """Which tick each value is nearest to [n]; halves go up, noise of the last digit aside."""
+        step = self.ticks[1] - self.ticks[0]
+        nearest: Array = np.floor((values - self.ticks[0]) / step + 0.5 + 1e-9).astype(int)
+        return nearest
+
+
+def series(answered: Answered) -> Iterator[Series]:
+    """The scales of one task: none for labels, one for numbers and ordinals, one for each dimension."""
+    grammar = answered.task.grammar
+    if isinstance(grammar, Labels):
+        return
+    parsed = np.array([row not in answered.read.unparsed for row in range(len(answered.records))], dtype=bool)
+    gold, prediction = answered.read.gold[parsed], answered.read.prediction[parsed]
+    steps = int(grammar.high - grammar.low) if isinstance(grammar, Ordinal) else TENTHS
+    ticks = np.linspace(grammar.low, grammar.high, steps + 1)
+    if isinstance(grammar, Vad):
+        for at, name in enumerate(grammar.dimensions):
+            yield Series(answered, name, gold[:, at], prediction[:, at], ticks)
+    else:
+        yield Series(answered, "", gold, prediction, ticks)
+
+
+def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
+    """The findings, and for each scale what its picture shows."""
+    findings, details = [], []
+    for one in (one for answered in tasks for one in series(answered)):
+        if not len(one.gold):
+            continue  # nothing was parsed: that is a matter of format
+        seed = seed_of("drift", one.answered.name, one.part)
+        rows = distinct(one.gold, [one.prediction])
+        kept = one._replace(gold=rows.gold, prediction=rows.predictions[0])
+        measured = _measure(kept, _top(one.prediction), _top(one.gold))
+        whole = {name: number(found[0]) for name, found in measured(rows.counts[None, :]).items()}
+        drawn = distribution(measured, rows.counts, resamples, seed)
+        ci95 = {name: interval(values) for name, values in drawn.items()}
+        findings.extend(_findings(one, whole, ci95))
+        details.append(_detail(one, whole, ci95))
+    return findings, details
+
+
+def _top(values: Floats) -> float:
+    """The most frequent value."""
+    found, counts = np.unique(values, return_counts=True)
+    return float(found[counts.argmax()])
+
+
+def _measure(one: Series, top_answer: float, top_gold: float) -> Measure:
+    """The four numbers, and mean gold at every tick ("gold_at_3"), under row counts [B, n]."""
+    width = float(one.ticks[-1] - one.ticks[0])
+    answered_at = np.eye(len(one.ticks))[one.bins(one.prediction)]
+    gold_at = np.eye(len(one.ticks))[one.bins(one.gold)]
+    excess = (one.prediction == top_answer).astype(float) - (one.gold == top_gold)
+
+    def measured(weights: Floats) -> Values:
+        rows = weights.sum(1)
+        here, there = weights @ answered_at, weights @ gold_at
+        missed = weights @ (answered_at * (one.gold - one.prediction)[:, None])
+        with np.errstate(invalid="ignore", divide="ignore"):  # a tick that nobody answers has no mean gold
+            gold = (weights @ (answered_at * one.gold[:, None])) / here
+            spread = _deviation(one.prediction, weights) / _deviation(one.gold, weights)
+        found = {
+            "spread": np.where(np.isfinite(spread), spread, np.nan),
+            "top_share": weights @ excess / rows,
+            "calibration": np.abs(missed).sum(1) / rows / width,
+            "overlap": np.minimum(here, there).sum(1) / rows,
+        }
+        return found | {f"gold_at_{tick}": gold[:, tick] for tick in range(len(one.ticks))}
+
+    return measured
+
+
+def _deviation(values: Floats, weights: Floats) -> Floats:
+    values = values - values.mean()
+    rows = weights.sum(1)
+    deviation: Floats = np.sqrt(np.maximum(weights @ values**2 / rows - (weights @ values / rows) ** 2, 0.0))
+    return deviation
+
+
+def _findings(one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None]) -> list[Finding]:
+    name = " ".join(filter(None, (one.answered.name, one.part)))
+    top, share = _top(one.prediction), float((one.prediction == _top(one.prediction)).mean())
+    gold_share = float((one.gold == _top(one.gold)).mean())
+    sentences = {
+        "spread": f"{name}: the answers spread {_text(whole['spread'])} times as wide as gold "
+        f"(standard deviation {one.prediction.std():.3f} against {one.gold.std():.3f}).",
+        "top_share": f"{name}: {share:.0%} of the answers are {top:g}; gold's most frequent value, {_top(one.gold):g}, "
+        f"has {gold_share:.0%}.",
+        "calibration": f"{name}: gold lies {_text(whole['calibration'])} of the scale away from the answers, on "
+        "average over its tenths.",
+        "overlap": f"{name}: the distributions of answers and gold overlap by {_text(whole['overlap'])}.",
+    }
+    task = one.answered.task
+    return [
+        Finding(check, task.subset, task.key, one.part, whole[check], ci95[check], len(one.gold), sentence)
+        for check, sentence in sentences.items()
+    ]
+
+
+def _text(value: float | None) -> str:
+    return "an undefined number of" if value is None else f"{value:.2f}"
+
+
+def _detail(one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None]) -> dict[str, Any]:
+    ticks = range(len(one.ticks))
+    answers = np.bincount(one.bins(one.prediction), minlength=len(one.ticks))
+    gold = np.bincount(one.bins(one.gold), minlength=len(one.ticks))
+    return {
+        "subset": one.answered.task.subset,
+        "task": one.answered.task.key,
+        "part": one.part,
+        "n": len(one.gold),
+        "ticks": [round(float(tick), 6) for tick in one.ticks],
+        "answers": answers.tolist(),
+        "gold": gold.tolist(),
+        "mean_answer": [_mean(one.prediction[one.bins(one.prediction) == tick]) for tick in ticks],
+        "mean_gold": [whole[f"gold_at_{tick}"] for tick in ticks],
+        "mean_gold_ci95": [ci95[f"gold_at_{tick}"] for tick in ticks],
+    }
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,168 @@
+"""A finding: one number, its 95% interval, the threshold that it is held against, and a sentence.
+
+The verdict is "found" when the whole interval lies beyond the threshold, "absent" when none of it does, else "unsure";
+so a fault is neither claimed nor denied by the luck of a few rows. Fewer than MIN_ROWS rows are always unsure.
+Why each threshold stands where it does is said in CHECKS, and goes into diagnosis.json with the numbers.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.bootstrap import RESAMPLES, distribution, interval
+from eval.metrics import Floats
+
+MIN_ROWS = 30  # with 0 of 30 rows a share may still be 10% (rule of three)
+KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "label_prior", "format")
+
+
+class Check(NamedTuple):
+    """What is measured, on which side of which threshold the fault lies, and why there."""
+
+    kind: str
+    what: str
+    side: str  # above | below
+    threshold: float
+    why: str
+
+
+CHECKS = {
+    "spread": Check(
+        "intensity_drift", "standard deviation of the answers / of gold", "below", 0.5,
+        "A least-squares predictor of correlation r spreads r times as wide as gold, and at r = 0.5 it explains a "
+        "quarter of the variance. Below 0.5 the answers are narrower than honest doubt of that size makes them.",
+    ),
+    "top_share": Check(
+        "intensity_drift", "share of the most frequent answer - share of the most frequent gold value", "above", 0.25,
+        "Gold's own pile-ups (zeros of CHSIMS, class 0 of EI-oc) are taken off; beyond them a quarter of all rows "
+        "get one and the same number, more than two of ten equal steps of a scale would hold.",
+    ),
+    "calibration": Check(
+        "intensity_drift", "mean |gold - answer| over the tenths of the scale, as a share of the scale", "above", 0.1,
+        "A tenth of the scale is one step of the coarsest intensity in the benchmark (CHSIMS, 0.2 of 2): answers are "
+        "off by a step in a known direction, which a look-up table would mend.",
+    ),
+    "overlap": Check(
+        "intensity_drift", "overlap of the distributions of answers and gold over the tenths of the scale", "below",
+        0.5, "One minus the overlap is the share of answers that would have to move to another tenth for the "
+        "distributions to agree. Two normal distributions, one half as wide, overlap 0.68: below 0.5 it is worse.",
+    ),
+    "kept": Check(
+        "language_collapse", "score / English score", "below", 0.5,
+        "Half of English. In the paper's tables by language (XED, MMS, SAMSEMO) MMAFFLM-3b and -7b keep at least 0.54 "
+        "everywhere; in their worst language InternVL2.5-8B keeps 0.15 and EmoLlama-chat-7B 0.23.",
+    ),
+    "language_lift": Check(
+        "language_collapse", "macro F1 - best baseline that does not read the record, in this language", "below", 0.05,
+        "A three-class task at chance still keeps half of a middling English score; so a language is also held "
+        "against its own baselines (see lift).",
+    ),
+    "language_unparsed": Check(
+        "language_collapse", "unparsed rate - English unparsed rate", "above", 0.05,
+        "Five points of score lost to form alone, in this language and not in English: the half-width of an interval "
+        "at 500 rows, the size of a language.",
+    ),
+    "foreign_prose": Check(
+        "language_collapse", "share of answers with prose that is not English", "above", 0.05,
+        "The prompt is English and its labels are; one answer in twenty in another language is a habit, not a slip.",
+    ),
+    "changed": Check(
+        "modality_ignorance", "share of answers that change when something is taken away", "below", 0.05,
+        "Greedy answers to the same question are equal to the letter, so every change is an effect. A model that "
+        "scores 5 points above its prior must change at least 5% of its answers when nothing is left to see.",
+    ),
+    "lost": Check(
+        "modality_ignorance", "score lost when something is taken away", "below", 0.02,
+        "Two points are the half-width of an interval at 2,500 rows (MELD): a smaller loss cannot be told from none, "
+        "so neither could anyone tell that the modality was there.",
+    ),
+    "never_predicted": Check(
+        "label_prior", "share of the classes with 10 gold rows or more that are never predicted", "above", 0.0,
+        "A class of 10 gold rows that is predicted as often as it occurs is missed altogether once in 20,000 tests; "
+        "each one missed loses its whole share of macro F1.",
+    ),
+    "overpredicted": Check(
+        "label_prior", "share of rows given the most over-used label - share of gold rows that have it", "above", 0.2,
+        "One row in five has a label that its frequency does not explain; mistakes made as often one way as the "
+        "other leave no such excess.",
+    ),
+    "lift": Check(
+        "label_prior", "macro F1 - best of three baselines that do not read the record", "below", 0.05,
+        "Majority, labels at gold's frequency, and the run's own answers dealt out at random. Five points above "
+        "these is the half-width of an interval at 500 rows: below it the answers tell nothing but a prior.",
+    ),
+    "unparsed": Check(
+        "format", "share of answers that were not parsed", "above", 0.01,
+        "Strict scores count them as wrong, so this many points are lost to form, not to judgement; one point is "
+        "what rankings turn on.",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check on one task, or on a part of it (a dimension, a language, a script, an ablation)."""
+
+    check: str
+    subset: str
+    task: str
+    part: str
+    value: float | None
+    ci95: list[float] | None
+    n: int
+    sentence: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The failure that this is a sign of."""
+        return CHECKS[self.check].kind
+
+    @property
+    def verdict(self) -> str:
+        """found | absent | unsure."""
+        return verdict(self.check, self.ci95, self.n)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in diagnosis.json."""
+        check = CHECKS[self.check]
+        return {
+            "kind": check.kind, "check": self.check, "subset": self.subset, "task": self.task, "part": self.part,
+            "verdict": self.verdict, "value": self.value, "ci95": self.ci95, "threshold": check.threshold,
+            "side": check.side, "n": self.n, "sentence": self.sentence, "data": self.data,
+        }  # fmt: skip
+
+
+def verdict(check: str, ci95: list[float] | None, rows: int) -> str:
+    """What an interval says about the threshold of a check."""
+    if ci95 is None or rows < MIN_ROWS:
+        return "unsure"
+    low, high = ci95
+    _, _, side, threshold, _ = CHECKS[check]
+    beyond = low > threshold if side == "above" else high < threshold
+    clear = high <= threshold if side == "above" else low >= threshold
+    return "found" if beyond else "absent" if clear else "unsure"
+
+
+def number(value: float) -> float | None:
+    """A value for JSON: None where it is not defined."""
+    return float(value) if math.isfinite(value) else None
+
+
+def share(hits: int, rows: int, seed: int, resamples: int = RESAMPLES) -> tuple[float | None, list[float] | None]:
+    """A share of rows and its bootstrap interval, widened by the rule of three (3 / n) where it is 0 or 1."""
+    if not rows:
+        return None, None
+    counts = np.array([rows - hits, hits], dtype=float)
+
+    def measured(weights: Floats) -> dict[str, Floats]:
+        return {"share": weights[:, 1] / weights.sum(1)}
+
+    low, high = interval(distribution(measured, counts, resamples, seed)["share"]) or [math.nan, math.nan]
+    if hits == 0:
+        high = min(1.0, 3 / rows)
+    if hits == rows:
+        low = max(0.0, 1 - 3 / rows)
+    return hits / rows, [low, high]

@@ -1,0 +1,140 @@
+"""Modality ignorance: what changes when the pictures are grey, another record's, or the words are gone.
+
+The ablated answers come from `mmaffben predict --ablation blank|shuffled|silent` on the same checkpoint and records;
+every interval is paired. Without such runs the diagnosis says which commands make them.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.ablate import ABLATIONS
+from eval.answered import Answered
+from eval.bootstrap import RESAMPLES, paired_bootstrap
+from eval.diagnosis.finding import Finding, number, share
+from eval.metrics import Array
+from eval.paired import distinct, main_metric, scorer, seed_of
+from mmafflm.benchmark import Task
+from mmafflm.errors import Fault
+
+# What must be equal for the ablation to be the only difference.
+SAME = ("checkpoint", "weights", "engine", "readout", "decoding", "budget", "template", "dtype", "data_hash", "limit")
+_TAKEN = {
+    "blank": "grey pictures",
+    "shuffled": "another record's pictures",
+    "silent": "no text",
+}
+
+
+def applies(ablation: str, task: Task) -> bool:
+    """Whether the ablation takes anything away from this task's question."""
+    if ablation == "silent":
+        return "{text}" in task.prompt or "{transcript}" in task.prompt
+    return task.modality != "text"
+
+
+def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: Mapping[str, Any]) -> str:
+    """The ablation of OTHER. Raises Fault when it has none, or when more than the ablation differs."""
+    ablation = ablated.get("ablation", "none")
+    if ablation not in _TAKEN:
+        raise Fault(f"{other}: its ablation is {ablation}, so nothing was taken away. "
+                    f"Make it with mmaffben predict --ablation {'|'.join(_TAKEN)}.")  # fmt: skip
+    if described.get("ablation", "none") != "none":
+        raise Fault(f"{run}: is an ablated run itself ({described['ablation']}). Give the run with everything first.")
+    if differ := [name for name in SAME if described.get(name) != ablated.get(name)]:
+        name = differ[0]
+        raise Fault(
+            f"{other}: its {name} is {ablated.get(name)}, that of {run} is {described.get(name)}: the difference would "
+            "not be the ablation's. Predict it again with the same arguments as the run."
+        )
+    return str(ablation)
+
+
+def ignorance(
+    tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]], resamples: int = RESAMPLES
+) -> tuple[list[Finding], list[dict[str, Any]]]:
+    """The findings, two for each task and ablation, and what the pictures show. `ablated`: {ablation: its tasks}."""
+    findings, details = [], []
+    for ablation, others in ablated.items():
+        by_name = {other.name: other for other in others}
+        for one in tasks:
+            if applies(ablation, one.task) and one.name in by_name:
+                found = _compared(one, by_name[one.name], ablation, resamples)
+                findings.extend(found)
+                details.append(_detail(one, ablation, found))
+    return findings, details
+
+
+def changes(one: Answered, other: Answered) -> Array:
+    """Which rows were answered otherwise [n]: another reading, or a reading where there was none."""
+    differ = one.read.prediction != other.read.prediction
+    differ = differ.any(1) if differ.ndim == 2 else differ
+    silent, also = (np.array([row in read.unparsed for row in range(len(differ))], dtype=bool)
+                    for read in (one.read, other.read))  # fmt: skip
+    changed: Array = np.where(silent | also, silent != also, differ)
+    return changed
+
+
+def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> list[Finding]:
+    ids, theirs = [record.id for record in one.records], [record.id for record in other.records]
+    if ids != theirs:
+        raise Fault(f"{one.name}: the {ablation} run answered other records. Predict it again with the same --limit.")
+    seed = seed_of("modality", one.name, ablation)
+    changed = changes(one, other)
+    value, ci95 = share(int(changed.sum()), len(changed), seed, resamples)
+    rows = distinct(one.read.gold, [other.read.prediction, one.read.prediction], one.emotions)
+    without, whole = (scorer(one.task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions)
+    metric = main_metric(one.task)
+    lost = paired_bootstrap(without, whole, rows.counts, resamples, seed, [metric])[metric]
+    scores = [float(each(rows.counts[None, :])[metric][0]) for each in (whole, without)]
+    taken = _TAKEN[ablation]
+    texts = (
+        f"{one.name}: with {taken}, {changed.mean():.1%} of the answers change.",
+        f"{one.name}: with {taken}, {metric} goes from {scores[0]:.3f} to {scores[1]:.3f}.",
+    )
+    task, n = one.task, len(changed)
+    data = {"metric": metric, "whole": scores[0], "without": scores[1]}
+    ends = [lost.low, lost.high] if np.isfinite(lost.low) else None
+    return [
+        Finding("changed", task.subset, task.key, ablation, value, ci95, n, texts[0]),
+        Finding("lost", task.subset, task.key, ablation, number(lost.difference), ends, n, texts[1], data),
+    ]
+
+
+def _detail(one: Answered, ablation: str, found: Sequence[Finding]) -> dict[str, Any]:
+    changed, lost = found
+    return {
+        "subset": one.task.subset, "task": one.task.key, "ablation": ablation, "n": len(one.records), **lost.data,
+        "changed": changed.value, "changed_ci95": changed.ci95, "lost": lost.value, "lost_ci95": lost.ci95,
+    }  # fmt: skip
+
+
+def not_measured(
+    run: Path, described: Mapping[str, Any], tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]]
+) -> list[dict[str, str]]:
+    """The ablations that no run was given for, each with the command that makes it. Silence is no proof of sight."""
+    if described.get("ablation", "none") != "none":
+        return []
+    found = []
+    for ablation in _TAKEN:
+        done = {other.name for other in ablated.get(ablation, ())}
+        lacking = [one for one in tasks if applies(ablation, one.task) and one.name not in done]
+        subsets = list(dict.fromkeys(one.task.subset for one in lacking))
+        if subsets:
+            command = _command(run, described, ablation, subsets)
+            sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}): not measured. Make it: {command}"
+            found.append({"kind": "modality_ignorance", "ablation": ablation, "command": command, "sentence": sentence})
+    return found
+
+
+def _command(run: Path, described: Mapping[str, Any], ablation: str, subsets: Sequence[str]) -> str:
+    limit = described.get("limit")
+    words = [
+        "mmaffben", "predict", "--ckpt", str(described.get("checkpoint") or "CKPT"),
+        "--data", str(described.get("data") or "DATA"), "--out", f"{run}-{ablation}", "--ablation", ablation,
+        "--subsets", ",".join(subsets), *(["--limit", str(limit)] if limit is not None else []),
+    ]  # fmt: skip
+    return shlex.join(words)

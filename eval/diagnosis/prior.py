@@ -1,0 +1,144 @@
+"""Label prior: answers that follow how frequent labels are (or how the model likes them), and not the record.
+
+Confusion matrices, classes that are never predicted, the most over-used label, and the score against three baselines
+that do not read the record: always the majority label; labels drawn at gold's frequency; and the run's own answers
+dealt out to other records. The macro F1 of the last two is their expectation: with n rows, w gold labels and g given
+ones of a class, w * g / n of them agree by chance.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from eval import metrics
+from eval.answered import Answered
+from eval.bootstrap import RESAMPLES, Values, distribution, interval
+from eval.diagnosis.finding import Finding, number
+from eval.metrics import Array, Bools, Counts, Floats, label_counts
+from eval.paired import distinct, seed_of
+from mmafflm.grammar import Labels, Ordinal
+
+LEAST_GOLD = 10  # rows of a class below which never predicting it is no wonder
+
+
+def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
+    """The findings, and for each task its confusion matrix. Ordinals count as classes too."""
+    findings, details = [], []
+    for one in tasks:
+        if not isinstance(one.task.grammar, Labels | Ordinal):
+            continue
+        names, gold, prediction = classes(one)
+        findings.append(_never(one, names, gold, prediction, resamples))
+        baselines: dict[str, float] = {}
+        if isinstance(one.task.grammar, Labels):
+            findings.append(_overpredicted(one, names, gold, prediction, resamples))
+            value, ci95, sentence = lift(one, one.name, resamples)
+            findings.append(Finding("lift", one.task.subset, one.task.key, "", value, ci95, len(gold), sentence))
+            counts = label_counts(gold, prediction)
+            baselines = {name: float(found[0]) for name, found in _baselines(counts).items()}
+            baselines["score"] = float(metrics.macro_f1(counts)[0])
+        details.append(_detail(one, names, gold, prediction) | {"macro_f1": baselines})
+    return findings, details
+
+
+def classes(one: Answered) -> tuple[tuple[str, ...], Bools, Bools]:
+    """The classes' names, and gold and prediction as [n, classes]; an answer that was not parsed is no class."""
+    grammar, read = one.task.grammar, one.read
+    if isinstance(grammar, Labels):
+        return grammar.names, read.gold.astype(bool), read.prediction.astype(bool)
+    assert isinstance(grammar, Ordinal)
+    numbers = np.array([number for number, _ in grammar.classes])
+    prediction: Bools = read.prediction[:, None] == numbers
+    prediction[list(read.unparsed)] = False
+    return tuple(f"{number:g}" for number in numbers), read.gold[:, None] == numbers, prediction
+
+
+def lift(one: Answered, name: str, resamples: int) -> tuple[float | None, list[float] | None, str]:
+    """Macro F1 above the best of the three baselines, its interval, and the sentence."""
+    rows = distinct(one.read.gold, [one.read.prediction])
+
+    def measured(weights: Floats) -> Values:
+        counts = label_counts(rows.gold, rows.predictions[0], weights)
+        best = np.max(list(_baselines(counts).values()), axis=0)
+        return {"lift": metrics.macro_f1(counts) - best}
+
+    counts = label_counts(one.read.gold, one.read.prediction)
+    baselines = {kind: float(value[0]) for kind, value in _baselines(counts).items()}
+    score = float(metrics.macro_f1(counts)[0])
+    best = max(baselines, key=lambda kind: baselines[kind])
+    drawn = distribution(measured, rows.counts, resamples, seed_of("lift", name, one.task.key))
+    sentence = f"{name}: macro F1 {score:.3f}, {score - baselines[best]:+.3f} against {best} ({baselines[best]:.3f})."
+    return number(score - baselines[best]), interval(drawn["lift"]), sentence
+
+
+def _baselines(counts: Counts) -> dict[str, Floats]:
+    """Macro F1 [B] of what does not read the record."""
+    rows = np.maximum(counts.rows, 1)[:, None]
+    majority = (counts.wanted == counts.wanted.max(1, keepdims=True)).astype(float)
+    majority = np.where(majority.cumsum(1) == 1, majority, 0.0) * rows  # the first of equals
+    given = {
+        "the majority label": majority,
+        "labels at gold's frequency": counts.wanted,
+        "its own answers dealt out at random": counts.given,
+    }
+    return {
+        name: metrics.macro_f1(counts._replace(hits=counts.wanted * labels / rows, given=labels))
+        for name, labels in given.items()
+    }
+
+
+def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, resamples: int) -> Finding:
+    frequent = gold.sum(0) >= LEAST_GOLD
+    missed = [name for name, often, used in zip(names, frequent, prediction.sum(0), strict=True) if often and not used]
+    patterns, counts = _patterns(prediction[:, frequent])
+
+    def measured(weights: Floats) -> Values:
+        return {"missed": (weights @ patterns == 0).mean(1)}
+
+    total = int(frequent.sum())
+    value = len(missed) / total if total else None
+    drawn = distribution(measured, counts, resamples, seed_of("never", one.name)) if total else {}
+    listed = f": {', '.join(missed)}" if missed else ""
+    sentence = f"{one.name}: {len(missed)} of {total} classes with {LEAST_GOLD} gold rows are never predicted{listed}."
+    ci95 = interval(drawn["missed"]) if drawn else None
+    return Finding("never_predicted", one.task.subset, one.task.key, "", value, ci95, len(gold), sentence,
+                   {"never_predicted": missed})  # fmt: skip
+
+
+def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, resamples: int) -> Finding:
+    excess = prediction.mean(0) - gold.mean(0)
+    most = int(excess.argmax())
+    patterns, counts = _patterns(np.column_stack([prediction[:, most], gold[:, most]]))
+
+    def measured(weights: Floats) -> Values:
+        return {"excess": weights @ (patterns[:, 0] - patterns[:, 1]) / weights.sum(1)}
+
+    drawn = distribution(measured, counts, resamples, seed_of("overpredicted", one.name))
+    sentence = (
+        f"{one.name}: {prediction[:, most].mean():.0%} of the rows are answered with {names[most]}, "
+        f"{gold[:, most].mean():.0%} hold it."
+    )
+    return Finding("overpredicted", one.task.subset, one.task.key, "", float(excess[most]), interval(drawn["excess"]),
+                   len(gold), sentence, {"label": names[most]})  # fmt: skip
+
+
+def _patterns(rows: Array) -> tuple[Floats, Floats]:
+    """The distinct rows as numbers, and how often each stands."""
+    found, counts = np.unique(rows, axis=0, return_counts=True)
+    return found.astype(float), counts.astype(float)
+
+
+def _detail(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> dict[str, Any]:
+    """Confusions [gold class, answered class]; a row with several labels counts in each; last column: no answer."""
+    none = ~prediction.any(1)
+    counts = np.column_stack([gold.T.astype(int) @ prediction.astype(int), gold.T.astype(int) @ none.astype(int)])
+    return {
+        "subset": one.task.subset,
+        "task": one.task.key,
+        "classes": list(names),
+        "confusion": counts.tolist(),
+        "gold_rows": gold.sum(0).tolist(),
+        "answered_rows": prediction.sum(0).tolist(),
+        "unparsed": int(none.sum()),
+    }

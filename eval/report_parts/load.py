@@ -1,0 +1,130 @@
+"""What a report is made of: runs with their scores and diagnosis, and their answers joined to the records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.answered import Answered, by_task
+from eval.join import join, load_predictions, run_json
+from eval.measure import MODES
+from eval.selection import first_of
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import sha256_of
+
+DIAGNOSIS = "diagnosis.json"
+COMPARABLE = ("readout", "limit", "ablation", "engine", "decoding", "budget", "template")  # said when runs differ in it
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: run.json, its scores by mode (strict always, paper where it was scored), and what diagnose wrote."""
+
+    name: str
+    folder: Path
+    described: dict[str, Any]
+    scores: dict[str, dict[str, Any]]
+    diagnosis: Any
+    files: dict[str, str]  # {path below the run: SHA-256} of everything that was read
+
+    def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
+        """The scores of one task, None where this run has none."""
+        found = self.scores.get(mode, {}).get("subsets", {}).get(subset)
+        if found is None or "tasks" not in found:
+            return found
+        task: dict[str, Any] | None = found["tasks"].get(key)
+        return task
+
+
+def load_runs(folders: Sequence[Path], data: Dataset) -> list[Run]:
+    """The runs in the order given. Raises UsageFault or Fault for one that has no scores or answers other data."""
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageFault("RUN: the same folder is named twice. Name each run once.")
+    return [_load(folder, name, data) for folder, name in zip(folders, _names(folders), strict=True)]
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Each folder's own name; with its parent's where two are alike."""
+    names = [folder.resolve().name for folder in folders]
+    return [
+        name if names.count(name) == 1 else "/".join(folder.resolve().parts[-2:])
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def _load(folder: Path, name: str, data: Dataset) -> Run:
+    described = run_json(folder)
+    if described.get("data_hash") != data.hash:
+        raise Fault(f"{folder}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
+                    "Report it with the data that it was predicted on.")  # fmt: skip
+    scores = {mode: found for mode in MODES if (found := _json(folder / f"scores.{mode}.json")) is not None}
+    if "strict" not in scores:
+        raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
+    for mode, found in scores.items():
+        if not isinstance(found, dict) or found.get("schema") != 1 or not isinstance(found.get("subsets"), dict):
+            raise Fault(f"{folder / f'scores.{mode}.json'}: not scores of schema 1. Score the run again.")
+    read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
+    diagnosis = _json(folder / DIAGNOSIS)
+    read += [DIAGNOSIS] if diagnosis is not None else []
+    read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
+    if missing := [one for one in read if not (folder / one).exists()]:
+        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
+    return Run(name, folder, described, scores, diagnosis, {one: sha256_of(folder / one) for one in read})
+
+
+def _json(path: Path) -> Any:
+    """The content of a JSON file, None where there is none. Raises Fault when it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise Fault(f"{path}: not JSON ({error}). Make it again.") from None
+
+
+def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:
+    """The subsets that any run has scores of, in the benchmark's order. Raises Fault for changed or missing data."""
+    names = [name for name in benchmark() if any(name in run.scores["strict"]["subsets"] for run in runs)]
+    if lacking := [name for name in names if name not in data.subsets("test")]:
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Report with the data of the runs.")
+    data.require_unchanged(split_file(name, "test") for name in names)
+    return names
+
+
+def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[str, Answered]]:
+    """{task key: {run name: its answers, read in strict mode}} of one subset, for the runs that have it.
+
+    Raises Fault when the scores are not of these answers: beside these pictures they would be worse than none.
+    """
+    records = list(data.records(subset, "test"))
+    found: dict[str, dict[str, Answered]] = {}
+    for run in runs:
+        if subset not in run.scores["strict"]["subsets"]:
+            continue
+        asked = first_of(records, run.described.get("limit"))
+        texts = join(subset, asked, load_predictions(run.folder / "predictions" / f"{subset}.jsonl"))
+        for one in by_task(subset, asked, texts, "strict"):
+            scored = run.scored(subset, one.task.key)
+            if scored is None or (scored["n"], scored["unparsed"]) != (len(one.records), len(one.read.unparsed)):
+                raise Fault(f"{run.folder}: scores.strict.json is not of these answers ({one.name}). "
+                            f"Score again: mmaffben score {run.folder} --data {data.path}")  # fmt: skip
+            found.setdefault(one.task.key, {})[run.name] = one
+    return found
+
+
+def differences(runs: Sequence[Run]) -> list[str]:
+    """What the runs were not made alike in, a sentence each: their scores stand side by side and must not mix."""
+    said = []
+    for name in COMPARABLE:
+        values = [run.described.get(name, "none" if name == "ablation" else None) for run in runs]
+        if any(value != values[0] for value in values):
+            each = ", ".join(f"{run.name} {_short(value)}" for run, value in zip(runs, values, strict=True))
+            said.append(f"The runs differ in {name}: {each}.")
+    return said
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

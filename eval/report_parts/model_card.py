@@ -1,0 +1,111 @@
+"""A model card for the Hugging Face Hub: metadata with a model-index of every score, and the tables."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from eval.report_parts.load import Run
+from eval.report_parts.paper_form import markdown, tables
+from eval.report_parts.tables import KINDS, tasks_of
+from mmafflm.benchmark import Task, benchmark
+
+# metric -> (type on the Hub, name for a person)
+_METRICS = {
+    "macro_f1": ("f1", "Macro F1"),
+    "micro_f1": ("f1", "Micro F1"),
+    "accuracy": ("accuracy", "Accuracy"),
+    "pearson": ("pearsonr", "Pearson"),
+    "mae": ("mae", "Mean absolute error"),
+}
+_TASK_TYPES = {"image": "image-text-to-text", "video": "video-text-to-text"}
+_ISO = {"br": "pt"}  # XED's br is the Portuguese of Brazil; on the Hub it would be Breton
+
+
+def model_card(run: Run) -> str:
+    """The text of MODEL_CARD.md. Deterministic; touches no disk and no hub."""
+    languages = sorted({_ISO.get(language, language) for language in _languages(run)})
+    metadata: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "language": languages,
+        "tags": ["mmaffben", "emotion-recognition", "sentiment-analysis"],
+        "model-index": [{"name": run.name, "results": _results(run)}],
+    }
+    if not languages:
+        del metadata["language"]
+    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{head}---\n\n{_body(run)}"
+
+
+def _languages(run: Run) -> set[str]:
+    return {language for name in run.scores["strict"]["subsets"] for language in benchmark()[name].languages}
+
+
+def _results(run: Run) -> list[dict[str, Any]]:
+    """One entry for each task, its metrics in each mode. A metric that is not defined is left out, never guessed."""
+    found = []
+    for subset, task in tasks_of([run], "strict"):
+        metrics = [
+            metric
+            for mode in ("strict", "paper")
+            if (scored := run.scored(subset, task.key, mode))
+            for metric in _metrics(scored, mode)
+        ]
+        if metrics:
+            found.append({"task": _task(task), "dataset": _dataset(run, subset, task), "metrics": metrics})
+    return found
+
+
+def _task(task: Task) -> dict[str, str]:
+    kind = _TASK_TYPES.get(task.modality, "text-classification")
+    return {"type": kind, "name": f"{KINDS[task.kind]} ({task.modality})"}
+
+
+def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
+    limit = run.described.get("limit")
+    return {
+        "type": "MMAFFBen",
+        "name": f"MMAFFBen {subset}" + (f" {task.key}" if len(benchmark()[subset].tasks) > 1 else ""),
+        "config": f"{subset}_{task.key}",
+        "split": "test",
+        "revision": run.described["data_hash"],
+        **({"args": {"limit": limit}} if limit is not None else {}),
+    }
+
+
+def _metrics(scored: Mapping[str, Any], mode: str) -> list[dict[str, Any]]:
+    found = []
+    for metric, value in scored["metrics"].items():
+        if metric not in _METRICS or value is None or not math.isfinite(value):
+            continue
+        kind, name = _METRICS[metric]
+        args = {"mode": mode, "n": scored["n"], "unparsed": scored["unparsed"]}
+        if ends := scored.get("ci95", {}).get(metric):
+            args["ci95"] = ends
+        found.append({"type": kind, "value": value, "name": f"{name} ({mode} mode)", "args": args, "verified": False})
+    return found
+
+
+def _body(run: Run) -> str:
+    described = run.described
+    said = [
+        f"Scores on MMAFFBen, from the run `{_code(run.name)}`.",
+        "",
+        f"- checkpoint: `{_code(described.get('checkpoint', 'unknown'))}`",
+        f"- engine: `{_code(described.get('engine', 'unknown'))}`",
+        f"- readout: `{_code(described.get('readout', 'greedy'))}`",
+        f"- data: `{_code(described['data_hash'])}`",
+        f"- rows a subset: {described.get('limit') or 'all'}",
+        f"- ablation: `{_code(described.get('ablation', 'none'))}`",
+        "",
+        "Strict mode counts an answer that cannot be read as wrong; paper mode reproduces the published scorer.",
+        "The licence and the intended use of the weights are for whoever publishes them to state.",
+    ]
+    return f"# {_code(run.name)}\n\n" + "\n".join(said) + "\n\n" + markdown(tables([run]))
+
+
+def _code(value: object) -> str:
+    """Text on one line that cannot end a code span or open a tag."""
+    return " ".join(str(value).split()).replace("`", "'").replace("<", "‹").replace("&", "+")

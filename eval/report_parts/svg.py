@@ -1,0 +1,194 @@
+"""Figures as small inline SVG: drawn from counts, coloured by the page's style, each with a title that says it all.
+
+Text stays text, every value is escaped by Markup.format, and shape carries what colour carries.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+_SIZES = 6  # of dots in a scatter plot: the style's .dots0 to .dots5 are their diameters
+
+
+class Estimate(NamedTuple):
+    """One run's value with its interval, for a lane of the headline's plot. `run` is its place from 0."""
+
+    run: int
+    name: str
+    value: float | None
+    ends: Sequence[float] | None
+
+
+def _joined(parts: Iterable[Markup]) -> Markup:
+    return Markup("").join(parts)
+
+
+def _figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
+    return Markup(
+        '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
+    ).format(kind, width, height, width, height, title, _joined(body))
+
+
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    return Markup('<path class="{}" d="M{:g} {:g}L{:g} {:g}"/>').format(
+        kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
+    )
+
+
+def _text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
+    turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
+    return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
+
+
+def marker(run: int, x: float, y: float) -> Markup:
+    """The run's own shape: told apart without colour."""
+    s = 3.6
+    shapes = (
+        f"M{x - s:g} {y:g}a{s} {s} 0 1 0 {2 * s:g} 0a{s} {s} 0 1 0 {-2 * s:g} 0",
+        f"M{x - s:g} {y - s:g}h{2 * s}v{2 * s}h{-2 * s}z",
+        f"M{x:g} {y - s - 1:g}l{s + 1:g} {2 * s}h{-2 * s - 2:g}z",
+        f"M{x:g} {y - s - 1.4:g}l{s + 1.4:g} {s + 1.4:g}l{-s - 1.4:g} {s + 1.4:g}l{-s - 1.4:g} {-s - 1.4:g}z",
+    )
+    return Markup('<path class="mark run{}" d="{}"/>').format(run % 6, shapes[run % len(shapes)])
+
+
+def key(run: int) -> Markup:
+    """A run's shape beside its name."""
+    return Markup('<svg class="key" viewBox="0 0 14 12" width="14" height="12" aria-hidden="true">{}</svg>').format(
+        marker(run, 7, 6)
+    )
+
+
+def estimates(found: Sequence[Estimate], majority: float | None, domain: tuple[float, float], title: str) -> Markup:
+    """Runs as lanes on one axis: the value, its 95% interval as a whisker, the majority baseline as a dashed line."""
+    lane, width = 13.0, 190.0
+    height = lane * max(1, len(found)) + 4
+
+    def x(value: float) -> float:
+        share = (min(max(value, domain[0]), domain[1]) - domain[0]) / (domain[1] - domain[0])
+        return round(6 + share * (width - 12), 1)
+
+    body = [_line("axis", x(tick), 0, x(tick), height) for tick in _ticks(domain)]
+    if majority is not None:
+        body.append(_line("majority", x(majority), 0, x(majority), height))
+    for place, one in enumerate(found):
+        y = lane * (place + 0.5) + 2
+        if one.ends:
+            body.append(_line(f"whisker run{one.run % 6}", x(one.ends[0]), y, x(one.ends[1]), y))
+        if one.value is not None:
+            body.append(marker(one.run, x(one.value), y))
+    return _figure(width, height, title, body, "lanes")
+
+
+def axis(domain: tuple[float, float]) -> Markup:
+    """The head over the lanes."""
+    width = 190.0
+    body = [
+        _text(6 + (tick - domain[0]) / (domain[1] - domain[0]) * (width - 12), 10, f"{tick:g}", "middle")
+        for tick in _ticks(domain)
+    ]
+    return _figure(width, 13, "Axis of the plots below", body, "lanes")
+
+
+def _ticks(domain: tuple[float, float]) -> list[float]:
+    low, high = domain
+    return [tick / 2 for tick in range(-2, 3) if low - 1e-9 <= tick / 2 <= high + 1e-9]
+
+
+def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, title: str, run: int) -> Markup:
+    """Gold (across) against the answer (up). A dot stands for all rows at its place, its area for how many."""
+    left, top, side = 30.0, 6.0, 190.0
+
+    def at(place: int) -> float:
+        return side * place / (places - 1)
+
+    most = max((count for _, _, count in counts["places"]), default=1)
+    dots: dict[int, list[str]] = {}
+    for x, y, count in counts["places"]:
+        size = min(int((count / most) ** 0.5 * _SIZES), _SIZES - 1) if most > 1 else 2
+        dots.setdefault(size, []).append(f"M{left + at(x):.4g} {top + side - at(y):.4g}h0")
+    body = [*_frame(left, top, side, side), _line("diagonal", left, top + side, left + side, top)]
+    body += [
+        Markup('<path class="dots dots{}" d="{}"/>').format(size, "".join(path)) for size, path in sorted(dots.items())
+    ]
+    body += _labels(left, top, side, scale)
+    body += [_text(left + side / 2, top + side + 24, "gold", "middle"),
+             _text(10, top + side / 2, "answer", "middle", -90)]  # fmt: skip
+    return _figure(left + side + 10, top + side + 30, title, body, f"of{run % 6}")
+
+
+def histogram(counts: Mapping[str, Any], scale: tuple[float, float], title: str, run: int) -> Markup:
+    """Answers as bars, gold as a line of steps over them, on one scale."""
+    left, top, width, height = 30.0, 6.0, 190.0, 110.0
+    gold, answered = counts["gold"], counts["answered"]
+    most, step = max(*gold, *answered, 1), width / len(gold)
+    bars = [
+        Markup('<path class="bar" d="M{:.4g} {:g}v{:.4g}h{:.4g}v{:.4g}z"/>').format(
+            left + step * at + 0.5, top + height, -height * count / most, step - 1, height * count / most
+        )
+        for at, count in enumerate(answered)
+        if count
+    ]
+    steps = "".join(f"V{top + height - height * count / most:.4g}h{step:.4g}" for count in gold)
+    outline = Markup('<path class="steps" d="M{:g} {:g}{}V{:g}"/>').format(left, top + height, steps, top + height)
+    body = [*_frame(left, top, width, height), *bars, outline, *_labels(left, top, height, scale, width)]
+    body.append(_text(left - 3, top + 9, most, "end"))
+    return _figure(left + width + 10, top + height + 16, title, body, f"of{run % 6}")
+
+
+def _frame(left: float, top: float, width: float, height: float) -> list[Markup]:
+    return [Markup('<path class="axis" d="M{:g} {:g}h{:g}v{:g}h{:g}z"/>').format(left, top, width, height, -width)]
+
+
+def _labels(left: float, top: float, height: float, scale: tuple[float, float], width: float = 190.0) -> list[Markup]:
+    """The scale's ends and middle, across; up as well where the plot is square."""
+    values = [scale[0], sum(scale) / 2, scale[1]]
+    across = [
+        _text(left + width * at / 2, top + height + 12, f"{value:g}", "middle") for at, value in enumerate(values)
+    ]
+    up = [_text(left - 3, top + height - height * at / 2 + 4, f"{value:g}", "end") for at, value in enumerate(values)]
+    return across + (up if height == width else [])
+
+
+def matrix(counts: Mapping[str, Any], title: str) -> Markup:
+    """Gold classes as rows, answers as columns; shade and number are the share of the gold class's rows."""
+    names, size = counts["classes"], 26.0 if len(counts["classes"]) <= 13 else 19.0
+    left, top = 8 + 6.1 * max(map(len, names)), 8 + 4.6 * max([*map(len, names), 8])
+    columns = [*names, "unparsed"]
+    gap = 5.0
+    body = [
+        _text(left + size * (at + 0.62) + gap * (at == len(names)), top - 5, name, "", -50)
+        for at, name in enumerate(columns)
+    ]
+    for i, name in enumerate(names):
+        y = top + size * i
+        body.append(_text(left - 4, y + size / 2 + 3.5, name, "end"))
+        for j, count in enumerate([*counts["matrix"][i], counts["unparsed"][i]]):
+            share = count / counts["gold"][i] if counts["gold"][i] else 0.0
+            place = (left + size * j + gap * (j == len(names)), y, size)
+            body.append(_cell(place, share, i == j, f"gold {name}, answered {columns[j]}: {count} of "
+                                                    f"{counts['gold'][i]}" if count else ""))  # fmt: skip
+    width = left + size * len(columns) + gap + 0.66 * top
+    return _figure(width, top + size * len(names) + 6, title, body, "matrix")
+
+
+def _cell(place: tuple[float, float, float], share: float, right: bool, title: str) -> Markup:
+    x, y, size = place
+    if not title:  # nothing there: a faint box is enough, and most of a 26 x 26 matrix is this
+        return Markup('<path class="{}" d="M{:.4g} {:.4g}h{:g}v{:g}h{:g}z"/>').format(
+            "cell right" if right else "cell", x, y, size - 1, size - 1, 1 - size
+        )
+    number = (
+        _text(round(x + size / 2 - 0.5, 1), round(y + size / 2 + 3, 1), f"{share:.0%}"[:-1],
+              f"middle {_shade(share)}") if share >= 0.005 else Markup("")
+    )  # fmt: skip
+    return Markup(
+        '<g><title>{}</title><rect class="{}" x="{:.4g}" y="{:.4g}" width="{:g}" height="{:g}" fill-opacity="{:.2f}"/>'
+        "{}</g>"
+    ).format(title, "cell full right" if right else "cell full", x, y, size - 1, size - 1, share, number)
+
+
+def _shade(share: float) -> str:
+    """Which text is legible on a cell of that opacity: the style says which of black and white, by theme."""
+    return "on" if share > 0.7 else "mid" if share > 0.56 else ""
