@@ -6,16 +6,20 @@ RAW ?= raw
 DATA ?= data
 OUT ?= runs/$@
 GPUS ?=
+NODES ?=
+RANK ?= 0
+MASTER ?=
 BASE ?=
 RUN ?= $(patsubst %/,%,runs/eval-$(notdir $(patsubst %/,%,$(CKPT))))
 DEMO ?= demo
-plan_flags = $(if $(GPUS),--gpus $(GPUS)) $(if $(BASE),--base $(BASE))
+nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),--master $(MASTER)))
+train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mmaffin train-3b train-7b eval report doctor
+.PHONY: help setup demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -43,11 +47,17 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)
 
-train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=: MMAFFLM-3b
-	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(plan_flags)
+train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=, NODES= RANK= MASTER=HOST:PORT: MMAFFLM-3b
+	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
-train-7b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=: MMAFFLM-7b
-	$(BIN)/mmafflm train train_configs/mmafflm-7b.yaml --data $(DATA) --out $(OUT) $(plan_flags)
+train-7b: $(VENV)/.full ## the same: MMAFFLM-7b
+	$(BIN)/mmafflm train train_configs/mmafflm-7b.yaml --data $(DATA) --out $(OUT) $(train_flags)
+
+train-3b-lora: $(VENV)/.full ## the same: LoRA on the 3B base
+	$(BIN)/mmafflm train train_configs/mmafflm-3b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
+
+train-7b-lora: $(VENV)/.full ## the same: LoRA on the 7B base
+	$(BIN)/mmafflm train train_configs/mmafflm-7b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
 eval: $(VENV)/.full ## CKPT= DATA= RUN=: predict and score the benchmark
 	test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint"; exit 2; }
@@ -55,8 +65,8 @@ eval: $(VENV)/.full ## CKPT= DATA= RUN=: predict and score the benchmark
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
 
-report: $(VENV)/.core ## RUN= DATA=: the table of a scored run, as Markdown
-	$(BIN)/mmaffben score $(RUN) --data $(DATA) --markdown
+report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
+	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor

@@ -56,7 +56,9 @@ def main(out: Path) -> None:
     table = Table("subset", "task", "metric (strict)", "untrained", "trained", "unparsed before", "after")
     for key, (metric, value, unparsed) in after.items():
         _, was, unparsed_was = before[key]
-        table.add_row(*key, metric, f"{was:.3f}", f"{value:.3f}", f"{unparsed_was:.0%}", f"{unparsed:.0%}")
+        # without one parsed answer the score says only that: a failed parse counts as the worst admissible answer
+        shown = "no answer" if unparsed_was == 1 else f"{was:.3f}"
+        table.add_row(*key, metric, shown, f"{value:.3f}", f"{unparsed_was:.0%}", f"{unparsed:.0%}")
     Console().print(table)
     better = sum(after[key][1] > before[key][1] for key in after)
     print(f"{better} of {len(after)} tasks better after training, {time.monotonic() - began:.0f} s in all.")
