@@ -21,6 +21,14 @@ class Mode(StrEnum):
     paper = "paper"
 
 
+class EngineName(StrEnum):
+    """Who answers, see eval/engines."""
+
+    hf = "hf"
+    vllm = "vllm"
+    openai = "openai"
+
+
 class Ablation(StrEnum):
     """What is taken away from the questions, see eval/ablate.py."""
 
@@ -38,11 +46,20 @@ def _names(subsets: str | None) -> list[str] | None:
     return None if subsets is None else [subset.name for subset in choose_subsets(subsets)]
 
 
+def _options(pairs: list[str]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    if bad := [name for name, equals, _ in split if not (name and equals)]:
+        raise UsageFault(f"--option {bad[0]}: write NAME=VALUE")
+    return {name: value for name, _, value in split}
+
+
 @app.command()
 def predict(
-    ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id")],
+    ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder of the run; the same one goes on")],
+    engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
+    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
     subsets: Subsets = None,
     limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset, drawn over its tasks")] = None,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
@@ -52,7 +69,18 @@ def predict(
     """Ask a checkpoint every test record, greedily. Stopped at any point, the same command goes on."""
     from eval.predict import predict as run
 
-    run(ckpt, Dataset.open(data), out, _names(subsets), limit, batch_size, force=force, ablation=ablation.value)
+    run(
+        ckpt,
+        Dataset.open(data),
+        out,
+        _names(subsets),
+        limit,
+        batch_size,
+        force=force,
+        ablation=ablation.value,
+        engine=engine.value,
+        options=_options(option or []),
+    )
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
-import hashlib
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from eval.ablate import questions
-from eval.engines import Engine
-from eval.engines.hf import HfEngine, require_checkpoint
+from eval.checkpoint import require_budget
+from eval.engines import Engine, make_engine
 from eval.selection import first_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.command import say
@@ -51,22 +50,24 @@ def predict(
     dtype: str = "auto",
     force: bool = False,
     ablation: str = "none",
-    engine: Engine | None = None,
+    engine: Engine | str = "hf",
+    options: dict[str, str] | None = None,
 ) -> None:
     """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen test record, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
     force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
+    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
         raise UsageFault("--batch-size and --limit are 1 or more")
     budget = Budget()
-    require_checkpoint(str(ckpt))
-    _require_budget(Path(ckpt), budget, force)
+    if isinstance(engine, str):
+        engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
+    require_budget(str(ckpt), budget, force)
     chosen = _chosen(data, subsets, limit)
     done = {name: _answered(_file(out, name), records) for name, records in chosen.items()}
-    engine = engine or HfEngine(str(ckpt), dtype, data.path, budget)
     row = _describe(str(ckpt), data, engine, budget, limit, ablation) | {
         "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
     }
@@ -159,11 +160,10 @@ def most_tokens(task: Task, engine: Engine) -> int:
 def _describe(
     ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None, ablation: str
 ) -> dict[str, Any]:
-    local = Path(ckpt).is_dir()
     return {
         "schema": 1,
-        "checkpoint": str(Path(ckpt).resolve()) if local else ckpt,
-        "weights": fingerprint(Path(ckpt)) if local else None,
+        "checkpoint": ckpt,
+        "weights": None,  # an endpoint does not show them
         "engine": engine.name,
         "readout": "greedy",
         "template": "qwen2_vl",
@@ -180,18 +180,6 @@ def _describe(
     }
 
 
-def fingerprint(folder: Path) -> str:
-    """A hash that another training changes: names, sizes and both ends of the weight files (15 GB take no time)."""
-    seen = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        size = path.stat().st_size
-        with path.open("rb") as weights:
-            seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))
-            weights.seek(max(0, size - (1 << 20)))
-            seen.update(weights.read())
-    return seen.hexdigest()
-
-
 def _keep_run(out: Path, row: dict[str, Any]) -> None:
     """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
     before = read_run(out)
@@ -206,21 +194,6 @@ def _keep_run(out: Path, row: dict[str, Any]) -> None:
     elif any((out / "predictions").glob("*.jsonl")):
         raise Fault(f"{out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
     write_run(out, row)
-
-
-def _require_budget(ckpt: Path, budget: Budget, force: bool) -> None:
-    """Raises Fault when the checkpoint's own run.json says it was trained with another media budget."""
-    for folder in (ckpt, ckpt.parent):
-        described = read_run(folder)
-        if described is None:
-            continue
-        trained = described.get("budget") or {}
-        for name, ours in budget.to_json().items():
-            if not force and trained.get(name, ours) != ours:
-                raise Fault(
-                    f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on."
-                )
-        return
 
 
 @contextmanager

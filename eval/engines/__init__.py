@@ -1,7 +1,21 @@
-"""Engines: prompts in, texts out. `hf` runs a checkpoint with transformers on this machine."""
+"""Engines: prompts in, texts out. Each is one module here, imported only when it is asked for.
+
+`hf` runs a checkpoint with transformers on this machine; `vllm` with vLLM's offline engine; `openai` asks a server.
+"""
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from mmafflm.errors import UsageFault
+from mmafflm.media import Budget
+
+ENGINES = {  # and how to get what it needs
+    "hf": "pip install -c constraints.txt -e '.[train]'",
+    "vllm": "make setup-vllm",
+    "openai": "pip install -c constraints.txt -e .",
+}
 
 Answers = list[tuple[int, str]]
 """(position of the question, raw text of the answer), in the order they came."""
@@ -39,5 +53,31 @@ class Engine(Protocol):
         ...
 
     def describe(self) -> dict[str, object]:
-        """What run.json keeps of the engine: decoding and dtype."""
+        """What run.json keeps of the engine: decoding and dtype, and the checkpoint and its weights where it sees them.
+
+        Called before `load`. What it returns goes into run.json over predict's own keys.
+        """
         ...
+
+
+def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
+    """The engine NAME for a checkpoint; nothing is loaded yet.
+
+    ckpt: a folder or hub id, for openai the name of a model at the endpoint. root: the folder below which the
+    questions' media stand. options: the engine's own, by name. eval/engines/NAME.py has a `make` with these arguments.
+    Raises UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
+    """
+    if name not in ENGINES:
+        raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
+    try:
+        module = import_module(f"eval.engines.{name}")
+    except ModuleNotFoundError as error:
+        raise UsageFault(f"--engine {name} needs {error.name}, which is not installed. Run: {ENGINES[name]}") from None
+    made: Engine = module.make(ckpt, dtype, root, budget, options)
+    return made
+
+
+def no_options(engine: str, options: dict[str, str]) -> None:
+    """Raises UsageFault when there are any."""
+    if options:
+        raise UsageFault(f"--engine {engine} takes no option {next(iter(options))}")

@@ -21,7 +21,8 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-from eval.engines import Answers, Question
+from eval.checkpoint import identity, require_checkpoint
+from eval.engines import Answers, Engine, Question, no_options
 from eval.engines.shared import NAME, Layer, Memory
 from eval.engines.vision import Pixels, Vision, features, positions
 from mmafflm.errors import Fault, UsageFault
@@ -29,6 +30,12 @@ from mmafflm.media import Budget
 
 END_OF_TURN = "<|im_end|>"
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
+    """What make_engine calls; hf takes no options."""
+    no_options("hf", options)
+    return HfEngine(ckpt, dtype, root, budget)
 
 
 class HfEngine:
@@ -74,7 +81,8 @@ class HfEngine:
 
     def describe(self) -> dict[str, object]:
         """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
-        return {"decoding": {"do_sample": False, "repetition_penalty": 1.0}, "dtype": self.dtype}
+        decoding = {"do_sample": False, "repetition_penalty": 1.0}
+        return {**identity(self.ckpt), "decoding": decoding, "dtype": self.dtype}
 
     def encode(self, questions: Sequence[Question]) -> list[list[int]]:
         """The token ids of each question as a user's turn, up to where the answer begins."""
@@ -249,21 +257,3 @@ def _shared_tokens(rows: list[list[int]]) -> int:
     first, last = min(rows), max(rows)  # in dictionary order; what these two share, all share
     shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(shared, min(map(len, rows)) - 1)
-
-
-def require_checkpoint(ckpt: str) -> None:
-    """Raises Fault when a local folder lacks config, tokenizer or weights; "owner/model" is the hub's to judge."""
-    folder = Path(ckpt)
-    if not folder.is_dir():
-        if folder.exists() or folder.is_absolute() or ckpt.startswith(".") or ckpt.count("/") != 1:
-            raise Fault(f"{ckpt}: no such checkpoint folder, and not a hub id (owner/model).")
-        return
-    for name in ("config.json", "tokenizer_config.json"):
-        if not (folder / name).exists():
-            raise Fault(
-                f"{ckpt}: no {name}, so no checkpoint. Name a folder that training wrote, or one of its checkpoint-*."
-            )
-    if not any(folder.glob("*.safetensors")):
-        raise Fault(
-            f"{ckpt}: no *.safetensors, so no weights. Name a finished checkpoint (or one of its checkpoint-*)."
-        )
