@@ -1,48 +1,111 @@
-"""What may stand behind --ckpt, for the engines that read weights: is it all there, and which weights are they?"""
+"""What may stand behind --ckpt, for the engines that read weights: is it all there, and which weights are they?
+
+A base model, a full run, one of its checkpoint-*, a merged export: a folder with a whole model. A LoRA run, or one of
+its checkpoint-*: a folder with an adapter, which is nothing without its base. Or a hub id.
+"""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from mmafflm.checkpoints import is_whole
 from mmafflm.errors import Fault
 from mmafflm.media import Budget
 from mmafflm.run_file import RUN, read_run
 
+ADAPTER = "adapter_config.json"
 
-def require_checkpoint(ckpt: str) -> None:
-    """Raises Fault when a local folder lacks config, tokenizer or weights; "owner/model" is the hub's to judge."""
+
+class Checkpoint(NamedTuple):
+    """model: folder or hub id of a whole model, with its processor. adapter: a LoRA folder to put on it."""
+
+    model: str
+    adapter: str | None = None
+
+    def identity(self) -> dict[str, str | None]:
+        """What run.json keeps: where it stands and a hash of its weights, those of the base included."""
+        named = self.adapter or self.model
+        parts = [Path(part) for part in (self.adapter, self.model) if part is not None and Path(part).is_dir()]
+        where = str(Path(named).resolve()) if Path(named).is_dir() else named
+        row = {"checkpoint": where, "weights": fingerprint(*parts) if parts else None}
+        return row | {"base": self.model} if self.adapter else row
+
+
+def find_checkpoint(ckpt: str) -> Checkpoint:
+    """The model behind a name. Raises Fault when a local folder is not whole; "owner/model" is the hub's to judge."""
     folder = Path(ckpt)
     if not folder.is_dir():
-        if folder.exists() or folder.is_absolute() or ckpt.startswith(".") or ckpt.count("/") != 1:
+        if folder.exists() or not _may_be_hub_id(ckpt):
             raise Fault(f"{ckpt}: no such checkpoint folder, and not a hub id (owner/model).")
-        return
+        return Checkpoint(ckpt)
+    if (folder / ADAPTER).exists() and not _weights(folder):
+        return _with_base(folder)
     for name in ("config.json", "tokenizer_config.json"):
         if not (folder / name).exists():
-            raise Fault(
-                f"{ckpt}: no {name}, so no checkpoint. Name a folder that training wrote, or one of its checkpoint-*."
-            )
-    if not any(folder.glob("*.safetensors")):
-        raise Fault(
-            f"{ckpt}: no *.safetensors, so no weights. Name a finished checkpoint (or one of its checkpoint-*)."
-        )
+            raise Fault(f"{ckpt}: no {name}, so no checkpoint. {_advice(folder)}")
+    if not _weights(folder):
+        raise Fault(f"{ckpt}: no *.safetensors, so no weights. {_advice(folder)}")
+    return Checkpoint(ckpt)
 
 
-def identity(ckpt: str) -> dict[str, str | None]:
-    """What run.json keeps of a checkpoint: where it stands, and a hash of its weights (none for a hub id)."""
-    folder = Path(ckpt)
-    if not folder.is_dir():
-        return {"checkpoint": ckpt, "weights": None}
-    return {"checkpoint": str(folder.resolve()), "weights": fingerprint(folder)}
+def _weights(folder: Path) -> list[Path]:
+    """The files of a whole model; an adapter's is none."""
+    return sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_"))
 
 
-def fingerprint(folder: Path) -> str:
+def _may_be_hub_id(name: str) -> bool:
+    return not Path(name).is_absolute() and not name.startswith(".") and name.count("/") == 1
+
+
+def _advice(folder: Path) -> str:
+    whole = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal() and is_whole(path)]
+    if not whole:
+        return "Name a folder that training wrote, or one of its checkpoint-*."
+    newest = max(whole, key=lambda path: int(path.name[11:]))
+    return f"This run has not ended; its newest checkpoint is {newest}."
+
+
+def _with_base(folder: Path) -> Checkpoint:
+    """An adapter on the base that it names, or that its run names, whichever is there."""
+    if not any(folder.glob("adapter_model*.safetensors")):
+        raise Fault(f"{folder}: {ADAPTER} and no adapter_model.safetensors, so no weights. {_advice(folder)}")
+    named = [_adapter_config(folder / ADAPTER).get("base_model_name_or_path")]
+    named += [(read_run(place) or {}).get("base") for place in (folder, folder.parent)]
+    bases = list(dict.fromkeys(base for base in named if isinstance(base, str) and base))
+    # a folder that is here before a name that may be the hub's
+    for base in [*filter(lambda base: Path(base).is_dir(), bases), *filter(_may_be_hub_id, bases)]:
+        if Path(base).is_dir() and (Path(base) / ADAPTER).exists() and not _weights(Path(base)):
+            raise Fault(f"{folder}: its base {base} is an adapter itself. Merge that first: mmafflm export.")
+        return Checkpoint(find_checkpoint(base).model, str(folder))
+    said = f"its base {bases[0]} is not there" if bases else "it names no base"
+    raise Fault(
+        f"{folder}: an adapter, and {said}. Put the base back, or write its place as base_model_name_or_path "
+        f"into {ADAPTER}; an adapter is nothing without it."
+    )
+
+
+def _adapter_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Fault(f"{path}: not JSON ({error}). Copy the adapter again.") from None
+    if not isinstance(config, dict):
+        raise Fault(f"{path}: not the configuration of an adapter. Copy the adapter again.")
+    return config
+
+
+def fingerprint(*folders: Path) -> str:
     """A hash that another training changes: names, sizes and both ends of the weight files (15 GB take no time)."""
     seen = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        size = path.stat().st_size
-        with path.open("rb") as weights:
-            seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))
-            weights.seek(max(0, size - (1 << 20)))
-            seen.update(weights.read())
+    for folder in folders:
+        configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]
+        for path in sorted([*folder.glob("*.safetensors"), *configs]):
+            size = path.stat().st_size
+            with path.open("rb") as weights:
+                seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))
+                weights.seek(max(0, size - (1 << 20)))
+                seen.update(weights.read())
     return seen.hexdigest()
 
 

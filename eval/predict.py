@@ -68,12 +68,12 @@ def predict(
     require_budget(str(ckpt), budget, force)
     chosen = _chosen(data, subsets, limit)
     done = {name: _answered(_file(out, name), records) for name, records in chosen.items()}
-    row = _describe(str(ckpt), data, engine, budget, limit, ablation) | {
-        "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
-    }
     left = sum(len(records) - len(done[name]) for name, records in chosen.items())
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
+    row = _describe(str(ckpt), data, engine, budget, limit, ablation) | {
+        "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
+    }
     _keep_run(out, row)
     if not left:
         say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")

@@ -55,7 +55,7 @@ class Engine(Protocol):
     def describe(self) -> dict[str, object]:
         """What run.json keeps of the engine: decoding and dtype, and the checkpoint and its weights where it sees them.
 
-        Called before `load`. What it returns goes into run.json over predict's own keys.
+        What it returns goes into run.json over predict's own keys. Called without `load` when nothing is left to ask.
         """
         ...
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-from eval.checkpoint import identity, require_checkpoint
+from eval.checkpoint import find_checkpoint
 from eval.engines import Answers, Engine, Question, no_options
 from eval.engines.shared import NAME, Layer, Memory
 from eval.engines.vision import Pixels, Vision, features, positions
@@ -39,7 +39,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class HfEngine:
-    """A checkpoint of the Qwen2.5-VL architecture: a folder, or a hub id. Raises Fault when the folder is not one."""
+    """A checkpoint of the Qwen2.5-VL architecture, see eval/checkpoint.py. Raises Fault when the folder is not one."""
 
     name = "hf"
 
@@ -47,22 +47,19 @@ class HfEngine:
         """root: the folder below which the questions' media stand."""
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
-        require_checkpoint(ckpt)
-        self.ckpt, self.dtype, self.root, self.budget = ckpt, dtype, root, budget or Budget()
+        self.checkpoint = find_checkpoint(ckpt)
+        self.dtype, self.root, self.budget = dtype, root, budget or Budget()
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot."""
         hush: Any = logging.disable_progress_bar
         hush()
-        processors: Any = AutoProcessor  # transformers' types are wrong here and there
-        models: Any = AutoModelForImageTextToText
         try:
-            processor = processors.from_pretrained(self.ckpt)
-            self.tokenizer: Any = processor.tokenizer
-            self.model: Any = models.from_pretrained(self.ckpt, dtype=DTYPES[self.dtype])
-        except (OSError, ValueError, SafetensorError) as error:
+            processor = self._read_weights()
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Fault(f"{self.ckpt}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
+            named = self.checkpoint.adapter or self.checkpoint.model
+            raise Fault(f"{named}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
         self.vision = Vision(processor, self.root, self.budget)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
@@ -75,6 +72,20 @@ class HfEngine:
         self.ends = torch.tensor(sorted(ends | {self.tokenizer.convert_tokens_to_ids(END_OF_TURN)}), device=self.device)
         self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
 
+    def _read_weights(self) -> Any:
+        """The model, an adapter merged into it as its export would be; returns the processor."""
+        processors: Any = AutoProcessor  # transformers' types are wrong here and there
+        models: Any = AutoModelForImageTextToText
+        processor = processors.from_pretrained(self.checkpoint.model)
+        self.tokenizer: Any = processor.tokenizer
+        self.model: Any = models.from_pretrained(self.checkpoint.model, dtype=DTYPES[self.dtype])
+        if self.checkpoint.adapter is not None:
+            from peft import PeftModel
+
+            put_on: Any = PeftModel.from_pretrained(self.model, self.checkpoint.adapter)
+            self.model = put_on.merge_and_unload(safe_merge=True)
+        return processor
+
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -82,7 +93,7 @@ class HfEngine:
     def describe(self) -> dict[str, object]:
         """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
         decoding = {"do_sample": False, "repetition_penalty": 1.0}
-        return {**identity(self.ckpt), "decoding": decoding, "dtype": self.dtype}
+        return {**self.checkpoint.identity(), "decoding": decoding, "dtype": self.dtype}
 
     def encode(self, questions: Sequence[Question]) -> list[list[int]]:
         """The token ids of each question as a user's turn, up to where the answer begins."""

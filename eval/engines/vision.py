@@ -5,16 +5,14 @@ may cost, mmafflm/media.py says.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 
 from eval.engines import Question
-from mmafflm.clips import open_clip
-from mmafflm.media import TEMPORAL, Budget, even, open_frames, open_images, vision_tokens
+from eval.engines.shown import Shown
+from mmafflm.media import TEMPORAL, Budget, vision_tokens
 
 START, END = "<|vision_start|>", "<|vision_end|>"
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
@@ -38,21 +36,17 @@ class Vision:
     """The processor of a checkpoint under one budget."""
 
     def __init__(self, processor: Any, root: Path, budget: Budget) -> None:
-        self.processor, self.root, self.budget = processor, root, budget
-        self._clip = lru_cache(maxsize=64)(self._open_clip)
+        self.processor, self.budget = processor, budget
+        self.shown = Shown(root, budget)
 
     def text(self, question: Question) -> str:
         """The prompt with the tokens of its media in place of <image> and <video>."""
         prompt = question.prompt
         for image in question.images:
-            size = self._size(image)
-            prompt = prompt.replace("<image>", _expanded(IMAGE, vision_tokens(*self.budget.size(*size))), 1)
+            size = self.budget.size(*self.shown.size(image))
+            prompt = prompt.replace("<image>", _expanded(IMAGE, vision_tokens(*size)), 1)
         for video in question.videos:
-            if isinstance(video, str):
-                frames, _ = self._clip(video)
-                count, size = len(frames), frames[0].size
-            else:
-                count, size = len(video), self.budget.size(*self._size(video[0]), video=True)
+            count, size = self.shown.count_and_size(video)
             prompt = prompt.replace("<video>", _expanded(VIDEO, vision_tokens(*size, count)), 1)
         return prompt
 
@@ -61,36 +55,14 @@ class Vision:
         images = image_grid = videos = video_grid = None
         seconds: list[float] = []
         if question.images:
-            opened = _shown(open_images(self.root, question.images, self.budget), question.blank)
-            made = self.processor.image_processor(opened, return_tensors="pt")
+            made = self.processor.image_processor(self.shown.images(question), return_tensors="pt")
             images, image_grid = made["pixel_values"], made["image_grid_thw"]
         if question.videos:
-            clips = [self._frames(video) for video in question.videos]
-            shown = [_shown(frames, question.blank) for frames, _ in clips]
-            made = self.processor.video_processor(videos=shown, return_tensors="pt")
+            clips = self.shown.clips(question)
+            made = self.processor.video_processor(videos=[clip.pictures for clip in clips], return_tensors="pt")
             videos, video_grid = made["pixel_values_videos"], made["video_grid_thw"]
-            seconds = [TEMPORAL / fps for _, fps in clips]
+            seconds = [TEMPORAL / clip.fps for clip in clips]
         return Pixels(images, image_grid, videos, video_grid, seconds)
-
-    def _size(self, name: str) -> tuple[int, int]:
-        with Image.open(self.root / name) as picture:  # the header alone
-            size: tuple[int, int] = picture.size
-        return size
-
-    def _frames(self, video: str | tuple[str, ...]) -> tuple[list[Image.Image], float]:
-        """An even number of frames, and how many of them are a second."""
-        if isinstance(video, str):
-            frames, fps = self._clip(video)
-            return frames + frames[-1:] * (even(len(frames)) - len(frames)), fps
-        return open_frames(self.root, video, self.budget), self.budget.video_fps
-
-    def _open_clip(self, name: str) -> tuple[list[Image.Image], float]:
-        clip = open_clip(self.root / name, self.budget, upright=False)
-        return clip.frames, len(clip.frames) / clip.duration_s if clip.duration_s else self.budget.video_fps
-
-
-def _shown(pictures: list[Image.Image], blank: bool) -> list[Image.Image]:
-    return [Image.new("RGB", picture.size, "grey") for picture in pictures] if blank else pictures
 
 
 def _expanded(token: str, tokens: int) -> str:

@@ -74,7 +74,7 @@ class Loaded(HfEngine):
 def ours(engine: HfEngine, data: Dataset, out: Path) -> Timed:
     """predict, as the command calls it."""
     start = time.perf_counter()
-    predict(engine.ckpt, data, out, engine=engine)
+    predict(engine.checkpoint.model, data, out, engine=engine)
     seconds = time.perf_counter() - start
     return Timed({row["id"]: row["prediction"] for row in read_jsonl(out / f"predictions/{SUBSET}.jsonl")}, seconds)
 

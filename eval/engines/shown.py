@@ -1,0 +1,63 @@
+"""What a question shows, as pictures: opened and scaled as the budget says, the same for every engine. No torch."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from eval.engines import Question
+from mmafflm.clips import open_clip
+from mmafflm.media import Budget, even, open_frames, open_images
+
+
+class Frames(NamedTuple):
+    """A clip: an even number of frames of one size (RGB), and how many of them are a second."""
+
+    pictures: list[Image.Image]
+    fps: float
+
+
+class Shown:
+    """Opens the media of questions under one budget; root is the folder below which they stand."""
+
+    def __init__(self, root: Path, budget: Budget) -> None:
+        self.root, self.budget = root, budget
+        self._opened = lru_cache(maxsize=64)(self._open_clip)
+
+    def images(self, question: Question) -> list[Image.Image]:
+        """The question's pictures, in the order of its <image> marks; grey ones of their sizes when it is blank."""
+        return _shown(open_images(self.root, question.images, self.budget), question.blank)
+
+    def clips(self, question: Question) -> list[Frames]:
+        """The question's clips, in the order of its <video> marks."""
+        clips = [self.frames(video) for video in question.videos]
+        return [Frames(_shown(clip.pictures, question.blank), clip.fps) for clip in clips]
+
+    def frames(self, video: str | tuple[str, ...]) -> Frames:
+        """A clip out of its file, or out of its frames' files."""
+        if isinstance(video, str):
+            pictures, fps = self._opened(video)
+            return Frames(pictures + pictures[-1:] * (even(len(pictures)) - len(pictures)), fps)
+        return Frames(open_frames(self.root, video, self.budget), self.budget.video_fps)
+
+    def count_and_size(self, video: str | tuple[str, ...]) -> tuple[int, tuple[int, int]]:
+        """How many frames a clip has, before they are made even, and their size, out of the first one's header."""
+        if isinstance(video, str):
+            pictures = self._opened(video).pictures
+            return len(pictures), pictures[0].size
+        return len(video), self.budget.size(*self.size(video[0]), video=True)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height of a picture as it is stored, out of its header."""
+        with Image.open(self.root / name) as picture:
+            size: tuple[int, int] = picture.size
+        return size
+
+    def _open_clip(self, name: str) -> Frames:
+        clip = open_clip(self.root / name, self.budget, upright=False)
+        return Frames(clip.frames, len(clip.frames) / clip.duration_s if clip.duration_s else self.budget.video_fps)
+
+
+def _shown(pictures: list[Image.Image], blank: bool) -> list[Image.Image]:
+    return [Image.new("RGB", picture.size, "grey") for picture in pictures] if blank else pictures
