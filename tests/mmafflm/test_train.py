@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from mmafflm import order
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import group_alive
@@ -119,6 +121,9 @@ def test_an_epoch_sees_every_example_once(
     assert sum(seen.values()) == config["max_steps"] * batch == planned.examples
     assert max(seen.values()) == 1 and len(seen) == planned.examples
     assert seen.keys() <= {f"{number:06d}" for number in range(rows)}
+    foretold = order.batches(rows, config, ranks)  # [batches, ranks, micro]
+    read = np.array(batches).astype(int).reshape(ranks, -1, micro)
+    assert np.array_equal(foretold, read.transpose(1, 0, 2))
 
 
 def start(recipe: Path, data: Dataset, out: Path, base: str, *flags: str) -> "subprocess.Popen[str]":
