@@ -20,6 +20,9 @@ ENGINES = {  # and how to get what it needs
 Answers = list[tuple[int, str]]
 """(position of the question, raw text of the answer), in the order they came."""
 
+Likelihoods = list[tuple[int, list[float]]]
+"""(position of the question, natural logarithm of each candidate's probability), in the order they came."""
+
 
 class Question(NamedTuple):
     """What is asked: a record without its answer. Media are files below DATA; a clip is its frames, or one file."""
@@ -49,6 +52,16 @@ class Engine(Protocol):
         """Answer questions[i] for every i in `wanted` with at most `most_tokens` tokens, a batch at a time.
 
         `questions` are those of one task, all of them, so that their shared beginning does not depend on what is left.
+        """
+        ...
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[Likelihoods]:
+        """ln P(candidate's tokens, then the end of the turn | questions[i]) for every i in `wanted`, a batch at a time.
+
+        One number for each candidate, in their order. `questions` as for `answer`. Raises UsageFault at the call where
+        the engine cannot see probabilities.
         """
         ...
 

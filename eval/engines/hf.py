@@ -13,7 +13,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,8 +22,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from eval.checkpoint import find_checkpoint
-from eval.engines import Answers, Engine, Question, no_options
+from eval.engines import Answers, Engine, Likelihoods, Question, no_options
+from eval.engines.batch import Batch, Row
 from eval.engines.shared import NAME, Layer, Memory
+from eval.engines.tree import Tree
 from eval.engines.vision import Pixels, Vision, features, positions
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
@@ -106,6 +108,24 @@ class HfEngine:
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, a batch at a time, the longest first."""
+        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
+            ids = self._greedy(beginning, rows, most_tokens)
+            yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[Likelihoods]:
+        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, a batch at a time, the longest first."""
+        # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
+        answers = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in candidates]
+        tree = Tree.of(answers, self.tokenizer.convert_tokens_to_ids(END_OF_TURN))
+        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
+            yield list(zip(chosen, self._weigh(beginning, rows, tree), strict=True))
+
+    def _batches(
+        self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
+    ) -> Iterator[tuple[list[int], list[Layer], list[Row]]]:
+        """(positions in `questions`, the shared beginning, the rows that follow on it), the longest first."""
         rows = self.encode(questions)
         shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
         beginning = self._beginning(rows[0][:shared]) if wanted else []
@@ -117,9 +137,11 @@ class HfEngine:
             for number, chosen in enumerate(batches):
                 looks += [ahead.submit(self._looks, questions, later) for later in batches[number + 1 : number + 2]]
                 found = looks.pop(0).result()
-                asked = [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)]
-                ids = self._greedy(beginning, asked, most_tokens)
-                yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+                yield (
+                    chosen,
+                    beginning,
+                    [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)],
+                )
 
     def _looks(self, questions: Sequence[Question], chosen: list[int]) -> list[Pixels | None]:
         picked = [questions[position] for position in chosen]
@@ -130,7 +152,7 @@ class HfEngine:
         media = {self.model.config.image_token_id, self.model.config.video_token_id}
         return next((at for at, token in enumerate(row) if token in media), len(row))
 
-    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> "Row":
+    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> Row:
         """A row without its shared beginning."""
         if look is None:
             where = torch.arange(shared, len(ids)).expand(3, -1)
@@ -149,7 +171,7 @@ class HfEngine:
         return memory.as_beginning()
 
     @torch.inference_mode()
-    def _greedy(self, beginning: list[Layer], rows: list["Row"], most_tokens: int) -> list[list[int]]:
+    def _greedy(self, beginning: list[Layer], rows: list[Row], most_tokens: int) -> list[list[int]]:
         """The answers' token ids, without the end token. Rows that have ended leave the batch."""
         best, mask, memory = self._read(beginning, rows, most_tokens)
         # an answer goes on after the row's highest position: a picture takes more tokens than positions
@@ -173,7 +195,7 @@ class HfEngine:
             best = self._forward(step, mask, memory)
 
     def _read(
-        self, beginning: list[Layer], rows: list["Row"], most_tokens: int
+        self, beginning: list[Layer], rows: list[Row], most_tokens: int
     ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
         """Each row's first token, the mask (rows, 1, 1, longest) of its last, and the memory of all rows.
 
@@ -191,7 +213,28 @@ class HfEngine:
             masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
         return torch.cat(first), torch.cat(masks), Memory.join(memories, longest + most_tokens)
 
-    def _forward(self, batch: "Batch", mask: torch.Tensor, memory: Memory) -> torch.Tensor:
+    @torch.inference_mode()
+    def _weigh(self, beginning: list[Layer], rows: list[Row], tree: Tree) -> list[list[float]]:
+        """Each candidate's log-likelihood after each row. Row and tree go through the model at once, some at a time."""
+        longest = max(len(row.ids) for row in rows) + len(tree.tokens)
+        step = max(1, self.tokens_at_a_time // longest)
+        found = []
+        for at in range(0, len(rows), step):
+            batch = self._left_pad(rows[at : at + step])
+            prompt = batch.ids.shape[1]
+            batch, mask = batch.followed_by(tree, self.model.dtype)
+            out = self.model.model(
+                inputs_embeds=self._embed(batch),
+                attention_mask={"full_attention": mask},
+                position_ids=batch.positions,
+                past_key_values=(memory := Memory(beginning, longest)),
+                use_cache=True,
+                memory=memory,
+            )
+            found += [tree.weigh(logits) for logits in self.model.lm_head(out.last_hidden_state[:, prompt - 1 :])]
+        return found
+
+    def _forward(self, batch: Batch, mask: torch.Tensor, memory: Memory) -> torch.Tensor:
         """The likeliest token after each row's last, (rows,)."""
         out = self.model(
             inputs_embeds=self._embed(batch),
@@ -205,7 +248,7 @@ class HfEngine:
         best: torch.Tensor = out.logits[:, -1].argmax(-1)
         return best
 
-    def _embed(self, batch: "Batch") -> torch.Tensor:
+    def _embed(self, batch: Batch) -> torch.Tensor:
         """(rows, longest, hidden size), the vision tower's features in the places of pictures and clips."""
         embedded: torch.Tensor = self.model.get_input_embeddings()(batch.ids)
         if batch.looks:
@@ -215,7 +258,7 @@ class HfEngine:
                 embedded[batch.ids == places[name]] = found.to(embedded)
         return embedded
 
-    def _left_pad(self, rows: list["Row"]) -> "Batch":
+    def _left_pad(self, rows: list[Row]) -> Batch:
         """The batch of rows that follow on the shared beginning."""
         sizes = [len(row.ids) for row in rows]
         longest = max(sizes)
@@ -228,31 +271,6 @@ class HfEngine:
             torch.stack(where, 1).to(self.device),
             tuple(row.look for row in rows if row.look),
         )
-
-
-class Row(NamedTuple):
-    """One question: token ids (without the shared beginning), positions (3, tokens), and its pixels."""
-
-    ids: list[int]
-    positions: torch.Tensor
-    look: Pixels | None
-
-
-class Batch(NamedTuple):
-    """Left-padded rows, each tensor (rows, longest), positions (3, rows, longest)."""
-
-    ids: torch.Tensor
-    real: torch.Tensor  # False is padding
-    positions: torch.Tensor
-    looks: tuple[Pixels, ...]  # those of the rows that have any, in order
-
-    def causal(self, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores, (rows, 1, longest, longest): 0 for a token's own past, else the least number."""
-        longest = self.ids.shape[1]
-        past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
-        # Not -inf: padding without a shared beginning sees nothing at all, and its NaN would reach the other tokens.
-        hidden = torch.zeros(len(self.ids), 1, longest, longest, dtype=dtype, device=self.ids.device)
-        return hidden.masked_fill(~(past & self.real[:, None, None, :]), torch.finfo(dtype).min)
 
 
 def _keep_freed_memory() -> None:

@@ -90,6 +90,29 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
         assert engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True) == row["prediction"]
 
 
+def test_likelihoods_are_those_of_a_plain_forward(nano: Path, data: Dataset) -> None:
+    engine = HfEngine(str(nano), "float32")
+    engine.load()
+    reference = AutoModelForImageTextToText.from_pretrained(nano)
+    asked = questions(list(data.records("XED", "test")))
+    candidates = ["1. joy", "1. joy, 2. sadness", "2. sadness", "8. trust", "-0.5"]
+    end = engine.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    found = [
+        dict(row for batch in engine.likelihoods(asked, wanted, candidates, size) for row in batch)
+        for wanted, size in ((range(20), 8), (range(20), 1), ([11, 4], 2))
+    ]
+    assert [sorted(one) for one in found] == [list(range(20)), list(range(20)), [4, 11]]
+    for row, question in enumerate(asked):
+        ids = engine.encode([question])[0]
+        for at, text in enumerate(candidates):
+            answer = [*engine.tokenizer(text, add_special_tokens=False)["input_ids"], end]
+            with torch.inference_mode():
+                logits = reference(torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1].double()
+            expected = float(logits.log_softmax(-1)[range(len(answer)), answer].sum())
+            assert all(one[row][at] == pytest.approx(expected, abs=1e-3) for one in found if row in one), text
+    assert len({round(one[0], 2) for one in found[0].values()}) > 10, "the test's model should look at the prompt"
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(nano: Path, data: Dataset, whole: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from eval.predict import predict; from mmafflm.dataset import Dataset\n"

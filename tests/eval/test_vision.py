@@ -79,25 +79,52 @@ def test_the_batch_does_not_change_an_answer(
     assert ask(nano, media, asked, batch_size) == answers
 
 
+def inputs_of(processor: Any, media: Path, question: Question, answer: str = "") -> Any:
+    """What transformers' own processor makes of a question, and of the answer behind it."""
+    text = question.prompt
+    for mark, token in (("<image>", "<|image_pad|>"), ("<video>", "<|video_pad|>")):
+        text = text.replace(mark, f"<|vision_start|>{token}<|vision_end|>")
+    text = processor.tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+    )
+    inputs = processor(
+        text=[text + answer],
+        images=open_images(media, question.images, Budget()) or None,
+        videos=[open_frames(media, names, Budget()) for names in question.videos] or None,
+        return_tensors="pt",
+    )
+    if question.videos:
+        # transformers takes a list of frames for 24 a second and puts them all at one time; training has 2 a second
+        inputs["second_per_grid_ts"] = torch.ones(len(question.videos))
+    return inputs
+
+
+def test_likelihoods_are_those_of_a_plain_forward(nano: Path, media: Path, asked: list[Question]) -> None:
+    model: Any = AutoModelForImageTextToText.from_pretrained(nano)
+    processor: Any = AutoProcessor.from_pretrained(nano)
+    engine = HfEngine(str(nano), "float32", media)
+    engine.load()
+    candidates = ["-0.8", "1. joy", "1. joy, 2. sadness"]
+    found = [
+        dict(row for batch in engine.likelihoods(asked, range(len(asked)), candidates, size) for row in batch)
+        for size in (1, 5)
+    ]
+    for number, question in enumerate(asked):
+        for at, text in enumerate(candidates):
+            inputs = inputs_of(processor, media, question, text + "<|im_end|>")
+            answer = processor.tokenizer(text + "<|im_end|>", add_special_tokens=False)["input_ids"]
+            assert inputs["input_ids"][0, -len(answer) :].tolist() == answer
+            with torch.inference_mode():
+                logits = model(**inputs).logits[0, -len(answer) - 1 : -1].double()
+            expected = float(logits.log_softmax(-1)[range(len(answer)), answer].sum())
+            assert [one[number][at] for one in found] == pytest.approx([expected] * 2, abs=1e-3), question
+
+
 def test_answers_are_those_of_generate(nano: Path, media: Path, asked: list[Question], answers: dict[int, str]) -> None:
     model: Any = AutoModelForImageTextToText.from_pretrained(nano)
     processor: Any = AutoProcessor.from_pretrained(nano)
     for number, question in enumerate(asked):
-        text = question.prompt
-        for mark, token in (("<image>", "<|image_pad|>"), ("<video>", "<|video_pad|>")):
-            text = text.replace(mark, f"<|vision_start|>{token}<|vision_end|>")
-        text = processor.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
-        inputs = processor(
-            text=[text],
-            images=open_images(media, question.images, Budget()) or None,
-            videos=[open_frames(media, names, Budget()) for names in question.videos] or None,
-            return_tensors="pt",
-        )
-        if question.videos:
-            # transformers takes a list of frames for 24 a second and puts them all at one time; training has 2 a second
-            inputs["second_per_grid_ts"] = torch.ones(len(question.videos))
+        inputs = inputs_of(processor, media, question)
         made = model.generate(**inputs, max_new_tokens=MOST, do_sample=False)
         said = processor.tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         assert said == answers[number], question
