@@ -10,16 +10,20 @@ NODES ?=
 RANK ?= 0
 MASTER ?=
 BASE ?=
+RECIPE ?=
+SHARE ?=
+LIMIT ?=
 RUN ?= $(patsubst %/,%,runs/eval-$(notdir $(patsubst %/,%,$(CKPT))))
 DEMO ?= demo
 nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),--master $(MASTER)))
+experiment_flags = $(if $(BASE),--base $(BASE)) $(if $(RECIPE),--recipe $(RECIPE)) $(if $(SHARE),--share $(SHARE)) $(if $(LIMIT),--limit $(LIMIT))
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -64,6 +68,10 @@ eval: $(VENV)/.full ## CKPT= DATA= RUN=: predict and score the benchmark
 	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN)
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
+
+experiment-%: OUT = runs/experiments
+experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: baseline, overfit, intensity, transfer or languages
+	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(DATA) --out $(OUT) $(experiment_flags)
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
 	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html

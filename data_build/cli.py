@@ -27,9 +27,10 @@ Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
     scale: Annotated[int, typer.Option(help="how many times the small size")] = 1,
+    subsets: Annotated[str | None, typer.Option(help="comma-separated: the corpora of these; all by default")] = None,
 ) -> None:
     """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
-    write_samples(out, scale)
+    write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
 
 
 @app.command()
@@ -49,10 +50,15 @@ def build(
 
 
 @app.command()
-def mix(data: Data, mix: Annotated[Path, typer.Option(help="YAML: seed, and rows of each subset under mix")]) -> None:
+def mix(
+    data: Data,
+    mix: Annotated[Path, typer.Option(help="YAML: seed; and rows of each subset under mix, modalities, languages")],
+    out: Annotated[Path | None, typer.Option(help="write it beside the build, into this folder; else in place")] = None,
+    share: Annotated[float, typer.Option(help="of every number of the mix, for a smaller one")] = 1.0,
+) -> None:
     """Draw another training mix over the same build."""
-    rows = remix(Dataset.open(data), load_mix(mix))
-    command.say(f"{data}: the training mix now holds {rows} rows")
+    rows = remix(Dataset.open(data), load_mix(mix), out, share)
+    command.say(f"{out or data}: the training mix holds {rows} rows")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from data_build.corpus import corpora
+from data_build.corpus import NO_LANGUAGE, corpora
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
@@ -36,12 +36,14 @@ class Config(BaseModel):
 
 
 class MixFile(BaseModel):
-    """Another training mix over the same build: a seed, and rows of each subset."""
+    """Another training mix over the same build: a seed, rows of each subset, and what is left out of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: NonNegativeInt
-    mix: dict[str, NonNegativeInt]
+    mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
+    modalities: list[str] | None = None  # text, image, video; None: all
+    languages: list[str] | None = None  # as records have them, such as en; None: all
 
 
 def load_config(path: Path | None) -> Config:
@@ -61,7 +63,13 @@ def load_config(path: Path | None) -> Config:
 def load_mix(path: Path) -> MixFile:
     """Read a mix file. Raises UsageFault naming the key that is wrong."""
     mix = _load(MixFile, path)
-    _known(path, "mix", mix.mix, benchmark())
+    subsets = benchmark().values()
+    for where, names, known in (
+        ("mix", mix.mix, list(benchmark())),
+        ("modalities", mix.modalities, list(dict.fromkeys(subset.modality for subset in subsets))),
+        ("languages", mix.languages, sorted({NO_LANGUAGE, *(one for subset in subsets for one in subset.languages)})),
+    ):
+        _known(path, where, names or (), known)
     return mix
 
 

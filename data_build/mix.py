@@ -5,7 +5,7 @@ LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own 
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,14 +48,17 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
     return share
 
 
-def make_mix(data: Path, asked: dict[str, int], seed: int, index: Index) -> dict[str, Any]:
-    """Write the training mix and its twin; returns what the manifest says of it."""
-    taken = write_mix(data, asked, seed)
+def make_mix(
+    data: Path, asked: dict[str, int], seed: int, index: Index, languages: list[str] | None = None
+) -> dict[str, Any]:
+    """Write the training mix and its twin; returns what the manifest says of it. languages: only these, or all."""
+    taken = write_mix(data, asked, seed, languages)
     mix = data / "mmaffin" / f"{MIX}.jsonl"
     rows = write_twin(data / "mmaffin", mix, index)
     twin = pl.read_parquet(twin_of(data / "mmaffin", mix), columns=["vision_tokens", "text_bytes"])
     lengths = {name: histogram(twin[name]) for name in twin.columns}
-    return {"file": f"mmaffin/{MIX}.jsonl", "rows": rows, "seed": seed, "subsets": taken, "asked": asked} | lengths
+    drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": rows, "seed": seed, "subsets": taken, "asked": asked}
+    return drawn | ({"only_languages": languages} if languages is not None else {}) | lengths
 
 
 def histogram(lengths: pl.Series) -> dict[str, int]:
@@ -65,31 +68,36 @@ def histogram(lengths: pl.Series) -> dict[str, int]:
     return {high: count for high, count in counts.items() if count}
 
 
-def write_mix(data: Path, rows: dict[str, int], seed: int, name: str = MIX) -> dict[str, dict[str, int]]:
-    """Write DATA/mmaffin/NAME.jsonl out of the training files; returns rows taken by subset and language.
+def write_mix(
+    data: Path, rows: dict[str, int], seed: int, languages: Container[str] | None
+) -> dict[str, dict[str, int]]:
+    """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files; returns rows taken by subset and language.
 
-    A subset that was not built is left out; one that has fewer rows than asked gives all it has.
+    A subset that was not built, or has no such language, is left out; one with fewer rows than asked gives all it has.
     """
     chosen: list[Line] = []
     taken: dict[str, dict[str, int]] = {}
     for subset, wanted in rows.items():
         path = data / split_file(subset, "train")
         if wanted and path.exists():
-            lines = list(_draw(path, wanted, seed))
+            if not (lines := list(_draw(path, wanted, seed, languages))):
+                continue
             chosen += lines
             taken[subset] = dict(sorted(Counter(line.language for line in lines).items()))
     chosen.sort()
-    with replacing(data / "mmaffin" / f"{name}.jsonl") as out:
+    with replacing(data / "mmaffin" / f"{MIX}.jsonl") as out:
         out.writelines(line.data for line in chosen)
     return taken
 
 
-def _draw(path: Path, wanted: int, seed: int) -> Iterator[Line]:
+def _draw(path: Path, wanted: int, seed: int, languages: Container[str] | None) -> Iterator[Line]:
     """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
     by_language: dict[str, list[Line]] = defaultdict(list)
     with path.open("rb") as lines:
         for data in lines:
             row = orjson.loads(data)
+            if languages is not None and row["language"] not in languages:
+                continue
             stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
             line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], data)
             by_language[line.language].append(line)

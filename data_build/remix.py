@@ -1,5 +1,15 @@
-"""Another training mix over the same build: only the mix, its twin, the card and the manifest change."""
+"""Another training mix over the same build: only the mix, its twin, the card and the manifest change.
 
+In place, or beside the build: an experiment that compares two mixes needs both, and the tests of one build. The folder
+beside it shares every other file with the build by hard links, so it costs the mix alone. What was trained on it is
+asked the tests of the build itself, whose hash no mix beside it changes.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from data_build.card import write_card
@@ -7,17 +17,101 @@ from data_build.config import MixFile
 from data_build.manifest import write_seal
 from data_build.media_index import read_index
 from data_build.mix import make_mix
-from mmafflm.dataset import MANIFEST, Dataset, split_file
+from data_build.registry import twin_of
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import MANIFEST, MIX, Dataset
+from mmafflm.errors import Fault, UsageFault
+
+CARD = "README.md"
+MIX_FILE = f"mmaffin/{MIX}.jsonl"
 
 
-def remix(dataset: Dataset, mix: MixFile) -> int:
-    """Write the mix anew; returns its rows. Raises Fault when the build has changed on disk since."""
-    sources = [split_file(name, "train") for name in mix.mix if name in dataset.subsets("train")]
-    dataset.require_unchanged(sources)
+def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float = 1.0) -> int:
+    """Write the mix anew, in place or in the folder `out`; returns its rows. The same again does nothing.
+
+    share: of every number of the mix, so that mixes keep their proportions in a small run. Raises Fault when the
+    build has changed on disk since, UsageFault when `out` holds something else.
+    """
+    if not 0 < share <= 1:
+        raise UsageFault(f"--share {share:g}: it is more than 0 and at most 1.")
+    asked = _asked(dataset, mix, share)
     data = dataset.path
-    (data / MANIFEST).unlink()  # unfinished until the new manifest stands
+    rewritten = {MIX_FILE, twin_of(data / "mmaffin", data / MIX_FILE).relative_to(data).as_posix(), CARD, MANIFEST}
+    dataset.require_unchanged([name for name in dataset.files if name not in rewritten])
+    if out is None:
+        return _write(dataset, mix, asked, data)
+    if not _is_free(out):
+        return _rows_of_same(dataset, mix, asked, out)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _share_files(data, partial, rewritten)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+            raise
+        shutil.rmtree(partial)
+        raise Fault(
+            f"--out {out}: cannot share the files of {data} by hard links ({os.strerror(error.errno)}). "
+            "Name a folder on the same file system."
+        ) from None
+    rows = _write(dataset, mix, asked, partial)
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+    return rows
+
+
+def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
+    """Rows of each subset."""
+    numbers: dict[str, int] = dataset.manifest["config"]["mix"] if mix.mix is None else mix.mix
+    kept = {
+        name: rows
+        for name, rows in numbers.items()
+        if mix.modalities is None or benchmark()[name].modality in mix.modalities
+    }
+    return {name: max(1, round(rows * share)) if rows else 0 for name, rows in kept.items()}
+
+
+def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) -> int:
+    (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
     manifest: dict[str, Any] = dict(dataset.manifest)
-    manifest["mix"] = make_mix(data, mix.mix, mix.seed, read_index(data))
+    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages)
+    if data != dataset.path:
+        manifest["mix_over"] = dataset.hash
     write_card(data, manifest)
     write_seal(data, manifest)
     return int(manifest["mix"]["rows"])
+
+
+def _is_free(out: Path) -> bool:
+    if out.exists() and not out.is_dir():
+        raise UsageFault(f"--out {out}: a file. Name a folder.")
+    return not out.exists() or not any(out.iterdir())
+
+
+def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Path) -> int:
+    """The rows of the mix in `out`. Raises UsageFault unless it is this mix, over this build."""
+    manifest = Dataset.open(out).manifest if (out / MANIFEST).exists() else {}
+    there = manifest.get("mix", {})
+    drawn = [manifest.get("mix_over"), *(there.get(name) for name in ("seed", "asked", "only_languages"))]
+    if drawn != [dataset.hash, mix.seed, asked, mix.languages]:
+        raise UsageFault(f"--out {out}: holds something else than this mix over {dataset.path}. Name another folder.")
+    return int(there["rows"])
+
+
+def _share_files(data: Path, out: Path, but: set[str]) -> None:
+    """Every file of the build under the same name below `out`, as a hard link; the hidden ones are the build's own."""
+    for name in _files(data, ""):
+        if name not in but:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(data / name, out / name)
+
+
+def _files(data: Path, below: str) -> Iterator[str]:
+    with os.scandir(data / below) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            name = f"{below}/{entry.name}".lstrip("/")
+            if entry.is_dir():
+                yield from _files(data, name)
+            elif not entry.name.startswith("."):
+                yield name

@@ -92,6 +92,28 @@ def export(
 
 
 @app.command()
+def experiment(
+    file: Annotated[Path, typer.Argument(help="a YAML file of train_configs/experiments/")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder of mixes, runs, answers, reports; experiments share it")],
+    base: Base = None,
+    recipe: Annotated[Path | None, typer.Option(help="another recipe than the experiment's")] = None,
+    share: Annotated[float, typer.Option(help="of every number of the mixes, for a smaller run")] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
+) -> None:
+    """Mix, train, ask and compare what an experiment says; the tables go to standard output and OUT/NAME.md."""
+    from mmafflm.experiment import run, steps
+
+    asked = (file, Dataset.open(data), out, base, recipe, share, limit)
+    if dry_run:
+        for step in steps(*asked):
+            print(step, "  # a server: OPENAI_BASE_URL, or the base on loopback" if step.asks else "")
+    else:
+        print(run(*asked).read_text(encoding="utf-8"), end="")
+
+
+@app.command()
 def doctor() -> None:
     """Say what of the training stack works on this machine, and what does not."""
     from mmafflm.doctor import examine

@@ -143,6 +143,38 @@ def test_another_mix_over_the_same_build(built: Path, tmp_path: Path) -> None:
     assert check(dataset) == []
     assert dataset.manifest["mix"]["subsets"]["XED"] == dict.fromkeys(benchmark()["XED"].languages, 2)
     assert dataset.hash != Dataset.open(built).hash
+    with (data / "mmaffben/XED_test.jsonl").open("a") as changed:
+        changed.write("{}\n")
+    with pytest.raises(Fault, match=r"XED_test\.jsonl: changed after the build"):  # not sealed anew as it stands
+        remix(dataset, load_mix(tmp_path / "mix.yaml"))
+
+
+def test_a_mix_beside_the_build_leaves_the_build_alone(built: Path, tmp_path: Path) -> None:
+    dataset, before, out = Dataset.open(built), hashes(built), tmp_path / "english"
+    (tmp_path / "mix.yaml").write_text("seed: 3\nmodalities: [text, video]\nlanguages: [en]\n")
+    english = load_mix(tmp_path / "mix.yaml")
+    rows = remix(dataset, english, out, share=0.01)
+    assert hashes(built) == before and check(Dataset.open(out)) == []
+    told = Dataset.open(out).manifest["mix"]
+    assert told["rows"] == rows and told["asked"]["MMS"] == 162 and "FER2013" not in told["asked"]
+    assert {language for of in told["subsets"].values() for language in of} == {"en"}
+    assert {"MMS", "SAMSEMO", "MELD_EC"} <= told["subsets"].keys() and "EWECT_usual" not in told["subsets"]
+    assert "Only rows in: en." in (out / "README.md").read_text()
+    test = "mmaffben/XED_test.jsonl"
+    assert (out / test).samefile(built / test)  # a hard link: the tests and pictures take no room twice
+    stamp = (out / "manifest.json").stat().st_mtime_ns
+    assert remix(dataset, english, out, share=0.01) == rows
+    assert (out / "manifest.json").stat().st_mtime_ns == stamp
+    with pytest.raises(UsageFault, match="holds something else than this mix"):
+        remix(dataset, english, out, share=0.02)
+
+
+@pytest.mark.parametrize(("key", "value"), [("modalities", "audio"), ("languages", "klingon"), ("mix", "XET: 1")])
+def test_a_mix_file_with_a_foreign_name_is_a_sentence(key: str, value: str, tmp_path: Path) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text(f"seed: 1\n{key}: {'{' + value + '}' if key == 'mix' else '[' + value + ']'}\n")
+    with pytest.raises(UsageFault, match=f"mix.yaml: {key}: {value.partition(':')[0]} is not one of"):
+        load_mix(path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""A model behind the OpenAI protocol on loopback, as LLaMA-Factory serves it, for as long as it is asked."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmafflm.command import say
+from mmafflm.errors import Fault
+from mmafflm.launch import failure, stop_group
+from mmafflm.media import Budget
+
+HOST = "127.0.0.1"
+LOG = "serve.log"
+READY_S = 600  # what loading may take: 16 GB from a slow disk
+POLL_S = 0.5
+
+
+@contextmanager
+def served(base: str, out: Path) -> Iterator[dict[str, str]]:
+    """`with served(base, out) as env`: the environment that leads `--engine openai` to it; its log is OUT/serve.log.
+
+    Raises Fault when the server ends, or does not answer in READY_S seconds.
+    """
+    cli = Path(sys.executable).parent / "llamafactory-cli"
+    if not cli.exists():
+        raise Fault(f"{cli}: not there. Serving needs the train tier: pip install -c constraints.txt -e '.[train]'")
+    port = _free_port()
+    budget = [word for key, value in Budget().to_json().items() for word in (f"--{key}", str(value))]
+    words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *budget]
+    env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
+    if Path(base).is_dir():
+        env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOG).open("ab") as log:
+        log.write(f"\n$ {' '.join(words)}\n".encode())
+        log.flush()
+        say(f"\n$ API_HOST={HOST} API_PORT={port} llamafactory-cli {' '.join(words[1:])}")
+        process = subprocess.Popen(
+            words, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    try:
+        _wait(process, port, out / LOG)
+        yield {
+            "OPENAI_BASE_URL": f"http://{HOST}:{port}/v1",
+            "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "none"),
+        }
+    finally:
+        stop_group(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Until it lists its models."""
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise failure(log, process.returncode, "api")
+        try:
+            asked = http.client.HTTPConnection(HOST, port, timeout=POLL_S * 10)
+            asked.request("GET", "/v1/models")
+            if asked.getresponse().status == http.client.OK:
+                return
+        except OSError:
+            time.sleep(POLL_S)
+    raise Fault(f"the server did not answer in {READY_S} s. Its log: {log}")
