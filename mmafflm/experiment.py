@@ -149,10 +149,12 @@ def run(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> Path:
     """Run an experiment into OUT; returns the report, OUT/NAME.md. Raises Fault naming the step that failed."""
-    experiment = load(path)
-    started = base or str(read_recipe(recipe or path.parent / experiment.recipe).get("model_name_or_path"))
+    experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
+    recipe = recipe or path.parent / experiment.recipe
+    started = base or str(read_recipe(recipe)["model_name_or_path"])
+    _require_same(experiment, out, recipe, started)
     sections = []
-    for step in steps(path, data, out, base, recipe, share, limit):
+    for step in todo:
         with _server(step, started, out) as address:
             text = _do(step, address)
         if step.title:
@@ -161,6 +163,20 @@ def run(
     report = out / f"{path.stem}.md"
     write_text(report, "\n".join([head, *sections]))
     return report
+
+
+def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) -> None:
+    """Raises UsageFault when OUT holds an arm of this name that another recipe or base was trained on."""
+    for name, arm in experiment.arms.items():
+        there = read_run(out / "runs" / name) if arm.mix else None
+        if there is None:
+            continue
+        wanted = {"recipe": str(recipe), "base": str(Path(base).resolve()) if Path(base).is_dir() else base}
+        for key, value in wanted.items():
+            if there.get(key) != value:
+                raise UsageFault(
+                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Name another --out."
+                )
 
 
 def _server(step: Step, base: str, out: Path) -> AbstractContextManager[dict[str, str]]:

@@ -19,8 +19,11 @@ from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.lengths import media_of_mix
-from mmafflm.records import media_files
+from mmafflm.recipe import plan
+from mmafflm.records import media_files, read_records, write_text
 from tests.data_build.test_build import hashes
+from tests.mmafflm.test_loss import in_one_process
+from tests.mmafflm.test_recipe import RECIPES
 
 
 def test_what_cannot_be_opened_is_in_quarantine_with_its_reason(built: Path) -> None:
@@ -124,3 +127,29 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
         dataset.require_media(names)
     with pytest.raises(Fault, match="missing"):
         dataset.require_media([first, "media/emotic/no/such.png"])
+
+
+@pytest.mark.slow
+def test_training_learns_every_answer_whole_and_nothing_else(built: Path, tmp_path: Path) -> None:
+    """Every row of the mix as LLaMA-Factory hands it to the model: labels are the answer, its end, and no more."""
+    pytest.importorskip("llamafactory")
+    from tokenizers import Tokenizer
+
+    from mmafflm.standin import make_standin
+
+    nano = tmp_path / "nano"
+    make_standin("nano", nano)
+    planned = plan(RECIPES / "nano.yaml", Dataset.open(built), 1, base=str(nano), out=tmp_path / "run")
+    write_text(tmp_path / "config.yaml", planned.to_yaml())
+    seen = json.loads(in_one_process("labels", [tmp_path / "config.yaml"]).splitlines()[-1])[0]["rows"]
+    tokenizer = Tokenizer.from_file(str(nano / "tokenizer.json"))
+    twin = pl.read_parquet(built / "mmaffin/parquet/mmaffin_train.parquet")
+    records = list(read_records(built / "mmaffin/mmaffin_train.jsonl"))
+    assert len(seen) == len(records) == planned.mix.rows
+    assert {record.modality for record in records} == {"text", "image", "video"}
+    for record, vision, (tokens, media, start, labels, inputs) in zip(
+        records, twin["vision_tokens"], seen, strict=True
+    ):
+        answer = tokenizer.encode(f"{record.answer}<|im_end|>\n", add_special_tokens=False).ids
+        assert labels == inputs == answer, record.id
+        assert tokens == start + len(answer) <= planned.mix.longest and media == vision, record.id

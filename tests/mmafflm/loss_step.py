@@ -1,0 +1,64 @@
+"""One process that runs several LLaMA-Factory configs, so that its 10 s of imports are paid once; prints JSON.
+
+python -m tests.mmafflm.loss_step train CONFIG...       # each is trained; what it logs stands in its output_dir
+python -m tests.mmafflm.loss_step gradients CONFIG...   # one micro-batch of each forward and back
+python -m tests.mmafflm.loss_step labels CONFIG         # every row of its data set, as it reaches the model
+"""
+
+import json
+import sys
+from itertools import islice
+from typing import Any
+
+import yaml
+from llamafactory.data import SFTDataCollatorWith4DAttentionMask, get_dataset, get_template_and_fix_tokenizer
+from llamafactory.hparams import get_train_args
+from llamafactory.model import load_model, load_tokenizer
+from llamafactory.train.tuner import run_exp
+
+IGNORED = -100
+MEDIA = ("<|image_pad|>", "<|video_pad|>")
+
+
+def gradients(config: dict[str, Any]) -> dict[str, float | None]:
+    """The largest absolute gradient of every parameter; None where there is none."""
+    model_args, data_args, training_args, finetuning_args, _ = get_train_args(config)
+    module = load_tokenizer(model_args)
+    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+    rows = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+    model = load_model(module["tokenizer"], model_args, finetuning_args, is_trainable=True).train()
+    collate = SFTDataCollatorWith4DAttentionMask(template=template, model=model, label_pad_token_id=IGNORED, **module)
+    batch = collate(list(islice(rows, training_args.per_device_train_batch_size)))
+    model(**batch).loss.backward()
+    return {name: None if one.grad is None else float(one.grad.abs().max()) for name, one in model.named_parameters()}
+
+
+def labels(config: dict[str, Any]) -> dict[str, Any]:
+    """For each row: tokens, media tokens, ignored labels before the rest, and the rest with the inputs it stands at."""
+    model_args, data_args, training_args, _, _ = get_train_args(config)
+    module = load_tokenizer(model_args)
+    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+    rows = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+    media = set(module["tokenizer"].convert_tokens_to_ids(list(MEDIA)))
+    found = []
+    for row in rows:
+        ids, wanted = row["input_ids"], row["labels"]
+        start = next((at for at, label in enumerate(wanted) if label != IGNORED), len(wanted))
+        found.append([len(ids), sum(one in media for one in ids), start, wanted[start:], ids[start:]])
+    return {"rows": found}
+
+
+def main() -> None:
+    """What the first argument says, over the configs that follow."""
+    verb, *paths = sys.argv[1:]
+    configs = [yaml.safe_load(open(path)) for path in paths]  # noqa: PTH123, SIM115
+    if verb == "train":
+        for config in configs:
+            run_exp(config)
+        return
+    found = [gradients(config) if verb == "gradients" else labels(config) for config in configs]
+    print(f"\n{json.dumps(found)}")  # LLaMA-Factory shows its first example before
+
+
+if __name__ == "__main__":
+    main()

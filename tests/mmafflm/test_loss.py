@@ -1,0 +1,113 @@
+"""The loss is that of the answers, whatever divides the batch; and what is said to train gets gradients."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from mmafflm.dataset import Dataset
+from mmafflm.launch import environment, run
+from mmafflm.recipe import plan
+from mmafflm.records import write_text
+from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.tiny_data import make_data, make_record
+
+ROWS = 128  # one step holds them all
+LABELS = ("joy", "sadness", "anger", "anticipation")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Text, pictures and clips in turn; answers of one label to eight, so that rows and tokens weigh differently."""
+    folder, draw = tmp_path_factory.mktemp("data"), random.Random(5)
+    records = []
+    for number in range(ROWS):
+        answer = ", ".join(draw.choice(LABELS) for _ in range(draw.randint(1, 8)))
+        records.append(make_record(number, "word " * draw.randint(1, 60), answer, number % 3 == 1, number % 3 == 2))
+        (folder / "media").mkdir(exist_ok=True)
+        Image.new("RGB", (84, 56), (number, 90, 200)).save(folder / f"media/{number}.png")
+    return make_data(folder, records)
+
+
+def planned(folder: Path, data: Dataset, base: str, ranks: int = 1, **changes: Any) -> Path:
+    """The config of nano.yaml with changes, written into a folder of its own."""
+    folder.mkdir()
+    made = plan(recipe_with(folder, global_batch=ROWS, logging_steps=1, **changes), data, ranks, base=base, out=folder)
+    write_text(folder / "llamafactory.yaml", made.to_yaml())
+    if ranks > 1:
+        assert run(folder / "llamafactory.yaml", folder, environment(made, folder, 0, None), 1) == 0
+    return folder / "llamafactory.yaml"
+
+
+def in_one_process(verb: str, configs: list[Path]) -> str:
+    """Standard output of tests/mmafflm/loss_step.py."""
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    env |= {"HF_DATASETS_CACHE": str(configs[0].parent / "cache"), "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", "tests.mmafflm.loss_step", verb, *map(str, configs)]
+    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def first_step(config: Path) -> tuple[float, float]:
+    """(loss, gradient norm before clipping) of step 1."""
+    first = json.loads((config.parent / "trainer_state.json").read_text())["log_history"][0]
+    return first["loss"], first["grad_norm"]
+
+
+@pytest.mark.slow
+def test_the_first_loss_is_the_same_however_the_batch_is_divided(tmp_path: Path, data: Dataset, base: str) -> None:
+    """Accumulation 1, 8 and 128, and two ranks under ZeRO-3 as the paper's run had them: 128 rows, one step.
+
+    An answer of eight labels weighs eight times one of one label only where the loss is that of all the batch's tokens;
+    the mean of micro-batch means would differ by some percent (complaint 12: by a factor of the accumulation).
+    """
+    batches = {f"accumulation-{ROWS // micro}": micro for micro in (128, 16, 1)}
+    alone = [planned(tmp_path / name, data, base, per_device_train_batch_size=n) for name, n in batches.items()]
+    in_one_process("train", alone)
+    both = planned(
+        tmp_path / "ranks-2", data, base, ranks=2, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1
+    )
+    found = {config.parent.name: first_step(config) for config in (*alone, both)}
+    loss, norm = found["accumulation-1"]
+    assert loss > 1 and norm > 0.1
+    for name, (other_loss, other_norm) in found.items():
+        assert other_loss == pytest.approx(loss, rel=1e-5), (name, found)  # fp32; sums in another order
+        assert other_norm == pytest.approx(norm, rel=1e-3), (name, found)
+
+
+@pytest.mark.slow
+def test_gradients_reach_what_trains_and_nothing_else(tmp_path: Path, data: Dataset, base: str) -> None:
+    """The shipped recipes with their checkpointing; only DeepSpeed and bf16 are taken out for one CPU process."""
+    names = ("mmafflm-3b.yaml", "pocket.yaml", "mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml")
+    configs = []
+    for name in names:
+        (folder := tmp_path / name).mkdir()
+        recipe = recipe_with(folder, name, hardware="cpu", bf16=False, global_batch=16, per_device_train_batch_size=1)
+        config = plan(recipe, data, 1, base=base, out=folder).config
+        config.pop("deepspeed", None)
+        config["per_device_train_batch_size"] = 8  # text, pictures and clips in one; only ZeRO-3 forbids that
+        write_text(folder / "config.yaml", yaml.safe_dump(config))
+        configs.append(folder / "config.yaml")
+    full, frozen, lora, vision = json.loads(in_one_process("gradients", configs).splitlines()[-1])
+
+    def reached(found: dict[str, float | None], part: str) -> set[bool]:
+        return {value is not None and value > 0 for name, value in found.items() if part in name}
+
+    for part in ("visual.blocks", "visual.patch_embed", "visual.merger", "language_model"):
+        assert reached(full, part) == {True}, part
+        assert reached(frozen, part) == {part == "language_model"}, part
+    for found in (lora, vision):
+        plain = {name: value for name, value in found.items() if "lora_" not in name}
+        assert set(plain.values()) == {None}  # the base's own weights
+        assert reached(found, "language_model.layers.0.mlp.up_proj.lora_B") == {True}
+    assert not reached(lora, "visual.blocks.0.attn.qkv.lora")
+    blocks = {name: value for name, value in vision.items() if "visual.blocks" in name and "lora_B" in name}
+    assert blocks and all(blocks.values())  # lora_A has none at first: it is multiplied by lora_B, which begins at zero
