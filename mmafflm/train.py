@@ -13,6 +13,7 @@ from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import require_disk
+from mmafflm.hub import require_hub_base
 from mmafflm.launch import LOG, environment, failure, group_alive, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
@@ -56,6 +57,8 @@ def train(
         return
     _refuse_folder(out, planned, resume)
     require_disk(planned, out)
+    if not planned.base_is_local:
+        require_hub_base(planned.config["model_name_or_path"])
     data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = last_checkpoint(out) if resume and node_rank == 0 else None

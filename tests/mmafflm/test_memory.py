@@ -14,8 +14,9 @@ from mmafflm.architecture import SHIPPED, Trainable, from_config, read_architect
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import GPUS, forecast, notes, require_disk, require_gpu
-from mmafflm.memory import GIB, Load, Setup, checkpoint_bytes, memory
+from mmafflm.memory import GIB, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.recipe import plan
+from mmafflm.recipe_file import read_recipe
 from mmafflm.train import train
 from tests.mmafflm.test_recipe import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
@@ -136,6 +137,44 @@ def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: py
     with capsys.disabled():
         print(f"\n{name}: measured {measured / MIB:.0f} MiB, estimated {needs.total / MIB:.0f}")
     assert needs.total == pytest.approx(measured, rel=0.2), (measured / MIB, needs)
+
+
+# recipe, cards of one node, their name: what its header says holds the run; and what it says does not.
+PROMISED = [
+    *(
+        ("mmafflm-3b.yaml", gpus, card)
+        for gpus, card in ((2, "A100-80"), (4, "A100-80"), (8, "H100-80"), (4, "L40S-48"))
+    ),
+    *(("mmafflm-7b.yaml", gpus, card) for gpus, card in ((4, "A100-80"), (8, "A100-80"), (8, "H100-80"))),
+    *(("mmafflm-3b-offload.yaml", gpus, card) for gpus, card in ((4, "RTX4090-24"), (2, "L40S-48"))),
+    *(("mmafflm-7b-offload.yaml", gpus, card) for gpus, card in ((4, "RTX4090-24"), (4, "A6000-48"), (2, "A100-80"))),
+    *(("mmafflm-3b-lora.yaml", gpus, "RTX4090-24") for gpus in (1, 2, 4, 8)),
+    *(("mmafflm-7b-lora.yaml", gpus, "A100-40") for gpus in (1, 2, 4, 8)),
+    *(("mmafflm-7b-lora-vision.yaml", gpus, "L40S-48") for gpus in (1, 2, 4, 8)),
+]
+
+
+def at_the_cutoff(name: str, gpus: int) -> Memory:
+    """A recipe's memory when a record is as long as its cutoff_len lets it be, a third of it pictures."""
+    config = read_recipe(RECIPES / name)
+    size = read_architecture(config["model_name_or_path"])
+    assert size
+    load = Load(config["cutoff_len"], 1365, waiting=100 * config["global_batch"] / gpus)
+    lora = config["finetuning_type"] == "lora"
+    return memory(size, size.trainable(config), Setup.of(config, gpus, 1), load, lora)
+
+
+@pytest.mark.parametrize(("name", "gpus", "card"), PROMISED)
+def test_what_a_header_promises_fits(name: str, gpus: int, card: str) -> None:
+    assert at_the_cutoff(name, gpus).fits(GPUS[card].gib)
+
+
+def test_what_a_header_says_does_not_fit() -> None:
+    assert not at_the_cutoff("mmafflm-7b.yaml", 2).fits(GPUS["A100-80"].gib)
+    assert not at_the_cutoff("mmafflm-3b.yaml", 4).fits(GPUS["RTX4090-24"].gib)
+    for name, said in (("mmafflm-3b-offload.yaml", "84 GiB"), ("mmafflm-7b-offload.yaml", "190 GiB")):
+        host = at_the_cutoff(name, 4).host / GIB
+        assert said in (RECIPES / name).read_text() and 0.97 < host / float(said.split()[0]) < 1.01
 
 
 def test_plan_says_what_fits(data: Dataset) -> None:

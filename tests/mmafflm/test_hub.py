@@ -1,0 +1,63 @@
+"""A base that is only a name: had from the cache, asked of the hub, or refused before anything is launched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmafflm.errors import Fault
+from mmafflm.hub import INDEX, cached, require_hub_base
+
+pytest.importorskip("huggingface_hub")
+NAME = "someone/some-model"
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of NAME's files in an empty cache of the hub."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--someone--some-model"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("abc")
+    (folder / "snapshots/abc").mkdir(parents=True)
+    return folder / "snapshots/abc"
+
+
+def hub_that(monkeypatch: pytest.MonkeyPatch, raises: Exception) -> None:
+    from huggingface_hub import HfApi
+
+    def model_info(self: HfApi, name: str, timeout: float) -> None:
+        raise raises
+
+    monkeypatch.setattr(HfApi, "model_info", model_info)
+
+
+def test_a_whole_model_in_the_cache_needs_no_hub(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_that(monkeypatch, AssertionError("asked"))
+    (snapshot / "config.json").write_text("{}")
+    assert not cached(NAME)
+    (snapshot / INDEX).write_text(json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}))
+    (snapshot / "one.safetensors").write_text("")
+    assert not cached(NAME)  # a download that was cut off
+    (snapshot / "two.safetensors").write_text("")
+    require_hub_base(NAME)
+
+
+def test_what_cannot_be_had_is_refused(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    response = httpx.Response(404, request=httpx.Request("GET", "http://hub"))
+    for error, said in (
+        (RepositoryNotFoundError("404", response=response), "the hub has no such model"),
+        (GatedRepoError("403", response=response), "accepted licence"),
+        (httpx.ConnectError("no route"), r"cannot be asked \(ConnectError\)\. Download it"),
+        (OfflineModeIsEnabled("offline"), r"cannot be asked \(OfflineModeIsEnabled\)"),
+    ):
+        hub_that(monkeypatch, error)
+        with pytest.raises(Fault, match=f"{NAME}: .*{said}"):
+            require_hub_base(NAME)
+    monkeypatch.setenv("USE_MODELSCOPE_HUB", "1")
+    require_hub_base(NAME)
