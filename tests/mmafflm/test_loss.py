@@ -6,44 +6,30 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from PIL import Image
 
 from mmafflm.dataset import Dataset
-from mmafflm.launch import environment, run
 from mmafflm.recipe import plan
 from mmafflm.records import write_text
 from tests.mmafflm.test_recipe import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record
 
 ROWS = 128  # one step holds them all
-LABELS = ("joy", "sadness", "anger", "anticipation")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Text, pictures and clips in turn; answers of one label to eight, so that rows and tokens weigh differently."""
-    folder, draw = tmp_path_factory.mktemp("data"), random.Random(5)
-    records = []
+    """Text, pictures and clips in turn, prompts of many lengths, answers of one."""
+    folder, draw, records = tmp_path_factory.mktemp("data") / "data", random.Random(5), []
+    (folder / "media").mkdir(parents=True)
     for number in range(ROWS):
-        answer = ", ".join(draw.choice(LABELS) for _ in range(draw.randint(1, 8)))
-        records.append(make_record(number, "word " * draw.randint(1, 60), answer, number % 3 == 1, number % 3 == 2))
-        (folder / "media").mkdir(exist_ok=True)
+        text = "word " * draw.randint(1, 60)
+        records.append(make_record(number, text, "joy, anger", images=number % 3 == 1, videos=number % 3 == 2))
         Image.new("RGB", (84, 56), (number, 90, 200)).save(folder / f"media/{number}.png")
     return make_data(folder, records)
-
-
-def planned(folder: Path, data: Dataset, base: str, ranks: int = 1, **changes: Any) -> Path:
-    """The config of nano.yaml with changes, written into a folder of its own."""
-    folder.mkdir()
-    made = plan(recipe_with(folder, global_batch=ROWS, logging_steps=1, **changes), data, ranks, base=base, out=folder)
-    write_text(folder / "llamafactory.yaml", made.to_yaml())
-    if ranks > 1:
-        assert run(folder / "llamafactory.yaml", folder, environment(made, folder, 0, None), 1) == 0
-    return folder / "llamafactory.yaml"
 
 
 def in_one_process(verb: str, configs: list[Path]) -> str:
@@ -63,24 +49,25 @@ def first_step(config: Path) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_the_first_loss_is_the_same_however_the_batch_is_divided(tmp_path: Path, data: Dataset, base: str) -> None:
-    """Accumulation 1, 8 and 128, and two ranks under ZeRO-3 as the paper's run had them: 128 rows, one step.
+def test_the_first_loss_is_the_same_for_every_accumulation(tmp_path: Path, data: Dataset, base: str) -> None:
+    """1, 8 and 128 micro-batches of the same 128 rows; for ranks see test_media_training.py.
 
-    An answer of eight labels weighs eight times one of one label only where the loss is that of all the batch's tokens;
-    the mean of micro-batch means would differ by some percent (complaint 12: by a factor of the accumulation).
+    LLaMA-Factory takes the mean of the micro-batches' means (sft/trainer.py, model_accepts_loss_kwargs False): nothing
+    scales with the accumulation (complaint 12), and with micro-batches of one every example weighs the same. Within a
+    larger one longer answers weigh more, so the answers here have one length; the prompts do not.
     """
-    batches = {f"accumulation-{ROWS // micro}": micro for micro in (128, 16, 1)}
-    alone = [planned(tmp_path / name, data, base, per_device_train_batch_size=n) for name, n in batches.items()]
-    in_one_process("train", alone)
-    both = planned(
-        tmp_path / "ranks-2", data, base, ranks=2, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1
-    )
-    found = {config.parent.name: first_step(config) for config in (*alone, both)}
-    loss, norm = found["accumulation-1"]
+    configs = []
+    for micro in (128, 16, 1):
+        (folder := tmp_path / str(micro)).mkdir()
+        recipe = recipe_with(folder, global_batch=ROWS, logging_steps=1, per_device_train_batch_size=micro)
+        write_text(folder / "config.yaml", plan(recipe, data, 1, base=base, out=folder).to_yaml())
+        configs.append(folder / "config.yaml")
+    in_one_process("train", configs)
+    (loss, norm), *others = map(first_step, configs)
     assert loss > 1 and norm > 0.1
-    for name, (other_loss, other_norm) in found.items():
-        assert other_loss == pytest.approx(loss, rel=1e-5), (name, found)  # fp32; sums in another order
-        assert other_norm == pytest.approx(norm, rel=1e-3), (name, found)
+    for other_loss, other_norm in others:
+        assert other_loss == pytest.approx(loss, rel=1e-5)  # fp32; sums in another order
+        assert other_norm == pytest.approx(norm, rel=1e-3)
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 2)
     train(recipe, data, tmp_path / "two", gpus=2, base=base)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert two[1] == pytest.approx(one[1], rel=1e-5)  # the same weights; later steps amplify the order of summation
     assert len(one) == 6 and two == pytest.approx(one, rel=2e-3), (one, two)
     assert two[6] < two[1]
 
