@@ -2,34 +2,91 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 from mmafflm.command import say
 from mmafflm.records import replacing
 
 
-def last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint. Half-written ones are renamed, for LLaMA-Factory would take them up."""
+def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
+    """The newest whole checkpoint of a run of `ranks` processes.
+
+    Half-written ones are renamed, unless `aside` is false: of several nodes that see one folder, one does it.
+    """
     numbered = {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
     for number in sorted(numbered, reverse=True):
         path = numbered[number]
-        if is_whole(path):
+        fault = what_is_missing(path, ranks)
+        if fault is None:
             return path
-        aside = path.with_name(f"{path.name}.incomplete")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        say(f"{path}: half-written, passed over (now {aside.name}).")
+        if aside:
+            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*: the trainer counts those to keep K
+            for older in out.glob("incomplete-checkpoint-*"):
+                shutil.rmtree(older)
+            path.rename(other)
+            say(f"{path}: half-written ({fault}), passed over (now {other.name}).")
     return None
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """The trainer writes trainer_state.json last, after weights, optimizer and random states."""
+    """Whether a checkpoint's weights are all there, to answer with or to export."""
+    return _weights_fault(checkpoint) is None
+
+
+def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
+    """What a checkpoint lacks for `ranks` processes to go on from it, in words; None when it is whole.
+
+    A kill leaves files out; a power cut also leaves files short that were written before others. So each is looked at:
+    weights against the sizes in their header, torch's files (ZIP archives) for the directory at their end. Nothing
+    is unpickled.
+    """
+    if fault := _weights_fault(checkpoint):
+        return fault
+    states, fault = _trainers_files(checkpoint, ranks)
+    return fault or next((f"{path.name} missing or cut short" for path in states if not zipfile.is_zipfile(path)), None)
+
+
+def _weights_fault(checkpoint: Path) -> str | None:
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))  # written last
     except (OSError, ValueError):
+        return "no trainer_state.json"
+    weights = list(checkpoint.glob("*.safetensors"))
+    index = checkpoint / "model.safetensors.index.json"
+    if index.exists():
+        weights += [checkpoint / name for name in set(json.loads(index.read_text())["weight_map"].values())]
+    if not weights:
+        return "no weights"
+    return next((f"{path.name} missing or cut short" for path in weights if not _whole_weights(path)), None)
+
+
+def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | None]:
+    """The optimizer's, scheduler's and random states that a checkpoint should have; or what is wrong with the list."""
+    random = [checkpoint / (f"rng_state_{rank}.pth" if ranks > 1 else "rng_state.pth") for rank in range(ranks)]
+    latest = checkpoint / "latest"
+    if not latest.exists() and not any(checkpoint.glob("global_step*")):
+        return [checkpoint / "optimizer.pt", checkpoint / "scheduler.pt", *random], None
+    # DeepSpeed: a folder of its own, named by `latest`, with one optimizer state a rank
+    folder = checkpoint / latest.read_text(encoding="utf-8").strip() if latest.exists() else None
+    if folder is None or not folder.is_dir():
+        return [], "DeepSpeed's `latest` names no folder"
+    optimizers, models = list(folder.glob("*optim_states.pt")), list(folder.glob("*model_states.pt"))
+    if len(optimizers) != ranks or not models:
+        return [], f"{folder.name} holds {len(optimizers)} optimizer states of {ranks}"
+    return [*optimizers, *models, *random], None
+
+
+def _whole_weights(path: Path) -> bool:
+    """Whether a safetensors file is as long as its header says."""
+    try:
+        with path.open("rb") as weights:
+            size = int.from_bytes(weights.read(8), "little")
+            header = json.loads(weights.read(size))
+    except (OSError, ValueError, OverflowError, MemoryError):
         return False
-    weights = [*checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
-    return bool(weights) and all(path.stat().st_size > 0 for path in weights)
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return path.stat().st_size == 8 + size + max(ends, default=0)
 
 
 def rename_weights(checkpoint: Path) -> None:

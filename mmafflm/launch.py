@@ -1,13 +1,14 @@
 """Start `llamafactory-cli train`, keep its log, show how far it is, and stop it with us."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.recipe import Plan
 
-LOG = "train.log"
+GROUP = ".group"
 POLL_S = 0.5
 STOP_S = 20  # what a rank gets to end after SIGTERM
+# torchrun's own account of the rank that fell first
+ROOT_CAUSE = re.compile(r"Root Cause.*?^\s*rank +: (\d+) .*?^\s*exitcode +: (-?\d+) ", re.S | re.M)
 ERROR = re.compile(r"^(?:\[rank\d+\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$")
 
 
 def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> dict[str, str]:
     """The environment of the launched processes."""
     env = dict(os.environ)
-    env["HF_DATASETS_CACHE"] = str(out.resolve() / ".cache")  # never an older Arrow copy of a rebuilt mix
+    env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # never an older Arrow copy of a rebuilt mix
     env["PYTHONUNBUFFERED"] = "1"
     # LLaMA-Factory starts torchrun by name, and nobody said that the environment is activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     if plan.base_is_local:
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    if plan.ray:
+        if importlib.util.find_spec("ray") is None:
+            raise UsageFault(f"{plan.recipe}: ray_init_kwargs needs Ray on every machine: pip install 'ray[default]'")
+        return env | {"USE_RAY": "1", "FORCE_TORCHRUN": "0"}
     if plan.ranks > 1 or "deepspeed" in plan.config:
         env |= {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": str(plan.gpus)}
     else:
@@ -51,20 +58,39 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     return env
 
 
+def cache_of(out: Path, node_rank: int) -> Path:
+    """Where a node keeps its Arrow copy of the mix: nodes may see one folder, and one may end before another."""
+    return of_node(out / ".cache", node_rank)
+
+
+def log_of(out: Path, node_rank: int) -> Path:
+    """The log of a node: train.log of the first."""
+    return of_node(out / "train.log", node_rank)
+
+
+def of_node(path: Path, node_rank: int) -> Path:
+    """A file or folder of one node; the first one's has the plain name."""
+    return path.with_name(f"{path.stem}.node{node_rank}{path.suffix}") if node_rank else path
+
+
 def _first_device(env: dict[str, str]) -> str:
     """One process sees one GPU, or LLaMA-Factory starts one for each that it finds."""
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
-def run(config: Path, out: Path, env: dict[str, str], total_steps: int) -> int:
+def run(
+    config: Path, out: Path, env: dict[str, str], total_steps: int, node_rank: int, beat: Callable[[], None]
+) -> int:
     """Run LLaMA-Factory over a config until it ends; its output goes to OUT/train.log. Returns its exit code.
 
-    On KeyboardInterrupt every process of the run is stopped before it goes on to the caller.
+    `beat` is called twice a second. What it raises, or a KeyboardInterrupt, goes on to the caller when every process
+    of the run has been stopped.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Training needs the train tier: pip install -c constraints.txt -e '.[train]'")
-    with (out / LOG).open("ab") as log:
+    group = of_node(out / GROUP, node_rank)
+    with log_of(out, node_rank).open("ab") as log:
         log.write(f"\n$ {cli} train {config}\n".encode())
         log.flush()
         # A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers together.
@@ -76,12 +102,12 @@ def run(config: Path, out: Path, env: dict[str, str], total_steps: int) -> int:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    (out / ".group").write_text(str(process.pid))
+    group.write_text(str(process.pid))
     try:
-        _watch(process, out, total_steps)
+        _watch(process, out, total_steps, beat)
     finally:
         stop_group(process)
-        (out / ".group").unlink(missing_ok=True)
+        group.unlink(missing_ok=True)
     return process.returncode
 
 
@@ -106,7 +132,7 @@ def group_alive(group: int) -> bool:
     return False
 
 
-def _watch(process: "subprocess.Popen[bytes]", out: Path, total_steps: int) -> None:
+def _watch(process: "subprocess.Popen[bytes]", out: Path, total_steps: int, beat: Callable[[], None]) -> None:
     """Follow OUT/trainer_log.jsonl: a bar on a terminal, a line a tenth elsewhere."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -116,6 +142,7 @@ def _watch(process: "subprocess.Popen[bytes]", out: Path, total_steps: int) -> N
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_S)
+            beat()
             for row in tail(out / "trainer_log.jsonl"):
                 step, loss = int(row["current_steps"]), row.get("loss")
                 bar.update(task, completed=step, description="training" if loss is None else f"loss {loss:.4f}")
@@ -137,11 +164,16 @@ def tail(path: Path) -> Iterator[dict[str, Any]]:
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:
     """The sentence for a run that failed: the last error of its log, and where the rest is."""
-    text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1].splitlines()
+    whole = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
+    text = whole.splitlines()
     errors = [found.group(1) for line in text if (found := ERROR.match(line.strip()))]
     # torchrun repeats a rank's failure as its own; the rank's is the one to read
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
     said = ours[-1] if ours else errors[-1] if errors else (text[-1] if text else "it said nothing")
     if code in (-9, 137) and not ours:
         said = "it was killed (SIGKILL), often for want of memory"
+    root = ROOT_CAUSE.search(whole)  # the ranks that then lost it say more, and nothing of use
+    if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
+        hint = ", often for want of memory" if sign == signal.SIGKILL else ""
+        said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"
     return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")

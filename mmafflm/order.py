@@ -27,7 +27,7 @@ def batches(rows: int, config: dict[str, Any], ranks: int) -> Rows:
     seed, buffer = int(config.get("seed", SEED)), int(config.get("buffer_size", 16384))
     shards = _shards(rows, workers)
     if workers <= ranks:  # every rank reads all of the one shard's rows, and keeps its share of each batch
-        order = np.concatenate([_shuffled(shards[at], buffer, seed) for at in _shuffled_numbers(workers, seed)])
+        order = np.concatenate([_shuffled(shards[at], buffer, seed) for at in shuffled_numbers(workers, seed)])
         return order[: count * ranks * micro].reshape(count, ranks, micro)
     each = workers // ranks
     by_rank = [shards[rank * each : (rank + 1) * each] for rank in range(ranks)]
@@ -42,12 +42,13 @@ def _shards(rows: int, number: int) -> list[Rows]:
 def _of_rank(shards: list[Rows], count: int, micro: int, buffer: int, seed: int) -> Rows:
     """The first `count` micro-batches of one rank [count, micro]: a batch of each of its shards in turn."""
     turns = -(-count // len(shards))
-    dealt = [_shuffled(shards[at], buffer, seed)[: turns * micro] for at in _shuffled_numbers(len(shards), seed)]
+    dealt = [_shuffled(shards[at], buffer, seed)[: turns * micro] for at in shuffled_numbers(len(shards), seed)]
     parts = np.stack([rows.reshape(turns, micro) for rows in dealt], axis=1)
     return parts.reshape(-1, micro)[:count]
 
 
-def _shuffled_numbers(number: int, seed: int) -> list[int]:
+def shuffled_numbers(number: int, seed: int) -> list[int]:
+    """The order in which datasets deals out this many shards."""
     numbers = list(range(number))
     np.random.default_rng(seed).shuffle(numbers)
     return numbers

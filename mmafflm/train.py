@@ -14,11 +14,13 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import require_disk
 from mmafflm.hub import require_hub_base
-from mmafflm.launch import LOG, environment, failure, group_alive, run
+from mmafflm.launch import GROUP, cache_of, environment, failure, group_alive, log_of, of_node, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
+from mmafflm.nodes import BEATS, Nodes, await_first
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
+from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
 from mmafflm.run_file import RUN, installed, read_run, write_run
 
 CONFIG = "llamafactory.yaml"
@@ -47,7 +49,7 @@ def train(
     if not 0 <= node_rank < nodes:
         raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
     env = environment(planned, out, node_rank, master)
-    if not planned.cpu and gpus_here() < planned.gpus:
+    if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
             f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
             "train_configs/pocket.yaml, which needs none."
@@ -55,33 +57,53 @@ def train(
     if finished(out) and resume:
         say(f"{out}: finished already; nothing to do.")
         return
-    _refuse_folder(out, planned, resume)
+    if node_rank:
+        await_first(out)
+    _refuse_folder(out, planned, data, resume, node_rank)
     require_disk(planned, out)
     if not planned.base_is_local:
         require_hub_base(planned.config["model_name_or_path"])
     data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = last_checkpoint(out) if resume and node_rank == 0 else None
-    if checkpoint and "deepspeed" not in planned.config:
-        rename_weights(checkpoint)
-    config = out / CONFIG
-    write_text(config, planned.to_yaml())
-    if node_rank == 0:
+    _train(planned, data, out, env, node_rank, resume)
+
+
+def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
+    """From the beginning or the last whole checkpoint to the end; of several nodes the first writes what all read."""
+    first = node_rank == 0
+    checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None
+    if first:
+        write_text(out / CONFIG, planned.to_yaml())
         _write_run(out, planned, data, finished=False)
-    _launch(planned, data, out, config, env, checkpoint, node_rank)
-
-
-def _launch(
-    planned: Plan, data: Dataset, out: Path, config: Path, env: dict[str, str], checkpoint: Path | None, node_rank: int
-) -> None:
-    if checkpoint:
-        say(f"Going on from {checkpoint}.")
-    if code := run(config, out, env, planned.config["max_steps"]):
-        raise failure(out / LOG, code)
-    shutil.rmtree(out / ".cache", ignore_errors=True)  # the Arrow copy of the mix
-    if node_rank == 0:
+    if checkpoint is None:
+        _launch(planned, out, out / CONFIG, env, node_rank)
+    elif step_of(checkpoint) < planned.config["max_steps"]:
+        if first and "deepspeed" not in planned.config:
+            rename_weights(checkpoint)
+        if first:
+            write_resumed(planned, data, out, checkpoint)
+        _launch(planned, out, out / RESUMED, env, node_rank)
+    elif first:
+        finish_from(checkpoint, out)
+    if first:
+        for folder in (REST, BEATS):
+            shutil.rmtree(out / folder, ignore_errors=True)
         _write_run(out, planned, data, finished=True)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
+
+
+def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int) -> None:
+    """Run LLaMA-Factory to its end. Raises Fault, naming the node and the rank that fell first, when it fails."""
+    nodes = Nodes(out, node_rank, 1 if planned.ray else planned.nodes, planned.gpus)
+    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
+    try:
+        code = run(config, out, env, planned.config["max_steps"], node_rank, nodes.beat)
+    except KeyboardInterrupt:
+        nodes.stopped()
+        raise
+    if code:
+        raise nodes.failed(failure(log_of(out, node_rank), code))
+    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # the Arrow copy of the mix
 
 
 def finished(out: Path) -> bool:
@@ -94,20 +116,24 @@ def finished(out: Path) -> bool:
     return bool(described["finished"])
 
 
-def _refuse_folder(out: Path, planned: Plan, resume: bool) -> None:
+def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_rank: int) -> None:
     """Raises UsageFault when OUT holds a run that this command must not touch."""
     if out.exists() and not out.is_dir():
         raise UsageFault(f"{out}: a file. --out names a folder.")
-    group = out / ".group"
+    group = of_node(out / GROUP, node_rank)
     if group.exists() and group_alive(int(group.read_text())):
         raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill -- -{group.read_text()}")
     if not resume:
-        if (out / RUN).exists() or any(out.glob("checkpoint-*")):
+        if node_rank == 0 and ((out / RUN).exists() or any(out.glob("checkpoint-*"))):
             raise UsageFault(f"{out}: holds a run already. Go on with --resume, or name another --out.")
         return
     if not (out / CONFIG).exists():
         say(f"{out}: no run to resume; starting at the beginning.")
         return
+    if (begun := read_run(out)) and begun.get("data_hash") != data.hash:
+        raise UsageFault(
+            f"{out}: was started on another build of {data.path}. Restore that one, or name another --out."
+        )
     before = yaml.safe_load((out / CONFIG).read_text(encoding="utf-8"))
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
     if differ:

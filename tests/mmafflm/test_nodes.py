@@ -1,0 +1,198 @@
+"""Two nodes: hosts in network namespaces of this machine, one killed in mid-run; and what a node says of another."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmafflm.nodes as nodes_module
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.launch import environment
+from mmafflm.nodes import Nodes
+from mmafflm.recipe import plan
+from mmafflm.train import train
+from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.tiny_data import losses, make_data, text_records
+
+ROOT = Path(__file__).parents[2]
+MASTER = "10.77.0.1:29400"  # in a namespace of its own, so nobody else's port
+
+
+def ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"network namespaces are not permitted here: ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[str]]:
+    """Two namespaces with an Ethernet between them, 10.77.0.1 and 10.77.0.2."""
+    if not shutil.which("ip"):
+        pytest.skip("no ip command here (apt-get install iproute2)")
+    names = [f"mmafflm-{os.getpid()}-{side}" for side in "ab"]
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", "wire", "netns", names[0], "type", "veth", "peer", "name", "wire", "netns", names[1])
+        for number, name in enumerate(names, start=1):
+            ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", "wire")
+            ip("-n", name, "link", "set", "wire", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield names
+    finally:
+        for name in names:
+            kill_all(name)
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+
+def kill_all(host: str) -> None:
+    """SIGKILL to every process of a namespace: what a power cut leaves."""
+    found = subprocess.run(["ip", "netns", "pids", host], capture_output=True, text=True).stdout.split()
+    for pid in found:
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def start(host: str, rank: int, recipe: Path, data: Path, out: Path, base: str, *flags: str) -> "subprocess.Popen[str]":
+    words = ["train", str(recipe), "--data", str(data), "--out", str(out), "--base", base, "--gpus", "1", *flags]
+    words += ["--nodes", "2", "--node-rank", str(rank), "--master", MASTER]
+    env = os.environ | {"GLOO_SOCKET_IFNAME": "wire", "OMP_NUM_THREADS": "1"}
+    command = ["ip", "netns", "exec", host, sys.executable, "-m", "mmafflm", *words]
+    return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
+
+
+def steps_logged(run: Path) -> int:
+    return len((run / "trainer_log.jsonl").read_text().splitlines()) if (run / "trainer_log.jsonl").exists() else 0
+
+
+@pytest.mark.slow
+def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: list[str]) -> None:
+    """ZeRO-3 over gloo, one rank a host; the run's folder is seen by both, as on a shared disk."""
+    data = make_data(tmp_path / "data", text_records(163))
+    recipe = recipe_with(
+        tmp_path, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=2, logging_steps=1,
+        save_steps=4,
+    )  # fmt: skip
+    run = tmp_path / "run"
+    both = [start(host, rank, recipe, data.path, run, base) for rank, host in enumerate(hosts)]
+    while steps_logged(run) < 6:
+        assert both[0].poll() is None and both[1].poll() is None, [one.communicate()[1] for one in both]
+        time.sleep(0.05)
+    kill_all(hosts[1])
+    said = both[0].communicate(timeout=120)[1]
+    assert both[0].returncode == 1 and both[1].wait() != 0
+    assert "node 1 (rank 1, " in said.splitlines()[-1] and "is gone without a word" in said.splitlines()[-1]
+    assert not subprocess.run(["ip", "netns", "pids", hosts[0]], capture_output=True, text=True).stdout.split()
+    before = losses(run)
+
+    both = [start(host, rank, recipe, data.path, run, base, "--resume") for rank, host in enumerate(hosts)]
+    said, other = (one.communicate(timeout=200)[1] for one in both)
+    assert [one.returncode for one in both] == [0, 0], (said, other)
+    assert "examples that are left" in said and "trained 20 steps, 160 examples" in said
+    assert json.loads((run / "run.json").read_text())["finished"]
+    after = losses(run)
+    assert len(after) == 20
+    assert [after[step] for step in (5, 6)] == pytest.approx([before[step] for step in (5, 6)], rel=1e-5)
+
+
+def beat(out: Path, node: int, **row: Any) -> None:
+    (out / ".nodes").mkdir(exist_ok=True)
+    (out / ".nodes" / f"{node}.json").write_text(json.dumps({"host": f"host{node}", "fault": None} | row))
+
+
+class Clock:
+    """A clock that goes on by what is slept; `then` is done after the first sleep."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.then = 0.0, lambda: None
+        monkeypatch.setattr(nodes_module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(nodes_module.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.then()
+
+
+ECHO = Fault("llamafactory-cli train failed (exit 1): RuntimeError: Connection closed by peer [10.0.0.2]:4711.")
+
+
+def test_a_silent_node_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    beat(tmp_path, 1, beat=1)  # of an earlier run: says nothing
+    nodes = Nodes(tmp_path, node=0, nodes=2, gpus=8)
+    clock.now = 1000.0
+    nodes.beat()
+    beat(tmp_path, 1, beat=2)
+    for _ in range(50):
+        clock.now += 3
+        nodes.beat()
+    clock.now += 60
+    with pytest.raises(Fault, match=r"node 1 \(ranks 8 to 15, host1\) is gone without a word.*--resume on every node"):
+        nodes.beat()
+    assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] is None
+
+
+def test_the_node_that_failed_first_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    nodes = Nodes(tmp_path, node=0, nodes=2, gpus=1)
+    clock.then = lambda: beat(tmp_path, 1, fault="rank 1 was killed (SIGKILL).")
+    assert str(nodes.failed(ECHO)) == "node 1 (rank 1, host1) failed first: rank 1 was killed (SIGKILL)."
+    own = Fault("ValueError: no such template.")
+    assert nodes.failed(own) is own
+    assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] == str(own)
+
+
+def test_an_echo_without_a_cause_is_said_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    assert Nodes(tmp_path, node=0, nodes=2, gpus=1).failed(ECHO) is ECHO
+
+
+def test_the_other_nodes_need_the_folder_of_the_first(tmp_path: Path, base: str, monkeypatch: Any) -> None:
+    Clock(monkeypatch)
+    data = make_data(tmp_path / "data", text_records(64))
+    with pytest.raises(UsageFault, match=r"node 0 has not begun a run here.*one folder that every node sees"):
+        train(
+            recipe_with(tmp_path), data, tmp_path / "run", nodes=2, node_rank=1, master=MASTER, base=base, gpus=1
+        )  # fmt: skip
+
+
+SBATCH = ROOT / "train_configs/slurm/train.sbatch"
+STAND_INS = {
+    "scontrol": '[ "$*" = "show hostnames gpu[7-8]" ] && printf "gpu7\\ngpu8\\n"',
+    "srun": """while [ "${1#-}" != "$1" ]; do shift; done
+for node in 0 1; do SLURM_NODEID=$node "$@"; done""",
+    "mmafflm": 'printf "[%s]" "$@"; echo',
+}
+
+
+def test_the_slurm_script_starts_every_node(tmp_path: Path) -> None:
+    """With stand-ins for srun (both nodes one after the other) and scontrol; Slurm itself is not here."""
+    for name, body in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    slurm = {"SLURM_JOB_NODELIST": "gpu[7-8]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8", "SLURM_JOB_ID": "20007"}
+    env = os.environ | slurm | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MMAFFLM": str(tmp_path / "mmafflm")}
+    words = ["train_configs/mmafflm-7b.yaml", "--data", "my data", "--out", "runs/7b"]
+    done = subprocess.run(["bash", str(SBATCH), *words], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    common = ["train", *words, "--resume", "--gpus", "8", "--nodes", "2"]
+    started = [[*common, "--node-rank", str(node), "--master", "gpu7:20007"] for node in (0, 1)]
+    assert done.stdout.splitlines() == ["".join(f"[{word}]" for word in words) for words in started]
+
+
+def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatch: Any) -> None:
+    data = make_data(tmp_path / "data", text_records(1300))
+    planned = plan(RECIPES / "mmafflm-7b-ray.yaml", data, gpus=8, nodes=2, base=base)
+    assert planned.ray and planned.config["ray_num_workers"] == planned.ranks == 16
+    with pytest.raises(UsageFault, match="needs Ray on every machine"):
+        environment(planned, tmp_path, 0, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    env = environment(planned, tmp_path, 0, None)
+    assert (env["USE_RAY"], env["FORCE_TORCHRUN"]) == ("1", "0")
