@@ -44,6 +44,11 @@ class Plan:
         return self.gpus * self.nodes
 
     @property
+    def ray(self) -> bool:
+        """Whether Ray starts the processes, wherever its cluster has GPUs; otherwise torchrun does, on every node."""
+        return "ray_num_workers" in self.config
+
+    @property
     def examples(self) -> int:
         """Examples that training sees, each once."""
         return int(self.config["max_steps"]) * self.global_batch
@@ -166,6 +171,8 @@ def _compute_steps(
         "dataloader_num_workers": per_rank * ranks or 1,
         "accelerator_config": {"dispatch_batches": False},
     }
+    if "ray_init_kwargs" in config:
+        config["ray_num_workers"] = ranks
     if (warmup := config.get("warmup_steps", 0)) > steps // WARMUP_SHARE:
         config["warmup_steps"] = steps // WARMUP_SHARE
         notes.append(f"warm-up is {steps // WARMUP_SHARE} steps, not {warmup}: a quarter of all {steps} at most.")

@@ -22,6 +22,7 @@ COMPUTED = {
     "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
     "dataloader_num_workers": "a multiple of the ranks",
     "accelerator_config": "dispatch_batches: false",
+    "ray_num_workers": "--gpus x --nodes, where ray_init_kwargs is given",
     "dataset_dir": "--data",
     "media_dir": "--data",
     "output_dir": "--out",
