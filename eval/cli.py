@@ -1,5 +1,6 @@
 """`mmaffben`: answers of a checkpoint, and their scores."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -65,10 +66,19 @@ def predict(
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Annotated[bool, typer.Option("--force", help="though the checkpoint had another media budget")] = False,
     ablation: Annotated[Ablation, typer.Option(help="grey pictures, another's pictures, or no text")] = Ablation.none,
+    shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
+    jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every test record, greedily. Stopped at any point, the same command goes on."""
+    from eval.jobs import predict_in_jobs
     from eval.predict import predict as run
+    from eval.run_folder import WHOLE, Shard
 
+    if jobs != 1:
+        if shard is not None:
+            raise UsageFault("--jobs makes the shards itself: leave out --shard")
+        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, _names(subsets), limit)
+        return
     run(
         ckpt,
         Dataset.open(data),
@@ -80,6 +90,7 @@ def predict(
         ablation=ablation.value,
         engine=engine.value,
         options=_options(option or []),
+        shard=Shard.parse(shard) if shard else WHOLE,
     )
 
 

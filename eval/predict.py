@@ -1,7 +1,7 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -12,32 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from eval.ablate import questions
 from eval.checkpoint import require_budget
-from eval.engines import Engine, make_engine
+from eval.engines import Engine, Metered, make_engine
+from eval.run_folder import WHOLE, RunFolder, Shard
 from eval.selection import first_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import UsageFault
 from mmafflm.grammar import Labels, Ordinal, Vad
 from mmafflm.media import Budget
-from mmafflm.records import Record, append_jsonl, drop_torn_line, media_files, read_jsonl, write_jsonl
-from mmafflm.run_file import RUN, installed, read_run, write_run
+from mmafflm.records import Record, media_files
+from mmafflm.run_file import installed
 
 SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
-# What a run cannot change while it goes on: another value makes answers that do not belong together.
-FIXED = (
-    "engine",
-    "readout",
-    "checkpoint",
-    "weights",
-    "dtype",
-    "decoding",
-    "budget",
-    "data_hash",
-    "limit",
-    "template",
-    "ablation",
-)
+
+Advance = Callable[[int], None]
 
 
 def predict(
@@ -52,12 +41,13 @@ def predict(
     ablation: str = "none",
     engine: Engine | str = "hf",
     options: dict[str, str] | None = None,
+    shard: Shard = WHOLE,
 ) -> None:
     """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen test record, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
     force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
-    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already.
+    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already. shard: this process's share.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
@@ -66,27 +56,34 @@ def predict(
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)
-    chosen = _chosen(data, subsets, limit)
-    done = {name: _answered(_file(out, name), records) for name, records in chosen.items()}
-    left = sum(len(records) - len(done[name]) for name, records in chosen.items())
+    chosen = chosen_records(data, subsets, limit)
+    folder = RunFolder(out, shard)
+    left = _left(folder, chosen)
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
-    row = _describe(str(ckpt), data, engine, budget, limit, ablation) | {
-        "subsets": {name: {"expected": len(records)} for name, records in chosen.items()}
-    }
-    _keep_run(out, row)
-    if not left:
-        say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
-    with _progress(left) as advance:
-        for name, records in chosen.items():
-            _ask(engine, records, done[name], _file(out, name), batch_size, ablation, advance)
+    with folder.at_work():
+        row = _describe(str(ckpt), data, engine, budget, limit, ablation)
+        folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
+        if not left:
+            say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
+        try:
+            with progress(left) as advance:
+                for name, records in chosen.items():
+                    _ask(engine, name, records, folder, batch_size, ablation, advance)
+        finally:
+            _count(engine, folder)  # the failed requests too
 
 
-def _file(out: Path, subset: str) -> Path:
-    return out / "predictions" / f"{subset}.jsonl"
+def _left(folder: RunFolder, chosen: dict[str, list[Record]]) -> int:
+    """How many records are this process's share and not answered yet."""
+    count = 0
+    for name, records in chosen.items():
+        done = folder.answered(name, records)
+        count += sum(record.id not in done and folder.shard.has(record.id) for record in records)
+    return count
 
 
-def _chosen(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
+def chosen_records(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
     """The records to ask, per subset. Raises Fault for changed data and missing media."""
     built = data.subsets("test")
     names = built if subsets is None else subsets
@@ -98,47 +95,36 @@ def _chosen(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict
     return chosen
 
 
-def _answered(path: Path, records: list[Record]) -> dict[str, str]:
-    """{id: prediction} of an earlier, interrupted call. Raises Fault for an id that this run does not ask."""
-    if not path.exists():
-        return {}
-    drop_torn_line(path)
-    known, found = {record.id for record in records}, {}
-    for number, row in enumerate(read_jsonl(path), 1):
-        if set(row) != {"id", "prediction"} or row["id"] not in known or row["id"] in found:
-            raise Fault(
-                f"{path}:{number}: {row.get('id')!r} is not a new answer of this run (foreign or double id). "
-                "Remove the line, or choose another --out."
-            )
-        found[row["id"]] = row["prediction"]
-    return found
-
-
 def _ask(
     engine: Engine,
+    subset: str,
     records: list[Record],
-    done: dict[str, str],
-    path: Path,
+    folder: RunFolder,
     batch_size: int,
     ablation: str,
-    advance: Any,
+    advance: Advance,
 ) -> None:
-    """Answer what is not yet in `done`, then put the file in record order."""
-    before = len(done)
+    """Answer this process's share of what is not answered yet, a task and an emotion at a time."""
+    folder.mend(subset)
+    done = folder.answered(subset, records)
     by_task = sorted(records, key=lambda record: (record.task, record.emotion or ""))
     for (kind, _), group in groupby(by_task, key=lambda record: (record.task, record.emotion)):
         asked = list(group)
-        wanted = [position for position, record in enumerate(asked) if record.id not in done]
-        task = benchmark()[asked[0].subset].task(kind)
-        most = most_tokens(task, engine)
+        wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
+        if not wanted:
+            continue  # the engine may not even be loaded
+        most = most_tokens(benchmark()[subset].task(kind), engine)
         for answers in engine.answer(questions(asked, ablation), wanted, most, batch_size):
-            new = {asked[position].id: text for position, text in answers}
-            append_jsonl(path, ({"id": name, "prediction": text} for name, text in new.items()))
-            done |= new
-            advance(len(new))
-    in_order = [record.id for record in records]
-    if len(done) > before or list(done) != in_order:
-        write_jsonl(path, ({"id": name, "prediction": done[name]} for name in in_order))
+            folder.append(subset, {asked[position].id: text for position, text in answers})
+            _count(engine, folder)
+            advance(len(answers))
+    if missing := folder.finish(subset, records):
+        say(f"{subset}: {missing} of {len(records)} answers are other processes' share.")
+
+
+def _count(engine: Engine, folder: RunFolder) -> None:
+    if isinstance(engine, Metered):
+        folder.spend(engine.spent())
 
 
 def most_tokens(task: Task, engine: Engine) -> int:
@@ -180,24 +166,9 @@ def _describe(
     }
 
 
-def _keep_run(out: Path, row: dict[str, Any]) -> None:
-    """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
-    before = read_run(out)
-    if before is not None:
-        if differ := [name for name in FIXED if before.get(name) != row[name]]:
-            name = differ[0]
-            raise Fault(
-                f"{out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
-                "Choose another --out, or give the same arguments to go on."
-            )
-        row = row | {"subsets": before["subsets"] | row["subsets"]}
-    elif any((out / "predictions").glob("*.jsonl")):
-        raise Fault(f"{out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
-    write_run(out, row)
-
-
 @contextmanager
-def _progress(rows: int) -> Iterator[Any]:
+def progress(rows: int) -> Iterator[Advance]:
+    """A bar on standard error for that many rows; yields what moves it on."""
     columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("predict", total=rows)

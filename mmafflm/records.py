@@ -82,10 +82,15 @@ def dump(row: Any) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON Lines file. Raises Fault naming the line that is not a JSON object."""
+def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON Lines file. Raises Fault naming the line that is not a JSON object.
+
+    growing: somebody may be writing its last line just now; without its newline it is passed over.
+    """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            if growing and not line.endswith(b"\n"):
+                return
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:

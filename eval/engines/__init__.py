@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
@@ -70,6 +70,15 @@ class Engine(Protocol):
 
         What it returns goes into run.json over predict's own keys. Called without `load` when nothing is left to ask.
         """
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An engine whose answers cost money."""
+
+    def spent(self) -> dict[str, float]:
+        """What was spent since the last call, as numbers that add up: requests, tokens, USD."""
         ...
 
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from eval.ablate import questions
-from eval.engines import Answers, Question
 from eval.engines.hf import HfEngine
 from eval.predict import most_tokens, predict
 from mmafflm.benchmark import benchmark
@@ -22,6 +20,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
 from mmafflm.records import read_jsonl
 from mmafflm.standin import make_standin
+from tests.eval.counting import Counting
 from tests.eval.tiny_tests import make_tests, records_of
 
 ROWS = {"semeval2018_english": 6, "onlineshopping": 20, "XED": 20}
@@ -132,35 +131,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(nano: Path, data: Dataset, whole
         out.write(b'{"id": "onlineshopping/polarity/te')  # the line that the kill tore
     predict(nano, data, tmp_path, batch_size=8, dtype="float32")
     assert content(tmp_path) == content(whole)
-
-
-class Counting:
-    """An engine that answers with the prompt's length, and can break after some batches."""
-
-    name = "hf"
-
-    def __init__(self, breaks_after: int = 10**9) -> None:
-        self.asked, self.left, self.loaded = 0, breaks_after, False
-
-    def load(self) -> None:
-        self.loaded = True
-
-    def tokens(self, text: str) -> int:
-        return len(text.split())
-
-    def describe(self) -> dict[str, object]:
-        return {"decoding": {}, "dtype": "auto"}
-
-    def answer(
-        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
-    ) -> Iterator[Answers]:
-        for start in range(0, len(wanted), batch_size):
-            if not self.left:
-                raise KeyboardInterrupt
-            self.left -= 1
-            batch = wanted[start : start + batch_size]
-            self.asked += len(batch)
-            yield [(position, str(len(questions[position].prompt))) for position in batch]
+    predict(nano, data, tmp_path, batch_size=8, dtype="float32")  # nothing is left, nothing is loaded
+    assert content(tmp_path) == content(whole)
 
 
 def test_a_run_asks_nothing_twice(nano: Path, data: Dataset, tmp_path: Path) -> None:

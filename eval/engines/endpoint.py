@@ -1,0 +1,189 @@
+"""One HTTP endpoint of the OpenAI protocol: paced, retried, and silent about its key.
+
+A request that fails for a while (429, 5xx, time-out, cut connection, an answer that is none) is sent again, later each
+time, or when the server says (Retry-After). One that fails for good ends in a Fault.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from mmafflm.errors import Fault, UsageFault
+
+Read = TypeVar("Read")
+AGAIN = {408, 409, 425, 429}  # and every 5xx
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+PATIENCE_S = 600.0  # a server that asks for a longer wait has a quota, not a bad moment
+QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429 that waiting never cures
+
+
+class Again(Exception):
+    """What may go well another time; after_s: how long the server asks to wait."""
+
+    def __init__(self, why: str, after_s: float | None = None) -> None:
+        super().__init__(why)
+        self.after_s = after_s
+
+
+class Stopped(Exception):
+    """The run is ending: this request was not sent."""
+
+
+class Pace:
+    """When the next request may go: at most per_minute, and not before a wait that the server asked for is over.
+
+    Shared by all threads. now, sleep and draw (0..1) are there for tests.
+    """
+
+    def __init__(
+        self,
+        per_minute: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.between_s = 60 / per_minute if per_minute else 0.0
+        self.stop = threading.Event()
+        self.now, self.sleep, self.draw = now, sleep or self.stop.wait, draw
+        self.lock = threading.Lock()
+        self.next = self.now()
+
+    def wait(self) -> None:
+        """Wait for this request's turn. Raises Stopped when the run ends meanwhile."""
+        with self.lock:
+            turn = max(self.next, self.now())
+            self.next = turn + self.between_s
+        self._wait_until(turn)
+
+    def back_off(self, failures: int, asked_s: float | None) -> None:
+        """Wait after a failure, twice as long every time; everybody waits first as long as the server asks."""
+        own_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - 1))
+        with self.lock:
+            start = self.now() + (asked_s or 0)
+            if asked_s is not None:
+                self.next = max(self.next, start)
+        # at least half of it, by chance: threads that failed together must not come back together
+        self._wait_until(start + own_s * (1 + self.draw()) / 2)
+
+    def _wait_until(self, moment: float) -> None:
+        while not self.stop.is_set() and (left := moment - self.now()) > 0:
+            self.sleep(left)
+        if self.stop.is_set():
+            raise Stopped
+
+
+class Endpoint:
+    """A base URL and a key that no message, file or repr shows."""
+
+    def __init__(self, url: str, key: str | None, pace: Pace, tries: int, timeout_s: float) -> None:
+        """Raises UsageFault for a URL that is none, or that holds a password."""
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL:
+            raise UsageFault("OPENAI_BASE_URL is not a URL, such as http://127.0.0.1:8000/v1") from None
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise UsageFault("OPENAI_BASE_URL is not a URL, such as http://127.0.0.1:8000/v1")
+        if parsed.userinfo or parsed.query:
+            raise UsageFault("OPENAI_BASE_URL holds a secret; give the key as OPENAI_API_KEY alone")
+        self.url, self.pace, self.tries = str(parsed).rstrip("/"), pace, tries
+        self.retries = 0
+        self._key = key
+        self._client = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 20)),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+        )
+
+    def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]) -> Read:
+        """POST a body, or GET without one; what `read` makes of the JSON that comes (it raises Again for nonsense).
+
+        Raises Fault when the server refuses, or has failed `tries` times; Stopped when the run ends meanwhile.
+        """
+        failures = 0
+        while True:
+            self.pace.wait()
+            try:
+                return read(self._send(path, body))
+            except Again as again:
+                failures += 1
+                if failures == self.tries:
+                    raise Fault(f"{self.url}{path}: failed {failures} times, at last with {again}.") from None
+                self.retries += 1
+                self.pace.back_off(failures, again.after_s)
+
+    def _send(self, path: str, body: dict[str, Any] | None) -> Any:
+        try:
+            answer = self._client.request("GET" if body is None else "POST", self.url + path, json=body)
+        except httpx.TimeoutException:
+            raise Again("a time-out") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Again(f"a broken connection ({self._said(str(error) or type(error).__name__)})") from None
+        if answer.status_code != 200:
+            raise self._refused(path, answer)
+        try:
+            return answer.json()
+        except ValueError:
+            raise Again("an answer that is not JSON") from None
+
+    def _refused(self, path: str, answer: httpx.Response) -> Exception:
+        status, said, code = answer.status_code, self._said(_message(answer)), _code(answer)
+        if status in (401, 403):
+            # without the server's words: some repeat the key
+            return Fault(f"{self.url}{path}: status {status}, the key is refused. Set OPENAI_API_KEY.")
+        if (status not in AGAIN and status < 500) or code in QUOTA:
+            return Refused(f"{self.url}{path}: status {status}, {said}.", code)
+        after_s = _retry_after(answer)
+        if after_s is not None and after_s > PATIENCE_S:
+            return Fault(f"{self.url}{path}: status {status} and a wait of {after_s:.0f} s. Run this again later.")
+        return Again(f"status {status}, {said}", after_s)
+
+    def _said(self, text: str) -> str:
+        """One line of the server's words, without the key and what may be one."""
+        if self._key:
+            text = text.replace(self._key, "***")
+        return " ".join(text.split()).rstrip(".")[:200]
+
+
+class Refused(Fault):
+    """The server will never answer this request; code: its own word for why, or an empty text."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _error(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        row = answer.json()
+    except ValueError:
+        return {}
+    error = row.get("error", row) if isinstance(row, dict) else {}
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _message(answer: httpx.Response) -> str:
+    error = _error(answer)
+    return str(error.get("message") or error.get("detail") or answer.reason_phrase or "no reason given")
+
+
+def _code(answer: httpx.Response) -> str:
+    return str(_error(answer).get("code") or "")
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds, from the header's milliseconds (OpenAI's own), seconds or date."""
+    headers = answer.headers
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers[name]) / unit)
+        except (KeyError, ValueError):
+            continue
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    except (KeyError, ValueError):
+        return None
