@@ -17,6 +17,7 @@ from data_build.corpus import NO_LANGUAGE
 from data_build.extract import read_journal
 from data_build.mix import shares
 from data_build.remix import remix
+from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -61,9 +62,21 @@ def test_bytes_do_not_depend_on_jobs(built: Path, raw: Path, config: Config, tmp
     assert hashes(tmp_path / "data") == hashes(built)
 
 
-@pytest.mark.parametrize("step", [3, 20, 60, 70])
-def test_killed_build_goes_on_and_ends_with_the_same_bytes(built: Path, raw: Path, tmp_path: Path, step: int) -> None:
-    """The process kills itself at its n-th file that is put in its place; then the same command is run again."""
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Raw text corpora and a build of them, in two seconds; test_build_media.py kills one among its clips."""
+    folder = tmp_path_factory.mktemp("text")
+    write_samples(folder / "raw", only=["semeval2018", "ewect", "onlineshopping", "mms", "xed"])
+    build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=1)
+    return folder / "raw", folder / "data"
+
+
+@pytest.mark.parametrize("step", [3, 100, 180, 205, 210, 212])
+def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Path], tmp_path: Path, step: int) -> None:
+    """The process kills itself at its n-th of 213 files that are put in their place: a part that was read, a split,
+    quarantine, mix, card, manifest. Then the same command is run again.
+    """
+    raw, built = text
     killer = (
         "import os, signal, sys, pathlib\n"
         "count = 0\n"

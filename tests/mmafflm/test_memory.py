@@ -99,10 +99,10 @@ CASES = {
     "nano, text, checkpointing": ("nano", {"micro": 16, "tokens": 512, "checkpointing": True}),
     "nano, pictures": ("nano", {"micro": 8, "tokens": 1100, "vision_tokens": 1024}),
     "nano, pictures, tower frozen": ("nano", {"micro": 8, "tokens": 1100, "vision_tokens": 1024, "frozen": True}),
-    "pocket, text": ("pocket", {"micro": 4, "tokens": 256, "frozen": True}),
-    "pocket, text, bf16": ("pocket", {"micro": 4, "tokens": 256, "frozen": True, "half": True}),
-    "pocket, text, checkpointing": ("pocket", {"micro": 4, "tokens": 256, "checkpointing": True}),
-    "pocket, LoRA, checkpointing": ("pocket", {"micro": 4, "tokens": 256, "checkpointing": True, "lora": 16}),
+    "pocket, text": ("pocket", {"micro": 2, "tokens": 256, "frozen": True}),
+    "pocket, text, bf16": ("pocket", {"micro": 2, "tokens": 256, "frozen": True, "half": True}),
+    "pocket, text, checkpointing": ("pocket", {"micro": 2, "tokens": 256, "checkpointing": True}),
+    "pocket, LoRA, checkpointing": ("pocket", {"micro": 2, "tokens": 256, "checkpointing": True, "lora": 16}),
 }
 
 
@@ -122,9 +122,9 @@ def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: py
     (tmp_path / "config.json").write_text(json.dumps(sizes))
     case = {"config": str(tmp_path / "config.json"), "vision_tokens": 0, "checkpointing": False, "frozen": False,
             "lora": 0} | given  # fmt: skip
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "2"}
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.mmafflm.memory_step", json.dumps(case)]
-    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads(done.stdout)["peak"]
 
