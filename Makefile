@@ -40,7 +40,7 @@ demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and af
 	$(BIN)/python -m tests.demo $(DEMO)
 
 test: $(VENV)/.full ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.full ## format, lint, types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
