@@ -1,66 +1,156 @@
-"""Open a page in headless Chromium (Qt WebEngine, from PyPI) as a phone and as a desk: what it says on its console.
+"""A page in headless Chromium (Debian's, driven by Playwright): what it shows, logs and asks the network for.
 
-python tests/eval/browser.py PAGE.html OUT VIEW: two screenshots in OUT, and a JSON object on standard output.
+python -m tests.eval.browser PAGE.html OUT: screenshots of every view and section in OUT, to look at.
 """
 
 import json
-import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
-# No GPU, no screen and no sandbox in a container; the theme is a switch of Blink's (0 dark, 1 light).
-_FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --blink-settings=preferredColorScheme={}"
-VIEWS = {"phone": (390, 844, 1), "phone-dark": (390, 844, 0), "desk": (1280, 900, 1), "desk-dark": (1280, 900, 0)}
-_PROBE = """(() => { location.hash = "#EMOTIC_SI";
-const all = [...document.querySelectorAll("*")];
-const wide = all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, nav, .skip"));
-return JSON.stringify({title: document.title, dark: matchMedia("(prefers-color-scheme: dark)").matches,
-  scroll: document.documentElement.scrollWidth, inner: innerWidth,
-  wide: wide.slice(0, 3).map(e => e.outerHTML.slice(0, 80)),
-  open: document.getElementById("EMOTIC_SI").closest("details").open,
-  broken: [...document.images].filter(i => !i.naturalWidth).length}) })()
+CHROMIUM = shutil.which("chromium")
+# No GPU and no sandbox in a container; and nothing that Chromium itself would ask the network for.
+_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+class View(NamedTuple):
+    """One way to look at a page."""
+
+    width: int
+    height: int
+    dark: bool = False
+    phone: bool = False
+    media: str = "screen"
+
+
+VIEWS = {
+    "phone": View(390, 844, phone=True),
+    "phone-dark": View(390, 844, dark=True, phone=True),
+    "desk": View(1280, 900),
+    "desk-dark": View(1280, 900, dark=True),
+    "print": View(794, 1123, media="print"),  # A4 at 96 px an inch
+}
+SECTIONS = (
+    "scores", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC", "diagnosis", "paper", "provenance"
+)  # fmt: skip
+
+# What is wider than the screen, outside of what scrolls by itself; and pictures that did not load.
+PROBE = """() => {
+  const all = [...document.querySelectorAll("body *")];
+  const wide = all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, nav, .skip"));
+  return {title: document.title, dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    print: matchMedia("print").matches, scroll: document.documentElement.scrollWidth, inner: innerWidth,
+    wide: wide.slice(0, 3).map(e => e.outerHTML.slice(0, 80)),
+    pictures: document.images.length,
+    broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).length} }
 """
+# Which direction a text runs in, by what stands in it.
+DIRECTIONS = """() => [...document.querySelectorAll("p.said")].filter(e => e.textContent.trim())
+  .map(e => [e.textContent, getComputedStyle(e).direction])"""
+# What has the keyboard, as a place in the page; and whether it opens something.
+FOCUSED = """() => { const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const outline = getComputedStyle(e).outlineStyle !== "none";
+  return {at: [...document.querySelectorAll("*")].indexOf(e), tag: e.tagName, outline,
+    closed: e.tagName === "SUMMARY" && !e.parentElement.open} }"""
+REACHABLE = """() => { const all = [...document.querySelectorAll("*")];
+  return [...document.querySelectorAll("summary, a[href], [tabindex='0']")].map(e => all.indexOf(e)) }"""
 
 
-def look(page_file: Path, out: Path, view: str) -> None:
-    """One view. Qt reads its flags at start, so each theme needs a process of its own."""
-    width, height, scheme = VIEWS[view]
-    os.environ |= {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_CHROMIUM_FLAGS": _FLAGS.format(scheme)}
-    from PyQt6.QtCore import QTimer, QUrl
-    from PyQt6.QtWebEngineCore import QWebEnginePage
-    from PyQt6.QtWebEngineWidgets import QWebEngineView
-    from PyQt6.QtWidgets import QApplication
+class Opened(NamedTuple):
+    """A page in one view, with what it wrote to the console and every address it asked for."""
 
-    console: list[str] = []
+    page: Any
+    console: list[str]
+    asked: list[str]
 
-    class Page(QWebEnginePage):
-        def javaScriptConsoleMessage(self, level, message, line, source):
-            console.append(f"{message} ({line})")
 
-    app, window = QApplication(sys.argv[:1]), QWebEngineView()
-    page = Page(window)
-    window.setPage(page)
-    window.resize(width, height)
-    window.show()
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium with a profile of its own that is thrown away."""
+    from playwright.sync_api import sync_playwright
 
-    def later(call: Callable[[], None]) -> None:
-        QTimer.singleShot(1000, call)  # ms, for the page to be painted
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
-    def end(found: str) -> None:
-        window.grab().save(str(out / f"{view}-rows.png"))
-        print(json.dumps(json.loads(found) | {"view": view, "console": console}), flush=True)
-        app.quit()
 
-    def begin() -> None:
-        window.grab().save(str(out / f"{view}.png"))
-        page.runJavaScript(_PROBE, lambda found: later(lambda: end(found)))
+@contextmanager
+def opened(browser: Any, file: Path, view: View) -> Iterator[Opened]:
+    """The file in a view of its own, without a network."""
+    context = browser.new_context(
+        viewport={"width": view.width, "height": view.height}, color_scheme="dark" if view.dark else "light",
+        has_touch=view.phone, is_mobile=view.phone, offline=True,
+    )  # fmt: skip
+    page = context.new_page()
+    found = Opened(page, [], [])
+    page.on("console", lambda said: found.console.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: found.console.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (found.console.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: found.asked.append(request.url))
+    page.emulate_media(media=view.media)
+    page.goto(file.resolve().as_uri(), wait_until="load")
+    try:
+        yield found
+    finally:
+        context.close()
 
-    page.loadFinished.connect(lambda ok: later(begin) if ok else app.exit(4))
-    page.load(QUrl.fromLocalFile(str(page_file.resolve())))
-    QTimer.singleShot(60_000, lambda: app.exit(3))
-    sys.exit(app.exec())
+
+def open_all(page: Any) -> None:
+    """Open everything that opens."""
+    page.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
+
+
+def walk(page: Any, most: int) -> tuple[set[int], list[str]]:
+    """Tab through the page and open with Enter whatever opens: the places that had the keyboard, and what was amiss."""
+    seen: set[int] = set()
+    amiss: list[str] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        if focused is None:
+            if seen:
+                break
+            continue
+        seen.add(focused["at"])
+        if not focused["outline"]:
+            amiss.append(f"no outline: {focused}")
+        if focused["closed"]:
+            page.keyboard.press("Enter")
+            if page.evaluate(FOCUSED)["closed"]:
+                amiss.append(f"Enter does not open it: {focused}")
+    return seen, amiss
+
+
+def photograph(page: Any, out: Path, name: str) -> None:
+    """The screen as it is, then the beginning of every section and some subsets with everything open."""
+    page.screenshot(path=out / f"{name}.png")
+    open_all(page)
+    for part in SECTIONS:
+        if page.evaluate(
+            "id => { const e = document.getElementById(id); if (e) e.scrollIntoView(); return !!e }", part
+        ):
+            page.screenshot(path=out / f"{name}-{part}.png")
+
+
+def main(file: Path, out: Path) -> None:
+    """Screenshots of every view."""
+    out.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for name, view in VIEWS.items():
+            with opened(browser, file, view) as found:
+                photograph(found.page, out, name)
+                print(name, json.dumps(found.page.evaluate(PROBE)), found.console)
 
 
 if __name__ == "__main__":
-    look(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

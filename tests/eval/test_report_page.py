@@ -1,42 +1,115 @@
-"""The report in headless Chromium, at the width of a phone and of a desk, light and dark.
+"""The report in headless Chromium: as a phone and as a desk, light, dark and printed, by keyboard, without a network.
 
-Needs PyQt6-WebEngine, which brings Chromium with it from PyPI (180 MB) and belongs to no tier: it is skipped without.
-BROWSER_PYTHON names another interpreter that has it; SCREENSHOTS a folder that keeps the pictures, to look at.
+Needs Debian's chromium (apt-get install chromium), and is skipped without. SCREENSHOTS names a folder that keeps the
+pictures, to look at.
 """
 
 import json
 import os
-import subprocess
-import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from eval.diagnose import diagnose
+from eval.join import run_json
 from eval.report import report
-from tests.eval.browser import VIEWS
-from tests.eval.report_runs import made_data, made_run
+from tests.eval.browser import (
+    CHROMIUM,
+    DIRECTIONS,
+    PROBE,
+    REACHABLE,
+    VIEWS,
+    chromium,
+    open_all,
+    opened,
+    photograph,
+    walk,
+)
+from tests.eval.report_runs import EVIL, made_data, made_run
 
-PYTHON = os.environ.get("BROWSER_PYTHON", sys.executable)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+SCRIPT_TAG = "<script>alert(1)</script>"
 
 
-@pytest.mark.slow
-def test_the_page_as_a_person_sees_it(tmp_path: Path) -> None:
-    has = subprocess.run([PYTHON, "-c", "import PyQt6.QtWebEngineWidgets"], check=False, capture_output=True)
-    if has.returncode:
-        pytest.skip("no PyQt6-WebEngine: pip install PyQt6-WebEngine, or set BROWSER_PYTHON")
-    data = made_data(tmp_path / "data", lambda task: 60)
-    runs = [made_run(data, tmp_path / name, skill) for name, skill in (("mmafflm-7b", 0.6), ("qwen2.5-vl-7b", 0.2))]
-    page, *_ = report(runs, data, tmp_path / "report.html")
-    pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
-    for view, (width, _, scheme) in VIEWS.items():
-        command = [PYTHON, str(Path(__file__).with_name("browser.py")), str(page), str(pictures), view]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        seen = json.loads(done.stdout.splitlines()[-1])
-        assert seen["console"] == [] and seen["title"] == "MMAFFBen: mmafflm-7b, qwen2.5-vl-7b"
-        assert seen["scroll"] <= seen["inner"] == width and seen["wide"] == [], (
-            seen
-        )  # nothing scrolls the page sideways
-        assert seen["open"] and seen["broken"] == 0 and seen["dark"] == (scheme == 0), seen
-        for name in (f"{view}.png", f"{view}-rows.png"):
-            assert (pictures / name).stat().st_size > 10_000
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two runs over all 18 subsets, the first diagnosed; three answers are markup."""
+    from eval.answered import answered_tasks
+
+    root = tmp_path_factory.mktemp("page")
+    data = made_data(root / "data", lambda task: 40)
+    runs = [
+        made_run(data, root / name, skill, said=SCRIPT_TAG) for name, skill in (("mmafflm-7b", 0.6), ("qwen-7b", 0.2))
+    ]
+    found = diagnose(answered_tasks(runs[0], run_json(runs[0]), data), resamples=50)
+    (runs[0] / "diagnosis.json").write_text(json.dumps(found | {"not_measured": [], "pictures": {}}))
+    return report(runs, data, root / "report.html")[0]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_page_as_a_person_sees_it(name: str, page_file: Path, browser, tmp_path: Path) -> None:
+    kept, view = os.environ.get("SCREENSHOTS"), VIEWS[name]
+    with opened(browser, page_file, view) as found:
+        closed = found.page.evaluate(PROBE)
+        open_all(found.page)
+        seen = found.page.evaluate(PROBE)
+        for one in (closed, seen):
+            assert one["scroll"] <= one["inner"] == view.width and one["wide"] == [], one
+        found.page.screenshot(path=tmp_path / "first.png")
+        if kept:
+            photograph(found.page, Path(kept), name)
+        assert seen["dark"] == view.dark and seen["print"] == (view.media == "print")
+        assert seen["title"] == "MMAFFBen: mmafflm-7b, qwen-7b"
+        assert seen["pictures"] > 30 and seen["broken"] == 0, seen
+        assert found.console == []
+        outside = [url for url in found.asked if not url.startswith("data:")]
+        assert outside == [page_file.resolve().as_uri()], "nothing but the file itself is asked for"
+
+
+def test_what_is_in_an_answer_stays_text_and_runs_in_its_own_direction(page_file: Path, browser) -> None:
+    with opened(browser, page_file, VIEWS["desk"]) as found:
+        open_all(found.page)
+        said = dict(found.page.evaluate(DIRECTIONS))
+        assert SCRIPT_TAG in said and EVIL in said
+        assert found.console == [] and found.page.title().startswith("MMAFFBen")
+        assert found.page.evaluate("() => document.querySelectorAll('script').length") == 1
+        firsts = {text: next((unicodedata.bidirectional(one) for one in text if one.isalpha()), "L") for text in said}
+        assert {"R", "AL"} <= set(firsts.values()), "Hebrew and Arabic rows are on the page"
+        for text, direction in said.items():
+            assert direction == ("rtl" if firsts[text] in ("R", "AL") else "ltr"), text
+
+
+def test_the_keyboard_reaches_and_opens_everything(page_file: Path, browser) -> None:
+    with opened(browser, page_file, VIEWS["desk"]) as found:
+        wanted = set(found.page.evaluate(REACHABLE))
+        seen, amiss = walk(found.page, most=2 * len(wanted))
+        assert amiss == []
+        assert found.page.evaluate("() => document.querySelectorAll('details:not([open])').length") == 0
+        assert wanted <= seen, f"{len(wanted - seen)} of {len(wanted)} are out of reach"
+
+
+def test_a_link_into_what_is_closed_opens_it(page_file: Path, browser) -> None:
+    with opened(browser, page_file, VIEWS["phone"]) as found:
+        box = "() => document.getElementById('EMOTIC_SI').closest('details').open"
+        assert not found.page.evaluate(box)
+        found.page.evaluate("() => { location.hash = '#EMOTIC_SI' }")
+        found.page.wait_for_function(box)
+
+
+def test_everything_is_open_on_paper(page_file: Path, browser, tmp_path: Path) -> None:
+    with opened(browser, page_file, VIEWS["desk"]) as found:
+        found.page.evaluate(
+            "() => addEventListener('beforeprint', () => { document.title = document.querySelectorAll("
+            "'details:not([open]):not(.prompt)').length })"
+        )
+        found.page.pdf(path=tmp_path / "report.pdf", format="A4")
+        assert found.page.title() == "0"
+        assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+        assert found.page.evaluate("() => document.querySelectorAll('details:not([open])').length") > 18, "as before"
