@@ -12,11 +12,18 @@ MASTER ?=
 BASE ?=
 RECIPE ?=
 SHARE ?=
+ENGINE ?=
+OPTION ?=
+READOUT ?=
+SUBSETS ?=
 LIMIT ?=
-RUN ?= $(patsubst %/,%,runs/eval-$(notdir $(patsubst %/,%,$(CKPT))))
+# another readout or limit is another run: its answers do not belong to those of the first
+RUN ?= runs/eval-$(notdir $(patsubst %/,%,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
 nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),--master $(MASTER)))
 experiment_flags = $(if $(BASE),--base $(BASE)) $(if $(RECIPE),--recipe $(RECIPE)) $(if $(SHARE),--share $(SHARE)) $(if $(LIMIT),--limit $(LIMIT))
+eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(READOUT),--readout $(READOUT)) \
+	$(if $(SUBSETS),--subsets $(SUBSETS)) $(if $(LIMIT),--limit $(LIMIT))
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE))
 
 .DEFAULT_GOAL := help
@@ -63,11 +70,13 @@ train-3b-lora: $(VENV)/.full ## the same: LoRA on the 3B base
 train-7b-lora: $(VENV)/.full ## the same: LoRA on the 7B base
 	$(BIN)/mmafflm train train_configs/mmafflm-7b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
-eval: $(VENV)/.full ## CKPT= DATA= RUN=: predict and score the benchmark
-	test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint"; exit 2; }
-	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN)
+eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; goes on
+	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
+	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN) $(eval_flags)
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
+	$(BIN)/mmaffben diagnose $(RUN) --data $(DATA)
+	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
 
 experiment-%: OUT = runs/experiments
 experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: baseline, overfit, intensity, transfer or languages

@@ -5,9 +5,9 @@ mean comes from its units' own resamples, drawn independently; units on the same
 MELD_SP) are not independent, so theirs is somewhat too narrow.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,40 @@ from eval.metrics import Floats
 from eval.paired import main_metric
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.errors import Fault
+
+
+class Placed(Protocol):
+    """A score of one task, or of one language of it, as far as it matters for what it is averaged with."""
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+
+    @property
+    def language(self) -> str | None:
+        """The language that the score is of; None for the whole task."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages that its rows have."""
+
+    @property
+    def metric(self) -> str:
+        """The main metric."""
+
+
+PlacedT = TypeVar("PlacedT", bound=Placed)
+
+
+@dataclass(frozen=True)
+class Part(Generic[PlacedT]):
+    """Units that are averaged with one another, and the subsets of the benchmark that belong there and lack."""
+
+    over: str  # subset | task | modality | language
+    group: str
+    metric: str
+    units: list[PlacedT]
+    missing: list[str]
 
 
 @dataclass(frozen=True)
@@ -35,8 +69,13 @@ class Unit:
     @property
     def name(self) -> str:
         """Subset, task where the subset has several, and language."""
-        several = len(benchmark()[self.task.subset].tasks) > 1
-        return " ".join(filter(None, (self.task.subset, self.task.key if several else "", self.language)))
+        return name_of(self)
+
+
+def name_of(unit: Placed) -> str:
+    """Subset, task where the subset has several, and language."""
+    several = len(benchmark()[unit.task.subset].tasks) > 1
+    return " ".join(filter(None, (unit.task.subset, unit.task.key if several else "", unit.language)))
 
 
 def mean(units: Sequence[Unit]) -> dict[str, Any]:
@@ -55,30 +94,31 @@ def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
 
     "missing" lists the subsets of the benchmark that belong there and were not compared.
     """
-    whole = [unit for unit in units if unit.language is None]
-    single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
-    found = []
-    for over, chosen, key in (
-        ("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1], lambda u: u.task.subset),
-        ("task", whole, lambda u: u.task.kind),
-        ("modality", whole, lambda u: u.task.modality),
-        ("language", single, lambda u: u.languages[0]),
-    ):
-        found.extend(_grouped(over, chosen, key))
-    return found
-
-
-def _grouped(over: str, units: Iterable[Unit], key: Callable[[Unit], str]) -> list[dict[str, Any]]:
-    grouped: dict[tuple[str, str], list[Unit]] = {}
-    for unit in units:
-        grouped.setdefault((key(unit), unit.metric), []).append(unit)
     return [
-        {"over": over, "group": group, **mean(chosen), "missing": _missing(over, group, metric, chosen)}
-        for (group, metric), chosen in sorted(grouped.items())
+        {"over": part.over, "group": part.group, **mean(part.units), "missing": part.missing} for part in parted(units)
     ]
 
 
-def _missing(over: str, group: str, metric: str, units: Sequence[Unit]) -> list[str]:
+def parted(units: Sequence[PlacedT]) -> Iterator["Part[PlacedT]"]:
+    """What is averaged: the units of each subset of several tasks, task, modality and language, a metric at a time."""
+    whole = [unit for unit in units if unit.language is None]
+    single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
+    yield from _grouped("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1],
+                        lambda unit: unit.task.subset)  # fmt: skip
+    yield from _grouped("task", whole, lambda unit: unit.task.kind)
+    yield from _grouped("modality", whole, lambda unit: unit.task.modality)
+    yield from _grouped("language", single, lambda unit: unit.languages[0])
+
+
+def _grouped(over: str, units: Iterable[PlacedT], key: Callable[[PlacedT], str]) -> Iterator["Part[PlacedT]"]:
+    grouped: dict[tuple[str, str], list[PlacedT]] = {}
+    for unit in units:
+        grouped.setdefault((key(unit), unit.metric), []).append(unit)
+    for (group, metric), chosen in sorted(grouped.items()):
+        yield Part(over, group, metric, chosen, _missing(over, group, metric, chosen))
+
+
+def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> list[str]:
     """The subsets that the mean lacks."""
     here = {unit.task.subset for unit in units}
     belongs: dict[str, Callable[[Task], bool]] = {

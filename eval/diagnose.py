@@ -5,11 +5,11 @@ thresholds and why they stand where they do in eval/diagnosis/finding.py. Answer
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.answered import Answered, answered_tasks
+from eval.answered import Answered, answered_tasks, chosen_subsets
 from eval.bootstrap import RESAMPLES, SEED
 from eval.diagnosis.drift import drift
 from eval.diagnosis.finding import CHECKS, KINDS, MIN_ROWS, Finding
@@ -18,28 +18,39 @@ from eval.diagnosis.malformed import malformed
 from eval.diagnosis.modality import ignorance, not_measured, require_same
 from eval.diagnosis.prior import prior
 from eval.join import run_json
+from eval.progress import progress
+from eval.standing import KEY, made_of, standing
+from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
 SCHEMA = 1
 FILE, PICTURES = "diagnosis.json", "diagnosis"
+TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "data_hash")  # of run.json
 
 
 def diagnose(
-    tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]] | None = None, resamples: int = RESAMPLES
+    tasks: Sequence[Answered],
+    ablated: Mapping[str, Sequence[Answered]] | None = None,
+    resamples: int = RESAMPLES,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """Findings, their summary by kind, and the details that the pictures show. Touches no disk.
 
-    ablated: {ablation: the tasks of that run}, over the same records.
+    ablated: {ablation: the tasks of that run}, over the same records. advance: called after each of the KINDS.
     """
-    parts = {
-        "intensity_drift": drift(tasks, resamples),
-        "language_collapse": collapse(tasks, resamples),
-        "modality_ignorance": ignorance(tasks, ablated or {}, resamples),
-        "label_prior": prior(tasks, resamples),
-        "format": malformed(tasks, resamples),
+    looks: dict[str, Callable[[], tuple[list[Finding], list[dict[str, Any]]]]] = {
+        "intensity_drift": lambda: drift(tasks, resamples),
+        "language_collapse": lambda: collapse(tasks, resamples),
+        "modality_ignorance": lambda: ignorance(tasks, ablated or {}, resamples),
+        "label_prior": lambda: prior(tasks, resamples),
+        "format": lambda: malformed(tasks, resamples),
     }
+    parts = {}
+    for kind, look in looks.items():
+        parts[kind] = look()
+        advance(1)
     findings = [finding for found, _ in parts.values() for finding in found]
     return {
         "schema": SCHEMA,
@@ -63,18 +74,28 @@ def diagnose_run(
 ) -> dict[str, Any]:
     """Diagnose RUN; write RUN/diagnosis.json and the pictures under RUN/diagnosis/, each whole or not at all.
 
-    Raises Fault for other data, ids that do not fit, and ablated runs that differ in more than the ablation.
+    A diagnosis of the same answers that stands there already is read, not made again. Raises Fault for other data, ids
+    that do not fit, and ablated runs that differ in more than the ablation.
     """
-    from eval.diagnosis.pictures import draw_all  # matplotlib takes half a second; the help needs none
+    from eval.diagnosis.pictures import draw_all, how_many  # matplotlib takes half a second; the help needs none
 
     described = run_json(run)
+    names = chosen_subsets(run, described, data, subsets)
+    told = {name: described.get(name) for name in TOLD}
+    files = [one / "predictions" / f"{name}.jsonl" for one in (run, *ablated) for name in names]
+    made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
+    found = standing(run / FILE, made)
+    if found is not None and all((run / name).exists() for kind in found["pictures"].values() for name in kind):
+        say(f"{run / FILE}: stands, of the same answers.")
+        return found
     tasks = answered_tasks(run, described, data, subsets)
     others = _ablated(run, described, data, ablated, subsets)
-    found: dict[str, Any] = {
-        name: described.get(name) for name in ("checkpoint", "engine", "readout", "ablation", "limit", "data_hash")
-    } | diagnose(tasks, others)
+    with progress("diagnose", len(KINDS)) as advance:
+        found = told | diagnose(tasks, others, advance=advance)
     found["not_measured"] = not_measured(run, described, tasks, others)
-    found["pictures"] = draw_all(run / PICTURES, found["details"])
+    with progress("draw", how_many(found["details"])) as advance:
+        found["pictures"] = draw_all(run / PICTURES, found["details"], advance)
+    found[KEY] = made
     write_text(run / FILE, json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     return found
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from eval.predict import chosen_records, progress
+from eval.predict import chosen_records
+from eval.progress import progress
 from eval.run_folder import RunFolder
 from mmafflm.command import STOPPED, say
 from mmafflm.dataset import Dataset
@@ -37,7 +38,7 @@ def predict_in_jobs(
         logs = [held.enter_context(TemporaryFile()) for _ in range(jobs)]
         started = [_start(words, number, jobs, log) for number, log in enumerate(logs)]
         try:
-            with progress(total) as advance:
+            with progress("predict", total) as advance:
                 seen = 0
                 while any(job.poll() is None for job in started) and not any(job.poll() for job in started):
                     time.sleep(LOOK_EVERY_S)

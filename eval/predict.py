@@ -1,18 +1,14 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from eval.ablate import questions
 from eval.checkpoint import require_budget
 from eval.engines import Engine, Metered, make_engine
+from eval.progress import Advance, progress
 from eval.run_folder import WHOLE, RunFolder, Shard
 from eval.selection import first_of
 from mmafflm.benchmark import Task, benchmark
@@ -25,8 +21,6 @@ from mmafflm.records import Record, media_files
 from mmafflm.run_file import installed
 
 SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
-
-Advance = Callable[[int], None]
 
 
 def predict(
@@ -67,7 +61,7 @@ def predict(
         if not left:
             say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
         try:
-            with progress(left) as advance:
+            with progress("predict", left) as advance:
                 for name, records in chosen.items():
                     _ask(engine, name, records, folder, batch_size, ablation, advance)
         finally:
@@ -164,12 +158,3 @@ def _describe(
             **installed("mmafflm", "torch", "transformers", "tokenizers"),
         },
     }
-
-
-@contextmanager
-def progress(rows: int) -> Iterator[Advance]:
-    """A bar on standard error for that many rows; yields what moves it on."""
-    columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("predict", total=rows)
-        yield lambda count: bar.advance(task, count)

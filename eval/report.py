@@ -15,18 +15,23 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from eval.measure import MODES
+from eval.progress import progress
 from eval.report_parts import paper_form, svg, tables
+from eval.report_parts.averages import averages
 from eval.report_parts.diagnosis_view import view
 from eval.report_parts.load import Run, differences, load_runs, rows_of, subsets_of
 from eval.report_parts.model_card import model_card
+from eval.report_parts.results_schema import VERSION, json_schema
 from eval.report_parts.subset_view import Counted, subset_view
 from eval.report_parts.thumbnails import Thumbnails
+from eval.standing import KEY, made_of, standing
+from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
 from mmafflm.records import write_text
 from mmafflm.run_file import installed
 
-SCHEMA = 1  # of results.json
 # Details are opened for the printer, and for a link that points into a closed one.
 SCRIPT = """
 const all = () => document.querySelectorAll("details");
@@ -45,26 +50,41 @@ addEventListener("hashchange", show); show();
 def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     """Write the report of scored runs and the files beside it; returns their paths, the HTML first.
 
+    A report of the same runs that stands there already is left as it is.
     Raises Fault for a run that is not scored, or whose scores are not of its answers; UsageFault for a wrong --out.
     """
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise UsageFault(f"--out: {out} is not the name of an HTML file. Give one, such as {out / 'report.html'}")
     runs = load_runs(folders, data)
+    names = subsets_of(runs, data)
+    cards = {out.with_name(f"{out.stem}{_of(run, runs)}.MODEL_CARD.md"): run for run in runs}
+    beside = [out.with_name(f"{out.stem}.{kind}") for kind in ("results.json", "md", "tex", "results.schema.json")]
+    written = [out, *beside, *cards]
+    made = made_of([], runs=[(run.name, run.folder, run.files) for run in runs], data=data.hash, folder=data.path)
+    if standing(beside[0], made) is not None and all(path.exists() for path in written):
+        say(f"{out}: stands, of the same runs.")
+        return written
     thumbnails = Thumbnails(data.path)
-    parts = [subset_view(name, rows_of(name, runs, data), runs, thumbnails) for name in subsets_of(runs, data)]
+    parts = []
+    with progress("report", len(names)) as advance:
+        for name in names:
+            parts.append(subset_view(name, rows_of(name, runs, data), runs, thumbnails))
+            advance(1)
     printed = paper_form.tables(runs)
-    written = {
-        out: page(runs, data, parts, thumbnails.refused),
-        out.with_name(f"{out.stem}.results.json"): json.dumps(results(runs, data, parts), ensure_ascii=False) + "\n",
-        out.with_name(f"{out.stem}.md"): paper_form.markdown(printed),
-        out.with_name(f"{out.stem}.tex"): paper_form.latex(printed),
-    }
-    for run in runs:
-        which = f".{run.name.replace('/', '-')}" if len(runs) > 1 else ""
-        written[out.with_name(f"{out.stem}{which}.MODEL_CARD.md")] = model_card(run)
-    for path, text in written.items():
-        write_text(path, text)
-    return list(written)
+    for path, run in cards.items():
+        write_text(path, model_card(run))
+    write_text(beside[1], paper_form.markdown(printed))
+    write_text(beside[2], paper_form.latex(printed))
+    write_text(beside[3], json.dumps(json_schema(), indent=1) + "\n")
+    write_text(out, page(runs, data, parts, thumbnails.refused))
+    found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}  # last: it says that the others stand
+    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")
+    return written
+
+
+def _of(run: Run, runs: Sequence[Run]) -> str:
+    """What tells the files of several runs apart."""
+    return f".{run.name.replace('/', '-')}" if len(runs) > 1 else ""
 
 
 def generator() -> str:
@@ -87,10 +107,15 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: 
         runs=[_head(run, at) for at, run in enumerate(runs)],
         differ=differences(runs),
         strict=strict, domain=domain, paper=paper, paper_domain=paper_domain,
+        averages={mode: averages(runs, mode) for mode in MODES},
         heat_maps=tables.heat_maps(runs, "strict"), paper_maps=tables.heat_maps(runs, "paper"),
         notes=tables.notes_of(runs),
         subsets=[part.view for part in parts],
-        diagnosed=[(_head(run, at), view(run.diagnosis)) for at, run in enumerate(runs) if run.diagnosis is not None],
+        diagnosed=[
+            (_head(run, at), view(run.diagnosis, at, len(runs)))
+            for at, run in enumerate(runs)
+            if run.diagnosis is not None
+        ],
         provenance=provenance(runs, data),
         refused=refused,
     )  # fmt: skip
@@ -120,7 +145,7 @@ def _head(run: Run, at: int) -> dict[str, Any]:
 def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dict[str, Any]:
     """Every number in the report (results.json): scores and diagnosis as they were read, and what the figures draw."""
     return {
-        "schema": SCHEMA,
+        "schema": VERSION,
         "generator": generator(),
         "data": {"hash": data.hash, "versions": data.manifest.get("versions", {})},
         "runs": {
@@ -132,6 +157,7 @@ def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dic
             }
             for run in runs
         },
+        "averages": {mode: [one.to_json() for one in averages(runs, mode)] for mode in MODES},
         "figures": {part.view.name: part.tallies for part in parts},
         "examples": {part.view.name: part.examples for part in parts},
     }

@@ -54,6 +54,11 @@ CHECKS = {
         "Half of English. In the paper's tables by language (XED, MMS, SAMSEMO) MMAFFLM-3b and -7b keep at least 0.54 "
         "everywhere; in their worst language InternVL2.5-8B keeps 0.15 and EmoLlama-chat-7B 0.23.",
     ),
+    "script_kept": Check(
+        "language_collapse", "score of the rows in one script / English score", "below", 0.5,
+        "As for a language. A tokenizer or an encoder that was never shown a script fails all its languages alike, and "
+        "each of them alone may be too small to tell.",
+    ),
     "language_lift": Check(
         "language_collapse", "macro F1 - best baseline that does not read the record, in this language", "below", 0.05,
         "A three-class task at chance still keeps half of a middling English score; so a language is also held "

@@ -72,6 +72,9 @@ def collapse(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[lis
             findings.extend(_findings(group, language, one, scored, resamples))
         scripts = _by_script(group)
         by_script = {name: _scored_parts(group, name, parts, resamples) for name, parts in scripts.items()}
+        if ENGLISH in scored:
+            findings.extend(_kept_script(group, name, scripts[name], by_script[name], scored[ENGLISH])
+                            for name in scripts if len(scripts) > 1)  # fmt: skip
         details.append(
             {
                 "group": group.name,
@@ -163,17 +166,31 @@ def _finding(
 
 
 def _kept(group: Group, language: str, one: Answered, scored: Mapping[str, Scored]) -> Finding:
-    """The share of the English score that is kept; undefined where English itself has none."""
-    here, english = scored[language], scored[ENGLISH]
+    value, ci95, said = _of_english(one.task, scored[language], scored[ENGLISH])
+    return _finding("kept", group, language, one, value, ci95, f"{group.name} {language}: {said}")
+
+
+def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Scored, english: Scored) -> Finding:
+    """The same for a script; its languages are named in the sentence."""
+    task, rows = parts[0].task, sum(len(part.records) for part in parts)
+    value, ci95, said = _of_english(task, here, english)
+    languages = sorted({record.language for part in parts for record in part.records})
+    sentence = f"{group.name} in {name} script ({', '.join(languages)}): {said}"
+    return Finding("script_kept", task.subset, group.key, name, value, ci95, rows, sentence)
+
+
+def _of_english(task: Task, here: Scored, english: Scored) -> tuple[float | None, list[float] | None, str]:
+    """The share of the English score that is kept, its interval and what to say; none where English itself has none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(english.drawn > 0, here.drawn / english.drawn, np.nan)
     value = here.value / english.value if english.value > 0 else None
     said = "English has no score to keep" if value is None else f"{value:.0%} of the English score is kept"
+    ends = interval(english.drawn - here.drawn) or [np.nan, np.nan]
     sentence = (
-        f"{group.name} {language}: {said} ({main_metric(one.task)} {here.value:.3f} against {english.value:.3f}, "
-        f"a gap of {english.value - here.value:+.3f})."
+        f"{said} ({main_metric(task)} {here.value:.3f} against {english.value:.3f}, a gap of "
+        f"{english.value - here.value:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}])."
     )
-    return _finding("kept", group, language, one, value, interval(drawn) if value is not None else None, sentence)
+    return value, interval(drawn) if value is not None else None, sentence
 
 
 def _unparsed(group: Group, language: str, one: Answered, resamples: int) -> Finding:

@@ -5,7 +5,7 @@ eyes, and lines differ in their marks too. No text of a model is drawn: names of
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,26 @@ BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#777777"
 _ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2, "frameon": False}
 
 
-def draw_all(folder: Path, details: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[str]]:
-    """Write every picture, remove those of an earlier diagnosis, and say which file shows what: {kind: names}."""
+def how_many(details: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    """How many pictures draw_all() draws."""
+    each = ("intensity_drift", "language_collapse", "label_prior")
+    return sum(len(details[kind]) for kind in each) + sum(bool(details[kind]) for kind in details if kind not in each)
+
+
+def draw_all(
+    folder: Path,
+    details: Mapping[str, Sequence[Mapping[str, Any]]],
+    advance: Callable[[int], None] = lambda count: None,
+) -> dict[str, list[str]]:
+    """Write every picture, remove those of an earlier diagnosis, and say which file shows what: {kind: names}.
+
+    advance: called after each picture.
+    """
     drawn: dict[str, list[str]] = {}
     for kind, figure_name, figure in _figures(details):
         _save(folder / f"{figure_name}.png", figure)
         drawn.setdefault(kind, []).append(f"{folder.name}/{figure_name}.png")
+        advance(1)
     kept = {Path(name).name for names in drawn.values() for name in names}
     for old in folder.glob("*.png"):
         if old.name not in kept:

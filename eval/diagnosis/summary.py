@@ -7,7 +7,13 @@ from eval.diagnosis.finding import CHECKS, KINDS
 from eval.sections import fraction, interval_text
 from eval.table import Section
 
-_PER_PART = {"kept", "language_lift", "language_unparsed", "foreign_prose"}  # up to 27 rows each: shown where found
+_PER_PART = {
+    "kept",
+    "script_kept",
+    "language_lift",
+    "language_unparsed",
+    "foreign_prose",
+}  # up to 27 rows each: shown where found
 
 
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:

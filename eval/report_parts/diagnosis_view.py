@@ -1,16 +1,16 @@
-"""diagnosis.json for a reader: whatever in it is a finding with a sentence, by kind, and the rest as it stands."""
+"""diagnosis.json for a reader: for each kind of failure its findings, drawings, and why its thresholds stand there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
+from eval.report_parts.diagnosis_figures import Drawing, drawings
 from eval.report_parts.tables import interval, number
 
 _VERDICTS = {"unsure": "that the rows cannot settle", "absent": "not found"}
 SHOWN = 10  # findings of a kind that are open on the page
-MOST = 300  # findings that are folded away under each verdict, and lines of a list
-DEPTH = 5  # levels of the rest that are opened out
+MOST = 300  # findings that are folded away under each verdict
+EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # of a kind of unparsed answer; where several runs share the page
+LONGEST = 160  # characters of such an example
 
 
 class Told(NamedTuple):
@@ -21,46 +21,59 @@ class Told(NamedTuple):
     numbers: str
 
 
+class Why(NamedTuple):
+    """One check: its name, what is measured, where its threshold stands, and the argument for it."""
+
+    check: str
+    what: str
+    threshold: str
+    why: str
+
+
+class Cluster(NamedTuple):
+    """Unparsed answers of one kind on one task: a title, and (id, answer, the parser's reason) of some."""
+
+    title: str
+    examples: list[tuple[str, str, str]]
+
+
 class Kind(NamedTuple):
-    """Findings of one kind: those on the page, and the rest folded away under a heading each."""
+    """Findings of one kind: those on the page, the rest folded away under a heading each, and what belongs to them."""
 
     name: str
+    counts: dict[str, int]
     shown: list[Told]
     folded: list[tuple[str, list[Told]]]
+    drawings: list[Drawing]
+    checks: list[Why]
+    clusters: list[tuple[str, list[Cluster]]]
 
 
-class View(NamedTuple):
-    """Findings by kind, and everything else as nested text."""
-
-    kinds: list[Kind]
-    rest: Markup
-
-
-def view(diagnosis: Any) -> View:
-    """Read diagnosis.json without knowing its keys: an object with a "sentence" is a finding wherever it stands."""
-    kinds: dict[str, list[Told]] = {}
-    for found in _findings(diagnosis):
-        kinds.setdefault(str(found.get("kind", "findings")).replace("_", " "), []).append(_told(found))
-    return View([_kind(name, told) for name, told in kinds.items()], _rest(diagnosis))
+def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[Kind]:
+    """The kinds of failure, in the diagnosis' order; `run` is the place of the run among the `runs` on the page."""
+    findings = [*diagnosis.get("findings", ()), *diagnosis.get("not_measured", ())]
+    names = list(dict.fromkeys([*diagnosis.get("summary", ()), *(one["kind"] for one in findings)]))
+    examples = EXAMPLES if runs == 1 else EXAMPLES_OF_SEVERAL
+    return [_kind(diagnosis, name, findings, run, examples) for name in names]
 
 
-def _kind(name: str, told: list[Told]) -> Kind:
+def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[str, Any]], run: int, most: int) -> Kind:
     """What was found (or has no verdict) stands first; a finding that is folded away is one click off."""
+    told = [_told(one) for one in findings if one["kind"] == name]
     grave = [one for one in told if one.verdict not in _VERDICTS]
     folded = [("more of these", grave[SHOWN:])]
     folded += [(said, [one for one in told if one.verdict == verdict]) for verdict, said in _VERDICTS.items()]
-    return Kind(name, grave[:SHOWN], [(f"{len(rows)} {said}", rows[:MOST]) for said, rows in folded if rows])
-
-
-def _findings(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("sentence"), str):
-            yield value
-        for one in value.values():
-            yield from _findings(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _findings(one)
+    checks = diagnosis.get("checks", {})
+    details = diagnosis.get("details", {}).get(name, ())
+    return Kind(
+        name.replace("_", " "),
+        {verdict: sum(one.verdict == verdict for one in told) for verdict in ("found", "unsure", "absent")},
+        grave[:SHOWN],
+        [(f"{len(rows)} {said}", rows[:MOST]) for said, rows in folded if rows],
+        drawings(name, details, checks, run),
+        [_why(check, one) for check, one in checks.items() if one.get("kind") == name],
+        [_clusters(one, most) for one in details] if name == "format" else [],
+    )
 
 
 def _told(found: Mapping[str, Any]) -> Told:
@@ -72,42 +85,21 @@ def _told(found: Mapping[str, Any]) -> Told:
         parts.append(f"threshold {found.get('side', '')} {threshold:g}".replace("  ", " "))
     if isinstance(found.get("n"), int):
         parts.append(f"n {found['n']}")
-    return Told(str(found.get("verdict", "")), found["sentence"], ", ".join(parts))
+    return Told(str(found.get("verdict", "")), str(found["sentence"]), ", ".join(parts))
 
 
-def _rest(value: Any, depth: int = 0) -> Markup:
-    """Nested text of what is no finding; long lists are cut, with a word on what is left out."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("sentence"), str):
-            return Markup("")
-        return _object(value, depth)
-    if isinstance(value, list):
-        if not any(isinstance(one, Mapping | list) for one in value):
-            return Markup('<p dir="auto">{}</p>').format(_listed(value))
-        shown = [_rest(one, depth + 1) for one in value[:MOST]] if depth < DEPTH else []
-        return Markup("").join(shown)
-    return Markup('<p dir="auto">{}</p>').format(_scalar(value))
+def _why(check: str, one: Mapping[str, Any]) -> Why:
+    threshold = f"a fault {one.get('side', '')} {one.get('threshold', '')}"
+    return Why(check.replace("_", " "), str(one.get("what", "")), threshold, str(one.get("why", "")))
 
 
-def _object(value: Mapping[str, Any], depth: int) -> Markup:
-    facts, nested = Markup(""), Markup("")
-    for name, one in value.items():
-        if isinstance(one, Mapping) or (isinstance(one, list) and any(isinstance(x, Mapping | list) for x in one)):
-            inner = _rest(one, depth + 1) if depth < DEPTH else Markup("")
-            if inner:
-                nested += Markup("<details><summary>{}</summary>{}</details>").format(name, inner)
-        else:
-            text = _listed(one) if isinstance(one, list) else _scalar(one)
-            facts += Markup('<dt>{}</dt><dd dir="auto">{}</dd>').format(name, text)
-    return (Markup('<dl class="facts">{}</dl>').format(facts) if facts else Markup("")) + nested
-
-
-def _listed(values: list[Any]) -> str:
-    more = f" … ({len(values)} in all)" if len(values) > 20 else ""
-    return ", ".join(map(_scalar, values[:20])) + more
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "–" if value is None else str(value)[:600]
+def _clusters(one: Mapping[str, Any], most: int) -> tuple[str, list[Cluster]]:
+    """The kinds of one task's unparsed answers, the most frequent first."""
+    clusters = [
+        Cluster(
+            f"{kind}: {of['rows']} rows, {of['share']:.1%}{interval(of['ci95'])}",
+            [(row["id"], row["text"][:LONGEST], row["reason"]) for row in of["examples"][:most]],
+        )
+        for kind, of in one["kinds"].items()
+    ]
+    return f"{one['subset']} {one['task']}: {one['unparsed']} of {one['n']} answers", clusters

@@ -68,6 +68,8 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
             raise Fault(f"{folder / f'scores.{mode}.json'}: not scores of schema 1. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = _json(folder / DIAGNOSIS)
+    if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):
+        raise Fault(f"{folder / DIAGNOSIS}: no diagnosis of schema 1. Make it again: mmaffben diagnose {folder}")
     read += [DIAGNOSIS] if diagnosis is not None else []
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
     if missing := [one for one in read if not (folder / one).exists()]:

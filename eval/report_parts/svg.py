@@ -20,23 +20,27 @@ class Estimate(NamedTuple):
     ends: Sequence[float] | None
 
 
-def _joined(parts: Iterable[Markup]) -> Markup:
+def joined(parts: Iterable[Markup]) -> Markup:
+    """The pieces in a row."""
     return Markup("").join(parts)
 
 
-def _figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
+def figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
+    """A drawing of so many CSS pixels, narrower where the screen is; the title is what a screen reader says."""
     return Markup(
         '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
-    ).format(kind, width, height, width, height, title, _joined(body))
+    ).format(kind, width, height, width, height, title, joined(body))
 
 
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    """A straight line; `kind` is its class in the style."""
     return Markup('<path class="{}" d="M{:g} {:g}L{:g} {:g}"/>').format(
         kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
     )
 
 
-def _text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
+def text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
+    """Text at a point, escaped, turned by so many degrees."""
     turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
     return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
 
@@ -69,26 +73,26 @@ def estimates(found: Sequence[Estimate], majority: float | None, domain: tuple[f
         share = (min(max(value, domain[0]), domain[1]) - domain[0]) / (domain[1] - domain[0])
         return round(6 + share * (width - 12), 1)
 
-    body = [_line("axis", x(tick), 0, x(tick), height) for tick in _ticks(domain)]
+    body = [line("axis", x(tick), 0, x(tick), height) for tick in _ticks(domain)]
     if majority is not None:
-        body.append(_line("majority", x(majority), 0, x(majority), height))
+        body.append(line("majority", x(majority), 0, x(majority), height))
     for place, one in enumerate(found):
         y = lane * (place + 0.5) + 2
         if one.ends:
-            body.append(_line(f"whisker run{one.run % 6}", x(one.ends[0]), y, x(one.ends[1]), y))
+            body.append(line(f"whisker run{one.run % 6}", x(one.ends[0]), y, x(one.ends[1]), y))
         if one.value is not None:
             body.append(marker(one.run, x(one.value), y))
-    return _figure(width, height, title, body, "lanes")
+    return figure(width, height, title, body, "lanes")
 
 
 def axis(domain: tuple[float, float]) -> Markup:
     """The head over the lanes."""
     width = 190.0
     body = [
-        _text(6 + (tick - domain[0]) / (domain[1] - domain[0]) * (width - 12), 10, f"{tick:g}", "middle")
+        text(6 + (tick - domain[0]) / (domain[1] - domain[0]) * (width - 12), 10, f"{tick:g}", "middle")
         for tick in _ticks(domain)
     ]
-    return _figure(width, 13, "Axis of the plots below", body, "lanes")
+    return figure(width, 13, "Axis of the plots below", body, "lanes")
 
 
 def _ticks(domain: tuple[float, float]) -> list[float]:
@@ -108,14 +112,14 @@ def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, 
     for x, y, count in counts["places"]:
         size = min(int((count / most) ** 0.5 * _SIZES), _SIZES - 1) if most > 1 else 2
         dots.setdefault(size, []).append(f"M{left + at(x):.4g} {top + side - at(y):.4g}h0")
-    body = [*_frame(left, top, side, side), _line("diagonal", left, top + side, left + side, top)]
+    body = [*_frame(left, top, side, side), line("diagonal", left, top + side, left + side, top)]
     body += [
         Markup('<path class="dots dots{}" d="{}"/>').format(size, "".join(path)) for size, path in sorted(dots.items())
     ]
     body += _labels(left, top, side, scale)
-    body += [_text(left + side / 2, top + side + 24, "gold", "middle"),
-             _text(10, top + side / 2, "answer", "middle", -90)]  # fmt: skip
-    return _figure(left + side + 10, top + side + 30, title, body, f"of{run % 6}")
+    body += [text(left + side / 2, top + side + 24, "gold", "middle"),
+             text(10, top + side / 2, "answer", "middle", -90)]  # fmt: skip
+    return figure(left + side + 10, top + side + 30, title, body, f"of{run % 6}")
 
 
 def histogram(counts: Mapping[str, Any], scale: tuple[float, float], title: str, run: int) -> Markup:
@@ -133,8 +137,8 @@ def histogram(counts: Mapping[str, Any], scale: tuple[float, float], title: str,
     steps = "".join(f"V{top + height - height * count / most:.4g}h{step:.4g}" for count in gold)
     outline = Markup('<path class="steps" d="M{:g} {:g}{}V{:g}"/>').format(left, top + height, steps, top + height)
     body = [*_frame(left, top, width, height), *bars, outline, *_labels(left, top, height, scale, width)]
-    body.append(_text(left - 3, top + 9, most, "end"))
-    return _figure(left + width + 10, top + height + 16, title, body, f"of{run % 6}")
+    body.append(text(left - 3, top + 9, most, "end"))
+    return figure(left + width + 10, top + height + 16, title, body, f"of{run % 6}")
 
 
 def _frame(left: float, top: float, width: float, height: float) -> list[Markup]:
@@ -144,10 +148,8 @@ def _frame(left: float, top: float, width: float, height: float) -> list[Markup]
 def _labels(left: float, top: float, height: float, scale: tuple[float, float], width: float = 190.0) -> list[Markup]:
     """The scale's ends and middle, across; up as well where the plot is square."""
     values = [scale[0], sum(scale) / 2, scale[1]]
-    across = [
-        _text(left + width * at / 2, top + height + 12, f"{value:g}", "middle") for at, value in enumerate(values)
-    ]
-    up = [_text(left - 3, top + height - height * at / 2 + 4, f"{value:g}", "end") for at, value in enumerate(values)]
+    across = [text(left + width * at / 2, top + height + 12, f"{value:g}", "middle") for at, value in enumerate(values)]
+    up = [text(left - 3, top + height - height * at / 2 + 4, f"{value:g}", "end") for at, value in enumerate(values)]
     return across + (up if height == width else [])
 
 
@@ -158,19 +160,19 @@ def matrix(counts: Mapping[str, Any], title: str) -> Markup:
     columns = [*names, "unparsed"]
     gap = 5.0
     body = [
-        _text(left + size * (at + 0.62) + gap * (at == len(names)), top - 5, name, "", -50)
+        text(left + size * (at + 0.62) + gap * (at == len(names)), top - 5, name, "", -50)
         for at, name in enumerate(columns)
     ]
     for i, name in enumerate(names):
         y = top + size * i
-        body.append(_text(left - 4, y + size / 2 + 3.5, name, "end"))
+        body.append(text(left - 4, y + size / 2 + 3.5, name, "end"))
         for j, count in enumerate([*counts["matrix"][i], counts["unparsed"][i]]):
             share = count / counts["gold"][i] if counts["gold"][i] else 0.0
             place = (left + size * j + gap * (j == len(names)), y, size)
             body.append(_cell(place, share, i == j, f"gold {name}, answered {columns[j]}: {count} of "
                                                     f"{counts['gold'][i]}" if count else ""))  # fmt: skip
     width = left + size * len(columns) + gap + 0.66 * top
-    return _figure(width, top + size * len(names) + 6, title, body, "matrix")
+    return figure(width, top + size * len(names) + 6, title, body, "matrix")
 
 
 def _cell(place: tuple[float, float, float], share: float, right: bool, title: str) -> Markup:
@@ -180,7 +182,7 @@ def _cell(place: tuple[float, float, float], share: float, right: bool, title: s
             "cell right" if right else "cell", x, y, size - 1, size - 1, 1 - size
         )
     number = (
-        _text(round(x + size / 2 - 0.5, 1), round(y + size / 2 + 3, 1), f"{share:.0%}"[:-1],
+        text(round(x + size / 2 - 0.5, 1), round(y + size / 2 + 3, 1), f"{share:.0%}"[:-1],
               f"middle {_shade(share)}") if share >= 0.005 else Markup("")
     )  # fmt: skip
     return Markup(

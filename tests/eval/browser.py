@@ -37,7 +37,8 @@ VIEWS = {
     "print": View(794, 1123, media="print"),  # A4 at 96 px an inch
 }
 SECTIONS = (
-    "scores", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC", "diagnosis", "paper", "provenance"
+    "scores", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC", "diagnosis", "paper",
+    "provenance",
 )  # fmt: skip
 
 # What is wider than the screen, outside of what scrolls by itself; and pictures that did not load.

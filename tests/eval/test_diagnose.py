@@ -102,6 +102,7 @@ def test_a_language_that_collapses_is_found_and_the_others_are_not() -> None:
     assert verdicts(found, "kept", "ru") == verdicts(found, "language_unparsed", "ru") == {"found"}
     assert verdicts(found, "foreign_prose", "ru") == {"found"} and verdicts(found, "foreign_prose", "th") == {"absent"}
     assert verdicts(found, "kept", "de") == verdicts(found, "language_lift", "de") == {"absent"}
+    assert verdicts(found, "script_kept", "Thai") == set(), "these texts are all in Latin script"
     (group,) = found["details"]["language_collapse"]
     assert group["languages"]["ru"]["prose"] == {"Cyrillic": 200} and group["languages"]["ru"]["unparsed"] == 200
     assert group["languages"]["ru"]["gap_ci95"][0] > 0.5 and group["languages"]["en"]["gap"] == 0
@@ -119,7 +120,11 @@ def test_semeval_languages_are_one_group_and_scripts_come_from_the_texts() -> No
     tasks = [*answered(english, noisy(0.1)), *answered(arabic, constant)]
     (group,) = (found := diagnose(tasks, resamples=DRAWS))["details"]["language_collapse"]
     assert group["group"] == "semeval2018" and set(group["scripts"]) == {"Latin", "Arabic"}
-    assert verdicts(found, "kept", "ar") == {"found"}
+    assert verdicts(found, "kept", "ar") == verdicts(found, "script_kept", "Arabic") == {"found"}
+    assert verdicts(found, "script_kept", "Latin") == {"absent"}
+    (kept,) = [one for one in found["findings"] if one["check"] == "kept"]
+    gap = group["languages"]["ar"]
+    assert f"a gap of {gap['gap']:+.3f} [{gap['gap_ci95'][0]:+.3f}, {gap['gap_ci95'][1]:+.3f}]" in kept["sentence"]
     assert record_text(arabic[0].task and benchmark()["semeval2018_arabic"].task("v_reg"), arabic[0]) == "يوم جميل"
 
 

@@ -1,0 +1,101 @@
+"""Means of the scores as the paper has them: per task, modality and language; and over languages, missing none.
+
+A mean's interval takes its tasks' intervals for independent and symmetric: half its width is the root of the sum of the
+squares of theirs, over their number. Tasks on the same clips or tweets are not independent, so it is somewhat narrow.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from eval.aggregate import name_of, parted, require_languages
+from eval.report_parts.load import Run
+from eval.report_parts.tables import Cell, cell, main_metric, tasks_of
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.errors import Fault
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All runs' scores of one task or of one language of it; None for a run that has none."""
+
+    task: Task
+    language: str | None
+    languages: tuple[str, ...]
+    metric: str
+    cells: list[Cell | None]
+
+
+class Average(NamedTuple):
+    """One mean of each run: over what, of which scores, and which subsets of the benchmark it lacks."""
+
+    over: str
+    group: str
+    metric: str
+    cells: list[Cell | None]
+    of: list[str]
+    missing: list[str]
+    refused: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in results.json, but for the runs' names."""
+        cells = [None if one is None else {"value": one.value, "ci95": one.ends} for one in self.cells]
+        return self._asdict() | {"cells": cells}
+
+
+def averages(runs: Sequence[Run], mode: str) -> list[Average]:
+    """Every mean over what any run has. A run that lacks one of the scores has no mean: it would be another one's."""
+    scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
+    found = [
+        Average(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
+                part.missing)
+        for part in parted(scores)
+        if len(part.units) > 1
+    ]  # fmt: skip
+    return [*found, *_over_languages(scores, len(runs))]
+
+
+def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[Scores]:
+    """The whole task, then each language of it."""
+    of = [run.scored(subset, task.key, mode) for run in runs]
+    metric = main_metric(next(one for one in of if one)["metrics"])
+    spoken = benchmark()[subset].languages or ("en",)
+    yield Scores(task, None, spoken, metric, [_cell(one, metric) for one in of])
+    for language in sorted({name for one in of if one for name in one.get("by_language", ())}):
+        parts = [one.get("by_language", {}).get(language) if one else None for one in of]
+        yield Scores(task, language, (language,), metric, [_cell(one, metric) for one in parts])
+
+
+def _cell(scored: Mapping[str, Any] | None, metric: str) -> Cell | None:
+    found = None if scored is None else cell(scored, metric)
+    return None if found is None or found.value is None else found
+
+
+def _means(scores: Sequence[Scores], runs: int) -> list[Cell | None]:
+    return [_mean([one.cells[at] for one in scores]) for at in range(runs)]
+
+
+def _mean(cells: Sequence[Cell | None]) -> Cell | None:
+    values, halves = [], []
+    for one in cells:
+        if one is None or one.value is None:
+            return None
+        values.append(one.value)
+        halves.append((one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan)
+    value, half = sum(values) / len(values), math.hypot(*halves) / len(halves)
+    return Cell(value, (value - half, value + half) if math.isfinite(half) else None)
+
+
+def _over_languages(scores: Sequence[Scores], runs: int) -> Iterator[Average]:
+    """The macro average over the languages of each subset that has several, or why there is none."""
+    for whole in (one for one in scores if one.language is None and len(benchmark()[one.task.subset].languages) > 1):
+        parts = [one for one in scores if one.task == whole.task and one.language is not None]
+        told = ("languages", name_of(whole), whole.metric)
+        try:
+            for at in range(runs):
+                if whole.cells[at] is not None:
+                    require_languages(whole.task.subset, [str(one.language) for one in parts if one.cells[at]])
+            yield Average(*told, _means(parts, runs), [str(one.language) for one in parts], [])
+        except Fault as fault:
+            yield Average(*told, [None] * runs, [], [], str(fault))

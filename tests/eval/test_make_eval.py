@@ -1,0 +1,78 @@
+"""`make eval` as a user types it, on the nano model and a small build: every step, stopped, started again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_build.build import build
+from data_build.config import load_config
+from data_build.samples import write_samples
+from mmafflm.benchmark import choose_subsets
+from mmafflm.standin import make_standin
+from tests.eval.page import Page
+
+ROOT = Path(__file__).parents[2]
+ROWS = 6  # test rows a subset
+WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.html", "report.results.json")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with DATA (a text and a picture subset) and an untrained checkpoint."""
+    root = tmp_path_factory.mktemp("eval")
+    write_samples(root / "raw", only={"onlineshopping", "fer2013"})
+    subsets = choose_subsets("onlineshopping,FER2013")
+    assert build(root / "raw", root / "data", load_config(None), subsets, jobs=1, limit=40)
+    make_standin("nano", root / "nano")
+    return root
+
+
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    """make with the environment that runs the tests: nothing is installed."""
+    has = ["-o", ".venv/.full", "-o", ".venv/.core", f"BIN={Path(sys.executable).parent}"]
+    return subprocess.run(["make", *has, *words], cwd=ROOT, check=False, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+
+
+def test_make_eval_ends_with_a_report_and_does_no_work_twice(made: Path) -> None:
+    words = ["eval", f"CKPT={made / 'nano'}", f"DATA={made / 'data'}", f"RUN={made / 'run'}", f"LIMIT={ROWS}"]
+    first = make(*words, "SUBSETS=onlineshopping")
+    assert first.returncode == 0, first.stderr
+    run, page = made / "run", made / "run" / "report.html"
+    assert first.stdout.splitlines()[-1] == str(page) and page.exists()
+    assert list(json.loads((run / "scores.strict.json").read_text())["subsets"]) == ["onlineshopping"]
+
+    # a stop in the midst of an answer, and one more subset: only what is missing is asked
+    answers = run / "predictions" / "onlineshopping.jsonl"
+    whole = answers.read_bytes()
+    answers.write_bytes(whole[:-20])
+    second = make(*words, "ENGINE=hf")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.splitlines()[-1] == str(page) and answers.read_bytes() == whole
+    scores = json.loads((run / "scores.paper.json").read_text())
+    assert {name: one["n"] for name, one in scores["subsets"].items()} == {"onlineshopping": ROWS, "FER2013": ROWS}
+    said = Page(page.read_text()).said
+    assert "Diagnosis" in said and "Paper mode" in said and "FER2013" in said and f"at most {ROWS} rows" in said
+
+    written = {name: ((run / name).stat().st_mtime_ns, (run / name).read_bytes()) for name in WRITTEN}
+    third = make(*words)
+    assert third.returncode == 0 and third.stdout.splitlines()[-1] == str(page), third.stderr
+    assert third.stderr.count("stands, of the same") == 4 and "all 12 answers are there already" in third.stderr
+    assert {name: ((run / name).stat().st_mtime_ns, (run / name).read_bytes()) for name in WRITTEN} == written
+
+
+def test_make_eval_without_a_checkpoint_says_how() -> None:
+    done = make("eval")
+    assert done.returncode and "usage: make eval CKPT=" in done.stderr and not done.stdout
+
+
+def test_another_readout_or_limit_is_another_run() -> None:
+    shown = make("-n", "eval", "CKPT=runs/train-3b/", "READOUT=choice", "LIMIT=50", "SUBSETS=XED,MMS", "OPTION=a=1 b=2")
+    run = "runs/eval-train-3b-choice-50"
+    assert f"--out {run} --option a=1 --option b=2" in shown.stdout
+    assert "--readout choice --subsets XED,MMS --limit 50" in shown.stdout
+    assert f"report {run} --data data --out {run}/report.html" in shown.stdout
