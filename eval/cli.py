@@ -12,7 +12,10 @@ from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
-app = command.app("Score checkpoints on the benchmark MMAFFBen.")
+app = command.app(
+    "Score checkpoints on the benchmark MMAFFBen: predict, score, diagnose and report, in this order (make eval does all "
+    "four); compare tests one run against another."
+)
 
 
 class Mode(StrEnum):
@@ -39,8 +42,11 @@ class Ablation(StrEnum):
     silent = "silent"
 
 
-Data = Annotated[Path, typer.Option(help="folder of a finished build")]
-Subsets = Annotated[str | None, typer.Option(help="comma-separated; all that were built by default")]
+Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
+Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
+Subsets = Annotated[
+    str | None, typer.Option(help="names such as XED,MMS; all that the build or the run has by default")
+]
 
 
 def _names(subsets: str | None) -> list[str] | None:
@@ -58,14 +64,20 @@ def _options(pairs: list[str]) -> dict[str, str]:
 def predict(
     ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="folder of the run; the same one goes on")],
+    out: Annotated[Path, typer.Option(help="folder for the answers; one that is there already is gone on with")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset, drawn over its tasks")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="at most so many test rows a subset, spread over its tasks and languages")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
-    force: Annotated[bool, typer.Option("--force", help="though the checkpoint had another media budget")] = False,
-    ablation: Annotated[Ablation, typer.Option(help="grey pictures, another's pictures, or no text")] = Ablation.none,
+    force: Annotated[
+        bool, typer.Option("--force", help="though the checkpoint was trained on other picture sizes")
+    ] = False,
+    ablation: Annotated[
+        Ablation, typer.Option(help="ask with grey pictures, another record's, or no text")
+    ] = Ablation.none,
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
@@ -96,16 +108,20 @@ def predict(
 
 @app.command()
 def score(
-    run: Annotated[Path, typer.Argument(help="folder of the run")],
+    run: Run,
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
     import_: Annotated[
-        Path | None, typer.Option("--import", help="LLaMA-Factory's generated_predictions.jsonl")
+        Path | None, typer.Option("--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
-    """Score a run and write scores.MODE.json beside it."""
+    """Score the answers of a run and write RUN/scores.MODE.json.
+
+    strict: an answer that cannot be read counts as wrong.
+    paper: the published scorer, quirks included, for figures beside the paper's.
+    """
     from eval.score import import_generated, score_run
     from eval.table import markdown_table, print_table
 
@@ -122,28 +138,21 @@ def score(
 
 
 @app.command()
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several stand side by side")],
-    data: Data,
-    out: Annotated[Path, typer.Option(help="the HTML file; results, tables and model card go beside it")],
-) -> None:
-    """Write one HTML file of scored runs: scores, languages, figures, diagnosis, the most telling rows."""
-    from eval.report import report as write
-
-    for path in write(runs, Dataset.open(data), out):
-        command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    print(out)
-
-
-@app.command()
 def diagnose(
-    run: Annotated[Path, typer.Argument(help="folder of the run")],
+    run: Run,
     data: Data,
-    ablated: Annotated[list[Path] | None, typer.Option(help="a run of predict --ablation; may be repeated")] = None,
+    ablated: Annotated[
+        list[Path] | None, typer.Option(help="a run of predict --ablation on the same rows; may be repeated")
+    ] = None,
     subsets: Subsets = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
-    """Look for the failures that the paper names; write diagnosis.json and pictures beside the run."""
+    """Look for the failures that the paper names; write RUN/diagnosis.json and pictures.
+
+    Intensity drift, language collapse, modality ignorance (needs --ablated),
+    label prior and format: each check has a value, a 95% interval and a
+    threshold, and is found, absent or unsure.
+    """
     import eval.sections as sections
     from eval.diagnose import diagnose_run
     from eval.diagnosis.summary import summary
@@ -154,12 +163,14 @@ def diagnose(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="folder of the run to compare with")],
-    b: Annotated[Path, typer.Argument(help="folder of the run that is compared; the files go here")],
+    a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
+    b: Annotated[Path, typer.Argument(help="folder of the run in question; comparison.A.json and .jsonl go here")],
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
-    anyway: Annotated[bool, typer.Option("--anyway", help="though data, limit, ablation or readout differ")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="compare although data, limit, ablation or readout differ")
+    ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
     """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
@@ -169,6 +180,24 @@ def compare(
 
     shown = tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway))
     print(sections.markdown(*shown)) if markdown else sections.print_sections(*shown)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several stand side by side")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="the HTML file, such as report.html; the others are named after it")],
+) -> None:
+    """Write one HTML file of scored runs: scores, languages, figures, diagnosis, the most telling rows.
+
+    Named after it: results.json and its schema, tables in Markdown and LaTeX,
+    and a model card. A run that was diagnosed shows its diagnosis.
+    """
+    from eval.report import report as write
+
+    for path in write(runs, Dataset.open(data), out):
+        command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    print(out)
 
 
 def main() -> None:
