@@ -71,9 +71,13 @@ def paired_bootstrap(
     found = {}
     for name in names or whole_a:
         difference = drawn_b[name] - drawn_a[name]
-        difference = difference[np.isfinite(difference)]
         ends = interval(difference) or [np.nan, np.nan]
-        below, above = (difference <= 0).sum(), (difference >= 0).sum()
-        p = min(1.0, max(2 * min(below, above), 1) / max(len(difference), 1))
-        found[name] = Paired(float(whole_b[name][0] - whole_a[name][0]), ends[0], ends[1], float(p))
+        found[name] = Paired(float(whole_b[name][0] - whole_a[name][0]), ends[0], ends[1], p_value(difference))
     return found
+
+
+def p_value(difference: Floats) -> float:
+    """The two-sided bootstrap p-value of differences in resamples; see paired_bootstrap. 1 where none is defined."""
+    difference = difference[np.isfinite(difference)]
+    below, above = (difference <= 0).sum(), (difference >= 0).sum()
+    return float(min(1.0, max(2 * min(below, above), 1) / max(len(difference), 1)))

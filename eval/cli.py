@@ -13,8 +13,8 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
 app = command.app(
-    "Score checkpoints on the benchmark MMAFFBen: predict, score, diagnose and report, in this order (make eval does all "
-    "four); compare tests one run against another."
+    "Score checkpoints on the benchmark MMAFFBen: predict, score, diagnose and report, in this order (make eval does "
+    "all four); compare tests one run against another."
 )
 
 

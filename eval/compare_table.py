@@ -17,8 +17,8 @@ def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         f"B against A, {found['mode']} mode, {found['tests']} tests", heads, [_unit(one) for one in found["units"]]
     )
     means = Section(
-        "Means",
-        ("over", "group", "metric", "A", "B", "B - A", "95% interval", "of", "missing"),
+        f"Means, {found['tests_of_means']} tests with those over languages",
+        ("over", "group", "metric", "A", "B", "B - A", "95% interval", "p", "p (Holm)", "of", "missing"),
         [_mean(one) for one in found["aggregates"]],
     )
     sections = [units, means]
@@ -34,17 +34,21 @@ def _scores(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _unit(one: Mapping[str, Any]) -> tuple[str, ...]:
     counts = (str(one[name]) for name in ("n", "changed", "fixed", "broken"))
-    return (one["subset"], one["task"], one["language"] or "", one["metric"], *_scores(one), f"{one['p']:.4f}",
-            f"{one['p_holm']:.4f}", *counts)  # fmt: skip
+    return (one["subset"], one["task"], one["language"] or "", one["metric"], *_scores(one), *_p(one),
+            *counts)  # fmt: skip
 
 
 def _mean(one: Mapping[str, Any]) -> tuple[str, ...]:
     missing = ", ".join(one["missing"])
-    return (one["over"], one["group"], one["metric"], *_scores(one), str(len(one["of"])), missing or "-")
+    return (one["over"], one["group"], one["metric"], *_scores(one), *_p(one), str(len(one["of"])), missing or "-")
 
 
 def _macro(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
-    return (name, one["metric"], *_scores(one), str(len(one["of"])))
+    return (name, one["metric"], *_scores(one), *_p(one), str(len(one["of"])))
+
+
+def _p(one: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{one['p']:.4f}", f"{one['p_holm']:.4f}"
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

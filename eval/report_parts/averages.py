@@ -1,7 +1,7 @@
 """Means of the scores as the paper has them: per task, modality and language; and over languages, missing none.
 
-A mean's interval takes its tasks' intervals for independent and symmetric: half its width is the root of the sum of the
-squares of theirs, over their number. Tasks on the same clips or tweets are not independent, so it is somewhat narrow.
+A mean's interval takes those of its tasks for symmetric, and for independent unless they are of the same rows (MELD_EC
+and MELD_SP), where the widths add up whole; see eval/aggregate.py, which has the resamples: a report has scores only.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from eval.aggregate import name_of, parted, require_languages
+from eval.aggregate import name_of, on_the_same_rows, parted, require_languages
 from eval.report_parts.load import Run
 from eval.report_parts.tables import Cell, cell, main_metric, tasks_of
 from mmafflm.benchmark import Task, benchmark
@@ -73,17 +73,20 @@ def _cell(scored: Mapping[str, Any] | None, metric: str) -> Cell | None:
 
 
 def _means(scores: Sequence[Scores], runs: int) -> list[Cell | None]:
-    return [_mean([one.cells[at] for one in scores]) for at in range(runs)]
+    together = on_the_same_rows(scores)
+    return [_mean([[one.cells[at] for one in group] for group in together]) for at in range(runs)]
 
 
-def _mean(cells: Sequence[Cell | None]) -> Cell | None:
+def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
     values, halves = [], []
-    for one in cells:
-        if one is None or one.value is None:
-            return None
-        values.append(one.value)
-        halves.append((one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan)
-    value, half = sum(values) / len(values), math.hypot(*halves) / len(halves)
+    for group in groups:
+        halves.append(0.0)
+        for one in group:
+            if one is None or one.value is None:
+                return None
+            values.append(one.value)
+            halves[-1] += (one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan
+    value, half = sum(values) / len(values), math.hypot(*halves) / len(values)
     return Cell(value, (value - half, value + half) if math.isfinite(half) else None)
 
 

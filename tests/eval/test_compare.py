@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.aggregate import macro_average
+from eval.aggregate import Unit, macro_average, mean
 from eval.bootstrap import paired_bootstrap
 from eval.compare import compare, compare_runs, right_rows
 from eval.paired import distinct, holm, scorer
@@ -43,8 +43,8 @@ def test_a_run_against_itself_is_all_zero() -> None:
             assert unit["difference"] == 0 and unit["ci95"] == [0, 0] and unit["p"] == unit["p_holm"] == 1
             assert {metric["difference"] for metric in unit["metrics"].values()} == {0}
             assert unit["changed"] == unit["fixed"] == unit["broken"] == 0
-        for mean in found["aggregates"]:
-            assert mean["difference"] == 0 and mean["ci95"] == [0, 0]
+        for average in found["aggregates"]:
+            assert average["difference"] == 0 and average["ci95"] == [0, 0]
 
 
 @settings(max_examples=8, deadline=None)
@@ -133,6 +133,32 @@ def test_means_are_of_one_metric_and_name_what_is_missing() -> None:
     assert german["of"] == ["XED de"] and german["missing"] == ["MMS", "SAMSEMO"]
     assert ("language", "en", "pearson") in means and ("subset", "semeval2018_english", "macro_f1") in means
     assert "are missing" in found["macro_over_languages"]["XED"]["refused"]
+
+
+def test_means_are_tested_and_corrected_for_their_number() -> None:
+    found = compare(tasks(noisy(0.8, 1)), tasks(noisy(0.2, 2)), resamples=2000).result
+    over_languages = [one for one in found["macro_over_languages"].values() if "refused" not in one]
+    means = [*found["aggregates"], *over_languages]
+    assert found["tests_of_means"] == len(means)
+    assert [one["p_holm"] for one in means] == holm([one["p"] for one in means])
+    (video,) = [one for one in found["aggregates"] if one["group"] == "video"]
+    assert video["p_holm"] < 0.05 < video["difference"]
+
+
+def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
+    draw = np.random.default_rng(1)
+
+    def width(*subsets: str) -> float:
+        units = [
+            Unit(benchmark()[name].tasks[0], None, ("en",), "macro_f1", 100, 0.5, 0.5, draw.normal(0, 0.1, 4000))
+            for name in subsets
+        ]
+        low, high = mean(units)["ci95"]
+        return high - low
+
+    one = width("MELD_SP")
+    assert width("MELD_SP", "MELD_EC") == pytest.approx(one, rel=0.1)  # as wide as one alone
+    assert width("MELD_SP", "FER2013") == pytest.approx(one / np.sqrt(2), rel=0.1)  # as independent ones are
 
 
 def test_the_macro_average_refuses_missing_languages() -> None:

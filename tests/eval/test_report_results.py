@@ -1,0 +1,104 @@
+"""results.json, averages, diagnosis and model card of the report."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from eval.answered import answered_tasks
+from eval.diagnose import diagnose
+from eval.diagnosis.finding import CHECKS, KINDS
+from eval.join import run_json
+from eval.report import report
+from eval.report_parts.diagnosis_view import view
+from eval.report_parts.results_schema import Results
+from mmafflm.errors import Fault
+from tests.eval.page import Page
+from tests.eval.reported import Made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def copy(made: Made, tmp_path: Path) -> Path:
+    """A run of its own to spoil."""
+    return Path(shutil.copytree(made.runs[1], tmp_path / "copy"))
+
+
+def test_results_have_the_form_that_their_schema_says(made: Made) -> None:
+    found = Results.model_validate(made.results)
+    assert list(found.runs) == ["good_run", "poor"] and found.schema_file == "report.results.schema.json"
+    schema = json.loads((made.root / found.schema_file).read_text())
+    assert schema["properties"]["schema"]["const"] == 1 and set(made.results) == set(schema["required"])
+    for wrong in ({"schema": 2}, {"runs": {"a": {}}}, {"surplus": 1}):
+        with pytest.raises(ValidationError):
+            Results.model_validate(made.results | wrong)
+
+
+def test_averages_are_of_one_metric_and_say_what_is_in_them(made: Made) -> None:
+    rows = {(one["over"], one["group"], one["metric"]): one for one in made.results["averages"]["strict"]}
+    pictures = rows["modality", "image", "macro_f1"]
+    assert pictures["of"] == ["EMOTIC_EC", "FER2013", "CFAPS_EC"] and pictures["missing"] == []
+    for at, cell in enumerate(pictures["cells"]):
+        scores = made.scores(at)["subsets"]
+        assert cell["value"] == pytest.approx(sum(scores[name]["metrics"]["macro_f1"] for name in pictures["of"]) / 3)
+        assert cell["ci95"][0] < cell["value"] < cell["ci95"][1]
+    german = rows["language", "de", "macro_f1"]
+    assert german["of"] == ["MMS de", "XED de", "SAMSEMO de"]
+    samsemo = rows["languages", "SAMSEMO", "macro_f1"]
+    parts = made.scores(0)["subsets"]["SAMSEMO"]["by_language"]
+    assert samsemo["cells"][0]["value"] == pytest.approx(
+        sum(one["metrics"]["macro_f1"] for one in parts.values()) / len(parts)
+    )
+    assert "no macro average over languages" in rows["languages", "XED", "macro_f1"]["refused"]
+    assert rows["languages", "XED", "macro_f1"]["cells"] == [None, None]
+    assert f"{pictures['cells'][0]['value']:.3f}" in made.page.said and "Averages of each language" in made.page.said
+
+
+def test_a_run_that_lacks_a_task_has_no_average_over_it(made: Made, copy: Path, tmp_path: Path) -> None:
+    scores = json.loads((copy / "scores.strict.json").read_text())
+    del scores["subsets"]["FER2013"]
+    (copy / "scores.strict.json").write_text(json.dumps(scores))
+    report([made.runs[0], copy], made.data, tmp_path / "r.html")
+    rows = json.loads((tmp_path / "r.results.json").read_text())["averages"]["strict"]
+    (pictures,) = [one for one in rows if (one["group"], one["metric"]) == ("image", "macro_f1")]
+    assert pictures["cells"][0] is not None and pictures["cells"][1] is None
+
+
+def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
+    made: Made, copy: Path, tmp_path: Path
+) -> None:
+    found = diagnose(answered_tasks(copy, run_json(copy), made.data), resamples=30)
+    (copy / "diagnosis.json").write_text(json.dumps(found | {"not_measured": [], "pictures": {}}))
+    kinds = {kind.name: kind for kind in view(found)}
+    assert list(kinds) == [kind.replace("_", " ") for kind in KINDS]
+    scales = len(found["details"]["intensity_drift"])
+    assert len(kinds["intensity drift"].drawings) == scales == 17
+    assert len(kinds["language collapse"].drawings) == len(found["details"]["language_collapse"])
+    assert len(kinds["label prior"].drawings) == 1
+    report([copy], made.data, tmp_path / "r.html")
+    page = Page((tmp_path / "r.html").read_text())
+    assert all(check.why in page.said for check in CHECKS.values())
+    for one in found["details"]["format"]:
+        assert f"Unparsed: {one['subset']} {one['task']}: {one['unparsed']} of {one['n']} answers" in page.said
+        assert all(row["id"] in page.said for kind in one["kinds"].values() for row in kind["examples"])
+    (copy / "diagnosis.json").write_text("[]")
+    with pytest.raises(Fault, match="no diagnosis of schema 1"):
+        report([copy], made.data, tmp_path / "r.html")
+
+
+def test_the_hub_refuses_a_card_that_is_wrong(made: Made) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub belongs to the train tier")
+    text = (made.root / "report.good_run.MODEL_CARD.md").read_text()
+    with pytest.raises(ValueError, match="model_index"):
+        hub.ModelCard(text.replace("  - task:", "  - tusk:"), ignore_metadata_errors=False)
+
+
+def test_the_page_is_small(made: Made) -> None:
+    # examples are sampled and pictures have a share of their own, so its size hardly depends on the rows (make bench)
+    assert made.out.stat().st_size < 4_000_000
