@@ -51,6 +51,20 @@ PROBE = """() => {
     pictures: document.images.length,
     broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).length} }
 """
+# Text with less than 4.5 to 1 of contrast to what is behind it (WCAG AA), outside of drawings.
+CONTRAST = """() => {
+  const parse = said => said.match(/[\\d.]+/g).map(Number);
+  const over = ([r, g, b, a = 1], below) => [r, g, b].map((one, at) => one * a + below[at] * (1 - a));
+  const behind = e => e ? over(parse(getComputedStyle(e).backgroundColor), behind(e.parentElement)) : [255, 255, 255];
+  const light = colour => { const [r, g, b] = colour.map(one => one / 255).map(
+    one => one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05 };
+  const written = e => [...e.childNodes].some(one => one.nodeType === 3 && one.data.trim());
+  const ratio = e => { const back = behind(e), ink = over(parse(getComputedStyle(e).color), back);
+    const [low, high] = [light(back), light(ink)].sort((a, b) => a - b); return high / low };
+  return [...document.querySelectorAll("body *:not(script)")].filter(e => !e.closest("svg") && written(e))
+    .map(e => [ratio(e), e.outerHTML.slice(0, 90)]).filter(([found]) => found < 4.5).slice(0, 5) }
+"""
 # Which direction a text runs in, by what stands in it.
 DIRECTIONS = """() => [...document.querySelectorAll("p.said")].filter(e => e.textContent.trim())
   .map(e => [e.textContent, getComputedStyle(e).direction])"""

@@ -17,6 +17,7 @@ from eval.join import run_json
 from eval.report import report
 from tests.eval.browser import (
     CHROMIUM,
+    CONTRAST,
     DIRECTIONS,
     PROBE,
     REACHABLE,
@@ -71,6 +72,7 @@ def test_the_page_as_a_person_sees_it(name: str, page_file: Path, browser, tmp_p
         assert seen["dark"] == view.dark and seen["print"] == (view.media == "print")
         assert seen["title"] == "MMAFFBen: mmafflm-7b, qwen-7b"
         assert seen["pictures"] > 30 and seen["broken"] == 0, seen
+        assert found.page.evaluate(CONTRAST) == []
         assert found.console == []
         outside = [url for url in found.asked if not url.startswith("data:")]
         assert outside == [page_file.resolve().as_uri()], "nothing but the file itself is asked for"
