@@ -74,7 +74,18 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
     if missing := [one for one in read if not (folder / one).exists()]:
         raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
-    return Run(name, folder, described, scores, diagnosis, {one: sha256_of(folder / one) for one in read})
+    run = Run(name, folder, described, scores, diagnosis, {one: sha256_of(folder / one) for one in read})
+    _require_of_these_answers(run, data)
+    return run
+
+
+def _require_of_these_answers(run: Run, data: Dataset) -> None:
+    """Raises Fault when the diagnosis counts other answers than the scores do: it is of an earlier state of the run."""
+    for one in (run.diagnosis or {}).get("findings", ()):
+        scored = run.scored(one["subset"], one["task"]) if one["check"] == "unparsed" else None
+        if scored and (scored["n"], scored["unparsed"]) != (one["n"], round(one["value"] * one["n"])):
+            raise Fault(f"{run.folder / DIAGNOSIS}: not of these answers ({one['subset']} {one['task']}). "
+                        f"Diagnose again: mmaffben diagnose {run.folder} --data {data.path}")  # fmt: skip
 
 
 def _json(path: Path) -> Any:

@@ -51,7 +51,7 @@ def _results(run: Run) -> list[dict[str, Any]]:
             metric
             for mode in ("strict", "paper")
             if (scored := run.scored(subset, task.key, mode))
-            for metric in _metrics(scored, mode)
+            for metric in _metrics(scored, mode, run.described.get("readout", "greedy"))
         ]
         if metrics:
             found.append({"task": _task(task), "dataset": _dataset(run, subset, task), "metrics": metrics})
@@ -75,13 +75,13 @@ def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
     }
 
 
-def _metrics(scored: Mapping[str, Any], mode: str) -> list[dict[str, Any]]:
+def _metrics(scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[str, Any]]:
     found = []
     for metric, value in scored["metrics"].items():
         if metric not in _METRICS or value is None or not math.isfinite(value):
             continue
         kind, name = _METRICS[metric]
-        args = {"mode": mode, "n": scored["n"], "unparsed": scored["unparsed"]}
+        args = {"mode": mode, "readout": readout, "n": scored["n"], "unparsed": scored["unparsed"]}
         if ends := scored.get("ci95", {}).get(metric):
             args["ci95"] = ends
         found.append({"type": kind, "value": value, "name": f"{name} ({mode} mode)", "args": args, "verified": False})
