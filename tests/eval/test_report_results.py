@@ -89,7 +89,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
         assert all(row["id"] in page.said for kind in one["kinds"].values() for row in kind["examples"])
     next(one for one in found["findings"] if one["check"] == "unparsed")["n"] += 1
     (copy / "diagnosis.json").write_text(json.dumps(found))
-    with pytest.raises(Fault, match="not of these answers .semeval2018_english ei_reg.*mmaffben diagnose"):
+    with pytest.raises(Fault, match=r"not of these answers \(semeval2018_english ei_reg\).*mmaffben diagnose"):
         report([copy], made.data, tmp_path / "r.html")
     (copy / "diagnosis.json").write_text("[]")
     with pytest.raises(Fault, match="no diagnosis of schema 1"):
