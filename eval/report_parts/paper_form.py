@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from eval.report_parts.averages import averages
 from eval.report_parts.load import Run
-from eval.report_parts.tables import heat_maps, tasks_of
+from eval.report_parts.tables import KINDS, heat_maps, tasks_of
 
 _METRICS = (("accuracy", "Acc."), ("macro_f1", "Ma-F1"), ("pearson", "Pearson"))
 _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -23,12 +24,12 @@ class Table(NamedTuple):
 
 
 def tables(runs: Sequence[Run]) -> list[Table]:
-    """For each mode that a run was scored in: all tasks, then the languages of each subset that has several."""
+    """For each mode that a run was scored in: all tasks, the means, the languages of each subset that has several."""
     found = []
     for mode in ("strict", "paper"):
         scored = [run for run in runs if mode in run.scores]
         if scored:
-            found += [_tasks(scored, mode), *_languages(scored, mode)]
+            found += [_tasks(scored, mode), *_means(scored, mode), *_languages(scored, mode)]
     return found
 
 
@@ -43,6 +44,18 @@ def _tasks(runs: Sequence[Run], mode: str) -> Table:
     caption = f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}."
     heads = tuple(head for _, head in _METRICS)
     return Table(caption, [_named(run) for run in runs], heads, ("Subset", "Task", "n"), rows)
+
+
+def _means(runs: Sequence[Run], mode: str) -> list[Table]:
+    """One table; a mean that a run lacks, or that was refused, is a dash."""
+    rows = [
+        [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else "–",
+         *("–" if cell is None or cell.value is None else f"{100 * cell.value:.1f}" for cell in one.cells)]
+        for one in averages(runs, mode)
+    ]  # fmt: skip
+    caption = f"Means of the tasks' scores, {mode} mode, times 100{_limits(runs)}."
+    heads = ("Over", "Group", "Metric", "of")
+    return [Table(caption, [_named(run) for run in runs], ("",), heads, rows)] if rows else []
 
 
 def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:

@@ -227,6 +227,7 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     macro = f"{100 * scored['metrics']['macro_f1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert f"| FER2013 | ec | 24 | {100 * scored['metrics']['accuracy']:.1f} | {macro} | – |" in text
     assert f"FER2013 & ec & 24 & {100 * scored['metrics']['accuracy']:.1f} & {macro} & -- &" in tex
+    assert "| modality | image | macro_f1 | 3 |" in text and "languages & XED & macro\\_f1 & -- & --" in tex
     assert "MMAFFLM-7b" in text and "semeval2018\\_english & ei\\_reg" in tex
     assert tex.count("\\begin{tabular}") == tex.count("\\end{tabular}") == tex.count("\\bottomrule") >= 6
     for block in tex.split("\\begin{tabular}{")[1:]:
