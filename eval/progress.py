@@ -7,7 +7,6 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-
 Advance: TypeAlias = Callable[[int], None]
 
 
