@@ -34,7 +34,7 @@ def gradients(config: dict[str, Any]) -> dict[str, float | None]:
 
 
 def labels(config: dict[str, Any]) -> dict[str, Any]:
-    """For each row: tokens, media tokens, ignored labels before the rest, and the rest with the inputs it stands at."""
+    """For each row: tokens but for those of media, how many those are, ignored labels, and the labels after them."""
     model_args, data_args, training_args, _, _ = get_train_args(config)
     module = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
@@ -42,9 +42,10 @@ def labels(config: dict[str, Any]) -> dict[str, Any]:
     media = set(module["tokenizer"].convert_tokens_to_ids(list(MEDIA)))
     found = []
     for row in rows:
-        ids, wanted = row["input_ids"], row["labels"]
-        start = next((at for at, label in enumerate(wanted) if label != IGNORED), len(wanted))
-        found.append([len(ids), sum(one in media for one in ids), start, wanted[start:], ids[start:]])
+        bare = [one for one in row["input_ids"] if one not in media]
+        start = next((at for at, label in enumerate(row["labels"]) if label != IGNORED), len(row["labels"]))
+        assert row["labels"][start:] == row["input_ids"][start:]
+        found.append([bare, len(row["input_ids"]) - len(bare), start, row["labels"][start:]])
     return {"rows": found}
 
 
