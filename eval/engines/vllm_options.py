@@ -1,0 +1,90 @@
+"""How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint, budget and machine."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eval.checkpoint import ADAPTER, Checkpoint
+from mmafflm.errors import UsageFault
+from mmafflm.media import Budget
+
+GIB = 1 << 30
+LONGEST = (
+    8192  # tokens of a prompt and its answer: training cuts at 4096, and a shorter limit leaves room for more rows
+)
+IN_FLIGHT = 128  # rows; the pixels of so many pictures are 0.8 GB
+MEDIA = 8  # pictures and clips a prompt; the benchmark has one
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has room for
+
+
+def _switch(value: str) -> bool:
+    return {"true": True, "false": False}[value.lower()]
+
+
+# vLLM's own names. None changes an answer; what would (dtype, quantization, code of a checkpoint's own) is not here.
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    "tensor_parallel_size": int,
+    "pipeline_parallel_size": int,
+    "distributed_executor_backend": str,
+    "gpu_memory_utilization": float,
+    "kv_cache_memory_bytes": int,
+    "max_model_len": int,
+    "max_num_seqs": int,
+    "enforce_eager": _switch,
+}
+
+
+def parse_options(options: dict[str, str]) -> dict[str, Any]:
+    """The options as vLLM takes them. Raises UsageFault for one that is unknown or has no such value."""
+    parsed = {}
+    for name, value in options.items():
+        if name == "data_parallel_size":
+            raise UsageFault(
+                "--engine vllm takes no option data_parallel_size: vLLM's offline engine answers in one process. "
+                "Start one predict for each GPU instead, with CUDA_VISIBLE_DEVICES and --shard."
+            )
+        if name not in OPTIONS:
+            raise UsageFault(f"--engine vllm takes no option {name}; there are {', '.join(OPTIONS)}")
+        try:
+            parsed[name] = OPTIONS[name](value)
+        except (KeyError, ValueError):
+            raise UsageFault(f"--option {name}={value}: not a value of it") from None
+    return parsed
+
+
+def engine_arguments(
+    checkpoint: Checkpoint, dtype: str, positions: int, budget: Budget, cpu: bool, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The keyword arguments of vllm.LLM. positions: how many the model has; dtype: one of its own, not auto."""
+    image, frame = (math.isqrt(pixels) for pixels in (budget.image_max_pixels, budget.video_max_pixels))
+    arguments: dict[str, Any] = {
+        "model": checkpoint.model,
+        "dtype": dtype,
+        "seed": 0,
+        "enable_prefix_caching": True,
+        "max_model_len": min(LONGEST, positions),
+        "max_num_seqs": IN_FLIGHT,
+        # The largest media that memory is measured with; without them those of max_pixels, 50 times the budget's.
+        "limit_mm_per_prompt": {
+            "image": {"count": MEDIA, "width": image, "height": image},
+            "video": {"count": MEDIA, "width": frame, "height": frame, "num_frames": budget.video_maxlen},
+        },
+    }
+    if cpu:
+        # The cache is not measured there but taken. Small blocks: a candidate's prompt is computed from its last whole
+        # block on, and 32 is the least that the CPU's attention is made for. Compiling costs more than it brings.
+        arguments |= {"kv_cache_memory_bytes": GIB, "block_size": 32, "enforce_eager": True}
+    if checkpoint.adapter is not None:
+        arguments |= lora_arguments(Path(checkpoint.adapter))
+    return arguments | options
+
+
+def lora_arguments(adapter: Path) -> dict[str, Any]:
+    """Room for one adapter, its vision blocks included. Raises UsageFault for a rank that vLLM has no room for."""
+    rank = int(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["r"])
+    if rank > LORA_RANKS[-1]:
+        raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
+    room = next(size for size in LORA_RANKS if size >= rank)
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room, "enable_tower_connector_lora": True}
