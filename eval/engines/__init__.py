@@ -13,7 +13,7 @@ from mmafflm.media import Budget
 
 ENGINES = {  # and how to get what it needs
     "hf": "pip install -c constraints.txt -e '.[train]'",
-    "vllm": "make setup-vllm",
+    "vllm": "make setup-vllm, and then .venv-vllm/bin/mmaffben in place of mmaffben",
     "openai": "pip install -c constraints.txt -e .",
 }
 

@@ -15,14 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from eval.checkpoint import find_checkpoint
-from eval.engines import ENGINES, Answers, Engine, Question
+from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.shown import Frames, Shown
 from eval.engines.vllm_options import engine_arguments, parse_options
 from mmafflm.errors import Fault, UsageFault
@@ -40,7 +39,6 @@ ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
 }
 
 Asked = TypeVar("Asked")
-Likelihoods = list[tuple[int, list[float]]]
 
 
 class Request(NamedTuple):
@@ -83,7 +81,6 @@ class VllmEngine:
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget = dtype, budget or Budget()
         self.shown = Shown(root, self.budget)
-        self.names = count()
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
@@ -91,6 +88,7 @@ class VllmEngine:
             os.environ.setdefault(name, value)
         from transformers import AutoConfig
         from vllm import LLM
+        from vllm.exceptions import VLLMError
         from vllm.lora.request import LoRARequest
         from vllm.platforms import current_platform
 
@@ -99,10 +97,11 @@ class VllmEngine:
             # vLLM's own auto makes bfloat16 of float32
             dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
             positions = config.get_text_config().max_position_embeddings
-            cpu = current_platform.is_cpu()
-            self.arguments = engine_arguments(self.checkpoint, dtype, positions, self.budget, cpu, self.options)
+            if cpu := current_platform.is_cpu():
+                os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s there
+            self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, self.options)
             self.llm: Any = LLM(**self.arguments)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, VLLMError) as error:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             named = self.checkpoint.adapter or self.checkpoint.model
             raise Fault(f"{named}: vLLM cannot load it ({why}). Its own words stand above.") from None
@@ -169,21 +168,21 @@ class VllmEngine:
         while asked or running:
             while asked and len(running) < self.arguments["max_num_seqs"]:
                 one = asked.popleft()
-                name = str(next(self.names))
-                prompt, sampling = request(one)
-                self._add(name, prompt, sampling)
-                running[name] = one
-            finished = [output for output in self.llm.llm_engine.step() if output.finished]
-            if finished:
+                running[self._add(request(one))] = one
+            if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
 
-    def _add(self, name: str, prompt: dict[str, Any], sampling: Any) -> None:
-        """Raises Fault for a prompt that vLLM does not take."""
+    def _add(self, request: Request) -> str:
+        """Hand a request over; the name that its output will have. Raises Fault for a prompt that vLLM refuses."""
+        from vllm.exceptions import VLLMError
+
         try:
-            self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
-        except ValueError as error:
-            shown = self.tokenizer.decode(prompt["prompt_token_ids"])[-60:]
-            raise Fault(f"vLLM does not take the prompt that ends in {shown!r}: {error}") from None
+            given = self.llm.enqueue(request.prompt, request.sampling, lora_request=self.adapter, use_tqdm=False)
+        except (VLLMError, ValueError) as error:
+            end = self.tokenizer.decode(request.prompt["prompt_token_ids"])[-80:]
+            raise Fault(f"vLLM refuses the prompt that ends in {end!r}: {error}") from None
+        name: str = given[0].partition("-")[0]  # what follows is vLLM's own addition
+        return name
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,14 +1,12 @@
-"""How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint, budget and machine."""
+"""How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint and machine."""
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eval.checkpoint import ADAPTER, Checkpoint
 from mmafflm.errors import UsageFault
-from mmafflm.media import Budget
 
 GIB = 1 << 30
 LONGEST = (
@@ -55,10 +53,9 @@ def parse_options(options: dict[str, str]) -> dict[str, Any]:
 
 
 def engine_arguments(
-    checkpoint: Checkpoint, dtype: str, positions: int, budget: Budget, cpu: bool, options: dict[str, Any]
+    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, options: dict[str, Any]
 ) -> dict[str, Any]:
     """The keyword arguments of vllm.LLM. positions: how many the model has; dtype: one of its own, not auto."""
-    image, frame = (math.isqrt(pixels) for pixels in (budget.image_max_pixels, budget.video_max_pixels))
     arguments: dict[str, Any] = {
         "model": checkpoint.model,
         "dtype": dtype,
@@ -66,16 +63,12 @@ def engine_arguments(
         "enable_prefix_caching": True,
         "max_model_len": min(LONGEST, positions),
         "max_num_seqs": IN_FLIGHT,
-        # The largest media that memory is measured with; without them those of max_pixels, 50 times the budget's.
-        "limit_mm_per_prompt": {
-            "image": {"count": MEDIA, "width": image, "height": image},
-            "video": {"count": MEDIA, "width": frame, "height": frame, "num_frames": budget.video_maxlen},
-        },
+        "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
     }
     if cpu:
-        # The cache is not measured there but taken. Small blocks: a candidate's prompt is computed from its last whole
-        # block on, and 32 is the least that the CPU's attention is made for. Compiling costs more than it brings.
-        arguments |= {"kv_cache_memory_bytes": GIB, "block_size": 32, "enforce_eager": True}
+        # The cache's size is given, so the largest picture need not be tried (12.8 million pixels). Small blocks: a
+        # candidate's prompt is computed from its last whole block on; 32 is the least that the CPU's attention likes.
+        arguments |= {"kv_cache_memory_bytes": GIB, "skip_mm_profiling": True, "block_size": 32, "enforce_eager": True}
     if checkpoint.adapter is not None:
         arguments |= lora_arguments(Path(checkpoint.adapter))
     return arguments | options

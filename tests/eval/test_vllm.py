@@ -26,7 +26,6 @@ from eval.selection import first_of
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
-from mmafflm.media import Budget
 from mmafflm.records import read_jsonl
 from mmafflm.standin import make_standin
 from tests.eval.vllm_side import in_order
@@ -42,7 +41,7 @@ CANDIDATES = ["positive", "0. neutral", "1. joy, 2. sadness", "1. joy, 3. fear",
 @pytest.fixture(scope="module")
 def python() -> str:
     named = os.environ.get("VLLM_PYTHON")
-    found = Path(named or ROOT / ".venv-vllm/bin/python")
+    found = Path(named or ROOT / ".venv-vllm/bin/python").absolute()
     if named is None and not found.exists():
         pytest.skip("no .venv-vllm here, so vLLM is not run: make setup-vllm, or VLLM_PYTHON=its/bin/python")
     assert found.exists(), f"VLLM_PYTHON {found} is not there"
@@ -197,15 +196,16 @@ def test_options_are_vllms_and_none_runs_foreign_code() -> None:
         parse_options({"data_parallel_size": "2"})
 
 
-def test_memory_is_measured_with_the_media_of_the_budget() -> None:
-    arguments = engine_arguments(Checkpoint("m"), "bfloat16", 32768, Budget(), False, {"max_num_seqs": 9})
-    assert arguments["limit_mm_per_prompt"]["image"] | {"count": 1} == {"count": 1, "width": 512, "height": 512}
-    assert arguments["limit_mm_per_prompt"]["video"]["num_frames"] == 128
-    assert (arguments["max_model_len"], arguments["max_num_seqs"], "enable_lora" in arguments) == (8192, 9, False)
+def test_an_option_goes_before_what_follows_from_the_machine() -> None:
+    gpu, cpu = (
+        engine_arguments(Checkpoint("m"), "bfloat16", 32768, on_cpu, {"max_num_seqs": 9}) for on_cpu in (False, True)
+    )
+    assert (gpu["max_model_len"], gpu["max_num_seqs"], "enable_lora" in gpu) == (8192, 9, False)
+    assert "kv_cache_memory_bytes" in cpu and "kv_cache_memory_bytes" not in gpu
 
 
 @pytest.mark.parametrize(("rank", "room"), [(4, 8), (64, 64), (65, 128)])
 def test_an_adapter_gets_room_for_its_rank(rank: int, room: int, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": rank}))
-    arguments = engine_arguments(Checkpoint("m", str(tmp_path)), "bfloat16", 4096, Budget(), True, {})
+    arguments = engine_arguments(Checkpoint("m", str(tmp_path)), "bfloat16", 4096, True, {})
     assert arguments["enable_lora"] and arguments["max_lora_rank"] == room and arguments["max_model_len"] == 4096
