@@ -40,8 +40,8 @@ def parse_options(options: dict[str, str]) -> dict[str, Any]:
     for name, value in options.items():
         if name == "data_parallel_size":
             raise UsageFault(
-                "--engine vllm takes no option data_parallel_size: vLLM's offline engine answers in one process. "
-                "Start one predict for each GPU instead, with CUDA_VISIBLE_DEVICES and --shard."
+                "--engine vllm takes no option data_parallel_size: vLLM's offline engine is one process. "
+                "Pass --jobs N: so many engines, each with its share of the records and of the GPUs."
             )
         if name not in OPTIONS:
             raise UsageFault(f"--engine vllm takes no option {name}; there are {', '.join(OPTIONS)}")

@@ -192,7 +192,7 @@ def test_options_are_vllms_and_none_runs_foreign_code() -> None:
         parse_options({"trust_remote_code": "true"})
     with pytest.raises(UsageFault, match="tensor_parallel_size=two: not a value of it"):
         parse_options({"tensor_parallel_size": "two"})
-    with pytest.raises(UsageFault, match="one predict for each GPU"):
+    with pytest.raises(UsageFault, match="Pass --jobs N"):
         parse_options({"data_parallel_size": "2"})
 
 
