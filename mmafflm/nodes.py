@@ -66,40 +66,45 @@ class Nodes:
             return
         self._write()
         self._look()
-        for node, when in self.changed.items():
-            if time.monotonic() - when > SILENT_S:
-                raise Fault(self._gone(node))
+        if silent := self._silent(SILENT_S):
+            raise Fault(self._gone(silent[0]))
 
     def failed(self, fault: Fault) -> Fault:
         """The fault to end with: that of the node that fell first, where this one's is only its echo."""
         if self.nodes == 1:
             return fault
         echo = bool(ECHO.search(str(fault)))
-        self._write(fault=None if echo else str(fault))
+        self.ended(None if echo else str(fault))
         until = time.monotonic() + WAIT_S
         while echo and time.monotonic() < until:
             self._look()
             for node in self.changed:
                 if said := self.seen[node].get("fault"):
                     return Fault(f"{self._name(node)} failed first: {said}")
-            for node, when in self.changed.items():
-                if time.monotonic() - when > GONE_S:
-                    return Fault(self._gone(node))
+            if silent := self._silent(GONE_S):
+                return Fault(self._gone(silent[0]))
             time.sleep(BEAT_S / 4)
         return fault
 
-    def stopped(self) -> None:
-        """Tell the others that a person or a scheduler stopped this node."""
+    def ended(self, fault: str | None = None) -> None:
+        """Tell the others that this node has come to its end, or why it stops before."""
         if self.nodes > 1:
-            self._write(fault="it was stopped.")
+            self._write(fault, ended=True)
 
-    def _write(self, fault: str | None = None) -> None:
+    def _write(self, fault: str | None = None, ended: bool = False) -> None:
         self.beats += 1
         self.written = time.monotonic()
         path = self.out / BEATS / f"{self.node}.json"
-        path.parent.mkdir(exist_ok=True)
-        row = {"host": socket.gethostname(), "beat": [self.started, self.beats], "fault": fault}
-        path.write_text(json.dumps(row), encoding="utf-8")
+        row = {"host": socket.gethostname(), "beat": [self.started, self.beats], "fault": fault, "ended": ended}
+        with contextlib.suppress(OSError):  # a full disk ends a run where weights are written, not here
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(row), encoding="utf-8")
+
+    def _silent(self, seconds: float) -> list[int]:
+        """The nodes seen alive in this run, not ended, and without a sign for so long; the longest silent first."""
+        before = time.monotonic() - seconds
+        silent = [node for node, when in self.changed.items() if when < before and not self.seen[node]["ended"]]
+        return sorted(silent, key=lambda node: self.changed[node])
 
     def _look(self) -> None:
         for node in range(self.nodes):

@@ -17,7 +17,7 @@ from mmafflm.hub import require_hub_base
 from mmafflm.launch import GROUP, cache_of, environment, failure, group_alive, log_of, of_node, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
-from mmafflm.nodes import BEATS, Nodes, await_first
+from mmafflm.nodes import Nodes, await_first
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
@@ -86,8 +86,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     elif first:
         finish_from(checkpoint, out)
     if first:
-        for folder in (REST, BEATS):
-            shutil.rmtree(out / folder, ignore_errors=True)
+        shutil.rmtree(out / REST, ignore_errors=True)
         _write_run(out, planned, data, finished=True)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
 
@@ -99,10 +98,14 @@ def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_ra
     try:
         code = run(config, out, env, planned.config["max_steps"], node_rank, nodes.beat)
     except KeyboardInterrupt:
-        nodes.stopped()
+        nodes.ended("it was stopped.")
+        raise
+    except Fault as fault:
+        nodes.ended(str(fault))
         raise
     if code:
         raise nodes.failed(failure(log_of(out, node_rank), code))
+    nodes.ended()
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # the Arrow copy of the mix
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import mmafflm.nodes as nodes_module
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.launch import environment
+from mmafflm.launch import environment, failure
 from mmafflm.nodes import Nodes
 from mmafflm.recipe import plan
 from mmafflm.train import train
@@ -104,7 +104,9 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
 
 def beat(out: Path, node: int, **row: Any) -> None:
     (out / ".nodes").mkdir(exist_ok=True)
-    (out / ".nodes" / f"{node}.json").write_text(json.dumps({"host": f"host{node}", "fault": None} | row))
+    (out / ".nodes" / f"{node}.json").write_text(
+        json.dumps({"host": f"host{node}", "fault": None, "ended": False} | row)
+    )
 
 
 class Clock:
@@ -147,6 +149,38 @@ def test_the_node_that_failed_first_is_named(tmp_path: Path, monkeypatch: pytest
     own = Fault("ValueError: no such template.")
     assert nodes.failed(own) is own
     assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] == str(own)
+
+
+def test_a_node_that_has_ended_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    first, second = (Nodes(tmp_path, node=node, nodes=2, gpus=1) for node in (0, 1))
+    second.beat()
+    first.beat()
+    second.ended()
+    for clock.now in (10.0, 1000.0):  # the first still writes the weights
+        first.beat()
+
+
+TORCHRUN = """
+RuntimeError: [gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:28401
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-24_19:00:00
+  host      : gpu7
+  rank      : 3 (local_rank: 1)
+  exitcode  : -9 (pid: 4711)
+  error_file: <N/A>
+  traceback : Signal 9 (SIGKILL) received by PID 4711
+"""
+
+
+def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(TORCHRUN)
+    said = str(failure(tmp_path / "train.log", 1))
+    assert "(exit 1): rank 3 was killed (SIGKILL), often for want of memory. The whole log" in said
+    (tmp_path / "train.log").write_text(TORCHRUN.replace("-9", "1"))
+    assert "(exit 1): RuntimeError: [gloo" in str(failure(tmp_path / "train.log", 1))
 
 
 def test_an_echo_without_a_cause_is_said_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
