@@ -21,9 +21,14 @@ from mmafflm.recipe import Plan
 GROUP = ".group"
 POLL_S = 0.5
 STOP_S = 20  # what a rank gets to end after SIGTERM
+# What a rank says when another one has gone, over gloo, NCCL and torch's store.
+ECHO = re.compile(
+    r"connection (closed|reset|refused)|broken pipe|remote ?error|connection was likely closed|timed? ?out|timeout",
+    re.I,
+)
 # torchrun's own account of the rank that fell first
 ROOT_CAUSE = re.compile(r"Root Cause.*?^\s*rank +: (\d+) .*?^\s*exitcode +: (-?\d+) ", re.S | re.M)
-ERROR = re.compile(r"^(?:\[rank\d+\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$")
+ERROR = re.compile(r"^(?:\[(rank)(\d+)\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$")
 
 
 def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> dict[str, str]:
@@ -166,10 +171,12 @@ def failure(log: Path, code: int, verb: str = "train") -> Fault:
     """The sentence for a run that failed: the last error of its log, and where the rest is."""
     whole = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
     text = whole.splitlines()
-    errors = [found.group(1) for line in text if (found := ERROR.match(line.strip()))]
+    found = [hit.groups() for line in text if (hit := ERROR.match(line.strip()))]
+    errors = [f"{word} {rank}: {error}" if word else error for word, rank, error in found]
     # torchrun repeats a rank's failure as its own; the rank's is the one to read
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
-    said = ours[-1] if ours else errors[-1] if errors else (text[-1] if text else "it said nothing")
+    causes = [line for line in ours if not ECHO.search(line)] or ours or errors or text or ["it said nothing"]
+    said = causes[-1]
     if code in (-9, 137) and not ours:
         said = "it was killed (SIGKILL), often for want of memory"
     root = ROOT_CAUSE.search(whole)  # the ranks that then lost it say more, and nothing of use

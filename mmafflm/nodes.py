@@ -7,7 +7,6 @@ reads those of the others; what counts is whether a file's content still changes
 
 import contextlib
 import json
-import re
 import socket
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.launch import ECHO
 from mmafflm.run_file import RUN
 
 BEATS = ".nodes"
@@ -23,11 +23,6 @@ GONE_S = 8.0  # silence of a node that explains a failure seen here
 SILENT_S = 180.0  # silence after which a run that shows no failure is ended; a slow shared disk takes less
 WAIT_S = 20.0  # for what the others say about a failure seen here
 FIRST_S = 120.0  # for node 0 to begin the run
-# What a rank says when another one has gone, over gloo, NCCL and torch's store.
-ECHO = re.compile(
-    r"connection (closed|reset|refused)|broken pipe|remote ?error|connection was likely closed|timed? ?out|timeout",
-    re.I,
-)
 
 
 def await_first(out: Path) -> None:

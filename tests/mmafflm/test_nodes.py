@@ -162,7 +162,8 @@ def test_a_node_that_has_ended_is_not_gone(tmp_path: Path, monkeypatch: pytest.M
 
 
 TORCHRUN = """
-RuntimeError: [gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:28401
+[rank2]: ConnectionResetError: [Errno 104] Connection reset by peer
+[rank2]: RuntimeError: [gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:28401
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
 Root Cause (first observed failure):
 [0]:
@@ -180,7 +181,10 @@ def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
     said = str(failure(tmp_path / "train.log", 1))
     assert "(exit 1): rank 3 was killed (SIGKILL), often for want of memory. The whole log" in said
     (tmp_path / "train.log").write_text(TORCHRUN.replace("-9", "1"))
-    assert "(exit 1): RuntimeError: [gloo" in str(failure(tmp_path / "train.log", 1))
+    assert "(exit 1): rank 2: RuntimeError: [gloo" in str(failure(tmp_path / "train.log", 1))
+    worker = "[rank1]: RuntimeError: DataLoader worker (pid 6912) is killed by signal: Killed. "
+    (tmp_path / "train.log").write_text(worker + TORCHRUN.replace("-9", "1"))
+    assert "(exit 1): rank 1: RuntimeError: DataLoader worker" in str(failure(tmp_path / "train.log", 1))
 
 
 def test_an_echo_without_a_cause_is_said_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
