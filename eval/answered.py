@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.join import join, load_predictions
 from eval.measure import Answers, answers
-from eval.selection import first_of
+from eval.selection import first_of, split_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
@@ -67,9 +67,12 @@ def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets:
     names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
     if lacking := [name for name in names if name not in described["subsets"]]:
         raise Fault(f"{run}: no answers to {', '.join(lacking)}. Run mmaffben predict for them, or leave them out.")
-    if lacking := [name for name in names if name not in data.subsets("test")]:
-        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Build them, or leave them out (--subsets).")
-    data.require_unchanged(split_file(name, "test") for name in names)
+    split = split_of(described)
+    if lacking := [name for name in names if name not in data.subsets(split)]:
+        raise Fault(
+            f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
+        )
+    data.require_unchanged(split_file(name, split) for name in names)
     return names
 
 
@@ -82,7 +85,7 @@ def answered_tasks(
                     "Give the data that it was predicted on, or predict again.")  # fmt: skip
     found = []
     for name in chosen_subsets(run, described, data, subsets):
-        records = first_of(list(data.records(name, "test")), described.get("limit"))
+        records = first_of(list(data.records(name, split_of(described))), described.get("limit"))
         texts = join(name, records, load_predictions(run / "predictions" / f"{name}.jsonl"))
         found.extend(by_task(name, records, texts, mode))
     return found

@@ -42,6 +42,13 @@ class Ablation(StrEnum):
     silent = "silent"
 
 
+class Split(StrEnum):
+    """Which records are asked: the benchmark's, or those that training holds back to watch itself."""
+
+    test = "test"
+    val = "val"
+
+
 Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
 Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
 Subsets = Annotated[
@@ -69,8 +76,9 @@ def predict(
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
     subsets: Subsets = None,
     limit: Annotated[
-        int | None, typer.Option(help="at most so many test rows a subset, spread over its tasks and languages")
+        int | None, typer.Option(help="at most so many rows a subset, spread over its tasks and languages")
     ] = None,
+    split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Annotated[
         bool, typer.Option("--force", help="though the checkpoint was trained on other picture sizes")
@@ -81,7 +89,7 @@ def predict(
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
-    """Ask a checkpoint every test record, greedily. Stopped at any point, the same command goes on."""
+    """Ask a checkpoint every record, greedily. Stopped at any point, the same command goes on."""
     from eval.jobs import predict_in_jobs
     from eval.predict import predict as run
     from eval.run_folder import WHOLE, Shard
@@ -89,7 +97,7 @@ def predict(
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, _names(subsets), limit)
+        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), limit)
         return
     run(
         ckpt,
@@ -103,6 +111,7 @@ def predict(
         engine=engine.value,
         options=_options(option or []),
         shard=Shard.parse(shard) if shard else WHOLE,
+        split=split.value,
     )
 
 

@@ -22,6 +22,7 @@ from eval.diagnosis.modality import changes
 from eval.join import load_predictions, run_json
 from eval.metrics import Array, Floats
 from eval.paired import distinct, holm, main_metric, scorer, seed_of
+from eval.selection import split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -31,9 +32,9 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 RESAMPLES = 10_000
 NEAR = 0.05  # of the scale: a number this near to gold counts as right, in the file of changed rows only
 # What must agree for two scores to be of the same test; and what a reader should know when it does not.
-TOLD = ("data_hash", "limit", "ablation", "readout")
+TOLD = ("data_hash", "split", "limit", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"ablation": "none", "readout": "greedy"}  # of runs that LLaMA-Factory predicted
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # of runs that LLaMA-Factory predicted
 
 
 class Compared(NamedTuple):
@@ -185,7 +186,7 @@ def compare_runs(
     left, right = [], []
     for name in chosen_subsets(a, described["a"], data, names):
         chosen_subsets(b, described["b"], data, [name])
-        records, texts, note = _both(name, list(data.records(name, "test")), a, b)
+        records, texts, note = _both(name, list(data.records(name, split_of(described["a"]))), a, b)
         notes += note
         left.extend(by_task(name, records, texts[0], mode))
         right.extend(by_task(name, records, texts[1], mode))

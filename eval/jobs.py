@@ -23,7 +23,13 @@ ENDED = (STOPPED, -signal.SIGTERM)  # by us, or by who stops us
 
 
 def predict_in_jobs(
-    words: Sequence[str], jobs: int, data: Dataset, out: Path, subsets: list[str] | None, limit: int | None
+    words: Sequence[str],
+    jobs: int,
+    data: Dataset,
+    out: Path,
+    split: str,
+    subsets: list[str] | None,
+    limit: int | None,
 ) -> None:
     """Run the command line `words` (without the program) in `jobs` processes and wait for them.
 
@@ -32,7 +38,7 @@ def predict_in_jobs(
     """
     if jobs < 1:
         raise UsageFault("--jobs is 1 or more")
-    folder, chosen = RunFolder(out), chosen_records(data, subsets, limit)
+    folder, chosen = RunFolder(out), chosen_records(data, split, subsets, limit)
     total = sum(map(len, chosen.values()))
     with ExitStack() as held:
         logs = [held.enter_context(TemporaryFile()) for _ in range(jobs)]

@@ -36,8 +36,9 @@ def predict(
     engine: Engine | str = "hf",
     options: dict[str, str] | None = None,
     shard: Shard = WHOLE,
+    split: str = "test",
 ) -> None:
-    """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen test record, in record order.
+    """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen record of a split, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
     force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
@@ -50,13 +51,14 @@ def predict(
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)
-    chosen = chosen_records(data, subsets, limit)
+    chosen = chosen_records(data, split, subsets, limit)
     folder = RunFolder(out, shard)
     left = _left(folder, chosen)
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
     with folder.at_work():
         row = _describe(str(ckpt), data, engine, budget, limit, ablation)
+        row |= {"split": split}
         folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
         if not left:
             say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
@@ -77,14 +79,14 @@ def _left(folder: RunFolder, chosen: dict[str, list[Record]]) -> int:
     return count
 
 
-def chosen_records(data: Dataset, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
+def chosen_records(data: Dataset, split: str, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
     """The records to ask, per subset. Raises Fault for changed data and missing media."""
-    built = data.subsets("test")
+    built = data.subsets(split)
     names = built if subsets is None else subsets
     if missing := [name for name in names if name not in built]:
-        raise UsageFault(f"{data.path}: {', '.join(missing)} has no test split here; there are {', '.join(built)}.")
-    data.require_unchanged([split_file(name, "test") for name in names])
-    chosen = {name: first_of(list(data.records(name, "test")), limit) for name in names}
+        raise UsageFault(f"{data.path}: {', '.join(missing)} has no {split} split here; there are {', '.join(built)}.")
+    data.require_unchanged([split_file(name, split) for name in names])
+    chosen = {name: first_of(list(data.records(name, split)), limit) for name in names}
     data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
     return chosen
 

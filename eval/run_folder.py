@@ -27,6 +27,7 @@ FIXED = (
     "decoding",
     "budget",
     "data_hash",
+    "split",
     "limit",
     "template",
     "ablation",

@@ -12,7 +12,7 @@ from eval.bootstrap import RESAMPLES, SEED, distribution, interval
 from eval.join import import_generated, join, load_predictions, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
-from eval.selection import first_of
+from eval.selection import first_of, split_of
 from eval.standing import KEY, made_of, standing
 from mmafflm.benchmark import Subset, Task, benchmark
 from mmafflm.command import say
@@ -161,7 +161,7 @@ def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
 
 
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
-    """Score RUN against the test records of DATA and write RUN/scores.MODE.json, whole or not at all.
+    """Score RUN against the records of DATA that it was asked and write RUN/scores.MODE.json, whole or not at all.
 
     Scores of the same answers that stand there already are read, not made again.
     Raises Fault when the data changed after the build or is not the data of the run, and what score() raises.
@@ -170,21 +170,26 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     if described.get("data_hash") != data.hash:
         raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
                     "Score with the data that it was predicted on, or predict again.")  # fmt: skip
+    split = split_of(described)
     names = [name for name in benchmark() if name in described["subsets"]] if subsets is None else list(subsets)
-    if lacking := [name for name in names if name not in data.subsets("test")]:
-        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Build them, or leave them out (--subsets).")
-    data.require_unchanged(split_file(name, "test") for name in names)
+    if lacking := [name for name in names if name not in data.subsets(split)]:
+        raise Fault(
+            f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
+        )
+    data.require_unchanged(split_file(name, split) for name in names)
     limit = described.get("limit")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
     made = made_of(answers_of.values(), mode=mode, limit=limit, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: stands, of the same answers.")
         return stands
-    records = {name: first_of(list(data.records(name, "test")), limit) for name in names}
+    records = {name: first_of(list(data.records(name, split)), limit) for name in names}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
     scores = score(records, predictions, mode)
     if limit is not None:
         scores["limit"] = limit
+    if split != "test":
+        scores["split"] = split
     scores[KEY] = made
     write_text(run / f"scores.{mode}.json", json.dumps(scores, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     return scores

@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 from mmafflm.records import Record
+
+
+def split_of(described: dict[str, Any]) -> str:
+    """The split that a run answers, by its run.json: test, or val (what `mmafflm train` asks while it trains)."""
+    return str(described.get("split", "test"))
 
 
 def first_of(records: Sequence[Record], limit: int | None) -> list[Record]:

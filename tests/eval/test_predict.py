@@ -12,8 +12,11 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from eval.ablate import questions
+from eval.answered import answered_tasks
 from eval.engines.hf import HfEngine
+from eval.join import run_json
 from eval.predict import most_tokens, predict
+from eval.score import score_run
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -146,6 +149,18 @@ def test_a_run_asks_nothing_twice(nano: Path, data: Dataset, tmp_path: Path) -> 
     before = content(tmp_path)
     predict(nano, data, tmp_path, batch_size=8, engine=third)
     assert not third.loaded and not third.asked and content(tmp_path) == before
+
+
+def test_the_validation_split_is_asked_scored_and_diagnosed(nano: Path, tmp_path: Path) -> None:
+    data = make_tests(tmp_path / "data", {"XED": 40}, split="val")
+    with pytest.raises(UsageFault, match="XED has no test split"):
+        predict(nano, data, tmp_path / "run", ["XED"], engine=Counting())
+    predict(nano, data, tmp_path / "run", limit=12, engine=Counting(), split="val")
+    ids = [row["id"] for row in read_jsonl(tmp_path / "run/predictions/XED.jsonl")]
+    assert len(ids) == 12 and all("/val/" in one for one in ids)
+    scores = score_run(tmp_path / "run", data, "strict")
+    assert scores["split"] == "val" and scores["subsets"]["XED"]["n"] == 12
+    assert [one.texts for one in answered_tasks(tmp_path / "run", run_json(tmp_path / "run"), data)]
 
 
 def test_run_json_says_what_was_asked_and_grows_by_subsets(nano: Path, data: Dataset, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ WORDS = (
 )
 
 
-def records_of(task: Task, rows: int, seed: int = 7) -> list[Record]:
-    """Made-up test records of one task: texts of 1 to 30 words, in the benchmark's prompt."""
+def records_of(task: Task, rows: int, seed: int = 7, split: str = "test") -> list[Record]:
+    """Made-up records of one task: texts of 1 to 30 words, in the benchmark's prompt."""
     draw = random.Random(f"{task.subset} {task.key} {seed}")
     records = []
     for number in range(rows):
@@ -23,10 +23,10 @@ def records_of(task: Task, rows: int, seed: int = 7) -> list[Record]:
         text = " ".join(draw.choices(WORDS, k=draw.randint(1, 30)))
         gold: Gold = [draw.choice(task.grammar.names)] if isinstance(task.grammar, Labels) else 1
         record = Record(
-            id=f"{task.subset}/{task.key}/test/{number:06d}",
+            id=f"{task.subset}/{task.key}/{split}/{number:06d}",
             subset=task.subset,
             task=task.kind,
-            split="test",
+            split=split,
             language=draw.choice(benchmark()[task.subset].languages or ("en",)),
             modality="text",
             source=f"tiny:{number}",
@@ -43,18 +43,18 @@ def records_of(task: Task, rows: int, seed: int = 7) -> list[Record]:
     return records
 
 
-def make_tests(path: Path, rows: dict[str, int], seed: int = 7) -> Dataset:
-    """Write DATA with `rows` test records for every task of each subset named."""
+def make_tests(path: Path, rows: dict[str, int], seed: int = 7, split: str = "test") -> Dataset:
+    """Write DATA with `rows` records for every task of each subset named."""
     files = {}
     for name, count in rows.items():
-        records = [record for task in benchmark()[name].tasks for record in records_of(task, count, seed)]
-        file = split_file(name, "test")
+        records = [record for task in benchmark()[name].tasks for record in records_of(task, count, seed, split)]
+        file = split_file(name, split)
         write_jsonl(path / file, (record.to_json() for record in records))
         files[file] = {"rows": len(records), "sha256": sha256_of(path / file)}
     manifest = {
         "schema": 1,
         "files": files,
-        "subsets": {name: {"test": {"rows": count}} for name, count in rows.items()},
+        "subsets": {name: {split: {"rows": count}} for name, count in rows.items()},
         "data_hash": data_hash(files),
     }
     write_text(path / "manifest.json", json.dumps(manifest))
