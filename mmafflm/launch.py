@@ -1,19 +1,14 @@
-"""Start `llamafactory-cli train`, keep its log, show how far it is, and stop it with us."""
+"""Start `llamafactory-cli train`, keep its log, and stop it with us."""
 
 import contextlib
 import importlib.util
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.recipe import Plan
@@ -83,13 +78,11 @@ def _first_device(env: dict[str, str]) -> str:
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
-def run(
-    config: Path, out: Path, env: dict[str, str], total_steps: int, node_rank: int, beat: Callable[[], None]
-) -> int:
+def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[int], None]) -> int:
     """Run LLaMA-Factory over a config until it ends; its output goes to OUT/train.log. Returns its exit code.
 
-    `beat` is called twice a second. What it raises, or a KeyboardInterrupt, goes on to the caller when every process
-    of the run has been stopped.
+    `beat` is called twice a second, with the launched process. What it raises, or a KeyboardInterrupt, goes on to the
+    caller when every process of the run has been stopped.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -109,7 +102,10 @@ def run(
         )
     group.write_text(str(process.pid))
     try:
-        _watch(process, out, total_steps, beat)
+        while process.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_S)
+            beat(process.pid)
     finally:
         stop_group(process)
         group.unlink(missing_ok=True)
@@ -135,36 +131,6 @@ def group_alive(group: int) -> bool:
             if int(pgrp) == group and state not in "ZX":
                 return True
     return False
-
-
-def _watch(process: "subprocess.Popen[bytes]", out: Path, total_steps: int, beat: Callable[[], None]) -> None:
-    """Follow OUT/trainer_log.jsonl: a bar on a terminal, a line a tenth elsewhere."""
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    said = -1
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("loading", total=total_steps)
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
-            beat()
-            for row in tail(out / "trainer_log.jsonl"):
-                step, loss = int(row["current_steps"]), row.get("loss")
-                bar.update(task, completed=step, description="training" if loss is None else f"loss {loss:.4f}")
-                tenth = step * 10 // total_steps
-                if not console.is_terminal and loss is not None and tenth > said:
-                    said = tenth
-                    console.print(f"step {step} of {total_steps}, loss {loss:.4f}", highlight=False)
-            if process.returncode is not None:
-                return
-
-
-def tail(path: Path) -> Iterator[dict[str, Any]]:
-    """The last complete row of a JSON Lines file that is being written; nothing when there is none."""
-    with contextlib.suppress(FileNotFoundError):
-        lines = path.read_bytes().split(b"\n")[:-1]
-        if lines and lines[-1]:
-            yield json.loads(lines[-1])
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:

@@ -21,6 +21,7 @@ TEMPLATE = (
     "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
 )
 TEMPLATE_TOKENS = 22
+MEDIA = ("<image>", "<video>")  # where a picture or clip stands in a prompt
 BYTES_A_TOKEN = 4  # English under Qwen's tokenizer; an estimate where there is none
 SAMPLE = 2000  # rows that are tokenized for the total
 
@@ -65,10 +66,10 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str]) -> Mix:
         name = str(last["id"][0]) if last.height else ""
         return Mix(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
     longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
-    lengths = _tokens(path, longest_rows) + longest_rows["vision_tokens"].to_numpy()
+    lengths = text_tokens(path, longest_rows) + longest_rows["vision_tokens"].to_numpy()
     _refuse_cut(longest_rows, lengths, cutoff)
     sample = rows.gather_every(max(1, rows.height // SAMPLE))
-    text = int(_tokens(path, sample).sum() / max(1, sample.height) * rows.height)
+    text = int(text_tokens(path, sample).sum() / max(1, sample.height) * rows.height)
     where = int(lengths.argmax()) if len(lengths) else 0
     longest, name = (int(lengths[where]), str(longest_rows["id"][where])) if len(lengths) else (0, "")
     return Mix(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
@@ -96,14 +97,18 @@ def _rows(data: Dataset) -> pl.DataFrame:
     return rows
 
 
-def _tokens(path: Path, rows: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """The text tokens of each row, template and all; the marks of media count as the few tokens that they are."""
+def text_tokens(path: Path, rows: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """The text tokens of each row, template and all. Media's start and end marks are counted with vision_tokens."""
     from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train tier has it
 
     tokenizer = Tokenizer.from_file(str(path))
     turns = rows["messages"].to_list()
     texts = [TEMPLATE.format(prompt=user["content"], answer=assistant["content"]) for user, assistant in turns]
-    return np.array([len(one) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)], np.int64)
+    marks = np.array([sum(map(text.count, MEDIA)) for text in texts], np.int64)
+    for mark in MEDIA:
+        texts = [text.replace(mark, "<|vision_start|><|vision_end|>") for text in texts]
+    counts = [len(one) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    return np.array(counts, np.int64) - 2 * marks
 
 
 def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int) -> None:

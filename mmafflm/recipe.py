@@ -1,8 +1,8 @@
 """recipe + data + machines -> a complete LLaMA-Factory config, or a sentence why not.
 
-A recipe is YAML in LLaMA-Factory's own keys, plus three of ours: `base`, another recipe whose keys it changes,
-`global_batch`, the examples of one optimizer step over all ranks, and `hardware` (gpu, the default, or cpu). What can
-be computed is never typed.
+A recipe is YAML in LLaMA-Factory's own keys, plus five of ours: `base`, another recipe whose keys it changes,
+`global_batch`, the examples of one optimizer step over all ranks, `hardware` (gpu, the default, or cpu), and
+`validate_every` and `validate_rows`, see validation.py. What can be computed is never typed.
 """
 
 import json
@@ -37,6 +37,7 @@ class Plan:
     global_batch: int
     mix: Mix
     base_is_local: bool
+    validate: tuple[int, int] | None = None  # steps from one validation to the next, and rows of a subset
 
     @property
     def ranks(self) -> int:
@@ -94,7 +95,8 @@ def plan(
     )
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     _refuse_what_breaks(recipe, config, cpu, mix)
-    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, spec["global_batch"], mix, base_is_local)
+    validate = (spec["validate_every"], spec["validate_rows"]) if "validate_every" in spec else None
+    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, spec["global_batch"], mix, base_is_local, validate)
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
@@ -170,6 +172,7 @@ def _compute_steps(
         "gradient_accumulation_steps": accumulation,
         "dataloader_num_workers": per_rank * ranks or 1,
         "accelerator_config": {"dispatch_batches": False},
+        "logging_nan_inf_filter": False,
     }
     if "ray_init_kwargs" in config:
         config["ray_num_workers"] = ranks

@@ -1,4 +1,4 @@
-"""Reading a recipe: YAML in LLaMA-Factory's own keys plus three of ours, and nothing that can be computed."""
+"""Reading a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
 
 import ast
 import difflib
@@ -15,7 +15,7 @@ from mmafflm.errors import UsageFault
 
 Config = dict[str, Any]
 
-OURS = ("base", "global_batch", "hardware")
+OURS = ("base", "global_batch", "hardware", "validate_every", "validate_rows")
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
@@ -28,7 +28,11 @@ COMPUTED = {
     "output_dir": "--out",
     "overwrite_output_dir": "--resume",
     "resume_from_checkpoint": "--resume",
+    "logging_nan_inf_filter": "false, or a NaN would be logged as the mean of the losses before it",
 }
+# run folders keep the whole config, and run folders are shared
+SECRETS = ("swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url", "hf_hub_token", "ms_hub_token",
+           "om_hub_token", "hub_token", "push_to_hub_token")  # fmt: skip
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,13 +55,13 @@ def read_recipe(recipe: Path) -> Config:
     """
     if not recipe.is_file():
         raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
-    spec = _with_base(recipe, ())
+    spec = read_keys(recipe)
     _check_ours(recipe, spec)
     return spec
 
 
-def _with_base(recipe: Path, above: tuple[Path, ...]) -> Config:
-    """One recipe over its bases; `above` are the recipes that led here."""
+def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
+    """One recipe over its bases, complete or not; `above` are the recipes that led here."""
     chain = (*above, recipe)
     if recipe.resolve() in [path.resolve() for path in above]:
         raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot be its own base. Change base.")
@@ -68,7 +72,7 @@ def _with_base(recipe: Path, above: tuple[Path, ...]) -> Config:
         base = recipe.parent / str(spec["base"])
         if not base.is_file():
             raise UsageFault(f"{recipe}: base: {spec['base']} is not there (read from the recipe's folder).")
-        spec = _with_base(base, chain) | spec
+        spec = read_keys(base, chain) | spec
     return {key: value for key, value in spec.items() if value is not None and key != "base"}
 
 
@@ -84,6 +88,11 @@ def _own_keys(recipe: Path) -> Config:
     for key in spec:
         if key in COMPUTED:
             raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
+        if key in SECRETS:
+            raise UsageFault(
+                f"{recipe}: {key} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
+                "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
+            )
         if known and key not in known:
             nearest = difflib.get_close_matches(key, known, n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
@@ -97,11 +106,25 @@ def _check_ours(recipe: Path, spec: Config) -> None:
     for key in ("global_batch", "per_device_train_batch_size"):
         if type(spec.get(key)) is not int or spec[key] < 1:
             raise UsageFault(f"{recipe}: {key} must be given, as a whole number of 1 or more.")
+    _check_validation(recipe, spec)
     several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
     if several:
         raise UsageFault(
             f"{recipe}: dataset, mix_strategy and interleave_probs have no place in a recipe: concat does not mix "
             "while streaming and interleaving repeats or drops rows. Mix with: mmaffin mix --data DATA --mix FILE"
+        )
+
+
+def _check_validation(recipe: Path, spec: Config) -> None:
+    keys = ("validate_every", "validate_rows")
+    given = [spec[key] for key in keys if key in spec]
+    if not given:
+        return
+    save = spec.get("save_steps", 500)
+    if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
+        raise UsageFault(
+            f"{recipe}: validate_every is a multiple of save_steps ({save}), for checkpoints are what is asked, and "
+            "validate_rows how many records of each subset. Give both, or neither."
         )
 
 

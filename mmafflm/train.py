@@ -1,5 +1,6 @@
 """`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
 
+import contextlib
 import platform
 import shutil
 from dataclasses import fields
@@ -22,6 +23,8 @@ from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
 from mmafflm.run_file import RUN, installed, read_run, write_run
+from mmafflm.watch import Watch
+from mmafflm.watch import environment as watched_environment
 
 CONFIG = "llamafactory.yaml"
 BUDGET = tuple(field.name for field in fields(Budget))
@@ -48,7 +51,7 @@ def train(
         say(note)
     if not 0 <= node_rank < nodes:
         raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
-    env = environment(planned, out, node_rank, master)
+    env = environment(planned, out, node_rank, master) | watched_environment(planned, out)
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
             f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
@@ -75,34 +78,46 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     if first:
         write_text(out / CONFIG, planned.to_yaml())
         _write_run(out, planned, data, finished=False)
-    if checkpoint is None:
-        _launch(planned, out, out / CONFIG, env, node_rank)
-    elif step_of(checkpoint) < planned.config["max_steps"]:
-        if first and "deepspeed" not in planned.config:
-            rename_weights(checkpoint)
-        if first:
-            write_resumed(planned, data, out, checkpoint)
-        _launch(planned, out, out / RESUMED, env, node_rank)
-    elif first:
-        finish_from(checkpoint, out)
+    watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
+    with watch or contextlib.nullcontext():
+        if checkpoint is None:
+            _launch(planned, out, out / CONFIG, env, node_rank, watch)
+        elif step_of(checkpoint) < planned.config["max_steps"]:
+            if first and "deepspeed" not in planned.config:
+                rename_weights(checkpoint)
+            if first:
+                write_resumed(planned, data, out, checkpoint)
+            _launch(planned, out, out / RESUMED, env, node_rank, watch)
+        elif first:
+            finish_from(checkpoint, out)
     if first:
         shutil.rmtree(out / REST, ignore_errors=True)
         _write_run(out, planned, data, finished=True)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
+    if watch:
+        watch.finish()
 
 
-def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int) -> None:
+def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
     """Run LLaMA-Factory to its end. Raises Fault, naming the node and the rank that fell first, when it fails."""
     nodes = Nodes(out, node_rank, 1 if planned.ray else planned.nodes, planned.gpus)
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
+
+    def beat(process: int) -> None:
+        nodes.beat()
+        if watch:
+            watch.beat(process)
+
     try:
-        code = run(config, out, env, planned.config["max_steps"], node_rank, nodes.beat)
+        code = run(config, out, env, node_rank, beat)
     except KeyboardInterrupt:
         nodes.ended("it was stopped.")
         raise
     except Fault as fault:
         nodes.ended(str(fault))
         raise
+    except Fault as fault:
+        raise nodes.failed(fault) from None
     if code:
         raise nodes.failed(failure(log_of(out, node_rank), code))
     nodes.ended()

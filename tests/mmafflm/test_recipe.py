@@ -13,7 +13,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.media import Budget
 from mmafflm.recipe import Plan, plan
-from mmafflm.recipe_file import read_recipe
+from mmafflm.recipe_file import OURS, read_keys
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
@@ -48,7 +48,7 @@ def recipe_with(folder: Path, name: str = "nano.yaml", **changes: object) -> Pat
         if isinstance(spec.get(key), str):
             spec[key] = str(RECIPES / spec[key])
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in spec.items() if value is not None}))
+    path.write_text(yaml.safe_dump(spec))  # null takes out what the base says too
     return path
 
 
@@ -77,7 +77,8 @@ def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, data: Dat
     assert workers % gpus == 0 and workers // gpus >= 2
     assert config["max_steps"] * accumulation % (workers // gpus) == 0  # equally many batches from each shard
     assert (RECIPES / name).read_text().startswith("# ") and f"train_configs/{name}" in (RECIPES / name).read_text()
-    assert config["streaming"] is True and not {"global_batch", "hardware"} & config.keys()
+    assert config["streaming"] is True and not set(OURS) & config.keys()
+    assert config["report_to"] == "tensorboard" and config["logging_nan_inf_filter"] is False
 
 
 def zero_stage(planned: Plan) -> int | None:
@@ -111,7 +112,7 @@ def test_the_reference_facts_hold_in_every_recipe(name: str, data: Dataset, base
 def test_nothing_is_typed_twice(name: str) -> None:
     own = yaml.safe_load((RECIPES / name).read_text())
     if "base" in own:
-        above = read_recipe(RECIPES / own["base"])
+        above = read_keys(RECIPES / own["base"])
         assert not [key for key in own if key in above and own[key] == above[key]]
 
 
@@ -150,6 +151,12 @@ def test_plan_refuses_changed_data(tmp_path: Path, base: str) -> None:
 PAPER = RECIPES / "llamafactory/paper-as-run.yaml"
 
 
+REPORTERS = (
+    {"report_to": ["tensorboard", "wandb"], "run_name": "one"},
+    {"report_to": ["tensorboard", "trackio"], "project": "mmafflm"},
+    {"report_to": "swanlab"},
+    {"use_swanlab": True, "swanlab_project": "mmafflm", "swanlab_mode": "local"},
+)
 PARSE = """
 import sys, yaml, torch
 from llamafactory.hparams import parser
@@ -169,7 +176,7 @@ for path in sys.argv[3:]:
 
 def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, data: Dataset, base: str) -> None:
     pytest.importorskip("llamafactory")
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {("dict", "cpu"): []}
     for name in NAMES:
         planned = plan(RECIPES / name, data, gpus=1 if "mmafflm" not in name else 2, base=base, out=tmp_path / name)
         path = tmp_path / f"parsed-{name}"
@@ -177,6 +184,11 @@ def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, data: Dataset, 
         key = ("dict" if "deepspeed" in planned.config else "plain", "cpu" if planned.cpu else "gpu")
         groups.setdefault(key, []).append(str(path))
     groups["dict", "gpu"].append(str(PAPER))
+    for number, keys in enumerate(REPORTERS):
+        path = tmp_path / f"reporter-{number}.yaml"
+        planned = plan(recipe_with(tmp_path, **keys), data, gpus=1, base=base, out=tmp_path / "run")
+        path.write_text(planned.to_yaml())
+        groups["dict", "cpu"].append(str(path))
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
     for (how, hardware), paths in groups.items():
         command = [sys.executable, "-c", PARSE, how, hardware, *paths]
@@ -198,6 +210,16 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path, data: Dataset, base: str) 
         recipe_with(tmp_path, learning_rat=1.0), data, base
     )
     assert "no key zzqx" in refusal(recipe_with(tmp_path, zzqx=1), data, base)
+
+
+def test_a_secret_has_no_place_in_a_recipe(tmp_path: Path, data: Dataset, base: str) -> None:
+    said = refusal(recipe_with(tmp_path, swanlab_api_key="x9y8"), data, base)
+    assert "swanlab_api_key is a secret" in said and "x9y8" not in said
+
+
+@pytest.mark.parametrize("keys", [{"validate_every": 50, "validate_rows": 4}, {"validate_every": 100}])
+def test_what_is_validated_are_checkpoints(keys: dict[str, object], tmp_path: Path, data: Dataset, base: str) -> None:
+    assert "validate_every is a multiple of save_steps (100)" in refusal(recipe_with(tmp_path, **keys), data, base)
 
 
 @pytest.mark.parametrize("key", ["max_steps", "gradient_accumulation_steps", "dataloader_num_workers", "output_dir"])

@@ -17,6 +17,7 @@ from mmafflm.checkpoints import last_checkpoint
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.order import batches
+from mmafflm.progress import read_progress
 from mmafflm.recipe import plan
 from mmafflm.resume import RESUMED, write_resumed
 from mmafflm.train import train
@@ -116,6 +117,8 @@ def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert losses(killed) == losses(whole) and len(losses(whole)) == 25
+    progress = [{row["step"]: (row["loss"], row["seen"]) for row in read_progress(run)} for run in (whole, killed)]
+    assert progress[0] == progress[1] and [row["step"] for row in read_progress(killed)] == list(range(1, 26))
     assert "half-written" in done.stderr
     order = batches(203, planned.config, ranks=1)
     ids = pl.read_parquet(data.path / "mmaffin/parquet" / f"{MIX}.parquet")["id"].to_numpy()

@@ -18,6 +18,7 @@ from mmafflm import order
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import group_alive
+from mmafflm.progress import read_progress
 from mmafflm.recipe import plan
 from mmafflm.train import train
 from tests.mmafflm.reading import read_ids
@@ -130,6 +131,7 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
     assert "checkpoint-99: half-written (no trainer_state.json), passed over" in said
     assert re.search(r"with the (80|32) of 128 examples that are left", said)  # from step 3, or 6 if that was quick
     assert losses(run).keys() == set(range(1, 9)) and (run / "model.safetensors").exists()
+    assert [row["step"] for row in read_progress(run)] == list(range(1, 9))
     assert "nothing to do" in start(recipe, data, run, base, "--resume").communicate(timeout=60)[1]
     run.joinpath("run.json").write_text(run.joinpath("run.json").read_text().replace("true", "false"))
     with pytest.raises(UsageFault, match="another learning_rate"):

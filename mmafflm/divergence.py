@@ -1,0 +1,49 @@
+"""When a loss has left for good, and up to which step it had not."""
+
+import math
+import statistics
+from collections import deque
+
+WINDOW = 5  # logged losses of the running median: two spikes in a row do not move it
+
+
+class Judge:
+    """Looks at each logged loss in order.
+
+    A loss has diverged when its running median is twice the lowest that it has been and, of what was gained since the
+    first logged loss, more than half is lost again. Both, because each alone cries wolf: a loss of 0.02 doubles by
+    chance, and a run that has gained nothing yet loses half of it in one batch. A loss that is not a number has
+    diverged at once; so has a gradient, but under fp16, whose scaler meets such gradients and skips their step.
+    """
+
+    def __init__(self, fp16: bool = False) -> None:
+        self.fp16 = fp16
+        self.recent: deque[float] = deque(maxlen=WINDOW)
+        self.first = self.lowest = math.nan
+        self.sound_step = 0  # the last step whose loss was nearer to the best than to the limit
+
+    @property
+    def limit(self) -> float:
+        """What the running median must not pass."""
+        return max(2 * self.lowest, (self.first + self.lowest) / 2)
+
+    def judge(self, step: int, loss: float, grad_norm: float | None = None) -> str | None:
+        """None, or why the run must stop, as the end of a sentence."""
+        if not math.isfinite(loss):
+            return f"the loss is {loss} at step {step}"
+        if grad_norm is not None and math.isnan(grad_norm) and not self.fp16:
+            return f"the gradient is not a number at step {step} (loss {loss:.4g})"
+        if math.isnan(self.first):
+            self.first = self.lowest = loss
+        self.recent.append(loss)
+        median = statistics.median(self.recent)
+        if len(self.recent) == WINDOW:
+            if median > self.limit:
+                return (
+                    f"the loss diverges: the median of the last {WINDOW} logged is {median:.4g} at step {step}, over "
+                    f"{self.limit:.4g} (it began at {self.first:.4g}, the lowest median was {self.lowest:.4g})"
+                )
+            self.lowest = min(self.lowest, median)
+        if loss <= (self.lowest + self.limit) / 2:
+            self.sound_step = step
+        return None

@@ -1,0 +1,302 @@
+"""What is watched: planted logs, processes that wait, and one run of nano under ZeRO-3 with everything turned on."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mmafflm.dataset import Dataset
+from mmafflm.divergence import Judge
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.events import TrainerEvents
+from mmafflm.progress import Progress, read_progress, sentence
+from mmafflm.recipe import Plan, plan
+from mmafflm.records import read_jsonl
+from mmafflm.seen import Seen
+from mmafflm.train import train
+from mmafflm.waiting import DataWaits, Waited, trainers, waits_for_data
+from mmafflm.watch import environment
+from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.tiny_data import make_data, text_records
+
+STEPS, ROWS = 6, 32
+
+
+def judged(losses: list[float], judge: Judge | None = None) -> tuple[int, str | None, Judge]:
+    """The step at which a log is stopped (0: never), why, and the judge."""
+    judge = judge or Judge()
+    for step, loss in enumerate(losses, 1):
+        if why := judge.judge(step, loss):
+            return step, why, judge
+    return 0, None, judge
+
+
+def falling(steps: int, start: float = 3.0, end: float = 0.4, noise: float = 0.15) -> list[float]:
+    draw = random.Random(3)
+    return [(end + (start - end) * math.exp(-step / 10)) * (1 + draw.gauss(0, noise)) for step in range(steps)]
+
+
+def test_noise_spikes_and_small_losses_are_no_divergence() -> None:
+    assert judged(falling(400))[0] == 0
+    spiky = falling(400)
+    spiky[100] = spiky[101] = spiky[250] = 40.0
+    assert judged(spiky)[0] == 0
+    assert judged(falling(400, start=8.3, end=0.01, noise=0.9))[0] == 0
+    assert judged(falling(400, start=0.5, end=0.45))[0] == 0  # a run that has little to learn
+
+
+def test_a_loss_that_leaves_is_stopped_and_the_step_before_is_known() -> None:
+    losses = falling(60) + [0.5 * 1.3**step for step in range(20)]
+    step, why, judge = judged(losses)
+    assert 64 <= step <= 70 and why and "diverges" in why
+    assert 55 <= judge.sound_step <= 63
+    step, why, judge = judged([8.3, 8.2, *[40.0 * step for step in range(1, 9)]])
+    assert 0 < step <= 6 and judge.sound_step == 2  # gained nothing and lost all
+    step, why, judge = judged([*falling(30), math.nan])
+    assert step == 31 and why == "the loss is nan at step 31" and judge.sound_step >= 28
+
+
+def test_a_gradient_that_is_no_number_is_fp16s_own_business() -> None:
+    assert "gradient is not a number" in str(Judge().judge(1, 3.0, math.nan))
+    assert Judge(fp16=True).judge(1, 3.0, math.nan) is None
+
+
+WAITS = """
+import multiprocessing, os, queue, sys, threading, time
+def work(results):
+    while True:
+        time.sleep(0.15)
+        results.put(1)
+results = multiprocessing.get_context("fork").Queue()
+worker = multiprocessing.get_context("fork").Process(target=work, args=(results,), daemon=True)
+worker.start()
+if sys.argv[1] == "pinned":  # as torch does with a GPU: a thread takes the batches over
+    between, pipe = queue.Queue(), results
+    threading.Thread(target=lambda: [between.put(pipe.get()) for _ in range(10**6)], daemon=True).start()
+    results = between
+print("ready", flush=True)
+while True:
+    results.get(timeout=5)
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        pass
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "pinned"])
+def test_waiting_for_data_is_seen_from_outside(how: str) -> None:
+    """A process with a forked worker that needs 150 ms for what the process computes on for 50: two thirds waiting."""
+    process = subprocess.Popen([sys.executable, "-c", WAITS, how], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout and process.stdout.readline()
+        assert list(trainers(process.pid)) == [process.pid]
+        if not Path(f"/proc/{process.pid}/syscall").exists():
+            pytest.skip("this kernel shows no system calls")
+        waits = DataWaits(process.pid, pinned=how == "pinned")
+        while waits.samples < 60:
+            waits.thread.join(0.05)
+        waited = waits.take()
+        waits.close()
+    finally:
+        process.kill()
+        process.wait()
+    assert waited.samples >= 60 and waited.share is not None
+    assert 0.3 < waited.share < 0.95, waited
+    assert waits.take().share is None or waits.take().samples == 0
+
+
+def test_system_calls_of_a_wait() -> None:
+    poll, timed, forever = (
+        "7 0x7f 0x1 0x1388 0x0 0x0 0x0 0x7f 0x7f",
+        "202 0x7f 0x189 0x0 0x7ffc 0x0",
+        "202 0x7f 0x80 0x2 0x0",
+    )
+    assert [waits_for_data(one, pinned=False) for one in (poll, timed, forever, "running")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert [waits_for_data(one, pinned=True) for one in (poll, timed, forever, "running")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory, base: str) -> tuple[Dataset, Plan]:
+    """Four steps of 16 over 70 reviews."""
+    folder = tmp_path_factory.mktemp("tiny")
+    data = make_data(folder / "data", text_records(70))
+    return data, plan(recipe_with(folder), data, gpus=1, base=base, out=folder / "run")
+
+
+def log(out: Path, *steps: int, loss: float = 2.0) -> None:
+    with (out / "trainer_log.jsonl").open("a") as rows:
+        for step in steps:
+            rows.write(json.dumps({"current_steps": step, "total_steps": 4, "loss": loss, "lr": 1e-3}) + "\n")
+
+
+def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: tuple[Dataset, Plan]) -> None:
+    data, planned = tiny
+
+    def follower(start: int) -> Progress:
+        return Progress(tmp_path, Seen(data, planned), TrainerEvents(tmp_path / "none"), 16, start)
+
+    first = follower(0)
+    log(tmp_path, 1)
+    with (tmp_path / "trainer_log.jsonl").open("a") as rows:
+        rows.write('{"current_steps": 2, "lo')  # being written
+    assert [row["step"] for row in first.follow(Waited(1, 4))] == [1]
+    with (tmp_path / "trainer_log.jsonl").open("a") as rows:
+        rows.write('ss": NaN}\n')
+    (row,) = first.follow(Waited(3, 4))
+    assert math.isnan(row["loss"]) and row["data_wait_share"] == 0.75 and "loss nan" in sentence(row, 4)
+    log(tmp_path, 3)  # logged after the launcher was killed; checkpoint-3 is whole
+    with (tmp_path / "progress.jsonl").open("a") as rows:
+        rows.write('{"step": 3, "torn')
+    second = follower(3)
+    log(tmp_path, 4, loss=1.5)
+    second.follow(Waited(0, 0))
+    rows = read_progress(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4] and rows[1]["loss"] is None
+    assert rows[2]["examples_per_s"] is None and rows[3]["data_wait_share"] is None
+    third = follower(2)  # back to an older checkpoint: 3 and 4 are trained again
+    assert [row["step"] for row in read_progress(tmp_path)] == [1, 2]
+    log(tmp_path, 3, 4, loss=1.0)
+    third.follow(Waited(0, 0))
+    assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 1.0)]
+
+
+def test_a_reporter_that_is_not_installed(tmp_path: Path, base: str, tiny: tuple[Dataset, Plan]) -> None:
+    data, planned = tiny
+    recipe = recipe_with(tmp_path, report_to=["tensorboard", "wandb"])
+    if "wandb" not in sys.modules:
+        with pytest.raises(UsageFault, match="pip install wandb"):
+            environment(plan(recipe, data, gpus=1, base=base, out=tmp_path), tmp_path)
+    assert environment(planned, tmp_path)["TENSORBOARD_LOGGING_DIR"] == str(tmp_path / "tensorboard/trainer")
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A third text, a third pictures, a third clips, with their validation splits."""
+    from data_build.build import build
+    from data_build.config import load_config
+    from data_build.samples import write_samples
+    from mmafflm.benchmark import choose_subsets
+
+    folder = tmp_path_factory.mktemp("mixed")
+    write_samples(folder / "raw", only=["onlineshopping", "emotic", "meld"])
+    config = load_config(None).model_copy(update={"mix": {"onlineshopping": ROWS, "EMOTIC_EC": ROWS, "MELD_EC": ROWS}})
+    build(folder / "raw", folder / "data", config, choose_subsets("onlineshopping,EMOTIC_EC,MELD_EC"), limit=60)
+    return Dataset.open(folder / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
+    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated beside the run."""
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = recipe_with(
+        folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
+        validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
+    )  # fmt: skip
+    train(recipe, mixed, folder / "run", gpus=2, base=base)
+    return folder / "run", plan(recipe, mixed, gpus=2, base=base, out=folder / "run")
+
+
+@pytest.mark.slow
+def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
+    run, _ = trained
+    rows = read_progress(run)
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    logged = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
+    assert [row["loss"] for row in rows] == [one["loss"] for one in logged if "loss" in one]
+    assert all(row["grad_norm"] > 0 and row["learning_rate"] >= 0 for row in rows)
+    assert all(row["tokens_per_s"] > 0 and row["examples_per_s"] > 0 for row in rows[1:])
+    assert all(0 < row["real_share"] <= 1 for row in rows)
+    for kind in ("subset", "language", "modality"):
+        assert sum(rows[-1]["seen"][kind].values()) == pytest.approx(1, abs=1e-3)
+    assert rows[-1]["seen"]["modality"] == {"image": 0.33333, "text": 0.33333, "video": 0.33333}
+
+
+@pytest.mark.slow
+def test_tokens_are_those_that_the_trainer_counts(trained: tuple[Path, Plan], mixed: Dataset) -> None:
+    run, planned = trained
+    seen = Seen(mixed, planned)
+    logged = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
+    counted = {one["current_steps"]: one["total_tokens"] for one in logged if "loss" in one}
+    padded = {}
+    for step in counted:
+        tokens = seen.tokens(1, step)
+        assert tokens
+        padded[step] = tokens.padded
+    assert padded == counted
+
+
+@pytest.mark.slow
+def test_tensorboard_has_the_trainers_curves_and_ours(trained: tuple[Path, Plan]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run, _ = trained
+    rows = read_progress(run)
+    theirs = EventAccumulator(str(run / "tensorboard/trainer")).Reload()
+    assert [point.value for point in theirs.Scalars("train/loss")] == pytest.approx([row["loss"] for row in rows])
+    assert [point.value for point in theirs.Scalars("train/grad_norm")] == pytest.approx(
+        [row["grad_norm"] for row in rows]
+    )
+    ours = EventAccumulator(str(run / "tensorboard/mmafflm")).Reload()
+    assert [point.step for point in ours.Scalars("data/real_share")] == list(range(1, STEPS + 1))
+    assert ours.Scalars("seen_subset/MELD_EC")[-1].value == pytest.approx(1 / 3, abs=1e-3)
+    assert [point.step for point in ours.Scalars("validation/MELD_EC")] == [4]
+    with Image.open(run / "curves.png") as picture:
+        assert picture.width > 1000 and len(picture.convert("L").getcolors() or range(300)) > 10
+
+
+@pytest.mark.slow
+def test_a_checkpoint_under_zero3_is_validated_beside_the_run(trained: tuple[Path, Plan]) -> None:
+    run, _ = trained
+    (row,) = read_jsonl(run / "validation.jsonl")
+    assert row["step"] == 4 and row["device"] == "CPU"
+    assert set(row["tasks"]) == {"onlineshopping", "EMOTIC_EC", "MELD_EC"}
+    for one in row["tasks"].values():
+        assert one["n"] == 3 and one["metric"] == "macro_f1" and 0 <= one["unparsed_share"] <= 1
+        assert 0.33 < one["top_share"] <= 1 and 0.33 < one["gold_top_share"] <= 1
+    ids = [one["id"] for one in read_jsonl(run / "validation/step-4/predictions/MELD_EC.jsonl")]
+    assert len(ids) == 3 and all("/val/" in one for one in ids)
+    described = json.loads((run / "validation/step-4/run.json").read_text())
+    assert described["split"] == "val" and described["budget"] == json.loads((run / "run.json").read_text())["budget"]
+    assert not list((run / "validation").glob("checkpoint-*"))  # the links are gone, and the checkpoint is still there
+    assert (run / "checkpoint-4/model.safetensors").stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
+    tmp_path: Path, tiny: tuple[Dataset, Plan], base: str
+) -> None:
+    """A rate of 1 after a first step of rate 0 (warm-up): what the first step leaves is good, the rest is not."""
+    data = make_data(tmp_path / "data", text_records(330))
+    recipe = recipe_with(
+        tmp_path, learning_rate=1.0, lr_scheduler_type="constant_with_warmup", logging_steps=1, save_steps=1,
+        save_total_limit=100, max_grad_norm=1000.0, include_num_input_tokens_seen="non_padding",
+    )  # fmt: skip
+    with pytest.raises(Fault, match=r"stopped, the loss") as caught:
+        train(recipe, data, tmp_path / "run", base=base)
+    said = str(caught.value)
+    assert f"The last good checkpoint is {tmp_path / 'run/checkpoint-1'} (" in said, said
+    assert f"--base {tmp_path / 'run/checkpoint-1'}" in said and "checkpoint-2" in said
+    steps = [row["step"] for row in read_progress(tmp_path / "run")]
+    assert steps == list(range(1, len(steps) + 1)) and 3 <= len(steps) < 20
+    logged = [json.loads(line) for line in (tmp_path / "run/trainer_log.jsonl").read_text().splitlines()]
+    tokens = [row["tokens"] for row in read_progress(tmp_path / "run")]
+    assert [sum(tokens[: at + 1]) for at in range(len(tokens))] == [one["total_tokens"] for one in logged][
+        : len(tokens)
+    ]
+    assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
+    assert (tmp_path / "run/curves.png").exists()
