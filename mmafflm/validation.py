@@ -77,15 +77,15 @@ class Validation:
 
     def _due(self) -> int | None:
         """The newest checkpoint to ask that was whole at two looks (the processor is saved after everything else)."""
-        found = set()
+        found, newest_asked = set(), max(self.done, default=0)
         for path in self.out.glob("checkpoint-*"):
             name = path.name.removeprefix("checkpoint-")
-            due = name.isdecimal() and int(name) % self.every == 0 and int(name) not in self.done
+            due = name.isdecimal() and int(name) % self.every == 0 and int(name) > newest_asked
             if due and is_whole(path) and any((path / one).exists() for one in PROCESSOR):
                 found.add(int(name))
         newest = max(found & self.whole, default=None)
         self.whole = found
-        return newest if newest is not None and newest > max(self.done, default=0) else None
+        return newest
 
     def _begin(self, step: int) -> None:
         self.done.add(step)  # whatever comes of it

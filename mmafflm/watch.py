@@ -132,5 +132,6 @@ class Watch:
             said += f"No checkpoint from before step {sound}, the last with a sound loss, is left"
         said += f"; {', '.join(f'checkpoint-{number}' for number in bad)} came after it" if bad else ""
         rate = self.plan.config.get("learning_rate")
-        begin = f"train with --base {numbered[max(good)]}" if good else "train"
+        whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter is no base
+        begin = f"train with --base {numbered[max(good)]}" if whole else "train"
         return f"{said}. Lower learning_rate ({rate}) or warm up longer, and {begin} into another --out."
