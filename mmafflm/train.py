@@ -116,8 +116,6 @@ def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_ra
     except Fault as fault:
         nodes.ended(str(fault))
         raise
-    except Fault as fault:
-        raise nodes.failed(fault) from None
     if code:
         raise nodes.failed(failure(log_of(out, node_rank), code))
     nodes.ended()
