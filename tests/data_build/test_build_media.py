@@ -144,7 +144,7 @@ def test_training_learns_every_answer_whole_and_nothing_else(built: Path, tmp_pa
     make_standin("nano", nano)
     planned = plan(RECIPES / "nano.yaml", Dataset.open(built), 1, base=str(nano), out=tmp_path / "run")
     write_text(tmp_path / "config.yaml", planned.to_yaml())
-    seen = json.loads(in_one_process("labels", [tmp_path / "config.yaml"]).splitlines()[-1])[0]["rows"]
+    seen = in_one_process({tmp_path / "config.yaml": "labels"})[0]["rows"]
     tokenizer = Tokenizer.from_file(str(nano / "tokenizer.json"))
     vision = pl.read_parquet(built / "mmaffin/parquet/mmaffin_train.parquet")["vision_tokens"]
     wanted: Counter[tuple[Any, ...]] = Counter()

@@ -1,13 +1,15 @@
 """One process that runs several LLaMA-Factory configs, so that its 10 s of imports are paid once; prints JSON.
 
-python -m tests.mmafflm.loss_step train CONFIG...       # each is trained; what it logs stands in its output_dir
-python -m tests.mmafflm.loss_step gradients CONFIG...   # one micro-batch of each forward and back
-python -m tests.mmafflm.loss_step labels CONFIG         # every row of its data set, as it reaches the model
+    python -m tests.mmafflm.loss_step VERB CONFIG [VERB CONFIG]...
+
+train: what it logs stands in its output_dir. gradients: one micro-batch forward and back. labels: every row of its data
+set, as it reaches the model.
 """
 
 import json
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -50,14 +52,10 @@ def labels(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """What the first argument says, over the configs that follow."""
-    verb, *paths = sys.argv[1:]
-    configs = [yaml.safe_load(open(path)) for path in paths]  # noqa: PTH123, SIM115
-    if verb == "train":
-        for config in configs:
-            run_exp(config)
-        return
-    found = [gradients(config) if verb == "gradients" else labels(config) for config in configs]
+    """Each verb over the config that follows it."""
+    verbs = {"train": run_exp, "gradients": gradients, "labels": labels}
+    pairs = zip(sys.argv[1::2], sys.argv[2::2], strict=True)
+    found = [verbs[verb](yaml.safe_load(Path(path).read_text())) for verb, path in pairs]
     print(f"\n{json.dumps(found)}")  # LLaMA-Factory shows its first example before
 
 
