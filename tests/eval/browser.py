@@ -37,9 +37,9 @@ VIEWS = {
     "print": View(794, 1123, media="print"),  # A4 at 96 px an inch
 }
 SECTIONS = (
-    "scores", "strict-averages", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC", "diagnosis",
-    "diagnosis-0-intensity-drift", "diagnosis-0-language-collapse", "diagnosis-0-label-prior", "diagnosis-0-format",
-    "paper", "provenance",
+    "scores", "strict-averages", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC",
+    "diagnosis", "diagnosis-0-intensity-drift", "diagnosis-0-language-collapse", "diagnosis-0-label-prior",
+    "diagnosis-0-format", "paper", "provenance",
 )  # fmt: skip
 
 # What is wider than the screen, outside of what scrolls by itself; and pictures that did not load.
