@@ -84,7 +84,7 @@ def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
         if answer is not None and gold is not None
     )
     figure = svg.figure(left + SIDE + 10, top + SIDE + 16, f"{name}: mean gold at each mean answer: {said}", body)
-    return Drawing(figure, f"{name}: gold at each answer, {one['n']} rows.", False)
+    return Drawing(figure, f"{name}: mean gold (up) at each answer (across), {one['n']} rows.", False)
 
 
 def _path(points: Sequence[tuple[float, float, Any]]) -> str:
@@ -98,8 +98,9 @@ def _languages(one: Mapping[str, Any], run: int) -> Drawing:
         for name, row in sorted(one[kind].items(), key=lambda item: (item[1]["score"] or 0.0, item[0])):
             unparsed = row["unparsed"] / row["n"]
             gap, ends = row.get("gap"), row.get("gap_ci95")
-            said = f"gap {gap:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]" if gap is not None and ends else ""
-            note = said + (f", unparsed {unparsed:.0%}" if unparsed >= 0.005 else "")
+            told = gap is not None and ends and (kind, name) != ("languages", "en")
+            said = f"gap {gap:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]" if told else ""
+            note = ", ".join(filter(None, (said, f"unparsed {unparsed:.0%}" if unparsed >= 0.005 else "")))
             lanes.append(Lane(f"{before}{name}{after}", [Mark(f"run{run % 6}", row["score"], row["ci95"])], note))
     english = one["languages"].get("en", {}).get("score")
     lines = [] if english is None else [english]
