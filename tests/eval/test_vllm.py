@@ -181,7 +181,7 @@ def test_likelihoods_are_those_of_hf(side: dict[str, Any]) -> None:
     for theirs in (first, again):
         off = max(abs(a - b) for ours, one in zip(hf, theirs, strict=True) for a, b in zip(ours, one, strict=True))
         print(f"\nlargest difference of {len(hf) * len(CANDIDATES)} log-likelihoods: {off:.1e}")
-        assert off < 1e-2
+        assert off < 1e-3  # of sums over up to 40 tokens in float32; 2e-5 was seen
 
 
 def test_options_are_vllms_and_none_runs_foreign_code() -> None:
