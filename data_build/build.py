@@ -6,17 +6,19 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from data_build.card import write_card
 from data_build.config import Config
-from data_build.corpus import Part, corpora
+from data_build.corpus import Corpus, Part, corpora
 from data_build.extract import extract
+from data_build.leak_report import clean_training
 from data_build.manifest import Source, describe, write_seal
 from data_build.media_index import Index, entries, write_index
 from data_build.mix import make_mix
@@ -31,6 +33,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import write_jsonl, write_text
 
 WORK = ".work"
+IMPORT_PAGE = "import.md"  # beside the manifest, in what was made of a release
 STATE = ".build.json"  # what the finished build was made of; not part of the data
 
 
@@ -50,25 +53,53 @@ def build(
     Raises Fault for a corpus that is there and broken, UsageFault without any corpus.
     """
     sources = find_sources(raw, config, subsets, data / ".listings")
+    return construct(Plan(data, sources, config, jobs, limit, raw_video))
+
+
+Folders = dict[str, list[Path]]
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build is to be made of, from raw corpora or from a release.
+
+    origin: the release's folders; its files are read one after the other, without worker processes. finish: adds what
+    it has to say to the manifest, before the seal; it gets DATA, the folders that were read and the manifest.
+    """
+
+    data: Path
+    sources: list[Source]
+    config: Config
+    jobs: int | None = None
+    limit: int | None = None
+    raw_video: bool = False
+    origin: list[str] | None = None
+    finish: Callable[[Path, Folders, Manifest], None] | None = None
+
+
+def construct(plan: Plan) -> bool:
+    """The stages in order; False when the same build already stands there and nothing was done."""
+    data, config, sources = plan.data, plan.config, plan.sources
     data.mkdir(parents=True, exist_ok=True)
     with _only_one(data):
-        inputs = _inputs(config, subsets, limit, raw_video, sources)
+        inputs = _inputs(plan)
         state = data / STATE
         if state.exists() and (data / MANIFEST).exists() and json.loads(state.read_text())["inputs"] == inputs:
             say(f"{data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
             return False
         (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
-        jobs = jobs or os.cpu_count() or 1
-        folders = _read_all(sources, data, jobs)
+        jobs = plan.jobs or os.cpu_count() or 1
+        folders = _read_all(sources, data, 1 if plan.origin else jobs)
         index: Index = {}
         outcomes = {}
         for source in sources:
             shards = find_shards(folders[source.corpus.name])
-            if wanted := wanted_media(shards, config.splits, config.seed, limit):
-                shards = _open_media(source, shards, wanted, data, jobs, raw_video, index)
-            outcomes[source.corpus.name] = _write(source, folders, shards, data, config, limit, index)
+            if wanted := wanted_media(shards, config.splits, config.seed, plan.limit):
+                shards = _open_media(source, shards, wanted, data, jobs, plan.raw_video, index)
+            outcomes[source.corpus.name] = _write(source, folders, shards, data, config, plan.limit, index)
         write_index(data, index)
-        _finish(data, config, sources, outcomes, limit, index)
+        _finish(plan, outcomes, folders, index)
         write_text(state, json.dumps({"inputs": inputs}) + "\n")
         shutil.rmtree(data / WORK, ignore_errors=True)
     return True
@@ -108,20 +139,19 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _inputs(
-    config: Config, subsets: list[Subset], limit: int | None, raw_video: bool, sources: list[Source]
-) -> dict[str, Any]:
+def _inputs(plan: Plan) -> dict[str, Any]:
     """What decides the bytes. Size and time stand for a raw file's content, as in make."""
     files = {
         f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
-        for source in sources
+        for source in plan.sources
         for file in [*source.files, *source.media.values()]
     }
     return {
-        "config": config.model_dump(),
-        "subsets": [subset.name for subset in subsets],
-        "limit": limit,
-        "raw_video": raw_video,
+        "config": plan.config.model_dump(),
+        "subsets": [subset.name for source in plan.sources for subset in source.subsets],
+        "limit": plan.limit,
+        "raw_video": plan.raw_video,
+        "origin": plan.origin,
         "files": files,
         "versions": _versions(),
     }
@@ -134,23 +164,23 @@ def _versions() -> dict[str, str]:
 def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
     """Read every part that no earlier, stopped run has read; the folders of the parts, in order, by corpus."""
     folders: dict[str, list[Path]] = {}
-    tasks = []
+    tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], Path]] = []
     for source in sources:
         names = [subset.name for subset in source.subsets]
         for part in source.parts:
             folder = data / WORK / source.corpus.name / _part_name(source, part)
             folders.setdefault(source.corpus.name, []).append(folder)
             if not folder.exists():
-                tasks.append((source.corpus.name, part, source.options, names, folder))
+                tasks.append((source.corpus, part, source.options, names, folder))
     before = sum(map(len, folders.values())) - len(tasks)
     say(f"reading {len(tasks)} raw files" + (f"; {before} stand from a run that was stopped" if before else ""))
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
-            _read(*task)
+            read_part(*task)
     else:
         # spawn: polars has threads, and a fork of them hangs
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            for future in [pool.submit(_read, *task) for task in tasks]:
+            for future in [pool.submit(_read, task[0].name, *task[1:]) for task in tasks]:
                 future.result()
     return folders
 
@@ -208,15 +238,10 @@ def _write(
     return outcome
 
 
-def _finish(
-    data: Path,
-    config: Config,
-    sources: list[Source],
-    outcomes: dict[str, Outcome],
-    limit: int | None,
-    index: Index,
-) -> None:
+def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: Index) -> None:
     """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
+    data, config = plan.data, plan.config
+    leakage = clean_training(data, outcomes, config.leaks, index)
     splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
     files = {split_file(*split) for split in splits}
     twins = {twin_of(data / "mmaffin", data / name).relative_to(data).as_posix() for name in files}
@@ -230,7 +255,11 @@ def _finish(
             for row in quarantine
         ),
     )
-    manifest = describe(config, sources, outcomes, limit, _versions())
+    manifest = describe(config, plan.sources, outcomes, plan.limit, _versions())
+    manifest["leakage"] = {name: leakage[name] for name in ("rules", "train_rows", "test_rows", "leaks", "counts")}
+    (data / IMPORT_PAGE).unlink(missing_ok=True)
+    if plan.finish:
+        plan.finish(data, folders, manifest)
     manifest["mix"] = make_mix(data, config.mix, config.seed, index)
     write_card(data, manifest)
     write_seal(data, manifest)

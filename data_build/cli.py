@@ -10,8 +10,13 @@ from rich.table import Table
 import mmafflm.command as command
 from data_build.build import build as run_build
 from data_build.check import check as run_check
-from data_build.config import load_config, load_mix
+from data_build.config import Leaks, load_config, load_mix
 from data_build.doctor import examine
+from data_build.leak_report import examine as examine_leaks
+from data_build.leak_report import markdown, write_report
+from data_build.media_index import read_index
+from data_build.release.give_out import export as write_form
+from data_build.release.take_in import import_release
 from data_build.remix import remix
 from data_build.samples import write_samples
 from mmafflm.benchmark import choose_subsets
@@ -49,6 +54,32 @@ def build(
         command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
 
 
+@app.command("import")
+def import_(
+    origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be given twice")],
+    out: Annotated[Path, typer.Option(help="folder to build in")],
+    config: Annotated[
+        Path | None, typer.Option(help="build config, for the mix; the shipped default otherwise")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+) -> None:
+    """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
+    if import_release(origins, out, load_config(config), jobs, limit):
+        command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
+
+
+@app.command()
+def export(
+    data: Data,
+    form: Annotated[str, typer.Option(help="llamafactory-alpaca, sharegpt, parquet or webdataset")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    subsets: Annotated[str | None, typer.Option(help="comma-separated; all by default")] = None,
+) -> None:
+    """Write the build in a form that others' tools read."""
+    write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
+
+
 @app.command()
 def mix(
     data: Data,
@@ -70,6 +101,25 @@ def check(data: Data) -> None:
     if faults:
         raise typer.Exit(1)
     command.say(f"{data}: everything agrees with the manifest")
+
+
+@app.command()
+def leaks(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md")] = None,
+) -> None:
+    """List training rows that stand, exactly or nearly, in a test: of a build, or after translation."""
+    dataset = Dataset.open(data)
+    dataset.require_unchanged(of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values())
+    rows = {
+        name: {split: of["rows"] for split, of in splits.items()}
+        for name, splits in dataset.manifest["subsets"].items()
+    }
+    rules = Leaks(**dataset.manifest["leakage"]["rules"] | {"remove": False})
+    _, told = examine_leaks(data, rows, rules, read_index(data))
+    print(markdown(told), end="")
+    if out:
+        write_report(out, told)
 
 
 @app.command()

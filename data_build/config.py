@@ -2,10 +2,10 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
 from mmafflm.benchmark import benchmark
@@ -24,6 +24,18 @@ class Split(BaseModel):
     train: NonNegativeInt | None = None  # None: all that is left
 
 
+class Leaks(BaseModel):
+    """When a training row counts as a copy of a test row (data_build/leaks.py)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    remove: bool = True  # into the quarantine; else they are only reported
+    similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
+    shortest: NonNegativeInt = 20  # characters; what is shorter, "Oh my God!", people say without copying
+    picture_bits: Annotated[int, Field(ge=0, le=4)] = 4  # of 64, in which difference hashes may differ
+    picture_levels: PositiveFloat = 4.0  # of 255, by which 64 x 64 grey pictures may differ on average
+
+
 class Config(BaseModel):
     """What a build depends on besides the raw files."""
 
@@ -32,6 +44,7 @@ class Config(BaseModel):
     seed: NonNegativeInt
     corpora: dict[str, dict[str, Any]] = {}
     splits: dict[str, Split]
+    leaks: Leaks = Leaks()
     mix: dict[str, NonNegativeInt]
 
 

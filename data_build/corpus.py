@@ -43,7 +43,8 @@ class Media:
 
     `box` is a person crop (x1, y1, x2, y2) in pixels of the picture, clipped to it by the build. `grey` stands in place
     of a file: base64 of the bytes of a square grey picture (FER2013 keeps its pixels in the table). `max_s` bounds a
-    clip: of a longer one the build takes the middle so many seconds, and says so.
+    clip: of a longer one the build takes the middle so many seconds, and says so. `frames`: a clip that is there only
+    as pictures, in order; `file` is then the first of them.
     """
 
     kind: Literal["image", "video"]
@@ -51,10 +52,13 @@ class Media:
     box: tuple[int, int, int, int] | None = None
     grey: str | None = None
     max_s: float | None = None
+    frames: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The same text for the same request."""
-        return json.dumps({name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "")})
+        return json.dumps(
+            {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", ())}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class Corpus:
     find: Callable[[list[RawFile], Mapping[str, Any]], list[Part]]
     read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
     options: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows carry more (release/read.py)
 
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:

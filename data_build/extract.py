@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data_build.archives import BROKEN, broken, stream_members
 from data_build.corpus import Media
+from data_build.near import difference_hash
 from data_build.pool import Failed, run_guarded
 from data_build.raw import RawFile
 from mmafflm.clips import Broken, open_clip, open_picture
@@ -36,8 +37,7 @@ FOLDER = "media"
 FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
 LIMIT_S = 60.0
 TOGETHER = 50  # lines of the journal; a kill costs as many pictures
-MEMORY = 6 << 30  # bytes of address space of one worker
-LARGEST = 1 << 30  # bytes; a larger clip is no utterance
+MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
 # What an item takes on disk, for the estimate before the start: PNG of 400 x 400, BMP of six frames of 170 x 96.
 PICTURE_BYTES, CLIP_BYTES = 250_000, 300_000
 
@@ -52,6 +52,7 @@ class Task:
     root: str  # DATA
     path: str = ""
     member: str | None = None
+    frames: tuple[RawFile, ...] = ()
     size: int = 0  # bytes, as the file system or the archive says
     data: bytes | None = None
     raw_video: bool = False
@@ -69,6 +70,7 @@ class Taken:
     height: int = 0
     frames: int | None = None
     raw_sha256: str = ""
+    dhash: str = ""  # near.difference_hash of the picture, or of the first frame, in hexadecimal
     note: str = ""
     reason: str = ""
 
@@ -125,8 +127,7 @@ def _journal(data: Path) -> Iterator[Callable[[Taken], None]]:
 
 def read_journal(data: Path) -> dict[str, Taken]:
     """Everything that was opened, by key; the last line counts."""
-    path = data / JOURNAL
-    if not path.exists():
+    if not (path := data / JOURNAL).exists():
         return {}
     drop_torn_line(path)
     rows = (row | {"files": tuple(map(tuple, row["files"]))} for row in read_jsonl(path))
@@ -135,10 +136,10 @@ def read_journal(data: Path) -> dict[str, Taken]:
 
 def _key(corpus: str, text: str, raw: dict[str, RawFile], raw_video: bool) -> str:
     """Another key when anything that decides the result is another."""
-    name = json.loads(text).get("file")
-    stamp = (raw[name].size, raw[name].path.stat().st_mtime_ns) if name else ()
-    mode = "clip" if raw_video else "frames"
-    about = json.dumps([corpus, text, stamp, mode, Budget().to_json()])
+    row = json.loads(text)
+    names = row.get("frames") or ([row["file"]] if "file" in row else [])
+    stamp = [number for name in names for number in (raw[name].size, raw[name].path.stat().st_mtime_ns)]
+    about = json.dumps([corpus, text, stamp, "clip" if raw_video else "frames", Budget().to_json(), "dhash"])
     return hashlib.sha256(about.encode()).hexdigest()[:24]
 
 
@@ -163,12 +164,13 @@ def _tasks(corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Pat
     streams: dict[Path, dict[str, list[Task]]] = {}
     for text, key in left.items():
         row = json.loads(text)
-        media = Media(**row | {"box": tuple(row["box"])} if "box" in row else row)
+        media = Media(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
         file = raw[media.file] if media.file else None
-        task = Task(key, media, corpus, str(data), raw_video=raw_video)
-        if file:
+        frames = tuple(raw[name] for name in media.frames)
+        task = Task(key, media, corpus, str(data), raw_video=raw_video, frames=frames)
+        if file and not frames:
             task = replace(task, path=str(file.path), member=file.member, size=file.size)
-        if file and file.member and file.streamed and file.size <= LARGEST:
+        if file and not frames and file.member and file.streamed and file.size <= LARGEST:
             streams.setdefault(file.path, {}).setdefault(file.member, []).append(task)
         else:
             yield task
@@ -182,6 +184,8 @@ def take(task: Task) -> Taken:
     """Open one picture or clip and store what the budget takes of it. Runs in a worker."""
     media = task.media
     try:
+        if task.frames:
+            return _frames(task)
         content = _content(task)
         digest = hashlib.sha256(content).hexdigest()
         if media.kind == "image":
@@ -193,10 +197,19 @@ def take(task: Task) -> Taken:
         if any(" long: " in note for note in clip.notes):
             raise Broken(f"{clip.notes[0]}, which --raw-video cannot")
         files = (_put(task, content, digest[:32], Path(media.file).suffix.lower() or ".mp4"),)
-        size = clip.frames[0].size
-        return Taken(task.key, "video", files, *size, len(clip.frames), digest, "; ".join(clip.notes))
+        told = (digest, f"{difference_hash(clip.frames[0]):016x}", "; ".join(clip.notes))
+        return Taken(task.key, "video", files, *clip.frames[0].size, len(clip.frames), *told)
     except Broken as error:
         return Taken(task.key, media.kind, reason=str(error))
+
+
+def _frames(task: Task) -> Taken:
+    """A clip that comes as its frames: each opened, all of the size of the first."""
+    contents = [frame.read() if frame.streamed else _file(str(frame.path), frame.member) for frame in task.frames]
+    pictures = [task.budget.scaled(open_picture(content), video=True) for content in contents]
+    if odd := [frame.name for frame, one in zip(task.frames, pictures, strict=True) if one.size != pictures[0].size]:
+        raise Broken(f"frames of several sizes ({odd[0]})")
+    return _store(task, pictures, len(pictures), hashlib.sha256(b"".join(contents)).hexdigest())
 
 
 def _content(task: Task) -> bytes:
@@ -206,10 +219,12 @@ def _content(task: Task) -> bytes:
         return task.data
     if task.media.grey is not None:
         return base64.b64decode(task.media.grey)
+    return _file(task.path, task.member)
+
+
+def _file(path: str, member: str | None) -> bytes:
     try:
-        if task.member is not None:
-            return _zip(task.path).read(task.member)
-        return Path(task.path).read_bytes()
+        return Path(path).read_bytes() if member is None else _zip(path).read(member)
     except (*BROKEN, RuntimeError, NotImplementedError) as error:
         raise Broken(f"broken in its archive ({error})") from None
 
@@ -257,7 +272,8 @@ def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: 
         else:
             picture.save(out, "BMP")
             files.append(_put(task, out.getvalue(), f"{name}/{number:03}", FRAME))
-    return Taken(task.key, task.media.kind, tuple(files), *pictures[0].size, frames, digest, note)
+    told = (digest, f"{difference_hash(pictures[0]):016x}", note)
+    return Taken(task.key, task.media.kind, tuple(files), *pictures[0].size, frames, *told)
 
 
 def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, str]:

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     sha256: str
     raw: str  # CORPUS/RawFile.name
     raw_sha256: str
+    dhash: str  # of the picture, or of its clip's first frame
 
 
 Index = dict[str, Entry]
@@ -32,7 +33,7 @@ def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
     for raw, one in sorted(taken, key=lambda item: item[0]):
         for name, size, digest in one.files:
             clip = one.frames if one.kind == "video" and not name.endswith(FRAME) else None
-            entry = Entry(name, one.width, one.height, clip, size, digest, f"{corpus}/{raw}", one.raw_sha256)
+            entry = Entry(name, one.width, one.height, clip, size, digest, f"{corpus}/{raw}", one.raw_sha256, one.dhash)
             found.setdefault(name, entry)
     return found
 

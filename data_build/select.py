@@ -39,8 +39,12 @@ def text_key(text: pl.Expr) -> pl.Expr:
     Two texts with one key are taken for the same; among six million texts a chance collision has odds of one in
     a million. Keys are compared within one build only, never stored in what it writes.
     """
-    folded = text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ")
-    return folded.hash(seed=0)
+    return folded(text).hash(seed=0)
+
+
+def folded(text: pl.Expr) -> pl.Expr:
+    """The normalized text."""
+    return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ")
 
 
 def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int | None = None) -> Selection:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from data_build.config import Split
-from data_build.corpus import EXAMPLES, QUARANTINE, Corpus
+from data_build.corpus import QUARANTINE, Corpus
 from data_build.extract import FRAME
 from data_build.media_index import Index
 from data_build.registry import write_records
@@ -51,7 +51,7 @@ def write_corpus(
     chosen = select(read_keys(shards), splits, seed, limit)
     bad = list(_bad_rows(corpus, folders))
     outcome = Outcome(rows_read=shards.rows() + len(bad), quarantine=[*bad, *_dropped_rows(corpus, shards, chosen)])
-    kept = _kept_rows(shards, number, chosen)
+    kept = _kept_rows(shards, number, chosen, corpus.columns)
     for subset in subsets:
         for split in SPLITS:
             rows = kept.filter((pl.col("subset") == subset.name) & (pl.col("to") == split))
@@ -86,10 +86,10 @@ def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection) -> Iterator
         yield Quarantined(corpus.name, name, OVER_CAP, "drawn out by the seed, see the config", over[name])
 
 
-def _kept_rows(shards: Shards, number: pl.Series, chosen: Selection) -> pl.DataFrame:
+def _kept_rows(shards: Shards, number: pl.Series, chosen: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
     """The kept examples with their text, what was taken of their media, `to`, and `n`, their running number."""
     frames, start = [], 0
-    for frame in shards.frames(*EXAMPLES, "key"):
+    for frame in shards.frames(*columns, "key"):
         examples = frame.filter(pl.col("reason").is_null())
         place = slice(start, start + examples.height)
         start += examples.height
@@ -124,14 +124,17 @@ def _write_split(subset: Subset, split: str, rows: pl.DataFrame, data: Path, ind
 
 
 def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Record:
-    """The record of one chosen row: prompt and answer to the letter, and an id that no cap or seed changes."""
+    """The record of one chosen row: prompt and answer to the letter, and an id that no cap or seed changes.
+
+    A row of a release keeps the id and the prompt that it has.
+    """
     gold = json.loads(row["gold"])
     where = [subset.name]
     where += [row["language"]] if len(subset.languages) > 1 else []
     where += [task.key] if len(subset.tasks) > 1 else []
     where += [row["emotion"]] if row["emotion"] else []
     return Record(
-        id="/".join([*where, split, f"{row['n']:06}"]),
+        id=row.get("id") or "/".join([*where, split, f"{row['n']:06}"]),
         subset=subset.name,
         task=task.kind,
         split=split,
@@ -139,12 +142,13 @@ def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Recor
         modality=subset.modality,
         source=row["source"],
         messages=[
-            {"role": "user", "content": task.ask(row["text"], row["emotion"] or "")},
+            {"role": "user", "content": row.get("prompt") or task.ask(row["text"], row["emotion"] or "")},
             {"role": "assistant", "content": task.answer(gold, row["emotion"])},
         ],
         images=list(row["files"]) if subset.modality == "image" else [],
         videos=_videos(row["files"]) if subset.modality == "video" else [],
         gold=gold,
+        translated_from=json.loads(row["translated_from"]) if row.get("translated_from") else None,
         emotion=row["emotion"],
     )
 

@@ -1,0 +1,91 @@
+"""LLaMA-Factory's two forms of a row, read as its own converter does: what the model is asked and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ALPACA = {"prompt": "instruction", "query": "input", "response": "output", "history": None}
+SHAREGPT = {"messages": "conversations"}
+TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "system_tag": "system"}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and its answer. `images`, `videos`: as written, a clip's frames as a list.
+
+    `written` is what else our own export writes: id, language, source, translated_from.
+    """
+
+    prompt: str
+    answer: str
+    system: str
+    images: list[str]
+    videos: list[str | list[str]]
+    written: Mapping[str, str]
+
+
+class Form:
+    """How the rows of a file are written: an entry of dataset_info.json, with LLaMA-Factory's defaults."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.sharegpt = entry.get("formatting", "alpaca") == "sharegpt"
+        self.columns = {**(SHAREGPT if self.sharegpt else ALPACA), **entry.get("columns", {})}
+        self.tags = {**TAGS, **entry.get("tags", {})}
+
+    @classmethod
+    def of_row(cls, row: Any) -> "Form":
+        """The form of a file that no registry names, by its first row: the released files' own two."""
+        if isinstance(row, dict) and "messages" in row:
+            tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+            return cls({"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags})
+        return cls({"formatting": "sharegpt"} if isinstance(row, dict) and "conversations" in row else {})
+
+    def read(self, row: Any) -> Turn:
+        """The row's one turn. Raises ValueError saying what is wrong with it."""
+        if not isinstance(row, dict):
+            raise ValueError(f"expected an object, found {type(row).__name__}")
+        prompt, answer, system = self._messages(row) if self.sharegpt else self._instruction(row)
+        return Turn(
+            prompt=prompt,
+            answer=answer,
+            system=system,
+            images=_media(row, "images", self.columns),
+            videos=_media(row, "videos", self.columns),
+            written={
+                name: row[name]
+                for name in ("id", "language", "source", "translated_from")
+                if isinstance(row.get(name), str) and row[name]
+            },
+        )
+
+    def _instruction(self, row: dict[str, Any]) -> tuple[str, str, str]:
+        """Instruction and input, a line break between them when both are there, as LLaMA-Factory joins them."""
+        if row.get(self.columns["history"] or "history"):
+            raise ValueError("a dialogue with a history, where one question was expected")
+        asked = [_text(row, self.columns[name]) for name in ("prompt", "query")]
+        answer = _text(row, self.columns["response"])
+        return "\n".join(part for part in asked if part), answer, _text(row, self.columns.get("system") or "system")
+
+    def _messages(self, row: dict[str, Any]) -> tuple[str, str, str]:
+        messages = row.get(self.columns["messages"])
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            raise ValueError(f"no list of {self.columns['messages']}")
+        said = [(message.get(self.tags["role_tag"]), _text(message, self.tags["content_tag"])) for message in messages]
+        system = said.pop(0)[1] if said and said[0][0] == self.tags["system_tag"] else _text(row, "system")
+        if [role for role, _ in said] != [self.tags["user_tag"], self.tags["assistant_tag"]]:
+            raise ValueError(f"expected one question and one answer, found {[role for role, _ in said]}"[:200])
+        return said[0][1], said[1][1], system
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is not None and not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is no text but {type(value).__name__}")
+    return "" if value is None else str(value)
+
+
+def _media(row: Mapping[str, Any], kind: str, columns: Mapping[str, Any]) -> list[Any]:
+    value = row.get(columns.get(kind) or kind)
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, list) else [value]

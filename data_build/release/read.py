@@ -1,0 +1,184 @@
+"""One released file into rows: the reader that takes a corpus's own reader's place in the build."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import orjson
+import polars as pl
+
+from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Media, Part, Rows
+from data_build.raw import RawFile
+from data_build.release.form import Form, Turn
+from data_build.release.gold import read_gold
+from data_build.release.names import Split
+from data_build.release.recover import Asked, asked, language_of_path, languages
+from mmafflm.benchmark import Subset, benchmark
+from mmafflm.errors import Fault
+
+# What the released rows carry besides: null where the build has to give it.
+TOLD = ("task_from", "language_from", "answer", "system")  # for the page: how it was recovered, and what was rewritten
+SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *TOLD))])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A row whose question and gold are understood; `media` leads to raw files."""
+
+    turn: Turn
+    asked: Asked
+    gold: str
+    media: str | None
+
+
+class Wrong(NamedTuple):
+    """A row that cannot be used, and why."""
+
+    reason: str
+    detail: str
+
+
+def load(file: RawFile) -> list[Any]:
+    """The rows of a released file: a JSON array, or JSON Lines. Raises Fault when it is neither."""
+    text = file.read()
+    try:
+        if file.basename.endswith(".jsonl"):
+            return [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        rows = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise Fault(f"{file.name}: not JSON ({error}). Download it again.") from None
+    if not isinstance(rows, list):
+        raise Fault(f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put the released file.")
+    return rows
+
+
+def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
+    """The rows of one released file. part.about: subset, split and the file's entry of dataset_info.json."""
+    file, split = part.files[0], Split(part.about["subset"], part.about["split"])
+    subset = benchmark()[split.subset]
+    rows = load(file)
+    form = Form(json.loads(part.about["entry"])) if part.about["entry"] else Form.of_row(rows[0] if rows else None)
+    published = split.split == "test" and len(rows) == subset.test_rows
+    finder = Finder(part.media)
+    seen = [
+        _seen(subset, form, row, position if published else None, finder, options["max_s"])
+        for position, row in enumerate(rows)
+    ]
+    texts = [one.asked.text if isinstance(one, Seen) else "" for one in seen]
+    told = languages(subset, split.split, texts, [_language(subset, one) for one in seen])
+    ids = Counter(one.turn.written["id"] for one in seen if isinstance(one, Seen) and "id" in one.turn.written)
+    good, bad = [], []
+    for number, (one, language) in enumerate(zip(seen, told.each, strict=True), 1):
+        source = f"{file.name}:{number}"
+        if isinstance(one, Seen) and ids[one.turn.written.get("id", "")] > 1:
+            one = Wrong("id stands more than once", one.turn.written["id"])
+        if isinstance(one, Wrong):
+            bad.append((source, one.reason, one.detail))
+        else:
+            good.append((*_columns(split, one, language, source), *_told(one, told.how)))
+    for start in range(0, max(len(good), len(bad), 1), BATCH):
+        yield Rows(
+            pl.DataFrame(good[start : start + BATCH], SCHEMA, orient="row"),
+            pl.DataFrame(bad[start : start + BATCH], QUARANTINE, orient="row"),
+        )
+
+
+def _seen(
+    subset: Subset, form: Form, row: Any, position: int | None, finder: "Finder", max_s: float | None
+) -> Seen | Wrong:
+    try:
+        turn = form.read(row)
+    except ValueError as error:
+        return Wrong("not a row of its form", str(error))
+    try:
+        question = asked(subset, turn.prompt, turn.answer, position)
+    except ValueError as error:
+        return Wrong("the task cannot be told", f"{error}: {turn.prompt[:160]!r}")
+    try:
+        gold = read_gold(question.task.grammar, turn.answer, question.emotion)
+    except ValueError as error:
+        return Wrong("gold cannot be parsed", str(error)[:200])
+    try:
+        media = finder.media(subset, turn, max_s)
+    except ValueError as error:
+        return Wrong("picture or clip not found", str(error)[:200])
+    return Seen(turn, question, json.dumps(gold, ensure_ascii=False), media)
+
+
+def _language(subset: Subset, one: Seen | Wrong) -> str | None:
+    if isinstance(one, Wrong):
+        return None
+    files = [video if isinstance(video, str) else video[0] for video in one.turn.videos]
+    return one.turn.written.get("language") or (language_of_path(subset, files[0]) if files else None)
+
+
+def _columns(split: Split, one: Seen, language: str, source: str) -> tuple[str | None, ...]:
+    written, task, ask = one.turn.written, one.asked.task, one.asked
+    return (
+        split.subset, task.key, language, split.split, ask.emotion, one.gold, ask.text, one.media,
+        written.get("source", source), written.get("id"), None if ask.exact else one.turn.prompt,
+        written.get("translated_from"),
+    )  # fmt: skip
+
+
+def _told(one: Seen, language_from: str) -> tuple[str | None, ...]:
+    """The columns TOLD. `answer`: as released, where ours is another text for the same gold."""
+    answer = one.asked.task.answer(json.loads(one.gold), one.asked.emotion)
+    released = one.turn.answer.strip()
+    return one.asked.how, language_from, None if answer == released else released, one.turn.system or None
+
+
+class Finder:
+    """Raw files by the end of their paths: a released path names a folder of the authors' machine or of the hub."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.by_name: dict[str, list[str]] = {}
+        for name in names:
+            self.by_name.setdefault(_parts(name)[-1], []).append(name)
+
+    def find(self, reference: str) -> str:
+        """The raw file that shares most of the path's end. Raises ValueError when there is none, or several."""
+        wanted = _parts(reference)
+        ranked = [(_shared(wanted, _parts(name)), name) for name in self.by_name.get(wanted[-1], [])]
+        best = max((shared for shared, _ in ranked), default=0)
+        names = [name for shared, name in ranked if shared == best]
+        if len(names) != 1:
+            raise ValueError(f"{reference}: {'not there' if not names else 'it might be ' + ' or '.join(names[:3])}")
+        return names[0]
+
+    def media(self, subset: Subset, turn: Turn, max_s: float | None) -> str | None:
+        """JSON of the row's Media, None for a text. Raises ValueError when it is not the one that the prompt shows."""
+        wanted = (int(subset.modality == "image"), int(subset.modality == "video"))
+        shown = (turn.prompt.count("<image>"), turn.prompt.count("<video>"))
+        if (len(turn.images), len(turn.videos)) != wanted or shown != wanted:
+            raise ValueError(
+                f"{len(turn.images)} pictures and {len(turn.videos)} clips for {shown[0]} <image> and {shown[1]} "
+                f"<video> in the prompt; {subset.name} has {wanted[0]} and {wanted[1]}"
+            )
+        if turn.images:
+            return Media("image", self.find(turn.images[0])).to_json()
+        if not turn.videos:
+            return None
+        video = turn.videos[0]
+        if isinstance(video, str):
+            return Media("video", self.find(video), max_s=max_s).to_json()
+        frames = tuple(self.find(frame) for frame in video)
+        return Media("video", frames[0], frames=frames).to_json()
+
+
+@cache
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/").replace("!", "/")).parts or ("",)
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    count = 0
+    for left, right in zip(reversed(one), reversed(other), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count

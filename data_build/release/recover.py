@@ -1,0 +1,189 @@
+"""What the released rows do not say: task and emotion out of the prompt, the order or the answer; language by order.
+
+Written beats recovered. The order within the tests is that of splits.csv (published evaluator): SemEval's tasks one
+after the other and their emotions within, MMS and XED 500 rows of each language.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from data_build.corpus import NO_LANGUAGE
+from data_build.release.gold import emotion_in, read_gold
+from mmafflm.benchmark import Subset, Task
+from mmafflm.grammar import Ordinal
+
+UNKNOWN = "und"  # ISO 639: undetermined
+# Languages that a single letter tells: Serbian, Albanian and the like are written in letters of several others.
+SCRIPTS = {
+    "ar": "\u0600-\u06ff", "fa": "\u0600-\u06ff", "ur": "\u0600-\u06ff", "bg": "\u0400-\u04ff", "ru": "\u0400-\u04ff",
+    "el": "\u0370-\u03ff", "he": "\u0590-\u05ff", "hi": "\u0900-\u097f", "th": "\u0e00-\u0e7f",
+    "ja": "\u3040-\u30ff", "ko": "\uac00-\ud7af", "zh": "\u4e00-\u9fff",
+}  # fmt: skip
+MIXED = {"sr", "bs"}  # written in Latin and Cyrillic
+FOREIGN = re.compile("[" + "".join(sorted(set(SCRIPTS.values()))) + "]")
+MOST, LEAST = 0.8, 0.2  # of a language's rows: so many hold its letters; so few of a Latin one hold such
+
+
+class Asked(NamedTuple):
+    """What a prompt asks. `how`: prompt, order or answer; `exact`: to the letter of our own prompt."""
+
+    task: Task
+    emotion: str | None
+    text: str
+    how: str
+    exact: bool
+
+
+def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Asked:
+    """What a row asks. position: its place in a test of the published size, from 0, else None.
+
+    Raises ValueError when the task or its emotion cannot be told.
+    """
+    by_order = _at(subset, position)
+    for task in subset.tasks:
+        match = _pattern(task.prompt).fullmatch(prompt.strip())
+        if match:
+            emotion = _emotion(task, match.groupdict().get("emotion"), answer, by_order)
+            text = (match.groupdict().get("text") or "").strip()
+            return Asked(task, emotion, text, "prompt", task.ask(text, emotion or "") == prompt)
+    fitting = [task for task in subset.tasks if _fits(task, answer)]
+    if by_order and by_order[0] in fitting:
+        task, how = by_order[0], "order"
+    elif len(fitting) == 1:
+        task, how = fitting[0], "answer"
+    else:
+        names = ", ".join(task.key for task in fitting) or "none of its tasks"
+        raise ValueError(f"the prompt is none of {subset.name}'s and its answer fits {names}")
+    return Asked(task, _emotion(task, _named(prompt), answer, by_order), _quoted(prompt), how, False)
+
+
+@cache
+def _pattern(prompt: str) -> re.Pattern[str]:
+    """A prompt with any text, emotion and white space."""
+    parts = re.split(r"(\{text\}|\{transcript\}|\{emotion\})", prompt)
+    wild = {"{text}": "(?P<text>.*)", "{transcript}": "(?P<text>.*)", "{emotion}": r"(?P<emotion>\w+)"}
+    words = [wild.get(part) or r"\s+".join(re.escape(word) for word in re.split(r"\s+", part)) for part in parts]
+    return re.compile("".join(words).replace("<image>", r"<image>\s*").replace("<video>", r"<video>\s*"), re.S)
+
+
+def _at(subset: Subset, position: int | None) -> tuple[Task, str | None] | None:
+    """Task and emotion by place in the published test."""
+    if position is None:
+        return None
+    for task in subset.tasks:
+        if position < task.test_rows:
+            for emotion, rows in task.emotion_rows:
+                if position < rows:
+                    return task, emotion
+                position -= rows
+            return task, None
+        position -= task.test_rows
+    return None
+
+
+def _emotion(task: Task, named: str | None, answer: str, by_order: tuple[Task, str | None] | None) -> str | None:
+    if not task.emotions:
+        return None
+    ordered = by_order[1] if by_order and by_order[0] is task else None
+    named = (named or "").lower() or (emotion_in(answer) if isinstance(task.grammar, Ordinal) else None) or ordered
+    if named not in task.emotions:
+        raise ValueError(f"emotion {named!r} is not one of {', '.join(task.emotions)}")
+    return named
+
+
+def _named(prompt: str) -> str | None:
+    match = re.search(r"[Ee]motion(?: E)?:\s*(\w+)", prompt)
+    return match[1] if match else None
+
+
+def words_of(task: Task, prompt: str) -> str:
+    """The text or transcript within a record's prompt; empty where the task has none. Foreign prompts: as _quoted."""
+    if "{text}" not in task.prompt and "{transcript}" not in task.prompt:
+        return ""
+    match = _pattern(task.prompt).fullmatch(prompt)
+    return match["text"] if match else _quoted(prompt)
+
+
+def _quoted(prompt: str) -> str:
+    """The text within a prompt that is not ours: what stands behind the first "Text:" or "Content:", else all of it."""
+    body = re.sub(r"^(?:<image>|<video>)\s*", "", prompt)
+    tail = r"(?:\.\s*Emotion(?: E)?:.*|\.?\s*Intensity (?:Score|Class):?)?"
+    match = re.search(rf"\b(?:Text|Content):\s*(.*?){tail}$", body, re.S)
+    return (match[1] if match else body).strip()
+
+
+def _fits(task: Task, answer: str) -> bool:
+    try:
+        read_gold(task.grammar, answer, emotion_in(answer))
+    except ValueError:
+        return False
+    # "0.5" is a score, and a bare "0" or "-1" might be one as well: an ordinal says its class's words
+    return not isinstance(task.grammar, Ordinal) or ":" in answer
+
+
+class Languages(NamedTuple):
+    """Each row's language, and how it was found: written, only one, order, letters, or not at all."""
+
+    each: list[str]
+    how: str
+
+
+def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequence[str | None]) -> Languages:
+    """The language of every row of a file, in its order. texts: empty for a row that could not be read."""
+    if subset.modality == "image":
+        return Languages([NO_LANGUAGE] * len(texts), "none: pictures")
+    if len(subset.languages) == 1:
+        return Languages([subset.languages[0]] * len(texts), "the subset has one")
+    if any(written):
+        return Languages([language or UNKNOWN for language in written], "written in the rows")
+    blocks = _blocks(subset, len(texts))
+    published = split == "test" and len(texts) == subset.test_rows
+    if subset.name in ("MMS", "XED") and blocks and _letters_agree(texts, blocks):
+        return Languages(blocks, "the published order" if published else "blocks of one size in the published order")
+    found = [_by_letters(subset, text) for text in texts]
+    return Languages(found, "letters that only one of its languages has; the rest is not recovered")
+
+
+def _blocks(subset: Subset, rows: int) -> list[str]:
+    """Equal blocks of the subset's languages in the published order; empty when the rows do not divide."""
+    each, rest = divmod(rows, len(subset.languages))
+    return [] if rest else [language for language in subset.languages for _ in range(each)]
+
+
+def _letters_agree(texts: Sequence[str], blocks: Sequence[str]) -> bool:
+    rows: Counter[str] = Counter(blocks)
+    own: Counter[str] = Counter()
+    for text, language in zip(texts, blocks, strict=True):
+        letters = _letters(language)
+        own[language] += bool(letters.search(text))
+    return all(
+        own[language] >= MOST * count if language in SCRIPTS else own[language] <= LEAST * count
+        for language, count in rows.items()
+        if language not in MIXED
+    )
+
+
+@cache
+def _letters(language: str) -> re.Pattern[str]:
+    return re.compile(f"[{SCRIPTS[language]}]") if language in SCRIPTS else FOREIGN
+
+
+def _by_letters(subset: Subset, text: str) -> str:
+    """The one language of the subset whose letters stand in the text, else "und"."""
+    shared = Counter(SCRIPTS[language] for language in subset.languages if language in SCRIPTS)
+    shared["\u4e00-\u9fff"] += "ja" in subset.languages
+    found = [
+        language
+        for language in subset.languages
+        if language in SCRIPTS and shared[SCRIPTS[language]] == 1 and _letters(language).search(text)
+    ]
+    return found[0] if len(found) == 1 else UNKNOWN
+
+
+def language_of_path(subset: Subset, file: str) -> str | None:
+    """The language that a folder in a clip's path names, as SAMSEMO's own do: data/EN/x.mp4."""
+    found = {part.lower() for part in re.split(r"[/\\]", file)[:-1]} & set(subset.languages)
+    return found.pop() if len(found) == 1 and len(subset.languages) > 1 else None
