@@ -158,7 +158,7 @@ def markdown(told: dict[str, Any]) -> str:
         f"| {train} | {test} | {count['exact']} | {count['near']} |"
         for train, of in told["counts"].items()
         for test, count in of.items()
-    ]
+    ] or ["| none | | 0 | 0 |"]
     lines += ["", "## Examples", ""]
     for one in told["examples"]:
         lines.append(f"- {one['kind']}, {one['similarity']}")
@@ -168,7 +168,7 @@ def markdown(told: dict[str, Any]) -> str:
         f"- {name}: {of['both']} of {of['train']} ({of['of']}) in training and of {of['test']} in the test stand on "
         f"both sides, with {of['train_rows']} training rows"
         for name, of in told["origins"].items()
-    ]
+    ] or ["None of its subsets says where a row is from."]
     return "\n".join(lines) + "\n"
 
 

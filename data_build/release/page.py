@@ -26,10 +26,11 @@ LOST = """\
 """
 
 
-def write_page(data: Path, folders: Folders, manifest: Manifest) -> None:
-    """Write DATA/import.md, and the same under "import" in the manifest."""
+def write_page(origins: list[str], data: Path, folders: Folders, manifest: Manifest) -> None:
+    """Write DATA/import.md, and the same under "import" in the manifest. origins: folders or hub ids."""
     found = pl.concat([_rows(paths) for paths in folders.values()])
     manifest["import"] = {
+        "from": origins,
         "recovered": _recovered(found),
         "prompts": _prompts(found),
         "answers": _answers(found),
@@ -81,8 +82,12 @@ def _answers(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _text(about: dict[str, Any], corpora: dict[str, Any]) -> str:
-    lines = ["# What was imported", "", "| subset | split | rows | task from | language from | without a language |",
-             "|---|---|---:|---|---|---:|"]  # fmt: skip
+    lines = [
+        f"# What was imported from {', '.join(about['from'])}",
+        "",
+        "| subset | split | rows | task from | language from | without a language |",
+        "|---|---|---:|---|---|---:|",
+    ]
     lines += [
         "| {subset} | {split} | {rows} | {task_from} | {language_from} | {no_language} |".format(**row)
         for row in about["recovered"]

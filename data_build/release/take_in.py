@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,8 +38,8 @@ def import_release(
     if not sources:
         raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json is there.")
     config = config.model_copy(update={"splits": {}})
-    plan = Plan(data, sources, config, jobs, limit, origin=[root.name for root in roots], finish=write_page)
-    return construct(plan)
+    names = [Path(origin).name if Path(origin).is_dir() else origin for origin in origins]
+    return construct(Plan(data, sources, config, jobs, limit, origin=names, finish=partial(write_page, names)))
 
 
 def _named(root: Path, files: list[RawFile], several: bool) -> list[RawFile]:

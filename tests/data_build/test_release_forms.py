@@ -1,0 +1,101 @@
+"""What others' tools make of an export: LLaMA-Factory's own loader, and `datasets` for Parquet and tars."""
+
+import json
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from data_build.release.give_out import COLUMNS, export
+from data_build.release.names import Split, registered
+from mmafflm.dataset import MIX, Dataset
+from mmafflm.errors import UsageFault
+from mmafflm.records import Record, media_files, read_records
+
+SUBSETS = ["semeval2018_english", "XED", "CFAPS_EC", "CHSIMS_SI"]
+
+
+@pytest.fixture(scope="module")
+def dataset(built: Path) -> Dataset:
+    return Dataset.open(built)
+
+
+def all_records(dataset: Dataset, subset: str, split: str) -> list[Record]:
+    return list(dataset.records(subset, split))
+
+
+@pytest.mark.parametrize("form", ["llamafactory-alpaca", "sharegpt"])
+def test_llamafactorys_loader_reads_its_forms(dataset: Dataset, tmp_path: Path, form: str) -> None:
+    loader, parser = pytest.importorskip("llamafactory.data.loader"), pytest.importorskip("llamafactory.data.parser")
+    from llamafactory.hparams import DataArguments
+
+    export(dataset, form, tmp_path / "out", SUBSETS)
+    data_args = DataArguments(dataset_dir=str(tmp_path / "out"), media_dir=str(tmp_path / "out"), overwrite_cache=True)
+    model_args = SimpleNamespace(cache_dir=str(tmp_path / "cache"), hf_hub_token=None)
+    for subset in SUBSETS:
+        for name in registered(Split(subset, "val")):
+            (attr,) = parser.get_dataset_list([name], data_args.dataset_dir)
+            rows = list(
+                loader._load_single_dataset(attr, model_args, data_args, SimpleNamespace(local_process_index=0))
+            )
+            records = all_records(dataset, subset, "val")
+            assert [row["_prompt"] for row in rows] == [[record.messages[0]] for record in records]
+            assert [row["_response"] for row in rows] == [[record.messages[1]] for record in records]
+            assert [found(row) for row in rows] == [media_files(record) for record in records], name
+            assert all(Path(file).is_file() for row in rows for file in opened(row))
+
+
+def opened(row: dict[str, Any]) -> list[str]:
+    return [*(row["_images"] or []), *(frame for video in row["_videos"] or [] for frame in video)]
+
+
+def found(row: dict[str, Any]) -> list[str]:
+    return [file[file.index("media/") :] for file in opened(row)]
+
+
+def test_datasets_reads_parquet_with_every_field(dataset: Dataset, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = export(dataset, "parquet", tmp_path / "out", SUBSETS)
+    assert rows == sum(of["rows"] for name in SUBSETS for of in dataset.manifest["subsets"][name].values())
+    for name, records in (
+        ("XED_test", all_records(dataset, "XED", "test")),
+        ("CHSIMS_SI_val", all_records(dataset, "CHSIMS_SI", "val")),
+        (MIX, [row for row in read_records(dataset.path / f"mmaffin/{MIX}.jsonl") if row.subset in SUBSETS]),
+    ):
+        file = str(tmp_path / "out" / f"{name}.parquet")
+        table = datasets.load_dataset("parquet", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
+        assert table.column_names == list(COLUMNS)
+        assert [restored(row) for row in table] == records
+        assert all((tmp_path / "out" / media).is_file() for record in records for media in media_files(record))
+
+
+def restored(row: dict[str, Any]) -> Record:
+    return Record(**row | {name: json.loads(row[name] or "null") for name in ("gold", "translated_from")})
+
+
+def test_datasets_reads_the_tars_and_each_sample_has_its_members(dataset: Dataset, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    export(dataset, "webdataset", tmp_path / "out", ["CHSIMS_SI", "CFAPS_EC", "XED"])
+    for subset, suffix in (("CHSIMS_SI", "000.bmp"), ("CFAPS_EC", "000.png"), ("XED", None)):
+        file = tmp_path / "out" / f"{subset}_val-000000.tar"
+        records = all_records(dataset, subset, "val")
+        with tarfile.open(file) as tar:
+            assert len(tar.getnames()) == sum(1 + len(media_files(record)) for record in records)
+        samples = datasets.load_dataset("webdataset", data_files=str(file), split="train", streaming=True)
+        for sample, record in zip(samples, records, strict=True):
+            assert sample["__key__"] == record.id and Record(**sample["json"]) == record
+            assert suffix is None or sample[suffix].size[0] > 0
+
+
+def test_export_is_the_same_the_second_time_and_says_what_is_wrong(dataset: Dataset, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        export(dataset, "webdataset", tmp_path / out, ["XED"])
+    assert (tmp_path / "one" / "XED_test-000000.tar").read_bytes() == (
+        tmp_path / "two" / "XED_test-000000.tar"
+    ).read_bytes()
+    with pytest.raises(UsageFault, match="not one of llamafactory-alpaca, sharegpt, parquet, webdataset"):
+        export(dataset, "csv", tmp_path / "out", SUBSETS)
+    with pytest.raises(UsageFault, match="it lies within"):
+        export(dataset, "sharegpt", dataset.path / "out", SUBSETS)
