@@ -32,7 +32,7 @@ class Leaks(BaseModel):
     remove: bool = True  # into the quarantine; else they are only reported
     similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
     shortest: NonNegativeInt = 20  # characters; what is shorter, "Oh my God!", people say without copying
-    picture_bits: Annotated[int, Field(ge=0, le=4)] = 4  # of 64, in which difference hashes may differ
+    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # of 64, in which difference hashes may differ
     picture_levels: PositiveFloat = 4.0  # of 255, by which 64 x 64 grey pictures may differ on average
 
 

@@ -13,10 +13,13 @@ from PIL import Image
 
 SHINGLE = 3  # characters: one edit in a text of 30 leaves 25 of 31 shared
 BANDS, ROWS = 16, 4  # texts that share 0.7 of their shingles meet in a band with a chance of 0.99, 0.8: 0.9998
-MOST = 64  # test texts of one band's bucket that a text is compared with: a bucket of all of them stays linear
+# Texts of one template ("Review 12: came late") meet all in one bucket. What a text is compared with is bounded, so the
+# time stays linear: so many of a band's bucket by their minima, and the best so many of all by their trigrams.
+MOST, BEST = 16, 4
+LEFT = 16_384  # texts of the left side at a time
 SLACK = 0.2  # three standard deviations of the estimate from 64 minima
 CHUNK = 200_000  # characters at a time: the arrays stay in the processor's cache
-PICTURE_BITS = (13, 13, 13, 13, 12)  # bands of a difference hash: two that differ in four bits share one
+PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two that differ in three bits share one
 PICTURE_MOST = 256
 
 Hashes: TypeAlias = NDArray[np.uint64]
@@ -38,18 +41,31 @@ def near_texts(left: Sequence[str], right: Sequence[str], similarity: float) -> 
     """
     if not left or not right:
         return []
-    ours, theirs = signatures(left), signatures(right)
-    pairs = _meet(_bands(ours), _bands(theirs), MOST)
+    theirs = signatures(right)
+    bands = [_Sorted.of(keys) for keys in _bands(theirs)]
+    best: dict[int, Near] = {}
+    for start in range(0, len(left), LEFT):
+        ours = signatures(left[start : start + LEFT])
+        pairs = _meet(_bands(ours), bands, MOST)
+        for one, other in _likely(pairs, ours, theirs, similarity - SLACK).tolist():
+            share = jaccard(left[start + one], right[other])
+            if share >= similarity and (start + one not in best or share > best[start + one].similarity):
+                best[start + one] = Near(start + one, other, share)
+    return [best[one] for one in sorted(best)]
+
+
+def _likely(pairs: Pairs, ours: NDArray[np.uint32], theirs: NDArray[np.uint32], least: float) -> Pairs:
+    """The pairs of which at least that share of the minima agrees; for each on the left the best few."""
     agreed = np.zeros(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), CHUNK):
         some = pairs[start : start + CHUNK]
         agreed[start : start + CHUNK] = (ours[some[:, 0]] == theirs[some[:, 1]]).mean(axis=1)
-    best: dict[int, Near] = {}
-    for one, other in pairs[agreed >= similarity - SLACK].tolist():
-        share = jaccard(left[one], right[other])
-        if share >= similarity and (one not in best or share > best[one].similarity):
-            best[one] = Near(one, other, share)
-    return [best[one] for one in sorted(best)]
+    pairs, agreed = pairs[agreed >= least], agreed[agreed >= least]
+    order = np.lexsort((pairs[:, 1], -agreed, pairs[:, 0]))
+    rows = pairs[order, 0]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows, "left")
+    likely: Pairs = pairs[order[place < BEST]]
+    return likely
 
 
 def jaccard(one: str, other: str) -> float:
@@ -120,18 +136,29 @@ def _bands(minima: NDArray[np.uint32]) -> list[Hashes]:
     return keys
 
 
-def _meet(left: Sequence[Hashes], right: Sequence[Hashes], most: int) -> Pairs:
+class _Sorted(NamedTuple):
+    """One band's keys in order, and the rows they are of: sorted once for all chunks of the left side."""
+
+    keys: Hashes
+    rows: Pairs
+
+    @classmethod
+    def of(cls, keys: Hashes) -> "_Sorted":
+        rows = np.argsort(keys, kind="stable")
+        return cls(keys[rows], rows)
+
+
+def _meet(left: Sequence[Hashes], right: Sequence[_Sorted], most: int) -> Pairs:
     """The pairs of rows that have the same key in a band, once each; at most `most` of a band for each left row."""
     met = []
     for ours, theirs in zip(left, right, strict=True):
-        order = np.argsort(theirs, kind="stable")
-        first = np.searchsorted(theirs, ours, "left", sorter=order)
-        counts = np.minimum(np.searchsorted(theirs, ours, "right", sorter=order) - first, most)
+        first = np.searchsorted(theirs.keys, ours, "left")
+        counts = np.minimum(np.searchsorted(theirs.keys, ours, "right") - first, most)
         rows = np.repeat(np.arange(len(ours)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        met.append(rows * len(theirs) + order[first[rows] + within])
+        met.append(rows * len(theirs.rows) + theirs.rows[first[rows] + within])
     pairs: NDArray[np.int64] = np.unique(np.concatenate(met))
-    return np.stack([pairs // len(right[0]), pairs % len(right[0])], axis=1)
+    return np.stack([pairs // len(right[0].rows), pairs % len(right[0].rows)], axis=1)
 
 
 def difference_hash(picture: Image.Image) -> int:
@@ -141,11 +168,12 @@ def difference_hash(picture: Image.Image) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def near_hashes(left: Hashes, right: Hashes, most_bits: int = 4) -> Pairs:
-    """The pairs of difference hashes that differ in at most `most_bits` (up to 4) bits."""
+def near_hashes(left: Hashes, right: Hashes, most_bits: int = 3) -> Pairs:
+    """The pairs of difference hashes that differ in at most `most_bits` (up to 3) bits."""
     if not len(left) or not len(right):
         return np.empty((0, 2), dtype=np.int64)
-    pairs = _meet(_picture_bands(left), _picture_bands(right), PICTURE_MOST)
+    bands = [_Sorted.of(keys) for keys in _picture_bands(right)]
+    pairs = _meet(_picture_bands(left), bands, PICTURE_MOST)
     near: Pairs = pairs[np.bitwise_count(left[pairs[:, 0]] ^ right[pairs[:, 1]]) <= most_bits]
     return near
 
