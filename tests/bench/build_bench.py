@@ -13,19 +13,34 @@ from mmafflm.benchmark import benchmark
 
 ROWS = (1_500_000, 6_000_000)
 CHUNK = 500_000
+PRIMES = (
+    7919,
+    104_729,
+    1_299_709,
+    15_485_863,
+    32_452_843,
+    49_979_687,
+    67_867_967,
+    86_028_121,
+    104_395_301,
+    122_949_823,
+)
 
 
 def write_mms(folder: Path, rows: int) -> None:
-    """The built hub form: parquet shards with text, label 0/1/2 and language, some 90 characters a text."""
+    """The built hub form: parquet shards with text, label 0/1/2 and language, some 90 characters a text.
+
+    The words are drawn for each text: texts of one template would be copies of tests, all of them.
+    """
     languages = pl.Series(benchmark()["MMS"].languages)
+    words = pl.Series([f"{chr(97 + word % 26)}{word * 7919 % 99991:x}" for word in range(20_000)])
     folder.mkdir(parents=True)
     for start in range(0, rows, CHUNK):
         number = pl.int_range(start, min(start + CHUNK, rows), eager=True)
-        filler = pl.Series(["it came two days late but works", "the colour is not what I saw", "would buy this again"])
+        drawn = [words.gather((number * prime + (number // 7) % 4001) % len(words)) for prime in PRIMES]
         frame = pl.DataFrame({"_id": number.cast(pl.Int32)}).with_columns(
             text=pl.concat_str(
-                pl.lit("Review "), pl.Series((number * 2654435761) % (1 << 31)).cast(pl.String), pl.lit(": "),
-                filler.gather(number % 3), pl.lit(", and so does number "), number.cast(pl.String),
+                pl.lit("Review"), *drawn, number.cast(pl.String), separator=" "
             ),
             label=(number * 7919 // 13 % 3).cast(pl.Int64),
             language=languages.gather(number * 31 // 17 % len(languages)),
