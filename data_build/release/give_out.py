@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -176,7 +177,11 @@ def _columns(record: Record) -> tuple[Any, ...]:
 
 
 def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
-    """Tars of SHARD records: KEY.json is the whole record, KEY.000.png a picture, KEY.000.bmp, ... a clip's frames."""
+    """Tars of SHARD records: KEY.json is the whole record, KEY.png its picture, KEY.frames.zip its clip's frames.
+
+    `datasets` takes a tar only when every sample has the same members, so the frames, of any number, are one member,
+    and the JSON has the same types in every row.
+    """
     rows = 0
     for split in splits:
         stream = dataset.records(split.subset, split.split)
@@ -195,10 +200,23 @@ def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
 def _sample(tar: tarfile.TarFile, record: Record, data: Path) -> None:
     """One record's members, side by side. A dot would end the key, so none is left in it."""
     key = record.id.replace(".", "_")
-    _member(tar, f"{key}.json", orjson.dumps(record.to_json()))
-    names = media_files(record)
-    for number, name in enumerate(names):
-        _member(tar, f"{key}.{number:03}{Path(name).suffix}", (data / name).read_bytes())
+    flat = dict(zip(COLUMNS, _columns(record), strict=True))
+    _member(tar, f"{key}.json", orjson.dumps({name: "" if value is None else value for name, value in flat.items()}))
+    for name in record.images:
+        _member(tar, f"{key}{Path(name).suffix}", (data / name).read_bytes())
+    for video in record.videos:
+        if isinstance(video, str):
+            _member(tar, f"{key}{Path(video).suffix}", (data / video).read_bytes())
+        else:
+            _member(tar, f"{key}.frames.zip", _zip(data / frame for frame in video))
+
+
+def _zip(frames: Iterable[Path]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number, frame in enumerate(frames):
+            archive.writestr(zipfile.ZipInfo(f"{number:03}{frame.suffix}"), frame.read_bytes())
+    return out.getvalue()
 
 
 def _member(tar: tarfile.TarFile, name: str, content: bytes) -> None:

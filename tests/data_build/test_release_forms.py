@@ -1,7 +1,9 @@
 """What others' tools make of an export: LLaMA-Factory's own loader, and `datasets` for Parquet and tars."""
 
+import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,21 +74,31 @@ def test_datasets_reads_parquet_with_every_field(dataset: Dataset, tmp_path: Pat
 
 
 def restored(row: dict[str, Any]) -> Record:
-    return Record(**row | {name: json.loads(row[name] or "null") for name in ("gold", "translated_from")})
+    texts = {name: json.loads(row[name] or "null") for name in ("gold", "translated_from")}
+    return Record(**row | texts | {"emotion": row["emotion"] or None})
 
 
 def test_datasets_reads_the_tars_and_each_sample_has_its_members(dataset: Dataset, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    export(dataset, "webdataset", tmp_path / "out", ["CHSIMS_SI", "CFAPS_EC", "XED"])
-    for subset, suffix in (("CHSIMS_SI", "000.bmp"), ("CFAPS_EC", "000.png"), ("XED", None)):
+    export(dataset, "webdataset", tmp_path / "out", [*SUBSETS])
+    for subset, suffix in (
+        ("CHSIMS_SI", "frames.zip"),
+        ("CFAPS_EC", "png"),
+        ("XED", None),
+        ("semeval2018_english", None),
+    ):
         file = tmp_path / "out" / f"{subset}_val-000000.tar"
         records = all_records(dataset, subset, "val")
         with tarfile.open(file) as tar:
-            assert len(tar.getnames()) == sum(1 + len(media_files(record)) for record in records)
+            assert len(tar.getnames()) == len(records) * (1 if suffix is None else 2)
         samples = datasets.load_dataset("webdataset", data_files=str(file), split="train", streaming=True)
         for sample, record in zip(samples, records, strict=True):
-            assert sample["__key__"] == record.id and Record(**sample["json"]) == record
-            assert suffix is None or sample[suffix].size[0] > 0
+            assert sample["__key__"] == record.id and restored(sample["json"]) == record
+            if suffix == "frames.zip":
+                with zipfile.ZipFile(io.BytesIO(sample[suffix])) as frames:
+                    shown = [frames.read(name) for name in frames.namelist()]
+                assert shown == [(dataset.path / name).read_bytes() for name in media_files(record)]
+            assert suffix != "png" or sample["png"].size[0] > 0
 
 
 def test_export_is_the_same_the_second_time_and_says_what_is_wrong(dataset: Dataset, tmp_path: Path) -> None:
