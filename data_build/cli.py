@@ -115,7 +115,7 @@ def leaks(
         name: {split: of["rows"] for split, of in splits.items()}
         for name, splits in dataset.manifest["subsets"].items()
     }
-    rules = Leaks(**dataset.manifest["leakage"]["rules"] | {"remove": False})
+    rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}) | {"remove": False})
     _, told = examine_leaks(data, rows, rules, read_index(data))
     print(markdown(told), end="")
     if out:
