@@ -101,13 +101,13 @@ def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str)
 
 @pytest.mark.slow
 def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base: str) -> None:
-    """One process, 25 steps, a checkpoint every second one, half of the kills while it is being written."""
-    data = make_data(tmp_path / "data", text_records(203))
+    """One process, 21 steps, a checkpoint every second one; some of the kills while it is being written."""
+    data = make_data(tmp_path / "data", text_records(171))
     recipe = recipe_with(tmp_path, global_batch=8, logging_steps=1, save_steps=2, buffer_size=16)
     planned = plan(recipe, data, base=base, out=tmp_path / "whole")
-    assert planned.config["dataloader_num_workers"] == 5  # every turn of the workers is met
+    assert planned.config["dataloader_num_workers"] == 3  # every turn of the workers is met
     draw = random.Random(4)
-    kills = [(step, step % 2 == 0 and draw.random() < 0.7) for step in sorted(draw.sample(range(2, 26), 10))]
+    kills = [(step, step % 2 == 0 and draw.random() < 0.7) for step in sorted(draw.sample(range(2, 22), 10))]
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     env |= {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "FORCE_TORCHRUN": "0"}
     words = [str(recipe), str(data.path), base, str(tmp_path), json.dumps(kills)]
@@ -116,11 +116,11 @@ def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base:
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert losses(killed) == losses(whole) and len(losses(whole)) == 25
+    assert losses(killed) == losses(whole) and len(losses(whole)) == 21
     progress = [{row["step"]: (row["loss"], row["seen"]) for row in read_progress(run)} for run in (whole, killed)]
-    assert progress[0] == progress[1] and [row["step"] for row in read_progress(killed)] == list(range(1, 26))
+    assert progress[0] == progress[1] and [row["step"] for row in read_progress(killed)] == list(range(1, 22))
     assert "half-written" in done.stderr
-    order = batches(203, planned.config, ranks=1)
+    order = batches(171, planned.config, ranks=1)
     ids = pl.read_parquet(data.path / "mmaffin/parquet" / f"{MIX}.parquet")["id"].to_numpy()
     resumed_at = []
     for config in sorted(tmp_path.glob("[0-9]*.yaml"), key=lambda path: int(path.stem)):
@@ -128,10 +128,10 @@ def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base:
         resumed_at.append(step)
         left = pl.read_parquet(tmp_path / f"rest-{config.stem}" / f"{MIX}.parquet")["id"].to_list()
         assert set(left) == set(ids[order[step:].ravel()]) and not set(left) & set(ids[order[:step].ravel()])
-        assert len(left) - len(set(left)) < 5 * 8  # the last batch again, to even the workers out; never trained on
-    assert resumed_at == [2, 4, 4, 6, 8, 10, 12, 16]
+        assert len(left) - len(set(left)) < 3 * 8  # the last batch again, to even the workers out; never trained on
+    assert resumed_at == [last for step, _ in kills[:-1] if (last := (step - 1) // 2 * 2)]
     assert not (killed / "rest").exists()
-    assert sorted(path.name for path in killed.glob("checkpoint-*")) == ["checkpoint-24", "checkpoint-25"]  # the last 2
+    assert sorted(path.name for path in killed.glob("checkpoint-*")) == ["checkpoint-20", "checkpoint-21"]  # the last 2
 
 
 def whole_checkpoint(folder: Path, ranks: int = 1, deepspeed: bool = False) -> Path:
