@@ -75,9 +75,23 @@ def engine_arguments(
 
 
 def lora_arguments(adapter: Path) -> dict[str, Any]:
-    """Room for one adapter, its vision blocks included. Raises UsageFault for a rank that vLLM has no room for."""
+    """Room for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge that first."""
     rank = int(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["r"])
     if rank > LORA_RANKS[-1]:
         raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
-    room = next(size for size in LORA_RANKS if size >= rank)
-    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room, "enable_tower_connector_lora": True}
+    if _in_vision(adapter):
+        # vLLM 0.32 takes it (enable_tower_connector_lora), and answers to pictures were not those of the merged model
+        raise UsageFault(
+            f"{adapter}: changes the vision tower, which vLLM does not get right. Merge it first: mmafflm export."
+        )
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(size for size in LORA_RANKS if size >= rank)}
+
+
+def _in_vision(adapter: Path) -> bool:
+    """Whether a tensor of the adapter belongs to the vision tower: by its name, in the header of the weights."""
+    for path in adapter.glob("adapter_model*.safetensors"):
+        with path.open("rb") as weights:
+            size = int.from_bytes(weights.read(8), "little")
+            if any(".visual." in name for name in json.loads(weights.read(size))):
+                return True
+    return False

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForImageTextToText
 
 from data_build.build import build
@@ -21,7 +22,7 @@ from data_build.samples import write_samples
 from eval.ablate import questions
 from eval.checkpoint import Checkpoint
 from eval.engines.hf import HfEngine
-from eval.engines.vllm_options import engine_arguments, parse_options
+from eval.engines.vllm_options import engine_arguments, lora_arguments, parse_options
 from eval.selection import first_of
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
@@ -209,3 +210,16 @@ def test_an_adapter_gets_room_for_its_rank(rank: int, room: int, tmp_path: Path)
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": rank}))
     arguments = engine_arguments(Checkpoint("m", str(tmp_path)), "bfloat16", 4096, True, {})
     assert arguments["enable_lora"] and arguments["max_lora_rank"] == room and arguments["max_model_len"] == 4096
+
+
+def test_an_adapter_of_the_vision_tower_is_to_be_merged(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    for name, refused in (("language_model.layers.0.mlp.up_proj", False), ("visual.blocks.0.attn.qkv", True)):
+        save_file(
+            {f"base_model.model.model.{name}.lora_A.weight": torch.ones(1)}, tmp_path / "adapter_model.safetensors"
+        )
+        if refused:
+            with pytest.raises(UsageFault, match=r"changes the vision tower.*mmafflm export"):
+                lora_arguments(tmp_path)
+        else:
+            assert lora_arguments(tmp_path)["max_lora_rank"] == 8
