@@ -33,6 +33,14 @@ class EngineName(StrEnum):
     openai = "openai"
 
 
+class Readout(StrEnum):
+    """How an answer is read, see eval/readout.py."""
+
+    greedy = "greedy"
+    expectation = "expectation"
+    choice = "choice"
+
+
 class Ablation(StrEnum):
     """What is taken away from the questions, see eval/ablate.py."""
 
@@ -74,6 +82,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="folder for the answers; one that is there already is gone on with")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
+    readout: Annotated[
+        Readout, typer.Option(help="the text; or of numbers the expected value; or of labels the likely ones")
+    ] = Readout.greedy,
     subsets: Subsets = None,
     limit: Annotated[
         int | None, typer.Option(help="at most so many rows a subset, spread over its tasks and languages")
@@ -89,7 +100,7 @@ def predict(
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
-    """Ask a checkpoint every record, greedily. Stopped at any point, the same command goes on."""
+    """Ask a checkpoint every record. Stopped at any point, the same command goes on."""
     from eval.jobs import predict_in_jobs
     from eval.predict import predict as run
     from eval.run_folder import WHOLE, Shard
@@ -97,7 +108,7 @@ def predict(
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), limit)
+        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), limit, readout.value)
         return
     run(
         ckpt,
@@ -112,6 +123,7 @@ def predict(
         options=_options(option or []),
         shard=Shard.parse(shard) if shard else WHOLE,
         split=split.value,
+        readout=readout.value,
     )
 
 

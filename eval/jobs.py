@@ -14,6 +14,7 @@ from typing import IO
 from eval.predict import chosen_records
 from eval.progress import progress
 from eval.run_folder import RunFolder
+from eval.weigh import Weighing
 from mmafflm.command import STOPPED, say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -30,6 +31,7 @@ def predict_in_jobs(
     split: str,
     subsets: list[str] | None,
     limit: int | None,
+    readout: str = "greedy",
 ) -> None:
     """Run the command line `words` (without the program) in `jobs` processes and wait for them.
 
@@ -39,7 +41,9 @@ def predict_in_jobs(
     if jobs < 1:
         raise UsageFault("--jobs is 1 or more")
     folder, chosen = RunFolder(out), chosen_records(data, split, subsets, limit)
-    total = sum(map(len, chosen.values()))
+    weighing = Weighing(folder, data, chosen, readout, limit)
+    answered = [name for name in chosen if name not in weighing.rows]
+    total = sum(len(chosen[name]) for name in answered) + sum(map(len, weighing.rows.values()))
     with ExitStack() as held:
         logs = [held.enter_context(TemporaryFile()) for _ in range(jobs)]
         started = [_start(words, number, jobs, log) for number, log in enumerate(logs)]
@@ -48,7 +52,7 @@ def predict_in_jobs(
                 seen = 0
                 while any(job.poll() is None for job in started) and not any(job.poll() for job in started):
                     time.sleep(LOOK_EVERY_S)
-                    now = folder.count(chosen)
+                    now = folder.count(answered) + weighing.folder.count(weighing.rows)
                     advance(now - seen)
                     seen = now
         finally:

@@ -1,7 +1,6 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import platform
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,11 @@ from eval.ablate import questions
 from eval.checkpoint import require_budget
 from eval.engines import Engine, Metered, make_engine
 from eval.progress import Advance, progress
+from eval.readout import readout_of
 from eval.run_folder import WHOLE, RunFolder, Shard
 from eval.selection import first_of
-from mmafflm.benchmark import Task, benchmark
+from eval.weigh import Weighing, groups, task_of
+from mmafflm.benchmark import Task
 from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
@@ -37,12 +38,14 @@ def predict(
     options: dict[str, str] | None = None,
     shard: Shard = WHOLE,
     split: str = "test",
+    readout: str = "greedy",
 ) -> None:
-    """Write OUT/predictions/SUBSET.jsonl, one raw greedy answer for every chosen record of a split, in record order.
+    """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
     force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
     engine: one of eval.engines.ENGINES, made with `options`, or one that was made already. shard: this process's share.
+    readout: one of eval.readout.READOUTS; the tasks that it is not made for are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
@@ -53,11 +56,15 @@ def predict(
     require_budget(str(ckpt), budget, force)
     chosen = chosen_records(data, split, subsets, limit)
     folder = RunFolder(out, shard)
-    left = _left(folder, chosen)
+    folder.require_same({"readout": readout})  # another's files would not fit, and say so less well
+    weighing = Weighing(folder, data, chosen, readout, limit)
+    if weighing.rows:
+        engine.likelihoods((), (), (), batch_size)  # an engine that cannot says so here, before anything is written
+    left = _left(folder, chosen, readout) + weighing.left()
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
     with folder.at_work():
-        row = _describe(str(ckpt), data, engine, budget, limit, ablation)
+        row = _describe(str(ckpt), data, engine, budget, limit, ablation, readout)
         row |= {"split": split}
         folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
         if not left:
@@ -65,17 +72,21 @@ def predict(
         try:
             with progress("predict", left) as advance:
                 for name, records in chosen.items():
-                    _ask(engine, name, records, folder, batch_size, ablation, advance)
+                    _ask(engine, name, records, folder, batch_size, ablation, readout, advance)
+                    weighing.ask(engine, name, batch_size, ablation, advance)
+                    if missing := folder.finish(name, records):
+                        say(f"{name}: {missing} of {len(records)} answers are other processes' share.")
         finally:
             _count(engine, folder)  # the failed requests too
 
 
-def _left(folder: RunFolder, chosen: dict[str, list[Record]]) -> int:
-    """How many records are this process's share and not answered yet."""
+def _left(folder: RunFolder, chosen: dict[str, list[Record]], readout: str) -> int:
+    """How many records are this process's share, to be answered greedily, and not answered yet."""
     count = 0
     for name, records in chosen.items():
         done = folder.answered(name, records)
-        count += sum(record.id not in done and folder.shard.has(record.id) for record in records)
+        greedy = [record for record in records if readout_of(task_of(record), readout) == "greedy"]
+        count += sum(record.id not in done and folder.shard.has(record.id) for record in greedy)
     return count
 
 
@@ -98,24 +109,21 @@ def _ask(
     folder: RunFolder,
     batch_size: int,
     ablation: str,
+    readout: str,
     advance: Advance,
 ) -> None:
-    """Answer this process's share of what is not answered yet, a task and an emotion at a time."""
+    """Answer this process's share of what is read greedily and not answered yet, a task and an emotion at a time."""
     folder.mend(subset)
     done = folder.answered(subset, records)
-    by_task = sorted(records, key=lambda record: (record.task, record.emotion or ""))
-    for (kind, _), group in groupby(by_task, key=lambda record: (record.task, record.emotion)):
-        asked = list(group)
+    for task, _, asked in groups(records):
         wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
-        if not wanted:
+        if not wanted or readout_of(task, readout) != "greedy":
             continue  # the engine may not even be loaded
-        most = most_tokens(benchmark()[subset].task(kind), engine)
+        most = most_tokens(task, engine)
         for answers in engine.answer(questions(asked, ablation), wanted, most, batch_size):
             folder.append(subset, {asked[position].id: text for position, text in answers})
             _count(engine, folder)
             advance(len(answers))
-    if missing := folder.finish(subset, records):
-        say(f"{subset}: {missing} of {len(records)} answers are other processes' share.")
 
 
 def _count(engine: Engine, folder: RunFolder) -> None:
@@ -140,14 +148,14 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _describe(
-    ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None, ablation: str
+    ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None, ablation: str, readout: str
 ) -> dict[str, Any]:
     return {
         "schema": 1,
         "checkpoint": ckpt,
         "weights": None,  # an endpoint does not show them
         "engine": engine.name,
-        "readout": "greedy",
+        "readout": readout,
         "template": "qwen2_vl",
         "budget": budget.to_json(),
         **engine.describe(),

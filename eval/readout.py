@@ -84,7 +84,7 @@ def log_shares(logp: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
 
 
 def read_out(
-    task: Task, logp: Sequence[float], emotion: str | None = None, thresholds: Mapping[str, float] | None = None
+    task: Task, logp: Sequence[float], emotion: str | None = None, thresholds: Mapping[str, float | None] | None = None
 ) -> str:
     """The answer's text, from the log-likelihoods of candidates(task, emotion). thresholds: of a label set."""
     match task.grammar:
@@ -126,14 +126,18 @@ def _varied(task: Task, name: str, logp: Sequence[float]) -> tuple[list[float], 
     return [value for value, _ in kept], [weight for _, weight in kept]
 
 
-def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float]) -> list[str]:
-    """The labels of a set, from their log shares [labels]: those at or above their thresholds, all by their margin.
+def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float | None]) -> list[str]:
+    """The labels of a set, from their log shares [labels]: those at or above their thresholds, if they have one.
 
     None passes: the one that misses its threshold by least. More than `most`: the widest margins. Neutral stands alone:
     it is the answer when its margin is the widest, and else it is not in it (the prompts: "or choose neutral").
     """
-    margins = {name: float(share) - thresholds[name] for name, share in zip(labels.names, shares, strict=True)}
-    best_first = sorted(labels.names, key=lambda name: -margins[name])
+    margins = {
+        name: float(share) - level
+        for name, share in zip(labels.names, shares, strict=True)
+        if (level := thresholds[name]) is not None
+    }
+    best_first = sorted(margins, key=lambda name: -margins[name])
     if best_first[0] == "neutral":
         return ["neutral"]
     passed = [name for name in best_first if margins[name] >= 0 and name != "neutral"]

@@ -137,9 +137,9 @@ def _csp(text: str) -> str:
 
 def _head(run: Run, at: int) -> dict[str, Any]:
     """What stands beside a run's name."""
-    told = {key: run.described.get(key) for key in ("checkpoint", "engine", "readout", "limit", "ablation")}
-    defaults = {"checkpoint": "unknown", "engine": "unknown", "readout": "greedy", "ablation": "none"}
-    return {"name": run.name, "at": at} | {key: told[key] or defaults.get(key) for key in told}
+    told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "ablation")}
+    defaults = {"checkpoint": "unknown", "engine": "unknown", "ablation": "none"}
+    return {"name": run.name, "at": at, "readout": run.readout} | {key: told[key] or defaults.get(key) for key in told}
 
 
 def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 One process appends to predictions/SUBSET.jsonl. Of several, each has a share of the ids and a folder of its own,
 shards/2-of-3/SUBSET.jsonl; whoever finds all answers there writes predictions/SUBSET.jsonl in record order and takes
 the shares away. What stands in any of these files is answered, so a run may go on with another number of processes.
+Likelihoods (eval/weigh.py) are kept in the same way, in likelihoods/SUBSET.jsonl.
 """
 
 import fcntl
@@ -61,11 +62,22 @@ class Shard(NamedTuple):
 WHOLE = Shard()
 
 
+class Kind(NamedTuple):
+    """What is kept of each record: the folder of its files below OUT, and its key in a line."""
+
+    folder: str
+    key: str
+
+
+PREDICTIONS = Kind("predictions", "prediction")
+LIKELIHOODS = Kind("likelihoods", "logp")
+
+
 class RunFolder:
     """OUT, as one process of a run sees it."""
 
-    def __init__(self, out: Path, shard: Shard = WHOLE) -> None:
-        self.out, self.shard = out, shard
+    def __init__(self, out: Path, shard: Shard = WHOLE, kind: Kind = PREDICTIONS) -> None:
+        self.out, self.shard, self.kind = out, shard, kind
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -78,15 +90,10 @@ class RunFolder:
 
     def keep(self, row: dict[str, Any]) -> None:
         """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
-        with self._alone():
+        with self.alone():
             before = read_run(self.out)
             if before is not None:
-                if differ := [name for name in FIXED if before.get(name) != row[name]]:
-                    name = differ[0]
-                    raise Fault(
-                        f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
-                        "Choose another --out, or give the same arguments to go on."
-                    )
+                self._require_same(before, row)
                 spent = {"spent": before["spent"]} if "spent" in before else {}
                 row = row | {"subsets": before["subsets"] | row["subsets"]} | spent
             elif any((self.out / "predictions").glob("*.jsonl")):
@@ -95,25 +102,47 @@ class RunFolder:
                 )
             write_run(self.out, row)
 
+    def require_same(self, row: Mapping[str, Any]) -> None:
+        """Raises Fault when run.json is another run's; row: some of FIXED."""
+        self._require_same(read_run(self.out) or row, row)
+
+    def _require_same(self, before: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        for name in FIXED:
+            if name in row and before.get(name) != row[name]:
+                raise Fault(
+                    f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
+                    "Choose another --out, or give the same arguments to go on."
+                )
+
     def spend(self, spent: Mapping[str, float]) -> None:
         """Add to what the run has cost so far, in run.json."""
         if not spent:
             return
-        with self._alone():
+        with self.alone():
             row = read_run(self.out) or {}
             total = Counter(row.get("spent", {}))
             for name, amount in spent.items():
                 total[name] += amount  # type: ignore[assignment]
             write_run(self.out, row | {"spent": dict(total)})
 
-    def answered(self, subset: str, records: Sequence[Record]) -> dict[str, str]:
-        """{id: prediction} of all processes so far. Raises Fault for an id that this run does not ask."""
-        with self._alone():
+    def answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
+        """{id: what is kept of it} of all processes so far. Raises Fault for an id that this run does not ask."""
+        with self.alone():
             return self._answered(subset, records)
 
-    def append(self, subset: str, answers: Mapping[str, str]) -> None:
+    def append(self, subset: str, answers: Mapping[str, Any]) -> None:
         """Add answers to this process's own file."""
-        append_jsonl(self._file(subset), ({"id": name, "prediction": text} for name, text in answers.items()))
+        append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in answers.items()))
+
+    def put(self, subset: str, answers: Mapping[str, Any]) -> None:
+        """Put these into the file of all processes, in place of any former ones; the other lines stay."""
+        path = self._whole(subset)
+        with self.alone():
+            before = list(read_jsonl(path)) if path.exists() else []
+            done = {row["id"]: row[self.kind.key] for row in before}
+            new = done | dict(answers)
+            if new != done:
+                write_jsonl(path, ({"id": name, self.kind.key: answer} for name, answer in new.items()))
 
     def mend(self, subset: str) -> None:
         """Cut off the line that a kill left half-written in this process's own file."""
@@ -121,15 +150,14 @@ class RunFolder:
 
     def finish(self, subset: str, records: Sequence[Record]) -> int:
         """Put the answers in record order when all are there; returns how many are missing."""
-        with self._alone():
+        with self.alone():
             done = self._answered(subset, records)
             order = [record.id for record in records]
             if missing := sum(name not in done for name in order):
                 return missing
             shares = self._shares(subset)
             if shares or list(done) != order:
-                whole = self.out / "predictions" / f"{subset}.jsonl"
-                write_jsonl(whole, ({"id": name, "prediction": done[name]} for name in order))
+                write_jsonl(self._whole(subset), ({"id": name, self.kind.key: done[name]} for name in order))
             for path in shares:
                 path.unlink()
                 with suppress(OSError):  # another subset's share is in it still
@@ -142,40 +170,47 @@ class RunFolder:
         """How many answers stand in the files of all processes: a glance, for a progress bar."""
         found = 0
         for subset in subsets:
-            for path in [self.out / "predictions" / f"{subset}.jsonl", *self._shares(subset)]:
+            for path in [self._whole(subset), *self._shares(subset)]:
                 with suppress(FileNotFoundError):  # not begun, or just merged
                     found += path.read_bytes().count(b"\n")
         return found
 
-    def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, str]:
-        known, found = {record.id for record in records}, dict[str, str]()
-        for path in [self.out / "predictions" / f"{subset}.jsonl", *self._shares(subset)]:
+    def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
+        known, found = {record.id for record in records}, dict[str, Any]()
+        for path in [self._whole(subset), *self._shares(subset)]:
             here = set[str]()
             for number, row in enumerate(read_jsonl(path, growing=True) if path.exists() else (), 1):
                 name = row.get("id")
-                if set(row) != {"id", "prediction"} or name not in known or name in here:
+                if set(row) != {"id", self.kind.key} or name not in known or name in here:
                     raise Fault(
                         f"{path}:{number}: {name!r} is not a new answer of this run (foreign or double id). "
                         "Remove the line, or choose another --out."
                     )
-                if found.get(name, row["prediction"]) != row["prediction"]:
+                if found.get(name, row[self.kind.key]) != row[self.kind.key]:
                     raise Fault(f"{path}:{number}: {name} has another answer in another process's file. Remove one.")
                 here.add(name)
-                found[name] = row["prediction"]
+                found[name] = row[self.kind.key]
         return found
 
     def _file(self, subset: str) -> Path:
-        folder = "predictions" if self.shard.of == 1 else f"shards/{self.shard.folder}"
-        return self.out / folder / f"{subset}.jsonl"
+        if self.shard.of == 1:
+            return self._whole(subset)
+        return self.out / "shards" / self.shard.folder / self._share(subset)
+
+    def _whole(self, subset: str) -> Path:
+        return self.out / self.kind.folder / f"{subset}.jsonl"
+
+    def _share(self, subset: str) -> str:
+        return f"{subset}.jsonl" if self.kind == PREDICTIONS else f"{subset}.{self.kind.folder}.jsonl"
 
     def _shares(self, subset: str) -> list[Path]:
-        return sorted(self.out.glob(f"shards/*/{subset}.jsonl"))
+        return sorted(self.out.glob(f"shards/*/{self._share(subset)}"))
 
     def _lock(self, name: str) -> Path:
         return self.out / ".locks" / name
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """What touches more than this process's own files is done by one process at a time."""
         if not self.out.exists():  # nothing to read, and nothing is left behind when loading fails
             yield

@@ -12,6 +12,7 @@ from eval.bootstrap import RESAMPLES, SEED, distribution, interval
 from eval.join import import_generated, join, load_predictions, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
+from eval.readout import readout_of
 from eval.selection import first_of, split_of
 from eval.standing import KEY, made_of, standing
 from mmafflm.benchmark import Subset, Task, benchmark
@@ -32,9 +33,11 @@ def score(
     mode: str,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    readout: str = "greedy",
 ) -> dict[str, Any]:
     """The content of scores.MODE.json (contract.md) for the subsets of `records`. Touches no disk.
 
+    readout: what the predictions were read with; each task says whether that was made for it (eval/readout.py).
     Raises Fault when a prediction is missing, double or foreign, UsageFault for an unknown mode.
     """
     if mode not in MODES:
@@ -43,7 +46,12 @@ def score(
         name: _subset(benchmark()[name], rows, join(name, rows, predictions.get(name, ())), mode, (resamples, seed))
         for name, rows in records.items()
     }
-    return {"schema": 1, "mode": mode, "resamples": resamples, "seed": seed, "subsets": subsets}
+    for name, found in subsets.items():
+        for task in benchmark()[name].tasks:
+            if (scored := found.get("tasks", {task.key: found}).get(task.key)) is not None:
+                scored["readout"] = readout_of(task, readout)
+    about = {"schema": 1, "mode": mode, "readout": readout, "resamples": resamples, "seed": seed}
+    return about | {"subsets": subsets}
 
 
 def _subset(
@@ -177,15 +185,15 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
             f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
         )
     data.require_unchanged(split_file(name, split) for name in names)
-    limit = described.get("limit")
+    limit, readout = described.get("limit"), described.get("readout", "greedy")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
-    made = made_of(answers_of.values(), mode=mode, limit=limit, data=data.hash)
+    made = made_of(answers_of.values(), mode=mode, limit=limit, readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: stands, of the same answers.")
         return stands
     records = {name: first_of(list(data.records(name, split)), limit) for name in names}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
-    scores = score(records, predictions, mode)
+    scores = score(records, predictions, mode, readout=readout)
     if limit is not None:
         scores["limit"] = limit
     if split != "test":

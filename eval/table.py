@@ -26,11 +26,13 @@ def sections(scores: Mapping[str, Any]) -> list[Section]:
     Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
     """
     limit = f", at most {scores['limit']} rows a subset" if scores.get("limit") is not None else ""
-    rows = [_row(subset, key, found) for subset, key, found in _tasks(scores)]
-    tables = [Section(f"MMAFFBen, {scores['mode']} mode{limit}", _COLUMNS, rows)]
+    readout = scores.get("readout", "greedy")
+    rows = [_row(subset, key, found, readout) for subset, key, found in _tasks(scores)]
+    tables = [Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{limit}", _COLUMNS, rows)]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
-            tables.append(_languages(subset, found["by_language"], scores["mode"] == "paper"))
+            read = found.get("readout", readout)
+            tables.append(_languages(subset, found["by_language"], scores["mode"] == "paper", read))
     return tables
 
 
@@ -77,10 +79,18 @@ def _main(metrics: Mapping[str, float | None]) -> str:
     return "macro_f1" if "macro_f1" in metrics else "pearson"
 
 
-def _row(subset: str, key: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(subset: str, key: str, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
+    """One task; its own readout stands beside it where it is not the run's."""
     metric = _main(found["metrics"])
     values = _values(metric, found)
-    return (subset, key, metric, *values, _fraction(found["majority"].get(metric)))
+    own = found.get("readout", readout)
+    return (
+        subset,
+        key if own == readout else f"{key} ({own})".lstrip(),
+        metric,
+        *values,
+        _fraction(found["majority"].get(metric)),
+    )
 
 
 def _values(metric: str, found: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -94,7 +104,7 @@ def _fraction(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool) -> Section:
+def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool, readout: str) -> Section:
     published = PUBLISHED if paper and any(name == subset for name, _ in paper_scores()) else ()
     rows = []
     for language, one in found.items():
@@ -102,7 +112,7 @@ def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool)
         figures = (_fraction(theirs.get(model)) for model in published)
         rows.append((language, *_values(_main(one["metrics"]), one), *figures))
     return Section(
-        f"{subset} by language, macro_f1" + (" (beside it the paper's)" if published else ""),
+        f"{subset} by language, readout {readout}, macro_f1" + (" (beside it the paper's)" if published else ""),
         ("language", "value", "95% interval", "n", "unparsed", *published),
         rows,
     )

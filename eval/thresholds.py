@@ -12,9 +12,9 @@ CUTS = 200  # that are tried for the common one
 
 
 class Fitted(NamedTuple):
-    """ln of the share from which on each label is chosen; and the labels that are too rare for their own threshold."""
+    """ln of the share from which on each label is chosen, None for never; and the labels too rare for their own."""
 
-    thresholds: dict[str, float]
+    thresholds: dict[str, float | None]
     common: list[str]
 
 
@@ -22,14 +22,15 @@ def fit(labels: Labels, shares: Floats, gold: Bools) -> Fitted:
     """The thresholds that are best on these rows: log shares and gold [rows, labels], at least one row.
 
     Macro F1 is a mean over labels, so each label's own best F1 is its best. A label that fewer than ENOUGH rows have
-    takes the threshold that is best when all labels take the same.
+    takes the threshold that is best when all labels take the same; one that none has (XED: neutral) is never chosen.
     """
     common = _common(shares, gold)
-    rare = gold.sum(0) < ENOUGH
-    thresholds = {
-        name: common if rare[at] else _own(shares[:, at], gold[:, at]) for at, name in enumerate(labels.names)
+    rows = dict(zip(labels.names, gold.sum(0).tolist(), strict=True))
+    thresholds: dict[str, float | None] = {
+        name: _own(shares[:, at], gold[:, at]) if rows[name] >= ENOUGH else common if rows[name] else None
+        for at, name in enumerate(labels.names)
     }
-    return Fitted(thresholds, [name for at, name in enumerate(labels.names) if rare[at]])
+    return Fitted(thresholds, [name for name in labels.names if 0 < rows[name] < ENOUGH])
 
 
 def _own(share: Floats, gold: Bools) -> float:

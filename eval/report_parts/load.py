@@ -30,6 +30,14 @@ class Run:
     diagnosis: Any
     files: dict[str, str]  # {path below the run: SHA-256} of everything that was read
 
+    @property
+    def readout(self) -> str:
+        """What its answers were read with; both, where that is not made for all of its tasks (eval/readout.py)."""
+        own = str(self.described.get("readout", "greedy"))
+        subsets = self.scores["strict"]["subsets"].values()
+        read = {task.get("readout", own) for found in subsets for task in found.get("tasks", {"": found}).values()}
+        return " and ".join([own, *sorted(read - {own})])
+
     def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
         """The scores of one task, None where this run has none."""
         found = self.scores.get(mode, {}).get("subsets", {}).get(subset)

@@ -81,10 +81,12 @@ def _metrics(scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[st
         if metric not in _METRICS or value is None or not math.isfinite(value):
             continue
         kind, name = _METRICS[metric]
+        readout = scored.get("readout", readout)
+        said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
         args = {"mode": mode, "readout": readout, "n": scored["n"], "unparsed": scored["unparsed"]}
         if ends := scored.get("ci95", {}).get(metric):
             args["ci95"] = ends
-        found.append({"type": kind, "value": value, "name": f"{name} ({mode} mode)", "args": args, "verified": False})
+        found.append({"type": kind, "value": value, "name": f"{name} ({said})", "args": args, "verified": False})
     return found
 
 
@@ -95,7 +97,7 @@ def _body(run: Run) -> str:
         "",
         f"- checkpoint: `{_code(described.get('checkpoint', 'unknown'))}`",
         f"- engine: `{_code(described.get('engine', 'unknown'))}`",
-        f"- readout: `{_code(described.get('readout', 'greedy'))}`",
+        f"- readout: `{_code(run.readout)}`",
         f"- data: `{_code(described['data_hash'])}`",
         f"- rows a subset: {described.get('limit') or 'all'}",
         f"- ablation: `{_code(described.get('ablation', 'none'))}`",

@@ -81,8 +81,7 @@ def _limits(runs: Sequence[Run]) -> str:
 
 def _named(run: Run) -> str:
     """A run's name, and its readout where it is not the paper's: a table never mixes them silently."""
-    readout = run.described.get("readout", "greedy")
-    return run.name if readout == "greedy" else f"{run.name} ({readout})"
+    return run.name if run.readout == "greedy" else f"{run.name} ({run.readout})"
 
 
 def _languages(runs: Sequence[Run], mode: str) -> list[Table]:

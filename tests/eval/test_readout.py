@@ -103,10 +103,10 @@ def test_a_dimension_is_read_where_the_others_stand_at_the_middle() -> None:
 
 XED = task_of("XED").grammar
 assert isinstance(XED, Labels)
-LEVEL = dict.fromkeys(XED.names, math.log(0.3))
+LEVEL: dict[str, float | None] = dict.fromkeys(XED.names, math.log(0.3))
 
 
-def chosen(shares: dict[str, float], labels: Labels = XED, thresholds: Mapping[str, float] = LEVEL) -> list[str]:
+def chosen(shares: dict[str, float], labels: Labels = XED, thresholds: Mapping[str, float | None] = LEVEL) -> list[str]:
     return choose(labels, np.log([shares.get(name, 1e-9) for name in labels.names]), thresholds)
 
 
@@ -116,12 +116,13 @@ def test_a_label_set_is_every_label_above_its_threshold() -> None:
     assert chosen({"joy": 0.2, "anger": 0.25}) == ["anger"], "none passes: the one that misses it by least"
     assert chosen({"neutral": 0.5, "joy": 0.4}) == ["neutral"], "neutral stands alone"
     assert chosen({"neutral": 0.4, "joy": 0.5}) == ["joy"]
+    assert chosen({"neutral": 0.9, "joy": 0.1}, thresholds=LEVEL | {"neutral": None}) == ["joy"], "without one: never"
 
 
 def test_a_label_set_has_at_most_as_many_labels_as_the_prompt_allows() -> None:
     labels = task_of("SAMSEMO").grammar
     assert isinstance(labels, Labels)
-    level = dict.fromkeys(labels.names, math.log(0.1))
+    level: dict[str, float | None] = dict.fromkeys(labels.names, math.log(0.1))
     assert chosen({"fear": 0.2, "anger": 0.3, "disgust": 0.4}, labels, level) == ["anger", "disgust"]
 
 
@@ -132,20 +133,22 @@ def test_thresholds_part_what_can_be_parted() -> None:
     shares = level + np.where(gold, 0.5, -0.5) + draw.uniform(-0.2, 0.2, gold.shape)
     fitted = fit(XED, shares, gold)
     assert set(fitted.thresholds) == set(XED.names)
-    assert fitted.common == [name for at, name in enumerate(XED.names) if gold[:, at].sum() < ENOUGH]
-    assert "neutral" in fitted.common and "joy" not in fitted.common
+    rows = gold.sum(0)
+    assert fitted.common == [name for at, name in enumerate(XED.names) if 0 < rows[at] < ENOUGH] == ["trust"]
+    assert [name for name, level in fitted.thresholds.items() if level is None] == ["neutral"]
     for at, name in enumerate(XED.names):
-        if name not in fitted.common:
-            assert ((shares[:, at] >= fitted.thresholds[name]) == gold[:, at]).all(), name
-    assert len({fitted.thresholds[name] for name in fitted.common}) == 1
+        if (own := fitted.thresholds[name]) is not None and name not in fitted.common:
+            assert ((shares[:, at] >= own) == gold[:, at]).all(), name
 
 
 @given(st.integers(1, 30), st.integers(0, 2**20))
 def test_thresholds_are_numbers_whatever_the_rows(rows: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
     shares = np.round(draw.uniform(-5, 0, (rows, len(XED.names))), draw.integers(0, 4))
-    fitted = fit(XED, shares, draw.random(shares.shape) < draw.random())
-    assert all(math.isfinite(value) for value in fitted.thresholds.values())
+    gold = draw.random(shares.shape) < draw.random()
+    fitted = fit(XED, shares, gold)
+    assert [value is None for value in fitted.thresholds.values()] == [not any(column) for column in gold.T]
+    assert all(value is None or math.isfinite(value) for value in fitted.thresholds.values())
 
 
 def test_a_readout_reads_the_tasks_that_it_is_made_for() -> None:

@@ -189,7 +189,7 @@ def test_runs_that_were_not_made_alike_are_said_so(made: Made, copy: Path, tmp_p
     report([made.runs[0], copy], made.data, tmp_path / "two.html")
     page = Page((tmp_path / "two.html").read_text())
     assert "The runs differ in readout: good_run greedy, copy choice." in page.said
-    assert "copy (choice)" in (tmp_path / "two.md").read_text()
+    assert "copy (choice and greedy)" in (tmp_path / "two.md").read_text()
 
 
 def test_a_name_that_is_markup_stays_a_name(made: Made, tmp_path: Path) -> None:
