@@ -1,0 +1,79 @@
+"""A readout against greedy answers: seconds on the same rows, checkpoint and machine, in turn.
+
+Greedy takes as many steps as a trained model would: those of the corpus's own answers, and one for the end. (An
+untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eval.ablate import questions
+from eval.engines.hf import HfEngine
+from eval.readout import candidates
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.standin import make_standin
+from tests.eval.tiny_tests import records_of
+
+ROWS = 48  # a turn
+TURNS = 2
+BATCH = 16  # the command's
+# (subset, task, readout, a usual answer)
+MEASURED = (
+    ("XED", "ec", "choice", "2. sadness"),
+    ("semeval2018_english", "e_c", "choice", "1. joy, 8. love"),
+    ("CHSIMS_SI", "si", "expectation", "-0.8"),
+    ("semeval2018_english", "v_reg", "expectation", "-0.718"),
+)
+
+
+def seconds(answers: Iterator[Any]) -> float:
+    """How long it takes to the last answer."""
+    start = time.perf_counter()
+    for _ in answers:
+        pass
+    return time.perf_counter() - start
+
+
+def compare(engine: HfEngine, task: Task, readout: str, usual: str) -> None:
+    """Print both times and their ratio."""
+    texts = [one.text for one in candidates(task)]
+    steps = engine.tokens(usual) + 1
+    greedy = weighed = 0.0
+    for turn in range(TURNS + 1):
+        asked = [one._replace(images=(), videos=()) for one in questions(records_of(task, ROWS, seed=turn))]
+        every = range(len(asked))
+        once = (
+            seconds(engine.answer(asked, every, steps, BATCH)),
+            seconds(engine.likelihoods(asked, every, texts, BATCH)),
+        )
+        if turn:  # the first warms up
+            greedy, weighed = greedy + once[0], weighed + once[1]
+    rows = ROWS * TURNS
+    print(
+        f"{task.subset} {task.key}, {torch.get_num_threads()} threads, {rows} rows: greedy ({steps} steps) "
+        f"{rows / greedy:.2f} rows/s, {readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, "
+        f"cost {weighed / greedy:.2f} times greedy",
+        flush=True,
+    )
+
+
+def main(ckpt: Path | None = None) -> None:
+    """Measure on pocket, untrained, in bfloat16 as it is stored after training: the weights do not matter here."""
+    with tempfile.TemporaryDirectory() as folder:
+        if ckpt is None:
+            ckpt = Path(folder) / "pocket"
+            make_standin("pocket", ckpt)
+        engine = HfEngine(str(ckpt))
+        engine.load()
+        for subset, key, readout, usual in MEASURED:
+            compare(engine, benchmark()[subset].task(key), readout, usual)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)
