@@ -66,48 +66,47 @@ def test_a_gradient_that_is_no_number_is_fp16s_own_business() -> None:
     assert Judge(fp16=True).judge(1, 3.0, math.nan) is None
 
 
-WAITS = """
-import multiprocessing, os, queue, sys, threading, time
-def work(results):
-    while True:
-        time.sleep(0.15)
-        results.put(1)
-results = multiprocessing.get_context("fork").Queue()
-worker = multiprocessing.get_context("fork").Process(target=work, args=(results,), daemon=True)
+STANDS_IN = """
+import multiprocessing, os, queue, sys, threading
+context = multiprocessing.get_context("fork")
+results, (alive, held) = context.Queue(), os.pipe()
+def work():
+    os.close(held)
+    os.read(alive, 1)  # until the trainer is gone
+worker = context.Process(target=work, daemon=True)
 worker.start()
 if sys.argv[1] == "pinned":  # as torch does with a GPU: a thread takes the batches over
     between, pipe = queue.Queue(), results
-    threading.Thread(target=lambda: [between.put(pipe.get()) for _ in range(10**6)], daemon=True).start()
+    threading.Thread(target=lambda: between.put(pipe.get()), daemon=True).start()
     results = between
 print("ready", flush=True)
 while True:
-    results.get(timeout=5)
-    until = time.monotonic() + 0.05
-    while time.monotonic() < until:
-        pass
+    if sys.argv[2] == "waits":
+        results.get(timeout=600)  # s, longer than the test
 """
 
 
 @pytest.mark.parametrize("how", ["plain", "pinned"])
-def test_waiting_for_data_is_seen_from_outside(how: str) -> None:
-    """A process with a forked worker that needs 150 ms for what the process computes on for 50: two thirds waiting."""
-    process = subprocess.Popen([sys.executable, "-c", WAITS, how], stdout=subprocess.PIPE)
+@pytest.mark.parametrize(("what", "least", "most"), [("waits", 0.9, 1), ("computes", 0, 0.1)])
+def test_waiting_for_data_is_seen_from_outside(how: str, what: str, least: float, most: float) -> None:
+    """A process with a forked worker that gives it nothing, and one that never asks its worker."""
+    process = subprocess.Popen([sys.executable, "-c", STANDS_IN, how, what], stdout=subprocess.PIPE)
     try:
         assert process.stdout and process.stdout.readline()
         assert list(trainers(process.pid)) == [process.pid]
         if not Path(f"/proc/{process.pid}/syscall").exists():
             pytest.skip("this kernel shows no system calls")
         waits = DataWaits(process.pid, pinned=how == "pinned")
-        while waits.samples < 60:
+        while waits.samples < 40:
             waits.thread.join(0.05)
         waited = waits.take()
         waits.close()
     finally:
         process.kill()
         process.wait()
-    assert waited.samples >= 60 and waited.share is not None
-    assert 0.3 < waited.share < 0.95, waited
-    assert waits.take().share is None or waits.take().samples == 0
+    assert waited.samples >= 40 and waited.share is not None
+    assert least <= waited.share <= most, waited
+    assert waits.take().share is None
 
 
 def test_system_calls_of_a_wait() -> None:
