@@ -82,7 +82,7 @@ def construct(plan: Plan) -> bool:
     """The stages in order; False when the same build already stands there and nothing was done."""
     data, config, sources = plan.data, plan.config, plan.sources
     data.mkdir(parents=True, exist_ok=True)
-    with _only_one(data):
+    with only_one(data):
         inputs = _inputs(plan)
         state = data / STATE
         if state.exists() and (data / MANIFEST).exists() and json.loads(state.read_text())["inputs"] == inputs:
@@ -130,12 +130,12 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
 
 
 @contextmanager
-def _only_one(data: Path) -> Iterator[None]:
+def only_one(data: Path) -> Iterator[None]:
     with (data / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Fault(f"{data}: another build is writing here. Wait for it, or choose another --out.") from None
+            raise Fault(f"{data}: another command is writing here. Wait for it, or choose another folder.") from None
         yield
 
 

@@ -18,8 +18,8 @@ from eval.diagnosis.malformed import malformed
 from eval.diagnosis.modality import ignorance, not_measured, require_same
 from eval.diagnosis.prior import prior
 from eval.join import run_json
-from eval.progress import progress
 from eval.standing import KEY, made_of, standing
+from mmafflm.bar import progress
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault

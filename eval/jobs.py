@@ -12,9 +12,9 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from eval.predict import chosen_records
-from eval.progress import progress
 from eval.run_folder import RunFolder
 from eval.weigh import Weighing
+from mmafflm.bar import progress
 from mmafflm.command import STOPPED, say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault

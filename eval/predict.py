@@ -7,11 +7,11 @@ from typing import Any
 from eval.ablate import questions
 from eval.checkpoint import require_budget
 from eval.engines import Engine, Metered, make_engine
-from eval.progress import Advance, progress
 from eval.readout import readout_of
 from eval.run_folder import WHOLE, RunFolder, Shard
 from eval.selection import first_of
 from eval.weigh import Weighing, groups, task_of
+from mmafflm.bar import Advance, progress
 from mmafflm.benchmark import Task
 from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file

@@ -16,7 +16,6 @@ import jinja2
 from markupsafe import Markup
 
 from eval.measure import MODES
-from eval.progress import progress
 from eval.report_parts import paper_form, svg, tables
 from eval.report_parts.averages import averages
 from eval.report_parts.diagnosis_view import view
@@ -26,6 +25,7 @@ from eval.report_parts.results_schema import VERSION, json_schema
 from eval.report_parts.subset_view import Counted, subset_view
 from eval.report_parts.thumbnails import Thumbnails
 from eval.standing import KEY, made_of, standing
+from mmafflm.bar import progress
 from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
