@@ -117,6 +117,8 @@ class Corpus:
     corpus is there and broken, and returns an empty list when no file of it is there.
     read(part, options) yields the part's rows, every raw row exactly once, in file order.
     options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
+    redistribute: whether the terms say that rows made of it may be passed on. Where they say nothing, they may not;
+    `terms` is the reason, a clause.
     """
 
     name: str
@@ -127,6 +129,9 @@ class Corpus:
     read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows carry more (release/read.py)
+    redistribute: bool = False
+    terms: str = "no terms are known that allow it"
+    cite: str = ""
 
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:

@@ -1,7 +1,8 @@
-"""Whether a base that is named, not a folder, can be had: from the hub's cache, or from the hub itself."""
+"""The Hugging Face Hub: whether a base that is named can be had, from its cache or itself; its codes of languages."""
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmafflm.errors import Fault
@@ -9,6 +10,13 @@ from mmafflm.errors import Fault
 TIMEOUT_S = 20
 INDEX = "model.safetensors.index.json"
 OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to hubs that are not asked here
+_ISO = {"br": "pt"}  # XED's br is the Portuguese of Brazil; on the hub it would be Breton
+_NONE = ("zxx", "und")  # a picture without words, and a row whose language is not known
+
+
+def hub_languages(codes: Iterable[str]) -> list[str]:
+    """The languages of records as the metadata of a card names them, sorted."""
+    return sorted({_ISO.get(code, code) for code in codes if code not in _NONE})
 
 
 def require_hub_base(name: str) -> None:

@@ -247,4 +247,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"sheet": None, "picture": "图片", "type": None, "intensity": "强度"},
+    terms="no licence is known, and its authors hand it out one by one",
+    cite="Gong, Huang, Wang, Luo (2011): Revision of the Chinese Facial Affective Picture System. Chinese "
+    "Mental Health Journal 25(1)",
 )

@@ -160,4 +160,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
+    terms="no licence of the data is stated, and the clips are from films and television",
+    cite="Yu et al. (2020): CH-SIMS: A Chinese Multimodal Sentiment Analysis Dataset with Fine-grained "
+    "Annotation of Modality. ACL",
 )

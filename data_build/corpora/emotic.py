@@ -278,4 +278,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_read(part, options)),
     options={"crop": "person"},
+    terms="it is handed out by request, for non-commercial research and education only",
+    cite="Kosti, Alvarez, Recasens, Lapedriza (2019): Context Based Emotion Recognition using EMOTIC Dataset. "
+    "IEEE TPAMI",
 )

@@ -109,4 +109,6 @@ CORPUS = Corpus(
     },
     find=_find,
     read=lambda part, options: batched(_rows(part)),
+    terms="no licence is stated",
+    cite="SMP2020-EWECT, the evaluation of Weibo emotion classification at SMP 2020, https://smp2020ewect.github.io/",
 )

@@ -141,4 +141,7 @@ CORPUS = Corpus(
     expected={"FER2013 all": 28_709, "FER2013 test": 7_178},
     find=_find,
     read=lambda part, options: batched(_rows(part)),
+    terms="it is given to those who accept the rules of its Kaggle competition; its authors state no licence",
+    cite="Goodfellow et al. (2013): Challenges in Representation Learning: A report on three machine learning "
+    "contests. ICONIP",
 )

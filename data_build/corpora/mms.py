@@ -230,4 +230,7 @@ CORPUS = Corpus(
     expected={"MMS all": 6_164_762},
     find=_find,
     read=lambda part, options: _read(part),
+    terms="each text keeps the licence of its source, one of 79, and a record does not say which",
+    cite="Augustyniak et al. (2023): Massively Multilingual Corpus of Sentiment Datasets and Multi-faceted "
+    "Sentiment Classification Benchmark. arXiv 2306.07902",
 )

@@ -61,4 +61,6 @@ CORPUS = Corpus(
     expected={"onlineshopping all": 62_773},
     find=_find,
     read=lambda part, options: batched(_rows(part)),
+    terms="no licence is stated, and its authors are not known",
+    cite="online_shopping_10_cats of https://github.com/SophonPlus/ChineseNlpCorpus",
 )

@@ -186,4 +186,8 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
+    terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
+    "samsemo.tsv, and a record does not say which",
+    cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
+    "Interspeech",
 )

@@ -178,4 +178,6 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"valence_scale": "signed"},
+    terms="its README says: Do not redistribute the data",
+    cite="Mohammad, Bravo-Marquez, Salameh, Kiritchenko (2018): SemEval-2018 Task 1: Affect in Tweets. SemEval",
 )

@@ -101,4 +101,8 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part)),
     options={"en_fi": "projections"},
+    redistribute=True,
+    terms="the CC BY 4.0 allows it, with the source named",
+    cite="Öhman, Pàmies, Kajava, Tiedemann (2020): XED: A Multilingual Dataset for Sentiment Analysis and "
+    "Emotion Detection. COLING",
 )

@@ -10,6 +10,7 @@ from eval.report_parts.load import Run
 from eval.report_parts.paper_form import markdown, tables
 from eval.report_parts.tables import KINDS, tasks_of
 from mmafflm.benchmark import Task, benchmark
+from mmafflm.hub import hub_languages
 
 # metric -> (type on the Hub, name for a person)
 _METRICS = {
@@ -20,12 +21,11 @@ _METRICS = {
     "mae": ("mae", "Mean absolute error"),
 }
 _TASK_TYPES = {"image": "image-text-to-text", "video": "video-text-to-text"}
-_ISO = {"br": "pt"}  # XED's br is the Portuguese of Brazil; on the Hub it would be Breton
 
 
 def model_card(run: Run) -> str:
     """The text of MODEL_CARD.md. Deterministic; touches no disk and no hub."""
-    languages = sorted({_ISO.get(language, language) for language in _languages(run)})
+    languages = hub_languages(_languages(run))
     metadata: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "image-text-to-text",
