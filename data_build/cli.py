@@ -123,6 +123,18 @@ def leaks(
 
 
 @app.command()
+def browse(
+    data: Data,
+    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+) -> None:
+    """Look at the records in a browser: by subset, split, language, task, label, translated or not."""
+    from mmafflm.browsing.server import serve
+    from mmafflm.browsing.table import open_table
+
+    serve(open_table(Dataset.open(data)), port)
+
+
+@app.command()
 def doctor(raw: Raw) -> None:
     """Say for each corpus what is found, what is expected, what is missing and how to get it."""
     table = Table("corpus", "state", "subset split", "rows found", "rows expected", "how to get it")

@@ -221,6 +221,19 @@ def report(
     print(out)
 
 
+@app.command()
+def browse(
+    runs: Annotated[list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers stand side by side")],
+    data: Data,
+    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+) -> None:
+    """Look at records and answers in a browser: by subset, language, label, and whether wrong or unparsed."""
+    from eval.browse import open_runs
+    from mmafflm.browsing.server import serve
+
+    serve(open_runs(runs, Dataset.open(data)), port)
+
+
 def main() -> None:
     """The console command."""
     command.run(app)

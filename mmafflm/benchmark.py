@@ -40,6 +40,13 @@ class Task:
         before, after = before.replace("{emotion}", emotion), after.replace("{emotion}", emotion)
         return before + text + after if mark else before
 
+    def text_in(self, prompt: str, emotion: str = "") -> str | None:
+        """The text (or transcript) that ask() put into a prompt; None when it takes none or is worded otherwise."""
+        before, found, after = self.ask("\x00", emotion).partition("\x00")
+        if not found or not (prompt.startswith(before) and prompt.endswith(after)):
+            return None
+        return prompt[len(before) : len(prompt) - len(after)]
+
     def answer(self, gold: Gold, emotion: str | None = None) -> str:
         """The gold answer's text. Raises ValueError when gold does not fit the grammar."""
         return self.grammar.render(gold, emotion)

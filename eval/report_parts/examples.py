@@ -163,22 +163,23 @@ def errors_of(task: Task, rows: Answered, row: int) -> float:
 def _verdict(task: Task, rows: Answered, row: int) -> str:
     if reason := rows.read.unparsed.get(row):
         return f"unparsed: {reason}"
-    wrong = errors_of(task, rows, row)
-    if wrong == 0:
+    off = float(np.abs(rows.read.gold[row].astype(float) - rows.read.prediction[row]).mean())
+    return in_words(task, errors_of(task, rows, row), off)
+
+
+def in_words(task: Task, error: float, off: float) -> str:
+    """What an error (errors()) means for a task's answer; `off`: the distance from gold, in the task's own units."""
+    if error == 0:
         return "right"
     if isinstance(task.grammar, Labels):
-        return "wrong" if wrong == 1 else f"partly right, Jaccard {1 - wrong:.2f}"
-    return f"off by {np.abs(rows.read.gold[row] - rows.read.prediction[row]).mean():.3f}"
+        return "wrong" if error == 1 else f"partly right, Jaccard {1 - error:.2f}"
+    return f"off by {off:.3f}"
 
 
 def text_of(task: Task, record: Record) -> str | None:
     """The text within the prompt's wording; None when the prompt has none, or is worded otherwise."""
-    mark = "\x00"
-    before, found, after = task.ask(mark, record.emotion or "").partition(mark)
-    prompt = record.prompt
-    if not found or not (prompt.startswith(before) and prompt.endswith(after)):
-        return None
-    return cut(prompt[len(before) : len(prompt) - len(after)], MOST_PROMPT)
+    text = task.text_in(record.prompt, record.emotion or "")
+    return None if text is None else cut(text, MOST_PROMPT)
 
 
 def cut(text: str, most: int) -> str:

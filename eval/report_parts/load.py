@@ -49,13 +49,13 @@ class Run:
 
 def load_runs(folders: Sequence[Path], data: Dataset) -> list[Run]:
     """The runs in the order given. Raises UsageFault or Fault for one that has no scores or answers other data."""
+    return [_load(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Each folder's own name; with its parent's where two are alike. Raises UsageFault for a folder named twice."""
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageFault("RUN: the same folder is named twice. Name each run once.")
-    return [_load(folder, name, data) for folder, name in zip(folders, _names(folders), strict=True)]
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """Each folder's own name; with its parent's where two are alike."""
     names = [folder.resolve().name for folder in folders]
     return [
         name if names.count(name) == 1 else "/".join(folder.resolve().parts[-2:])

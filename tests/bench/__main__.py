@@ -2,9 +2,27 @@
 
 import platform
 
-from tests.bench import build_bench, leakage_bench, media_bench, predict_bench, readout_bench, report_bench, score_bench
+from tests.bench import (
+    browse_bench,
+    build_bench,
+    leakage_bench,
+    media_bench,
+    predict_bench,
+    readout_bench,
+    report_bench,
+    score_bench,
+)
 
 print(f"{platform.platform()}, Python {platform.python_version()}", flush=True)
-for bench in (build_bench, leakage_bench, media_bench, score_bench, report_bench, predict_bench, readout_bench):
+for bench in (
+    build_bench,
+    browse_bench,
+    leakage_bench,
+    media_bench,
+    score_bench,
+    report_bench,
+    predict_bench,
+    readout_bench,
+):
     print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip().splitlines()[0]}", flush=True)
     bench.main()

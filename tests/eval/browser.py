@@ -101,11 +101,11 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, view: View) -> Iterator[Opened]:
-    """The file in a view of its own, without a network."""
+def opened(browser: Any, what: Path | str, view: View) -> Iterator[Opened]:
+    """A file, without a network, or an address, in a view of its own."""
     context = browser.new_context(
         viewport={"width": view.width, "height": view.height}, color_scheme="dark" if view.dark else "light",
-        has_touch=view.phone, is_mobile=view.phone, offline=True,
+        has_touch=view.phone, is_mobile=view.phone, offline=isinstance(what, Path),
     )  # fmt: skip
     page = context.new_page()
     found = Opened(page, [], [])
@@ -114,7 +114,7 @@ def opened(browser: Any, file: Path, view: View) -> Iterator[Opened]:
     page.on("dialog", lambda dialog: (found.console.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: found.asked.append(request.url))
     page.emulate_media(media=view.media)
-    page.goto(file.resolve().as_uri(), wait_until="load")
+    page.goto(what.resolve().as_uri() if isinstance(what, Path) else what, wait_until="load")
     try:
         yield found
     finally:

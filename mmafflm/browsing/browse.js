@@ -1,0 +1,26 @@
+"use strict";
+for (const select of document.querySelectorAll("select"))
+  select.addEventListener("change", () => select.form.requestSubmit());
+for (const form of document.forms)  // an address of what was asked, without what was not
+  form.addEventListener("submit", () => {
+    for (const field of form.elements) field.disabled = field.name !== "" && field.value === "";
+    setTimeout(() => { for (const field of form.elements) field.disabled = false; });
+  });
+for (const clip of document.querySelectorAll("figure.clip")) {
+  const [picture, button, slider, said] = ["img", "button", "input", "output"].map(name => clip.querySelector(name));
+  const count = Number(clip.dataset.frames);
+  const address = at => `${clip.dataset.address}/${Number(clip.dataset.first) + at}`;
+  const kept = [];  // fetched once the clip is touched, not before
+  const load = () => { for (let at = kept.length; at < count; at++) (kept[at] = new Image()).src = address(at); };
+  const show = at => { load(); picture.src = address(at); slider.value = at + 1; said.value = `${at + 1} of ${count}`; };
+  let playing = 0;
+  const stop = () => { clearInterval(playing); playing = 0; button.textContent = "play"; };
+  const step = () => { const at = Number(slider.value); at < count ? show(at) : stop(); };
+  slider.addEventListener("input", () => { stop(); show(Number(slider.value) - 1); });
+  button.addEventListener("click", () => {
+    if (playing) return stop();
+    show(Number(slider.value) < count ? Number(slider.value) - 1 : 0);
+    playing = setInterval(step, Number(document.body.dataset.waitMs));
+    button.textContent = "stop";
+  });
+}

@@ -1,0 +1,166 @@
+"""The records of a build as one frame to filter, and their lines on disk to show: pages are read by offset.
+
+A build of 115,200 rows is a hundred megabytes of JSON; what a filter needs of it is ten.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault
+from mmafflm.records import SPLITS, Record, read_records
+
+# gold and translated_from are of several types; as text each is its own JSON
+_COLUMNS = pl.Schema(dict.fromkeys(("id", "subset", "task", "split", "language", "gold", "translated_from"), pl.String))
+_LABELLED_BY_NUMBER = "emotion_intensity_ordinal"
+_NO_ANSWER = "no answer"
+
+
+@dataclass(frozen=True)
+class Facet:
+    """What rows can be chosen by: a column (one value a row, or a list of them) and its values with their rows."""
+
+    name: str
+    title: str
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One run's answer to a record: the raw text, what was made of it in words, and whether it counts as right."""
+
+    run: str
+    text: str
+    verdict: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows`: row, id, file (place in `files`), start and length in bytes of its line, and a column for each facet."""
+
+    root: Path  # DATA
+    files: tuple[Path, ...]
+    rows: pl.DataFrame
+    facets: tuple[Facet, ...]
+    runs: tuple[str, ...] = ()
+
+    def record(self, row: int) -> Record:
+        """The record of a row, out of its file. Raises Fault when the file is no longer what was opened."""
+        at, start, length, name = self.rows.select("file", "start", "length", "id").row(row)
+        path = self.files[at]
+        try:
+            with path.open("rb") as lines:
+                lines.seek(start)
+                record = Record(**orjson.loads(lines.read(length)))
+        except (OSError, ValueError, TypeError):
+            record = None
+        if record is None or record.id != name:
+            raise Fault(f"{path}: changed since it was opened. Stop the browser and start it again.")
+        return record
+
+    def answers(self, row: int) -> list[Said]:
+        """The runs' answers to a row, in the order of the runs; a run that was not asked is left out."""
+        found = self.rows.row(row, named=True)
+        return [
+            Said(run, found[f"said{at}"], found[f"verdict{at}"], "right" in found[f"run{at}"])
+            for at, run in enumerate(self.runs)
+            if found[f"said{at}"] is not None
+        ]
+
+
+def open_table(data: Dataset) -> Table:
+    """Every record of a build: training, then validation, then tests. Raises Fault for a file that cannot be read."""
+    files = tuple(data.path / split_file(subset, split) for split in SPLITS for subset in data.subsets(split))
+    if not files:
+        raise Fault(f"{data.path}: its manifest names no records. Build again.")
+    rows = pl.concat([_read(path, at) for at, path in enumerate(files)]).with_row_index("row")
+    named = {name: name for name in ("subset", "split", "language", "task", "label", "translated")}
+    return Table(data.path, files, rows, _facets(rows, named))
+
+
+def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame]) -> Table:
+    """The records that a run has answered, with the answers.
+
+    Each frame: id, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
+    """
+    rows = table.rows
+    for at, answers in enumerate(by_run.values()):
+        renamed = answers.rename({"said": f"said{at}", "verdict": f"verdict{at}", "outcome": f"run{at}"})
+        rows = rows.join(renamed, on="id", how="left", maintain_order="left")
+    each = [pl.col(f"run{at}") for at in range(len(by_run))]
+    rows = rows.filter(pl.any_horizontal(one.is_not_null() for one in each)).drop("row").with_row_index("row")
+    rows = rows.with_columns(one.fill_null([_NO_ANSWER]) for one in each)
+    rows = rows.with_columns(any=pl.concat_list(each).list.unique())
+    named = {facet.name: facet.title for facet in table.facets}
+    named |= {"any": "any run"} if len(by_run) > 1 else {}
+    named |= {f"run{at}": run for at, run in enumerate(by_run)}
+    return Table(table.root, table.files, rows, _facets(rows, named), tuple(by_run))
+
+
+def _read(path: Path, at: int) -> pl.DataFrame:
+    """The columns of one file, and where its lines stand."""
+    try:
+        content = path.read_bytes()
+        rows = pl.read_ndjson(content, schema=_COLUMNS)
+    except FileNotFoundError:
+        raise Fault(f"{path}: missing, though the manifest names it. Build again, or restore it.") from None
+    except pl.exceptions.PolarsError as error:
+        for _ in read_records(path):  # names the line
+            pass
+        raise Fault(f"{path}: cannot be read as records ({error}). Build the data again.") from None
+    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")) + 1
+    if len(ends) != rows.height:
+        raise Fault(f"{path}: {rows.height} records in {len(ends)} whole lines. Build the data again.")
+    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    return rows.select(
+        pl.exclude("gold", "translated_from"),
+        label=_labels(),
+        translated=_translated(),
+        file=pl.lit(at, pl.UInt16),
+        start=pl.Series(starts, dtype=pl.UInt64),
+        length=pl.Series(ends - starts, dtype=pl.UInt32),
+    )
+
+
+def _labels() -> pl.Expr:
+    """The labels of a row, the class of an ordinal; numbers have none."""
+    gold = pl.col("gold")
+    listed = pl.when(gold.str.starts_with("[")).then(gold).otherwise(pl.lit("[]")).str.json_decode(pl.List(pl.String))
+    return pl.when(pl.col("task") == _LABELLED_BY_NUMBER).then(pl.concat_list(gold)).otherwise(listed)
+
+
+def _translated() -> pl.Expr:
+    origin = pl.col("translated_from")
+    language = pl.format("from {}", origin.str.json_path_match("$.language").fill_null("und"))
+    return pl.when(origin.is_null()).then(pl.concat_list(pl.lit("no"))).otherwise(
+        pl.concat_list(pl.lit("yes"), language)
+    )  # fmt: skip
+
+
+def _facets(rows: pl.DataFrame, named: Mapping[str, str]) -> tuple[Facet, ...]:
+    """Each column's values in the order of the alphabet, subsets and splits in that of the build."""
+    return tuple(Facet(name, title, _values(rows[name])) for name, title in named.items())
+
+
+def _values(column: pl.Series) -> dict[str, int]:
+    counted = column.name in ("subset", "split")
+    values = column.explode() if isinstance(column.dtype, pl.List) else column
+    found: list[tuple[Any, int]] = values.drop_nulls().value_counts(name="rows").rows()
+    order = {} if not counted else {value: at for at, value in enumerate(values.unique(maintain_order=True))}
+    return dict(sorted(found, key=lambda one: order.get(one[0], 0) if counted else _natural(one[0])))
+
+
+def _natural(value: str) -> tuple[bool, float, str]:
+    """Class -3 before class 2, and numbers before words."""
+    try:
+        return False, float(json.loads(value)), value
+    except (ValueError, TypeError):
+        return True, 0.0, value
