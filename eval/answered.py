@@ -1,6 +1,6 @@
 """The answers of a run, joined to their records and read, task by task: what diagnosis and comparison start from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,23 @@ def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets:
 
 
 def answered_tasks(
-    run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None = None, mode: str = "strict"
+    run: Path,
+    described: dict[str, Any],
+    data: Dataset,
+    subsets: Sequence[str] | None = None,
+    mode: str = "strict",
+    read: Callable[[str, str], Iterable[Record]] | None = None,
 ) -> list[Answered]:
-    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit."""
+    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit.
+
+    read: the records of (subset, split), for several runs that share them; data.records by default.
+    """
     if described.get("data_hash") != data.hash:
         raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
                     "Give the data that it was predicted on, or predict again.")  # fmt: skip
     found = []
     for name in chosen_subsets(run, described, data, subsets):
-        records = first_of(list(data.records(name, split_of(described))), described.get("limit"))
+        records = first_of(list((read or data.records)(name, split_of(described))), described.get("limit"))
         texts = join(name, records, load_predictions(run / "predictions" / f"{name}.jsonl"))
         found.extend(by_task(name, records, texts, mode))
     return found

@@ -30,7 +30,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Shown:
-    """One record as the page shows it; `text` is what its prompt is about, where the wording is the benchmark's."""
+    """One record as the page shows it.
+
+    `text` is what its prompt is about, "" where that is a picture alone, None where the wording is not the benchmark's.
+    """
 
     row: int
     record: Record
@@ -57,7 +60,8 @@ def page(table: Table, query: Query) -> str:
 def show(table: Table, row: int) -> Shown:
     """What the page shows of a row."""
     record = table.record(row)
-    text = benchmark()[record.subset].task(record.task).text_in(record.prompt, record.emotion or "")
+    task, emotion = benchmark()[record.subset].task(record.task), record.emotion or ""
+    text = "" if record.prompt == task.ask("", emotion) else task.text_in(record.prompt, emotion)
     return Shown(row, record, text, list(_seen(table, row, record)), table.answers(row))
 
 
