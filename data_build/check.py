@@ -6,6 +6,7 @@ import polars as pl
 
 from data_build.media_index import media_faults, read_index
 from data_build.registry import TWINS
+from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault
@@ -26,7 +27,7 @@ def check(dataset: Dataset) -> list[str]:
     if faults:
         return faults
     try:
-        return [*_splits(dataset), *_mix(dataset), *_account(dataset)]
+        return [*_splits(dataset), *_mix(dataset), *_account(dataset), *_translation(dataset)]
     except Fault as fault:
         return [str(fault)]
 
@@ -60,6 +61,19 @@ def _mix(dataset: Dataset) -> list[str]:
     ids = [row["id"] for row in read_jsonl(dataset.path / "mmaffin" / f"{MIX}.jsonl")]
     doubles = [name for name, count in Counter(ids).items() if count > 1]
     return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
+
+
+def _translation(dataset: Dataset) -> list[str]:
+    """rows translated = rows kept + rows in quarantine."""
+    about = dataset.manifest.get("translation")
+    if not about:
+        return []
+    quarantined = sum(
+        row["rows"] for row in read_jsonl(dataset.path / "quarantine.jsonl") if row["corpus"] == TRANSLATE
+    )
+    if about["rows_read"] == about["rows_kept"] + quarantined:
+        return []
+    return [f"{about['rows_read']} rows translated, but {about['rows_kept']} kept and {quarantined} in quarantine"]
 
 
 def _account(dataset: Dataset) -> list[str]:

@@ -19,6 +19,10 @@ from data_build.release.give_out import export as write_form
 from data_build.release.take_in import import_release
 from data_build.remix import remix
 from data_build.samples import write_samples
+from data_build.translate.engine import ENGINES, make_engine
+from data_build.translate.languages import languages
+from data_build.translate.rows import Order
+from data_build.translate.stage import translate as run_translate
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 
@@ -90,6 +94,26 @@ def mix(
     """Draw another training mix over the same build."""
     rows = remix(Dataset.open(data), load_mix(mix), out, share)
     command.say(f"{out or data}: the training mix holds {rows} rows")
+
+
+@app.command()
+def translate(
+    data: Data,
+    to: Annotated[str, typer.Option(help="comma-separated language codes, such as es")],
+    engine: Annotated[str, typer.Option(help=", ".join(ENGINES))],
+    origin: Annotated[str, typer.Option("--from", help="comma-separated: languages of the rows to translate")] = "en",
+    model: Annotated[str | None, typer.Option(help="of an engine that has several")] = None,
+    subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows of each subset, split and pair")] = None,
+) -> None:
+    """Add training and validation rows in other languages, each beside its original. Stopped, it goes on."""
+    names = [subset.name for subset in choose_subsets(subsets)]
+    origins, targets = languages(origin, "--from"), languages(to, "--to")
+    told = run_translate(data, make_engine(engine, model), Order(names, origins, targets, limit))
+    command.say(
+        f"{data}: of {told.asked} rows asked for {told.kept} were added and {told.quarantined} put into the "
+        f"quarantine now, {told.asked - told.kept - told.quarantined} earlier ({told.lines} lines translated)"
+    )
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Training and validation rows in more languages: a stage that adds to a finished build and never replaces."""

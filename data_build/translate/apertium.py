@@ -1,0 +1,156 @@
+"""The engine apertium: rules and dictionaries, from Debian's packages (apertium-eng-spa), as a subprocess.
+
+Rows go through one process, each ended by a NUL, upon which every stage of apertium's pipe flushes (its -z), so that
+no row sees another. What is between [ and ] it carries along: so names, tags, links and emoji survive.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from data_build.translate.languages import near
+from data_build.translate.marks import MARK
+from mmafflm.errors import Fault, UsageFault
+
+KEPT = re.compile(
+    rf"{MARK.pattern}|(?:^|(?<=\s))-+\s|~+"
+)  # and a speaker's dash, behind which it takes I for a name; it drops ~
+SPECIAL = re.compile(r"[\^$/@<>\[\]{}\\]")  # of apertium's stream format
+LONGEST_S = 600  # for one batch, which takes seconds
+INSTALL = "apt-get install apertium apertium-eng-spa"
+
+
+class Apertium:
+    """Every pair that is installed."""
+
+    name = "apertium"
+    batch = 400  # half a second to start the pipe, a second or two for so many subtitles
+    workers = 2  # each is a pipe of eleven processes
+
+    def __init__(self) -> None:
+        """Raises UsageFault where apertium is not installed."""
+        if not shutil.which("apertium"):
+            raise UsageFault(f"--engine apertium: it is not installed. On Debian or Ubuntu: {INSTALL}")
+        self.modes = _modes()
+
+    def model(self, origin: str, target: str) -> str:
+        """Apertium's own name of the pair."""
+        return self.mode(origin, target)
+
+    def require(self, origin: str, target: str) -> None:
+        """Raises UsageFault, with the pairs that exist, when none is installed from origin into target."""
+        self.mode(origin, target)
+
+    def mode(self, origin: str, target: str) -> str:
+        """Apertium's own name of the pair, such as eng-spa; of several variants the plain one."""
+        fits = [mode for mode, (one, other) in self.modes.items() if near(one, origin) and near(other, target)]
+        if not fits:
+            raise UsageFault(
+                f"--engine apertium: no pair from {origin} to {target}. Installed: {', '.join(self.modes) or 'none'}. "
+                "More are Debian packages: apt-cache search apertium-"
+            )
+        return min(fits, key=lambda mode: (len(mode), mode))
+
+    def version(self, origin: str, target: str) -> str:
+        """Of apertium, and of the pair's package."""
+        return _version(self.mode(origin, target))
+
+    def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
+        """One process for all of them. Raises Fault when apertium fails.
+
+        A row that swallows its end (a few odd signs do) would move all behind it; so each is sent with its number, and
+        where one is missing the halves go on their own. Such a row alone comes back empty.
+        """
+        sent = "".join(f"{encode(text, number)}\0" for number, text in enumerate(texts))
+        command = ["apertium", "-z", "-u", "-f", "none", self.mode(origin, target)]
+        try:
+            rows = _run(command, sent).split("\0")
+        except Fault:
+            if len(texts) == 1:
+                raise
+            rows = []
+        if len(rows) >= len(texts) and all(rows[place].endswith(_end(place)) for place in range(len(texts))):
+            return [decode(row, text) for row, text in zip(rows, texts, strict=False)]
+        half = len(texts) // 2
+        if not half:
+            return [""]
+        return self.translate(texts[:half], origin, target) + self.translate(texts[half:], origin, target)
+
+
+def encode(text: str, number: int = 0) -> str:
+    """A text in apertium's stream format: in the place of each thing that it must leave alone its number in brackets.
+
+    The row's own number comes last. Without a bracket there apertium drops the last full stop.
+    """
+    out, start = [], 0
+    for place, match in enumerate(KEPT.finditer(text)):
+        out += [_escaped(text[start : match.start()]), f"[{place}]"]
+        start = match.end()
+    return "".join([*out, _escaped(text[start:]), _end(number)]).replace("\0", " ")
+
+
+def decode(row: str, text: str) -> str:
+    """The translation of `text` in a row that came back; apertium leaves a space where it moved a word."""
+    kept = [match[0] for match in KEPT.finditer(text)]
+
+    def read(match: re.Match[str]) -> str:
+        if match[1]:
+            return match[1]
+        return kept[int(match[2])] if match[2] and int(match[2]) < len(kept) else ""
+
+    return re.sub(r"  +", " ", re.sub(r"\\(.)|\[(?:(\d+)|[^\]]*)\]", read, row)).strip()
+
+
+def _end(number: int) -> str:
+    return f"[={number}]"
+
+
+def _escaped(text: str) -> str:
+    return SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _modes() -> dict[str, tuple[str, str]]:
+    modes = {}
+    for mode in _run(["apertium", "-l"]).split():
+        one, _, other = mode.partition("-")
+        modes[mode] = (one, other)
+    return modes
+
+
+@cache
+def _version(mode: str) -> str:
+    return f"{_run(['apertium', '-V']).split()[-1]}, pair {_package(mode)}"
+
+
+def _package(mode: str) -> str:
+    """The Debian version of the package that the pair's dictionaries are from."""
+    found = re.search(r"'(/[^']*)'", _file(mode))
+    try:
+        owner = _run(["dpkg", "-S", found[1]]).partition(":")[0] if found else ""
+        return _run(["dpkg-query", "-W", "-f", "${Version}", owner]) if owner else "unknown"
+    except Fault:
+        return "unknown"
+
+
+def _file(mode: str) -> str:
+    for folder in ("/usr/share/apertium/modes", "/usr/local/share/apertium/modes"):
+        path = Path(folder, f"{mode}.mode")
+        if path.exists():
+            return path.read_text(encoding="utf-8")
+    return ""
+
+
+def _run(command: list[str], sent: str = "") -> str:
+    try:
+        done = subprocess.run(command, input=sent.encode(), capture_output=True, timeout=LONGEST_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise Fault(f"{' '.join(command)}: no answer in {LONGEST_S} s. Run it again.") from None
+    except OSError as error:
+        raise Fault(f"{command[0]}: {error.strerror}") from None
+    if done.returncode or (sent and not done.stdout):
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Fault(f"{' '.join(command)}: {said[-1] if said else f'exit code {done.returncode}'}")
+    return done.stdout.decode(errors="replace")

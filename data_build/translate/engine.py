@@ -1,0 +1,38 @@
+"""What translates: texts of one pair of languages in, their translations out."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from data_build.translate.apertium import Apertium
+from mmafflm.errors import UsageFault
+
+ENGINES = ("apertium",)
+
+
+class Engine(Protocol):
+    """A translator. `batch`: texts a call; `workers`: calls at a time that help."""
+
+    name: str
+    batch: int
+    workers: int
+
+    def require(self, origin: str, target: str) -> None:
+        """Raises UsageFault, with the pairs that exist, when it cannot translate from origin into target."""
+
+    def model(self, origin: str, target: str) -> str:
+        """The model's name."""
+
+    def version(self, origin: str, target: str) -> str:
+        """What decides its translations of this pair, besides the model."""
+
+    def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
+        """One line each, in order. Raises Fault when it fails."""
+
+
+def make_engine(name: str, model: str | None) -> Engine:
+    """The engine of that name. Raises UsageFault for another, or a model that it does not take."""
+    if name not in ENGINES:
+        raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
+    if model is not None:
+        raise UsageFault("--model: apertium has one for each pair, its Debian package; leave it out")
+    return Apertium()

@@ -1,0 +1,54 @@
+"""Whether a translation may stand for its row: what was lost, what is no translation, what is another language."""
+
+from functools import cache
+from typing import Any
+
+from data_build.translate import marks
+from data_build.translate.languages import near
+from mmafflm.benchmark import benchmark
+
+MOST_RATIO, GRACE_BYTES = 4.0, 16  # of UTF-8 bytes, either way: Russian has twice as many as English, Hindi three times
+SURE = 0.5  # probability from which on another language is believed; most subtitles are too short for more
+SURER_THAN_TARGET = 0.25  # ... the language that it was translated from, when it is likelier than the one asked for
+
+
+def fault(text: str, translation: str, origin: str, target: str) -> tuple[str, str] | None:
+    """Why this translation is not to be used, as a reason and a detail; None when it is."""
+    if not translation.strip():
+        return "empty", ""
+    if translation.casefold().split() == text.casefold().split():
+        return "untranslated", ""
+    if loss := marks.lost(text, translation):
+        return loss
+    before, after = len(text.encode()), len(translation.encode())
+    if max(before, after) > MOST_RATIO * min(before, after) + GRACE_BYTES:
+        return "absurd length", f"{before} and {after} bytes"
+    return _other_language(translation, origin, target)
+
+
+def _other_language(translation: str, origin: str, target: str) -> tuple[str, str] | None:
+    words = marks.BREAK.sub(" ", marks.MARK.sub(" ", translation)).lower()
+    ranked = [(one, share) for one, share in _identifier().rank(words) if _expected(one, origin, target)]
+    total = sum(share for _, share in ranked)
+    of_origin = sum(share for one, share in ranked if near(one, origin)) / total
+    of_target = sum(share for one, share in ranked if near(one, target)) / total
+    best, probability = ranked[0][0], ranked[0][1] / total
+    if not of_target or near(best, target):  # 0: the model does not know this language, so nothing can be said
+        return None
+    if probability > SURE or (of_origin > SURER_THAN_TARGET and of_origin > of_target):
+        return "wrong language", f"{best} {probability:.2f}, {target} {of_target:.2f}"
+    return None
+
+
+@cache
+def _expected(one: str, origin: str, target: str) -> bool:
+    """The pair and the benchmark's languages. Among all 130 of the model a Spanish subtitle is often Extremaduran."""
+    known = {name for subset in benchmark().values() for name in subset.languages}
+    return one in known or near(one, origin) or near(one, target)
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

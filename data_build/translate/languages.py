@@ -1,0 +1,35 @@
+"""Language codes, mapped by langcodes: a record's es, apertium's spa and NLLB's spa_Latn are one language."""
+
+from functools import cache
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+
+from mmafflm.errors import UsageFault
+
+NEAR = 10  # langcodes' distance: Croatian and Serbian are 9 apart, Norwegian and Danish 12, Spanish and Catalan 20
+
+
+def languages(codes: str, flag: str) -> list[str]:
+    """The codes of a comma-separated list as records have them. Raises UsageFault for one that is none."""
+    return list(dict.fromkeys(_language(code.strip(), flag) for code in codes.split(",")))
+
+
+def _language(code: str, flag: str) -> str:
+    try:
+        tag = langcodes.standardize_tag(code)
+        known = langcodes.tag_is_valid(tag)
+    except LanguageTagError:
+        known = False
+    if not known:
+        raise UsageFault(f"{flag} {code}: not a language code such as es")
+    return "no" if tag == "nb" else tag  # as the benchmark writes Norwegian
+
+
+@cache
+def near(one: str, other: str) -> bool:
+    """Whether two codes name one language, or two that are written alike (Croatian, Bosnian, Serbian)."""
+    try:
+        return langcodes.tag_distance(one, other) < NEAR
+    except LanguageTagError:
+        return False

@@ -1,0 +1,54 @@
+"""What affect hangs on in a text besides its words: @names, #tags, links, emoji, emoticons, breaks, capitals, soooo."""
+
+import re
+from collections import Counter
+
+EMOJI = r"[\U0001F000-\U0001FAFF\u2190-\u21FF\u2300-\u27BF\u2B00-\u2BFF\u3030\u303D\u3297\u3299]"
+MODIFIERS = (
+    r"[\uFE0F\u200D\U0001F000-\U0001FAFF\u2600-\u27BF\U000E0020-\U000E007F]*"  # of an emoji, and emoji beside it
+)
+FACES = r">?[:;=]['’]?[-o^]?[()\[\]dDpPxX/\\|3*oO$]+|[xX]D+|<+/?3+|\^[_.-]*\^|-_+-|[oO]_+[oO]|[tT]_+[tT]"
+EMOTICON = rf"(?<![\w:])(?:{FACES})(?!\w)"
+MARK = re.compile(
+    r"https?://[^\s<>\"]*[\w/]|www\.[^\s<>\"]*[\w/]"  # a link, without the full stop behind it
+    r"|[@#]\w+"
+    r"|&\#?\w+;"  # &amp; and the like stand in tweets
+    rf"|{EMOTICON}|{EMOJI}{MODIFIERS}"
+)
+BREAK = re.compile(r"(\r\n|[\n\r\v\f\x85\u2028\u2029]|\\r\\n|\\n)")  # a line break, or the two characters that say one
+LONG = re.compile(r"([^\W\d_])\1{2}")  # sooo
+CAPITALS = re.compile(r"\b[^\W\d_]{3,}\b")
+LETTER = re.compile(r"[^\W\d_]")
+
+
+def pieces(text: str) -> list[str]:
+    """The text cut at its breaks; every second piece is a break. "".join() of them is the text."""
+    return BREAK.split(text)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything to translate."""
+    return bool(LETTER.search(MARK.sub(" ", text)))
+
+
+def lost(text: str, translation: str) -> tuple[str, str] | None:
+    """The first thing of `text` that its translation has not, as a reason and what it is; None when all is there."""
+    if Counter(BREAK.findall(text)) != Counter(BREAK.findall(translation)):
+        return "line breaks lost", ""
+    if gone := Counter(MARK.findall(text)) - Counter(MARK.findall(translation)):
+        return "a name, tag, link, emoji or emoticon lost", " ".join(sorted(gone))
+    before, after = _words(text), _words(translation)
+    if LONG.search(before) and not LONG.search(after):
+        return "an elongation lost", ""
+    if _shouted(before) and not _shouted(after) and after.upper() != after.lower():
+        return "capitals lost", " ".join(_shouted(before))
+    return None
+
+
+def _words(text: str) -> str:
+    return BREAK.sub(" ", MARK.sub(" ", text))
+
+
+def _shouted(text: str) -> list[str]:
+    """Words of three letters or more in capitals, if the script has them."""
+    return [word for word in CAPITALS.findall(text) if word.isupper()]

@@ -1,0 +1,112 @@
+"""Which rows are to be translated, and what a translated row is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from data_build.mix import shuffle_key
+from data_build.release.recover import words_of
+from data_build.translate.engine import Engine
+from data_build.translate.marks import has_words
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.records import Record
+
+TRANSLATE = "translate"  # in the quarantine, in the place of a corpus
+SPLITS = ("train", "val")  # a test is never translated
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
+
+    subsets: list[str]
+    origins: list[str]
+    targets: list[str]
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A row to be made: of this record, in `target`, under `id`. `text`: what stands in its prompt."""
+
+    record: Record
+    target: str
+    id: str
+    text: str
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """From which language, into which."""
+        return self.record.language, self.target
+
+
+def new_id(record: Record, target: str) -> str:
+    """The id of a record's translation: XED/en/train/000123 becomes XED/es<-en/train/000123."""
+    pair = f"{target}<-{record.language}"
+    subset, *rest = record.id.split("/")
+    return "/".join([subset, pair, *(rest[1:] if rest and rest[0] == record.language else rest)])
+
+
+def words_in(record: Record) -> str:
+    """The text or transcript in a record's prompt."""
+    return words_of(benchmark()[record.subset].task(record.task), record.prompt)
+
+
+def has_text(subset: str) -> bool:
+    """Whether the subset's prompts hold a text or a transcript."""
+    return any("{text}" in task.prompt or "{transcript}" in task.prompt for task in benchmark()[subset].tasks)
+
+
+def wanted_rows(dataset: Dataset, order: Order, subset: str, split: str) -> Iterator[Wanted]:
+    """The rows of one split that the order names, in file order, whether they stand there already or not."""
+    seed = int(dataset.manifest["seed"])
+    records = [one for one in dataset.records(subset, split) if one.translated_from is None]
+    for target in order.targets:
+        for origin in order.origins:
+            some = [one for one in records if one.language == origin and origin != target]
+            if order.limit is not None and order.limit < len(some):
+                drawn = sorted(some, key=lambda one: shuffle_key(seed, one.id))[: order.limit]
+                names = {one.id for one in drawn}
+                some = [one for one in some if one.id in names]
+            for record in some:
+                if has_words(text := words_in(record)):
+                    yield Wanted(record, target, new_id(record, target), text)
+
+
+def asks_as_we_do(wanted: Wanted) -> bool:
+    """Whether the prompt is ours to the letter, so that it can be rendered anew with another text."""
+    record = wanted.record
+    task = benchmark()[record.subset].task(record.task)
+    return task.ask(wanted.text, record.emotion or "") == record.prompt
+
+
+def translated(wanted: Wanted, text: str, engine: Engine) -> Record:
+    """The row itself: other words and language, and all else as it was."""
+    record = wanted.record
+    task = benchmark()[record.subset].task(record.task)
+    prompt = {"role": "user", "content": task.ask(text, record.emotion or "")}
+    return replace(
+        record,
+        id=wanted.id,
+        language=wanted.target,
+        messages=[prompt, *record.messages[1:]],
+        translated_from={
+            "language": record.language,
+            "engine": engine.name,
+            "model": engine.model(*wanted.pair),
+            "version": engine.version(*wanted.pair),
+        },
+    )
+
+
+def in_order(records: Sequence[Record]) -> list[Record]:
+    """Originals as they stand; behind them the translations, by pair and in the originals' order."""
+    originals = [one for one in records if "<-" not in one.id]
+    pairs = {(one.language, one.translated_from["language"]) for one in records if one.translated_from}
+    places: dict[str, tuple[str, str, int]] = {}
+    for target, origin in sorted(pairs):
+        for place, record in enumerate(originals):
+            if record.language == origin:
+                places[new_id(record, target)] = (target, origin, place)
+    last = ("~", "~", 0)  # whose original is not here (a release): behind all others, as they stand
+    return originals + sorted((one for one in records if "<-" in one.id), key=lambda one: places.get(one.id, last))

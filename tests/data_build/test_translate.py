@@ -1,0 +1,242 @@
+"""Translation adds rows and never replaces; no order of runs, workers or interruptions shows in what it leaves."""
+
+import json
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from data_build.build import build
+from data_build.check import check
+from data_build.config import Config
+from data_build.sample_words import WORDS
+from data_build.samples import write_samples
+from data_build.translate import stage
+from data_build.translate.cache import CACHE
+from data_build.translate.judge import fault
+from data_build.translate.languages import languages
+from data_build.translate.marks import lost, pieces
+from data_build.translate.rows import Order, Wanted, new_id, translated, words_in
+from data_build.translate.stage import Told, translate
+from mmafflm.benchmark import benchmark, choose_subsets
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import Record, read_jsonl, read_records
+
+WORD_BY_WORD = dict(zip(WORDS["en"].split(), WORDS["es"].split(), strict=False))
+ORDER = Order(["XED", "semeval2018_english"], ["en"], ["es"])
+
+
+class WordByWord:
+    """An engine that knows the words of the samples. `seen`: every text it was given; `fails`: at which call."""
+
+    name = "word-by-word"
+
+    def __init__(self, batch: int = 1000, workers: int = 1, fails: int = 0) -> None:
+        self.batch, self.workers, self.fails = batch, workers, fails
+        self.seen: list[str] = []
+        self.calls = 0
+        self.lock = threading.Lock()
+
+    def require(self, origin: str, target: str) -> None:
+        if (origin, target) != ("en", "es"):
+            raise UsageFault(f"no pair from {origin} to {target}; there are: en-es")
+
+    def model(self, origin: str, target: str) -> str:
+        return f"{origin}-{target}"
+
+    def version(self, origin: str, target: str) -> str:
+        return "1"
+
+    def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
+        with self.lock:
+            self.calls += 1
+            if self.calls == self.fails:
+                raise Fault("the engine fell over")
+            self.seen += texts
+        return [" ".join(WORD_BY_WORD.get(word, word) for word in text.split()) for text in texts]
+
+
+@pytest.fixture(scope="module")
+def once(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("translate")
+    write_samples(folder / "raw", only={"xed", "semeval2018"})
+    assert build(folder / "raw", folder / "data", config, choose_subsets("XED,semeval2018_english"), jobs=1, limit=20)
+    return folder / "data"
+
+
+@pytest.fixture
+def data(once: Path, tmp_path: Path) -> Path:
+    shutil.copytree(once, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def files(data: Path) -> dict[str, bytes]:
+    paths = (path for path in data.rglob("*") if path.is_file())
+    return {p.relative_to(data).as_posix(): p.read_bytes() for p in paths if p.relative_to(data).parts[0][0] != "."}
+
+
+def test_rows_are_added_beside_their_originals(once: Path, data: Path) -> None:
+    told = translate(data, WordByWord(), ORDER)
+    assert told.kept > 20 and told.asked == told.kept + told.quarantined
+    before, after = Dataset.open(once), Dataset.open(data)
+    assert check(after) == []
+    made = 0
+    for name, split in (
+        ("XED", "train"),
+        ("XED", "val"),
+        ("semeval2018_english", "train"),
+        ("semeval2018_english", "val"),
+    ):
+        originals, rows = list(before.records(name, split)), list(after.records(name, split))
+        assert rows[: len(originals)] == originals
+        by_id = {one.id: one for one in originals}
+        for row in rows[len(originals) :]:
+            made += 1
+            origin = by_id[row.id.replace("/es<-en", "/en" if name == "XED" else "")]
+            assert row.language == "es" and row.gold == origin.gold and row.answer == origin.answer
+            assert (row.source, row.split, row.emotion) == (origin.source, origin.split, origin.emotion)
+            assert row.translated_from == {
+                "language": "en", "engine": "word-by-word", "model": "en-es", "version": "1",
+            }  # fmt: skip
+            assert row.prompt == benchmark()[name].task(row.task).ask(words_in(row), row.emotion or "")
+            assert words_in(row) != words_in(origin)
+    assert made == told.kept
+    about = after.manifest["subsets"]["semeval2018_english"]["train"]
+    assert about["languages"]["es"] == about["translated"]["es<-en"]
+    assert "es<-en" in (data / "README.md").read_text(encoding="utf-8")
+    assert any(row["translated_from"] for row in read_jsonl(data / "mmaffin" / "mmaffin_train.jsonl"))
+
+
+def test_a_clip_keeps_its_frames() -> None:
+    task = benchmark()["MELD_EC"].task("emotion_classification")
+    messages = [{"role": "user", "content": task.ask("today at home")}, {"role": "assistant", "content": "4. fear"}]
+    clip: list[str | list[str]] = [["media/a.png", "media/b.png"]]
+    record = Record(
+        "MELD_EC/train/000007", "MELD_EC", task.kind, "train", "en", "video", "a.csv:7", messages, [], clip, ["fear"]
+    )
+    one = Wanted(record, "es", new_id(record, "es"), words_in(record))
+    row = translated(one, "hoy en casa", WordByWord())
+    assert row.id == "MELD_EC/es<-en/train/000007" and row.videos == clip and words_in(row) == "hoy en casa"
+    assert row.prompt == record.prompt.replace("today at home", "hoy en casa") and row.gold == ["fear"]
+
+
+def test_a_test_is_never_translated(once: Path, data: Path) -> None:
+    engine = WordByWord()
+    translate(data, engine, ORDER)
+    tests = [name for name in files(once) if name.startswith("mmaffben/")]
+    assert tests and all(files(once)[name] == files(data)[name] for name in tests)
+    asked = {line.strip() for name in tests for one in read_records(data / name) for line in pieces(words_in(one))}
+    trained = {
+        words_in(one)
+        for name in ("XED", "semeval2018_english")
+        for s in stage.SPLITS
+        for one in Dataset.open(once).records(name, s)
+    }
+    assert not (asked - trained) & set(engine.seen)
+
+
+def test_no_order_of_runs_shows_and_nothing_is_translated_twice(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "other")
+    translate(data, WordByWord(), ORDER)
+    engine = WordByWord(batch=3, workers=4)
+    other = tmp_path / "other"
+    translate(other, engine, Order(["semeval2018_english"], ["en"], ["es"], limit=4))
+    with pytest.raises(Fault, match="fell over"):
+        translate(other, WordByWord(batch=2, fails=1), ORDER)
+    engine.fails = engine.calls + 2
+    with pytest.raises(Fault, match="fell over"):
+        translate(other, engine, ORDER)
+    with (other / CACHE).open("ab") as cache:
+        cache.write(b'{"engine": "word-')  # torn by a kill
+    engine.fails = 0
+    translate(other, engine, ORDER)
+    assert files(other) == files(data)
+    assert len(engine.seen) == len(set(engine.seen))
+    calls = engine.calls
+    assert translate(other, engine, ORDER)[1:] == Told(0, 0, 0, 0)[1:]
+    assert engine.calls == calls and files(other) == files(data)
+
+
+def test_killed_while_files_are_put_in_place(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(data, tmp_path / "other")
+    translate(data, WordByWord(), ORDER)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "make_mix", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            translate(tmp_path / "other", WordByWord(), ORDER)
+    engine = WordByWord()
+    translate(tmp_path / "other", engine, ORDER)
+    assert engine.calls == 0 and files(tmp_path / "other") == files(data)
+
+
+def test_a_translation_that_stands_in_a_test_is_quarantined(data: Path) -> None:
+    tests = Dataset.open(data).records("XED", "test")
+    held_out = next(one for one in tests if one.language == "es" and len(words_in(one)) > 25)
+
+    class Parrot(WordByWord):
+        def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
+            return [words_in(held_out)] * len(texts)
+
+    told = translate(data, Parrot(), Order(["semeval2018_english"], ["en"], ["es"]))
+    rows = [row for row in read_jsonl(data / "quarantine.jsonl") if row["corpus"] == "translate"]
+    leaked = [row for row in rows if row["reason"] == "stands in a test"]
+    assert leaked and all("/train/" in row["source"] for row in leaked)
+    about = json.loads(leaked[0]["detail"])
+    assert about["why"] == held_out.id and about["translation"] == words_in(held_out) and about["text"]
+    assert len(rows) == told.quarantined and check(Dataset.open(data)) == []
+
+
+def test_what_cannot_be_done_is_refused_before_the_work(data: Path) -> None:
+    before, engine = files(data), WordByWord()
+    for order, message in (
+        (Order(["XED"], ["en"], ["fr"]), "no pair from en to fr; there are: en-es"),
+        (Order(["semeval2018_english"], ["en", "de"], ["es"]), "no pair from de"),
+        (Order(["onlineshopping"], ["en"], ["es"]), "no training or validation row"),
+    ):
+        with pytest.raises(UsageFault, match=message):
+            translate(data, engine, order)
+    assert engine.calls == 0 and files(data) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "translation", "reason"),
+    [
+        ("@ann I love it #happy", "Me encanta esto, @ann #happy", None),
+        ("@ann I love it #happy", "Me encanta esto, @ana #happy", "a name, tag, link, emoji or emoticon lost"),
+        ("see https://t.co/Ab1_c.", "mira https://t.co/ab1_c", "a name, tag, link, emoji or emoticon lost"),
+        ("I love it 😀👍🏽", "Me encanta esto 😀👍🏽", None),
+        ("I love it 👨‍👩‍👧", "Me encanta esto 👨", "a name, tag, link, emoji or emoticon lost"),
+        ("so good :-) <3", "tan bueno :-)", "a name, tag, link, emoji or emoticon lost"),
+        (r"one thing\nand another", r"una cosa\ny otra", None),
+        (r"one thing\nand another", "una cosa y otra", "line breaks lost"),
+        ("one thing\nand another", "una cosa y otra", "line breaks lost"),
+        ("this is sooo good", "esto es tan bueno", "an elongation lost"),
+        ("this is sooo good", "esto es taaan bueno", None),
+        ("I am VERY happy", "estoy muy contento", "capitals lost"),
+        ("I am VERY happy", "estoy MUY contento", None),
+        ("I am VERY happy", "我非常高兴的", "wrong language"),
+        ("I am happy today", " ", "empty"),
+        ("I am happy today", "i am  happy Today", "untranslated"),
+        ("I am happy today", "Ich bin heute sehr glücklich und zufrieden", "wrong language"),
+        ("I am happy today", "I am very happy with what you did today", "wrong language"),
+        ("I am happy today", "hoy estoy contento " * 10, "absurd length"),
+    ],
+)  # fmt: skip
+def test_what_is_rejected(text: str, translation: str, reason: str | None) -> None:
+    found = fault(text, translation, "en", "es")
+    assert (found and found[0]) == reason
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\nb", "\n", r"a\nb\r\nc", "a\r\n\r\nb\u2028", "re: d, 10:30, 3/4 & 5 < 6"])
+def test_pieces_are_the_text(text: str) -> None:
+    assert "".join(pieces(text)) == text
+    assert lost(text, text) is None
+
+
+def test_codes_are_one_language() -> None:
+    assert languages("eng, spa,es,nb", "--to") == ["en", "es", "no"]
+    with pytest.raises(UsageFault, match="--to xx1"):
+        languages("es,xx1", "--to")
