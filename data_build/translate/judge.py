@@ -23,11 +23,12 @@ def fault(text: str, translation: str, origin: str, target: str) -> tuple[str, s
     before, after = len(text.encode()), len(translation.encode())
     if max(before, after) > MOST_RATIO * min(before, after) + GRACE_BYTES:
         return "absurd length", f"{before} and {after} bytes"
-    return _other_language(translation, origin, target)
+    return _other_language(text, translation, origin, target)
 
 
-def _other_language(translation: str, origin: str, target: str) -> tuple[str, str] | None:
-    words = marks.BREAK.sub(" ", marks.MARK.sub(" ", translation)).lower()
+def _other_language(text: str, translation: str, origin: str, target: str) -> tuple[str, str] | None:
+    names = {word for word in text.split() if word.istitle()}  # "Tienen Johnny." would be Finnish
+    words = " ".join(word for word in marks.plain(translation).split() if word not in names).lower()
     ranked = [(one, share) for one, share in _identifier().rank(words) if _expected(one, origin, target)]
     total = sum(share for _, share in ranked)
     of_origin = sum(share for one, share in ranked if near(one, origin)) / total

@@ -37,7 +37,7 @@ def lost(text: str, translation: str) -> tuple[str, str] | None:
         return "line breaks lost", ""
     if gone := Counter(MARK.findall(text)) - Counter(MARK.findall(translation)):
         return "a name, tag, link, emoji or emoticon lost", " ".join(sorted(gone))
-    before, after = _words(text), _words(translation)
+    before, after = plain(text), plain(translation)
     if LONG.search(before) and not LONG.search(after):
         return "an elongation lost", ""
     if _shouted(before) and not _shouted(after) and after.upper() != after.lower():
@@ -45,7 +45,8 @@ def lost(text: str, translation: str) -> tuple[str, str] | None:
     return None
 
 
-def _words(text: str) -> str:
+def plain(text: str) -> str:
+    """The text without all that."""
     return BREAK.sub(" ", MARK.sub(" ", text))
 
 

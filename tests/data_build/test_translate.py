@@ -218,6 +218,8 @@ def test_what_cannot_be_done_is_refused_before_the_work(data: Path) -> None:
         ("I am VERY happy", "estoy muy contento", "capitals lost"),
         ("I am VERY happy", "estoy MUY contento", None),
         ("I am VERY happy", "我非常高兴的", "wrong language"),
+        ("They've got Johnny.", "Tienen Johnny.", None),
+        ("Hi, sweetheart.", "Hola, sweetheart.", "wrong language"),
         ("I am happy today", " ", "empty"),
         ("I am happy today", "i am  happy Today", "untranslated"),
         ("I am happy today", "Ich bin heute sehr glücklich und zufrieden", "wrong language"),
