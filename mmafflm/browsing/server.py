@@ -5,6 +5,7 @@ opening a build may take; and so the page works in the tier without torch.
 """
 
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Accept-Ranges": "bytes",
     "Cache-Control": "no-store",  # another build may stand at the same address tomorrow
 }
 
@@ -70,6 +72,15 @@ def _number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
+def _part(asked: str, found: Reply) -> range | None:
+    """The bytes of a clip that a Range header asks for: without them a browser cannot wind it. None: all of it."""
+    wanted = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{0,15})", asked)
+    if not wanted or not found.kind.startswith("video/") or int(wanted[1]) >= len(found.body):
+        return None
+    part = range(int(wanted[1]), min(int(wanted[2] or len(found.body)) + 1, len(found.body)))
+    return part or None
+
+
 def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -82,11 +93,16 @@ def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
             port = self.connection.getsockname()[1]
             known = self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}")
             found = reply(table, self.path) if known else _text("text/plain", "another host", HTTPStatus.FORBIDDEN)
-            self.send_response(found.status)
-            for name, value in {**HEADERS, "Content-Type": found.kind, "Content-Length": str(len(found.body))}.items():
+            part = _part(self.headers.get("Range", ""), found)
+            self.send_response(HTTPStatus.PARTIAL_CONTENT if part else found.status)
+            body, own = found.body, {"Content-Type": found.kind}
+            if part:
+                own["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(body)}"
+                body = body[part.start : part.stop]
+            for name, value in {**HEADERS, **own, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(found.body)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the page itself says what went wrong."""

@@ -17,7 +17,7 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, write_jsonl, write_text
 from tests.eval.made_runs import record
-from tests.media_files import picture_of, write
+from tests.media_files import clip_bytes, picture_of, write
 
 SCRIPT_TAG = "<script>alert(1)</script>"
 FRAMES = [f"media/{at}.png" for at in range(4)]
@@ -36,7 +36,7 @@ def made(root: Path) -> Dataset:
         ("semeval2018_english", "test"): degrees,
         ("FER2013", "test"): [
             replace(record("FER2013", 0, ["neutral"]), images=[FRAMES[0], *BAD]),
-            replace(record("FER2013", 1, ["neutral"]), images=[FRAMES[1]], videos=[FRAMES, []]),
+            replace(record("FER2013", 1, ["neutral"]), images=[FRAMES[1]], videos=[FRAMES, [], "media/clip.mp4"]),
         ],
     }  # fmt: skip
     files, subsets = {}, {}
@@ -48,6 +48,7 @@ def made(root: Path) -> Dataset:
     write_text(root / "manifest.json", json.dumps({"files": files, "subsets": subsets, "data_hash": "x"}))
     for at, name in enumerate(FRAMES):
         picture_of(40, 30, at).save(write(root / name, b""))
+    write(root / "media/clip.mp4", clip_bytes(5))
     picture_of(40, 30).save(root.parent / "outside.png")
     (root / "media/link.png").symlink_to(root.parent / "outside.png")
     return Dataset.open(root)
@@ -146,6 +147,20 @@ def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
     found = asked.getresponse()
     assert "default-src 'none'" in found.headers["Content-Security-Policy"]
     return found.status, found.read()
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "end"),
+    [("bytes=0-9", 0, 10), ("bytes=20-", 20, None), ("bytes=7-999999999", 7, None)],
+)
+def test_a_clip_is_wound_by_its_bytes(asked: str, first: int, end: int | None, table: Table, port: int) -> None:
+    row = choose(table, Query.parse("subset=FER2013", table)).rows[1]
+    clip, content = show(table, row).seen[2], (table.root / "media/clip.mp4").read_bytes()
+    assert clip.clip and get(port, f"{clip.address}/{clip.first}") == (200, content)
+    assert get(port, f"{clip.address}/{clip.first}", Range=asked) == (206, content[first:end])
+    for other in ("bytes=9-3", "bytes=-5", f"bytes={len(content)}-", "nonsense"):
+        assert get(port, f"{clip.address}/{clip.first}", Range=other) == (200, content)
+    assert get(port, "/", Range=asked)[0] == 200
 
 
 @pytest.mark.parametrize(
