@@ -47,6 +47,6 @@ def read_ids(folder: Path, configs: list[dict[str, Any]], ranks: int) -> list[li
     env |= {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
     torchrun = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", str(ranks)]
     command = [*(torchrun if ranks > 1 else [sys.executable]), str(folder / "read.py"), *names]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return [[json.loads(Path(f"{name}.{rank}").read_text()) for rank in range(ranks)] for name in names]

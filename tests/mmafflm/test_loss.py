@@ -39,7 +39,7 @@ def in_one_process(verbs: dict[Path, str]) -> list[Any]:
     env |= {"HF_DATASETS_CACHE": str(next(iter(verbs)).parent / "cache"), "OMP_WAIT_POLICY": "PASSIVE"}
     words = [word for config, verb in verbs.items() for word in (verb, str(config))]
     command = [sys.executable, "-m", "tests.mmafflm.loss_step", *words]
-    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     found: list[Any] = json.loads(done.stdout.splitlines()[-1])
     return found

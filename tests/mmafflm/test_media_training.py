@@ -113,7 +113,7 @@ def opened(folder: Path, config: dict[str, Any], ranks: int) -> list[set[str]]:
     env |= {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
     torchrun = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", str(ranks)]
     command = [*torchrun, str(folder / "open.py"), str(folder / "c.yaml")]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return [set((folder / f"c.yaml.{rank}").read_text().splitlines()) for rank in range(ranks)]
 

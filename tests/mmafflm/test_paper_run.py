@@ -51,7 +51,7 @@ def test_the_papers_own_run_runs(tmp_path: Path) -> None:
     bin_folder = Path(sys.executable).parent
     env["PATH"] = f"{bin_folder}{os.pathsep}{env['PATH']}"
     command = [str(bin_folder / "llamafactory-cli"), "train", str(PAPER), *words]
-    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     state = json.loads((tmp_path / "run/trainer_state.json").read_text())
     assert state["global_step"] == 2

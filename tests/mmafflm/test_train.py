@@ -100,7 +100,7 @@ def start(recipe: Path, data: Dataset, out: Path, base: str, *flags: str) -> "su
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]", pattern: str) -> Path:
-    for _ in range(600):
+    for _ in range(12_000):  # ten minutes, for a machine that has other work
         if found := sorted(path.glob(pattern)):
             return found[0]
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
@@ -126,13 +126,13 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
         train(recipe, data, run, base=base)
     (run / "checkpoint-99").mkdir()  # half-written: no trainer_state.json
     again = start(recipe, data, run, base, "--resume")
-    said = again.communicate(timeout=120)[1]
+    said = again.communicate(timeout=900)[1]
     assert again.returncode == 0, said
     assert "checkpoint-99: half-written (no trainer_state.json), passed over" in said
     assert re.search(r"with the (80|32) of 128 examples that are left", said)  # from step 3, or 6 if that was quick
     assert losses(run).keys() == set(range(1, 9)) and (run / "model.safetensors").exists()
     assert [row["step"] for row in read_progress(run)] == list(range(1, 9))
-    assert "nothing to do" in start(recipe, data, run, base, "--resume").communicate(timeout=60)[1]
+    assert "nothing to do" in start(recipe, data, run, base, "--resume").communicate(timeout=900)[1]
     run.joinpath("run.json").write_text(run.joinpath("run.json").read_text().replace("true", "false"))
     with pytest.raises(UsageFault, match="another learning_rate"):
         train(
@@ -148,7 +148,7 @@ def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, data: 
     with pytest.raises(UsageFault, match="still being trained"):
         train(NANO, data, tmp_path / "run", base=base, resume=True)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=900)[1]
     assert process.returncode == 130 and "--resume" in said
     assert group and not group_alive(group)
 
