@@ -15,6 +15,7 @@ from data_build.doctor import examine
 from data_build.leak_report import examine as examine_leaks
 from data_build.leak_report import markdown, write_report
 from data_build.media_index import read_index
+from data_build.publish import publish as upload
 from data_build.release.give_out import export as write_form
 from data_build.release.take_in import import_release
 from data_build.remix import remix
@@ -82,6 +83,20 @@ def export(
 ) -> None:
     """Write the build in a form that others' tools read."""
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
+
+
+@app.command()
+def publish(
+    data: Data,
+    repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; made private if new")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only list the files and their sizes; no network")] = False,
+    allow: Annotated[
+        str | None, typer.Option(help="comma-separated corpora that you may pass on though their terms do not say so")
+    ] = None,
+) -> None:
+    """Upload what the corpora's terms allow, with the token in HF_TOKEN; say what stays behind and why."""
+    allowed = [name.strip() for name in (allow or "").split(",") if name.strip()]
+    upload(Dataset.open(data), repo, allowed, dry_run)
 
 
 @app.command()

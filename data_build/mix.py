@@ -53,12 +53,16 @@ def make_mix(
 ) -> dict[str, Any]:
     """Write the training mix and its twin; returns what the manifest says of it. languages: only these, or all."""
     taken = write_mix(data, asked, seed, languages)
+    drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": 0, "seed": seed, "subsets": taken, "asked": asked}
+    return drawn | ({"only_languages": languages} if languages is not None else {}) | add_twin(data, index)
+
+
+def add_twin(data: Path, index: Index) -> dict[str, Any]:
+    """Write the twin of the mix that stands; returns its rows and, for each kind of length, its histogram."""
     mix = data / "mmaffin" / f"{MIX}.jsonl"
     rows = write_twin(data / "mmaffin", mix, index)
     twin = pl.read_parquet(twin_of(data / "mmaffin", mix), columns=["vision_tokens", "text_bytes"])
-    lengths = {name: histogram(twin[name]) for name in twin.columns}
-    drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": rows, "seed": seed, "subsets": taken, "asked": asked}
-    return drawn | ({"only_languages": languages} if languages is not None else {}) | lengths
+    return {"rows": rows} | {name: histogram(twin[name]) for name in twin.columns}
 
 
 def histogram(lengths: pl.Series) -> dict[str, int]:

@@ -116,11 +116,12 @@ def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
         for name in media_files(record):
             if name not in done:
                 done.add(name)
-                _place(dataset.path / name, out / name)
+                place(dataset.path / name, out / name)
         yield record
 
 
-def _place(file: Path, copy: Path) -> None:
+def place(file: Path, copy: Path) -> None:
+    """A hard link to the file where the disk allows it, else a copy; one of the same size is left as it is."""
     if copy.is_file() and copy.stat().st_size == file.stat().st_size:
         return
     copy.parent.mkdir(parents=True, exist_ok=True)

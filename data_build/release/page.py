@@ -36,7 +36,7 @@ def write_page(origins: list[str], data: Path, folders: Folders, manifest: Manif
         "answers": _answers(found),
         "system": found.filter(pl.col("system").is_not_null()).height,
     }
-    write_text(data / IMPORT_PAGE, _text(manifest["import"], manifest["corpora"]))
+    write_text(data / IMPORT_PAGE, page_text(manifest["import"], manifest["corpora"]))
 
 
 def _rows(folders: list[Path]) -> pl.DataFrame:
@@ -81,7 +81,8 @@ def _answers(found: pl.DataFrame) -> list[dict[str, Any]]:
     return counted.sort("subset", "task").to_dicts()
 
 
-def _text(about: dict[str, Any], corpora: dict[str, Any]) -> str:
+def page_text(about: dict[str, Any], corpora: dict[str, Any]) -> str:
+    """The page of what "import" and "corpora" of a manifest say."""
     lines = [
         f"# What was imported from {', '.join(about['from'])}",
         "",
