@@ -23,7 +23,6 @@ from eval.report_parts.load import Run, differences, load_runs, rows_of, subsets
 from eval.report_parts.model_card import model_card
 from eval.report_parts.results_schema import VERSION, json_schema
 from eval.report_parts.subset_view import Counted, subset_view
-from eval.report_parts.thumbnails import Thumbnails
 from eval.standing import KEY, made_of, standing
 from mmafflm.bar import progress
 from mmafflm.command import say
@@ -31,6 +30,7 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
 from mmafflm.records import write_text
 from mmafflm.run_file import installed
+from mmafflm.thumbnails import Thumbnails
 
 # Details are opened for the printer, and for a link that points into a closed one.
 SCRIPT = """

@@ -12,8 +12,8 @@ from eval.report_parts.examples import Example, choose
 from eval.report_parts.load import Run
 from eval.report_parts.tables import Cell, cell, main_metric, metrics_of, number
 from eval.report_parts.tally import PLACES, tally
-from eval.report_parts.thumbnails import Thumbnails
 from mmafflm.benchmark import Task, benchmark
+from mmafflm.thumbnails import Thumbnails
 
 
 class Figure(NamedTuple):

@@ -3,10 +3,15 @@
 Text stays text, every value is escaped by Markup.format, and shape carries what colour carries.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
+
+from mmafflm.svg import figure as figure
+from mmafflm.svg import joined as joined
+from mmafflm.svg import line as line
+from mmafflm.svg import text as text
 
 _SIZES = 6  # of dots in a scatter plot: the style's .dots0 to .dots5 are their diameters
 
@@ -18,31 +23,6 @@ class Estimate(NamedTuple):
     name: str
     value: float | None
     ends: Sequence[float] | None
-
-
-def joined(parts: Iterable[Markup]) -> Markup:
-    """The pieces in a row."""
-    return Markup("").join(parts)
-
-
-def figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
-    """A drawing of so many CSS pixels, narrower where the screen is; the title is what a screen reader says."""
-    return Markup(
-        '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
-    ).format(kind, width, height, width, height, title, joined(body))
-
-
-def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    """A straight line; `kind` is its class in the style."""
-    return Markup('<path class="{}" d="M{:g} {:g}L{:g} {:g}"/>').format(
-        kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
-    )
-
-
-def text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
-    """Text at a point, escaped, turned by so many degrees."""
-    turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
-    return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
 
 
 def marker(run: int, x: float, y: float) -> Markup:

@@ -13,10 +13,10 @@ from eval.report_parts.examples import choose, errors
 from eval.report_parts.load import load_runs, rows_of
 from eval.report_parts.paper_form import Table, latex, markdown
 from eval.report_parts.tables import flat
-from eval.report_parts.thumbnails import Thumbnails
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.thumbnails import Thumbnails
 from tests.eval.page import Page
 from tests.eval.report_runs import EVIL, TEXTS
 from tests.eval.reported import DIAGNOSIS, EVIL_SENTENCE, Made
