@@ -20,12 +20,16 @@ from data_build.release.give_out import export as write_form
 from data_build.release.take_in import import_release
 from data_build.remix import remix
 from data_build.samples import write_samples
+from data_build.stats import SEED, count, tables
+from data_build.stats_page import page
 from data_build.translate.engine import ENGINES, make_engine
 from data_build.translate.languages import languages
 from data_build.translate.rows import Order
 from data_build.translate.stage import translate as run_translate
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
+from mmafflm.errors import UsageFault
+from mmafflm.records import write_text
 
 app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
@@ -83,6 +87,23 @@ def export(
 ) -> None:
     """Write the build in a form that others' tools read."""
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
+
+
+@app.command()
+def stats(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="HTML page of plots and of rows drawn at random")] = None,
+    seed: Annotated[int, typer.Option(help="of the rows that the page shows")] = SEED,
+) -> None:
+    """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
+    if out and (out.is_dir() or out.suffix.lower() not in (".html", ".htm")):
+        raise UsageFault(f"--out {out}: not the name of an HTML file. Give one, such as stats.html.")
+    dataset = Dataset.open(data)
+    found = count(dataset, seed)
+    print(tables(found.counted), end="")
+    if out:
+        write_text(out, page(dataset, found, seed))
+        command.say(f"{out}: written")
 
 
 @app.command()
