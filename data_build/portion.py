@@ -5,7 +5,8 @@ it is named here. The counts of leaks and overlaps stay those of the whole build
 """
 
 import json
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from data_build.mix import add_twin
 from data_build.registry import twin_of, write_registry
 from data_build.release.give_out import place
 from data_build.release.page import page_text
+from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
 from mmafflm.records import media_files, read_jsonl, write_jsonl, write_text
@@ -36,8 +38,9 @@ def write_portion(dataset: Dataset, corpora: Collection[str], out: Path, about: 
     index = _place_rows(dataset, subsets, out)
     manifest = _manifest(dataset.manifest, subsets, corpora)
     manifest["mix"] |= _mix(dataset, subsets, out, index)
-    quarantine = read_jsonl(dataset.path / "quarantine.jsonl")
-    write_jsonl(out / "quarantine.jsonl", (row for row in quarantine if row["corpus"] in corpora))
+    rejected = _quarantine(dataset, subsets, corpora, out)
+    if "translation" in dataset.manifest:
+        manifest["translation"] = _translation(subsets, rejected)
     _leakage(dataset, subsets, out)
     if "import" in manifest:
         write_text(out / IMPORT_PAGE, page_text(manifest["import"], manifest["corpora"]))
@@ -95,6 +98,31 @@ def _manifest(whole: Manifest, subsets: Manifest, corpora: Collection[str]) -> M
 
 def _of(named: Manifest, names: Collection[str]) -> Manifest:
     return {name: value for name, value in named.items() if name in names}
+
+
+def _quarantine(dataset: Dataset, subsets: Manifest, corpora: Collection[str], out: Path) -> Counter[str]:
+    """The rows of these corpora, and the translations of these subsets' rows; returns the reasons of the latter."""
+    rejected: Counter[str] = Counter()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in read_jsonl(dataset.path / "quarantine.jsonl"):
+            if row["corpus"] == TRANSLATE and row["source"].partition("/")[0] in subsets:
+                rejected[row["reason"]] += row["rows"]
+                yield row
+            elif row["corpus"] in corpora:
+                yield row
+
+    write_jsonl(out / "quarantine.jsonl", rows())
+    return rejected
+
+
+def _translation(subsets: Manifest, rejected: Counter[str]) -> dict[str, Any]:
+    kept = sum(sum(about.get("translated", {}).values()) for of in subsets.values() for about in of.values())
+    return {
+        "rows_read": kept + rejected.total(),
+        "rows_kept": kept,
+        "rows_quarantined": dict(sorted(rejected.items())),
+    }
 
 
 def _leakage(dataset: Dataset, subsets: Manifest, out: Path) -> None:

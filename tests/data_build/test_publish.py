@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from data_build.publish import choose, publish
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import read_jsonl
+from mmafflm.records import read_jsonl, sha256_of, write_jsonl, write_text
 
 TOKEN = "hf_not_a_real_token_of_anybody"
 
@@ -225,3 +226,22 @@ def test_what_cannot_be_published_is_said(built: Path) -> None:
     only = Dataset(built, dataset.manifest | {"corpora": {"meld": {}}})
     with pytest.raises(Fault, match="no corpus in it may be passed on"):
         publish(only, "owner/name", dry_run=True)
+
+
+def test_translations_go_with_the_corpus_they_are_of(built: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data, copy_function=os.link)
+    rows = list(read_jsonl(built / "quarantine.jsonl"))
+    for name, text in (("XED/es<-en/train/000001", "a subtitle"), ("MELD_EC/es<-en/train/000001", "of the series")):
+        rows.append({"corpus": "translate", "source": name, "reason": "empty", "detail": text, "rows": 1})
+    write_jsonl(data / "quarantine.jsonl", rows)
+    manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
+    manifest["translation"] = {"rows_read": 5, "rows_kept": 3, "rows_quarantined": {"empty": 2}}
+    for name, translated in (("XED", 1), ("MELD_EC", 2)):
+        manifest["subsets"][name]["train"]["translated"] = {"es<-en": translated}
+    manifest["files"]["quarantine.jsonl"]["sha256"] = sha256_of(data / "quarantine.jsonl")
+    write_text(data / "manifest.json", json.dumps(manifest))
+    write_portion(Dataset.open(data), ["xed"], tmp_path / "portion", {"allowed": [], "left_out": {}})
+    got = Dataset.open(tmp_path / "portion")
+    assert got.manifest["translation"] == {"rows_read": 2, "rows_kept": 1, "rows_quarantined": {"empty": 1}}
+    assert check(got) == [] and "of the series" not in (tmp_path / "portion/quarantine.jsonl").read_text()
