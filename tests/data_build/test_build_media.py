@@ -19,7 +19,11 @@ from data_build.config import Config
 from data_build.extract import read_journal
 from data_build.media_index import read_index
 from mmafflm.benchmark import choose_subsets
-from mmafflm.dataset import Dataset
+from mmafflm.browsing.page import show
+from mmafflm.browsing.query import Query, choose
+from mmafflm.browsing.server import reply
+from mmafflm.browsing.table import open_table
+from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 from mmafflm.lengths import TEMPLATE, media_of_mix
 from mmafflm.recipe import plan
@@ -59,6 +63,29 @@ def test_the_pictures_are_those_of_the_index_and_nothing_else(built: Path, tmp_p
     faults = check(Dataset.open(tmp_path / "data"))
     assert any(f"{first}: changed after the build" in fault for fault in faults)
     assert any(f"{second}: missing" in fault for fault in faults)
+
+
+def test_a_browser_shows_every_record_of_the_build_with_its_pictures(built: Path) -> None:
+    table = open_table(Dataset.open(built))
+    assert table.rows.height == sum(rows_of(built).values())
+    asked = [Query.parse(f"subset={name}&split=train", table) for name in ("XED", "EMOTIC_EC", "CHSIMS_SI", "MELD_EC")]
+    for query in asked:
+        chosen = choose(table, query)
+        assert chosen.found == rows_of(built)[f"mmaffin/{query.values['subset']}_train.jsonl"]
+        for seen in (seen for row in chosen.rows for seen in show(table, row).seen):
+            last = reply(table, f"{seen.address}/{seen.first + seen.frames - 1}")
+            assert not seen.note and last.status == 200 and last.kind.startswith("image/"), seen
+        assert reply(table, query.address(1)).body.count(b"<article") == len(chosen.rows) > 0
+
+
+def rows_of(data: Path) -> dict[str, int]:
+    """{file: records} of every split, as the manifest has it."""
+    of = Dataset.open(data)
+    return {
+        split_file(name, split): of.files[split_file(name, split)]["rows"]
+        for name, splits in of.manifest["subsets"].items()
+        for split in splits
+    }
 
 
 def test_build_killed_among_the_clips_goes_on_and_ends_with_the_same_bytes(raw: Path, tmp_path: Path) -> None:
