@@ -147,6 +147,6 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
-    terms="the GPL-3.0 is on the annotations; the footage is of Warner Bros.",
+    terms="the GPL-3.0 is on the annotations; the footage belongs to Warner",
     cite="Poria et al. (2019): MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations. ACL",
 )

@@ -102,7 +102,7 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part)),
     options={"en_fi": "projections"},
     redistribute=True,
-    terms="the CC BY 4.0 allows it, with the source named",
+    terms="the CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/) allows it, with source and changes named",
     cite="Öhman, Pàmies, Kajava, Tiedemann (2020): XED: A Multilingual Dataset for Sentiment Analysis and "
     "Emotion Detection. COLING",
 )
