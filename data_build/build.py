@@ -260,7 +260,7 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
     (data / IMPORT_PAGE).unlink(missing_ok=True)
     if plan.finish:
         plan.finish(data, folders, manifest)
-    manifest["mix"] = make_mix(data, config.mix, config.seed, index)
+    manifest["mix"] = make_mix(data, config.mix, config.seed, index, None, config.most_translated)
     write_card(data, manifest)
     write_seal(data, manifest)
 

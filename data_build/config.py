@@ -8,9 +8,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
+from data_build.mix import MOST_TRANSLATED
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
+Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -46,6 +48,7 @@ class Config(BaseModel):
     splits: dict[str, Split]
     leaks: Leaks = Leaks()
     mix: dict[str, NonNegativeInt]
+    most_translated: Share = MOST_TRANSLATED  # of each subset's rows in the mix
 
 
 class MixFile(BaseModel):
@@ -57,6 +60,7 @@ class MixFile(BaseModel):
     mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
     modalities: list[str] | None = None  # text, image, video; None: all
     languages: list[str] | None = None  # as records have them, such as en; None: all
+    most_translated: Share = MOST_TRANSLATED  # of each subset's rows; they fill what a language's originals cannot
 
 
 def load_config(path: Path | None) -> Config:

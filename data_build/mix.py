@@ -18,6 +18,8 @@ from data_build.registry import twin_of, write_twin
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 
+MOST_TRANSLATED = 0.5  # of a subset's rows
+
 
 class Line(NamedTuple):
     """A record's place in the mix, and its bytes."""
@@ -26,6 +28,7 @@ class Line(NamedTuple):
     stratum: tuple[str, str, bytes]
     language: str
     id: str
+    translated: bool
     data: bytes
 
 
@@ -48,12 +51,36 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
     return share
 
 
+def shares_with_translated(
+    total: int, originals: dict[str, int], translated: dict[str, int], most: float
+) -> dict[str, int]:
+    """As shares(), where translated rows fill what a language's originals cannot: at most that share of all rows."""
+    left = dict(translated)
+    while True:
+        both = {one: originals.get(one, 0) + left.get(one, 0) for one in originals.keys() | left.keys()}
+        share = shares(total, both)
+        used = {one: rows - originals.get(one, 0) for one, rows in share.items() if rows > originals.get(one, 0)}
+        fit = int(most * sum(share.values()))
+        if sum(used.values()) <= fit:
+            return share
+        left = shares(fit, used)  # fewer than before, so this ends
+
+
 def make_mix(
-    data: Path, asked: dict[str, int], seed: int, index: Index, languages: list[str] | None = None
+    data: Path,
+    asked: dict[str, int],
+    seed: int,
+    index: Index,
+    languages: list[str] | None = None,
+    most_translated: float = MOST_TRANSLATED,
 ) -> dict[str, Any]:
-    """Write the training mix and its twin; returns what the manifest says of it. languages: only these, or all."""
-    taken = write_mix(data, asked, seed, languages)
+    """Write the training mix and its twin; returns what the manifest says of it.
+
+    languages: only these, or all. most_translated: the share of a subset's rows that may be translations.
+    """
+    taken, translated = write_mix(data, asked, seed, languages, most_translated)
     drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": 0, "seed": seed, "subsets": taken, "asked": asked}
+    drawn |= {"translated": translated, "most_translated": most_translated}
     return drawn | ({"only_languages": languages} if languages is not None else {}) | add_twin(data, index)
 
 
@@ -72,41 +99,58 @@ def histogram(lengths: pl.Series) -> dict[str, int]:
     return {high: count for high, count in counts.items() if count}
 
 
+class Taken(NamedTuple):
+    """Rows of the mix, by subset and language; and how many of them are translations."""
+
+    rows: dict[str, dict[str, int]]
+    translated: dict[str, dict[str, int]]
+
+
 def write_mix(
-    data: Path, rows: dict[str, int], seed: int, languages: Container[str] | None
-) -> dict[str, dict[str, int]]:
-    """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files; returns rows taken by subset and language.
+    data: Path, rows: dict[str, int], seed: int, languages: Container[str] | None, most_translated: float
+) -> Taken:
+    """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files.
 
     A subset that was not built, or has no such language, is left out; one with fewer rows than asked gives all it has.
     """
     chosen: list[Line] = []
-    taken: dict[str, dict[str, int]] = {}
+    taken = Taken({}, {})
     for subset, wanted in rows.items():
         path = data / split_file(subset, "train")
         if wanted and path.exists():
-            if not (lines := list(_draw(path, wanted, seed, languages))):
+            if not (lines := list(_draw(path, wanted, seed, languages, most_translated))):
                 continue
             chosen += lines
-            taken[subset] = dict(sorted(Counter(line.language for line in lines).items()))
+            taken.rows[subset] = dict(sorted(Counter(line.language for line in lines).items()))
+            if translated := Counter(line.language for line in lines if line.translated):
+                taken.translated[subset] = dict(sorted(translated.items()))
     chosen.sort()
     with replacing(data / "mmaffin" / f"{MIX}.jsonl") as out:
         out.writelines(line.data for line in chosen)
     return taken
 
 
-def _draw(path: Path, wanted: int, seed: int, languages: Container[str] | None) -> Iterator[Line]:
+def _draw(path: Path, wanted: int, seed: int, languages: Container[str] | None, most: float) -> Iterator[Line]:
     """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
-    by_language: dict[str, list[Line]] = defaultdict(list)
+    originals: dict[str, list[Line]] = defaultdict(list)
+    translated: dict[str, list[Line]] = defaultdict(list)
     with path.open("rb") as lines:
         for data in lines:
             row = orjson.loads(data)
             if languages is not None and row["language"] not in languages:
                 continue
             stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
-            line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], data)
-            by_language[line.language].append(line)
-    share = shares(wanted, {language: len(lines) for language, lines in by_language.items()})
-    for language, pool in by_language.items():
-        pool.sort(key=lambda line: (line.stratum, line.shuffle))
-        count, most = len(pool), share[language]
-        yield from (line for i, line in enumerate(pool) if (i + 1) * most // count > i * most // count)
+            made = bool(row["translated_from"])
+            line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], made, data)
+            (translated if made else originals)[line.language].append(line)
+    own_rows, made_rows = ({one: len(lines) for one, lines in of.items()} for of in (originals, translated))
+    for language, rows in shares_with_translated(wanted, own_rows, made_rows, most).items():
+        own = min(rows, len(originals[language]))
+        yield from _stratified(originals[language], own)
+        yield from _stratified(translated[language], rows - own)
+
+
+def _stratified(pool: list[Line], most: int) -> Iterator[Line]:
+    pool.sort(key=lambda line: (line.stratum, line.shuffle))
+    count = len(pool)
+    yield from (line for i, line in enumerate(pool) if (i + 1) * most // count > i * most // count)

@@ -87,7 +87,8 @@ def _manifest(whole: Manifest, subsets: Manifest, corpora: Collection[str]) -> M
     manifest["subsets"] = subsets
     manifest["overlap"] = _of(whole["overlap"], subsets)
     mix = whole["mix"]
-    manifest["mix"] = mix | {"subsets": _of(mix["subsets"], subsets), "asked": _of(mix["asked"], subsets)}
+    by_subset = {name: _of(mix[name], subsets) for name in ("subsets", "asked", "translated") if name in mix}
+    manifest["mix"] = mix | by_subset
     if "import" in whole:
         manifest["import"] = whole["import"] | {
             name: [row for row in whole["import"][name] if row["subset"] in subsets]

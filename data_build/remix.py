@@ -75,7 +75,7 @@ def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
 def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) -> int:
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
     manifest: dict[str, Any] = dict(dataset.manifest)
-    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages)
+    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages, mix.most_translated)
     if data != dataset.path:
         manifest["mix_over"] = dataset.hash
     write_card(data, manifest)
@@ -93,8 +93,11 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
     """The rows of the mix in `out`. Raises UsageFault unless it is this mix, over this build."""
     manifest = Dataset.open(out).manifest if (out / MANIFEST).exists() else {}
     there = manifest.get("mix", {})
-    drawn = [manifest.get("mix_over"), *(there.get(name) for name in ("seed", "asked", "only_languages"))]
-    if drawn != [dataset.hash, mix.seed, asked, mix.languages]:
+    drawn = [
+        manifest.get("mix_over"),
+        *(there.get(name) for name in ("seed", "asked", "only_languages", "most_translated")),
+    ]
+    if drawn != [dataset.hash, mix.seed, asked, mix.languages, mix.most_translated]:
         raise UsageFault(f"--out {out}: holds something else than this mix over {dataset.path}. Name another folder.")
     return int(there["rows"])
 

@@ -19,7 +19,7 @@ from data_build.config import Leaks
 from data_build.leaks import find_leaks, make_rows, read_rows
 from data_build.manifest import write_seal
 from data_build.media_index import Index, read_index
-from data_build.mix import make_mix
+from data_build.mix import MOST_TRANSLATED, make_mix
 from data_build.registry import write_records
 from data_build.translate.cache import Cache
 from data_build.translate.engine import Engine
@@ -238,7 +238,8 @@ def _put_in_place(data: Path) -> None:
             with path.open("rb") as source, replacing(data / path.relative_to(stage)) as out:
                 shutil.copyfileobj(source, out)
     mix = manifest["mix"]
-    manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], read_index(data), mix.get("only_languages"))
+    most = mix.get("most_translated", MOST_TRANSLATED)
+    manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], read_index(data), mix.get("only_languages"), most)
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

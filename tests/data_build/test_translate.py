@@ -10,7 +10,9 @@ import pytest
 
 from data_build.build import build
 from data_build.check import check
-from data_build.config import Config
+from data_build.config import Config, load_mix
+from data_build.mix import shares_with_translated
+from data_build.remix import remix
 from data_build.sample_words import WORDS
 from data_build.samples import write_samples
 from data_build.translate import stage
@@ -107,7 +109,9 @@ def test_rows_are_added_beside_their_originals(once: Path, data: Path) -> None:
     about = after.manifest["subsets"]["semeval2018_english"]["train"]
     assert about["languages"]["es"] == about["translated"]["es<-en"]
     assert "es<-en" in (data / "README.md").read_text(encoding="utf-8")
-    assert any(row["translated_from"] for row in read_jsonl(data / "mmaffin" / "mmaffin_train.jsonl"))
+    mixed = [row for row in read_jsonl(data / "mmaffin" / "mmaffin_train.jsonl") if row["translated_from"]]
+    told_of = after.manifest["mix"]["translated"]["semeval2018_english"]["es"]
+    assert told_of == sum(row["subset"] == "semeval2018_english" for row in mixed) > 0
 
 
 def test_a_clip_keeps_its_frames() -> None:
@@ -199,6 +203,33 @@ def test_what_cannot_be_done_is_refused_before_the_work(data: Path) -> None:
         with pytest.raises(UsageFault, match=message):
             translate(data, engine, order)
     assert engine.calls == 0 and files(data) == before
+
+
+@pytest.mark.parametrize(
+    ("total", "originals", "translated", "most", "expected"),
+    [
+        (8, {"en": 9, "es": 2}, {"es": 9}, 1, {"en": 4, "es": 4}),
+        (8, {"en": 9, "es": 2}, {"es": 9}, 0, {"en": 6, "es": 2}),
+        (8, {"en": 9, "es": 2}, {"es": 9}, 0.125, {"en": 5, "es": 3}),
+        (8, {"en": 9, "es": 9}, {"es": 9}, 1, {"en": 4, "es": 4}),
+        (40, {"en": 6}, {"es": 90}, 0.5, {"en": 6, "es": 6}),
+        (9, {"en": 9}, {"es": 9, "fr": 9}, 0.5, {"en": 5, "es": 2, "fr": 2}),
+    ],
+)
+def test_translations_fill_what_originals_cannot(
+    total: int, originals: dict[str, int], translated: dict[str, int], most: float, expected: dict[str, int]
+) -> None:
+    assert shares_with_translated(total, originals, translated, most) == expected
+
+
+def test_another_mix_takes_no_translations_when_told_so(data: Path, tmp_path: Path) -> None:
+    translate(data, WordByWord(), ORDER)
+    mixed = data / "mmaffin" / "mmaffin_train.jsonl"
+    for most in (1, 0):
+        (tmp_path / "mix.yaml").write_text(f"seed: 3\nmost_translated: {most}\n")
+        remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml"))
+        assert check(Dataset.open(data)) == []
+        assert any(row["translated_from"] for row in read_jsonl(mixed)) == bool(most)
 
 
 @pytest.mark.parametrize(
