@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from data_build.translate.apertium import Apertium
+from data_build.translate.openai import OpenAi
 from mmafflm.errors import UsageFault
 
-ENGINES = ("apertium",)
+ENGINES = ("apertium", "openai")
 
 
 class Engine(Protocol):
@@ -33,6 +34,8 @@ def make_engine(name: str, model: str | None) -> Engine:
     """The engine of that name. Raises UsageFault for another, or a model that it does not take."""
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
+    if name == "openai":
+        return OpenAi(model)
     if model is not None:
         raise UsageFault("--model: apertium has one for each pair, its Debian package; leave it out")
     return Apertium()

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Question
-from eval.engines.endpoint import Again, Endpoint, Pace, Refused, Stopped
 from eval.engines.message import Clips, content
 from eval.engines.shown import Shown
 from mmafflm.command import say
+from mmafflm.endpoint import Again, Pace, Refused, Stopped, endpoint_of_environment
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
 
-OPENAI = "https://api.openai.com/v1"
 FILTERED = ("content_filter", "content_policy_violation")
 LIMITS = [
     "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
@@ -79,11 +78,8 @@ class OpenAiEngine:
         """Raises UsageFault without a key for OpenAI's own server."""
         self.model, self.options = model, options or Options.model_validate({})
         self.shown = Shown(root, budget)
-        url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
-        if not key and url.rstrip("/") == OPENAI:
-            raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that asks for none")
         self.pace = pace or Pace(self.options.per_minute)
-        self.endpoint = Endpoint(url, key, self.pace, self.options.tries, self.options.timeout_s)
+        self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()

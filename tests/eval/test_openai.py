@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 from eval.engines import Question, make_engine
-from eval.engines.endpoint import Endpoint, Pace
 from eval.engines.message import content
 from eval.engines.openai import OpenAiEngine, Options
 from eval.engines.shown import Shown
 from eval.predict import predict
 from mmafflm.clips import open_clip
 from mmafflm.dataset import Dataset
+from mmafflm.endpoint import Endpoint, Pace
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget, open_frames, open_images
 from tests.eval.counting import Counting

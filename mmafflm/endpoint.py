@@ -4,6 +4,7 @@ A request that fails for a while (429, 5xx, time-out, cut connection, an answer 
 time, or when the server says (Retry-After). One that fails for good ends in a Fault.
 """
 
+import os
 import random
 import threading
 import time
@@ -16,6 +17,7 @@ import httpx
 from mmafflm.errors import Fault, UsageFault
 
 Read = TypeVar("Read")
+OPENAI = "https://api.openai.com/v1"
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 PATIENCE_S = 600.0  # a server that asks for a longer wait has a quota, not a bad moment
@@ -155,6 +157,14 @@ class Refused(Fault):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoint:
+    """The server of OPENAI_BASE_URL, OpenAI's own without. Raises UsageFault when that has no OPENAI_API_KEY."""
+    url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
+    if not key and url.rstrip("/") == OPENAI:
+        raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that asks for none")
+    return Endpoint(url, key, pace, tries, timeout_s)
 
 
 def _error(answer: httpx.Response) -> dict[str, Any]:

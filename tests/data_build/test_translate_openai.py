@@ -1,0 +1,98 @@
+"""The engine openai against a server on this machine: what is asked, what is tried again, what ends the run."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from data_build.translate.engine import make_engine
+from data_build.translate.openai import OpenAi
+from mmafflm.endpoint import Pace
+from mmafflm.errors import Fault, UsageFault
+
+KEY = "sk-made-up-key"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with the text backwards; the first request of all fails with 503."""
+
+    bodies: list[dict[str, Any]]
+    keys: set[str]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        self.server.keys.add(self.headers["Authorization"])
+        text = body["messages"][-1]["content"]
+        if len(self.server.bodies) == 1:
+            return self.reply(503, {"error": {"message": "busy"}})
+        if text == "forbidden":
+            return self.reply(401, {"error": {"message": f"bad key {KEY}"}})
+        if text == "refused":
+            return self.reply(200, {"choices": [{"message": {"content": None, "refusal": "no"}}]})
+        return self.reply(200, {"choices": [{"message": {"content": f" {text[::-1]}\n"}}]})
+
+    def reply(self, status: int, row: dict[str, Any]) -> None:
+        data = json.dumps(row).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as one:
+        one.bodies, one.keys = [], set()
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{one.server_address[1]}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield one
+        one.shutdown()
+
+
+def quick() -> Pace:
+    """Time flies."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return Pace(now=lambda: now[0], sleep=sleep)
+
+
+def test_a_line_a_request_tried_again_and_refused(server: Server) -> None:
+    engine = OpenAi("made-up", quick())
+    assert engine.translate(["abc", "refused", "de"], "en", "es") == ["cba", "", "ed"]
+    assert [body["messages"][-1]["content"] for body in server.bodies] == ["abc", "abc", "refused", "de"]
+    assert all(body["temperature"] == 0 and body["model"] == "made-up" for body in server.bodies)
+    assert "from the language en into the language es" in server.bodies[0]["messages"][0]["content"]
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_a_refused_key_ends_it_without_being_shown(server: Server) -> None:
+    engine = OpenAi("made-up", quick())
+    with pytest.raises(Fault, match="the key is refused") as caught:
+        engine.translate(["abc", "forbidden"], "en", "es")
+    assert KEY not in str(caught.value)
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UsageFault, match="needs OPENAI_API_KEY"):
+        make_engine("openai", "made-up")
+    with pytest.raises(UsageFault, match="which model"):
+        make_engine("openai", None)
+    with pytest.raises(UsageFault, match="not one of apertium, openai"):
+        make_engine("google", None)
