@@ -138,7 +138,7 @@ def translate(
     to: Annotated[str, typer.Option(help="comma-separated language codes, such as es")],
     engine: Annotated[str, typer.Option(help=", ".join(ENGINES))],
     origin: Annotated[str, typer.Option("--from", help="comma-separated: languages of the rows to translate")] = "en",
-    model: Annotated[str | None, typer.Option(help="of the engine openai: as the server knows it")] = None,
+    model: Annotated[str | None, typer.Option(help="nllb: a folder or hub id; openai: as the server knows it")] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
     limit: Annotated[int | None, typer.Option(help="most rows of each subset, split and pair")] = None,
 ) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from data_build.translate.apertium import Apertium
+from data_build.translate.nllb import Nllb
 from data_build.translate.openai import OpenAi
 from mmafflm.errors import UsageFault
 
-ENGINES = ("apertium", "openai")
+ENGINES = ("apertium", "nllb", "openai")
 
 
 class Engine(Protocol):
@@ -34,6 +35,8 @@ def make_engine(name: str, model: str | None) -> Engine:
     """The engine of that name. Raises UsageFault for another, or a model that it does not take."""
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
+    if name == "nllb":
+        return Nllb(model)
     if name == "openai":
         return OpenAi(model)
     if model is not None:

@@ -26,10 +26,15 @@ def _language(code: str, flag: str) -> str:
     return "no" if tag == "nb" else tag  # as the benchmark writes Norwegian
 
 
-@cache
 def near(one: str, other: str) -> bool:
     """Whether two codes name one language, or two that are written alike (Croatian, Bosnian, Serbian)."""
+    return distance(one, other) < NEAR
+
+
+@cache
+def distance(one: str, other: str) -> int:
+    """From 0, the same, to 134, of which one is no code."""
     try:
-        return langcodes.tag_distance(one, other) < NEAR
+        return langcodes.tag_distance(one, other)
     except LanguageTagError:
-        return False
+        return 134

@@ -94,5 +94,5 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         make_engine("openai", "made-up")
     with pytest.raises(UsageFault, match="which model"):
         make_engine("openai", None)
-    with pytest.raises(UsageFault, match="not one of apertium, openai"):
+    with pytest.raises(UsageFault, match="not one of apertium, nllb, openai"):
         make_engine("google", None)

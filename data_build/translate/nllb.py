@@ -1,0 +1,105 @@
+"""The engine nllb: NLLB-200, M2M100 and what else transformers reads of that form, from a folder or a hub id.
+
+Its languages are those that its tokenizer has tokens for. It is loaded when it is first needed; torch comes with
+`pip install -e '.[train]'`. A batch is padded, so in which company a text was translated may show in a rare tie of two
+words; the cache keeps what came first.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data_build.translate.languages import distance, near
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import sha256_of
+
+NLLB_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")  # spa_Latn
+MOST_TOKENS = 512
+
+
+class Nllb:
+    """A model of any pair of its languages; on the first GPU if there is one."""
+
+    name = "nllb"
+    batch = 16
+    workers = 1  # torch has its own threads
+
+    def __init__(self, model: str | None) -> None:
+        """Raises UsageFault without a model or without torch, Fault when there is no such model."""
+        if not model:
+            raise UsageFault("--engine nllb: which model? Name a folder or a hub id with --model")
+        try:
+            from transformers import AutoConfig, AutoTokenizer
+        except ImportError:
+            raise UsageFault("--engine nllb needs torch and transformers: pip install -e '.[train]'") from None
+        self.path = model
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
+            self.config: Any = AutoConfig.from_pretrained(model)
+        except (OSError, ValueError) as error:
+            raise Fault(f"--model {model}: {str(error).strip().splitlines()[0]}") from None
+        own = getattr(self.tokenizer, "lang_code_to_id", None)  # M2M100's: es
+        tokens = self.tokenizer.get_vocab()
+        self.codes: dict[str, int] = dict(own or {one: n for one, n in tokens.items() if NLLB_CODE.fullmatch(one)})
+
+    def require(self, origin: str, target: str) -> None:
+        """Raises UsageFault, with the languages that it has, for another."""
+        for one in (origin, target):
+            if not any(near(code, one) for code in self.codes):
+                some = ", ".join(sorted(self.codes)) or "none"
+                raise UsageFault(f"--engine nllb: {self.path} has no language {one}. It has any pair of: {some}")
+
+    def code(self, language: str) -> str:
+        """The model's own code of a language; of several scripts the usual one."""
+        return min(
+            (code for code in self.codes if near(code, language)), key=lambda code: (distance(code, language), code)
+        )
+
+    def model(self, origin: str, target: str) -> str:
+        """The hub id, or the folder's name."""
+        return Path(self.path).resolve().name if Path(self.path).is_dir() else self.path
+
+    def version(self, origin: str, target: str) -> str:
+        """The hub's commit, or a hash of the weights; and transformers' version."""
+        return self._version
+
+    @cached_property
+    def _version(self) -> str:
+        from transformers import __version__
+
+        weights = sorted(Path(self.path).glob("*.safetensors")) if Path(self.path).is_dir() else []
+        names = "".join(sha256_of(file) for file in weights)
+        commit = getattr(self.config, "_commit_hash", None)
+        content = hashlib.sha256(names.encode()).hexdigest()[:12] if names else commit or "unknown"
+        return f"{content}, transformers {__version__}"
+
+    @cached_property
+    def _loaded(self) -> Any:
+        import torch
+        from transformers import AutoModelForSeq2SeqLM
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            model: Any = AutoModelForSeq2SeqLM.from_pretrained(self.path, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            said = str(error).strip().splitlines()[0]
+            raise Fault(f"--model {self.path}: {said} Weights are read as safetensors alone.") from None
+        return model.to(device).eval()
+
+    def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
+        """One batch, as the model's own generation config says, without sampling."""
+        import torch
+
+        self.tokenizer.src_lang = self.code(origin)
+        asked = self.tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True, max_length=MOST_TOKENS)
+        asked = asked.to(self._loaded.device)
+        most = min(MOST_TOKENS, 2 * asked["input_ids"].shape[1] + 16)
+        with torch.inference_mode():
+            said = self._loaded.generate(
+                input_ids=asked["input_ids"], attention_mask=asked["attention_mask"], do_sample=False,
+                forced_bos_token_id=self.codes[self.code(target)], max_new_tokens=most,
+            )  # fmt: skip
+        return [text.strip() for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
