@@ -7,7 +7,8 @@ from langcodes.tag_parser import LanguageTagError
 
 from mmafflm.errors import UsageFault
 
-NEAR = 10  # langcodes' distance: Croatian and Serbian are 9 apart, Norwegian and Danish 12, Spanish and Catalan 20
+NEAR = 10  # langcodes' distance: Croatian and Bosnian are 8 apart, Norwegian and Danish 12, Spanish and Catalan 20
+OURS = {"br": "pt-BR"}  # XED's Portuguese of Brazil; elsewhere br is Breton
 
 
 def languages(codes: str, flag: str) -> list[str]:
@@ -27,7 +28,7 @@ def _language(code: str, flag: str) -> str:
 
 
 def near(one: str, other: str) -> bool:
-    """Whether two codes name one language, or two that are written alike (Croatian, Bosnian, Serbian)."""
+    """Whether two codes name one language, or two that are written alike (Croatian and Bosnian)."""
     return distance(one, other) < NEAR
 
 
@@ -35,6 +36,6 @@ def near(one: str, other: str) -> bool:
 def distance(one: str, other: str) -> int:
     """From 0, the same, to 134, of which one is no code."""
     try:
-        return langcodes.tag_distance(one, other)
+        return langcodes.tag_distance(OURS.get(one, one), OURS.get(other, other))
     except LanguageTagError:
         return 134

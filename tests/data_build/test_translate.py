@@ -18,7 +18,7 @@ from data_build.samples import write_samples
 from data_build.translate import stage
 from data_build.translate.cache import CACHE
 from data_build.translate.judge import fault
-from data_build.translate.languages import languages
+from data_build.translate.languages import languages, near
 from data_build.translate.marks import lost, pieces
 from data_build.translate.rows import Order, Wanted, new_id, translated, words_in
 from data_build.translate.stage import Told, translate
@@ -271,5 +271,6 @@ def test_pieces_are_the_text(text: str) -> None:
 
 def test_codes_are_one_language() -> None:
     assert languages("eng, spa,es,nb", "--to") == ["en", "es", "no"]
+    assert near("br", "por") and near("nob", "no") and near("hr", "bs") and not near("es", "gl")
     with pytest.raises(UsageFault, match="--to xx1"):
         languages("es,xx1", "--to")
