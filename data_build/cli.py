@@ -140,7 +140,7 @@ def translate(
     origin: Annotated[str, typer.Option("--from", help="comma-separated: languages of the rows to translate")] = "en",
     model: Annotated[str | None, typer.Option(help="nllb: a folder or hub id; openai: as the server knows it")] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="most rows of each subset, split and pair")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
 ) -> None:
     """Add training and validation rows in other languages, each beside its original. Stopped, it goes on."""
     names = [subset.name for subset in choose_subsets(subsets)]
