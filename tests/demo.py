@@ -53,13 +53,15 @@ def main(out: Path) -> None:
              "--batch-size", "32")  # fmt: skip
         step("mmaffben", "score", out / name, "--data", data)
     before, after = headline(out / "before"), headline(out / "after")
-    table = Table("subset", "task", "metric (strict)", "untrained", "trained", "unparsed before", "after")
+    table = Table()
+    for head in ("subset", "task", "metric", "untrained", "trained", "unparsed", "then"):
+        table.add_column(head, no_wrap=True)  # a name that is cut off is three subsets
     for key, (metric, value, unparsed) in after.items():
         _, was, unparsed_was = before[key]
         # without one parsed answer the score says only that: a failed parse counts as the worst admissible answer
         shown = "no answer" if unparsed_was == 1 else f"{was:.3f}"
         table.add_row(*key, metric, shown, f"{value:.3f}", f"{unparsed_was:.0%}", f"{unparsed:.0%}")
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
     better = sum(after[key][1] > before[key][1] for key in after)
     print(f"{better} of {len(after)} tasks better after training, {time.monotonic() - began:.0f} s in all.")
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
