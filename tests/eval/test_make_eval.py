@@ -34,8 +34,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(*words: str) -> subprocess.CompletedProcess[str]:
     """make with the environment that runs the tests: nothing is installed."""
     has = ["-o", ".venv/.full", "-o", ".venv/.core", f"BIN={Path(sys.executable).parent}"]
+    # `make test` runs this: a make below a make would take over its flags and say which folder it enters
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(["make", *has, *words], cwd=ROOT, check=False, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+                          env={**env, "PYTHONPATH": str(ROOT)})  # fmt: skip
 
 
 def test_make_eval_ends_with_a_report_and_does_no_work_twice(made: Path) -> None:
