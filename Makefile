@@ -42,7 +42,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	$(BIN)/pip install -q -c constraints.txt -e '.[train,dev]'
 	touch $@
 
-setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.3 GB
+setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.7 GB
 
 # PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
 $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
