@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
-from data_build.mix import MOST_TRANSLATED
+from data_build.mix import FROM, MOST_TRANSLATED
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
@@ -59,7 +59,7 @@ class MixFile(BaseModel):
     seed: NonNegativeInt
     mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
     modalities: list[str] | None = None  # text, image, video; None: all
-    languages: list[str] | None = None  # as records have them, such as en; None: all
+    languages: list[str] | None = None  # as records have them, such as en; "es<-en": translations only; None: all
     most_translated: Share = MOST_TRANSLATED  # of each subset's rows; they fill what a language's originals cannot
 
 
@@ -84,7 +84,11 @@ def load_mix(path: Path) -> MixFile:
     for where, names, known in (
         ("mix", mix.mix, list(benchmark())),
         ("modalities", mix.modalities, list(dict.fromkeys(subset.modality for subset in subsets))),
-        ("languages", mix.languages, sorted({NO_LANGUAGE, *(one for subset in subsets for one in subset.languages)})),
+        (
+            "languages",
+            [one for name in mix.languages or () for one in name.split(FROM)],
+            sorted({NO_LANGUAGE, *(one for subset in subsets for one in subset.languages)}),
+        ),
     ):
         _known(path, where, names or (), known)
     return mix

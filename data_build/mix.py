@@ -5,7 +5,7 @@ LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own 
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from data_build.registry import twin_of, write_twin
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 
+FROM = "<-"  # as in the ids of translations
 MOST_TRANSLATED = 0.5  # of a subset's rows
 
 
@@ -76,9 +77,12 @@ def make_mix(
 ) -> dict[str, Any]:
     """Write the training mix and its twin; returns what the manifest says of it.
 
-    languages: only these, or all. most_translated: the share of a subset's rows that may be translations.
+    languages: only these ("es", with its translations; "es<-en", those from English alone), or all.
+    most_translated: the share of a subset's rows that may be translations.
     """
-    taken, translated = write_mix(data, asked, seed, languages, most_translated)
+    taken, translated = write_mix(
+        data, asked, seed, None if languages is None else frozenset(languages), most_translated
+    )
     drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": 0, "seed": seed, "subsets": taken, "asked": asked}
     drawn |= {"translated": translated, "most_translated": most_translated}
     return drawn | ({"only_languages": languages} if languages is not None else {}) | add_twin(data, index)
@@ -107,7 +111,7 @@ class Taken(NamedTuple):
 
 
 def write_mix(
-    data: Path, rows: dict[str, int], seed: int, languages: Container[str] | None, most_translated: float
+    data: Path, rows: dict[str, int], seed: int, languages: frozenset[str] | None, most_translated: float
 ) -> Taken:
     """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files.
 
@@ -130,14 +134,14 @@ def write_mix(
     return taken
 
 
-def _draw(path: Path, wanted: int, seed: int, languages: Container[str] | None, most: float) -> Iterator[Line]:
+def _draw(path: Path, wanted: int, seed: int, languages: frozenset[str] | None, most: float) -> Iterator[Line]:
     """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
     originals: dict[str, list[Line]] = defaultdict(list)
     translated: dict[str, list[Line]] = defaultdict(list)
     with path.open("rb") as lines:
         for data in lines:
             row = orjson.loads(data)
-            if languages is not None and row["language"] not in languages:
+            if languages is not None and not _origins(row) & languages:
                 continue
             stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
             made = bool(row["translated_from"])
@@ -148,6 +152,12 @@ def _draw(path: Path, wanted: int, seed: int, languages: Container[str] | None, 
         own = min(rows, len(originals[language]))
         yield from _stratified(originals[language], own)
         yield from _stratified(translated[language], rows - own)
+
+
+def _origins(row: dict[str, Any]) -> set[str]:
+    """What a mix may name a row's language by: "es"; and "es<-en" for a translation from English."""
+    source = row["translated_from"]
+    return {row["language"]} | ({f"{row['language']}{FROM}{source['language']}"} if source else set())
 
 
 def _stratified(pool: list[Line], most: int) -> Iterator[Line]:
