@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.join import join, load_predictions
 from eval.measure import Answers, answers
-from eval.selection import first_of, split_of
+from eval.selection import Selection, split_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
@@ -93,7 +93,7 @@ def answered_tasks(
                     "Give the data that it was predicted on, or predict again.")  # fmt: skip
     found = []
     for name in chosen_subsets(run, described, data, subsets):
-        records = first_of(list((read or data.records)(name, split_of(described))), described.get("limit"))
+        records = Selection.of_run(described).of((read or data.records)(name, split_of(described)))
         texts = join(name, records, load_predictions(run / "predictions" / f"{name}.jsonl"))
         found.extend(by_task(name, records, texts, mode))
     return found

@@ -89,6 +89,9 @@ def predict(
     limit: Annotated[
         int | None, typer.Option(help="at most so many rows a subset, spread over its tasks and languages")
     ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")
+    ] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Annotated[
@@ -104,11 +107,16 @@ def predict(
     from eval.jobs import predict_in_jobs
     from eval.predict import predict as run
     from eval.run_folder import WHOLE, Shard
+    from eval.selection import Selection
 
+    spoken = None if languages is None else [one.strip() for one in languages.split(",")]
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        predict_in_jobs(sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), limit, readout.value)
+        selection = Selection(limit, None if spoken is None else tuple(spoken))
+        predict_in_jobs(
+            sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), selection, readout.value
+        )
         return
     run(
         ckpt,
@@ -116,6 +124,7 @@ def predict(
         out,
         _names(subsets),
         limit,
+        spoken,
         batch_size,
         force=force,
         ablation=ablation.value,

@@ -32,7 +32,7 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 RESAMPLES = 10_000
 NEAR = 0.05  # of the scale: a number this near to gold counts as right, in the file of changed rows only
 # What must agree for two scores to be of the same test; and what a reader should know when it does not.
-TOLD = ("data_hash", "split", "limit", "ablation", "readout")
+TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
 _DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # of runs that LLaMA-Factory predicted
 

@@ -27,7 +27,7 @@ from mmafflm.records import write_text
 
 SCHEMA = 1
 FILE, PICTURES = "diagnosis.json", "diagnosis"
-TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "data_hash")  # of run.json
+TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # of run.json
 
 
 def diagnose(

@@ -13,6 +13,7 @@ from typing import IO
 
 from eval.predict import chosen_records
 from eval.run_folder import RunFolder
+from eval.selection import Selection
 from eval.weigh import Weighing
 from mmafflm.bar import progress
 from mmafflm.command import STOPPED, say
@@ -30,7 +31,7 @@ def predict_in_jobs(
     out: Path,
     split: str,
     subsets: list[str] | None,
-    limit: int | None,
+    selection: Selection,
     readout: str = "greedy",
 ) -> None:
     """Run the command line `words` (without the program) in `jobs` processes and wait for them.
@@ -40,8 +41,8 @@ def predict_in_jobs(
     """
     if jobs < 1:
         raise UsageFault("--jobs is 1 or more")
-    folder, chosen = RunFolder(out), chosen_records(data, split, subsets, limit)
-    weighing = Weighing(folder, data, chosen, readout, limit)
+    folder, chosen = RunFolder(out), chosen_records(data, split, subsets, selection)
+    weighing = Weighing(folder, data, chosen, readout, selection.limit)
     answered = [name for name in chosen if name not in weighing.rows]
     total = sum(len(chosen[name]) for name in answered) + sum(map(len, weighing.rows.values()))
     with ExitStack() as held:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.selection import Selection
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
@@ -95,7 +96,7 @@ def _write_run(file: Path, rows: list[dict[str, Any]], records: list[Record], da
         "engine": "import",
         "imported": {"file": str(file), "sha256": sha256_of(file)},
         "data_hash": data.hash,
-        "limit": None,
+        **Selection().to_json(),
         "subsets": {subset: {"expected": count} for subset, count in counts.items()},
     }
     write_run(run, described)

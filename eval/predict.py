@@ -9,7 +9,7 @@ from eval.checkpoint import require_budget
 from eval.engines import Engine, Metered, make_engine
 from eval.readout import readout_of
 from eval.run_folder import WHOLE, RunFolder, Shard
-from eval.selection import first_of
+from eval.selection import Selection
 from eval.weigh import Weighing, groups, task_of
 from mmafflm.bar import Advance, progress
 from mmafflm.benchmark import Task
@@ -30,6 +30,7 @@ def predict(
     out: Path,
     subsets: list[str] | None = None,
     limit: int | None = None,
+    languages: list[str] | None = None,
     batch_size: int = 32,
     dtype: str = "auto",
     force: bool = False,
@@ -42,7 +43,8 @@ def predict(
 ) -> None:
     """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
 
-    limit: at most so many records a subset, spread over its tasks and languages. dtype: the checkpoint's by default.
+    limit: at most so many records a subset, spread over its tasks and languages. languages: only records of these.
+    dtype: the checkpoint's by default.
     force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
     engine: one of eval.engines.ENGINES, made with `options`, or one that was made already. shard: this process's share.
     readout: one of eval.readout.READOUTS; the tasks that it is not made for are answered greedily.
@@ -54,7 +56,8 @@ def predict(
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)
-    chosen = chosen_records(data, split, subsets, limit)
+    selection = Selection(limit, None if languages is None else tuple(languages))
+    chosen = chosen_records(data, split, subsets, selection)
     folder = RunFolder(out, shard)
     folder.require_same({"readout": readout})  # another's files would not fit, and say so less well
     weighing = Weighing(folder, data, chosen, readout, limit)
@@ -64,7 +67,7 @@ def predict(
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
     with folder.at_work():
-        row = _describe(str(ckpt), data, engine, budget, limit, ablation, readout)
+        row = _describe(str(ckpt), data, engine, budget, selection, ablation, readout)
         row |= {"split": split}
         folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
         if not left:
@@ -90,14 +93,19 @@ def _left(folder: RunFolder, chosen: dict[str, list[Record]], readout: str) -> i
     return count
 
 
-def chosen_records(data: Dataset, split: str, subsets: list[str] | None, limit: int | None) -> dict[str, list[Record]]:
-    """The records to ask, per subset. Raises Fault for changed data and missing media."""
+def chosen_records(
+    data: Dataset, split: str, subsets: list[str] | None, selection: Selection
+) -> dict[str, list[Record]]:
+    """The records to ask, per subset. Raises Fault for changed data and missing media, UsageFault for none at all."""
     built = data.subsets(split)
     names = built if subsets is None else subsets
     if missing := [name for name in names if name not in built]:
         raise UsageFault(f"{data.path}: {', '.join(missing)} has no {split} split here; there are {', '.join(built)}.")
     data.require_unchanged([split_file(name, split) for name in names])
-    chosen = {name: first_of(list(data.records(name, split)), limit) for name in names}
+    chosen = {name: found for name in names if (found := selection.of(data.records(name, split)))}
+    if not chosen:
+        asked = ",".join(selection.languages or ())
+        raise UsageFault(f"--languages {asked}: {', '.join(names)} has no such {split} rows.")
     data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
     return chosen
 
@@ -148,7 +156,7 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _describe(
-    ckpt: str, data: Dataset, engine: Engine, budget: Budget, limit: int | None, ablation: str, readout: str
+    ckpt: str, data: Dataset, engine: Engine, budget: Budget, selection: Selection, ablation: str, readout: str
 ) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -161,7 +169,7 @@ def _describe(
         **engine.describe(),
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
-        "limit": limit,
+        **selection.to_json(),
         "ablation": ablation,
         "versions": {
             "python": platform.python_version(),

@@ -137,7 +137,7 @@ def _csp(text: str) -> str:
 
 def _head(run: Run, at: int) -> dict[str, Any]:
     """What stands beside a run's name."""
-    told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "ablation")}
+    told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "languages", "ablation")}
     defaults = {"checkpoint": "unknown", "engine": "unknown", "ablation": "none"}
     return {"name": run.name, "at": at, "readout": run.readout} | {key: told[key] or defaults.get(key) for key in told}
 

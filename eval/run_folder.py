@@ -30,6 +30,7 @@ FIXED = (
     "data_hash",
     "split",
     "limit",
+    "languages",
     "template",
     "ablation",
 )

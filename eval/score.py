@@ -13,7 +13,7 @@ from eval.join import import_generated, join, load_predictions, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
 from eval.readout import readout_of
-from eval.selection import first_of, split_of
+from eval.selection import Selection, split_of
 from eval.standing import KEY, made_of, standing
 from mmafflm.benchmark import Subset, Task, benchmark
 from mmafflm.command import say
@@ -185,17 +185,16 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
             f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
         )
     data.require_unchanged(split_file(name, split) for name in names)
-    limit, readout = described.get("limit"), described.get("readout", "greedy")
+    selection, readout = Selection.of_run(described), described.get("readout", "greedy")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
-    made = made_of(answers_of.values(), mode=mode, limit=limit, readout=readout, data=data.hash)
+    made = made_of(answers_of.values(), mode=mode, **selection.to_json(), readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: stands, of the same answers.")
         return stands
-    records = {name: first_of(list(data.records(name, split)), limit) for name in names}
+    records = {name: selection.of(data.records(name, split)) for name in names}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
     scores = score(records, predictions, mode, readout=readout)
-    if limit is not None:
-        scores["limit"] = limit
+    scores |= {key: value for key, value in selection.to_json().items() if value is not None}
     if split != "test":
         scores["split"] = split
     scores[KEY] = made

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from eval.selection import Selection
 from mmafflm.benchmark import paper_scores
 
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
@@ -25,10 +26,9 @@ def sections(scores: Mapping[str, Any]) -> list[Section]:
 
     Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
     """
-    limit = f", at most {scores['limit']} rows a subset" if scores.get("limit") is not None else ""
     readout = scores.get("readout", "greedy")
     rows = [_row(subset, key, found, readout) for subset, key, found in _tasks(scores)]
-    tables = [Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{limit}", _COLUMNS, rows)]
+    tables = [Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows)]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
             read = found.get("readout", readout)

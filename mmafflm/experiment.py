@@ -12,7 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +40,9 @@ class Arm(BaseModel):
 
     mix: str | None = None  # a mix file, from the experiment's folder; the recipe is trained on it
     ckpt: str | None = None  # without a mix: a checkpoint, or a model's name at the server; None: the base
+    of: str | None = None  # without a mix: what this other arm trains, asked or read in another way
     engine: str = "hf"
+    readout: str = "greedy"
 
 
 class Experiment(BaseModel):
@@ -51,6 +53,7 @@ class Experiment(BaseModel):
     question: str
     recipe: str  # from the experiment's folder
     test: list[str] | None = None  # subsets; None: all that were built
+    languages: list[str] | None = None  # of the rows that are asked; None: all
     arms: dict[str, Arm]
     compare: list[tuple[str, str]]  # [A, B]: is B better than A?
     diagnose: list[str] = []
@@ -82,6 +85,9 @@ def load(path: Path) -> Experiment:
     named = {one for pair in found.compare for one in pair} | set(found.diagnose)
     if unknown := sorted(named - found.arms.keys()):
         raise UsageFault(f"{path}: {', '.join(unknown)} is none of its arms ({', '.join(found.arms)}).")
+    trained = {name for name, arm in found.arms.items() if arm.mix}
+    if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
+        raise UsageFault(f"{path}: arms.{wrong[0]}.of: it names an arm that has a mix, and stands without a mix.")
     if unknown := [name for name in found.test or () if name not in benchmark()]:
         raise UsageFault(f"{path}: test: {', '.join(unknown)} is not one of {', '.join(benchmark())}.")
     return found
@@ -101,6 +107,7 @@ def steps(
         raise UsageFault(f"{recipe} names no base model: pass --base DIR.")
     subsets = _subsets(experiment, path, data)
     asked = subsets + (() if limit is None else ("--limit", str(limit)))
+    asked += () if experiment.languages is None else ("--languages", ",".join(experiment.languages))
     trained = {name: arm.mix for name, arm in experiment.arms.items() if arm.mix}
     mixes = [
         ("mmaffin", "mix", "--data", str(data.path), "--mix", str(path.parent / mix), "--out", str(out / "data" / name))
@@ -114,13 +121,22 @@ def steps(
         for name in trained
     ]
     found = [Step(words) for words in (*mixes, *trainings)]
+    answers = _answers(experiment, out)
     for name, arm in experiment.arms.items():
-        ckpt = str(out / "runs" / name) if arm.mix else arm.ckpt or started
-        words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", str(out / "eval" / name))
+        trained_as = name if arm.mix else arm.of
+        ckpt = str(out / "runs" / trained_as) if trained_as else arm.ckpt or started
+        words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", answers[name])
         engine = () if arm.engine == "hf" else ("--engine", arm.engine)
-        found.append(Step((*words, *engine, *asked), asks=arm.engine == "openai"))
-        found.append(Step(("mmaffben", "score", str(out / "eval" / name), "--data", str(data.path))))
-    return found + list(_sections(experiment, data, out, subsets))
+        readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
+        found.append(Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai"))
+        found.append(Step(("mmaffben", "score", answers[name], "--data", str(data.path))))
+    return found + list(_sections(experiment, data, answers, subsets))
+
+
+def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
+    """Where each arm's answers go. Another experiment may ask the same arm in all languages: those are others."""
+    languages = "".join(f"-{one}" for one in experiment.languages or ())
+    return {name: str(out / "eval" / f"{name}{languages}") for name in experiment.arms}
 
 
 def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
@@ -135,14 +151,17 @@ def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ..
     return ("--subsets", ",".join(built))
 
 
-def _sections(experiment: Experiment, data: Dataset, out: Path, subsets: tuple[str, ...]) -> Iterator[Step]:
+def _sections(
+    experiment: Experiment, data: Dataset, answers: Mapping[str, str], subsets: tuple[str, ...]
+) -> Iterator[Step]:
     """The commands whose tables are the result."""
     shown = ("--data", str(data.path), *subsets, "--markdown")
     for a, b in experiment.compare:
-        words = ("mmaffben", "compare", str(out / "eval" / a), str(out / "eval" / b), *shown)
-        yield Step(words, f"{b} (B) against {a} (A)")
+        words = ("mmaffben", "compare", answers[a], answers[b], *shown)
+        anyway = ("--anyway",) if experiment.arms[a].readout != experiment.arms[b].readout else ()
+        yield Step((*words, *anyway), f"{b} (B) against {a} (A)")
     for name in experiment.diagnose:
-        yield Step(("mmaffben", "diagnose", str(out / "eval" / name), *shown), f"Failures looked for in {name}")
+        yield Step(("mmaffben", "diagnose", answers[name], *shown), f"Failures looked for in {name}")
 
 
 def run(
@@ -212,9 +231,11 @@ def _do(step: Step, address: dict[str, str]) -> str:
 
 def _arms(experiment: Experiment, out: Path, base: str) -> str:
     """What each arm is, with the examples that it was trained on."""
-    rows = ["| arm | checkpoint | mix | examples | steps | engine |", "|---|---|---|---:|---:|---|"]
+    rows = ["| arm | checkpoint | mix | examples | steps | engine | readout |", "|---|---|---|---:|---:|---|---|"]
     for name, arm in experiment.arms.items():
         trained = (read_run(out / "runs" / name) or {}) if arm.mix else {}
-        told = (arm.mix or "-", trained.get("examples", "-"), trained.get("max_steps", "-"), arm.engine)
-        rows.append(f"| {name} | {'trained' if arm.mix else arm.ckpt or base} | {' | '.join(map(str, told))} |")
+        told = (arm.mix or "-", trained.get("examples", "-"), trained.get("max_steps", "-"), arm.engine, arm.readout)
+        rows.append(
+            f"| {name} | {'trained' if arm.mix else arm.of or arm.ckpt or base} | {' | '.join(map(str, told))} |"
+        )
     return "\n".join(rows) + "\n"

@@ -17,11 +17,24 @@ from eval.bootstrap import RESAMPLES, paired_bootstrap
 from eval.diagnosis.finding import Finding, number, share
 from eval.metrics import Array
 from eval.paired import distinct, main_metric, scorer, seed_of
+from eval.selection import Selection
 from mmafflm.benchmark import Task
 from mmafflm.errors import Fault
 
 # What must be equal for the ablation to be the only difference.
-SAME = ("checkpoint", "weights", "engine", "readout", "decoding", "budget", "template", "dtype", "data_hash", "limit")
+SAME = (
+    "checkpoint",
+    "weights",
+    "engine",
+    "readout",
+    "decoding",
+    "budget",
+    "template",
+    "dtype",
+    "data_hash",
+    "limit",
+    "languages",
+)
 _TAKEN = {
     "blank": "grey pictures",
     "shuffled": "another record's pictures",
@@ -131,10 +144,11 @@ def not_measured(
 
 
 def _command(run: Path, described: Mapping[str, Any], ablation: str, subsets: Sequence[str]) -> str:
-    limit = described.get("limit")
+    limit, languages = Selection.of_run(described)
     words = [
         "mmaffben", "predict", "--ckpt", str(described.get("checkpoint") or "CKPT"),
         "--data", str(described.get("data") or "DATA"), "--out", f"{run}-{ablation}", "--ablation", ablation,
         "--subsets", ",".join(subsets), *(["--limit", str(limit)] if limit is not None else []),
+        *(["--languages", ",".join(languages)] if languages is not None else []),
     ]  # fmt: skip
     return shlex.join(words)

@@ -9,14 +9,23 @@ from typing import Any
 from eval.answered import Answered, by_task
 from eval.join import join, load_predictions, run_json
 from eval.measure import MODES
-from eval.selection import first_of
+from eval.selection import Selection
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import sha256_of
 
 DIAGNOSIS = "diagnosis.json"
-COMPARABLE = ("readout", "limit", "ablation", "engine", "decoding", "budget", "template")  # said when runs differ in it
+COMPARABLE = (
+    "readout",
+    "limit",
+    "languages",
+    "ablation",
+    "engine",
+    "decoding",
+    "budget",
+    "template",
+)  # said when runs differ in it
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[s
     for run in runs:
         if subset not in run.scores["strict"]["subsets"]:
             continue
-        asked = first_of(records, run.described.get("limit"))
+        asked = Selection.of_run(run.described).of(records)
         texts = join(subset, asked, load_predictions(run.folder / "predictions" / f"{subset}.jsonl"))
         for one in by_task(subset, asked, texts, "strict"):
             scored = run.scored(subset, one.task.key)

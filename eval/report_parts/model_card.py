@@ -9,6 +9,7 @@ import yaml
 from eval.report_parts.load import Run
 from eval.report_parts.paper_form import markdown, tables
 from eval.report_parts.tables import KINDS, tasks_of
+from eval.selection import Selection
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.hub import hub_languages
 
@@ -64,14 +65,14 @@ def _task(task: Task) -> dict[str, str]:
 
 
 def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
-    limit = run.described.get("limit")
+    asked = {key: value for key, value in Selection.of_run(run.described).to_json().items() if value is not None}
     return {
         "type": "MMAFFBen",
         "name": f"MMAFFBen {subset}" + (f" {task.key}" if len(benchmark()[subset].tasks) > 1 else ""),
         "config": f"{subset}_{task.key}",
         "split": "test",
         "revision": run.described["data_hash"],
-        **({"args": {"limit": limit}} if limit is not None else {}),
+        **({"args": asked} if asked else {}),
     }
 
 
@@ -100,6 +101,7 @@ def _body(run: Run) -> str:
         f"- readout: `{_code(run.readout)}`",
         f"- data: `{_code(described['data_hash'])}`",
         f"- rows a subset: {described.get('limit') or 'all'}",
+        f"- languages: {_code(', '.join(described.get('languages') or ['all']))}",
         f"- ablation: `{_code(described.get('ablation', 'none'))}`",
         "",
         "Strict mode counts an answer that cannot be read as wrong; paper mode reproduces the published scorer.",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from eval.report_parts.averages import averages
 from eval.report_parts.load import Run
 from eval.report_parts.tables import KINDS, heat_maps, tasks_of
+from eval.selection import Selection
 
 _METRICS = (("accuracy", "Acc."), ("macro_f1", "Ma-F1"), ("pearson", "Pearson"))
 _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -75,8 +76,9 @@ def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
 
 
 def _limits(runs: Sequence[Run]) -> str:
-    limits = sorted({run.described["limit"] for run in runs if run.described.get("limit") is not None})
-    return f"; at most {' or '.join(map(str, limits))} rows a subset" if limits else ""
+    """What the runs' titles owe the reader: which records they did not ask."""
+    limits = sorted({said for run in runs if (said := str(Selection.of_run(run.described)).removeprefix(", "))})
+    return f"; {' or '.join(limits)}" if limits else ""
 
 
 def _named(run: Run) -> str:

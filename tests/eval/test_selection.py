@@ -1,7 +1,7 @@
 from collections import Counter
 from types import SimpleNamespace
 
-from eval.selection import first_of
+from eval.selection import Selection, first_of
 
 
 def rows(languages, each):
@@ -17,6 +17,15 @@ def test_a_limit_takes_every_language_and_keeps_the_order():
     chosen = first_of(records, 500)
     assert Counter(record.language for record in chosen) == {f"l{n:02}": 20 for n in range(25)}
     assert [record.id for record in chosen] == sorted((r.id for r in chosen), key=[r.id for r in records].index)
+
+
+def test_languages_are_chosen_before_the_limit_and_kept_in_run_json():
+    selection = Selection(limit=3, languages=("b", "c"))
+    chosen = selection.of(rows("abc", 9))
+    assert [record.id for record in chosen] == ["b0", "b1", "c0"]
+    assert Selection.of_run(selection.to_json()) == selection
+    assert str(selection) == ", at most 3 rows a subset, b, c only" and str(Selection()) == ""
+    assert Selection.of_run({"limit": 5}) == Selection(5)  # a run of before
 
 
 def test_small_groups_give_way_and_no_limit_takes_all():

@@ -18,7 +18,8 @@ from tests.mmafflm.test_recipe import RECIPES, recipe_with
 
 EXPERIMENTS = RECIPES / "experiments"
 NAMES = sorted(path.name for path in EXPERIMENTS.glob("*.yaml"))
-SHIPPED = {"baseline.yaml", "overfit.yaml", "intensity.yaml", "transfer.yaml", "languages.yaml"}
+PAPERS = {"baseline.yaml", "overfit.yaml", "intensity.yaml", "transfer.yaml", "languages.yaml"}
+OURS = {"missing.yaml", "readouts.yaml", "translation.yaml"}
 
 
 def whole_build(path: Path) -> Dataset:
@@ -30,7 +31,7 @@ def whole_build(path: Path) -> Dataset:
 def test_every_shipped_experiment(name: str, tmp_path: Path) -> None:
     path = EXPERIMENTS / name
     found, text = load(path), path.read_text()
-    assert text.startswith("# (") and f"make experiment-{path.stem} " in text and "# Run:" in text
+    assert text.startswith("# (") >= (name in PAPERS) and f"make experiment-{path.stem} " in text and "# Run:" in text
     assert read_recipe(path.parent / found.recipe)["model_name_or_path"]
     for arm in found.arms.values():
         assert arm.mix is None or load_mix(path.parent / arm.mix)
@@ -47,7 +48,7 @@ def test_every_shipped_experiment(name: str, tmp_path: Path) -> None:
 
 
 def test_all_five_are_there_and_compare_like_with_like() -> None:
-    assert set(NAMES) == SHIPPED
+    assert set(NAMES) == PAPERS | OURS
     english, balanced = (load_mix(EXPERIMENTS / f"mixes/{name}.yaml") for name in ("english", "balanced"))
     assert english.mix and balanced.mix and english.languages == ["en"] and balanced.languages is None
 
@@ -56,6 +57,8 @@ def test_all_five_are_there_and_compare_like_with_like() -> None:
         return {corpus: sum(rows[name] for name in rows if benchmark()[name].corpus == corpus) for corpus in corpora}
 
     assert by_corpus(english.mix) == by_corpus(balanced.mix)
+    translated, reviews = (load_mix(EXPERIMENTS / f"mixes/{name}.yaml").mix for name in ("translated", "reviews"))
+    assert translated == english.mix and reviews and sum(reviews.values()) == sum(balanced.mix.values())
     semeval = load_mix(EXPERIMENTS / "mixes/semeval.yaml").mix
     shipped = load_config(None).mix
     assert semeval == {name: rows for name, rows in shipped.items() if name.startswith("semeval")}
@@ -68,6 +71,10 @@ def test_all_five_are_there_and_compare_like_with_like() -> None:
     [
         ("question: x\nrecipe: nano.yaml\narms: {a: {mixture: x}}\ncompare: []", "arms.a.mixture: Extra inputs"),
         ("question: x\nrecipe: nano.yaml\narms: {a: {}}\ncompare: [[a, b]]", r"b is none of its arms \(a\)"),
+        (
+            "question: x\nrecipe: n\narms: {a: {}, b: {of: a}}\ncompare: []",
+            r"arms\.b\.of: it names an arm that has a mix",
+        ),
         ("question: x\nrecipe: n\ntest: [XET]\narms: {}\ncompare: []", "test: XET is not one of"),
         ("question: [", "not YAML"),
     ],
@@ -78,6 +85,32 @@ def test_an_experiment_that_is_none_is_a_sentence(text: str, said: str, tmp_path
         load(tmp_path / "x.yaml")
     with pytest.raises(UsageFault, match="no such experiment"):
         load(tmp_path / "y.yaml")
+
+
+def test_an_arm_may_be_another_ones_checkpoint_read_otherwise(tmp_path: Path) -> None:
+    built = whole_build(tmp_path)
+    words = [step.words for step in steps(EXPERIMENTS / "readouts.yaml", built, tmp_path / "out", "B", None, 1, None)]
+    greedy, choice = (one for one in words if one[1] == "predict")
+    assert (
+        greedy[greedy.index("--ckpt") + 1] == choice[choice.index("--ckpt") + 1] == str(tmp_path / "out/runs/reviews")
+    )
+    assert "--readout" not in greedy and choice[choice.index("--readout") + 1] == "choice"
+    assert next(one for one in words if one[1] == "compare")[-1] == "--anyway"  # said in its table
+
+
+def test_one_arm_asked_in_all_languages_and_in_some_is_two_sets_of_answers(tmp_path: Path) -> None:
+    built, out = whole_build(tmp_path), tmp_path / "out"
+    asked = {
+        name: next(
+            step.words
+            for step in steps(EXPERIMENTS / f"{name}.yaml", built, out, "B", None, 1, None)
+            if step.words[1] == "predict" and str(out / "runs/english") in step.words
+        )
+        for name in ("languages", "translation")
+    }
+    folders = [words[words.index("--out") + 1] for words in asked.values()]
+    assert folders == [str(out / "eval/english"), str(out / "eval/english-en-es")]
+    assert asked["translation"][-2:] == ("--languages", "en,es")
 
 
 def test_subsets_that_were_not_built_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
