@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -230,6 +231,20 @@ def test_another_mix_takes_no_translations_when_told_so(data: Path, tmp_path: Pa
         remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml"))
         assert check(Dataset.open(data)) == []
         assert any(row["translated_from"] for row in read_jsonl(mixed)) == bool(most)
+
+
+def test_a_mix_may_name_the_translations_of_one_pair_alone(data: Path, tmp_path: Path) -> None:
+    translate(data, WordByWord(), ORDER)
+    (tmp_path / "mix.yaml").write_text('seed: 3\nlanguages: [en, "es<-en"]\nmix: {XED: 16}\n')
+    remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml"))
+    rows = list(read_jsonl(data / "mmaffin" / "mmaffin_train.jsonl"))
+    assert Counter((row["language"], bool(row["translated_from"])) for row in rows) == {
+        ("en", False): 8,
+        ("es", True): 8,
+    }
+    (tmp_path / "mix.yaml").write_text('seed: 3\nlanguages: ["es<-xx"]\n')
+    with pytest.raises(UsageFault, match=r"languages: xx is not one of"):
+        load_mix(tmp_path / "mix.yaml")
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,21 @@ def test_run_json_says_what_was_asked_and_grows_by_subsets(nano: Path, data: Dat
         predict(nano, data, tmp_path, subsets=["XED"], limit=6, engine=Counting())
 
 
+def test_some_languages_are_asked_and_scored_alone(nano: Path, data: Dataset, tmp_path: Path) -> None:
+    spoken = sorted({record.language for record in data.records("XED", "test")})
+    assert len(spoken) > 1
+    predict(nano, data, tmp_path / "run", languages=spoken[:1], engine=Counting())
+    assert list(run_json(tmp_path / "run")["subsets"]) == ["XED"]  # the others have no such rows
+    scores = score_run(tmp_path / "run", data, "strict")
+    assert scores["languages"] == spoken[:1] and list(scores["subsets"]) == ["XED"]
+    assert [one.texts for one in answered_tasks(tmp_path / "run", run_json(tmp_path / "run"), data)]
+    with pytest.raises(Fault, match="this run has languages"):
+        predict(nano, data, tmp_path / "run", languages=spoken[:2], engine=Counting())
+    with pytest.raises(UsageFault, match=r"--languages xx: .* has no such test rows"):
+        predict(nano, data, tmp_path / "other", languages=["xx"], engine=Counting())
+    assert not (tmp_path / "other").exists()
+
+
 def test_another_checkpoint_is_refused(nano: Path, data: Dataset, tmp_path: Path) -> None:
     predict(nano, data, tmp_path / "run", limit=2, engine=Counting())
     other = shutil.copytree(nano, tmp_path / "other")
