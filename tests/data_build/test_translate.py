@@ -235,12 +235,13 @@ def test_another_mix_takes_no_translations_when_told_so(data: Path, tmp_path: Pa
 
 def test_a_mix_may_name_the_translations_of_one_pair_alone(data: Path, tmp_path: Path) -> None:
     translate(data, WordByWord(), ORDER)
-    (tmp_path / "mix.yaml").write_text('seed: 3\nlanguages: [en, "es<-en"]\nmix: {XED: 16}\n')
+    asked = "{XED: 2, semeval2018_english: 8}"
+    (tmp_path / "mix.yaml").write_text(f'seed: 3\nlanguages: [en, "es<-en"]\nmix: {asked}\n')
     remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml"))
     rows = list(read_jsonl(data / "mmaffin" / "mmaffin_train.jsonl"))
     assert Counter((row["language"], bool(row["translated_from"])) for row in rows) == {
-        ("en", False): 8,
-        ("es", True): 8,
+        ("en", False): 5,
+        ("es", True): 5,
     }
     (tmp_path / "mix.yaml").write_text('seed: 3\nlanguages: ["es<-xx"]\n')
     with pytest.raises(UsageFault, match=r"languages: xx is not one of"):
