@@ -89,7 +89,7 @@ eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= READOUT= SUBSETS= LIMIT=: predic
 	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
 
 experiment-%: OUT = runs/experiments
-experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: baseline, overfit, intensity, transfer or languages
+experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file of train_configs/experiments
 	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(DATA) --out $(OUT) $(experiment_flags)
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
