@@ -1,6 +1,7 @@
-"""An engine without a model, for what is about asking and not about answers."""
+"""An engine without a model, for what is about asking and not about answers, and what a run holds then."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from eval.engines import Answers, Question
 
@@ -32,3 +33,9 @@ class Counting:
             batch = wanted[start : start + batch_size]
             self.asked += len(batch)
             yield [(position, str(len(questions[position].prompt))) for position in batch]
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """The answers of a finished run, file by file; no share of one process is left beside them."""
+    assert not (out / "shards").exists()
+    return {path.name: path.read_bytes() for path in sorted((out / "predictions").iterdir())}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from eval.answered import Answered, by_task
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.dataset import Dataset
 from mmafflm.grammar import Gold, Labels, Ordinal, Vad
-from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+from mmafflm.records import Record, write_jsonl, write_text
 
 
 def record(subset: str, number: int, gold: Gold, key: str = "", language: str = "en", emotion: str | None = None,
@@ -65,19 +65,6 @@ def noisy(share: float, seed: int = 5) -> Callable[[Record], str]:
         return task.answer(drawn_gold(one.subset, task.key, draw), one.emotion)
 
     return answer
-
-
-def write_data(path: Path, by_subset: dict[str, list[Record]]) -> Dataset:
-    files = {}
-    for name, rows in by_subset.items():
-        file = split_file(name, "test")
-        write_jsonl(path / file, (row.to_json() for row in rows))
-        files[file] = {"rows": len(rows), "sha256": sha256_of(path / file)}
-    manifest = {
-        "files": files, "data_hash": data_hash(files), "subsets": {name: {"test": {}} for name in by_subset}
-    }  # fmt: skip
-    write_text(path / "manifest.json", json.dumps(manifest))
-    return Dataset.open(path)
 
 
 def write_run(

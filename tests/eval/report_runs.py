@@ -7,9 +7,10 @@ from pathlib import Path
 
 from eval.score import score
 from mmafflm.benchmark import Subset, Task, benchmark
-from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.dataset import Dataset
 from mmafflm.grammar import Gold, Labels, Number, Ordinal, Vad
-from mmafflm.records import Prediction, Record, sha256_of, write_jsonl, write_text
+from mmafflm.records import Prediction, Record, write_jsonl, write_text
+from tests.data_files import write_data
 from tests.media_files import clip_bytes, picture_of, write
 
 TEXTS = {
@@ -37,16 +38,12 @@ def published(task: Task) -> int:
 def made_data(path: Path, rows: Callable[[Task], int] = lambda task: 24, names: Iterable[str] | None = None) -> Dataset:
     """DATA with so many test records of every task of the subsets named, of all 18 by default."""
     media = _media(path)
-    files, subsets = {}, {}
-    for name, subset in ((name, benchmark()[name]) for name in names or benchmark()):
-        records = [_record(subset, task, at, media) for task in subset.tasks for at in range(rows(task))]
-        file = split_file(name, "test")
-        write_jsonl(path / file, (record.to_json() for record in records))
-        files[file] = {"rows": len(records), "sha256": sha256_of(path / file)}
-        subsets[name] = {"test": {"rows": len(records)}}
-    manifest = {"schema": 1, "files": files, "subsets": subsets, "data_hash": data_hash(files), "seed": 42}
-    write_text(path / "manifest.json", json.dumps(manifest | {"versions": {"mmafflm": "0.1.0"}}))
-    return Dataset.open(path)
+    subsets = [benchmark()[name] for name in names or benchmark()]
+    by_subset = {
+        subset.name: [_record(subset, task, at, media) for task in subset.tasks for at in range(rows(task))]
+        for subset in subsets
+    }
+    return write_data(path, by_subset, seed=42, versions={"mmafflm": "0.1.0"})
 
 
 def _media(path: Path) -> dict[str, list[str]]:

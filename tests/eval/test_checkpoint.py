@@ -15,16 +15,8 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.export import export
 from mmafflm.media import Budget
 from mmafflm.run_file import write_run
-from mmafflm.standin import make_standin
 
 ASKED = [Question(f"Which emotion is it? {'So ' * n}what, and why") for n in range(6)]
-
-
-@pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,17 @@
 """`mmaffben score` as a user types it: the table, the files, the exit codes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mmafflm.records import write_jsonl
+from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
 
 
-def mmaffben(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "eval", *map(str, words)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"})
-
-
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[Path, Path]:
+def answered(tmp_path: Path) -> tuple[Path, Path]:
     """DATA with two subsets, and a RUN that answers XED right and onlineshopping with nonsense."""
     data = make_tests(tmp_path / "data", {"XED": 50, "onlineshopping": 20})
     run = tmp_path / "run"
@@ -31,8 +24,8 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
     return run, data.path
 
 
-def test_score_writes_the_file_and_prints_the_table(made: tuple[Path, Path]) -> None:
-    run, data = made
+def test_score_writes_the_file_and_prints_the_table(answered: tuple[Path, Path]) -> None:
+    run, data = answered
     done = mmaffben("score", run, "--data", data)
     assert done.returncode == 0, done.stderr
     scores = json.loads((run / "scores.strict.json").read_text())
@@ -41,15 +34,15 @@ def test_score_writes_the_file_and_prints_the_table(made: tuple[Path, Path]) -> 
     assert "onlineshopping" in done.stdout and "100.0%" in done.stdout and "strict" in done.stdout
 
 
-def test_paper_mode_as_markdown(made: tuple[Path, Path]) -> None:
-    run, data = made
+def test_paper_mode_as_markdown(answered: tuple[Path, Path]) -> None:
+    run, data = answered
     done = mmaffben("score", run, "--data", data, "--mode", "paper", "--markdown")
     assert done.returncode == 0 and (run / "scores.paper.json").exists()
     assert "| XED" in done.stdout and "paper" in done.stdout and "MMAFFLM-7b" in done.stdout
 
 
-def test_faults_are_sentences(made: tuple[Path, Path]) -> None:
-    run, data = made
+def test_faults_are_sentences(answered: tuple[Path, Path]) -> None:
+    run, data = answered
     answers = run / "predictions" / "XED.jsonl"
     answers.write_text("".join(answers.read_text().splitlines(keepends=True)[1:]))
     missing = mmaffben("score", run, "--data", data)

@@ -1,7 +1,5 @@
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,9 @@ from eval.paired import distinct, holm, scorer
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.records import Record
-from tests.eval.made_runs import answered, noisy, record, records, write_data, write_run
+from tests.command import mmaffben
+from tests.data_files import write_data
+from tests.eval.made_runs import answered, noisy, record, records, write_run
 
 DRAWS = 200
 MIXED = [
@@ -183,8 +183,8 @@ def runs(tmp_path: Path):
 
 def test_compare_as_a_user_types_it(runs) -> None:
     data, a, b = runs
-    command = [sys.executable, "-m", "eval", "compare", str(a), str(b), "--data", str(data.path)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    command = ("compare", a, b, "--data", data.path)
+    done = mmaffben(*command)
     assert done.returncode == 0, done.stderr
     assert "Holm" in done.stdout and "MELD_SP" in done.stdout
     found = json.loads((b / "comparison.a.json").read_text())
@@ -194,7 +194,7 @@ def test_compare_as_a_user_types_it(runs) -> None:
     assert all(set(row) == {"id", "gold", "a", "b", "a_right", "b_right"} for row in rows)
     fixed = sum(row["b_right"] and not row["a_right"] for row in rows)
     assert fixed == sum(unit["fixed"] for unit in found["units"])
-    shown = subprocess.run([*command, "--markdown"], check=False, capture_output=True, text=True)
+    shown = mmaffben(*command, "--markdown")
     assert "| MELD_SP | sp |  | macro_f1 |" in shown.stdout
 
 

@@ -1,8 +1,6 @@
 """Every fault is planted in made-up answers and found; in the answers of an honest, fallible model it is absent."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,9 @@ from eval.diagnosis.prose import language_of_prose, script
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.records import Record
-from tests.eval.made_runs import answered, noisy, record, records, write_data, write_run
+from tests.command import mmaffben
+from tests.data_files import write_data
+from tests.eval.made_runs import answered, noisy, record, records, write_run
 
 DRAWS = 200
 
@@ -235,8 +235,8 @@ def test_the_whole_benchmark_as_a_user_types_it(tmp_path: Path) -> None:
     blank = write_run(tmp_path / "blank", data, ["FER2013", "CHSIMS_SI"], noisy(1.0), ablation="blank")
     (run / "diagnosis").mkdir()
     (run / "diagnosis/old.png").write_bytes(b"")
-    command = [sys.executable, "-m", "eval", "diagnose", run, "--data", data.path, "--ablated", blank]
-    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    command = ("diagnose", run, "--data", data.path, "--ablated", blank)
+    done = mmaffben(*command)
     assert done.returncode == 0, done.stderr
     found = json.loads((run / "diagnosis.json").read_text())
     assert found["schema"] == 1 and found["readout"] == "greedy" and set(found["pictures"]) == {*KINDS} - {"format"}
@@ -246,8 +246,7 @@ def test_the_whole_benchmark_as_a_user_types_it(tmp_path: Path) -> None:
     assert sum((run / name).stat().st_size for name in on_disk) < 5_000_000
     assert "modality ignorance" in done.stdout and "Failures the paper names" in done.stdout
     assert "--ablation shuffled" in done.stdout and "--ablation blank --subsets EMOTIC_EC," in done.stdout
-    command += ["--subsets", "FER2013", "--markdown"]
-    shown = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    shown = mmaffben(*command, "--subsets", "FER2013", "--markdown")
     assert "| FER2013 | ec | blank | lost |" in shown.stdout
     again = json.loads((run / "diagnosis.json").read_text())["findings"]
     assert again == [one for one in found["findings"] if one["subset"] == "FER2013"], "the same numbers every time"

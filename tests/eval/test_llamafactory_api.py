@@ -24,7 +24,7 @@ from eval.engines.openai import OpenAiEngine, Options
 from eval.engines.vision import Pixels
 from eval.predict import predict
 from mmafflm.media import Budget
-from mmafflm.standin import make_standin
+from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
 from tests.media_files import picture_of
 
@@ -33,24 +33,7 @@ MOST = 10
 
 
 @pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A nano that looks, and says something else about every picture: its weights are blown up."""
-    from transformers import AutoModelForImageTextToText
-
-    path = tmp_path_factory.mktemp("ckpt") / "nano"
-    make_standin("nano", path)
-    model = AutoModelForImageTextToText.from_pretrained(path)
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
-                weight.mul_(4)
-    model.save_pretrained(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def url(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(looking: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`llamafactory-cli api` with nano on this machine."""
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -59,7 +42,16 @@ def url(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "API_HOST": "127.0.0.1", "API_PORT": str(port), "API_MODEL_NAME": "nano", "API_VERBOSE": "0"}
-    command = [str(cli), "api", "--model_name_or_path", str(nano), "--template", "qwen2_vl", "--infer_dtype", "float32"]
+    command = [
+        str(cli),
+        "api",
+        "--model_name_or_path",
+        str(looking),
+        "--template",
+        "qwen2_vl",
+        "--infer_dtype",
+        "float32",
+    ]
     log = tmp_path_factory.mktemp("api") / "log"
     with log.open("wb") as out:
         server = subprocess.Popen(command, env=env, stdout=out, stderr=out)
@@ -121,7 +113,7 @@ def ask(url: str, media: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[obje
     return asked
 
 
-def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, nano: Path, media: Path) -> None:
+def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, looking: Path, media: Path) -> None:
     assert callable(ask)
     questions = [
         *(Question(f"Which emotion? {'Really, ' * number}now.") for number in range(3)),
@@ -130,7 +122,7 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, na
         Question("First <image>then <image>what?", ("p1.png", "p2.png")),
         *(Question(f"<video>What is felt in {number}?", (), (clip(number),)) for number in range(3)),
     ]
-    expected = answers(AsText(str(nano), "float32", media), questions)
+    expected = answers(AsText(str(looking), "float32", media), questions)
     assert len(set(expected)) > 8
     assert ask(questions, "mp4") == expected
     as_pictures = [
@@ -138,10 +130,10 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, na
                           images=tuple(map(str, question.videos[0])), videos=())
         for question in questions[-3:]
     ]  # fmt: skip
-    assert ask(questions[-3:], "frames") == answers(AsText(str(nano), "float32", media), as_pictures)
+    assert ask(questions[-3:], "frames") == answers(AsText(str(looking), "float32", media), as_pictures)
 
 
-def test_a_whole_predict_over_the_protocol(url: str, nano: Path, tmp_path: Path) -> None:
+def test_a_whole_predict_over_the_protocol(url: str, looking: Path, tmp_path: Path) -> None:
     class ByBytes(HfEngine):
         """hf, with as much room for an answer as a server gets, whose tokenizer is not known."""
 
@@ -149,11 +141,10 @@ def test_a_whole_predict_over_the_protocol(url: str, nano: Path, tmp_path: Path)
             return len(text.encode())
 
     data = make_tests(tmp_path / "data", {"XED": 4, "onlineshopping": 4})
-    predict(nano, data, tmp_path / "hf", engine=ByBytes(str(nano), "float32"))
-    words = ["--ckpt", "nano", "--data", data.path, "--out", tmp_path / "api", "--engine", "openai"]
-    env = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "", "NO_PROXY": "127.0.0.1"}
-    command = [sys.executable, "-m", "eval", "predict", *map(str, words), "--option", "price=1/2"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+    predict(looking, data, tmp_path / "hf", engine=ByBytes(str(looking), "float32"))
+    words = ("--ckpt", "nano", "--data", data.path, "--out", tmp_path / "api", "--engine", "openai")
+    env = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "", "NO_PROXY": "127.0.0.1"}
+    done = mmaffben("predict", *words, "--option", "price=1/2", **env)
     assert done.returncode == 0, done.stderr
     for name in ("XED", "onlineshopping"):
         assert (tmp_path / f"api/predictions/{name}.jsonl").read_bytes() == (

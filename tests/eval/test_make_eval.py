@@ -12,7 +12,6 @@ from data_build.build import build
 from data_build.config import load_config
 from data_build.samples import write_samples
 from mmafflm.benchmark import choose_subsets
-from mmafflm.standin import make_standin
 from tests.eval.page import Page
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +20,12 @@ WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with DATA (a text and a picture subset) and an untrained checkpoint."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with DATA: a text and a picture subset."""
     root = tmp_path_factory.mktemp("eval")
     write_samples(root / "raw", only={"onlineshopping", "fer2013"})
     subsets = choose_subsets("onlineshopping,FER2013")
     assert build(root / "raw", root / "data", load_config(None), subsets, jobs=1, limit=40)
-    make_standin("nano", root / "nano")
     return root
 
 
@@ -40,11 +38,11 @@ def make(*words: str) -> subprocess.CompletedProcess[str]:
                           env={**env, "PYTHONPATH": str(ROOT)})  # fmt: skip
 
 
-def test_make_eval_ends_with_a_report_and_does_no_work_twice(made: Path) -> None:
-    words = ["eval", f"CKPT={made / 'nano'}", f"DATA={made / 'data'}", f"RUN={made / 'run'}", f"LIMIT={ROWS}"]
+def test_make_eval_ends_with_a_report_and_does_no_work_twice(root: Path, nano: Path) -> None:
+    words = ["eval", f"CKPT={nano}", f"DATA={root / 'data'}", f"RUN={root / 'run'}", f"LIMIT={ROWS}"]
     first = make(*words, "SUBSETS=onlineshopping")
     assert first.returncode == 0, first.stderr
-    run, page = made / "run", made / "run" / "report.html"
+    run, page = root / "run", root / "run" / "report.html"
     assert first.stdout.splitlines()[-1] == str(page) and page.exists()
     assert list(json.loads((run / "scores.strict.json").read_text())["subsets"]) == ["onlineshopping"]
 

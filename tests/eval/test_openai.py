@@ -5,19 +5,16 @@ import concurrent.futures
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eval.engines import Question, make_engine
-from eval.engines.message import content
+from eval.engines import Question, make_engine, message
 from eval.engines.openai import OpenAiEngine, Options
 from eval.engines.shown import Shown
 from eval.predict import predict
@@ -26,7 +23,8 @@ from mmafflm.dataset import Dataset
 from mmafflm.endpoint import Endpoint, Pace
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget, open_frames, open_images
-from tests.eval.counting import Counting
+from tests.command import mmaffben
+from tests.eval.counting import Counting, content
 from tests.eval.faulty_server import KINDS, FaultyServer, serving
 from tests.eval.tiny_tests import make_tests
 from tests.media_files import picture_of
@@ -62,7 +60,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def whole(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("run")
     predict("m", data, out, engine=Counting())
-    return answers(out)
+    return content(out)
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +74,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     with serving(FaultyServer()) as started:
         monkeypatch.setenv("OPENAI_BASE_URL", started.url)
         yield started
-
-
-def answers(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((out / "predictions").iterdir())}
 
 
 def engine(data: Dataset, pace: Pace | None = None, **options: object) -> OpenAiEngine:
@@ -103,7 +97,7 @@ def test_every_fault_is_lived_through(
 
     server.fault = fault
     predict("made-up", data, tmp_path, batch_size=8, engine=engine(data, clock.pace(), price="0.15/0.6"))
-    assert answers(tmp_path) == whole
+    assert content(tmp_path) == whole
     assert set(server.faults) == {*KINDS, "none"}
     assert set(server.answered.values()) == {1} and server.answered.total() == 60
     run = json.loads((tmp_path / "run.json").read_text())
@@ -129,28 +123,25 @@ def test_an_endless_fault_ends_and_the_next_call_goes_on(
     assert max(server.attempts.values()) == 4 and clock.slept[:3] != []
     server.fault = lambda prompt, attempt: None
     predict("made-up", data, tmp_path, batch_size=4, engine=engine(data))
-    assert answers(tmp_path) == whole and set(server.answered.values()) == {1}
+    assert content(tmp_path) == whole and set(server.answered.values()) == {1}
     assert json.loads((tmp_path / "run.json").read_text())["spent"]["requests"] == 60
 
 
 def test_the_command_ends_with_one_sentence_and_no_key(
     data: Dataset, whole: dict[str, bytes], server: FaultyServer, tmp_path: Path
 ) -> None:
-    def mmaffben() -> subprocess.CompletedProcess[str]:
-        words = ["--ckpt", "made-up", "--data", data.path, "--out", tmp_path, "--engine", "openai"]
-        command = [sys.executable, "-m", "eval", "predict", *map(str, words), "--option", "tries=1"]
-        return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "COLUMNS": "99"})
-
+    words = ("predict", "--ckpt", "made-up", "--data", data.path, "--out", tmp_path, "--engine", "openai")
+    command = partial(mmaffben, *words, "--option", "tries=1")
     server.fault = lambda prompt, attempt: "echo" if chance(prompt, 5) == 0 else None
-    failed = mmaffben()
+    failed = command()
     assert failed.returncode == 1 and failed.stderr.count("error: ") == 1 and "Traceback" not in failed.stderr
     assert "status 500, bad header Bearer ***" in failed.stderr
     server.fault = lambda prompt, attempt: "401"
-    refused = mmaffben()
+    refused = command()
     assert refused.returncode == 1 and "the key is refused. Set OPENAI_API_KEY." in refused.stderr
     server.fault = lambda prompt, attempt: None
-    done = mmaffben()
-    assert done.returncode == 0 and answers(tmp_path) == whole and set(server.answered.values()) == {1}
+    done = command()
+    assert done.returncode == 0 and content(tmp_path) == whole and set(server.answered.values()) == {1}
     assert "openai: The tokenizer is the server's" in done.stderr
     assert json.loads((tmp_path / "run.json").read_text())["limits"]
     for one in (failed, refused, done):
@@ -267,7 +258,7 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
     frames = tuple(f"f{number}.png" for number in range(3))
     question = Question("A <image> then <video> and <image>?", ("p0.png", "p1.png"), (frames,))
     shown = Shown(tmp_path, Budget())
-    parts = content(question, shown, "frames")
+    parts = message.content(question, shown, "frames")
     pictures, clip = open_images(tmp_path, question.images, Budget()), open_frames(tmp_path, frames, Budget())
     assert not isinstance(parts, str)
     assert [part.get("text", "*") for part in parts] == ["A ", "*", " then ", "*", "*", "*", " and ", "*", "?"]
@@ -275,14 +266,14 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
     for ours, theirs in zip([pictures[0], *clip[:3], pictures[1]], sent, strict=True):
         assert np.array_equal(np.asarray(ours), np.asarray(theirs))
 
-    film = content(question, shown, "mp4")[3]["video_url"]["url"]  # type: ignore[index]
+    film = message.content(question, shown, "mp4")[3]["video_url"]["url"]  # type: ignore[index]
     assert film.startswith("data:video/mp4;base64,")
     seen = open_clip(base64.b64decode(film.split(",")[1]), Budget())
     assert seen.duration_s == 2 and len(seen.frames) == 4  # two a second, the last one twice, as training has it
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(clip, seen.frames, strict=True))
-    grey = content(question._replace(blank=True), shown, "frames")
+    grey = message.content(question._replace(blank=True), shown, "frames")
     assert len(grey) == len(parts) and grey[3] == grey[4] != parts[3]
-    assert content(Question("Only text, with an <image>."), shown, "frames") == "Only text, with an <image>."
+    assert message.content(Question("Only text, with an <image>."), shown, "frames") == "Only text, with an <image>."
 
 
 def _opened(url: str) -> Image.Image:

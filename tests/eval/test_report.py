@@ -22,17 +22,6 @@ from tests.eval.report_runs import EVIL, TEXTS
 from tests.eval.reported import DIAGNOSIS, EVIL_SENTENCE, Made
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return Made(tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture
-def copy(made: Made, tmp_path: Path) -> Path:
-    """A run of its own to spoil."""
-    return Path(shutil.copytree(made.runs[1], tmp_path / "copy"))
-
-
 def test_the_page_loads_nothing_and_runs_nothing_but_its_own_script(made: Made) -> None:
     assert all(one.startswith(("data:image/webp;base64,", "#")) for one in made.page.loads)
     scripts = [text for tag, text in made.page.text if tag == "script"]

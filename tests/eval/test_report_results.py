@@ -1,7 +1,6 @@
 """results.json, averages, diagnosis and model card of the report."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,6 @@ from eval.report_parts.results_schema import Results
 from mmafflm.errors import Fault
 from tests.eval.page import Page
 from tests.eval.reported import Made
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return Made(tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture
-def copy(made: Made, tmp_path: Path) -> Path:
-    """A run of its own to spoil."""
-    return Path(shutil.copytree(made.runs[1], tmp_path / "copy"))
 
 
 def test_results_have_the_form_that_their_schema_says(made: Made) -> None:

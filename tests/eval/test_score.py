@@ -6,19 +6,14 @@ import pytest
 from eval.score import import_generated, score, score_run
 from eval.table import markdown_table, sections
 from mmafflm.benchmark import benchmark, paper_scores
-from mmafflm.dataset import Dataset, data_hash
+from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels, Ordinal, Vad
-from mmafflm.records import Prediction, Record, sha256_of, write_jsonl
+from mmafflm.records import Prediction, write_jsonl
+from tests.data_files import write_data
+from tests.eval.made_runs import record
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def record(subset, number, gold, task=None, language="en", emotion=None):
-    task = benchmark()[subset].task(task) if task else benchmark()[subset].tasks[0]
-    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": task.answer(gold, emotion)}]
-    name = f"{subset}/{task.key}/{language}/{emotion}/{number}"
-    return Record(name, subset, task.kind, "test", language, "text", "f:1", messages, [], [], gold, emotion=emotion)
 
 
 def gold_of(task, number):
@@ -131,32 +126,21 @@ def test_missing_double_and_foreign_answers_are_named():
         score(records, {"XED": full}, "lenient")
 
 
-def build(path, records):
-    files = {}
-    for name, rows in records.items():
-        file = path / "mmaffben" / f"{name}_test.jsonl"
-        write_jsonl(file, (row.to_json() for row in rows))
-        files[f"mmaffben/{name}_test.jsonl"] = {"rows": len(rows), "sha256": sha256_of(file)}
-    manifest = {"files": files, "data_hash": data_hash(files), "subsets": {name: {"test": {}} for name in records}}
-    (path / "manifest.json").write_text(json.dumps(manifest))
-    return Dataset.open(path)
-
-
 @pytest.fixture
-def made(tmp_path):
+def imported(tmp_path):
     records = {
         "XED": [record("XED", n, ["joy"], language=language) for language in ("de", "en") for n in range(10)],
         "onlineshopping": [record("onlineshopping", n, ["positive"], language="zh") for n in range(4)],
     }
-    data = build(tmp_path / "data", records)
+    data = write_data(tmp_path / "data", records)
     generated = tmp_path / "generated_predictions.jsonl"
     rows = [one for name in ("onlineshopping", "XED") for one in records[name]]
     write_jsonl(generated, ({"prompt": "?", "predict": one.answer, "label": one.answer + "\n"} for one in rows))
     return data, generated, tmp_path / "run"
 
 
-def test_an_imported_run_is_scored_and_written(made):
-    data, generated, run = made
+def test_an_imported_run_is_scored_and_written(imported):
+    data, generated, run = imported
     import_generated(generated, ["onlineshopping", "XED"], data, run)
     scores = score_run(run, data, "strict")
     assert json.loads((run / "scores.strict.json").read_text()) == scores
@@ -164,8 +148,8 @@ def test_an_imported_run_is_scored_and_written(made):
     assert list(score_run(run, data, "paper", ["XED"])["subsets"]) == ["XED"]
 
 
-def test_an_import_that_does_not_agree_writes_nothing(made):
-    data, generated, run = made
+def test_an_import_that_does_not_agree_writes_nothing(imported):
+    data, generated, run = imported
     with pytest.raises(Fault, match=r"jsonl:1: its label is '1\. positive', but XED/"):
         import_generated(generated, ["XED", "onlineshopping"], data, run)
     with pytest.raises(Fault, match="24 rows, but onlineshopping have 4"):
@@ -173,8 +157,8 @@ def test_an_import_that_does_not_agree_writes_nothing(made):
     assert not run.exists()
 
 
-def test_a_limited_run_is_scored_on_its_rows(made):
-    data, generated, run = made
+def test_a_limited_run_is_scored_on_its_rows(imported):
+    data, generated, run = imported
     import_generated(generated, ["onlineshopping", "XED"], data, run)
     described = json.loads((run / "run.json").read_text()) | {"limit": 6}
     (run / "run.json").write_text(json.dumps(described))
@@ -187,8 +171,8 @@ def test_a_limited_run_is_scored_on_its_rows(made):
     assert "at most 6 rows" in sections(scores)[0].title
 
 
-def test_changed_or_other_data_is_refused(made):
-    data, generated, run = made
+def test_changed_or_other_data_is_refused(imported):
+    data, generated, run = imported
     import_generated(generated, ["onlineshopping", "XED"], data, run)
     with pytest.raises(Fault, match="answers are to other data"):
         score_run(run, Dataset(data.path, data.manifest | {"data_hash": "0"}), "strict")

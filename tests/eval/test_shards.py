@@ -1,8 +1,5 @@
 """Several processes share one predict: the files do not depend on how many there were, nor on who was killed."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,8 @@ from eval.run_folder import RunFolder, Shard
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import append_jsonl
-from mmafflm.standin import make_standin
-from tests.eval.counting import Counting
+from tests.command import mmaffben
+from tests.eval.counting import Counting, content
 from tests.eval.tiny_tests import make_tests
 
 ROWS = {"semeval2018_english": 5, "onlineshopping": 12, "XED": 12}
@@ -29,12 +26,6 @@ def whole(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     out = tmp_path_factory.mktemp("run")
     predict("m", data, out, engine=Counting())
     return content(out)
-
-
-def content(out: Path) -> dict[str, bytes]:
-    """The answers, which are all that a finished run has: no shares are left."""
-    assert not (out / "shards").exists()
-    return {path.name: path.read_bytes() for path in sorted((out / "predictions").iterdir())}
 
 
 def answered(out: Path) -> int:
@@ -133,25 +124,14 @@ def test_every_id_is_in_one_share() -> None:
     assert all(900 < owners.count([shard]) < 1100 for shard in range(1, 4))
 
 
-def mmaffben(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "160", "HF_HUB_OFFLINE": "1", "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
-    return subprocess.run(
-        [sys.executable, "-m", "eval", "predict", *map(str, words)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=env,
-    )
-
-
-def test_jobs_on_nano_are_one_process_on_nano(data: Dataset, tmp_path: Path) -> None:
-    make_standin("nano", tmp_path / "nano")
-    asked = ("--ckpt", tmp_path / "nano", "--data", data.path, "--subsets", "XED,onlineshopping")
-    predict(tmp_path / "nano", data, tmp_path / "one", ["XED", "onlineshopping"])
+def test_jobs_on_nano_are_one_process_on_nano(nano: Path, data: Dataset, tmp_path: Path) -> None:
+    asked = ("predict", "--ckpt", nano, "--data", data.path, "--subsets", "XED,onlineshopping")
+    predict(nano, data, tmp_path / "one", ["XED", "onlineshopping"])
     done = mmaffben(*asked, "--out", tmp_path / "two", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert content(tmp_path / "two") == content(tmp_path / "one")
-    wrong = mmaffben(*asked, "--out", tmp_path / "three", "--jobs=2", "--engine", "openai")
+    no_key = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    wrong = mmaffben(*asked, "--out", tmp_path / "three", "--jobs=2", "--engine", "openai", **no_key)
     assert wrong.returncode == 2 and "needs OPENAI_API_KEY" in wrong.stderr  # a process's own sentence and code
     both = mmaffben(*asked, "--out", tmp_path / "two", "--jobs", "2", "--shard", "1/2")
     assert both.returncode == 2 and "leave out --shard" in both.stderr

@@ -15,25 +15,9 @@ from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget, open_frames, open_images
 from mmafflm.records import Record
-from mmafflm.standin import make_standin
 from tests.media_files import picture_of
 
 MOST = 12
-
-
-@pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A nano that looks: its weights are blown up, so that another picture is another answer."""
-    path = tmp_path_factory.mktemp("ckpt") / "nano"
-    make_standin("nano", path)
-    model = AutoModelForImageTextToText.from_pretrained(path)
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
-                weight.mul_(4)
-    model.save_pretrained(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +41,15 @@ def asked() -> list[Question]:
     return [*pictures, *clips, Question("Only text."), Question("<image><image>Two.", ("p1.png", "p2.png"))]
 
 
-def ask(nano: Path, media: Path, asked: list[Question], batch_size: int) -> dict[int, str]:
-    engine = HfEngine(str(nano), "float32", media)
+def ask(looking: Path, media: Path, asked: list[Question], batch_size: int) -> dict[int, str]:
+    engine = HfEngine(str(looking), "float32", media)
     engine.load()
     return dict(one for batch in engine.answer(asked, range(len(asked)), MOST, batch_size) for one in batch)
 
 
 @pytest.fixture(scope="module")
-def answers(nano: Path, media: Path, asked: list[Question]) -> dict[int, str]:
-    return ask(nano, media, asked, 4)
+def answers(looking: Path, media: Path, asked: list[Question]) -> dict[int, str]:
+    return ask(looking, media, asked, 4)
 
 
 def test_answers_depend_on_what_is_seen(answers: dict[int, str]) -> None:
@@ -74,9 +58,9 @@ def test_answers_depend_on_what_is_seen(answers: dict[int, str]) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 32])
 def test_the_batch_does_not_change_an_answer(
-    nano: Path, media: Path, asked: list[Question], answers: dict[int, str], batch_size: int
+    looking: Path, media: Path, asked: list[Question], answers: dict[int, str], batch_size: int
 ) -> None:
-    assert ask(nano, media, asked, batch_size) == answers
+    assert ask(looking, media, asked, batch_size) == answers
 
 
 def inputs_of(processor: Any, media: Path, question: Question, answer: str = "") -> Any:
@@ -99,10 +83,10 @@ def inputs_of(processor: Any, media: Path, question: Question, answer: str = "")
     return inputs
 
 
-def test_likelihoods_are_those_of_a_plain_forward(nano: Path, media: Path, asked: list[Question]) -> None:
-    model: Any = AutoModelForImageTextToText.from_pretrained(nano)
-    processor: Any = AutoProcessor.from_pretrained(nano)
-    engine = HfEngine(str(nano), "float32", media)
+def test_likelihoods_are_those_of_a_plain_forward(looking: Path, media: Path, asked: list[Question]) -> None:
+    model: Any = AutoModelForImageTextToText.from_pretrained(looking)
+    processor: Any = AutoProcessor.from_pretrained(looking)
+    engine = HfEngine(str(looking), "float32", media)
     engine.load()
     candidates = ["-0.8", "1. joy", "1. joy, 2. sadness"]
     found = [
@@ -120,9 +104,11 @@ def test_likelihoods_are_those_of_a_plain_forward(nano: Path, media: Path, asked
             assert [one[number][at] for one in found] == pytest.approx([expected] * 2, abs=1e-3), question
 
 
-def test_answers_are_those_of_generate(nano: Path, media: Path, asked: list[Question], answers: dict[int, str]) -> None:
-    model: Any = AutoModelForImageTextToText.from_pretrained(nano)
-    processor: Any = AutoProcessor.from_pretrained(nano)
+def test_answers_are_those_of_generate(
+    looking: Path, media: Path, asked: list[Question], answers: dict[int, str]
+) -> None:
+    model: Any = AutoModelForImageTextToText.from_pretrained(looking)
+    processor: Any = AutoProcessor.from_pretrained(looking)
     for number, question in enumerate(asked):
         inputs = inputs_of(processor, media, question)
         made = model.generate(**inputs, max_new_tokens=MOST, do_sample=False)
@@ -130,7 +116,7 @@ def test_answers_are_those_of_generate(nano: Path, media: Path, asked: list[Ques
         assert said == answers[number], question
 
 
-def test_ablations_change_what_is_asked_and_nothing_else(nano: Path, media: Path) -> None:
+def test_ablations_change_what_is_asked_and_nothing_else(looking: Path, media: Path) -> None:
     records = [
         make_record(number, benchmark()["CHSIMS_SP"].tasks[0].ask(f"Text {number}."), [f"c{number}-0.png"])
         for number in range(4)
@@ -142,7 +128,7 @@ def test_ablations_change_what_is_asked_and_nothing_else(nano: Path, media: Path
     assert sorted(one.videos for one in shuffled) == sorted(one.videos for one in whole)
     assert not any(a.videos == b.videos for a, b in zip(shuffled, whole, strict=True))
     assert {one.prompt for one in silent} == {benchmark()["CHSIMS_SP"].tasks[0].ask("")}
-    vision = Vision(AutoProcessor.from_pretrained(nano), media, Budget())
+    vision = Vision(AutoProcessor.from_pretrained(looking), media, Budget())
     seen, grey = vision.pixels(whole[0]), vision.pixels(blank[0])
     assert torch.equal(seen.video_grid, grey.video_grid) and grey.videos.std(0).max() < 0.02 < seen.videos.std(0).max()
     with pytest.raises(UsageFault, match="--ablation deaf: not one of none, blank, shuffled, silent"):

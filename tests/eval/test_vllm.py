@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForImageTextToText
 
 from data_build.build import build
 from data_build.config import load_config
@@ -28,7 +27,6 @@ from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
-from mmafflm.standin import make_standin
 from tests.eval.vllm_side import in_order
 
 ROOT = Path(__file__).parents[2]
@@ -50,20 +48,6 @@ def python() -> str:
 
 
 @pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A nano that looks: its weights are blown up, so that another picture or word is another answer. float32."""
-    path = tmp_path_factory.mktemp("ckpt") / "nano"
-    make_standin("nano", path)
-    model: Any = AutoModelForImageTextToText.from_pretrained(path)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
-                weight.mul_(4)
-    model.save_pretrained(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The sample benchmark, as far as SUBSETS go."""
     folder = tmp_path_factory.mktemp("samples")
@@ -82,13 +66,13 @@ def run(*words: str | Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def runs(python: str, nano: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same predict with either engine, as a user types it, and the scores."""
     out = tmp_path_factory.mktemp("runs")
     made = {}
     for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
         mmaffben = Path(interpreter).with_name("mmaffben")
-        ask = ("--ckpt", nano, "--data", data.path, "--out", out / engine, "--engine", engine, "--limit", str(LIMIT))
+        ask = ("--ckpt", looking, "--data", data.path, "--out", out / engine, "--engine", engine, "--limit", str(LIMIT))
         seconds = run(mmaffben, "predict", *ask)
         print(f"\nmmaffben predict --engine {engine}: {seconds:.1f} s, loading included")
         run(Path(sys.executable).with_name("mmaffben"), "score", out / engine, "--data", data.path)
@@ -134,15 +118,15 @@ def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str, nano: Path, data: Dataset) -> None:
+def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str, looking: Path, data: Dataset) -> None:
     before = predictions(runs["vllm"])
-    ask = ("--ckpt", nano, "--data", data.path, "--out", runs["vllm"], "--engine", "vllm", "--limit", str(LIMIT))
+    ask = ("--ckpt", looking, "--data", data.path, "--out", runs["vllm"], "--engine", "vllm", "--limit", str(LIMIT))
     run(Path(python).with_name("mmaffben"), "predict", *ask)
     assert predictions(runs["vllm"]) == before
 
 
 @pytest.fixture(scope="module")
-def side(python: str, nano: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What vLLM sees, says and weighs, and hf beside it: {"vllm": ..., "hf": ...}."""
     asked = [
         question
@@ -152,12 +136,12 @@ def side(python: str, nano: Path, data: Dataset, tmp_path_factory: pytest.TempPa
     file = tmp_path_factory.mktemp("side") / "questions.json"
     row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST}
     file.write_text(json.dumps(row))
-    command = [python, "-m", "tests.eval.vllm_side", nano, data.path, file]
+    command = [python, "-m", "tests.eval.vllm_side", looking, data.path, file]
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = json.loads(done.stdout.splitlines()[-1])
-    engine = HfEngine(str(nano), root=data.path)
+    engine = HfEngine(str(looking), root=data.path)
     engine.load()
     start = time.perf_counter()
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))

@@ -18,10 +18,11 @@ from eval.score import score_run
 from eval.table import markdown_table
 from eval.weigh import VALIDATION_ROWS
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Record, read_jsonl, sha256_of, write_jsonl, write_text
-from mmafflm.standin import make_standin
+from mmafflm.records import Record, read_jsonl, sha256_of, write_jsonl
+from tests.data_files import write_data
+from tests.eval.counting import Counting
 from tests.eval.made_runs import records
 
 TRAINED = ("joy", "trust", "sadness", "fear")  # the labels of the made-up XED
@@ -40,50 +41,32 @@ def told(one: Record, split: str, number: int) -> Record:
     return replace(one, id=f"{one.id}/{split}", split=split, gold=gold, messages=messages)
 
 
-def write(path: Path, subsets: dict[str, int], splits: Sequence[str] = ("test", "val")) -> Dataset:
+def make_data(path: Path, subsets: dict[str, int], splits: Sequence[str] = ("test", "val")) -> Dataset:
     """DATA with so many rows of each task and emotion."""
-    files = {}
-    for name, count in subsets.items():
-        for split in splits:
-            rows = [row for task in benchmark()[name].tasks for row in records(name, count, task.key)]
-            rows = [told(row, split, number) for number, row in enumerate(rows)]
-            file = split_file(name, split)
-            write_jsonl(path / file, (row.to_json() for row in rows))
-            files[file] = {"rows": len(rows), "sha256": sha256_of(path / file)}
-    about = {
-        "files": files,
-        "data_hash": data_hash(files),
-        "subsets": {name: {split: {} for split in splits} for name in subsets},
+    made = {
+        name: [row for task in benchmark()[name].tasks for row in records(name, count, task.key)]
+        for name, count in subsets.items()
     }
-    write_text(path / "manifest.json", json.dumps(about))
-    return Dataset.open(path)
+    return write_data(
+        path,
+        {
+            name: [told(row, split, at) for split in splits for at, row in enumerate(rows)]
+            for name, rows in made.items()
+        },
+    )
 
 
-class Knowing:
+class Knowing(Counting):
     """A model that knows the answer and does not say it: its peak is always the same, its distribution is not."""
 
-    name = "hf"
-
     def __init__(self, breaks_after: int = 10**9) -> None:
-        self.left = breaks_after
-        self.answered: list[str] = []
+        super().__init__(breaks_after)
         self.weighed: list[str] = []
-        self.loaded = False
-
-    def load(self) -> None:
-        self.loaded = True
-
-    def tokens(self, text: str) -> int:
-        return len(text.split())
-
-    def describe(self) -> dict[str, object]:
-        return {"decoding": {}, "dtype": "auto"}
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         for at in wanted:
-            self.answered.append(questions[at].prompt)
             yield [(at, "1. joy" if "number. emotion" in questions[at].prompt else "0.000")]
 
     def likelihoods(
@@ -120,7 +103,7 @@ class Silent(Knowing):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return write(tmp_path_factory.mktemp("data"), {"semeval2018_english": 12, "XED": 60})
+    return make_data(tmp_path_factory.mktemp("data"), {"semeval2018_english": 12, "XED": 60})
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +157,7 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
     assert list(about["log_thresholds"]) == [text.partition(". ")[2] for text in told["candidates"]["XED"]["ec"]]
     assert {name for name, level in about["log_thresholds"].items() if level is not None} == set(TRAINED)
     # another test set moves no threshold
-    other = write(tmp_path / "data", {"XED": 60})
+    other = make_data(tmp_path / "data", {"XED": 60})
     file = other.path / split_file("XED", "test")
     write_jsonl(file, [replace(row, gold=["anger"]).to_json() for row in records["test"]][:9])
     other.manifest["files"][split_file("XED", "test")]["sha256"] = sha256_of(file)
@@ -186,7 +169,7 @@ def test_a_limit_holds_for_validation_rows_too(data: Dataset, tmp_path: Path) ->
     predict("m", data, tmp_path, limit=20, engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "likelihoods/XED.val.jsonl"))) == 20
     assert len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12  # of its one label set
-    many = write(tmp_path / "many", {"XED": VALIDATION_ROWS + 5})
+    many = make_data(tmp_path / "many", {"XED": VALIDATION_ROWS + 5})
     predict("m", many, tmp_path / "run", engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "run/likelihoods/XED.val.jsonl"))) == VALIDATION_ROWS
 
@@ -248,11 +231,11 @@ def test_another_readout_is_another_run(data: Dataset, whole: dict[str, Path]) -
 
 
 def test_without_validation_rows_there_are_no_thresholds(tmp_path: Path) -> None:
-    data = write(tmp_path / "data", {"XED": 6, "onlineshopping": 6}, splits=["test"])
+    data = make_data(tmp_path / "data", {"XED": 6, "onlineshopping": 6}, splits=["test"])
     with pytest.raises(Fault, match=r"XED has no val split.*never on test.*--subsets"):
         predict("m", data, tmp_path / "run", engine=Knowing(), readout="choice")
     assert not (tmp_path / "run").exists()
-    validation = write(tmp_path / "val", {"XED": 6})
+    validation = make_data(tmp_path / "val", {"XED": 6})
     with pytest.raises(UsageFault, match="XED has its thresholds set on these very rows"):
         predict("m", validation, tmp_path / "run", engine=Knowing(), readout="choice", split="val")
     predict("m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice")  # one label: no need
@@ -286,12 +269,11 @@ def test_numbers_that_are_none_are_refused(data: Dataset, tmp_path: Path) -> Non
         predict("m", data, tmp_path, ["XED"], engine=Broken(), readout="choice")
 
 
-def test_a_model_is_read_out_alike_in_any_batch(tmp_path: Path) -> None:
-    make_standin("nano", tmp_path / "nano")
-    data = write(tmp_path / "data", {"XED": 20})
+def test_a_model_is_read_out_alike_in_any_batch(nano: Path, tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data", {"XED": 20})
     outs = [tmp_path / str(size) for size in (1, 16)]
     for out, size in zip(outs, (1, 16), strict=True):
-        predict(tmp_path / "nano", data, out, batch_size=size, dtype="float32", readout="choice")
+        predict(nano, data, out, batch_size=size, dtype="float32", readout="choice")
     assert (outs[0] / "predictions/XED.jsonl").read_bytes() == (outs[1] / "predictions/XED.jsonl").read_bytes()
     rows = [list(read_jsonl(out / "likelihoods/XED.jsonl")) for out in outs]
     for one, other in zip(*rows, strict=True):

@@ -1,13 +1,13 @@
 """A small DATA folder by hand: the test splits of some text subsets, as far as `mmaffben predict` reads it."""
 
-import json
 import random
 from pathlib import Path
 
 from mmafflm.benchmark import Task, benchmark
-from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.dataset import Dataset
 from mmafflm.grammar import Gold, Labels
-from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+from mmafflm.records import Record
+from tests.data_files import write_data
 
 WORDS = (
     "ich bin so 高兴 и не знаю warum das 物流很快 alegría {x} day!! 😀 the movie was long مرحبا good bad 1,5".split()  # noqa: SIM905
@@ -45,17 +45,8 @@ def records_of(task: Task, rows: int, seed: int = 7, split: str = "test") -> lis
 
 def make_tests(path: Path, rows: dict[str, int], seed: int = 7, split: str = "test") -> Dataset:
     """Write DATA with `rows` records for every task of each subset named."""
-    files = {}
-    for name, count in rows.items():
-        records = [record for task in benchmark()[name].tasks for record in records_of(task, count, seed, split)]
-        file = split_file(name, split)
-        write_jsonl(path / file, (record.to_json() for record in records))
-        files[file] = {"rows": len(records), "sha256": sha256_of(path / file)}
-    manifest = {
-        "schema": 1,
-        "files": files,
-        "subsets": {name: {split: {"rows": count}} for name, count in rows.items()},
-        "data_hash": data_hash(files),
+    by_subset = {
+        name: [record for task in benchmark()[name].tasks for record in records_of(task, count, seed, split)]
+        for name, count in rows.items()
     }
-    write_text(path / "manifest.json", json.dumps(manifest))
-    return Dataset.open(path)
+    return write_data(path, by_subset)

@@ -1,0 +1,25 @@
+"""A DATA folder by hand: records and their manifest, as far as it is read without the training mix."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmafflm.dataset import Dataset, data_hash, split_file
+from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+
+
+def write_data(path: Path, by_subset: Mapping[str, Sequence[Record]], **more: object) -> Dataset:
+    """Write each subset's records to the files of their splits; `more` goes into the manifest."""
+    files: dict[str, dict[str, object]] = {}
+    subsets: dict[str, dict[str, object]] = {}
+    for name, records in by_subset.items():
+        subsets[name] = {}
+        for split in dict.fromkeys(record.split for record in records):
+            rows = [record.to_json() for record in records if record.split == split]
+            file = split_file(name, split)
+            write_jsonl(path / file, rows)
+            files[file] = {"rows": len(rows), "sha256": sha256_of(path / file)}
+            subsets[name][split] = {"rows": len(rows)}
+    manifest = {"schema": 1, "files": files, "subsets": subsets, "data_hash": data_hash(files)}
+    write_text(path / "manifest.json", json.dumps(manifest | more))
+    return Dataset.open(path)

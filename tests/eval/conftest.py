@@ -1,0 +1,36 @@
+"""What several tests of evaluation start from."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.eval.reported import Made
+
+
+@pytest.fixture(scope="session")
+def looking(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano that looks, in float32: its weights are blown up, so that another picture or word is another answer."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    folder = shutil.copytree(nano, tmp_path_factory.mktemp("models") / "looking")
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
+                weight.mul_(4)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two runs, their DATA and their report; nobody changes them."""
+    return Made(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def copy(made: Made, tmp_path: Path) -> Path:
+    """A run of its own to spoil."""
+    return Path(shutil.copytree(made.runs[1], tmp_path / "copy"))
