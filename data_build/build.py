@@ -131,6 +131,7 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
+    """Nobody else writes into DATA meanwhile. Raises Fault when somebody does already."""
     with (data / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_build.archives import BROKEN, broken, stream_members
 from data_build.corpus import Media
 from data_build.near import difference_hash
 from data_build.pool import Failed, run_guarded
 from data_build.raw import RawFile
+from mmafflm.bar import progress
 from mmafflm.clips import Broken, open_clip, open_picture
 from mmafflm.command import say
 from mmafflm.errors import Fault
@@ -94,14 +93,14 @@ def extract(
     if left:
         _require_room(corpus, left, data)
         tasks = _tasks(corpus, left, raw, data, raw_video)
-        with _progress(corpus, len(left)) as bar, _journal(data) as note:
+        with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
             for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
                 if isinstance(result, Failed):  # not noted: it may be the machine's fault, and is tried again
                     known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
                 else:
                     known[task.key] = result
                     note(result)
-                bar.advance(bar.task_ids[0])
+                advance(1)
     return {text: known[key] for text, key in keys.items()}
 
 
@@ -290,10 +289,3 @@ def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, 
         partial.write_bytes(content)
         partial.replace(path)
     return place, len(content), digest
-
-
-def _progress(corpus: str, items: int) -> Progress:
-    columns: tuple[Any, ...] = (TextColumn(f"{corpus}: pictures and clips"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-    bar.add_task("take", total=items)
-    return bar

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
-from data_build.archives import ARCHIVES, BROKEN, broken, is_litter, list_members, open_member, steps, stream_members
+from data_build.archives import ARCHIVES, BROKEN, broken, is_litter, list_members, open_member, steps
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
-
-__all__ = ["BROKEN", "CsvRow", "RawFile", "broken", "csv_rows", "list_raw", "one_of", "stream_members"]
 
 # A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
 csv.field_size_limit(sys.maxsize)

@@ -6,7 +6,7 @@ on the same clips, pictures or tweets (MELD_EC and MELD_SP) are not, and how far
 together, the worst resample of one with the worst of the other, which no dependence can widen.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -163,12 +163,6 @@ def require_languages(subset: str, found: Iterable[str]) -> None:
             f"{subset}: no macro average over languages, as {', '.join(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} missing. Predict all of its test records (or a larger --limit)."
         )
-
-
-def macro_average(subset: str, scores: Mapping[str, float]) -> float:
-    """The mean of a subset's scores by language. Raises Fault when a language of the benchmark is missing."""
-    require_languages(subset, scores)
-    return float(np.mean([scores[language] for language in benchmark()[subset].languages]))
 
 
 def macro_over_languages(units: Sequence[Unit]) -> dict[str, dict[str, Any]]:

@@ -152,7 +152,8 @@ def score(
     strict: an answer that cannot be read counts as wrong.
     paper: the published scorer, quirks included, for figures beside the paper's.
     """
-    from eval.score import import_generated, score_run
+    from eval.join import import_generated
+    from eval.score import score_run
     from eval.table import markdown_table, print_table
 
     dataset = Dataset.open(data)

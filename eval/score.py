@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.bootstrap import RESAMPLES, SEED, distribution, interval
-from eval.join import import_generated, join, load_predictions, run_json
+from eval.join import join, load_predictions, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
 from eval.readout import readout_of
@@ -21,8 +21,6 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
 from mmafflm.records import Prediction, Record, write_text
-
-__all__ = ["import_generated", "load_predictions", "score", "score_run"]
 
 _LISTED = 20  # unparsed answers that are written out with their text
 

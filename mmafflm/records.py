@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,7 +74,7 @@ class Quarantined:
     source: str
     reason: str
     detail: str
-    rows: int = field(default=1)
+    rows: int = 1
 
 
 def dump(row: Any) -> bytes:

@@ -21,9 +21,10 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data_build.archives import BROKEN, broken
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
 from data_build.pictures import by_key, folders, is_picture
-from data_build.raw import BROKEN, CsvRow, RawFile, broken, one_of
+from data_build.raw import CsvRow, RawFile, one_of
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.grammar import Labels

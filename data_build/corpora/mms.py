@@ -20,8 +20,9 @@ from typing import Any
 
 import polars as pl
 
+from data_build.archives import BROKEN, broken
 from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
-from data_build.raw import BROKEN, RawFile, broken, one_of
+from data_build.raw import RawFile, one_of
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
@@ -175,11 +176,6 @@ def _read_text(part: Part) -> Iterator[Rows]:
             f"mms: {file.name}: {first - 1} rows, none with a label -1, 0 or 1, a tab and a text. "
             "Download it again, or remove it if it is of another corpus."
         )
-
-
-def _text(fields: list[str]) -> str:
-    """The middle of label, text, confidence; a text that was not quoted may hold tabs."""
-    return "\t".join(fields[1:-1]) if len(fields) > 3 else "".join(fields[1:2])
 
 
 def _rows(frame: pl.DataFrame, part: Part) -> Rows:

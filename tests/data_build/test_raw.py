@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from data_build.archives import list_members
-from data_build.raw import RawFile, csv_rows, list_raw, one_of, stream_members
+from data_build.archives import list_members, stream_members
+from data_build.raw import RawFile, csv_rows, list_raw, one_of
 from mmafflm.errors import Fault
 from tests.data_build.reading import put, zipped
 

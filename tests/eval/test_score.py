@@ -3,7 +3,8 @@ import math
 
 import pytest
 
-from eval.score import import_generated, score, score_run
+from eval.join import import_generated
+from eval.score import score, score_run
 from eval.table import markdown_table, sections
 from mmafflm.benchmark import benchmark, paper_scores
 from mmafflm.dataset import Dataset
