@@ -15,7 +15,6 @@ import numpy as np
 from eval.bootstrap import SEED, interval, p_value
 from eval.diagnosis.finding import number
 from eval.metrics import Floats
-from eval.paired import main_metric
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -75,8 +74,7 @@ class Unit:
 
 def name_of(unit: Placed) -> str:
     """Subset, task where the subset has several, and language."""
-    several = len(benchmark()[unit.task.subset].tasks) > 1
-    return " ".join(filter(None, (unit.task.subset, unit.task.key if several else "", unit.language)))
+    return " ".join(filter(None, (unit.task.name, unit.language)))
 
 
 def mean(units: Sequence[Unit]) -> dict[str, Any]:
@@ -152,7 +150,7 @@ def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> lis
     return [
         name
         for name, subset in benchmark().items()
-        if name not in here and any(main_metric(task) == metric and belongs[over](task) for task in subset.tasks)
+        if name not in here and any(task.main_metric == metric and belongs[over](task) for task in subset.tasks)
     ]
 
 

@@ -25,9 +25,8 @@ class Answered:
 
     @property
     def name(self) -> str:
-        """The task as a person calls it: its subset, and its key where the subset has several."""
-        several = len(benchmark()[self.task.subset].tasks) > 1
-        return f"{self.task.subset} {self.task.key}" if several else self.task.subset
+        """The task's."""
+        return self.task.name
 
     @property
     def emotions(self) -> list[str | None] | None:

@@ -21,7 +21,7 @@ from eval.diagnosis.finding import number
 from eval.diagnosis.modality import changes
 from eval.join import load_predictions, run_json
 from eval.metrics import Array, Floats
-from eval.paired import distinct, holm, main_metric, scorer, seed_of
+from eval.paired import distinct, holm, scorer, seed_of
 from eval.selection import split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -118,7 +118,7 @@ def _unit(
     a, b = (_Recorded(scorer(one.task, mode, rows.gold, each, rows.emotions)) for each in rows.predictions)
     own = seed + seed_of("compare", one.name, language or "")
     found = paired_bootstrap(a, b, rows.counts, resamples, own)
-    metric = main_metric(one.task)
+    metric = one.task.main_metric
     main = found[metric]
     spoken = tuple(sorted({record.language for record in one.records} & set(benchmark()[one.task.subset].languages)))
     values = [float(each.kept[0][metric][0]) for each in (a, b)]

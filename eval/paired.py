@@ -47,11 +47,6 @@ def _codes(column: Array) -> Array:
     return codes
 
 
-def main_metric(task: Task) -> str:
-    """The metric that a task is known by."""
-    return "macro_f1" if isinstance(task.grammar, Labels) else "pearson"
-
-
 def scorer(task: Task, mode: str, gold: Array, prediction: Array, emotions: Array | None = None) -> Measure:
     """The metrics of these rows under row counts [B, n]; the mean over the emotions where there are some.
 

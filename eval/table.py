@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.selection import Selection
-from mmafflm.benchmark import paper_scores
+from mmafflm.benchmark import Task, benchmark, paper_scores
 
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
 _COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
@@ -27,7 +27,7 @@ def sections(scores: Mapping[str, Any]) -> list[Section]:
     Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
     """
     readout = scores.get("readout", "greedy")
-    rows = [_row(subset, key, found, readout) for subset, key, found in _tasks(scores)]
+    rows = [_row(task, found, readout) for task, found in _tasks(scores)]
     tables = [Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows)]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
@@ -38,7 +38,7 @@ def sections(scores: Mapping[str, Any]) -> list[Section]:
 
 def notes(scores: Mapping[str, Any]) -> list[str]:
     """What the scores say about themselves, a line each."""
-    return [f"{subset} {key}: {note}" for subset, key, found in _tasks(scores) for note in found.get("notes", ())]
+    return [f"{task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
 
 
 def print_table(scores: Mapping[str, Any], console: Console | None = None) -> None:
@@ -67,25 +67,20 @@ def markdown_table(scores: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(subset, task key or nothing, its scores)"""
+def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+    """Every task with its scores."""
     for subset, found in scores["subsets"].items():
-        for key, one in found.get("tasks", {"": found}).items():
-            yield subset, key, one
+        for key, one in found.get("tasks", {benchmark()[subset].tasks[0].key: found}).items():
+            yield benchmark()[subset].task(key), one
 
 
-def _main(metrics: Mapping[str, float | None]) -> str:
-    """The metric that a subset is known by."""
-    return "macro_f1" if "macro_f1" in metrics else "pearson"
-
-
-def _row(subset: str, key: str, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
+def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
     """One task; its own readout stands beside it where it is not the run's."""
-    metric = _main(found["metrics"])
+    metric = task.main_metric
     values = _values(metric, found)
-    own = found.get("readout", readout)
+    own, key = found.get("readout", readout), task.name.removeprefix(task.subset).lstrip()
     return (
-        subset,
+        task.subset,
         key if own == readout else f"{key} ({own})".lstrip(),
         metric,
         *values,
@@ -110,7 +105,7 @@ def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool,
     for language, one in found.items():
         theirs = paper_scores().get((subset, language), {})
         figures = (_fraction(theirs.get(model)) for model in published)
-        rows.append((language, *_values(_main(one["metrics"]), one), *figures))
+        rows.append((language, *_values(benchmark()[subset].tasks[0].main_metric, one), *figures))
     return Section(
         f"{subset} by language, readout {readout}, macro_f1" + (" (beside it the paper's)" if published else ""),
         ("language", "value", "95% interval", "n", "unparsed", *published),

@@ -33,6 +33,16 @@ class Task:
     per_emotion: bool = False  # the score is the mean over the emotions' own scores
     paper_accuracy: str | None = None  # weighted_jaccard | subset | polarity; None where paper mode has no accuracy
 
+    @property
+    def name(self) -> str:
+        """The task as a person calls it: its subset, and its key where the subset has several."""
+        return f"{self.subset} {self.key}" if len(benchmark()[self.subset].tasks) > 1 else self.subset
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that the task is known by, in either mode."""
+        return "macro_f1" if isinstance(self.grammar, Labels) else "pearson"
+
     def ask(self, text: str = "", emotion: str = "") -> str:
         """The prompt with its text (or transcript) and emotion filled in, letter for letter."""
         # Not str.format: a tweet may hold braces. The emotion goes first; it is one of ours and holds none.

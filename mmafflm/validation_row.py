@@ -10,7 +10,6 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import read_jsonl
 
-MAIN = ("macro_f1", "pearson")  # the metric that a task is followed by: the first that it has
 Row = dict[str, Any]
 
 
@@ -29,11 +28,11 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
     tops = _most_frequent(run, Dataset.open(data), list(scores))
     row: Row = {"step": step, "tasks": {}, "languages": {}}
     for subset, scored in scores.items():
-        tasks = scored.get("tasks") or {benchmark()[subset].tasks[0].key: scored}
-        for key, one in tasks.items():
-            name = f"{subset} {key}" if len(benchmark()[subset].tasks) > 1 else subset
-            metric = _main(one["metrics"])
-            row["tasks"][name] = {
+        first = benchmark()[subset].tasks[0]
+        for key, one in (scored.get("tasks") or {first.key: scored}).items():
+            task = benchmark()[subset].task(key)
+            metric = task.main_metric
+            row["tasks"][task.name] = {
                 "n": one["n"],
                 "metric": metric,
                 "score": one["metrics"][metric],
@@ -43,13 +42,9 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
             }
         if "by_language" in scored:
             row["languages"][subset] = {
-                language: one["metrics"][_main(one["metrics"])] for language, one in scored["by_language"].items()
+                language: one["metrics"][first.main_metric] for language, one in scored["by_language"].items()
             }
     return row
-
-
-def _main(metrics: dict[str, Any]) -> str:
-    return next(name for name in MAIN if name in metrics)
 
 
 def _spread(findings: list[Row], subset: str, key: str) -> float | None:

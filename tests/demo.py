@@ -34,7 +34,7 @@ def headline(run: Path) -> dict[tuple[str, str], tuple[str, float, float]]:
     found = {}
     for name, of in json.loads((run / "scores.strict.json").read_text())["subsets"].items():
         for key, one in (of.get("tasks") or {benchmark()[name].tasks[0].key: of}).items():
-            metric = next(name for name in ("macro_f1", "pearson") if name in one["metrics"])
+            metric = benchmark()[name].task(key).main_metric
             found[name, key] = (metric, one["metrics"][metric], one["unparsed"] / one["n"])
     return found
 

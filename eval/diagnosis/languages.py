@@ -16,7 +16,7 @@ from eval.diagnosis.finding import CHECKS, Finding, number, share
 from eval.diagnosis.prior import lift
 from eval.diagnosis.prose import NONE, language_of_prose, script
 from eval.metrics import Floats
-from eval.paired import distinct, main_metric, scorer, seed_of
+from eval.paired import distinct, scorer, seed_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.grammar import Labels
 from mmafflm.records import Record
@@ -79,7 +79,7 @@ def collapse(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[lis
             {
                 "group": group.name,
                 "task": group.key,
-                "metric": main_metric(next(iter(group.languages.values())).task),
+                "metric": next(iter(group.languages.values())).task.main_metric,
                 "languages": {
                     language: _row([one], scored[language], scored.get(ENGLISH))
                     | {"prose": _prose(one), "scripts": dict(Counter(map(script, _texts(one))))}
@@ -116,7 +116,7 @@ def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples:
     gold = np.concatenate([part.read.gold for part in parts])
     rows = distinct(gold, [np.concatenate([part.read.prediction for part in parts])], emotions)
     measured = scorer(task, "strict", rows.gold, rows.predictions[0], rows.emotions)
-    metric = main_metric(task)
+    metric = task.main_metric
     drawn = distribution(measured, rows.counts, resamples, seed_of("language", group.name, group.key, name))
     return Scored(float(measured(rows.counts[None, :])[metric][0]), drawn[metric])
 
@@ -187,7 +187,7 @@ def _of_english(task: Task, here: Scored, english: Scored) -> tuple[float | None
     said = "English has no score to keep" if value is None else f"{value:.0%} of the English score is kept"
     ends = interval(english.drawn - here.drawn) or [np.nan, np.nan]
     sentence = (
-        f"{said} ({main_metric(task)} {here.value:.3f} against {english.value:.3f}, a gap of "
+        f"{said} ({task.main_metric} {here.value:.3f} against {english.value:.3f}, a gap of "
         f"{english.value - here.value:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}])."
     )
     return value, interval(drawn) if value is not None else None, sentence

@@ -16,7 +16,7 @@ from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, paired_bootstrap
 from eval.diagnosis.finding import Finding, number, share
 from eval.metrics import Array
-from eval.paired import distinct, main_metric, scorer, seed_of
+from eval.paired import distinct, scorer, seed_of
 from eval.selection import Selection
 from mmafflm.benchmark import Task
 from mmafflm.errors import Fault
@@ -100,7 +100,7 @@ def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> 
     value, ci95 = share(int(changed.sum()), len(changed), seed, resamples)
     rows = distinct(one.read.gold, [other.read.prediction, one.read.prediction], one.emotions)
     without, whole = (scorer(one.task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions)
-    metric = main_metric(one.task)
+    metric = one.task.main_metric
     lost = paired_bootstrap(without, whole, rows.counts, resamples, seed, [metric])[metric]
     scores = [float(each(rows.counts[None, :])[metric][0]) for each in (whole, without)]
     taken = _TAKEN[ablation]

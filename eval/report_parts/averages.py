@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from eval.aggregate import name_of, on_the_same_rows, parted, require_languages
 from eval.report_parts.load import Run
-from eval.report_parts.tables import Cell, cell, main_metric, tasks_of
+from eval.report_parts.tables import Cell, cell, tasks_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -59,7 +59,7 @@ def averages(runs: Sequence[Run], mode: str) -> list[Average]:
 def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[Scores]:
     """The whole task, then each language of it."""
     of = [run.scored(subset, task.key, mode) for run in runs]
-    metric = main_metric(next(one for one in of if one)["metrics"])
+    metric = task.main_metric
     spoken = benchmark()[subset].languages or ("en",)
     yield Scores(task, None, spoken, metric, [_cell(one, metric) for one in of])
     for language in sorted({name for one in of if one for name in one.get("by_language", ())}):

@@ -68,7 +68,7 @@ def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
     asked = {key: value for key, value in Selection.of_run(run.described).to_json().items() if value is not None}
     return {
         "type": "MMAFFBen",
-        "name": f"MMAFFBen {subset}" + (f" {task.key}" if len(benchmark()[subset].tasks) > 1 else ""),
+        "name": f"MMAFFBen {task.name}",
         "config": f"{subset}_{task.key}",
         "split": "test",
         "revision": run.described["data_hash"],

@@ -10,7 +10,7 @@ from eval.answered import Answered
 from eval.report_parts import svg
 from eval.report_parts.examples import Example, choose
 from eval.report_parts.load import Run
-from eval.report_parts.tables import Cell, cell, main_metric, metrics_of, number
+from eval.report_parts.tables import Cell, cell, metrics_of, number
 from eval.report_parts.tally import PLACES, tally
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.thumbnails import Thumbnails
@@ -76,7 +76,7 @@ def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
     said = []
     for part in tasks:
         scored = [run.scored(name, part.task.key) for run in runs]
-        metric = main_metric(next(one for one in scored if one)["metrics"])
+        metric = part.task.main_metric
         values = " / ".join(number(cell(one, metric).value) if one else "–" for one in scored)
         said.append(f"{part.task.key + ' ' if len(tasks) > 1 else ''}{metric} {values}")
     return ", ".join(said)

@@ -57,11 +57,6 @@ class HeatMap:
     high: float
 
 
-def main_metric(metrics: Mapping[str, Any]) -> str:
-    """The metric that a task is known by."""
-    return "macro_f1" if "macro_f1" in metrics else "pearson"
-
-
 def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
     """Every (subset, task) that any run has scores of in that mode, in the benchmark's order."""
     for name, subset in benchmark().items():
@@ -82,7 +77,7 @@ def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, f
 def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Line:
     scored = [run.scored(subset, task.key, mode) for run in runs]
     some = next(one for one in scored if one)
-    metric = main_metric(some["metrics"])
+    metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     return Line(subset, task, metric, cells, some["n"], some.get("majority", {}).get(metric), Markup(""))
 
@@ -128,7 +123,7 @@ def _of(run: Run, subset: str, mode: str) -> Mapping[str, Any]:
 
 def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
     scored = [_of(run, subset, mode) for run in runs]
-    metric = main_metric(next(one for one in scored if one)["metrics"])
+    metric = benchmark()[subset].tasks[0].main_metric
     theirs = paper_scores() if mode == "paper" else {}
     published = list(PUBLISHED) if any(name == subset for name, _ in theirs) else []
     languages = sorted({language for one in scored for language in one.get("by_language", ())})
