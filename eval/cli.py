@@ -154,7 +154,8 @@ def score(
     """
     from eval.join import import_generated
     from eval.score import score_run
-    from eval.table import markdown_table, print_table
+    from eval.sections import show
+    from eval.table import tables
 
     dataset = Dataset.open(data)
     if import_ is not None:
@@ -162,10 +163,7 @@ def score(
             raise UsageFault("--import needs --subsets: the file's rows carry no ids, so their subsets must be named")
         import_generated(import_, _names(subsets) or [], dataset, run)
     scores = score_run(run, dataset, mode.value, _names(subsets))
-    if markdown:
-        print(markdown_table(scores))
-    else:
-        print_table(scores)
+    show(*tables(scores), markdown)
 
 
 @app.command()
@@ -184,12 +182,11 @@ def diagnose(
     label prior and format: each check has a value, a 95% interval and a
     threshold, and is found, absent or unsure.
     """
-    import eval.sections as sections
     from eval.diagnose import diagnose_run
     from eval.diagnosis.summary import summary
+    from eval.sections import show
 
-    shown = summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets)))
-    print(sections.markdown(*shown)) if markdown else sections.print_sections(*shown)
+    show(*summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets))), markdown)
 
 
 @app.command()
@@ -205,12 +202,11 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
     """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
-    import eval.sections as sections
     from eval.compare import compare_runs
     from eval.compare_table import tables
+    from eval.sections import show
 
-    shown = tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway))
-    print(sections.markdown(*shown)) if markdown else sections.print_sections(*shown)
+    show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
 
 
 @app.command()

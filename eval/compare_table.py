@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eval.sections import fraction, interval_text
-from eval.table import Section
+from eval.sections import Section, fraction, interval_text
 
 LEVEL = 0.05  # of the corrected p-values
 

@@ -1,14 +1,29 @@
 """Sections (title, heads, rows) and sentences on the terminal and as Markdown."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
-from eval.table import Section
-
 _WORDS = {"subset", "task", "language", "metric", "kind", "check", "part", "verdict", "group", "over", "missing"}
 _PIPED = 180
+
+
+class Section(NamedTuple):
+    """One table: a title, the heads of its columns and its rows, all as text."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def show(sections: Sequence[Section], sentences: Sequence[str], as_markdown: bool) -> None:
+    """Write them to standard output."""
+    if as_markdown:
+        print(markdown(sections, sentences))
+    else:
+        print_sections(sections, sentences)
 
 
 def print_sections(sections: Sequence[Section], sentences: Sequence[str], console: Console | None = None) -> None:

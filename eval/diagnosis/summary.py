@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.diagnosis.finding import CHECKS, KINDS
-from eval.sections import fraction, interval_text
-from eval.table import Section
+from eval.sections import Section, fraction, interval_text
 
 _PER_PART = {
     "kept",

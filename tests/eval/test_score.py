@@ -5,7 +5,8 @@ import pytest
 
 from eval.join import import_generated
 from eval.score import score, score_run
-from eval.table import markdown_table, sections
+from eval.sections import markdown
+from eval.table import tables
 from mmafflm.benchmark import benchmark, paper_scores
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -169,7 +170,7 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     (run / "predictions/XED.jsonl").write_text("\n".join(lines[:3] + lines[10:13]) + "\n")
     scores = score_run(run, data, "strict", ["XED"])
     assert scores["limit"] == 6 and scores["subsets"]["XED"]["by_language"]["de"]["n"] == 3
-    assert "at most 6 rows" in sections(scores)[0].title
+    assert "at most 6 rows" in tables(scores)[0][0].title
 
 
 def test_changed_or_other_data_is_refused(imported):
@@ -188,7 +189,7 @@ def test_the_table_shows_doubt_and_the_papers_figures_in_paper_mode_only():
     records = {"MMS": [record("MMS", n, [["negative", "neutral", "positive"][n % 3]], language="de") for n in range(9)]}
     for mode, shown in (("paper", True), ("strict", False)):
         scores = score(records, {"MMS": answered(records["MMS"])}, mode, resamples=10)
-        text = markdown_table(scores)
+        text = markdown(*tables(scores))
         assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.167 |" in text
         assert ("MMAFFLM-7b" in text) is shown
         assert (f"| {paper_scores()['MMS', 'de']['MMAFFLM-7b']:.3f} |" in text) is shown

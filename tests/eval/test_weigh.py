@@ -15,7 +15,8 @@ from eval.engines import Answers, Likelihoods, Question
 from eval.predict import predict
 from eval.run_folder import Shard
 from eval.score import score_run
-from eval.table import markdown_table
+from eval.sections import markdown
+from eval.table import tables
 from eval.weigh import VALIDATION_ROWS
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
@@ -220,7 +221,7 @@ def test_scores_and_table_name_the_readout(data: Dataset, whole: dict[str, Path]
         "ei_reg": "expectation", "ei_oc": "expectation", "v_oc": "expectation", "v_reg": "expectation",
         "e_c": "greedy", "XED": "greedy",
     }  # fmt: skip
-    table = markdown_table(json.loads((whole["expectation"] / "scores.strict.json").read_text()))
+    table = markdown(*tables(json.loads((whole["expectation"] / "scores.strict.json").read_text())))
     assert "**MMAFFBen, strict mode, readout expectation**" in table
     assert "| e_c (greedy) |" in table and "| v_reg |" in table
 
