@@ -1,6 +1,7 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def predict(
     """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
 
     limit: at most so many records a subset, spread over its tasks and languages. languages: only records of these.
-    dtype: the checkpoint's by default.
-    force: though the checkpoint was trained with another media budget. ablation: what is taken away from the question.
+    dtype: the checkpoint's by default. force: though the checkpoint was trained with another media budget.
+    ablation: what is taken away from the question.
     engine: one of eval.engines.ENGINES, made with `options`, or one that was made already. shard: this process's share.
     readout: one of eval.readout.READOUTS; the tasks that it is not made for are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
@@ -63,34 +64,16 @@ def predict(
     weighing = Weighing(folder, data, chosen, readout, limit)
     if weighing.rows:
         engine.likelihoods((), (), (), batch_size)  # an engine that cannot says so here, before anything is written
-    left = _left(folder, chosen, readout) + weighing.left()
+    asking = _Asking(engine, folder, batch_size, ablation, readout)
+    left = asking.left(chosen) + weighing.left()
     if left:
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
     with folder.at_work():
-        row = _describe(str(ckpt), data, engine, budget, selection, ablation, readout)
-        row |= {"split": split}
+        row = _describe(str(ckpt), data, split, engine, budget, selection, ablation, readout)
         folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
         if not left:
             say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
-        try:
-            with progress("predict", left) as advance:
-                for name, records in chosen.items():
-                    _ask(engine, name, records, folder, batch_size, ablation, readout, advance)
-                    weighing.ask(engine, name, batch_size, ablation, advance)
-                    if missing := folder.finish(name, records):
-                        say(f"{name}: {missing} of {len(records)} answers are other processes' share.")
-        finally:
-            _count(engine, folder)  # the failed requests too
-
-
-def _left(folder: RunFolder, chosen: dict[str, list[Record]], readout: str) -> int:
-    """How many records are this process's share, to be answered greedily, and not answered yet."""
-    count = 0
-    for name, records in chosen.items():
-        done = folder.answered(name, records)
-        greedy = [record for record in records if readout_of(task_of(record), readout) == "greedy"]
-        count += sum(record.id not in done and folder.shard.has(record.id) for record in greedy)
-    return count
+        asking.run(chosen, weighing, left)
 
 
 def chosen_records(
@@ -110,33 +93,55 @@ def chosen_records(
     return chosen
 
 
-def _ask(
-    engine: Engine,
-    subset: str,
-    records: list[Record],
-    folder: RunFolder,
-    batch_size: int,
-    ablation: str,
-    readout: str,
-    advance: Advance,
-) -> None:
-    """Answer this process's share of what is read greedily and not answered yet, a task and an emotion at a time."""
-    folder.mend(subset)
-    done = folder.answered(subset, records)
-    for task, _, asked in groups(records):
-        wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
-        if not wanted or readout_of(task, readout) != "greedy":
-            continue  # the engine may not even be loaded
-        most = most_tokens(task, engine)
-        for answers in engine.answer(questions(asked, ablation), wanted, most, batch_size):
-            folder.append(subset, {asked[position].id: text for position, text in answers})
-            _count(engine, folder)
-            advance(len(answers))
+@dataclass(frozen=True)
+class _Asking:
+    """How the records of a run are asked by this process, whatever their subset, and where the answers go."""
 
+    engine: Engine
+    folder: RunFolder
+    batch_size: int
+    ablation: str
+    readout: str
 
-def _count(engine: Engine, folder: RunFolder) -> None:
-    if isinstance(engine, Metered):
-        folder.spend(engine.spent())
+    def left(self, chosen: dict[str, list[Record]]) -> int:
+        """How many records are this process's share, to be answered greedily, and not answered yet."""
+        count = 0
+        for name, records in chosen.items():
+            done = self.folder.answered(name, records)
+            greedy = [record for record in records if readout_of(task_of(record), self.readout) == "greedy"]
+            count += sum(record.id not in done and self.folder.shard.has(record.id) for record in greedy)
+        return count
+
+    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, left: int) -> None:
+        """Ask, or weigh, what is left of every subset."""
+        try:
+            with progress("predict", left) as advance:
+                for name, records in chosen.items():
+                    self._ask(name, records, advance)
+                    weighing.ask(self.engine, name, self.batch_size, self.ablation, advance)
+                    if missing := self.folder.finish(name, records):
+                        say(f"{name}: {missing} of {len(records)} answers are other processes' share.")
+        finally:
+            self._count()  # the failed requests too
+
+    def _ask(self, subset: str, records: list[Record], advance: Advance) -> None:
+        """This process's share of what is read greedily and not answered yet, a task and an emotion at a time."""
+        folder, engine = self.folder, self.engine
+        folder.mend(subset)
+        done = folder.answered(subset, records)
+        for task, _, asked in groups(records):
+            wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
+            if not wanted or readout_of(task, self.readout) != "greedy":
+                continue  # the engine may not even be loaded
+            most = most_tokens(task, engine)
+            for answers in engine.answer(questions(asked, self.ablation), wanted, most, self.batch_size):
+                folder.append(subset, {asked[position].id: text for position, text in answers})
+                self._count()
+                advance(len(answers))
+
+    def _count(self) -> None:
+        if isinstance(self.engine, Metered):
+            self.folder.spend(self.engine.spent())
 
 
 def most_tokens(task: Task, engine: Engine) -> int:
@@ -156,7 +161,14 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _describe(
-    ckpt: str, data: Dataset, engine: Engine, budget: Budget, selection: Selection, ablation: str, readout: str
+    ckpt: str,
+    data: Dataset,
+    split: str,
+    engine: Engine,
+    budget: Budget,
+    selection: Selection,
+    ablation: str,
+    readout: str,
 ) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -169,6 +181,7 @@ def _describe(
         **engine.describe(),
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
+        "split": split,
         **selection.to_json(),
         "ablation": ablation,
         "versions": {
