@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.join import join, load_predictions
+from eval.join import join, load_predictions, require_data
 from eval.measure import Answers, answers
 from eval.selection import Selection, split_of
 from mmafflm.benchmark import Task, benchmark
@@ -87,9 +87,7 @@ def answered_tasks(
 
     read: the records of (subset, split), for several runs that share them; data.records by default.
     """
-    if described.get("data_hash") != data.hash:
-        raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
-                    "Give the data that it was predicted on, or predict again.")  # fmt: skip
+    require_data(run, described, data)
     found = []
     for name in chosen_subsets(run, described, data, subsets):
         records = Selection.of_run(described).of((read or data.records)(name, split_of(described)))

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmafflm.checkpoints import is_whole
+from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.errors import Fault
 from mmafflm.media import Budget
 from mmafflm.run_file import RUN, read_run
@@ -59,11 +59,10 @@ def _may_be_hub_id(name: str) -> bool:
 
 
 def _advice(folder: Path) -> str:
-    whole = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdecimal() and is_whole(path)]
+    whole = {step: path for step, path in numbered(folder).items() if is_whole(path)}
     if not whole:
         return "Name a folder that training wrote, or one of its checkpoint-*."
-    newest = max(whole, key=lambda path: int(path.name[11:]))
-    return f"This run has not ended; its newest checkpoint is {newest}."
+    return f"This run has not ended; its newest checkpoint is {whole[max(whole)]}."
 
 
 def _with_base(folder: Path) -> Checkpoint:

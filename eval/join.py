@@ -1,7 +1,7 @@
 """Answers to records: by id, never by position; and answers of other tools, whose rows carry no ids."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ def run_json(run: Path) -> dict[str, Any]:
     if not isinstance(described.get("subsets"), dict):
         raise Fault(f"{run / RUN}: it names no subsets, so it is not a run of mmaffben predict. Predict again.")
     return described
+
+
+def require_data(run: Path, described: Mapping[str, Any], data: Dataset) -> None:
+    """Raises Fault when the run of this run.json has answered other data."""
+    if described.get("data_hash") != data.hash:
+        raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
+                    "Give the data that it was predicted on, or predict again.")  # fmt: skip
 
 
 def join(subset: str, records: Sequence[Record], predictions: Sequence[Prediction]) -> list[str]:

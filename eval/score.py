@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.bootstrap import RESAMPLES, SEED, distribution, interval
-from eval.join import join, load_predictions, run_json
+from eval.join import join, load_predictions, require_data, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
 from eval.readout import readout_of
@@ -173,9 +173,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     Raises Fault when the data changed after the build or is not the data of the run, and what score() raises.
     """
     described = run_json(run)
-    if described.get("data_hash") != data.hash:
-        raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
-                    "Score with the data that it was predicted on, or predict again.")  # fmt: skip
+    require_data(run, described, data)
     split = split_of(described)
     names = [name for name in benchmark() if name in described["subsets"]] if subsets is None else list(subsets)
     if lacking := [name for name in names if name not in data.subsets(split)]:

@@ -9,14 +9,17 @@ from mmafflm.command import say
 from mmafflm.records import replacing
 
 
+def numbered(out: Path) -> dict[int, Path]:
+    """The checkpoints of a run by their steps, whole or not."""
+    return {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
+
+
 def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
     """The newest whole checkpoint of a run of `ranks` processes.
 
     Half-written ones are renamed, unless `aside` is false: of several nodes that see one folder, one does it.
     """
-    numbered = {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
-    for number in sorted(numbered, reverse=True):
-        path = numbered[number]
+    for _, path in sorted(numbered(out).items(), reverse=True):
         fault = what_is_missing(path, ranks)
         if fault is None:
             return path

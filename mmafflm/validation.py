@@ -14,7 +14,7 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from mmafflm.checkpoints import is_whole
+from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.events import Curves
@@ -78,11 +78,10 @@ class Validation:
     def _due(self) -> int | None:
         """The newest checkpoint to ask that was whole at two looks (the processor is saved after everything else)."""
         found, newest_asked = set(), max(self.done, default=0)
-        for path in self.out.glob("checkpoint-*"):
-            name = path.name.removeprefix("checkpoint-")
-            due = name.isdecimal() and int(name) % self.every == 0 and int(name) > newest_asked
+        for step, path in numbered(self.out).items():
+            due = step % self.every == 0 and step > newest_asked
             if due and is_whole(path) and any((path / one).exists() for one in PROCESSOR):
-                found.add(int(name))
+                found.add(step)
         newest = max(found & self.whole, default=None)
         self.whole = found
         return newest

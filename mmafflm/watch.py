@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from mmafflm.checkpoints import is_whole
+from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.command import say
 from mmafflm.curves import draw
 from mmafflm.dataset import Dataset
@@ -121,17 +121,17 @@ class Watch:
 
     def _diverged(self, why: str) -> str:
         """Weights of a checkpoint are good when the step after it still had a sound loss."""
-        numbered = {int(path.name[11:]): path for path in self.out.glob("checkpoint-*") if path.name[11:].isdecimal()}
-        good = [number for number in numbered if number < self.judge.sound_step and is_whole(numbered[number])]
-        bad = sorted(number for number in numbered if number not in good)
+        found = numbered(self.out)
+        good = [number for number in found if number < self.judge.sound_step and is_whole(found[number])]
+        bad = sorted(number for number in found if number not in good)
         said = f"{self.out}: stopped, {why}. "
         sound = self.judge.sound_step
         if good:
-            said += f"The last good checkpoint is {numbered[max(good)]} (the loss was sound until step {sound})"
+            said += f"The last good checkpoint is {found[max(good)]} (the loss was sound until step {sound})"
         else:
             said += f"No checkpoint from before step {sound}, the last with a sound loss, is left"
         said += f"; {', '.join(f'checkpoint-{number}' for number in bad)} came after it" if bad else ""
         rate = self.plan.config.get("learning_rate")
         whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter is no base
-        begin = f"train with --base {numbered[max(good)]}" if whole else "train"
+        begin = f"train with --base {found[max(good)]}" if whole else "train"
         return f"{said}. Lower learning_rate ({rate}) or warm up longer, and {begin} into another --out."

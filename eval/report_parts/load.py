@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.answered import Answered, by_task
-from eval.join import join, load_predictions, run_json
+from eval.join import join, load_predictions, require_data, run_json
 from eval.measure import MODES
 from eval.selection import Selection
 from mmafflm.benchmark import benchmark
@@ -74,9 +74,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 def _load(folder: Path, name: str, data: Dataset) -> Run:
     described = run_json(folder)
-    if described.get("data_hash") != data.hash:
-        raise Fault(f"{folder}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
-                    "Report it with the data that it was predicted on.")  # fmt: skip
+    require_data(folder, described, data)
     scores = {mode: found for mode in MODES if (found := _json(folder / f"scores.{mode}.json")) is not None}
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
