@@ -1,4 +1,4 @@
-"""Reading a small raw folder through a corpus's reader, for the tests of the corpora."""
+"""Reading a small raw folder through a corpus's reader, for the tests of the corpora; and what a folder holds."""
 
 import json
 import os
@@ -11,6 +11,8 @@ import pytest
 
 from data_build.corpus import EXAMPLES, QUARANTINE, Corpus
 from data_build.raw import list_raw
+from mmafflm.errors import Fault
+from mmafflm.records import sha256_of
 
 
 class Read(NamedTuple):
@@ -47,6 +49,19 @@ def read_all(corpus: Corpus, root: Path, **options: Any) -> Read:
         [{**row, "gold": json.loads(row["gold"])} for row in kept],
         pl.concat([QUARANTINE.to_frame(), *bad]).to_dicts(),
     )
+
+
+def fault_of(corpus: Corpus, root: Path) -> str:
+    """The sentence with which the reader refuses the folder."""
+    with pytest.raises(Fault) as fault:
+        read_all(corpus, root)
+    return str(fault.value)
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, but for hidden ones in the folder itself."""
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return {name: sha256_of(path) for name, path in files.items() if not name.startswith(".")}
 
 
 def put(root: Path, name: str, text: str | bytes) -> Path:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
+from tests.command import mmaffin
 
 ROWS = [
     "I am sooo HAPPY to see you, @ann_b! 😀👍🏽 :-)",
@@ -66,8 +65,8 @@ def test_the_command_from_build_to_check(apertium: Apertium, config: Config, tmp
     data = tmp_path / "data"
     write_samples(tmp_path / "raw", only={"xed"})
     build(tmp_path / "raw", data, config, choose_subsets("XED"), jobs=1, limit=20)
-    command = [sys.executable, "-m", "data_build", "translate", "--data", str(data), "--engine", "apertium"]
-    done = subprocess.run([*command, "--to", "es"], capture_output=True, text=True)
+    command = ("translate", "--data", data, "--engine", "apertium")
+    done = mmaffin(*command, "--to", "es")
     assert done.returncode == 0, done.stderr
     dataset = Dataset.open(data)
     assert check(dataset) == []
@@ -82,5 +81,5 @@ def test_the_command_from_build_to_check(apertium: Apertium, config: Config, tmp
     for line in read_jsonl(data / "quarantine.jsonl"):
         if line["corpus"] == "translate":
             assert {"text", "translation", "engine", "version"} <= json.loads(line["detail"]).keys()
-    again = subprocess.run([*command, "--to", "fi"], capture_output=True, text=True)
+    again = mmaffin(*command, "--to", "fi")
     assert again.returncode == 2 and "no pair from en to fi" in again.stderr and "Traceback" not in again.stderr

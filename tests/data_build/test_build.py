@@ -1,7 +1,6 @@
 """A whole build: the same bytes however it is run or stopped, every row accounted for, bad input named."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -21,13 +20,9 @@ from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Record, media_files, sha256_of
-
-
-def hashes(data: Path) -> dict[str, str]:
-    files = [path for path in data.rglob("*") if path.is_file()]
-    names = {path.relative_to(data).as_posix(): path for path in files}
-    return {name: sha256_of(path) for name, path in names.items() if not name.startswith(".")}
+from mmafflm.records import Record, media_files
+from tests.command import mmaffin
+from tests.data_build.reading import hashes
 
 
 def test_all_subsets_are_built_and_agree_with_the_manifest(built: Path) -> None:
@@ -95,7 +90,7 @@ def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Pat
     assert killed.returncode == -signal.SIGKILL
     with pytest.raises(Fault, match="no finished build"):
         Dataset.open(tmp_path / "data")
-    again = subprocess.run([sys.executable, "-m", "data_build", *words], check=False, capture_output=True, text=True)
+    again = mmaffin(*words)
     assert again.returncode == 0, again.stderr
     assert hashes(tmp_path / "data") == hashes(built)
 
@@ -210,8 +205,7 @@ def test_check_finds_what_changed(built: Path, tmp_path: Path) -> None:
     test.write_text(test.read_text().replace("sadness", "joyness", 1))
     (data / "mmaffin" / "dataset_info.json").unlink()
     (data / "notes.txt").write_text("mine")
-    done = subprocess.run([sys.executable, "-m", "data_build", "check", "--data", str(data)], check=False,
-                          capture_output=True, text=True)  # fmt: skip
+    done = mmaffin("check", "--data", data)
     assert done.returncode == 1
     faults = done.stdout.splitlines()
     assert any("XED_test.jsonl: changed after the build" in fault for fault in faults)
@@ -239,10 +233,7 @@ def test_truncated_archive_is_a_sentence(raw: Path, tmp_path: Path) -> None:
     shutil.copytree(raw / "onlineshopping", tmp_path / "raw" / "onlineshopping")
     archive = next((tmp_path / "raw").rglob("*.zip"))
     archive.write_bytes(archive.read_bytes()[:200])
-    done = subprocess.run(
-        [sys.executable, "-m", "data_build", "build", "--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "data")],
-        check=False, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    done = mmaffin("build", "--raw", tmp_path / "raw", "--out", tmp_path / "data")
     assert done.returncode == 1
     assert "a broken or truncated archive" in done.stderr and "Download it again" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "data" / "manifest.json").exists()

@@ -28,7 +28,7 @@ from mmafflm.errors import Fault
 from mmafflm.lengths import TEMPLATE, media_of_mix
 from mmafflm.recipe import plan
 from mmafflm.records import media_files, read_records, write_text
-from tests.data_build.test_build import hashes
+from tests.data_build.reading import hashes
 from tests.mmafflm.test_loss import in_one_process
 from tests.mmafflm.test_recipe import RECIPES
 
@@ -160,15 +160,11 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_training_learns_every_answer_whole_and_nothing_else(built: Path, tmp_path: Path) -> None:
+def test_training_learns_every_answer_whole_and_nothing_else(built: Path, nano: Path, tmp_path: Path) -> None:
     """Every row of the mix as LLaMA-Factory hands it to the model: labels are the answer, its end, and no more."""
     pytest.importorskip("llamafactory")
     from tokenizers import Tokenizer
 
-    from mmafflm.standin import make_standin
-
-    nano = tmp_path / "nano"
-    make_standin("nano", nano)
     planned = plan(RECIPES / "nano.yaml", Dataset.open(built), 1, base=str(nano), out=tmp_path / "run")
     write_text(tmp_path / "config.yaml", planned.to_yaml())
     seen = in_one_process({tmp_path / "config.yaml": "labels"})[0]["rows"]

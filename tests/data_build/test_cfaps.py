@@ -14,7 +14,7 @@ from data_build.corpora.cfaps import CORPUS, Face, split_by_hash
 from data_build.corpus import NO_LANGUAGE
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all
+from tests.data_build.reading import fault_of, put, read_all
 
 # The ten golds that the published notebook prints, and a mean k/n of n raters for each (corpora.md, section 8).
 GOLDS = {
@@ -205,9 +205,7 @@ def test_a_zip_and_its_unpacked_copy_count_once(tmp_path):
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     faces(tmp_path, "1anger/male/AM1.jpg")
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_a_foreign_folder_and_nothing_at_all(tmp_path):

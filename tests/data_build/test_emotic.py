@@ -16,7 +16,7 @@ from data_build.corpus import NO_LANGUAGE
 from data_build.raw import list_raw
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all
+from tests.data_build.reading import fault_of, put, read_all
 
 CATEGORIES = [
     "Affection", "Anger", "Annoyance", "Anticipation", "Aversion", "Confidence", "Disapproval", "Disconnection",
@@ -252,9 +252,7 @@ def test_the_csv_form_has_lists_in_python_notation(tmp_path):
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
     put(tmp_path, "mscoco/images/a.jpg", picture())
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_annotations_without_pictures_and_nothing_at_all(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data_build.corpora.ewect import CORPUS
 from data_build.corpus import clean
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all, zipped
+from tests.data_build.reading import fault_of, put, read_all, zipped
 
 
 def array(*rows):
@@ -88,9 +88,7 @@ def test_unusable_rows_are_kept_out(tmp_path):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 @settings(max_examples=60, deadline=None)

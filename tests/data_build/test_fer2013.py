@@ -12,8 +12,7 @@ from PIL import Image
 
 from data_build.corpora.fer2013 import CORPUS
 from data_build.corpus import NO_LANGUAGE
-from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all
+from tests.data_build.reading import fault_of, put, read_all
 
 FACE = bytes(i % 256 for i in range(2304))
 LABELS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]  # 0 to 6 in the tables
@@ -150,9 +149,7 @@ def test_a_blank_picture_of_the_test_stays(tmp_path, usage):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_nothing_there_is_no_fault():

@@ -17,15 +17,6 @@ pytest.importorskip("llamafactory")
 MARKS = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
 
 
-@pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mmafflm.standin import make_standin
-
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return folder
-
-
 class Loader:
     """LLaMA-Factory's get_dataset over one build, as a training run calls it: streaming, template qwen2_vl."""
 

@@ -12,7 +12,7 @@ from data_build.corpora.mms import CORPUS
 from data_build.corpus import clean
 from data_build.raw import list_raw
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all, zipped
+from tests.data_build.reading import fault_of, put, read_all, zipped
 
 DE = '-1\tSchlecht.\t0.9\n0\t"Es ""geht"", so"\t0.8\n1\t"Sehr\ngut"\t0.7\n'
 SIGNS = [["negative"], ["neutral"], ["positive"]]
@@ -149,9 +149,7 @@ def test_batches_go_on_counting(tmp_path, monkeypatch):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_files_of_another_corpus_are_named(tmp_path):

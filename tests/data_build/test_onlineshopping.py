@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from data_build.corpora.onlineshopping import CORPUS, FILE
 from data_build.corpus import clean
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all, real, zipped
+from tests.data_build.reading import fault_of, put, read_all, real, zipped
 
 GOOD = 'cat,label,review\n书籍,1,\ufeff好书\n水果,0,"不""新鲜"", 差"\n热水器,1,\n平板,2,一般\n'
 
@@ -60,9 +60,7 @@ def test_no_folder_no_parts(tmp_path):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_rows_of_another_width_are_kept_out(tmp_path):

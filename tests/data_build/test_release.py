@@ -1,13 +1,8 @@
 """The released JSON into a build, and a build into the forms of others' tools; one is the inverse of the other."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-import threading
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +19,8 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.recipe import plan
 from mmafflm.records import Record, media_files, read_jsonl, sha256_of
+from tests.command import mmaffben, mmaffin
+from tests.look_alike import look_alike
 
 TEXTS = [name for name, subset in benchmark().items() if subset.modality == "text"]
 OTHERS = [name for name in benchmark() if name not in TEXTS]
@@ -219,67 +216,6 @@ def test_pictures_are_found_by_the_end_of_their_path(built: Path, config: Config
     assert reasons == {"faces.json:2": "not a picture", "faces.json:3": "picture or clip not found"}
 
 
-class Hub(BaseHTTPRequestHandler):
-    """A data set owner/name as the hub serves it, out of the folder `root`."""
-
-    root = Path()
-    commit = "a" * 40
-
-    def do_HEAD(self) -> None:
-        self.reply()
-
-    def do_GET(self) -> None:
-        self.wfile.write(self.reply())
-
-    def reply(self) -> bytes:
-        place = self.path.partition("?")[0].removeprefix("/api")
-        names = [path.name for path in self.root.iterdir()]
-        if place.startswith("/datasets/owner/name/resolve/"):
-            data = (self.root / place.rpartition("/")[2]).read_bytes()
-        elif place.startswith("/datasets/owner/name/tree/"):
-            files = [{"type": "file", "path": name, "size": (self.root / name).stat().st_size, "oid": "b" * 40}
-                     for name in names]  # fmt: skip
-            data = json.dumps(files).encode()
-        elif place.startswith("/datasets/owner/name/revision/"):
-            siblings = [{"rfilename": name} for name in names]
-            data = json.dumps({"id": "owner/name", "sha": self.commit, "siblings": siblings}).encode()
-        else:
-            self.send_error(404)
-            return b""
-        self.send_response(200)
-        for name, value in {"X-Repo-Commit": self.commit, "ETag": f'"{sha256(data).hexdigest()[:40]}"',
-                            "Content-Type": "application/json", "Content-Length": str(len(data))}.items():  # fmt: skip
-            self.send_header(name, value)
-        self.end_headers()
-        return data
-
-    def log_message(self, *words: Any) -> None:
-        pass
-
-
-def test_import_of_a_hub_data_set(exported: Path, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    (tmp_path / "hub").mkdir()
-    shutil.copy(exported / "EWECT_virus_test.json", tmp_path / "hub")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Serving", (Hub,), {"root": tmp_path / "hub"}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    where = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0",
-             "HF_HOME": str(tmp_path / "home")}  # fmt: skip
-    done = {}
-    for name in ("owner/name", "owner/other"):
-        words = ["import", "--from", name, "--out", str(tmp_path / "data")]
-        done[name] = subprocess.run([sys.executable, "-m", "data_build", *words], check=False, capture_output=True,
-                                    text=True, env={**os.environ, **where})  # fmt: skip
-    server.shutdown()
-    server.server_close()
-    assert done["owner/name"].returncode == 0, done["owner/name"].stderr
-    dataset = Dataset.open(tmp_path / "data")
-    assert dataset.manifest["import"]["from"] == ["owner/name"] and rows(dataset, "EWECT_virus", "test")
-    assert check(dataset) == []
-    assert done["owner/other"].returncode == 1 and "Traceback" not in done["owner/other"].stderr
-    assert "Check the id and the network" in done["owner/other"].stderr
-
-
 def test_import_says_what_is_wrong(config: Config, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageFault, match=r"no released file such as XED_train\.json"):
@@ -295,45 +231,19 @@ def test_released_data_go_from_json_to_a_plan_and_scores(exported: Path, tmp_pat
     """As a user without the raw corpora types it: import, check, plan; and answers (the gold ones) are scored."""
     pytest.importorskip("tokenizers")
     data = tmp_path / "data"
-    run(["data_build", "import", "--from", str(exported), "--out", str(data), "--jobs", "1", "--limit", "6"])
-    run(["data_build", "check", "--data", str(data)])
+    typed(mmaffin, "import", "--from", exported, "--out", data, "--jobs", "1", "--limit", "6")
+    typed(mmaffin, "check", "--data", data)
     dataset = Dataset.open(data)
     planned = plan(Path(__file__).parents[2] / "train_configs/nano.yaml", dataset, base=look_alike(tmp_path / "base"))
     assert planned.config["dataset"] == "mmaffin_train" and planned.config["max_steps"] >= 1
     answers = tmp_path / "generated_predictions.jsonl"
     records = rows(dataset, "XED", "test") + rows(dataset, "FER2013", "test")
     answers.write_text("".join(json.dumps({"predict": r.answer, "label": r.answer}) + "\n" for r in records))
-    run(
-        [
-            "eval",
-            "score",
-            str(tmp_path / "run"),
-            "--data",
-            str(data),
-            "--import",
-            str(answers),
-            "--subsets",
-            "XED,FER2013",
-        ]
-    )
+    typed(mmaffben, "score", tmp_path / "run", "--data", data, "--import", answers, "--subsets", "XED,FER2013")
     scores = json.loads((tmp_path / "run" / "scores.strict.json").read_text())["subsets"]
     assert scores["XED"]["n"] == 6 and scores["FER2013"]["metrics"]["accuracy"] == 1.0
 
 
-def run(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *words], check=False, capture_output=True, text=True)
+def typed(command: Callable[..., subprocess.CompletedProcess[str]], *words: object) -> None:
+    done = command(*words)
     assert done.returncode == 0, done.stderr
-
-
-def look_alike(folder: Path) -> str:
-    """A base of which only the tokenizer is there: a token a byte."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    folder.mkdir()
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={char: number for number, char in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
-        (folder / name).write_text("{}")
-    return str(folder)

@@ -1,7 +1,6 @@
 """The made-up pictures and clips: the raw layouts, what can be opened, and what is broken on purpose."""
 
 import csv
-import hashlib
 import io
 import re
 import tarfile
@@ -20,6 +19,7 @@ from data_build.clips import render
 from data_build.faces import EMOTIONS, LOOKS, draw, draw_face, draw_grey
 from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark
+from tests.data_build.reading import hashes
 
 CORPORA = ("emotic", "fer2013", "cfaps", "samsemo", "meld", "chsims")
 
@@ -71,14 +71,9 @@ def strings(cell):
     return [str(text[0]) for text in cell[0]]
 
 
-def digest(root):
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 def test_the_same_arguments_give_the_same_bytes_in_ten_megabytes(raw, tmp_path):
     write_samples(tmp_path, only=CORPORA)
-    assert digest(tmp_path) == digest(raw)
+    assert hashes(tmp_path) == hashes(raw)
     assert sum(path.stat().st_size for path in raw.rglob("*") if path.is_file()) < 20e6
     assert sample_pictures.fer2013(1, seed=1) != sample_pictures.fer2013(1, seed=0)
     assert len(sample_pictures.cfaps(2, 0)) == 2 * 140 + 1

@@ -1,4 +1,3 @@
-import hashlib
 from collections import Counter
 
 import pytest
@@ -7,7 +6,7 @@ from data_build.corpus import corpora
 from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
-from tests.data_build.reading import put, read_all
+from tests.data_build.reading import hashes, put, read_all
 
 TEXT = {name: subset for name, subset in benchmark().items() if subset.modality == "text"}
 CORPORA = sorted({subset.corpus for subset in TEXT.values()})  # the others: test_sample_media.py
@@ -23,10 +22,6 @@ def raw(tmp_path_factory):
 @pytest.fixture(scope="module")
 def read(raw):
     return {name: read_all(corpora()[name], raw / name) for name in CORPORA}
-
-
-def digest(root):
-    return {path.relative_to(root): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.*")}
 
 
 def test_every_subset_task_and_language_is_there(read):
@@ -78,9 +73,9 @@ def test_texts_are_distinct_but_for_the_copies_that_disagree(read):
 
 def test_the_same_command_gives_the_same_bytes_and_another_scale_more_rows(raw, tmp_path):
     write_samples(tmp_path, only=CORPORA)
-    assert digest(tmp_path) == digest(raw)
+    assert hashes(tmp_path) == hashes(raw)
     write_samples(tmp_path, only=CORPORA)
-    assert digest(tmp_path) == digest(raw)
+    assert hashes(tmp_path) == hashes(raw)
     write_samples(tmp_path, scale=2, only=CORPORA)
     assert len(read_all(corpora()["mms"], tmp_path / "mms").texts) == 2 * 810
 

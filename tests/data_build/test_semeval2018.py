@@ -9,7 +9,7 @@ from data_build.corpora.semeval2018 import CORPUS, EC_HEADER
 from data_build.corpus import clean
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all, zipped
+from tests.data_build.reading import fault_of, put, read_all, zipped
 
 REG = "ID\tTweet\tAffect Dimension\tIntensity Score\n"
 OC = "ID\tTweet\tAffect Dimension\tIntensity Class\n"
@@ -191,9 +191,7 @@ def test_unusable_rows_are_kept_out(tmp_path):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 TWEETS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t"), min_size=1).filter(clean)

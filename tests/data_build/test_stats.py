@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from data_build.stats import Stats, count, tables
 from data_build.stats_page import page
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl, sha256_of, write_jsonl
+from tests.command import mmaffin
 
 
 class Seen(HTMLParser):
@@ -99,17 +98,9 @@ def test_what_a_row_says_is_text_and_never_markup(built: Path, tmp_path: Path) -
 
 
 def test_the_command_prints_tables_and_writes_the_page(built: Path, tmp_path: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "data_build",
-        "stats",
-        "--data",
-        str(hostile(built, tmp_path / "data").path),
-        "--out",
-    ]
-    done = subprocess.run([*words, str(tmp_path / "s.html")], check=False, capture_output=True, text=True)
+    words = ("stats", "--data", hostile(built, tmp_path / "data").path, "--out")
+    done = mmaffin(*words, tmp_path / "s.html")
     assert done.returncode == 0 and done.stdout.startswith("| subset | split | rows |"), done.stderr
     assert (tmp_path / "s.html").read_text().startswith("<!doctype html>")
-    wrong = subprocess.run([*words, str(tmp_path)], check=False, capture_output=True, text=True)
+    wrong = mmaffin(*words, tmp_path)
     assert wrong.returncode == 2 and "not the name of an HTML file" in wrong.stderr

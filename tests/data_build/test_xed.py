@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_build.corpora.xed import CORPUS, LABELS
 from data_build.corpus import clean
 from mmafflm.errors import Fault
-from tests.data_build.reading import put, read_all, real, zipped
+from tests.data_build.reading import fault_of, put, read_all, real, zipped
 
 JUNK = '"Living horrors of the deep\r\nda/1954/4.xml.gz\ten/1954/5.xml.gz\t113\t137"\t4\r\n'
 TAB = '"one\ttwo"\t4\r\n'
@@ -122,9 +122,7 @@ def test_a_bom_and_line_ends_change_nothing(tmp_path):
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
     put(tmp_path, name, data)
-    with pytest.raises(Fault) as fault:
-        read_all(CORPUS, tmp_path)
-    assert message in str(fault.value)
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,9 +3,12 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.command import mmaffben, mmaffin, mmafflm
 
 APP = """
 import sys
@@ -48,12 +51,11 @@ def test_a_stop_is_said(sign: signal.Signals) -> None:
     assert "The same command goes on from here" in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("module", ["data_build", "mmafflm", "eval"])
-def test_modules_are_the_commands(module: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, "--help"], check=False, capture_output=True, text=True)
+@pytest.mark.parametrize("command", [mmaffin, mmafflm, mmaffben])
+def test_modules_are_the_commands(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = command("--help")
     assert done.returncode == 0 and "Usage" in done.stdout
-    wrong = subprocess.run([sys.executable, "-m", module, "nonsense"], check=False, capture_output=True, text=True)
-    assert wrong.returncode == 2
+    assert command("nonsense").returncode == 2
 
 
 def test_building_and_scoring_do_not_import_torch(tmp_path: Path) -> None:

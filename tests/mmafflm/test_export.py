@@ -16,16 +16,6 @@ from tests.mmafflm.test_recipe import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 
-@pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> str:
-    pytest.importorskip("llamafactory")
-    from mmafflm.standin import make_standin
-
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return str(folder)
-
-
 def logits(model: Any) -> Any:
     """What a model says after a picture of 8 x 8 patches and some words."""
     import torch
@@ -42,13 +32,13 @@ def logits(model: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml"])
-def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, nano: str) -> None:
+def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> None:
     # the shipped recipe, ZeRO-2 and checkpointing and all; only what a CPU and a tiny model need is changed
     changes = {"hardware": "cpu", "bf16": False, "global_batch": 16, "per_device_train_batch_size": 4, "lora_rank": 8}
     recipe = recipe_with(tmp_path, name, **changes, learning_rate=0.01, report_to="none")
     data = make_data(tmp_path / "data", text_records(64))
     run, out = tmp_path / "run", tmp_path / "merged"
-    train(recipe, data, run, gpus=1, base=nano)
+    train(recipe, data, run, gpus=1, base=base)
     export(run, out)
 
     from peft import PeftModel
@@ -62,9 +52,9 @@ def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, nano: str) -> No
     assert sum("layers.0" in one for one in names) == 2 * 7
     assert not [one for one in names if "merger" in one or "patch_embed" in one or "lm_head" in one]
 
-    plain = logits(AutoModelForImageTextToText.from_pretrained(nano))
-    base = AutoModelForImageTextToText.from_pretrained(nano)
-    applied = logits(PeftModel.from_pretrained(base, run))
+    plain = logits(AutoModelForImageTextToText.from_pretrained(base))
+    under = AutoModelForImageTextToText.from_pretrained(base)
+    applied = logits(PeftModel.from_pretrained(under, run))
     merged = logits(AutoModelForImageTextToText.from_pretrained(out))
     assert (applied - plain).abs().max() > 0.1  # it learned something
     assert (merged - applied).abs().max() < 1e-4  # fp32; the sums are made in another order

@@ -15,7 +15,6 @@ from data_build.raw import list_raw
 from eval.engines import Question
 from eval.engines.vision import Vision
 from mmafflm.media import Budget, grid, vision_tokens
-from mmafflm.standin import make_standin
 from tests.data_build.reading import real
 from tests.media_files import clip_bytes, picture_of, rotated, write
 
@@ -23,16 +22,14 @@ BUDGET = Budget()
 
 
 @pytest.fixture(scope="module")
-def processor(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def processor(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The processor as LLaMA-Factory's own loader sets it up for training, with the budget."""
     parser = pytest.importorskip("llamafactory.hparams")
     from llamafactory.model import load_tokenizer
 
-    nano = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", nano)
     arguments = {
         "model_name_or_path": str(nano), **BUDGET.to_json(), "stage": "sft", "template": "qwen2_vl", "do_train": True,
-        "finetuning_type": "full", "dataset": "x", "output_dir": str(nano / "out"),
+        "finetuning_type": "full", "dataset": "x", "output_dir": str(tmp_path_factory.mktemp("run")),
     }  # fmt: skip
     model_arguments = parser.get_train_args(arguments)[0]
     return load_tokenizer(model_arguments)["processor"]

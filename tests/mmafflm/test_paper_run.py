@@ -30,13 +30,9 @@ def test_the_papers_run_differs_where_its_header_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_papers_own_run_runs(tmp_path: Path) -> None:
+def test_the_papers_own_run_runs(nano: Path, tmp_path: Path) -> None:
     """Two steps of train_configs/llamafactory/paper-as-run.yaml as its header says, with a CPU's overrides."""
     pytest.importorskip("llamafactory")
-    from mmafflm.standin import make_standin
-
-    nano = tmp_path / "nano"
-    make_standin("nano", nano)
     data = make_data(tmp_path / "data", text_records(40)).path
     registry = json.loads((data / "mmaffin/dataset_info.json").read_text())
     entry = registry["mmaffin_train"]

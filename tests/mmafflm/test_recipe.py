@@ -14,6 +14,7 @@ from mmafflm.errors import Fault
 from mmafflm.media import Budget
 from mmafflm.recipe import Plan, plan
 from mmafflm.recipe_file import OURS, read_keys
+from tests.look_alike import look_alike
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
@@ -27,17 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A base that only looks like one: a byte-level tokenizer without merges, a token a byte."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    folder = tmp_path_factory.mktemp("base")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
-        (folder / name).write_text("{}")
-    return str(folder)
+    return look_alike(tmp_path_factory.mktemp("models") / "base")
 
 
 def recipe_with(folder: Path, name: str = "nano.yaml", **changes: object) -> Path:

@@ -20,13 +20,6 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("standin") / "nano"
-    make_standin("nano", path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         gguf_file()
