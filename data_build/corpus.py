@@ -17,8 +17,9 @@ import polars as pl
 
 import data_build.corpora
 from data_build.raw import RawFile
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Gold
+from mmafflm.grammar import Gold, Labels
 
 EXAMPLES = pl.Schema(
     {
@@ -160,6 +161,13 @@ def clean(text: str) -> str:
     Everything else stays: HTML entities, a literal backslash and n, zero-width characters inside.
     """
     return re.sub(r"^[\s\ufeff]+", "", text).rstrip()
+
+
+def label_set(subset: str, task: str = "ec") -> Labels:
+    """The labels of a task of the benchmark, which must be one of labels."""
+    grammar = benchmark()[subset].task(task).grammar
+    assert isinstance(grammar, Labels)
+    return grammar
 
 
 def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:

@@ -24,12 +24,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
 from data_build.pictures import SUFFIXES, by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
-from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 FOLDER = re.compile(r"[1-7]?[ ._-]*(\D+)")
 TABLES = (".csv", ".tsv", ".xlsx")
@@ -73,9 +71,7 @@ def _type(key: str) -> str | None:
 
 
 def _label(name: str) -> str | None:
-    grammar = benchmark()["CFAPS_EC"].task("ec").grammar
-    assert isinstance(grammar, Labels)
-    return grammar.canonical(name)
+    return label_set("CFAPS_EC").canonical(name)
 
 
 def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:

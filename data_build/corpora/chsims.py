@@ -17,13 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
 from data_build.pictures import by_key
 from data_build.raw import CsvRow, RawFile, csv_rows, one_of
 from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
-from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
@@ -127,9 +125,7 @@ def _level(text: str) -> float | None:
 
 
 def _polarity(annotation: str) -> str | None:
-    grammar = benchmark()["CHSIMS_SP"].task("sp").grammar
-    assert isinstance(grammar, Labels)
-    return grammar.canonical(annotation)
+    return label_set("CHSIMS_SP", "sp").canonical(annotation)
 
 
 def _items(

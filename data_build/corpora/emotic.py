@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
 from data_build.pictures import by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Gold, Labels, Vad
+from mmafflm.grammar import Gold, Vad
 
 SPLITS = ("train", "val", "test")
 MAT = re.compile(r"(CVPR17_)?Annotations\.mat")
@@ -147,8 +147,7 @@ def _box(found: list[Any]) -> tuple[int, int, int, int] | Why:
 
 
 def _emotions(found: list[Any]) -> list[str] | Why:
-    grammar = benchmark()["EMOTIC_EC"].task("ec").grammar
-    assert isinstance(grammar, Labels)
+    grammar = label_set("EMOTIC_EC")
     if not found:
         return Why("no category", "")
     names = [grammar.canonical(str(name)) for name in found]

@@ -15,11 +15,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
 from data_build.raw import RawFile, one_of
-from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 FILES = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
 ENTRANTS = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")
@@ -83,9 +81,7 @@ def _rows(part: Part) -> Iterator[Example | Bad]:
 
 
 def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Example | Bad:
-    grammar = benchmark()[about["subset"]].task("ec").grammar
-    assert isinstance(grammar, Labels)
-    label = grammar.canonical(str(row["label"]))
+    label = label_set(about["subset"]).canonical(str(row["label"]))
     if label is None:
         return Bad(source, "label outside the set", str(row["label"])[:200])
     text = clean(row["content"]) if isinstance(row["content"], str) else ""

@@ -22,12 +22,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_build.archives import BROKEN, broken
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, unrecognised
+from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
 from data_build.pictures import by_key, folders, is_picture
 from data_build.raw import CsvRow, RawFile, one_of
-from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 COLUMNS = ["emotion", "pixels", "Usage"]
@@ -75,9 +73,7 @@ def _of_folders(part: Part) -> Iterator[Example | Bad]:
 
 
 def _label(name: str) -> str | None:
-    grammar = benchmark()["FER2013"].task("ec").grammar
-    assert isinstance(grammar, Labels)
-    return grammar.canonical(name) if name.lower() in NAMES else None
+    return label_set("FER2013").canonical(name) if name.lower() in NAMES else None
 
 
 def _of_table(file: RawFile) -> Iterator[Example | Bad]:

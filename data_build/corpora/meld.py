@@ -20,13 +20,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
 from data_build.pictures import by_key
 from data_build.raw import RawFile, csv_rows, one_of
 from data_build.utterances import MAX_S, columns, max_s
-from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
@@ -124,9 +122,7 @@ def _items(
         if reason:
             yield Bad(source, reason, f"{subset}: {key or ','.join(fields)}"[:200])
             continue
-        grammar = benchmark()[subset].task(task).grammar
-        assert isinstance(grammar, Labels)
-        label = grammar.canonical(row[column])
+        label = label_set(subset, task).canonical(row[column])
         if label is None:
             yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200])
         else:

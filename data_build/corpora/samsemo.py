@@ -21,12 +21,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, unrecognised
+from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
 from data_build.raw import CsvRow, RawFile, csv_rows, one_of
 from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 TABLE = "samsemo.tsv"
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -158,8 +157,7 @@ def _row(
 ) -> Example | Bad:
     language, text = row["language"].strip().lower(), clean(row["transcript"])
     subset = benchmark()["SAMSEMO"]
-    grammar = subset.task("ec").grammar
-    assert isinstance(grammar, Labels)
+    grammar = label_set("SAMSEMO")
     labels = [grammar.canonical(name) for name in split_emotions(row["aggregated_emotions"])]
     known = [label for label in labels if label is not None]
     for reason, is_so, told in (

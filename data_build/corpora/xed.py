@@ -17,11 +17,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
 from data_build.raw import RawFile, csv_rows, one_of
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
-from mmafflm.grammar import Labels
 
 LABELS = {
     "0": "neutral",
@@ -87,9 +86,7 @@ def _row(fields: list[str], source: str, language: str) -> Example | Bad:
         return Bad(source, "label outside the set", fields[1][:200])
     if not text:
         return Bad(source, "empty text", fields[1])
-    grammar = benchmark()["XED"].task("ec").grammar
-    assert isinstance(grammar, Labels)
-    gold = grammar.sort([LABELS[number] for number in numbers])
+    gold = label_set("XED").sort([LABELS[number] for number in numbers])
     return Example("XED", "ec", language, None, gold, text, source)
 
 
