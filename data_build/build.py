@@ -18,10 +18,11 @@ from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
 from data_build.extract import extract
-from data_build.leak_report import clean_training
+from data_build.leak_report import clean_training, in_manifest
 from data_build.manifest import Source, describe, write_seal
 from data_build.media_index import Index, entries, write_index
 from data_build.mix import make_mix
+from data_build.origins import keep_origins
 from data_build.raw import list_raw
 from data_build.registry import twin_of, write_registry
 from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
@@ -243,6 +244,7 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
     """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
     data, config = plan.data, plan.config
     leakage = clean_training(data, outcomes, config.leaks, index)
+    keep_origins(data, outcomes)
     splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
     files = {split_file(*split) for split in splits}
     twins = {twin_of(data / "mmaffin", data / name).relative_to(data).as_posix() for name in files}
@@ -257,7 +259,7 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
         ),
     )
     manifest = describe(config, plan.sources, outcomes, plan.limit, _versions())
-    manifest["leakage"] = {name: leakage[name] for name in ("rules", "train_rows", "test_rows", "leaks", "counts")}
+    manifest["leakage"] = in_manifest(leakage)
     (data / IMPORT_PAGE).unlink(missing_ok=True)
     if plan.finish:
         plan.finish(data, folders, manifest)

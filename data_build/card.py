@@ -1,4 +1,4 @@
-"""DATA/README.md: the data set card, made from the manifest and the cards of the corpora.
+"""DATA/README.md: the data set card, made from the manifest and the cards of the corpora; its pictures beside it.
 
 It opens with the metadata that the Hugging Face Hub reads, so that a build can be published as it is: each subset is a
 configuration whose splits are the Parquet twins, and `datasets.load_dataset(DATA, "XED")` works on the folder too.
@@ -11,7 +11,10 @@ from typing import Any
 import jinja2
 import yaml
 
+from data_build.card_figures import write_figures
 from data_build.corpus import corpora
+from data_build.licences import fault
+from data_build.media_index import read_index
 from data_build.registry import TWINS
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX
@@ -29,11 +32,13 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 
 def write_card(data: Path, manifest: dict[str, Any]) -> None:
-    """Write the card; what the paper leaves open stands in it as our choice."""
+    """Write the card and its pictures; what the paper leaves open stands in it as our choice."""
     text = files("data_build").joinpath("card.md.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     head = yaml.safe_dump(metadata(manifest), sort_keys=False, allow_unicode=True, width=1000)
-    about = {"benchmark": benchmark(), "readers": corpora(), "labels": labels(manifest), "mix_name": MIX}
+    about = {"benchmark": benchmark(), "readers": corpora(), "labels": labels(manifest), "fault": fault}
+    sizes = [entry.bytes for entry in read_index(data).values()]
+    about |= {"figures": write_figures(data, manifest), "stored": (len(sizes), sum(sizes))}
     write_text(data / "README.md", environment.from_string(text).render(**manifest, **about, head=head))
 
 

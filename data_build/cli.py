@@ -15,6 +15,7 @@ from data_build.doctor import examine
 from data_build.leak_report import examine as examine_leaks
 from data_build.leak_report import markdown, write_report
 from data_build.media_index import read_index
+from data_build.origins import read_origins
 from data_build.publish import publish as upload
 from data_build.release.give_out import export as write_form
 from data_build.release.take_in import import_release
@@ -176,7 +177,7 @@ def leaks(
         for name, splits in dataset.manifest["subsets"].items()
     }
     rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}) | {"remove": False})
-    _, told = examine_leaks(data, rows, rules, read_index(data))
+    _, told = examine_leaks(data, rows, rules, read_index(data), read_origins(data))
     print(markdown(told), end="")
     if out:
         write_report(out, told)

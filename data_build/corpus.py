@@ -32,6 +32,7 @@ EXAMPLES = pl.Schema(
         "text": pl.String,  # or the transcript; empty for a picture
         "media": pl.String,  # JSON of a Media, or null
         "source": pl.String,  # raw file and line
+        "origin": pl.String,  # JSON, or null: see Example.origin
     }
 )
 QUARANTINE = pl.Schema({"source": pl.String, "reason": pl.String, "detail": pl.String})
@@ -64,7 +65,11 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of a raw corpus, in the benchmark's vocabulary."""
+    """One row of a raw corpus, in the benchmark's vocabulary.
+
+    `origin` is what the corpus says of where the row is from, a speaker or a clip's own licence; it goes beside the
+    records (origins.py), never into them.
+    """
 
     subset: str
     task: str
@@ -75,6 +80,7 @@ class Example:
     source: str
     emotion: str | None = None
     media: Media | None = None
+    origin: Mapping[str, str | float] | None = None
 
 
 NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
@@ -120,6 +126,8 @@ class Corpus:
     options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
     redistribute: whether the terms say that rows made of it may be passed on. Where they say nothing, they may not;
     `terms` is the reason, a clause.
+    own_licences: each row's picture or clip has a licence of its own, "licence" in its origin. Rows whose own licence
+    does not allow it, or is not known, may not be passed on, whatever holds for the corpus.
     """
 
     name: str
@@ -131,6 +139,7 @@ class Corpus:
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows carry more (release/read.py)
     redistribute: bool = False
+    own_licences: bool = False
     terms: str = "no terms are known that allow it"
     cite: str = ""
 
@@ -152,7 +161,8 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
 def _columns(row: Example) -> tuple[str | None, ...]:
     gold = json.dumps(row.gold, ensure_ascii=False)
     media = row.media.to_json() if row.media else None
-    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source)
+    origin = json.dumps(row.origin, ensure_ascii=False) if row.origin else None
+    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source, origin)
 
 
 def clean(text: str) -> str:

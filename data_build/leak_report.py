@@ -1,7 +1,6 @@
 """What find_leaks has found: counts, examples and origins on both sides of a split; JSON, Markdown; and the removal."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from data_build.config import Leaks
 from data_build.leaks import Leak, find_leaks, read_rows
 from data_build.media_index import Index
+from data_build.origins import Origins, of_outcomes, shared_origins
 from data_build.registry import write_records
 from data_build.stage import Outcome
 from mmafflm.benchmark import benchmark
@@ -20,14 +20,6 @@ from mmafflm.records import Quarantined, Record, read_records, write_text
 REPORT = "leakage"  # DATA/leakage.json and .md
 REASON = {"exact": "stands in a test", "near": "nearly stands in a test"}
 QUOTED, LONGEST = 5, 160  # examples of each pair of subsets, characters of each
-# Where a stored picture's raw file names what it was taken from; films by the part of a clip's name before its number
-# (SAMSEMO's clips are named so in what was seen of it, unchecked). Speakers and MELD's dialogues stand in no file's
-# name, and the numbers of MELD's dialogues begin anew in each split.
-ORIGINS = {
-    "emotic": ("source picture", re.compile(r"(.+)")),
-    "chsims": ("film or series", re.compile(r"(?:.*/)?([^/!]+)/[^/]+$")),
-    "samsemo": ("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),
-}
 
 Counts = dict[str, dict[str, dict[str, int]]]
 
@@ -61,46 +53,20 @@ def _example(leak: Leak) -> dict[str, Any]:
     return {"kind": leak.kind, "similarity": round(leak.similarity, 3), **sides}
 
 
-def shared_origins(data: Path, rows: dict[str, dict[str, int]], index: Index) -> dict[str, Any]:
-    """Films and source pictures of a subset on both sides: {subset: {of, train, test, both, train_rows}}."""
-    found = {}
-    for subset, splits in rows.items():
-        corpus = benchmark()[subset].corpus
-        if corpus in ORIGINS and {"train", "test"} <= set(splits):
-            what, pattern = ORIGINS[corpus]
-            sides = [_origins(data, subset, split, index, pattern) for split in ("train", "test")]
-            both = set(sides[0]) & set(sides[1])
-            found[subset] = {
-                "of": what, "train": len(sides[0]), "test": len(sides[1]), "both": len(both),
-                "train_rows": sum(sides[0][origin] for origin in both), "examples": sorted(both)[:QUOTED],
-            }  # fmt: skip
-    return found
-
-
-def _origins(data: Path, subset: str, split: str, index: Index, pattern: re.Pattern[str]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for record in read_records(data / split_file(subset, split)):
-        first = [*record.images, *(video if isinstance(video, str) else video[0] for video in record.videos)][0]
-        match = pattern.fullmatch(index[first].raw.partition("/")[2])
-        counted[match[1] if match else "?"] += 1
-    del counted["?"]
-    return counted
-
-
 def examine(
-    data: Path, rows: dict[str, dict[str, int]], rules: Leaks, index: Index
+    data: Path, rows: dict[str, dict[str, int]], rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
     """The leaks of a build and their report. rows: {subset: {split: rows}} of what stands on disk."""
     train = read_rows(data, [(name, "train") for name, of in rows.items() if "train" in of], index, rules.shortest)
     tests = read_rows(data, [(name, "test") for name, of in rows.items() if "test" in of], index, rules.shortest)
     leaks = find_leaks(train, tests, rules, data)
-    return leaks, report(leaks, (len(train), len(tests)), rules, shared_origins(data, rows, index))
+    return leaks, report(leaks, (len(train), len(tests)), rules, shared_origins(data, rows, index, origins))
 
 
 def clean_training(data: Path, outcomes: dict[str, Outcome], rules: Leaks, index: Index) -> dict[str, Any]:
     """Take the training rows that stand in a test out of the files, into the quarantine; returns the report."""
     rows = {name: of for outcome in outcomes.values() for name, of in outcome.rows.items()}
-    leaks, told = examine(data, rows, rules, index)
+    leaks, told = examine(data, rows, rules, index, of_outcomes(outcomes))
     say(f"leakage: {len(leaks)} of {told['train_rows']} training rows stand, exactly or nearly, in a test")
     by_subset: dict[str, dict[str, Leak]] = {}
     for leak in leaks if rules.remove else ():
@@ -134,6 +100,16 @@ def _labels(records: list[Record]) -> Counter[str]:
     return Counter(label for record in records if isinstance(record.gold, list) for label in record.gold)
 
 
+def in_manifest(told: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the report, without its examples."""
+    kept = {name: value for name, value in told.items() if name != "examples"}
+    numbers = {
+        subset: [{name: value for name, value in one.items() if name != "examples"} for one in of]
+        for subset, of in told["origins"].items()
+    }
+    return kept | {"origins": numbers}
+
+
 def write_report(folder: Path, told: dict[str, Any]) -> None:
     """leakage.json and leakage.md."""
     write_text(folder / f"{REPORT}.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n")
@@ -163,13 +139,21 @@ def markdown(told: dict[str, Any]) -> str:
     for one in told["examples"]:
         lines.append(f"- {one['kind']}, {one['similarity']}")
         lines += [f"  - `{one[side]['id']}` {_shown(one[side])}" for side in ("train", "test")]
-    lines += ["", "## Films and source pictures on both sides", "", "They are counted, and left where they are.", ""]
+    return "\n".join([*lines, *_origins(told["origins"])]) + "\n"
+
+
+def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
+    lines = ["", "## Speakers, dialogues, films and source pictures on both sides", ""]
+    lines += ["Counted before copies were taken out, and left where they are: the splits are the corpora's own.", ""]
+    lines += ["| subset | of | training | test | on both sides | their training rows | their test rows | such as |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
+    rows = [(subset, one) for subset, of in told.items() for one in of]
     lines += [
-        f"- {name}: {of['both']} of {of['train']} ({of['of']}) in training and of {of['test']} in the test stand on "
-        f"both sides, with {of['train_rows']} training rows"
-        for name, of in told["origins"].items()
-    ] or ["None of its subsets says where a row is from."]
-    return "\n".join(lines) + "\n"
+        f"| {subset} | {one['of']} | {one['train']} | {one['test']} | {one['both']} | {one['train_rows']} | "
+        f"{one['test_rows']} | {', '.join(one['examples']).replace('|', ' ')} |"
+        for subset, one in rows
+    ] or ["| none says where its rows are from | | | | | | | |"]
+    return lines
 
 
 def _shown(side: dict[str, Any]) -> str:

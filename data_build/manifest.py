@@ -1,6 +1,8 @@
 """manifest.json: what a build was made of and what came out, with the SHA-256 of every file on both sides."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,12 @@ from typing import Any
 from data_build.config import Config
 from data_build.corpus import Corpus, Part
 from data_build.extract import FOLDER
+from data_build.licences import by_licence
 from data_build.raw import RawFile
 from data_build.stage import Outcome
 from mmafflm.benchmark import Subset
 from mmafflm.dataset import MANIFEST, MEDIA_INDEX, data_hash, split_file
-from mmafflm.records import sha256_of, write_text
+from mmafflm.records import Record, sha256_of, write_text
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,19 @@ def describe(
     }
 
 
+def counts(records: Iterable[Record]) -> dict[str, Any]:
+    """What the manifest says of a split's records, but for file and hash: after a translation or a portion."""
+    rows = list(records)
+    labels = Counter(label for row in rows if isinstance(row.gold, list) for label in row.gold)
+    pairs = Counter(f"{row.language}<-{row.translated_from['language']}" for row in rows if row.translated_from)
+    return {
+        "rows": len(rows),
+        "labels": dict(sorted(labels.items())),
+        "languages": dict(sorted(Counter(row.language for row in rows).items())),
+        "translated": dict(sorted(pairs.items())),
+    }
+
+
 def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
     """rows_read = rows kept + rows quarantined, by reason."""
     reasons: dict[str, int] = {}
@@ -73,6 +89,7 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
         "rows_kept": kept,
         "rows_quarantined": dict(sorted(reasons.items())),
         "repaired": dict(sorted(outcome.notes.items())),
+        **({"licences": by_licence(outcome.origins.values())} if source.corpus.own_licences else {}),
     }
 
 

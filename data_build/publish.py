@@ -3,30 +3,46 @@
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_build.corpus import corpora
+from data_build.licences import Held, held_back
 from data_build.portion import write_portion
+from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 
 STAGE = ".publish"  # below DATA, hidden: not part of the data; of hard links
 TOKEN = "HF_TOKEN"
-OURS = ["mmaffin/*", "mmaffben/*", "media/*", "leakage.*", "import.md", "quarantine.jsonl"]  # replaced on the hub
+OURS = [
+    "mmaffin/*",
+    "mmaffben/*",
+    "media/*",
+    "figures/*",
+    "leakage.*",
+    "import.md",
+    "quarantine.jsonl",
+    "origins.jsonl",
+]  # theirs
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Corpora that go along; of them those only told to; and those that stay behind, with the reason."""
+    """Corpora that go along; of them those only told to; and those that stay behind, with the reason.
+
+    withheld: of a corpus that goes along, records that do not: their own licence and why -> how many.
+    """
 
     kept: list[str]
     allowed: list[str]
     left_out: dict[str, str]
+    withheld: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def choose(there: Collection[str], allow: Collection[str]) -> Choice:
@@ -41,6 +57,29 @@ def choose(there: Collection[str], allow: Collection[str]) -> Choice:
     )
 
 
+def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Choice:
+    """The choice with what is withheld of each corpus, and without a corpus of which nothing is left."""
+    counted: dict[str, Counter[str]] = {}
+    for one in held.values():
+        counted.setdefault(one.corpus, Counter())[f"{one.licence or 'a licence'} ({one.reason})"] += 1
+    empty = {name for name, of in counted.items() if of.total() == _rows(dataset, name)}
+    for name in empty:
+        say(f"{name}: stays behind, since no row's own licence in this build lets it go")
+    return replace(
+        choice,
+        kept=[name for name in choice.kept if name not in empty],
+        allowed=[name for name in choice.allowed if name not in empty],
+        left_out=choice.left_out | dict.fromkeys(empty, "no row's own licence in this build lets it go"),
+        withheld={name: dict(sorted(of.items())) for name, of in counted.items() if name not in empty},
+    )
+
+
+def _rows(dataset: Dataset, corpus: str) -> int:
+    """All records of a corpus."""
+    of = (splits for name, splits in dataset.manifest["subsets"].items() if benchmark()[name].corpus == corpus)
+    return sum(int(about["rows"]) for splits in of for about in splits.values())
+
+
 def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: bool = False) -> None:
     """Upload what may go as one commit of the hub's data set `repo`; with dry_run only print its files and sizes.
 
@@ -53,10 +92,15 @@ def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: b
     choice = choose(list(dataset.manifest["corpora"]), allow)
     for name, reason in choice.left_out.items():
         say(f"{name}: stays behind, since {reason}. If you have the right to pass it on: --allow {name}")
+    held = held_back(dataset, choice.kept)
+    choice = _without_empty(dataset, choice, held)
+    for name, licences in choice.withheld.items():
+        told = "; ".join(f"{rows} rows: {licence}" for licence, rows in licences.items())
+        say(f"{name}: of its rows stay behind, as their own licence does not let them go: {told}")
     if not choice.kept:
         raise Fault(f"{dataset.path}: no corpus in it may be passed on. Nothing is published.")
     token = "" if dry_run else _token()
-    with _staged(dataset, choice) as folder:
+    with _staged(dataset, choice, held) as folder:
         sizes = _sizes(folder)
         say(f"{repo}: {len(sizes)} files, {sum(sizes.values()):,} bytes, of {', '.join(choice.kept)}")
         if dry_run:
@@ -73,12 +117,14 @@ def _token() -> str:
 
 
 @contextmanager
-def _staged(dataset: Dataset, choice: Choice) -> Iterator[Path]:
+def _staged(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Iterator[Path]:
     """The folder to upload; it is gone afterwards."""
     folder = dataset.path / STAGE
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        write_portion(dataset, choice.kept, folder, {"allowed": choice.allowed, "left_out": choice.left_out})
+        about = {"allowed": choice.allowed, "left_out": choice.left_out, "withheld": choice.withheld}
+        held = {name: one for name, one in held.items() if one.corpus in choice.kept}
+        write_portion(dataset, choice.kept, folder, about, held)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

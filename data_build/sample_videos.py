@@ -88,6 +88,7 @@ def _samsemo_row(
 ) -> list[str]:
     random = writers[code].random
     start = random.uniform(0, 3000)
+    licence = "CC BY-NC-ND 4.0" if int(utterance.rpartition("_")[2]) % 20 == 0 else "CC BY 4.0"
     texts = {language: writer.tell(signal) for language, writer in writers.items()}
     if random.random() < 0.05:
         texts[code] = f'"{texts[code]}'  # the table has no quoting, and a lonely quotation mark is text
@@ -98,7 +99,7 @@ def _samsemo_row(
         *((*emotions, "")[:2] * 3),
         ", ".join(emotions),
         *("1", "2", "3", texts[code], *texts.values()),
-        *(f"{duration_s:.3f}", "vlog", "CC BY 4.0"),
+        *(f"{duration_s:.3f}", "vlog", licence),
     ]
 
 

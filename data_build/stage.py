@@ -32,6 +32,7 @@ class Outcome:
     languages: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     keys: dict[tuple[str, str], pl.Series] = field(default_factory=dict)  # (subset, split) -> text keys
     quarantine: list[Quarantined] = field(default_factory=list)
+    origins: dict[str, dict[str, Any]] = field(default_factory=dict)  # source -> Example.origin
     notes: dict[str, str] = field(default_factory=dict)  # raw picture or clip -> what was done to open it
 
 
@@ -52,6 +53,9 @@ def write_corpus(
     bad = list(_bad_rows(corpus, folders))
     outcome = Outcome(rows_read=shards.rows() + len(bad), quarantine=[*bad, *_dropped_rows(corpus, shards, chosen)])
     kept = _kept_rows(shards, number, chosen, corpus.columns)
+    if kept.height:
+        told = kept.filter(pl.col("origin").is_not_null()).select("source", "origin")
+        outcome.origins = {source: json.loads(origin) for source, origin in told.iter_rows()}
     for subset in subsets:
         for split in SPLITS:
             rows = kept.filter((pl.col("subset") == subset.name) & (pl.col("to") == split))

@@ -1,4 +1,4 @@
-"""The strokes of a figure as inline SVG: coloured by the page's style, each value escaped by Markup.format."""
+"""The strokes of a figure as SVG: coloured by the page's style or its own, each value escaped by Markup.format."""
 
 from collections.abc import Iterable
 
@@ -28,3 +28,23 @@ def text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> 
     """Text at a point, escaped, turned by so many degrees."""
     turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
     return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
+
+
+def path(kind: str, d: str) -> Markup:
+    """A shape or a curve by its path data; `kind` is its class in the style."""
+    return Markup('<path class="{}" d="{}"/>').format(kind, d)
+
+
+def moved(x: float, y: float, body: Iterable[Markup]) -> Markup:
+    """The pieces, so many pixels to the right and down."""
+    return Markup('<g transform="translate({:g} {:g})">{}</g>').format(round(x, 1), round(y, 1), joined(body))
+
+
+def document(width: float, height: float, title: str, style: str, body: Iterable[Markup]) -> str:
+    """A file of its own: on white paper (class `paper`), for whatever shows it may be dark; style is CSS, trusted."""
+    return str(
+        Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img">'
+            '<title>{}</title><style>{}</style><path class="paper" d="M0 0h{:g}v{:g}h{:g}z"/>{}</svg>\n'
+        ).format(width, height, width, height, title, Markup(style), width, height, -width, joined(body))
+    )

@@ -27,7 +27,7 @@ from data_build.utterances import MAX_S, columns, max_s
 from mmafflm.errors import Fault
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
-COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
+COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")  # and, for the origin, what is there
 ITEMS = (("MELD_EC", "ec", "Emotion"), ("MELD_SP", "sp", "Sentiment"))
 CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
 FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?")
@@ -127,7 +127,29 @@ def _items(
             yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200])
         else:
             media = Media("video", part.media[key], max_s=longest_s)
-            yield Example(subset, task, "en", part.about["split"], [label], text, source, media=media)
+            split, origin = part.about["split"], _origin(row, part)
+            yield Example(subset, task, "en", split, [label], text, source, media=media, origin=origin)
+
+
+def _origin(row: Mapping[str, str], part: Part) -> dict[str, str | float]:
+    """Who speaks, and which seconds of which episode, as far as the table says."""
+    origin: dict[str, str | float] = {"dialogue": f"{part.about['split']}/{int(row['Dialogue_ID'])}"}
+    if speaker := clean(row.get("Speaker", "")):
+        origin["speaker"] = speaker
+    season, episode = (row.get(name, "").strip() for name in ("Season", "Episode"))
+    if season and episode:
+        origin["episode"] = f"{season}/{episode}"
+    times = [_seconds(row.get(name, "")) for name in ("StartTime", "EndTime")]
+    return origin | {name: time for name, time in zip(("start_s", "end_s"), times, strict=True) if time is not None}
+
+
+def _seconds(time: str) -> float | None:
+    """Of 00:16:16,059, since the start of the episode; None where it is no time."""
+    match = re.fullmatch(r"(\d+):(\d+):(\d+)[,.](\d{3})", time.strip())
+    if not match:
+        return None
+    hours, minutes, seconds, thousandths = map(int, match.groups())
+    return 3600 * hours + 60 * minutes + seconds + thousandths / 1000
 
 
 CORPUS = Corpus(

@@ -213,6 +213,7 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
         text="clean",
         media=pl.lit(None, pl.String),
         source="source",
+        origin=pl.lit(None, pl.String),
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
     bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told)

@@ -173,7 +173,14 @@ def _row(
         if is_so:
             return Bad(source, reason, told[:200])
     clip = Media("video", media[key], max_s=longest_s)
-    return Example("SAMSEMO", "ec", language, places[0].split, grammar.sort(known), text, source, media=clip)
+    split, gold = places[0].split, grammar.sort(known)
+    return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=_origin(row))
+
+
+def _origin(row: Mapping[str, str]) -> dict[str, str | float]:
+    """The film with its address and licence: what a licence wants named where the clip is passed on."""
+    columns = (("film", "movie_title"), ("link", "movie_link"), ("licence", "license"))
+    return {name: text for name, column in columns if (text := clean(row.get(column, "")))}
 
 
 CORPUS = Corpus(
@@ -185,7 +192,8 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
     terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
-    "samsemo.tsv, and a record does not say which",
+    "samsemo.tsv and in origins.jsonl, and of the conditions of the whole nothing was seen",
+    own_licences=True,
     cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
     "Interspeech",
 )

@@ -120,7 +120,7 @@ def _columns(split: Split, one: Seen, language: str, source: str) -> tuple[str |
     written, task, ask = one.turn.written, one.asked.task, one.asked
     return (
         split.subset, task.key, language, split.split, ask.emotion, one.gold, ask.text, one.media,
-        written.get("source", source), written.get("id"), None if ask.exact else one.turn.prompt,
+        written.get("source", source), None, written.get("id"), None if ask.exact else one.turn.prompt,
         written.get("translated_from"),
     )  # fmt: skip
 

@@ -47,6 +47,12 @@ def new_id(record: Record, target: str) -> str:
     return "/".join([subset, pair, *(rest[1:] if rest and rest[0] == record.language else rest)])
 
 
+def origin_ids(name: str) -> set[str]:
+    """What the original of a translated row may be called: new_id takes its language out where it stands in the id."""
+    subset, pair, *rest = name.split("/")
+    return {"/".join([subset, *rest]), "/".join([subset, pair.partition("<-")[2], *rest])}
+
+
 def words_in(record: Record) -> str:
     """The text or transcript in a record's prompt."""
     return words_of(benchmark()[record.subset].task(record.task), record.prompt)

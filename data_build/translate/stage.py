@@ -17,7 +17,7 @@ from data_build.build import only_one
 from data_build.card import write_card
 from data_build.config import Leaks
 from data_build.leaks import find_leaks, make_rows, read_rows
-from data_build.manifest import write_seal
+from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index
 from data_build.mix import MOST_TRANSLATED, make_mix
 from data_build.registry import write_records
@@ -184,22 +184,11 @@ def _stage(dataset: Dataset, records: list[Record], rejected: list[dict[str, Any
     for (name, split), added in by_split.items():
         rows = in_order([*dataset.records(name, split), *added])
         write_records(stage / "mmaffin", stage / split_file(name, split), rows, index)
-        manifest["subsets"][name][split] |= _counts(rows)
+        manifest["subsets"][name][split] |= counts(rows)
     with replacing(stage / QUARANTINE) as out:
         out.writelines(_quarantine(dataset.path / QUARANTINE, rejected))
     manifest["translation"] = _account(manifest.get("translation"), len(records), stage / QUARANTINE)
     write_text(stage / MANIFEST, json.dumps({"over": dataset.hash, "manifest": manifest}, ensure_ascii=False))
-
-
-def _counts(rows: list[Record]) -> dict[str, Any]:
-    labels = Counter(label for row in rows if isinstance(row.gold, list) for label in row.gold)
-    pairs = Counter(f"{row.language}<-{row.translated_from['language']}" for row in rows if row.translated_from)
-    return {
-        "rows": len(rows),
-        "labels": dict(sorted(labels.items())),
-        "languages": dict(sorted(Counter(row.language for row in rows).items())),
-        "translated": dict(sorted(pairs.items())),
-    }
 
 
 def _quarantine(path: Path, rejected: Iterable[dict[str, Any]]) -> Iterator[bytes]:

@@ -1,11 +1,15 @@
 """The data set card: what the hub and `datasets` make of it, and what it says of terms."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from data_build.card import metadata
+from data_build.card_figures import write_figures
 from data_build.corpus import corpora
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -43,6 +47,25 @@ def test_the_card_says_what_may_be_passed_on(built: Path) -> None:
                     "Known limits", "How to cite"):  # fmt: skip
         assert f"\n## {heading}\n" in text
     assert benchmark()["XED"].task("ec").prompt in text and "█" in text and "Öhman" in text
+
+
+def test_the_card_shows_how_labels_and_numbers_are_spread(built: Path, tmp_path: Path) -> None:
+    text = (built / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^]]+\]\((figures/\w+\.svg)\)", text)
+    assert shown == [f"figures/{one}.svg" for one in ("text_labels", "text_numbers", "image_labels", "image_numbers",
+                                                      "video_labels", "video_numbers")]  # fmt: skip
+    dataset = Dataset.open(built)
+    assert set(shown) == {name for name in dataset.files if name.startswith("figures/")}
+    drawn = {name: ElementTree.fromstring((built / name).read_bytes()) for name in shown}
+    texts = {name: {one.text for one in of.iter("{http://www.w3.org/2000/svg}text")} for name, of in drawn.items()}
+    assert {"XED", "MMS", "anticipation"} <= texts["figures/text_labels.svg"]
+    assert {"EMOTIC_SI", "intensity valence", "-1", "1"} <= texts["figures/image_numbers.svg"]
+    assert {"intensity ordinal anger", "3"} <= texts["figures/text_numbers.svg"]
+    shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("figures", "media"))
+    write_figures(tmp_path / "again", dataset.manifest)
+    assert all((tmp_path / "again" / name).read_bytes() == (built / name).read_bytes() for name in shown)
+    write_figures(tmp_path / "again", {"subsets": {"XED": dataset.manifest["subsets"]["XED"]}})
+    assert [path.name for path in (tmp_path / "again/figures").iterdir()] == ["text_labels.svg"]
 
 
 def test_a_card_of_pictures_alone_names_no_language(built: Path) -> None:

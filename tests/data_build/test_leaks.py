@@ -118,7 +118,11 @@ def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
     assert all(row["detail"].split(" ")[0] in tests for row in gone)
     train = {record.id for name in dataset.subsets("train") for record in dataset.records(name, "train")}
     assert all(one["train"]["id"] not in train and one["test"]["id"] in tests for one in told["examples"])
-    assert "Films and source pictures" in (built / "leakage.md").read_text()
+    origins = told["origins"]
+    assert origins.keys() == {"EMOTIC_EC", "EMOTIC_SI", "SAMSEMO", "MELD_EC", "MELD_SP", "CHSIMS_SP", "CHSIMS_SI"}
+    assert [one["both"] for one in origins["MELD_EC"] if one["of"] == "speaker"] == [3]  # Ada, Ben and Cleo
+    assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "leakage.md").read_text(encoding="utf-8")
+    assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_switch_leaves_them_and_the_report_says_so(raw: Path, config: Config, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from data_build.check import check
 from data_build.corpus import corpora
+from data_build.licences import held_back
 from data_build.portion import write_portion
 from data_build.publish import choose, publish
 from mmafflm.benchmark import benchmark
@@ -207,7 +208,7 @@ def test_an_allowed_corpus_goes_along_with_its_pictures(built: Path, tmp_path: P
     choice = choose(list(before.manifest["corpora"]), ["fer2013", "meld"])
     assert set(choice.kept) == {"xed", "fer2013", "meld"}
     assert set(choice.allowed) == {"fer2013", "meld"} and "emotic" in choice.left_out
-    write_portion(before, choice.kept, out, {"allowed": choice.allowed, "left_out": choice.left_out})
+    write_portion(before, choice.kept, out, {"allowed": choice.allowed, "left_out": choice.left_out}, {})
     got = Dataset.open(out)
     assert check(got) == [] and set(got.manifest["subsets"]) == {"XED", "FER2013", "MELD_EC", "MELD_SP"}
     assert {path.name for path in (out / "media").iterdir()} == {"fer2013", "meld", "index.jsonl"}
@@ -215,6 +216,41 @@ def test_an_allowed_corpus_goes_along_with_its_pictures(built: Path, tmp_path: P
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "Passed on although no terms" in card and "- semeval2018: its README says: Do not redistribute" in card
     assert got.manifest["published"]["of"] == before.hash != got.hash
+
+
+def test_clips_go_by_their_own_licence_also_where_their_corpus_is_allowed(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, out = Dataset.open(built), tmp_path / "portion"
+    held = held_back(before, ["xed", "samsemo"])
+    records = [one for split in before.manifest["subsets"]["SAMSEMO"] for one in before.records("SAMSEMO", split)]
+    of = {row["source"]: row["licence"] for row in read_jsonl(built / "origins.jsonl") if row["corpus"] == "samsemo"}
+    assert set(held) == {one.id for one in records if of[one.source] == "CC BY-NC-ND 4.0"} and held
+    write_portion(before, ["xed", "samsemo"], out, {"allowed": ["samsemo"], "left_out": {}}, held)
+    got = Dataset.open(out)
+    assert check(got) == [] and set(got.manifest["subsets"]) == {"XED", "SAMSEMO"}
+    kept = [one for split in got.manifest["subsets"]["SAMSEMO"] for one in got.records("SAMSEMO", split)]
+    assert [one.id for one in kept] == [one.id for one in records if one.id not in held]
+    account, was = got.manifest["corpora"]["samsemo"], before.manifest["corpora"]["samsemo"]
+    assert account["rows_read"] == was["rows_read"] and was["rows_kept"] - account["rows_kept"] == len(held)
+    assert was["licences"].keys() == {"CC BY 4.0", "CC BY-NC-ND 4.0"} and account["licences"].keys() == {"CC BY 4.0"}
+    assert {row["source"] for row in read_jsonl(out / "origins.jsonl")} == {one.source for one in kept}
+    assert not {row["id"] for row in read_jsonl(out / "mmaffin/mmaffin_train.jsonl")} & held.keys()
+    mix = got.manifest["mix"]
+    assert mix["rows"] == sum(sum(of.values()) for of in mix["subsets"].values())
+    assert (out / "media/samsemo").is_dir() and "| CC BY 4.0 |" in (out / "README.md").read_text(encoding="utf-8")
+    publish(before, "owner/name", ["samsemo"], dry_run=True)
+    said = capsys.readouterr()
+    assert f"{len(held)} rows: CC BY-NC-ND 4.0 (allows no changed copies)" in said.err and "media/samsemo" in said.out
+
+
+def test_a_corpus_whose_licences_are_not_known_stays_behind(built: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(built, data, copy_function=os.link)
+    (data / "origins.jsonl").unlink()  # as in a build of a release
+    only = Dataset(data, Dataset.open(data).manifest | {"corpora": {"samsemo": {}}})
+    with pytest.raises(Fault, match="no corpus in it may be passed on"):
+        publish(only, "owner/name", ["samsemo"], dry_run=True)
 
 
 def test_what_cannot_be_published_is_said(built: Path) -> None:
@@ -241,7 +277,7 @@ def test_translations_go_with_the_corpus_they_are_of(built: Path, tmp_path: Path
         manifest["subsets"][name]["train"]["translated"] = {"es<-en": translated}
     manifest["files"]["quarantine.jsonl"]["sha256"] = sha256_of(data / "quarantine.jsonl")
     write_text(data / "manifest.json", json.dumps(manifest))
-    write_portion(Dataset.open(data), ["xed"], tmp_path / "portion", {"allowed": [], "left_out": {}})
+    write_portion(Dataset.open(data), ["xed"], tmp_path / "portion", {"allowed": [], "left_out": {}}, {})
     got = Dataset.open(tmp_path / "portion")
     assert got.manifest["translation"] == {"rows_read": 2, "rows_kept": 1, "rows_quarantined": {"empty": 1}}
     assert check(got) == [] and "of the series" not in (tmp_path / "portion/quarantine.jsonl").read_text()
