@@ -20,6 +20,7 @@ LOST = """\
 
 - The raw file and line of a row: `source` names the released file and the row in it (a row that `mmaffin export` wrote
   brings its own).
+- Who speaks, which film a clip is from and its own licence (`origins.jsonl` of a build from raw corpora).
 - How the authors sampled and split: the splits are taken as they are. Rows of training that stand in a test or in
   validation too, or twice, are in the quarantine, as in every build.
 - Pictures and clips at another size than they were released in.
