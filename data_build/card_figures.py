@@ -28,7 +28,7 @@ STYLE = (
     + "".join(f".{split}{{fill:{color}}}.curve.{split}{{fill:none;stroke:{color}}}" for split, color in COLORS.items())
 )
 _COLUMNS, _WIDTH, _GAP = 3, 300.0, 16.0  # of panels; pixels
-_NAME, _BAR, _THIN = 118.0, 120.0, 4.0  # of a lane: its name's room, its longest bar, one bar's height
+_NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a lane: its name's room, its longest bar, one bar's height
 _PLOT = 76.0  # height of a histogram
 
 
