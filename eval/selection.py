@@ -1,4 +1,4 @@
-"""Which records a limited run asks. `predict` and `score` must agree on it, so it stands here once."""
+"""Which records a run asks. `predict` and all that read its answers must agree on it, so it stands here once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest

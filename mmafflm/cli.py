@@ -1,4 +1,4 @@
-"""`mmafflm`: stand-in base models, plans, training, merged models."""
+"""`mmafflm`: stand-in base models, plans, training, merged models, experiments."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.progress import read_progress
-from mmafflm.records import read_jsonl
+from mmafflm.records import read_jsonl, replacing
+from mmafflm.validation_row import ROWS
 
-CURVES, VALIDATION = "curves.png", "validation.jsonl"
+CURVES = "curves.png"
 WIDTH, HEIGHT = 15, 12  # inches
 Series = list[tuple[int, float]]
 
@@ -20,7 +21,7 @@ def draw(out: Path) -> Path | None:
     rows = read_progress(out)
     if not rows:
         return None
-    validated = list(read_jsonl(out / VALIDATION)) if (out / VALIDATION).exists() else []
+    validated = list(read_jsonl(out / ROWS)) if (out / ROWS).exists() else []
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(3, 3).flatten().tolist()
@@ -40,11 +41,9 @@ def draw(out: Path) -> Path | None:
     ]
     for axis, (title, series) in zip(axes, panels, strict=True):
         _panel(axis, title, series)
-    path = out / CURVES
-    partial = path.with_suffix(".partial")
-    figure.savefig(partial, dpi=80, format="png")
-    partial.replace(path)
-    return path
+    with replacing(out / CURVES) as picture:
+        figure.savefig(picture, dpi=80, format="png")
+    return out / CURVES
 
 
 def _panel(axis: Any, title: str, series: dict[str, Series]) -> None:

@@ -22,9 +22,9 @@ from mmafflm.launch import stop_group
 from mmafflm.recipe import Plan, gpus_here
 from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN
-from mmafflm.validation_row import points, validation_row
+from mmafflm.validation_row import ROWS, points, validation_row
 
-FOLDER, ROWS = "validation", "validation.jsonl"
+FOLDER = "validation"
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")  # saved after the weights
 TRAINERS = ("optimizer.*", "scheduler.*", "rng_state*", "training_args.bin", "zero_to_fp32.py", "latest")
 NICE = 19

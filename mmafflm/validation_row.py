@@ -10,6 +10,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import read_jsonl
 
+ROWS = "validation.jsonl"  # below OUT
 Row = dict[str, Any]
 
 

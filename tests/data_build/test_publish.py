@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from hashlib import sha1, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import read_jsonl, sha256_of, write_jsonl, write_text
+from tests.loopback import answering
 
 TOKEN = "hf_not_a_real_token_of_anybody"
 
@@ -121,11 +121,8 @@ def hub() -> Iterator[tuple[type[Hub], str]]:
     pytest.importorskip("huggingface_hub", reason="huggingface_hub belongs to the train tier")
     empty: dict[str, Any] = {"files": {}, "objects": {}, "commits": [], "created": []}
     serving = type("Serving", (Hub,), empty)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), serving)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield serving, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with answering(serving) as url:
+        yield serving, url
 
 
 def command(words: list[str], **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import threading
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from data_build.check import check
 from data_build.release.give_out import export
 from mmafflm.dataset import Dataset
 from tests.command import mmaffin
+from tests.loopback import answering
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -59,16 +59,12 @@ def test_import_of_a_hub_data_set(built: Path, tmp_path: Path) -> None:
     export(Dataset.open(built), "llamafactory-alpaca", tmp_path / "release", ["EWECT_virus"])
     (tmp_path / "hub").mkdir()
     shutil.copy(tmp_path / "release/EWECT_virus_test.json", tmp_path / "hub")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Serving", (Hub,), {"root": tmp_path / "hub"}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    where = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0",
-             "HF_HOME": str(tmp_path / "home")}  # fmt: skip
-    done = {
-        name: mmaffin("import", "--from", name, "--out", tmp_path / "data", **where)
-        for name in ("owner/name", "owner/other")
-    }
-    server.shutdown()
-    server.server_close()
+    with answering(type("Serving", (Hub,), {"root": tmp_path / "hub"})) as url:
+        where = {"HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
+        done = {
+            name: mmaffin("import", "--from", name, "--out", tmp_path / "data", **where)
+            for name in ("owner/name", "owner/other")
+        }
     assert done["owner/name"].returncode == 0, done["owner/name"].stderr
     dataset = Dataset.open(tmp_path / "data")
     assert dataset.manifest["import"]["from"] == ["owner/name"] and list(dataset.records("EWECT_virus", "test"))

@@ -1,9 +1,8 @@
 """The engine openai against a server on this machine: what is asked, what is tried again, what ends the run."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -12,26 +11,23 @@ from data_build.translate.engine import make_engine
 from data_build.translate.openai import OpenAi
 from mmafflm.endpoint import Pace
 from mmafflm.errors import Fault, UsageFault
+from tests.loopback import answering
 
 KEY = "sk-made-up-key"
 
 
-class Server(ThreadingHTTPServer):
+class Backwards(BaseHTTPRequestHandler):
     """Answers with the text backwards; the first request of all fails with 503."""
 
     bodies: list[dict[str, Any]]
     keys: set[str]
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append(body)
-        self.server.keys.add(self.headers["Authorization"])
+        self.bodies.append(body)
+        self.keys.add(self.headers["Authorization"])
         text = body["messages"][-1]["content"]
-        if len(self.server.bodies) == 1:
+        if len(self.bodies) == 1:
             return self.reply(503, {"error": {"message": "busy"}})
         if text == "forbidden":
             return self.reply(401, {"error": {"message": f"bad key {KEY}"}})
@@ -51,14 +47,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as one:
-        one.bodies, one.keys = [], set()
-        threading.Thread(target=one.serve_forever, daemon=True).start()
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{one.server_address[1]}/v1")
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Backwards]]:
+    fresh: dict[str, Any] = {"bodies": [], "keys": set()}
+    serving = type("Serving", (Backwards,), fresh)
+    with answering(serving) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        yield one
-        one.shutdown()
+        yield serving
 
 
 def quick() -> Pace:
@@ -71,7 +66,7 @@ def quick() -> Pace:
     return Pace(now=lambda: now[0], sleep=sleep)
 
 
-def test_a_line_a_request_tried_again_and_refused(server: Server) -> None:
+def test_a_line_a_request_tried_again_and_refused(server: type[Backwards]) -> None:
     engine = OpenAi("made-up", quick())
     assert engine.translate(["abc", "refused", "de"], "en", "es") == ["cba", "", "ed"]
     assert [body["messages"][-1]["content"] for body in server.bodies] == ["abc", "abc", "refused", "de"]
@@ -80,7 +75,7 @@ def test_a_line_a_request_tried_again_and_refused(server: Server) -> None:
     assert server.keys == {f"Bearer {KEY}"}
 
 
-def test_a_refused_key_ends_it_without_being_shown(server: Server) -> None:
+def test_a_refused_key_ends_it_without_being_shown(server: type[Backwards]) -> None:
     engine = OpenAi("made-up", quick())
     with pytest.raises(Fault, match="the key is refused") as caught:
         engine.translate(["abc", "forbidden"], "en", "es")

@@ -5,8 +5,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import answering
 
 KINDS = ("429", "429 ms", "500", "503", "hang", "cut", "cut body", "garbage", "no choices", "no text", "not an object")
 
@@ -27,93 +29,91 @@ class FaultyServer:
         self.url = ""
 
 
+class Handler(BaseHTTPRequestHandler):
+    """What a FaultyServer says to one request after the other of a connection."""
+
+    protocol_version = "HTTP/1.1"
+    faulty: FaultyServer
+
+    def do_GET(self) -> None:
+        self.send(200, {"data": [{"id": "made-up"}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = body["messages"][0]["content"]
+        with self.faulty.lock:
+            self.faulty.bodies.append(body)
+            kind = self.faulty.fault(prompt, self.faulty.attempts[prompt])
+            self.faulty.attempts[prompt] += 1
+            self.faulty.faults[kind or "none"] += 1
+        if kind is None:
+            self.send(200, said(answer_to(prompt), body))
+            with self.faulty.lock:
+                self.faulty.answered[prompt] += 1
+        else:
+            self.fail(kind, body)
+
+    def fail(self, kind: str, body: dict[str, Any]) -> None:
+        match kind:
+            case "429":
+                self.send(429, {"error": {"message": "slow down"}}, {"Retry-After": "7"})
+            case "429 ms":
+                self.send(429, {"error": {"message": "slow down"}}, {"retry-after-ms": "1500"})
+            case "hang":
+                self.faulty.let_go.wait()
+                self.close_connection = True
+            case "cut":
+                self.close_connection = True
+                self.connection.close()
+            case "cut body":
+                self.raw(b'{"choices": [{"mess', length=1000)
+                self.close_connection = True
+            case "garbage":
+                self.raw(b"<html>502 Bad Gateway</html>")
+            case "no choices":
+                self.send(200, {"choices": []})
+            case "no text":
+                self.send(200, said(None, body))
+            case "not an object":
+                self.send(200, ["choices"])
+            case "refusal":
+                self.send(200, said(None, body, refusal="I'm sorry, I can't."))
+            case "filtered":
+                self.send(400, {"error": {"message": "filtered", "code": "content_filter"}})
+            case "quota":
+                self.send(429, {"error": {"message": "no money", "code": "insufficient_quota"}})
+            case "tomorrow":
+                self.send(429, {"error": {"message": "enough for today"}}, {"Retry-After": "86400"})
+            case "echo":  # some servers repeat the key in their errors
+                self.send(500, {"error": {"message": f"bad header {self.headers['Authorization']}"}})
+            case status:
+                self.send(int(status), {"error": {"message": f"made to fail with {self.headers['Authorization']}"}})
+
+    def send(self, status: int, row: Any, headers: dict[str, str] | None = None) -> None:
+        self.raw(json.dumps(row).encode(), status, headers)
+
+    def raw(
+        self, data: bytes, status: int = 200, headers: dict[str, str] | None = None, length: int | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(length or len(data)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
 @contextmanager
 def serving(server: FaultyServer) -> Iterator[FaultyServer]:
     """Run it on a free port of this machine."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.send(200, {"data": [{"id": "made-up"}]})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            prompt = body["messages"][0]["content"]
-            with server.lock:
-                server.bodies.append(body)
-                kind = server.fault(prompt, server.attempts[prompt])
-                server.attempts[prompt] += 1
-                server.faults[kind or "none"] += 1
-            if kind is None:
-                self.send(200, said(answer_to(prompt), body))
-                with server.lock:
-                    server.answered[prompt] += 1
-            else:
-                self.fail(kind, body)
-
-        def fail(self, kind: str, body: dict[str, Any]) -> None:
-            match kind:
-                case "429":
-                    self.send(429, {"error": {"message": "slow down"}}, {"Retry-After": "7"})
-                case "429 ms":
-                    self.send(429, {"error": {"message": "slow down"}}, {"retry-after-ms": "1500"})
-                case "hang":
-                    server.let_go.wait()
-                    self.close_connection = True
-                case "cut":
-                    self.close_connection = True
-                    self.connection.close()
-                case "cut body":
-                    self.raw(b'{"choices": [{"mess', length=1000)
-                    self.close_connection = True
-                case "garbage":
-                    self.raw(b"<html>502 Bad Gateway</html>")
-                case "no choices":
-                    self.send(200, {"choices": []})
-                case "no text":
-                    self.send(200, said(None, body))
-                case "not an object":
-                    self.send(200, ["choices"])
-                case "refusal":
-                    self.send(200, said(None, body, refusal="I'm sorry, I can't."))
-                case "filtered":
-                    self.send(400, {"error": {"message": "filtered", "code": "content_filter"}})
-                case "quota":
-                    self.send(429, {"error": {"message": "no money", "code": "insufficient_quota"}})
-                case "tomorrow":
-                    self.send(429, {"error": {"message": "enough for today"}}, {"Retry-After": "86400"})
-                case "echo":  # some servers repeat the key in their errors
-                    self.send(500, {"error": {"message": f"bad header {self.headers['Authorization']}"}})
-                case status:
-                    self.send(int(status), {"error": {"message": f"made to fail with {self.headers['Authorization']}"}})
-
-        def send(self, status: int, row: Any, headers: dict[str, str] | None = None) -> None:
-            self.raw(json.dumps(row).encode(), status, headers)
-
-        def raw(
-            self, data: bytes, status: int = 200, headers: dict[str, str] | None = None, length: int | None = None
-        ) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(length or len(data)), **(headers or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    server.url = f"http://127.0.0.1:{httpd.server_port}/v1"
-    try:
-        yield server
-    finally:
-        server.let_go.set()
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()
+    with answering(type("Serving", (Handler,), {"faulty": server})) as url:
+        server.url = f"{url}/v1"
+        try:
+            yield server
+        finally:
+            server.let_go.set()
 
 
 def said(text: str | None, body: dict[str, Any], refusal: str | None = None) -> dict[str, Any]:
