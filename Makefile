@@ -80,7 +80,7 @@ train-3b-lora: $(VENV)/.full ## the same: LoRA on the 3B base
 train-7b-lora: $(VENV)/.full ## the same: LoRA on the 7B base
 	$(BIN)/mmafflm train train_configs/mmafflm-7b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
-eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; goes on
+eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; goes on
 	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
 	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN) $(eval_flags)
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
