@@ -14,6 +14,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.recipe import Plan
 
 GROUP = ".group"
+STARTUP = Path(__file__).parent / "startup"  # what every Python of a run begins with
 POLL_S = 0.5
 STOP_S = 20  # what a rank gets to end after SIGTERM
 # What a rank says when another one has gone, over gloo, NCCL and torch's store.
@@ -31,6 +32,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     env = dict(os.environ)
     env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # never an older Arrow copy of a rebuilt mix
     env["PYTHONUNBUFFERED"] = "1"
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STARTUP), env.get("PYTHONPATH")]))
     # LLaMA-Factory starts torchrun by name, and nobody said that the environment is activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     if plan.base_is_local:

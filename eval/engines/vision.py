@@ -13,6 +13,7 @@ import torch
 from eval.engines import Question
 from eval.engines.shown import Shown
 from mmafflm.media import TEMPORAL, Budget, vision_tokens
+from mmafflm.positions import rope_index
 
 START, END = "<|vision_start|>", "<|vision_end|>"
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
@@ -83,12 +84,13 @@ def features(model: Any, looks: Sequence[Pixels]) -> dict[str, torch.Tensor]:
 
 
 def positions(model: Any, ids: list[int], look: Pixels) -> torch.Tensor:
-    """A row's positions in time, height and width, (3, tokens)."""
+    """A row's positions in time, height and width, (3, tokens), as in training (see mmafflm/positions.py)."""
     row = torch.tensor([ids])
     kinds = torch.zeros_like(row)
     kinds[row == model.config.image_token_id] = 1
     kinds[row == model.config.video_token_id] = 2
-    found: torch.Tensor = model.model.get_rope_index(
+    found: torch.Tensor = rope_index(
+        model.model,
         row,
         kinds,
         image_grid_thw=look.image_grid,

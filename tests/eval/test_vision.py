@@ -14,6 +14,7 @@ from eval.engines.vision import Vision
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget, open_frames, open_images
+from mmafflm.positions import rope_index
 from mmafflm.records import Record
 from tests.media_files import picture_of
 
@@ -83,6 +84,16 @@ def inputs_of(processor: Any, media: Path, question: Question, answer: str = "")
     return inputs
 
 
+def plain_likelihood(model: Any, processor: Any, media: Path, question: Question, text: str) -> float:
+    """ln P(text, end of turn | question) by transformers alone."""
+    inputs = inputs_of(processor, media, question, text + "<|im_end|>")
+    answer = processor.tokenizer(text + "<|im_end|>", add_special_tokens=False)["input_ids"]
+    assert inputs["input_ids"][0, -len(answer) :].tolist() == answer
+    with torch.inference_mode():
+        logits = model(**inputs).logits[0, -len(answer) - 1 : -1].double()
+    return float(logits.log_softmax(-1)[range(len(answer)), answer].sum())
+
+
 def test_likelihoods_are_those_of_a_plain_forward(looking: Path, media: Path, asked: list[Question]) -> None:
     model: Any = AutoModelForImageTextToText.from_pretrained(looking)
     processor: Any = AutoProcessor.from_pretrained(looking)
@@ -95,13 +106,27 @@ def test_likelihoods_are_those_of_a_plain_forward(looking: Path, media: Path, as
     ]
     for number, question in enumerate(asked):
         for at, text in enumerate(candidates):
-            inputs = inputs_of(processor, media, question, text + "<|im_end|>")
-            answer = processor.tokenizer(text + "<|im_end|>", add_special_tokens=False)["input_ids"]
-            assert inputs["input_ids"][0, -len(answer) :].tolist() == answer
-            with torch.inference_mode():
-                logits = model(**inputs).logits[0, -len(answer) - 1 : -1].double()
-            expected = float(logits.log_softmax(-1)[range(len(answer)), answer].sum())
+            expected = plain_likelihood(model, processor, media, question, text)
             assert [one[number][at] for one in found] == pytest.approx([expected] * 2, abs=1e-3), question
+
+
+def test_a_long_clip_is_read_with_the_positions_of_training(
+    looking: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of transformers as `mmafflm train` mends it, and not those of transformers as it is."""
+    model: Any = AutoModelForImageTextToText.from_pretrained(looking)
+    processor: Any = AutoProcessor.from_pretrained(looking)
+    engine = HfEngine(str(looking), "float32", media)
+    engine.load()
+    question = Question("<video>What is felt?", (), (tuple(f"c3-{frame % 4}.png" for frame in range(60)),))
+    found = dict(row for batch in engine.likelihoods([question], [0], ["1. joy"], 1) for row in batch)[0]
+    assert abs(found[0] - plain_likelihood(model, processor, media, question, "1. joy")) > 1e-3
+    monkeypatch.setattr(type(model.model), "get_rope_index", rope_index)
+    assert found == pytest.approx([plain_likelihood(model, processor, media, question, "1. joy")], abs=1e-4)
+    inputs = inputs_of(processor, media, question)
+    made = model.generate(**inputs, max_new_tokens=MOST, do_sample=False)
+    said = processor.tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert said == ask(looking, media, [question], 1)[0]
 
 
 def test_answers_are_those_of_generate(

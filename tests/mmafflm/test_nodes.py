@@ -15,7 +15,7 @@ import pytest
 
 import mmafflm.nodes as nodes_module
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.launch import environment, failure
+from mmafflm.launch import STARTUP, environment, failure
 from mmafflm.nodes import Nodes
 from mmafflm.recipe import plan
 from mmafflm.train import train
@@ -234,3 +234,5 @@ def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     env = environment(planned, tmp_path, 0, None)
     assert (env["USE_RAY"], env["FORCE_TORCHRUN"]) == ("1", "0")
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    assert environment(planned, tmp_path, 0, None)["PYTHONPATH"] == f"{STARTUP}:/mine"  # see test_positions.py
