@@ -6,15 +6,18 @@ it transformers would take a list of frames for 24 a second and put them all at 
 
 vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is handed on
 when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts, and a prompt that is
-asked with one candidate answer after the other, is computed once.
+asked with one candidate answer after the other, is computed once, up to its last whole block. Each candidate is a
+request: prompt and answer, whose tokens' probabilities come back (prompt_logprobs), and that of the end behind them.
 """
 
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,21 +42,23 @@ ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
 }
 
 Asked = TypeVar("Asked")
+Tokens = tuple[int, ...]
 
 
 class Request(NamedTuple):
-    """What vLLM is asked: a prompt (token ids and media), and SamplingParams."""
+    """What vLLM is asked: a prompt as VllmEngine.ready makes it, and SamplingParams."""
 
     prompt: dict[str, Any]
     sampling: Any
 
 
 class Weighing(NamedTuple):
-    """Candidate `number` after question `at`; reuse: what vLLM has read of the prompt before is not read again."""
+    """How likely the tokens `after` are behind question `at` and `answer`; within: and the answer's own tokens."""
 
     at: int
-    number: int
-    reuse: bool
+    answer: Tokens
+    after: Tokens
+    within: bool
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -107,6 +112,7 @@ class VllmEngine:
             raise Fault(f"{named}: vLLM cannot load it ({why}). Its own words stand above.") from None
         self.tokenizer: Any = self.llm.get_tokenizer()
         self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
 
     def tokens(self, text: str) -> int:
@@ -128,10 +134,8 @@ class VllmEngine:
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, as they come."""
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(temperature=0, max_tokens=most_tokens, stop_token_ids=[self.end], detokenize=False)
-        for outputs in self.run(deque(wanted), lambda at: Request(self.prompt(questions[at]), sampling)):
+        sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=[self.end])
+        for outputs in self.run(deque(wanted), lambda at: Request(self.ready(self.prompt(questions[at])), sampling)):
             yield [(at, self._text(output.outputs[0])) for at, output in outputs]
 
     def likelihoods(
@@ -139,19 +143,57 @@ class VllmEngine:
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come."""
         # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
-        answers = [[*self._ids(text), self.end] for text in candidates]
-        prompt = lru_cache(maxsize=1)(lambda at: self.prompt(questions[at]))  # its candidates come one after the other
-        asked = deque(Weighing(at, number, True) for at in wanted for number in range(len(answers)))
-        found: dict[int, dict[int, float]] = {at: {} for at in wanted}
-        for outputs in self.run(asked, lambda one: _weighed(prompt(one.at), answers[one.number], one.reuse)):
+        answers = [(*self._ids(text), self.end) for text in candidates]
+        steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
+        asked = deque(Weighing(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
+        left = dict.fromkeys(wanted, len(answers))
+        found: dict[int, dict[Tokens, float]] = {at: {} for at in wanted}
+        for outputs in self.run(asked, self._weighed(questions)):
             for one, output in outputs:
-                log = _log_likelihood(output, answers[one.number])
-                if log is None:
-                    asked.appendleft(one._replace(reuse=False))
-                else:
-                    found[one.at][one.number] = log
-            whole = [at for at in dict.fromkeys(one.at for one, _ in outputs) if len(found[at]) == len(answers)]
-            yield [(at, [found[at][number] for number in range(len(answers))]) for at in whole]
+                found[one.at] |= _logs(output, one)
+                left[one.at] -= 1
+            told = []
+            for at in dict.fromkeys(one.at for one, _ in outputs if not left[one.at]):
+                # the first tokens of an answer were in the cache, and no other answer that begins alike has told them
+                again = _missing(at, steps, found[at])
+                asked.extendleft(again)
+                left[at] = len(again)
+                if not again:
+                    logs = found.pop(at)
+                    told.append((at, [math.fsum(logs[step] for step in whole) for whole in steps]))
+            yield told
+
+    def _weighed(self, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
+        """What is asked of vLLM for a Weighing.
+
+        A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
+        has seen before it is sent without its pixels.
+        """
+        prompt = lru_cache(maxsize=1)(lambda at: self.prompt(questions[at]))
+        ready = lru_cache(maxsize=1)(lambda at, again: self.ready(prompt(at)))
+        seen = set[int]()
+
+        # skip_clone: vLLM copies them deeply for each request, and changes nothing that two requests do not share
+        @cache
+        def sampling(after: Tokens, within: bool) -> Any:
+            inside = {"prompt_logprobs": 0, "skip_reading_prefix_cache": False} if within else {}
+            after_it = {"logprob_token_ids": list(after), "flat_logprobs": True, "max_tokens": 1, "skip_clone": True}
+            return self.sampling(**inside, **after_it)
+
+        def request(one: Weighing) -> Request:
+            given = ready(one.at, one.at in seen)
+            seen.add(one.at)
+            ids = [*given["prompt_token_ids"], *one.answer]
+            return Request(given | {"prompt_token_ids": ids}, sampling(one.after, one.within))
+
+        return request
+
+    def sampling(self, **given: Any) -> Any:
+        """vLLM's SamplingParams: greedy, and only what is finished is told."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(temperature=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **given)
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to where the answer begins, and its media."""
@@ -162,27 +204,39 @@ class VllmEngine:
         media = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
         return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in media.items() if items}}
 
+    def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        """A prompt as the engine takes it, its media processed. Raises Fault for one that vLLM refuses."""
+        with self._refusing(prompt["prompt_token_ids"]):
+            (made,) = self.llm.renderer.render_cmpl([prompt])
+        found: dict[str, Any] = made
+        return found
+
     def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
-        """vLLM's RequestOutputs as they are finished, those of one step together. `asked` may grow meanwhile."""
+        """vLLM's RequestOutputs as they are finished, those of one step together. `asked` may grow meanwhile.
+
+        Raises Fault for a prompt that vLLM refuses.
+        """
         running: dict[str, Asked] = {}
+        engine = self.llm.llm_engine
         while asked or running:
             while asked and len(running) < self.arguments["max_num_seqs"]:
-                one = asked.popleft()
-                running[self._add(request(one))] = one
-            if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
+                one, name = asked.popleft(), next(self.names)
+                prompt, sampling = request(one)
+                with self._refusing(prompt["prompt_token_ids"]):
+                    engine.add_request(name, prompt, sampling, lora_request=self.adapter)
+                running[name] = one
+            if finished := [output for output in engine.step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
 
-    def _add(self, request: Request) -> str:
-        """Hand a request over; the name that its output will have. Raises Fault for a prompt that vLLM refuses."""
+    @contextmanager
+    def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
+        """What vLLM raises for a prompt of these tokens, as a Fault."""
         from vllm.exceptions import VLLMError
 
         try:
-            given = self.llm.enqueue(request.prompt, request.sampling, lora_request=self.adapter, use_tqdm=False)
+            yield
         except (VLLMError, ValueError) as error:
-            end = self.tokenizer.decode(request.prompt["prompt_token_ids"])[-80:]
-            raise Fault(f"vLLM refuses the prompt that ends in {end!r}: {error}") from None
-        name: str = given[0].partition("-")[0]  # what follows is vLLM's own addition
-        return name
+            raise Fault(f"vLLM refuses the prompt that ends in {self.tokenizer.decode(ids)[-80:]!r}: {error}") from None
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -203,23 +257,27 @@ def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
     return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}
 
 
-def _weighed(prompt: dict[str, Any], answer: list[int], reuse: bool) -> Request:
-    """A prompt with an answer's tokens behind it, whose probabilities are asked for."""
-    from vllm import SamplingParams
-
-    sampling = SamplingParams(
-        temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=not reuse
-    )
-    return Request(prompt | {"prompt_token_ids": [*prompt["prompt_token_ids"], *answer]}, sampling)
-
-
-def _log_likelihood(output: Any, answer: list[int]) -> float | None:
-    """ln P of the answer's tokens, the prompt's last; None where vLLM did not compute all of them.
+def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
+    """ln P of each token that was asked for, by what is answered up to it.
 
     A token's probability comes with the token before it. What vLLM finds in its cache it does not compute, and the
-    numbers that it gives for it are whatever stood in memory.
+    numbers that it gives for it are whatever stood in memory: these are left out.
     """
-    if (output.num_cached_tokens or 0) > len(output.prompt_token_ids) - len(answer) - 1:
-        return None
-    logs = zip(answer, output.prompt_logprobs[-len(answer) :], strict=True)
-    return math.fsum(found[token].logprob for token, found in logs)
+    behind = output.outputs[0].logprobs[0]
+    found = {(*asked.answer, token): behind[token].logprob for token in asked.after}
+    if asked.within:
+        before = len(output.prompt_token_ids) - len(asked.answer)
+        cached = max(0, (output.num_cached_tokens or 0) - (before - 1))  # of the answer's tokens, the first
+        computed = range(cached, len(asked.answer))
+        logs = output.prompt_logprobs[len(output.prompt_logprobs) - len(computed) :]
+        for at, log in zip(computed, logs, strict=True):
+            found[asked.answer[: at + 1]] = log[asked.answer[at]].logprob
+    return found
+
+
+def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[Weighing]:
+    """What is to be asked for the steps that are not found: together what follows on the same beginning."""
+    after: dict[Tokens, list[int]] = {}
+    for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
+        after.setdefault(step[:-1], []).append(step[-1])
+    return [Weighing(at, beginning, tuple(tokens), False) for beginning, tokens in after.items()]

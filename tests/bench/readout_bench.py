@@ -1,5 +1,7 @@
 """A readout against greedy answers: seconds on the same rows, checkpoint and machine, in turn.
 
+    python -m tests.bench.readout_bench [CKPT [ENGINE]]      with vllm, the Python of .venv-vllm
+
 Greedy takes as many steps as a trained model would: those of the corpus's own answers, and one for the end. (An
 untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip.
 """
@@ -14,9 +16,10 @@ from typing import Any
 import torch
 
 from eval.ablate import questions
-from eval.engines.hf import HfEngine
+from eval.engines import Engine, make_engine
 from eval.readout import candidates
 from mmafflm.benchmark import Task, benchmark
+from mmafflm.media import Budget
 from mmafflm.standin import make_standin
 from tests.eval.tiny_tests import records_of
 
@@ -32,15 +35,17 @@ MEASURED = (
 )
 
 
-def seconds(answers: Iterator[Any]) -> float:
-    """How long it takes to the last answer."""
+def seconds(engine: Engine, answers: Iterator[Any]) -> float:
+    """How long it takes to the last answer, from a cache that has not seen the questions."""
+    if engine.name == "vllm":
+        engine.llm.reset_prefix_cache()  # type: ignore[attr-defined]
     start = time.perf_counter()
     for _ in answers:
         pass
     return time.perf_counter() - start
 
 
-def compare(engine: HfEngine, task: Task, readout: str, usual: str) -> None:
+def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
     """Print both times and their ratio."""
     texts = [one.text for one in candidates(task)]
     steps = engine.tokens(usual) + 1
@@ -49,31 +54,31 @@ def compare(engine: HfEngine, task: Task, readout: str, usual: str) -> None:
         asked = [one._replace(images=(), videos=()) for one in questions(records_of(task, ROWS, seed=turn))]
         every = range(len(asked))
         once = (
-            seconds(engine.answer(asked, every, steps, BATCH)),
-            seconds(engine.likelihoods(asked, every, texts, BATCH)),
+            seconds(engine, engine.answer(asked, every, steps, BATCH)),
+            seconds(engine, engine.likelihoods(asked, every, texts, BATCH)),
         )
         if turn:  # the first warms up
             greedy, weighed = greedy + once[0], weighed + once[1]
     rows = ROWS * TURNS
     print(
-        f"{task.subset} {task.key}, {torch.get_num_threads()} threads, {rows} rows: greedy ({steps} steps) "
-        f"{rows / greedy:.2f} rows/s, {readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, "
-        f"cost {weighed / greedy:.2f} times greedy",
+        f"{engine.name}, {task.subset} {task.key}, {torch.get_num_threads()} threads, {rows} rows: "
+        f"greedy ({steps} steps) {rows / greedy:.2f} rows/s, "
+        f"{readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, cost {weighed / greedy:.2f} times greedy",
         flush=True,
     )
 
 
-def main(ckpt: Path | None = None) -> None:
-    """Measure on pocket, untrained, in bfloat16 as it is stored after training: the weights do not matter here."""
+def main(ckpt: Path | None = None, name: str = "hf") -> None:
+    """Measure on pocket, untrained, as it is stored: the weights do not matter here."""
     with tempfile.TemporaryDirectory() as folder:
         if ckpt is None:
             ckpt = Path(folder) / "pocket"
             make_standin("pocket", ckpt)
-        engine = HfEngine(str(ckpt))
+        engine = make_engine(name, str(ckpt), "auto", Path(), Budget(), {})
         engine.load()
         for subset, key, readout, usual in MEASURED:
             compare(engine, benchmark()[subset].task(key), readout, usual)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else None)
+    main(*map(Path, sys.argv[1:2]), *sys.argv[2:3])

@@ -24,10 +24,10 @@ def asked(row: dict[str, Any]) -> list[Question]:
 
 def seen(engine: VllmEngine, questions: list[Question]) -> list[list[int]]:
     """Each prompt's token ids as vLLM ran them, those of pictures and clips included."""
-    from vllm import SamplingParams
-
-    sampling = SamplingParams(temperature=0, max_tokens=1, detokenize=False)
-    steps = engine.run(deque(range(len(questions))), lambda at: Request(engine.prompt(questions[at]), sampling))
+    sampling = engine.sampling(max_tokens=1)
+    steps = engine.run(
+        deque(range(len(questions))), lambda at: Request(engine.ready(engine.prompt(questions[at])), sampling)
+    )
     return in_order([(at, list(output.prompt_token_ids)) for at, output in step] for step in steps)
 
 
