@@ -4,34 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import mmafflm.command as command
-from data_build.build import build as run_build
-from data_build.check import check as run_check
-from data_build.config import Leaks, load_config, load_mix
-from data_build.doctor import examine
-from data_build.leak_report import examine as examine_leaks
-from data_build.leak_report import markdown, write_report
-from data_build.media_index import read_index
-from data_build.origins import read_origins
-from data_build.publish import publish as upload
-from data_build.release.give_out import export as write_form
-from data_build.release.take_in import import_release
-from data_build.remix import remix
-from data_build.samples import write_samples
-from data_build.stats import SEED, count, tables
-from data_build.stats_page import page
-from data_build.translate.engine import ENGINES, make_engine
-from data_build.translate.languages import languages
-from data_build.translate.rows import Order
-from data_build.translate.stage import translate as run_translate
+from data_build.translate import ENGINES
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
-from mmafflm.records import write_text
 
+# A command imports what it needs when it is called: all of it takes longer than opening a build to look at.
 app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
 Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
@@ -45,6 +25,8 @@ def samples(
     subsets: Annotated[str | None, typer.Option(help="comma-separated: the corpora of these; all by default")] = None,
 ) -> None:
     """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
+    from data_build.samples import write_samples
+
     write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
 
 
@@ -59,6 +41,9 @@ def build(
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
 ) -> None:
     """Read, check, split, render and mix. Stopped at any point, the same command goes on."""
+    from data_build.build import build as run_build
+    from data_build.config import load_config
+
     if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video):
         rows = Dataset.open(out).manifest["mix"]["rows"]
         command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
@@ -75,6 +60,9 @@ def import_(
     limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
+    from data_build.config import load_config
+    from data_build.release.take_in import import_release
+
     if import_release(origins, out, load_config(config), jobs, limit):
         command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
 
@@ -87,6 +75,8 @@ def export(
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all by default")] = None,
 ) -> None:
     """Write the build in a form that others' tools read."""
+    from data_build.release.give_out import export as write_form
+
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
 
 
@@ -94,12 +84,17 @@ def export(
 def stats(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="HTML page of plots and of rows drawn at random")] = None,
-    seed: Annotated[int, typer.Option(help="of the rows that the page shows")] = SEED,
+    seed: Annotated[int | None, typer.Option(help="of the rows that the page shows; the same by default")] = None,
 ) -> None:
     """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
+    from data_build.stats import SEED, count, tables
+    from data_build.stats_page import page
+    from mmafflm.records import write_text
+
     if out and (out.is_dir() or out.suffix.lower() not in (".html", ".htm")):
         raise UsageFault(f"--out {out}: not the name of an HTML file. Give one, such as stats.html.")
     dataset = Dataset.open(data)
+    seed = SEED if seed is None else seed
     found = count(dataset, seed)
     print(tables(found.counted), end="")
     if out:
@@ -117,6 +112,8 @@ def publish(
     ] = None,
 ) -> None:
     """Upload what the corpora's terms allow, with the token in HF_TOKEN; say what stays behind and why."""
+    from data_build.publish import publish as upload
+
     allowed = [name.strip() for name in (allow or "").split(",") if name.strip()]
     upload(Dataset.open(data), repo, allowed, dry_run)
 
@@ -129,6 +126,9 @@ def mix(
     share: Annotated[float, typer.Option(help="of every number of the mix, for a smaller one")] = 1.0,
 ) -> None:
     """Draw another training mix over the same build."""
+    from data_build.config import load_mix
+    from data_build.remix import remix
+
     rows = remix(Dataset.open(data), load_mix(mix), out, share)
     command.say(f"{out or data}: the training mix holds {rows} rows")
 
@@ -144,6 +144,11 @@ def translate(
     limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
 ) -> None:
     """Add training and validation rows in other languages, each beside its original. Stopped, it goes on."""
+    from data_build.translate.engine import make_engine
+    from data_build.translate.languages import languages
+    from data_build.translate.rows import Order
+    from data_build.translate.stage import translate as run_translate
+
     names = [subset.name for subset in choose_subsets(subsets)]
     origins, targets = languages(origin, "--from"), languages(to, "--to")
     told = run_translate(data, make_engine(engine, model), Order(names, origins, targets, limit))
@@ -156,6 +161,8 @@ def translate(
 @app.command()
 def check(data: Data) -> None:
     """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
+    from data_build.check import check as run_check
+
     faults = run_check(Dataset.open(data))
     for fault in faults:
         print(fault)
@@ -170,6 +177,11 @@ def leaks(
     out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md")] = None,
 ) -> None:
     """List training rows that stand, exactly or nearly, in a test: of a build, or after translation."""
+    from data_build.config import Leaks
+    from data_build.leak_report import examine, markdown, write_report
+    from data_build.media_index import read_index
+    from data_build.origins import read_origins
+
     dataset = Dataset.open(data)
     dataset.require_unchanged(of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values())
     rows = {
@@ -177,7 +189,7 @@ def leaks(
         for name, splits in dataset.manifest["subsets"].items()
     }
     rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}) | {"remove": False})
-    _, told = examine_leaks(data, rows, rules, read_index(data), read_origins(data))
+    _, told = examine(data, rows, rules, read_index(data), read_origins(data))
     print(markdown(told), end="")
     if out:
         write_report(out, told)
@@ -198,6 +210,11 @@ def browse(
 @app.command()
 def doctor(raw: Raw) -> None:
     """Say for each corpus what is found, what is expected, what is missing and how to get it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from data_build.doctor import examine
+
     table = Table("corpus", "state", "subset split", "rows found", "rows expected", "how to get it")
     broken = False
     for row in examine(raw):

@@ -1,6 +1,6 @@
 """The answers of a run, joined to their records and read, task by task: what diagnosis and comparison start from."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: 
     return found
 
 
-def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
+def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
     """The subsets to read, in the benchmark's order. Raises Fault for one that the run or the data lacks."""
     names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
     if lacking := [name for name in names if name not in described["subsets"]]:
@@ -71,26 +71,24 @@ def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets:
         raise Fault(
             f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
         )
-    data.require_unchanged(split_file(name, split) for name in names)
+    return names
+
+
+def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
+    """known_subsets(), whose records are those that were built. Raises Fault for one that changed."""
+    names = known_subsets(run, described, data, subsets)
+    data.require_unchanged(split_file(name, split_of(described)) for name in names)
     return names
 
 
 def answered_tasks(
-    run: Path,
-    described: dict[str, Any],
-    data: Dataset,
-    subsets: Sequence[str] | None = None,
-    mode: str = "strict",
-    read: Callable[[str, str], Iterable[Record]] | None = None,
+    run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None = None, mode: str = "strict"
 ) -> list[Answered]:
-    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit.
-
-    read: the records of (subset, split), for several runs that share them; data.records by default.
-    """
+    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit."""
     require_data(run, described, data)
     found = []
     for name in chosen_subsets(run, described, data, subsets):
-        records = Selection.of_run(described).of((read or data.records)(name, split_of(described)))
+        records = Selection.of_run(described).of(data.records(name, split_of(described)))
         texts = join(name, records, load_predictions(run / "predictions" / f"{name}.jsonl"))
         found.extend(by_task(name, records, texts, mode))
     return found

@@ -1,61 +1,134 @@
-"""`mmaffben browse`: the answers of runs beside their records, read strictly, judged as compare and report judge."""
+"""`mmaffben browse`: the answers of runs beside their records, read strictly, judged as compare and report judge.
+
+As columns, not as objects: of 190,000 answers some 30,000 differ in question, gold or text, and only these are read.
+"""
 
 import gc
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import polars as pl
 
-from eval.answered import Answered, answered_tasks
-from eval.compare import right_rows
-from eval.join import run_json
-from eval.report_parts.examples import errors, in_words
+from eval.answered import known_subsets
+from eval.join import load_predictions, require_data, run_json
+from eval.measure import strict
 from eval.report_parts.load import run_names
+from eval.run_folder import RunFolder
+from eval.selection import split_of
+from eval.verdict import errors, in_words, right_rows
+from mmafflm.benchmark import benchmark
 from mmafflm.browsing.table import Table, open_table, with_answers
-from mmafflm.dataset import Dataset
+from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
-from mmafflm.records import Record
 
-_SCHEMA = pl.Schema({"id": pl.String(), "said": pl.String(), "verdict": pl.String(), "outcome": pl.String()})
+_SAID = pl.Schema({"id": pl.String(), "said": pl.String()})
+_ASKED = ["subset", "task", "emotion", "gold"]  # what a text is read and judged by
 
 
-def open_runs(runs: Sequence[Path], data: Dataset) -> Table:
-    """The records that any of the runs has answered, and the answers. Raises Fault for answers to other data."""
-    read = cache(lambda subset, split: tuple(data.records(subset, split)))  # once for all runs
-    gc.disable()  # going through a million small objects again and again, none of them garbage, is 40% of the time
+class _Run(NamedTuple):
+    """A run: its folder, run.json, and where the records of each of its subsets stand below DATA."""
+
+    folder: Path
+    described: dict[str, Any]
+    files: dict[str, str]
+
+
+def open_runs(folders: Sequence[Path], data: Dataset) -> Table:
+    """The records that any of the runs has answered so far, and the answers. Raises Fault for answers to other data."""
+    runs = {name: _run(folder, data) for name, folder in zip(run_names(folders), folders, strict=True)}
+    names = list(dict.fromkeys(file for run in runs.values() for file in run.files.values()))
+    gc.disable()  # going through many small objects again and again, none of them garbage, takes as long as making them
     try:
-        by_run = {name: _answers(run, data, read) for name, run in zip(run_names(runs), runs, strict=True)}
+        with ThreadPoolExecutor(1) as beside:
+            unchanged = beside.submit(data.require_unchanged, names)
+            table = open_table(data, names)
+            said = {name: _said(run, table) for name, run in runs.items()}
+            unchanged.result()
+        judged = _judged(table, said)
     finally:
         gc.enable()
-    table = with_answers(open_table(data), by_run)
-    if not table.rows.height:
-        raise Fault(f"{', '.join(map(str, runs))}: no answers yet. Run mmaffben predict first.")
-    return table
+    if not any(answers.height for answers in judged.values()):
+        raise Fault(f"{', '.join(map(str, folders))}: no answers yet. Run mmaffben predict first.")
+    notes = [note for name, run in runs.items() for note in _unfinished(name, run, judged[name].height)]
+    return with_answers(table, judged, notes)
 
 
-def _answers(run: Path, data: Dataset, read: Callable[[str, str], Iterable[Record]]) -> pl.DataFrame:
-    tasks = answered_tasks(run, run_json(run), data, read=read)
+def _run(folder: Path, data: Dataset) -> _Run:
+    described = run_json(folder)
+    require_data(folder, described, data)
+    split = split_of(described)
+    return _Run(
+        folder, described, {name: split_file(name, split) for name in known_subsets(folder, described, data, None)}
+    )
+
+
+def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
+    """Of a run that is not answered to its end, how far it is."""
+    wanted = sum(run.described["subsets"][subset]["expected"] for subset in run.files)
+    if found < wanted:
+        yield f"{name}: {found:,} of its {wanted:,} answers so far"
+
+
+def _said(run: _Run, table: Table) -> pl.DataFrame:
+    """row and said of every answer of a run so far."""
+    found = [pl.DataFrame(schema={"row": pl.UInt32(), "said": pl.String()})]
+    for subset, file in run.files.items():
+        known = table.rows.filter(pl.col("file") == table.files.index(table.root / file)).select("row", "id")
+        files = [path for path in RunFolder(run.folder).files(subset) if path.exists()]
+        answers = pl.concat([_SAID.to_frame(), *map(_load, files)]).unique(maintain_order=True)
+        joined = answers.join(known, on="id", how="left", maintain_order="left")
+        for bad, what in (
+            (joined.filter(pl.col("row").is_null()), f"is no record of {table.root / file}"),
+            (joined.filter(pl.col("id").is_duplicated()), "has two answers"),
+        ):
+            if bad.height:
+                raise Fault(f"{', '.join(map(str, files))}: {bad['id'][0]} {what}. Remove the line, or predict again.")
+        found.append(joined.select("row", "said"))
+    return pl.concat(found)
+
+
+def _load(path: Path) -> pl.DataFrame:
+    """id and said of every answer in a file; a last line that is not whole is being written, or its writer died."""
+    try:
+        content = path.read_bytes()
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        rows = orjson.loads(b"[" + b",".join(lines) + b"]")
+        if len(rows) != len(lines):
+            raise ValueError
+        return pl.DataFrame([[row["id"] for row in rows], [row["prediction"] for row in rows]], _SAID)
+    except (ValueError, TypeError, KeyError):
+        load_predictions(path)  # names the line
+        raise
+
+
+def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """row, said, verdict and outcome of every answer of each run."""
+    every = pl.concat([frame.with_columns(run=pl.lit(at, pl.UInt32)) for at, frame in enumerate(said.values())])
+    every = every.join(table.rows.select("row", *_ASKED), on="row", how="left", maintain_order="left")
+    distinct = every.select(*_ASKED, "said").unique(maintain_order=True)
+    parts = distinct.partition_by("subset", "task", as_dict=True)
+    read = pl.concat(_read(str(subset), str(kind), rows) for (subset, kind), rows in parts.items())
+    every = every.join(read, on=[*_ASKED, "said"], how="left", nulls_equal=True, maintain_order="left").drop(_ASKED)
+    return {name: every.filter(run=at).drop("run") for at, name in enumerate(said)}
+
+
+def _read(subset: str, kind: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one task with verdict and outcome: right as compare has it (a number near gold is right)."""
+    task = benchmark()[subset].task(kind)
+    read = strict(
+        task, [orjson.loads(gold) for gold in rows["gold"]], rows["emotion"].to_list(), rows["said"].to_list()
+    )
+    wrong = errors(task, read)
+    off = np.abs(read.gold.astype(float) - read.prediction).reshape(len(wrong), -1).mean(1)
+    words = [in_words(task, *both) for both in zip(wrong.tolist(), off.tolist(), strict=True)]
+    outcome = ["right" if right else "wrong" for right in right_rows(task, read).tolist()]
+    for row, reason in read.unparsed.items():
+        words[row], outcome[row] = f"unparsed: {reason}", "wrong unparsed"
     # a list of lists takes polars 20 times as long to take in as texts to part
-    return pl.concat([_SCHEMA.to_frame(), *map(_of_task, tasks)]).with_columns(pl.col("outcome").str.split(" "))
-
-
-def _of_task(one: Answered) -> pl.DataFrame:
-    """A row for each answer: right as compare has it (a number near gold is right); unparsed counts as wrong."""
-    wrong = errors(one.task, one.read)
-    off = np.abs(one.read.gold.astype(float) - one.read.prediction).reshape(len(wrong), -1).mean(1)
-    words = [in_words(one.task, *both) for both in zip(wrong.tolist(), off.tolist(), strict=True)]
-    unparsed = one.read.unparsed
-    return pl.DataFrame(
-        {
-            "id": [record.id for record in one.records],
-            "said": one.texts,
-            "verdict": [f"unparsed: {unparsed[row]}" if row in unparsed else said for row, said in enumerate(words)],
-            "outcome": [
-                "wrong unparsed" if row in unparsed else "right" if right else "wrong"
-                for row, right in enumerate(right_rows(one).tolist())
-            ],
-        },
-        _SCHEMA,
+    return rows.with_columns(
+        verdict=pl.Series(words, dtype=pl.String), outcome=pl.Series(outcome, dtype=pl.String).str.split(" ")
     )

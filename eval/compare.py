@@ -20,17 +20,16 @@ from eval.bootstrap import SEED, Measure, Values, paired_bootstrap
 from eval.diagnosis.finding import number
 from eval.diagnosis.modality import changes
 from eval.join import load_predictions, run_json
-from eval.metrics import Array, Floats
+from eval.metrics import Floats
 from eval.paired import distinct, holm, scorer, seed_of
 from eval.selection import split_of
+from eval.verdict import right_rows
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.grammar import Number, Vad
 from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 RESAMPLES = 10_000
-NEAR = 0.05  # of the scale: a number this near to gold counts as right, in the file of changed rows only
 # What must agree for two scores to be of the same test; and what a reader should know when it does not.
 TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
@@ -125,7 +124,7 @@ def _unit(
     drawn = b.drawn(metric) - a.drawn(metric)
     unit = Unit(one.task, language, spoken, metric, len(one.records), values[0], values[1], drawn)
     moved = changes(one, other)
-    right = [right_rows(each) for each in (one, other)]
+    right = [right_rows(one.task, each.read) for each in (one, other)]
     return unit, {
         "subset": one.task.subset, "task": one.task.key, "language": language, "metric": metric,
         "n": len(one.records), "a": number(values[0]), "b": number(values[1]),
@@ -142,22 +141,9 @@ def _ends(low: float, high: float) -> list[float] | None:
     return [float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None
 
 
-def right_rows(one: Answered) -> Array:
-    """Which rows are right [n]: the label set or class itself; a number within NEAR of the scale (a step of CHSIMS)."""
-    grammar, read = one.task.grammar, one.read
-    if isinstance(grammar, Number | Vad):
-        hits = np.abs(read.gold - read.prediction) <= NEAR * (grammar.high - grammar.low) + 1e-9
-    else:
-        hits = read.gold == read.prediction
-    hits = hits.all(1) if hits.ndim == 2 else hits
-    parsed = np.array([row not in read.unparsed for row in range(len(hits))], dtype=bool)
-    right: Array = hits & parsed
-    return right
-
-
 def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
     """The rows that were read otherwise; another wording of the same answer is no change."""
-    right_a, right_b = right_rows(one), right_rows(other)
+    right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
     return [
         {
             "id": one.records[row].id, "gold": one.records[row].gold, "a": one.texts[row], "b": other.texts[row],

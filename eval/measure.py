@@ -26,22 +26,23 @@ class Answers(NamedTuple):
 
 def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str) -> Answers:
     """Read the answers to one task in `mode`; each distinct text is parsed once."""
-    read = _strict if mode == "strict" else _paper
-    return read(task, records, texts)
+    if mode == "strict":
+        return strict(task, [record.gold for record in records], [record.emotion for record in records], texts)
+    return _paper(task, records, texts)
 
 
-def _strict(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answers:
+def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]) -> Answers:
+    """answers() in strict mode, of n rows' golds and emotions."""
     read: dict[tuple[str, str | None], Answer | Unparsed] = {}
     gold, prediction, unparsed = [], [], {}
-    for row, (record, text) in enumerate(zip(records, texts, strict=True)):
-        key = (text, record.emotion)
-        if key not in read:
-            read[key] = parse(task, *key)
-        answer = read[key]
+    for row, (true, text, emotion) in enumerate(zip(golds, texts, emotions, strict=True)):
+        if (text, emotion) not in read:
+            read[text, emotion] = parse(task, text, emotion)
+        answer = read[text, emotion]
         if isinstance(answer, Unparsed):
             unparsed[row] = answer.reason
-        gold.append(_row(task, record.gold))
-        prediction.append(_wrong(task, record.gold) if isinstance(answer, Unparsed) else _row(task, answer))
+        gold.append(_row(task, true))
+        prediction.append(_wrong(task, true) if isinstance(answer, Unparsed) else _row(task, answer))
     return Answers(_array(task, gold), _array(task, prediction), unparsed)
 
 

@@ -60,7 +60,10 @@ def predict(
     selection = Selection(limit, None if languages is None else tuple(languages))
     chosen = chosen_records(data, split, subsets, selection)
     folder = RunFolder(out, shard)
-    folder.require_same({"readout": readout})  # another's files would not fit, and say so less well
+    # of another run the files would not fit either, and say so less well
+    folder.require_same(
+        {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
+    )
     weighing = Weighing(folder, data, chosen, readout, limit)
     if weighing.rows:
         engine.likelihoods((), (), (), batch_size)  # an engine that cannot says so here, before anything is written

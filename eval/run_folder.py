@@ -92,28 +92,24 @@ class RunFolder:
     def keep(self, row: dict[str, Any]) -> None:
         """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
         with self.alone():
-            before = read_run(self.out)
+            before = self.require_same(row)
             if before is not None:
-                self._require_same(before, row)
                 spent = {"spent": before["spent"]} if "spent" in before else {}
                 row = row | {"subsets": before["subsets"] | row["subsets"]} | spent
-            elif any((self.out / "predictions").glob("*.jsonl")):
-                raise Fault(
-                    f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out."
-                )
             write_run(self.out, row)
 
-    def require_same(self, row: Mapping[str, Any]) -> None:
-        """Raises Fault when run.json is another run's; row: some of FIXED."""
-        self._require_same(read_run(self.out) or row, row)
-
-    def _require_same(self, before: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """run.json so far, None where there is none. Raises Fault when it is another run's; row: some of FIXED."""
+        before = read_run(self.out)
+        if before is None and any((self.out / "predictions").glob("*.jsonl")):
+            raise Fault(f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
         for name in FIXED:
-            if name in row and before.get(name) != row[name]:
+            if before is not None and name in row and before.get(name) != row[name]:
                 raise Fault(
                     f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
                     "Choose another --out, or give the same arguments to go on."
                 )
+        return before
 
     def spend(self, spent: Mapping[str, float]) -> None:
         """Add to what the run has cost so far, in run.json."""
@@ -171,14 +167,18 @@ class RunFolder:
         """How many answers stand in the files of all processes: a glance, for a progress bar."""
         found = 0
         for subset in subsets:
-            for path in [self._whole(subset), *self._shares(subset)]:
+            for path in self.files(subset):
                 with suppress(FileNotFoundError):  # not begun, or just merged
                     found += path.read_bytes().count(b"\n")
         return found
 
+    def files(self, subset: str) -> list[Path]:
+        """Where answers may stand so far: the file of all processes, there or not, and their shares."""
+        return [self._whole(subset), *self._shares(subset)]
+
     def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
         known, found = {record.id for record in records}, dict[str, Any]()
-        for path in [self._whole(subset), *self._shares(subset)]:
+        for path in self.files(subset):
             here = set[str]()
             for number, row in enumerate(read_jsonl(path, growing=True) if path.exists() else (), 1):
                 name = row.get("id")

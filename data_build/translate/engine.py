@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from data_build.translate import ENGINES
 from data_build.translate.apertium import Apertium
 from data_build.translate.nllb import Nllb
 from data_build.translate.openai import OpenAi
 from mmafflm.errors import UsageFault
-
-ENGINES = ("apertium", "nllb", "openai")
 
 
 class Engine(Protocol):

@@ -11,8 +11,8 @@ import numpy as np
 from eval.answered import Answered
 from eval.measure import Answers
 from eval.metrics import Array, Floats
+from eval.verdict import errors, in_words
 from mmafflm.benchmark import Task
-from mmafflm.grammar import Labels
 from mmafflm.records import Record
 
 MOST_ANSWER, MOST_PROMPT = 600, 3000  # characters of an answer and of a prompt that are shown
@@ -39,19 +39,6 @@ class Shown:
     text: str
     verdict: str
     error: float
-
-
-def errors(task: Task, read: Answers) -> Floats:
-    """How wrong each answer is, [n] in 0..1: distance over the scale, or 1 - Jaccard; 1 where nothing was parsed."""
-    if isinstance(task.grammar, Labels):
-        both = (read.gold & read.prediction).sum(1)
-        wrong: Floats = 1 - both / np.maximum((read.gold | read.prediction).sum(1), 1)
-    else:
-        grammar = task.grammar
-        distance = np.abs(read.gold - read.prediction) / (grammar.high - grammar.low)
-        wrong = distance.reshape(len(distance), -1).mean(1)
-    wrong[list(read.unparsed)] = 1.0
-    return wrong
 
 
 class _Common(NamedTuple):
@@ -165,15 +152,6 @@ def _verdict(task: Task, rows: Answered, row: int) -> str:
         return f"unparsed: {reason}"
     off = float(np.abs(rows.read.gold[row].astype(float) - rows.read.prediction[row]).mean())
     return in_words(task, errors_of(task, rows, row), off)
-
-
-def in_words(task: Task, error: float, off: float) -> str:
-    """What an error (errors()) means for a task's answer; `off`: the distance from gold, in the task's own units."""
-    if error == 0:
-        return "right"
-    if isinstance(task.grammar, Labels):
-        return "wrong" if error == 1 else f"partly right, Jaccard {1 - error:.2f}"
-    return f"off by {off:.3f}"
 
 
 def text_of(task: Task, record: Record) -> str | None:

@@ -1,6 +1,15 @@
 "use strict";
-for (const select of document.querySelectorAll("select"))
-  select.addEventListener("change", () => select.form.requestSubmit());
+for (const select of document.querySelectorAll("select")) {
+  let byKey = false;  // an arrow key only passes by a value: Enter, or the button, asks for it
+  select.addEventListener("keydown", () => { byKey = true; });
+  select.addEventListener("pointerdown", () => { byKey = false; });
+  select.addEventListener("change", () => byKey || select.form.requestSubmit());
+}
+document.addEventListener("keydown", event => {
+  const rel = {ArrowLeft: "prev", ArrowRight: "next"}[event.key];
+  if (rel && event.target === document.body && !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey))
+    document.querySelector(`a[rel=${rel}]`)?.click();
+});
 for (const form of document.forms)  // an address of what was asked, without what was not
   form.addEventListener("submit", () => {
     for (const field of form.elements) field.disabled = field.name !== "" && field.value === "";

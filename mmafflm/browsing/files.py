@@ -22,12 +22,24 @@ class Medium(NamedTuple):
 def medium(root: Path, name: str) -> Medium:
     """The file that a record names, links followed. Raises Fault when it lies outside `root`, is of no known kind or
     is not there."""
-    path = (root / name).resolve() if "\x00" not in name else root
+    try:
+        path = (root / name).resolve()
+        there = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, or holds a NUL; links in a ring
+        raise Fault(f"{name}: cannot be read ({error})") from None
     if not path.is_relative_to(root.resolve()):
         raise Fault(f"{name}: outside {root}, not shown")
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise Fault(f"{name}: no picture or clip that a browser shows")
-    if not path.is_file():
+    if not there:
         raise Fault(f"{name}: missing")
     return Medium(path, kind)
+
+
+def content(found: Medium) -> bytes:
+    """The bytes of a file. Raises Fault when it cannot be read."""
+    try:
+        return found.path.read_bytes()
+    except OSError as error:
+        raise Fault(f"{found.path}: cannot be read ({error.strerror})") from None

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from typing import NamedTuple
 
-from mmafflm.browsing.files import medium
+from mmafflm.browsing.files import content, medium
 from mmafflm.browsing.page import asset, file_of, page
 from mmafflm.browsing.query import Query
 from mmafflm.browsing.table import Table
@@ -57,7 +57,7 @@ def reply(table: Table, path: str) -> Reply:
                 return Reply(HTTPStatus.NO_CONTENT, "image/x-icon", b"")
             case ["", "media", row, at] if _number(row) and _number(at):
                 found = medium(table.root, file_of(table, int(row), int(at)))
-                return Reply(HTTPStatus.OK, found.kind, found.path.read_bytes())
+                return Reply(HTTPStatus.OK, found.kind, content(found))
     except Fault as fault:
         return _text("text/plain", str(fault), HTTPStatus.NOT_FOUND)
     return _text("text/plain", "nothing here", HTTPStatus.NOT_FOUND)
@@ -91,7 +91,8 @@ def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             # A foreign page can lead its own name to 127.0.0.1; it cannot send another Host.
             port = self.connection.getsockname()[1]
-            known = self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}")
+            short = (HOST, "localhost") if port == 80 else ()  # browsers leave this one out
+            known = self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}", *short)
             found = reply(table, self.path) if known else _text("text/plain", "another host", HTTPStatus.FORBIDDEN)
             part = _part(self.headers.get("Range", ""), found)
             self.send_response(HTTPStatus.PARTIAL_CONTENT if part else found.status)

@@ -4,7 +4,7 @@ A build of 115,200 rows is a hundred megabytes of JSON; what a filter needs of i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from mmafflm.errors import Fault
 from mmafflm.records import SPLITS, Record, read_records
 
 # gold and translated_from are of several types; as text each is its own JSON
-_COLUMNS = pl.Schema(dict.fromkeys(("id", "subset", "task", "split", "language", "gold", "translated_from"), pl.String))
+_COLUMNS = pl.Schema(
+    dict.fromkeys(("id", "subset", "task", "split", "language", "emotion", "gold", "translated_from"), pl.String)
+)
 _LABELLED_BY_NUMBER = "emotion_intensity_ordinal"
 _NO_ANSWER = "no answer"
 
@@ -44,13 +46,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows`: row, id, file (place in `files`), start and length in bytes of its line, and a column for each facet."""
+    """`rows`: row, id, emotion, gold (as JSON), file (place in `files`), start and length in bytes of its line, and a
+    column for each facet."""
 
     root: Path  # DATA
     files: tuple[Path, ...]
     rows: pl.DataFrame
     facets: tuple[Facet, ...]
     runs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what to know about the runs, a sentence each
 
     def record(self, row: int) -> Record:
         """The record of a row, out of its file. Raises Fault when the file is no longer what was opened."""
@@ -76,9 +80,13 @@ class Table:
         ]
 
 
-def open_table(data: Dataset) -> Table:
-    """Every record of a build: training, then validation, then tests. Raises Fault for a file that cannot be read."""
-    files = tuple(data.path / split_file(subset, split) for split in SPLITS for subset in data.subsets(split))
+def open_table(data: Dataset, names: Sequence[str] | None = None) -> Table:
+    """The records of the named files below DATA, or of all: training, then validation, then tests.
+
+    Raises Fault for a file that cannot be read.
+    """
+    every = [split_file(subset, split) for split in SPLITS for subset in data.subsets(split)]
+    files = tuple(data.path / name for name in every if names is None or name in names)
     if not files:
         raise Fault(f"{data.path}: its manifest names no records. Build again.")
     rows = pl.concat([_read(path, at) for at, path in enumerate(files)]).with_row_index("row")
@@ -86,15 +94,15 @@ def open_table(data: Dataset) -> Table:
     return Table(data.path, files, rows, _facets(rows, named))
 
 
-def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame]) -> Table:
+def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame], notes: Sequence[str] = ()) -> Table:
     """The records that a run has answered, with the answers.
 
-    Each frame: id, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
+    Each frame: row, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
     """
     rows = table.rows
     for at, answers in enumerate(by_run.values()):
         renamed = answers.rename({"said": f"said{at}", "verdict": f"verdict{at}", "outcome": f"run{at}"})
-        rows = rows.join(renamed, on="id", how="left", maintain_order="left")
+        rows = rows.join(renamed, on="row", how="left", maintain_order="left")
     each = [pl.col(f"run{at}") for at in range(len(by_run))]
     rows = rows.filter(pl.any_horizontal(one.is_not_null() for one in each)).drop("row").with_row_index("row")
     rows = rows.with_columns(one.fill_null([_NO_ANSWER]) for one in each)
@@ -102,7 +110,7 @@ def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame]) -> Table:
     named = {facet.name: facet.title for facet in table.facets}
     named |= {"any": "any run"} if len(by_run) > 1 else {}
     named |= {f"run{at}": run for at, run in enumerate(by_run)}
-    return Table(table.root, table.files, rows, _facets(rows, named), tuple(by_run))
+    return Table(table.root, table.files, rows, _facets(rows, named), tuple(by_run), tuple(notes))
 
 
 def _read(path: Path, at: int) -> pl.DataFrame:

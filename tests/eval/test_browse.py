@@ -3,7 +3,9 @@
 Chromium is Debian's (apt-get install chromium); without it the page is skipped.
 """
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from eval.answered import answered_tasks
 from eval.browse import open_runs
+from eval.join import run_json
+from eval.verdict import right_rows
 from mmafflm.browsing.query import Query, choose
-from mmafflm.browsing.server import listening
+from mmafflm.browsing.server import listening, reply
 from mmafflm.browsing.table import Table
-from mmafflm.dataset import Dataset
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
 from tests.eval.browser import CHROMIUM, CONTRAST, DIRECTIONS, PROBE, VIEWS, chromium, opened, photograph
 from tests.eval.report_runs import EVIL, made_data, made_run
 
@@ -70,6 +76,86 @@ def test_a_limited_run_shows_what_it_was_asked(runs: tuple[Dataset, list[Path]],
     assert "any" not in {facet.name for facet in one.facets}
     row = choose(both, Query.parse("subset=SAMSEMO&run0=no+answer", both)).rows[0]
     assert [said.run for said in both.answers(row)] == ["good"]
+
+
+def test_answers_are_judged_as_compare_judges_them(runs: tuple[Dataset, list[Path]], table: Table) -> None:
+    data, folders = runs
+    judged = {}
+    for one in answered_tasks(folders[1], run_json(folders[1]), data):
+        for row, right in enumerate(right_rows(one.task, one.read).tolist()):
+            judged[one.records[row].id] = (one.texts[row], right, one.read.unparsed.get(row))
+    assert len(judged) == table.rows.height
+    for name, row in zip(table.rows["id"], table.rows["row"], strict=True):
+        text, right, reason = judged[name]
+        shown = table.answers(row)[1]
+        assert (shown.text, shown.right) == (text, right)
+        assert shown.verdict == f"unparsed: {reason}" if reason else not shown.verdict.startswith("unparsed")
+
+
+@pytest.fixture
+def stopped(runs: tuple[Dataset, list[Path]], tmp_path: Path) -> Path:
+    """A run killed in the middle of a line, some answers in the share of another process, one subset not begun."""
+    run = Path(shutil.copytree(runs[1][0], tmp_path / "stopped"))
+    whole = run / "predictions/EMOTIC_SI.jsonl"
+    lines = whole.read_bytes().splitlines(keepends=True)
+    whole.write_bytes(b"".join(lines[:8]) + lines[8][:20])
+    (run / "shards/2-of-2").mkdir(parents=True)
+    (run / "shards/2-of-2/EMOTIC_SI.jsonl").write_bytes(b"".join(lines[6:12]))
+    (run / "predictions/SAMSEMO.jsonl").unlink()
+    return run
+
+
+def test_a_run_that_is_not_done_shows_what_is_there_and_says_so(
+    runs: tuple[Dataset, list[Path]], stopped: Path
+) -> None:
+    alone = open_runs([stopped], runs[0])
+    every = sum(of["rows"] for of in runs[0].files.values())
+    arabic = every - 60
+    assert alone.facets[0].values == {"semeval2018_arabic": arabic, "EMOTIC_SI": 12}
+    assert alone.notes == (f"stopped: {arabic + 12} of its {every} answers so far",)
+    assert alone.notes[0] in reply(alone, "/").body.decode()
+    both = open_runs([stopped, runs[1][1]], runs[0])
+    assert both.rows.height == every and len(both.notes) == 1
+    assert choose(both, Query.parse("run0=no+answer&subset=SAMSEMO", both)).found == 30
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"id": "XED/de/test/1", "prediction": "joy"}', r"XED/de/test/1 is no record of .*EMOTIC_SI_test"),
+        ('{"id": "FIRST", "prediction": "another"}', "two answers"),
+        ('{"id": "FIRST", "prediction": 3}', r"EMOTIC_SI\.jsonl:31: not"),
+        ('{"id": "FIRST"}, {"id": "FIRST"}', r"EMOTIC_SI\.jsonl:31: not JSON"),
+        ("[]", r"EMOTIC_SI\.jsonl:31: expected a JSON object"),
+        ("nonsense", r"EMOTIC_SI\.jsonl:31: not JSON"),
+    ],
+)
+def test_a_line_that_is_no_answer_is_named(
+    line: str, fault: str, runs: tuple[Dataset, list[Path]], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs[1][0], tmp_path / "run"))
+    path = run / "predictions/EMOTIC_SI.jsonl"
+    first = json.loads(path.read_text().splitlines()[0])["id"]
+    path.write_text(path.read_text() + line.replace("FIRST", first) + "\n")
+    with pytest.raises(Fault, match=fault):
+        open_runs([run], runs[0])
+
+
+def test_a_run_of_another_build_or_without_answers_is_refused(runs: tuple[Dataset, list[Path]], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs[1][0], tmp_path / "run"))
+    with pytest.raises(UsageFault, match="twice"):
+        open_runs([run, run], runs[0])
+    other = made_data(tmp_path / "data", lambda task: 3, NAMES)
+    with pytest.raises(Fault, match=r"run: its answers are to other data"):
+        open_runs([run], other)
+    mine = made_run(made_data(tmp_path / "mine", lambda task: 3, NAMES), tmp_path / "b", 0.5, resamples=0)
+    changed = tmp_path / "mine" / split_file("SAMSEMO", "test")
+    changed.write_bytes(changed.read_bytes().replace(b"made:0", b"made:9"))
+    with pytest.raises(Fault, match=r"SAMSEMO_test\.jsonl: changed after the build"):
+        open_runs([mine], Dataset.open(tmp_path / "mine"))
+    shutil.rmtree(run / "predictions")
+    with pytest.raises(Fault, match="no answers yet"):
+        open_runs([run], runs[0])
 
 
 def test_the_command_serves_until_it_is_interrupted(runs: tuple[Dataset, list[Path]]) -> None:
@@ -127,6 +213,24 @@ def test_the_page_filters_turns_and_shows_pictures(address: str, browser) -> Non
             photograph(page, Path(kept), "browse")
         assert found.console == []
         assert found.asked and all(url.startswith(address) for url in found.asked)
+
+
+def test_the_keyboard_turns_pages_and_an_arrow_passes_by_a_choice(address: str, browser) -> None:
+    with opened(browser, f"{address}?subset=EMOTIC_SI", VIEWS["desk"]) as found:
+        page = found.page
+        for key, shown in (("ArrowRight", "21 to 30 of 30"), ("ArrowLeft", "1 to 20 of 30")):
+            with page.expect_navigation():
+                page.keyboard.press(key)
+            assert page.inner_text(".span >> nth=0") == shown
+        at = page.url
+        page.focus("select[name=run0]")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert page.input_value("select[name=run0]") != "" and page.url == at
+        page.focus("form button")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert "run0=" in page.url and found.console == []
 
 
 def test_a_clip_plays_frame_by_frame(address: str, browser) -> None:

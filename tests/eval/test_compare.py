@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from eval.aggregate import Unit, mean, require_languages
 from eval.bootstrap import paired_bootstrap
-from eval.compare import compare, compare_runs, right_rows
+from eval.compare import compare, compare_runs
 from eval.paired import distinct, holm, scorer
+from eval.verdict import right_rows
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.records import Record
@@ -111,7 +112,8 @@ def test_holm_by_hand() -> None:
 
 def test_what_is_right() -> None:
     def right(one: Record, text: str) -> bool:
-        return bool(right_rows(answered([one], lambda _: text)[0])[0])
+        read = answered([one], lambda _: text)[0]
+        return bool(right_rows(read.task, read.read)[0])
 
     assert right(record("CHSIMS_SI", 0, 0.2), "0.3") and not right(record("CHSIMS_SI", 0, 0.2), "0.4")
     assert right(record("XED", 0, ["joy", "fear"]), "joy, fear") and not right(record("XED", 0, ["joy", "fear"]), "joy")

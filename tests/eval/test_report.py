@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from eval.report import SCRIPT, report
-from eval.report_parts.examples import choose, errors
+from eval.report_parts.examples import choose
 from eval.report_parts.load import load_runs, rows_of
 from eval.report_parts.paper_form import Table, latex, markdown
 from eval.report_parts.tables import flat
+from eval.verdict import errors
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault

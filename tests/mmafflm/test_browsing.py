@@ -21,7 +21,10 @@ from tests.media_files import clip_bytes, picture_of, write
 
 SCRIPT_TAG = "<script>alert(1)</script>"
 FRAMES = [f"media/{at}.png" for at in range(4)]
-BAD = ["../../etc/passwd", "/etc/passwd", "media/link.png", "media/gone.png", "manifest.json", "media/\x00.png"]
+BAD = [
+    "../../etc/passwd", "/etc/passwd", "media/link.png", "media/gone.png", "manifest.json", "media/\x00.png",
+    f"media/{'a' * 300}.png", "media/ring.png",
+]  # fmt: skip
 
 
 def made(root: Path) -> Dataset:
@@ -51,12 +54,19 @@ def made(root: Path) -> Dataset:
     write(root / "media/clip.mp4", clip_bytes(5))
     picture_of(40, 30).save(root.parent / "outside.png")
     (root / "media/link.png").symlink_to(root.parent / "outside.png")
+    (root / "media/ring.png").symlink_to(root / "media/ring.png")
     return Dataset.open(root)
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return open_table(made(tmp_path_factory.mktemp("browsing") / "data"))
+
+
+def test_only_the_files_asked_for_are_opened(table: Table) -> None:
+    some = open_table(Dataset.open(table.root), [split_file("XED", "test"), split_file("FER2013", "test")])
+    assert some.rows.height == 5 and len(some.files) == 2
+    assert some.rows["gold"].to_list()[:3] == ['["joy"]'] * 3
 
 
 @pytest.mark.parametrize(
@@ -126,7 +136,7 @@ def test_only_what_a_record_names_below_data_is_served(table: Table) -> None:
     for place in range(1, len(BAD) + 1):
         assert reply(table, f"/media/{bad}/{place}").status == 404
     assert [one.note.split(": ")[-1].split(" ")[0] for one in show(table, bad).seen] == [
-        "", *["outside"] * 3, "missing", "no", "no",
+        "", *["outside"] * 3, "missing", "no", *["cannot"] * 3,
     ]  # fmt: skip
     frames = show(table, clip).seen[1]
     assert (frames.first, frames.frames, frames.clip) == (1, len(FRAMES), False)
