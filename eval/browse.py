@@ -68,7 +68,7 @@ def _run(folder: Path, data: Dataset) -> _Run:
 
 def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
     """Of a run that is not answered to its end, how far it is."""
-    wanted = sum(run.described["subsets"][subset]["expected"] for subset in run.files)
+    wanted = sum(run.described["subsets"][subset].get("expected", 0) for subset in run.files)
     if found < wanted:
         yield f"{name}: {found:,} of its {wanted:,} answers so far"
 

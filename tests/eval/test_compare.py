@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from eval.aggregate import Unit, mean, require_languages
 from eval.bootstrap import paired_bootstrap
 from eval.compare import compare, compare_runs
+from eval.compare_table import tables
 from eval.paired import distinct, holm, scorer
 from eval.verdict import right_rows
 from mmafflm.benchmark import benchmark
@@ -145,6 +146,20 @@ def test_means_are_tested_and_corrected_for_their_number() -> None:
     assert [one["p_holm"] for one in means] == holm([one["p"] for one in means])
     (video,) = [one for one in found["aggregates"] if one["group"] == "video"]
     assert video["p_holm"] < 0.05 < video["difference"]
+
+
+def test_a_mean_lies_within_its_interval_however_few_rows_its_languages_have() -> None:
+    rows = records("XED", 7, languages=benchmark()["XED"].languages)
+    found = compare(answered(rows, noisy(0.9, 1)), answered(rows, noisy(0.1, 2)), resamples=DRAWS).result
+    over = found["macro_over_languages"]["XED"]
+    low, high = over["ci95"]
+    assert low < over["difference"] < high and over["p"] == 1 / DRAWS
+    assert high + over["bias"] < over["difference"], "where the resamples themselves would have it"
+    (said,) = [one for one in tables(found)[1] if "without this bias" in one]
+    assert f"{abs(over['bias']):.3f}" in said
+    (alone,) = [one for one in found["aggregates"] if (one["over"], one["group"]) == ("language", "de")]
+    (german,) = [one for one in found["units"] if one["language"] == "de"]
+    assert (alone["ci95"], alone["p"], alone["bias"]) == (german["ci95"], german["p"], 0.0), "the same, named twice"
 
 
 def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
