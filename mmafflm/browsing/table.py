@@ -129,7 +129,7 @@ def _read(path: Path, at: int) -> pl.DataFrame:
         raise Fault(f"{path}: {rows.height} records in {len(ends)} whole lines. Build the data again.")
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     return rows.select(
-        pl.exclude("gold", "translated_from"),
+        pl.exclude("translated_from"),
         label=_labels(),
         translated=_translated(),
         file=pl.lit(at, pl.UInt16),
