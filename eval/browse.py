@@ -6,6 +6,7 @@ As columns, not as objects: of 190,000 answers some 30,000 differ in question, g
 import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from eval.report_parts.load import run_names
 from eval.run_folder import RunFolder
 from eval.selection import split_of
 from eval.verdict import errors, in_words, right_rows
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark import Task, benchmark
 from mmafflm.browsing.table import Table, open_table, with_answers
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
@@ -75,26 +76,31 @@ def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
 
 def _said(run: _Run, table: Table) -> pl.DataFrame:
     """row and said of every answer of a run so far."""
-    found = [pl.DataFrame(schema={"row": pl.UInt32(), "said": pl.String()})]
-    for subset, file in run.files.items():
-        known = table.rows.filter(pl.col("file") == table.files.index(table.root / file)).select("row", "id")
-        files = [path for path in RunFolder(run.folder).files(subset) if path.exists()]
-        answers = pl.concat([_SAID.to_frame(), *map(_load, files)]).unique(maintain_order=True)
-        joined = answers.join(known, on="id", how="left", maintain_order="left")
-        for bad, what in (
-            (joined.filter(pl.col("row").is_null()), f"is no record of {table.root / file}"),
-            (joined.filter(pl.col("id").is_duplicated()), "has two answers"),
-        ):
-            if bad.height:
-                raise Fault(f"{', '.join(map(str, files))}: {bad['id'][0]} {what}. Remove the line, or predict again.")
-        found.append(joined.select("row", "said"))
-    return pl.concat(found)
+    files = {name: table.files.index(table.root / file) for name, file in run.files.items()}
+    known = table.rows.select("row", "id", pl.col("file").cast(pl.UInt32))
+    parts = [
+        _load(path).with_columns(file=pl.lit(at, pl.UInt32))
+        for name, at in files.items()
+        for path in RunFolder(run.folder).files(name)
+    ]
+    answers = pl.concat([_SAID.to_frame().with_columns(file=pl.lit(0, pl.UInt32)), *parts]).unique(maintain_order=True)
+    found = answers.join(known, on=["id", "file"], how="left", maintain_order="left")
+    for bad, what in (
+        (found["row"].is_null(), "is no record of {}"),
+        (found["row"].is_duplicated(), "has two answers there, to a record of {}"),
+    ):
+        if bad.any():
+            name, at = found.filter(bad).select("id", "file").row(0)
+            raise Fault(f"{run.folder}: {name} {what.format(table.files[at])}. Remove the line, or predict again.")
+    return found.select("row", "said")
 
 
 def _load(path: Path) -> pl.DataFrame:
     """id and said of every answer in a file; a last line that is not whole is being written, or its writer died."""
-    try:
+    content = b""
+    with suppress(FileNotFoundError):  # not begun, or just put together with the others
         content = path.read_bytes()
+    try:
         lines = content[: content.rfind(b"\n") + 1].splitlines()
         rows = orjson.loads(b"[" + b",".join(lines) + b"]")
         if len(rows) != len(lines):
@@ -110,25 +116,30 @@ def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFra
     every = pl.concat([frame.with_columns(run=pl.lit(at, pl.UInt32)) for at, frame in enumerate(said.values())])
     every = every.join(table.rows.select("row", *_ASKED), on="row", how="left", maintain_order="left")
     distinct = every.select(*_ASKED, "said").unique(maintain_order=True)
-    parts = distinct.partition_by("subset", "task", as_dict=True)
-    read = pl.concat(_read(str(subset), str(kind), rows) for (subset, kind), rows in parts.items())
+    verdicts, outcomes, parts = [], [], []
+    for (subset, kind), rows in distinct.partition_by("subset", "task", as_dict=True).items():
+        words, outcome = _verdicts(benchmark()[str(subset)].task(str(kind)), rows)
+        verdicts += words
+        outcomes += outcome
+        parts.append(rows)
+    read = pl.concat([distinct.clear(), *parts]).with_columns(
+        verdict=pl.Series(verdicts, dtype=pl.String),
+        # a list of lists takes polars 20 times as long to take in as texts to part
+        outcome=pl.Series(outcomes, dtype=pl.String).str.split(" "),
+    )
     every = every.join(read, on=[*_ASKED, "said"], how="left", nulls_equal=True, maintain_order="left").drop(_ASKED)
     return {name: every.filter(run=at).drop("run") for at, name in enumerate(said)}
 
 
-def _read(subset: str, kind: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of one task with verdict and outcome: right as compare has it (a number near gold is right)."""
-    task = benchmark()[subset].task(kind)
+def _verdicts(task: Task, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Each row's verdict and outcome: right as compare has it (a number near gold is right)."""
     read = strict(
         task, [orjson.loads(gold) for gold in rows["gold"]], rows["emotion"].to_list(), rows["said"].to_list()
     )
     wrong = errors(task, read)
     off = np.abs(read.gold.astype(float) - read.prediction).reshape(len(wrong), -1).mean(1)
     words = [in_words(task, *both) for both in zip(wrong.tolist(), off.tolist(), strict=True)]
-    outcome = ["right" if right else "wrong" for right in right_rows(task, read).tolist()]
+    outcomes = ["right" if right else "wrong" for right in right_rows(task, read).tolist()]
     for row, reason in read.unparsed.items():
-        words[row], outcome[row] = f"unparsed: {reason}", "wrong unparsed"
-    # a list of lists takes polars 20 times as long to take in as texts to part
-    return rows.with_columns(
-        verdict=pl.Series(words, dtype=pl.String), outcome=pl.Series(outcome, dtype=pl.String).str.split(" ")
-    )
+        words[row], outcomes[row] = f"unparsed: {reason}", "wrong unparsed"
+    return words, outcomes

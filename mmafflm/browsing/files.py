@@ -25,8 +25,8 @@ def medium(root: Path, name: str) -> Medium:
     try:
         path = (root / name).resolve()
         there = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, or holds a NUL; links in a ring
-        raise Fault(f"{name}: cannot be read ({error})") from None
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, or holds a NUL; links in a ring
+        raise Fault(f"{name}: cannot be opened") from None
     if not path.is_relative_to(root.resolve()):
         raise Fault(f"{name}: outside {root}, not shown")
     kind = KINDS.get(path.suffix.lower())
