@@ -11,6 +11,7 @@ NODES ?=
 RANK ?= 0
 MASTER ?=
 BASE ?=
+RESUME ?=
 RECIPE ?=
 SHARE ?=
 ENGINE ?=
@@ -25,7 +26,7 @@ nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),
 experiment_flags = $(if $(BASE),--base $(BASE)) $(if $(RECIPE),--recipe $(RECIPE)) $(if $(SHARE),--share $(SHARE)) $(if $(LIMIT),--limit $(LIMIT))
 eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(READOUT),--readout $(READOUT)) \
 	$(if $(SUBSETS),--subsets $(SUBSETS)) $(if $(LIMIT),--limit $(LIMIT))
-train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE))
+train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-vllm demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
@@ -68,7 +69,7 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)
 
-train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT=, NODES= RANK= MASTER=HOST:PORT: MMAFFLM-3b
+train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: MMAFFLM-3b
 	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
 train-7b: $(VENV)/.full ## the same: MMAFFLM-7b

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from mmafflm.command import say
+from mmafflm.errors import Fault
 from mmafflm.records import replacing
 
 
@@ -58,10 +59,21 @@ def _weights_fault(checkpoint: Path) -> str | None:
     weights = list(checkpoint.glob("*.safetensors"))
     index = checkpoint / "model.safetensors.index.json"
     if index.exists():
-        weights += [checkpoint / name for name in set(json.loads(index.read_text())["weight_map"].values())]
+        try:
+            weights += [checkpoint / name for name in shards_of(index)]
+        except Fault:
+            return f"{index.name} cut short"
     if not weights:
         return "no weights"
     return next((f"{path.name} missing or cut short" for path in weights if not _whole_weights(path)), None)
+
+
+def shards_of(index: Path) -> set[str]:
+    """The files of weights that an index (model.safetensors.index.json) names. Raises Fault when it is not whole."""
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Fault(f"{index}: cut short, or no index of weights. Download or copy the folder again.") from None
 
 
 def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | None]:

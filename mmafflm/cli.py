@@ -52,10 +52,13 @@ def plan(
     """
     from mmafflm.forecast import notes, require_gpu
     from mmafflm.recipe import plan as make_plan
+    from mmafflm.reporters import reporter_faults
 
     made = make_plan(recipe, Dataset.open(data), gpus=gpus, nodes=nodes, base=base)
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
+    for fault in reporter_faults(made):
+        command.say(f"Here train would refuse: {fault}")
     if gpu:
         require_gpu(made, gpu)
     print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")

@@ -7,6 +7,7 @@ micro-batch, so the second part is often the larger. Left out: the network betwe
 host under offload, reading the data, the first step.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -176,8 +177,7 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
         f"Estimate: {needs.total / GIB:.1f} GiB a {where} at the longest record ({mix.longest:,} tokens; "
         f"{known.setup}): {told}."
     )
-    if needs.host:
-        yield f"Estimate: {needs.host / GIB:.0f} GiB of host memory on each node for the offloaded optimizer."
+    yield from host_notes(plan)
     free = free_bytes(out)
     short = "; too little, train would refuse" if free < known.disk else ""
     yield f"Estimate: {known.disk / GIB:.1f} GiB of disk for the checkpoints, {free / GIB:.0f} free here{short}."
@@ -197,6 +197,27 @@ def _table(known: Forecast) -> Iterator[str]:
         holds = known.memory().fits(gpu.gib)
         hours = "{:.1f} to {:.1f}".format(*known.hours(gpu)) if holds else "-"
         yield f"{name:14} {'yes' if holds else 'no':9} {hours:14} {_instead(known, gpu)}"
+
+
+def host_notes(plan: Plan) -> Iterator[str]:
+    """What an offloaded optimizer takes of each node's memory beside what this machine has; nothing without offload.
+
+    No refusal: DeepSpeed's estimate has half as much again to spare. But a host that runs out kills a rank in mid-run.
+    """
+    known = forecast(plan)
+    if known is None or not (needs := known.memory().host):
+        return
+    here = host_bytes()
+    short = ". That is too little, and a rank would be killed" if here < needs else ""
+    yield (
+        f"Estimate: {needs / GIB:.0f} GiB of host memory on each node for the offloaded optimizer, "
+        f"{here / GIB:.0f} here{short}."
+    )
+
+
+def host_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def free_bytes(out: Path) -> int:

@@ -1,10 +1,10 @@
 """The Hugging Face Hub: whether a base that is named can be had, from its cache or itself; its codes of languages."""
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mmafflm.checkpoints import shards_of
 from mmafflm.errors import Fault
 
 TIMEOUT_S = 20
@@ -57,6 +57,5 @@ def cached(name: str) -> bool:
 
     index = try_to_load_from_cache(name, INDEX)
     if isinstance(index, str):
-        shards = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
-        return here("config.json") and all(map(here, shards))
+        return here("config.json") and all(map(here, shards_of(Path(index))))
     return here("config.json") and here("model.safetensors")

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.processes import MARK, run_name, stop_group
+from mmafflm.processes import STOP_S as STOP_S  # for who sends a run's launcher SIGINT and waits
 from mmafflm.recipe import Plan
+from mmafflm.reporters import sends_to_hub
 
-GROUP = ".group"
 STARTUP = Path(__file__).parent / "startup"  # what every Python of a run begins with
 POLL_S = 0.5
-STOP_S = 20  # what a rank gets to end after SIGTERM
 # What a rank says when another one has gone, over gloo, NCCL and torch's store.
 ECHO = re.compile(
     r"connection (closed|reset|refused)|broken pipe|remote ?error|connection was likely closed|timed? ?out|timeout",
@@ -33,9 +34,12 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # never an older Arrow copy of a rebuilt mix
     env["PYTHONUNBUFFERED"] = "1"
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STARTUP), env.get("PYTHONPATH")]))
+    if not plan.cpu:
+        env["RECORD_VRAM"] = "1"  # LLaMA-Factory then logs GPU memory
+    env[MARK] = run_name(out, node_rank)
     # LLaMA-Factory starts torchrun by name, and nobody said that the environment is activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
-    if plan.base_is_local:
+    if plan.base_is_local and not sends_to_hub(plan.config):
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if plan.ray:
         if importlib.util.find_spec("ray") is None:
@@ -89,11 +93,10 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Training needs the train tier: pip install -c constraints.txt -e '.[train]'")
-    group = of_node(out / GROUP, node_rank)
     with log_of(out, node_rank).open("ab") as log:
         log.write(f"\n$ {cli} train {config}\n".encode())
         log.flush()
-        # A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers together.
+        # A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers in turn.
         process = subprocess.Popen(
             [str(cli), "train", str(config)],
             env=env,
@@ -102,37 +105,15 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    group.write_text(str(process.pid))
     try:
         while process.returncode is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_S)
             beat(process.pid)
     finally:
-        stop_group(process)
-        group.unlink(missing_ok=True)
+        # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
+        stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
     return process.returncode
-
-
-def stop_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a run's whole process group: SIGTERM, and after 20 s SIGKILL."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_S)
-            if not group_alive(process.pid):
-                return
-
-
-def group_alive(group: int) -> bool:
-    """Whether a process of this group still runs (a dead one that nobody waited for does not count)."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(pgrp) == group and state not in "ZX":
-                return True
-    return False
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:

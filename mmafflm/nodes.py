@@ -23,6 +23,7 @@ GONE_S = 8.0  # silence of a node that explains a failure seen here
 SILENT_S = 180.0  # silence after which a run that shows no failure is ended; a slow shared disk takes less
 WAIT_S = 20.0  # for what the others say about a failure seen here
 FIRST_S = 120.0  # for node 0 to begin the run
+FIRST = " failed first: "
 
 
 def await_first(out: Path) -> None:
@@ -50,17 +51,27 @@ class Nodes:
     written: float = -BEAT_S
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)  # what the others' files hold
     changed: dict[int, float] = field(default_factory=dict)  # when a file was last seen to change, by our clock
+    earlier: dict[int, int] = field(default_factory=dict)  # the launches that had written before this one
+    ours: set[int] = field(default_factory=set)  # the nodes whose faults are of this launch
 
     def __post_init__(self) -> None:
         self._look()
-        self.changed.clear()  # what an earlier run left says nothing about this one
+        # what an earlier launch left, or still writes when it ends, says nothing about this one
+        self.changed.clear()
+        self.ours.clear()
+        self.earlier = {node: _launch_of(row) for node, row in self.seen.items()}
 
     def beat(self) -> None:
-        """Show that this node lives. Raises Fault when another has not done so for three minutes."""
+        """Show that this node lives. Raises Fault when another has failed, or has shown nothing for three minutes.
+
+        Ranks need not notice either: over NCCL they wait in a collective until ddp_timeout.
+        """
         if self.nodes == 1 or time.monotonic() - self.written < BEAT_S:
             return
         self._write()
         self._look()
+        if fell := self._fell():
+            raise fell
         if silent := self._silent(SILENT_S):
             raise Fault(self._gone(silent[0]))
 
@@ -73,9 +84,8 @@ class Nodes:
         until = time.monotonic() + WAIT_S
         while echo and time.monotonic() < until:
             self._look()
-            for node in self.changed:
-                if said := self.seen[node].get("fault"):
-                    return Fault(f"{self._name(node)} failed first: {said}")
+            if fell := self._fell():
+                return fell
             if silent := self._silent(GONE_S):
                 return Fault(self._gone(silent[0]))
             time.sleep(BEAT_S / 4)
@@ -95,6 +105,13 @@ class Nodes:
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(row), encoding="utf-8")
 
+    def _fell(self) -> Fault | None:
+        """What another node of this launch ended with; a node that ended for the sake of a third says that one's."""
+        for node in sorted(self.ours):
+            if said := self.seen[node].get("fault"):
+                return Fault(said if FIRST in said else f"{self._name(node)}{FIRST}{said}")
+        return None
+
     def _silent(self, seconds: float) -> list[int]:
         """The nodes seen alive in this run, not ended, and without a sign for so long; the longest silent first."""
         before = time.monotonic() - seconds
@@ -108,6 +125,8 @@ class Nodes:
             with contextlib.suppress(OSError, ValueError):  # not there yet, or just being written
                 row = json.loads((self.out / BEATS / f"{node}.json").read_text(encoding="utf-8"))
                 if row != self.seen.get(node):
+                    if not row["ended"] or _launch_of(row) != self.earlier.get(node):
+                        self.ours.add(node)
                     self.seen[node], self.changed[node] = row, time.monotonic()
 
     def _gone(self, node: int) -> str:
@@ -120,3 +139,8 @@ class Nodes:
         first, last = node * self.gpus, (node + 1) * self.gpus - 1
         ranks = f"rank {first}" if first == last else f"ranks {first} to {last}"
         return f"node {node} ({ranks}, {self.seen[node].get('host')})"
+
+
+def _launch_of(row: dict[str, Any]) -> int:
+    """When the launch began that wrote this, by the clock of its node."""
+    return int(row["beat"][0])

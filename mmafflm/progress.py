@@ -32,6 +32,7 @@ class Progress:
         before = read_progress(out)
         self.rows = [row for row in before if row["step"] <= start]
         drop_torn_line(self.path)
+        drop_torn_line(self.log)  # a full disk or a power cut tore it; the trainer would go on in the same line
         if len(self.rows) < len(before):
             write_jsonl(self.path, self.rows)
         self.last, self.last_time = (int(self.rows[-1]["step"]) if self.rows else 0), 0.0

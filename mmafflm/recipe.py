@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from mmafflm.checkpoints import shards_of
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
@@ -134,7 +135,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
         ):
             raise Fault(f"{folder}: no {needed}, so not a base model. Download or make it again.")
     index = folder / "model.safetensors.index.json"
-    shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else set()
+    shards = shards_of(index) if index.exists() else set()
     if missing := sorted(shard for shard in shards if not (folder / shard).exists()):
         raise Fault(f"{folder}: weights are missing ({', '.join(missing)}). Download or copy the folder again.")
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):

@@ -1,6 +1,7 @@
 """Reading a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
 
 import ast
+import contextlib
 import difflib
 import importlib.util
 import re
@@ -33,6 +34,9 @@ COMPUTED = {
 # run folders keep the whole config, and run folders are shared
 SECRETS = ("swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url", "hf_hub_token", "ms_hub_token",
            "om_hub_token", "hub_token", "push_to_hub_token")  # fmt: skip
+
+
+SECRET = re.compile(r"(api_?key|token|secret|password)$", re.I)  # below a key of LLaMA-Factory's: ray_init_kwargs
 
 
 class _Loader(yaml.SafeLoader):
@@ -88,9 +92,9 @@ def _own_keys(recipe: Path) -> Config:
     for key in spec:
         if key in COMPUTED:
             raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
-        if key in SECRETS:
+        if secret := key if key in SECRETS else _secret_below(spec[key]):
             raise UsageFault(
-                f"{recipe}: {key} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
+                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
                 "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
             )
         if known and key not in known:
@@ -98,6 +102,19 @@ def _own_keys(recipe: Path) -> Config:
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
     return spec
+
+
+def _secret_below(value: Any) -> str | None:
+    """The first key that names a secret anywhere below; LLaMA-Factory takes a mapping as JSON text too."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(yaml.YAMLError):
+            value = yaml.safe_load(value)
+    if isinstance(value, list):
+        return next((found for one in value if (found := _secret_below(one))), None)
+    if not isinstance(value, dict):
+        return None
+    named = [str(key) for key, one in value.items() if SECRET.search(str(key)) and isinstance(one, str) and one]
+    return named[0] if named else _secret_below(list(value.values()))
 
 
 def _check_ours(recipe: Path, spec: Config) -> None:

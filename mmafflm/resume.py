@@ -33,7 +33,7 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
     Where the order of the stream is not known, the config lets LLaMA-Factory replay the stream, and that is said.
     """
     config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
-    if not config.get("streaming") or any(config.get(key) for key in OTHER_ORDER):
+    if replays(config):
         say(f"Going on from {checkpoint}. This recipe streams not just the mix: what was seen is read again.")
     else:
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
@@ -43,6 +43,11 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
         config |= {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
         say(f"Going on from {checkpoint} with the {left.size} of {planned.examples} examples that are left.")
     write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
+
+
+def replays(config: Config) -> bool:
+    """Whether the order of the stream is not known, so that a resumed run reads again what was seen."""
+    return not config.get("streaming") or any(config.get(key) for key in OTHER_ORDER)
 
 
 def laid_out(left: Rows, config: Config) -> Rows:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from mmafflm.command import say
 from mmafflm.errors import Fault
-from mmafflm.launch import failure, stop_group
+from mmafflm.launch import failure
 from mmafflm.media import Budget
+from mmafflm.processes import stop_group
 
 HOST = "127.0.0.1"
 LOG = "serve.log"

@@ -13,18 +13,20 @@ from mmafflm.checkpoints import last_checkpoint, rename_weights
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.forecast import require_disk
+from mmafflm.forecast import host_notes, require_disk
 from mmafflm.hub import require_hub_base
-from mmafflm.launch import GROUP, cache_of, environment, failure, group_alive, log_of, of_node, run
+from mmafflm.launch import cache_of, environment, failure, log_of, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
 from mmafflm.nodes import Nodes, await_first
+from mmafflm.processes import roots_of, run_name
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
+from mmafflm.reporters import environment as reporters_environment
+from mmafflm.reporters import reporter_faults
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
 from mmafflm.run_file import RUN, installed, read_run, write_run
 from mmafflm.watch import Watch
-from mmafflm.watch import environment as watched_environment
 
 CONFIG = "llamafactory.yaml"
 BUDGET = tuple(field.name for field in fields(Budget))
@@ -47,11 +49,13 @@ def train(
     Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
     """
     planned = plan(recipe, data, gpus, nodes, base, out)
-    for note in planned.notes:
+    for note in (*planned.notes, *host_notes(planned)):
         say(note)
     if not 0 <= node_rank < nodes:
         raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
-    env = environment(planned, out, node_rank, master) | watched_environment(planned, out)
+    if faults := reporter_faults(planned, node_rank):
+        raise UsageFault(faults[0])
+    env = environment(planned, out, node_rank, master) | reporters_environment(planned, out)
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
             f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
@@ -136,9 +140,8 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
     """Raises UsageFault when OUT holds a run that this command must not touch."""
     if out.exists() and not out.is_dir():
         raise UsageFault(f"{out}: a file. --out names a folder.")
-    group = of_node(out / GROUP, node_rank)
-    if group.exists() and group_alive(int(group.read_text())):
-        raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill -- -{group.read_text()}")
+    if living := roots_of(run_name(out, node_rank)):
+        raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill {' '.join(map(str, living))}")
     if not resume:
         if node_rank == 0 and ((out / RUN).exists() or any(out.glob("checkpoint-*"))):
             raise UsageFault(f"{out}: holds a run already. Go on with --resume, or name another --out.")

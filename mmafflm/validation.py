@@ -18,7 +18,7 @@ from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.events import Curves
-from mmafflm.launch import stop_group
+from mmafflm.processes import stop_group
 from mmafflm.recipe import Plan, gpus_here
 from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN

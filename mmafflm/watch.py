@@ -1,6 +1,6 @@
-"""What is watched while a run trains: progress, curves, the time spent waiting for data, validation, divergence."""
+"""What is watched while a run trains: progress, curves, waiting for data, validation, divergence, a standstill."""
 
-import importlib.util
+import math
 from pathlib import Path
 from types import TracebackType
 
@@ -13,31 +13,19 @@ from mmafflm.command import say
 from mmafflm.curves import draw
 from mmafflm.dataset import Dataset
 from mmafflm.divergence import Judge
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import Fault
 from mmafflm.events import OURS, TRAINER, Curves, TrainerEvents
+from mmafflm.processes import Process, processes_of, run_name
 from mmafflm.progress import Progress, Row, points, sentence
 from mmafflm.recipe import Plan
+from mmafflm.reporters import BOARD
+from mmafflm.resume import replays
 from mmafflm.seen import Seen
+from mmafflm.stall import FIRST_S, Stall, is_paused, suspects
 from mmafflm.validation import Validation
 from mmafflm.waiting import DataWaits, Waited
 
-BOARD = "tensorboard"  # below OUT
-# What a reporter of the recipe needs on this machine: its package, and what would otherwise be written elsewhere.
-REPORTERS = {"tensorboard": "tensorboard", "wandb": "wandb", "swanlab": "swanlab", "trackio": "trackio"}
-
-
-def environment(plan: Plan, out: Path) -> dict[str, str]:
-    """What the trainer must be told outside its config. Raises UsageFault for a reporter that is not installed."""
-    named = plan.config.get("report_to") or []
-    reporters = [named] if isinstance(named, str) else list(named)
-    reporters += ["swanlab"] if plan.config.get("use_swanlab") else []
-    for reporter in reporters:
-        package = REPORTERS.get(reporter)
-        if package and importlib.util.find_spec(package) is None:
-            raise UsageFault(f"{plan.recipe}: report_to {reporter}: not installed. Run: pip install {package}")
-    env = {"TENSORBOARD_LOGGING_DIR": str(out.resolve() / BOARD / TRAINER)}
-    env |= {"WANDB_DIR": str(out.resolve())} if "wandb" in reporters else {}
-    return env if plan.cpu else env | {"RECORD_VRAM": "1"}  # LLaMA-Factory then logs GPU memory
+SOME = 0.05  # of the looks at a run that hangs; one rank of 16 that waits for data stops the others
 
 
 class Watch:
@@ -59,6 +47,9 @@ class Watch:
         for row in self.progress.rows:  # what the earlier launches gained
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])
+        # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
+        silent = (start and replays(plan.config)) or plan.config.get("disable_tqdm")
+        self.stall = Stall(out, self.progress.last, math.inf if silent else FIRST_S)
         self.validation: Validation | None = None
         if plan.validate:
             self.validation = Validation(out, data.path, plan, *plan.validate, start, self.curves)
@@ -79,11 +70,16 @@ class Watch:
     def beat(self, group: int) -> None:
         """Take up what happened since the last call. `group` is the launched process.
 
-        Raises Fault, naming the last good checkpoint, when the loss has diverged.
+        Raises Fault, naming the last good checkpoint, when the loss has diverged or the run hangs.
         """
         if self.waits is None:
             self.waits = DataWaits(group, pinned=not self.plan.cpu)
         self._follow(self.waits.take() if self.progress.grown() else Waited(0, 0))
+        if why := self.stall.beat(self.progress.last):
+            living = processes_of(run_name(self.out, 0))
+            if not is_paused(living):
+                raise Fault(self._hangs(why, living, self.waits.take()))
+            self.stall.pardon()
         if self.validation is not None:
             self.validation.beat()
 
@@ -118,6 +114,14 @@ class Watch:
         if not self.console.is_terminal and tenth > self.said:
             self.said = tenth
             say(text)
+
+    def _hangs(self, why: str, living: list[Process], waited: Waited) -> str:
+        whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
+        said = f"{self.out}: stopped, {why}. {suspects(living)}"
+        if (waited.share or 0) > SOME:
+            said += f"At {waited.share:.0%} of {waited.samples} looks a rank of node 0 waited for data. "
+        kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, for no checkpoint is whole"
+        return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume goes on {kept}."
 
     def _diverged(self, why: str) -> str:
         """Weights of a checkpoint are good when the step after it still had a sound loss."""

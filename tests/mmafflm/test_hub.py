@@ -7,6 +7,9 @@ import pytest
 
 from mmafflm.errors import Fault
 from mmafflm.hub import INDEX, cached, require_hub_base
+from mmafflm.train import train
+from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.tiny_data import make_data, text_records
 
 pytest.importorskip("huggingface_hub")
 NAME = "someone/some-model"
@@ -43,6 +46,16 @@ def test_a_whole_model_in_the_cache_needs_no_hub(snapshot: Path, monkeypatch: py
     assert not cached(NAME)  # a download that was cut off
     (snapshot / "two.safetensors").write_text("")
     require_hub_base(NAME)
+
+
+def test_train_asks_before_it_makes_a_folder(snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    hub_that(monkeypatch, httpx.ConnectError("no route"))
+    data = make_data(tmp_path / "data", text_records(64))
+    with pytest.raises(Fault, match=f"{NAME}: not whole in the hub's cache"):
+        train(recipe_with(tmp_path), data, tmp_path / "run", base=NAME)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_had_is_refused(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,11 +102,10 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
     assert [after[step] for step in (5, 6)] == pytest.approx([before[step] for step in (5, 6)], rel=1e-5)
 
 
-def beat(out: Path, node: int, **row: Any) -> None:
+def beat(out: Path, node: int, launch: int = 1, beats: int = 1, **row: Any) -> None:
     (out / ".nodes").mkdir(exist_ok=True)
-    (out / ".nodes" / f"{node}.json").write_text(
-        json.dumps({"host": f"host{node}", "fault": None, "ended": False} | row)
-    )
+    shown = {"host": f"host{node}", "beat": [launch, beats], "fault": None, "ended": "fault" in row}
+    (out / ".nodes" / f"{node}.json").write_text(json.dumps(shown | row))
 
 
 class Clock:
@@ -127,11 +126,11 @@ ECHO = Fault("llamafactory-cli train failed (exit 1): RuntimeError: Connection c
 
 def test_a_silent_node_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    beat(tmp_path, 1, beat=1)  # of an earlier run: says nothing
+    beat(tmp_path, 1)  # of an earlier run: says nothing
     nodes = Nodes(tmp_path, node=0, nodes=2, gpus=8)
     clock.now = 1000.0
     nodes.beat()
-    beat(tmp_path, 1, beat=2)
+    beat(tmp_path, 1, launch=2)
     for _ in range(50):
         clock.now += 3
         nodes.beat()
@@ -149,6 +148,39 @@ def test_the_node_that_failed_first_is_named(tmp_path: Path, monkeypatch: pytest
     own = Fault("ValueError: no such template.")
     assert nodes.failed(own) is own
     assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] == str(own)
+
+
+def test_the_fault_of_a_node_ends_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though their own ranks notice nothing: over NCCL they would wait in a collective until ddp_timeout."""
+    clock = Clock(monkeypatch)
+    beat(tmp_path, 0)  # an earlier launch, which ends only now
+    third = Nodes(tmp_path, node=2, nodes=3, gpus=1)
+    beat(tmp_path, 0, beats=2, fault="it was stopped.")
+    beat(tmp_path, 1, launch=5)
+    clock.now = 10.0
+    third.beat()
+    beat(tmp_path, 0, launch=4, beats=9, fault="the loss is nan at step 7.")
+    clock.now = 20.0
+    with pytest.raises(Fault, match=r"^node 0 \(rank 0, host0\) failed first: the loss is nan at step 7\.$"):
+        third.beat()
+    beat(tmp_path, 0, launch=4, beats=9)
+    beat(tmp_path, 1, launch=5, beats=9, fault="node 0 (rank 0, host0) failed first: the loss is nan at step 7.")
+    clock.now = 30.0
+    with pytest.raises(Fault, match=r"^node 0 \(rank 0, host0\) failed first: the loss is nan at step 7\.$"):
+        third.beat()
+
+
+def test_a_launch_that_began_before_this_one_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    beat(tmp_path, 1, launch=3)
+    first = Nodes(tmp_path, node=0, nodes=2, gpus=1)
+    beat(tmp_path, 1, launch=3, beats=2)
+    clock.now = 10.0
+    first.beat()
+    beat(tmp_path, 1, launch=3, beats=3, fault="rank 1 was killed (SIGKILL).")
+    clock.now = 20.0
+    with pytest.raises(Fault, match=r"node 1 \(rank 1, host1\) failed first: rank 1 was killed"):
+        first.beat()
 
 
 def test_a_node_that_has_ended_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,10 +93,15 @@ def test_the_reference_facts_hold_in_every_recipe(name: str, data: Dataset, base
     assert {key: config[key] for key in Budget().to_json()} == Budget().to_json()  # 10 to 12
     assert config["cutoff_len"] == 4096 and config["template"] == "qwen2_vl"
     assert not config.get("predict_with_generate") and not config.get("do_predict")  # 14
+
+
+@pytest.mark.parametrize("name", [*NAMES, "llamafactory/paper-as-run.yaml"])
+def test_a_header_says_command_hardware_memory_and_what_was_run(name: str) -> None:
     header = (RECIPES / name).read_text().split("\n\n")[0]
-    said = [f"mmafflm train train_configs/{name}", "# Hardware assumed:", "# Reproduces:", "# Run:"]
-    said += [] if planned.cpu else ["# Memory, estimated:"]
+    said = [f"train train_configs/{name}", "# Hardware assumed:", "# Reproduces:", "# Run:"]
+    said += ["# Memory: " if name in ("nano.yaml", "pocket.yaml") else "# Memory, estimated: "]
     assert not [one for one in said if one not in header]
+    assert all(line.startswith("#") for line in header.splitlines())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -206,6 +211,12 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path, data: Dataset, base: str) 
 def test_a_secret_has_no_place_in_a_recipe(tmp_path: Path, data: Dataset, base: str) -> None:
     said = refusal(recipe_with(tmp_path, swanlab_api_key="x9y8"), data, base)
     assert "swanlab_api_key is a secret" in said and "x9y8" not in said
+    below = {"address": "auto", "runtime_env": {"env_vars": {"NCCL_DEBUG": "INFO", "WANDB_API_KEY": "x9y8"}}}
+    for kwargs in (below, json.dumps(below)):
+        said = refusal(recipe_with(tmp_path, ray_init_kwargs=kwargs), data, base)
+        assert "WANDB_API_KEY is a secret" in said and "x9y8" not in said
+    kept = plan(recipe_with(tmp_path, ray_init_kwargs={"address": "auto", "namespace": "token"}), data, 1, base=base)
+    assert kept.config["ray_init_kwargs"]["namespace"] == "token"
 
 
 @pytest.mark.parametrize("keys", [{"validate_every": 50, "validate_rows": 4}, {"validate_every": 100}])
@@ -286,6 +297,8 @@ def test_a_base_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "model-00001-of-00002.safetensors" in refusal(nano, data, str(tmp_path))
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map"')
+    assert "index.json: cut short" in refusal(nano, data, str(tmp_path))
 
 
 def test_a_recipe_that_is_none(tmp_path: Path, data: Dataset, base: str) -> None:

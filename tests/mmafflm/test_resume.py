@@ -172,6 +172,12 @@ SHARDS = "global_step4/zero_pp_rank_1_mp_rank_00"
             "model.safetensors missing or cut short",
         ),
         (1, False, lambda path: (path / "model.safetensors").unlink(), "no weights"),
+        (
+            1,
+            False,
+            lambda path: (path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "mod'),
+            "model.safetensors.index.json cut short",
+        ),
         (1, False, lambda path: (path / "optimizer.pt").unlink(), "optimizer.pt missing or cut short"),
         (1, False, lambda path: cut(path / "optimizer.pt"), "optimizer.pt missing or cut short"),
         (2, False, lambda path: (path / "rng_state_1.pth").unlink(), "rng_state_1.pth missing or cut short"),

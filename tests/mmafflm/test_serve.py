@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmafflm.errors import Fault
-from mmafflm.launch import group_alive
+from mmafflm.processes import group_alive
 from mmafflm.serve import served
 
 SERVER = f"""#!{sys.executable}

@@ -17,7 +17,7 @@ import pytest
 from mmafflm import order
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.launch import group_alive
+from mmafflm.processes import group_alive, processes_of, roots_of, run_name
 from mmafflm.progress import read_progress
 from mmafflm.recipe import plan
 from mmafflm.train import train
@@ -114,7 +114,7 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
     run = tmp_path / "killed"
     process = start(recipe, data, run, base)
     wait_for(run, process, "checkpoint-3/trainer_state.json")
-    group = int((run / ".group").read_text())
+    (group,) = roots_of(run_name(run, 0))
     os.killpg(group, signal.SIGKILL)
     process.kill()
     process.wait()
@@ -141,16 +141,20 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, data: Dataset, base: str) -> None:
-    process = start(NANO, data, tmp_path / "run", base)
-    group = int(wait_for(tmp_path / "run", process, ".group").read_text() or 0)
+def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, base: str) -> None:
+    """Two ranks: torchrun gives each a session of its own, so that ending the launched group would end neither."""
+    data = make_data(tmp_path / "data", text_records(4000))  # enough not to end before
+    process = start(NANO, data, tmp_path / "run", base, "--gpus", "2")
     wait_for(tmp_path / "run", process, "trainer_log.jsonl")
-    with pytest.raises(UsageFault, match="still being trained"):
-        train(NANO, data, tmp_path / "run", base=base, resume=True)
+    living = processes_of(run_name(tmp_path / "run", 0))
+    assert len({os.getsid(one.pid) for one in living}) >= 3  # the launcher's and two ranks'
+    (root,) = roots_of(run_name(tmp_path / "run", 0))
+    with pytest.raises(UsageFault, match=f"still being trained. Wait, or stop it: kill {root}$"):
+        train(NANO, data, tmp_path / "run", base=base, gpus=2, resume=True)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=900)[1]
     assert process.returncode == 130 and "--resume" in said
-    assert group and not group_alive(group)
+    assert not processes_of(run_name(tmp_path / "run", 0))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmafflm.dataset import Dataset
 from mmafflm.divergence import Judge
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import Fault
 from mmafflm.events import TrainerEvents
 from mmafflm.progress import Progress, read_progress, sentence
 from mmafflm.recipe import Plan, plan
@@ -20,7 +20,6 @@ from mmafflm.records import read_jsonl
 from mmafflm.seen import Seen
 from mmafflm.train import train
 from mmafflm.waiting import DataWaits, Waited, trainers, waits_for_data
-from mmafflm.watch import environment
 from tests.mmafflm.test_recipe import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
@@ -172,15 +171,12 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     log(tmp_path, 3, 4, loss=1.0)
     third.follow(Waited(0, 0))
     assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 1.0)]
-
-
-def test_a_reporter_that_is_not_installed(tmp_path: Path, base: str, tiny: tuple[Dataset, Plan]) -> None:
-    data, planned = tiny
-    recipe = recipe_with(tmp_path, report_to=["tensorboard", "wandb"])
-    if "wandb" not in sys.modules:
-        with pytest.raises(UsageFault, match="pip install wandb"):
-            environment(plan(recipe, data, gpus=1, base=base, out=tmp_path), tmp_path)
-    assert environment(planned, tmp_path)["TENSORBOARD_LOGGING_DIR"] == str(tmp_path / "tensorboard/trainer")
+    with (tmp_path / "trainer_log.jsonl").open("a") as rows:
+        rows.write('{"current_steps": 4, "to\0\0')  # a power cut
+    fourth = follower(3)
+    log(tmp_path, 4, loss=0.5)
+    fourth.follow(Waited(0, 0))
+    assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 0.5)]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,195 @@
+"""A run that hangs is ended with a sentence, and one that is only slow is left alone; by a clock that is told."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmafflm.processes as processes
+import mmafflm.stall as stall_module
+import mmafflm.train as train_module
+from mmafflm.errors import Fault
+from mmafflm.processes import MARK, Process, group_alive, processes_of, rank_of, roots_of, run_name, stop_group
+from mmafflm.stall import FIRST_S, LEAST_S, Stall, suspects
+from mmafflm.train import train
+from tests.look_alike import look_alike
+from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.tiny_data import make_data, text_records
+
+
+class Clock:
+    """A clock that somebody has to tell to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(stall_module, "time", made)
+    return made
+
+
+def quiet(stall: Stall, clock: Clock, seconds: float, step: int) -> str | None:
+    """Beats of five seconds without a new step: what is said, and when nothing is, None."""
+    for _ in range(int(seconds / 5)):
+        clock.now += 5
+        if said := stall.beat(step):
+            return said
+    return None
+
+
+def begun(clock: Clock, out: Path, step_s: float = 60, every: int = 1, rows: int = 6) -> tuple[Stall, int]:
+    """A run that has logged its first rows, after an hour of loading."""
+    stall = Stall(out, 0)
+    assert quiet(stall, clock, 3600, 0) is None
+    for row in range(rows):
+        assert quiet(stall, clock, step_s * every, row * every) is None
+        assert stall.beat((row + 1) * every) is None
+    return stall, rows * every
+
+
+def test_a_run_that_hangs_is_known_after_ten_usual_steps(tmp_path: Path, clock: Clock) -> None:
+    stall, step = begun(clock, tmp_path, step_s=120)
+    assert quiet(stall, clock, 11 * 120, step) is None
+    assert quiet(stall, clock, 30, step) == (
+        "nothing was written for 22 min after step 6, 120 s a step until then, and its processes live: it hangs"
+    )
+
+
+def test_rows_of_several_steps_and_short_steps(tmp_path: Path, clock: Clock) -> None:
+    stall, step = begun(clock, tmp_path, step_s=60, every=20)
+    assert stall.limit_s == pytest.approx((20 + 10) * 60, rel=0.01)
+    assert quiet(stall, clock, 29 * 60, step) is None and quiet(stall, clock, 120, step)
+    stall, step = begun(clock, tmp_path, step_s=5)
+    assert stall.limit_s == LEAST_S  # a neighbour may slow a short step that much
+
+
+def test_the_first_steps_may_take_their_time(tmp_path: Path, clock: Clock) -> None:
+    log = tmp_path / "train.log"
+    stall = Stall(tmp_path, 0)
+    for hour in range(4):  # a base that is downloaded
+        log.write_text("." * (hour + 1))
+        assert quiet(stall, clock, 3600, 0) is None
+    assert "after the start" in str(quiet(stall, clock, FIRST_S, 0))
+    stall = Stall(tmp_path, 40, first_s=float("inf"))  # resumed by reading again what was seen
+    assert quiet(stall, clock, 20 * 3600, 40) is None
+
+
+def test_a_checkpoint_that_is_being_written_is_life(tmp_path: Path, clock: Clock) -> None:
+    stall, step = begun(clock, tmp_path)
+    part = tmp_path / "checkpoint-6/global_step6/zero_pp_rank_0_mp_rank_00_optim_states.pt"
+    part.parent.mkdir(parents=True)
+    for size in range(6):  # an hour
+        part.write_bytes(bytes(size))
+        assert quiet(stall, clock, 600, step) is None
+    (tmp_path / "train.log").write_text("a warning that repeats itself is none")
+    assert "after step 6" in str(quiet(stall, clock, 700, step))
+
+
+def test_a_launcher_that_stood_still_itself_has_seen_nothing(tmp_path: Path, clock: Clock) -> None:
+    stall, step = begun(clock, tmp_path)
+    clock.now += 24 * 3600
+    assert stall.beat(step) is None
+
+
+def log_steps(out: Path, *steps: int) -> None:
+    with (out / "trainer_log.jsonl").open("a") as rows:
+        for step in steps:
+            rows.write(json.dumps({"current_steps": step, "total_steps": 8, "loss": 2.0, "lr": 1e-3}) + "\n")
+
+
+def test_a_run_that_hangs_ends_with_a_sentence(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train` with a trainer of which only the log is seen: four steps of five seconds, then nothing."""
+
+    def hangs(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
+        for step in range(1, 5):
+            clock.now += 5
+            log_steps(out, step)
+            beat(os.getpid())
+        for beats in range(400):  # every process is stopped for a quarter of an hour, then one of two goes on
+            clock.now += 5
+            states[0] = "T" if beats < 180 else "S"
+            beat(os.getpid())
+        raise AssertionError("nobody saw it")
+
+    states = ["S", "T"]
+    monkeypatch.setattr(train_module, "run", hangs)
+    monkeypatch.setattr("mmafflm.watch.processes_of", lambda name: [Process(71, 1, one) for one in states])
+    data = make_data(tmp_path / "data", text_records(135))
+    with pytest.raises(Fault, match=r"run: stopped, nothing was written for 10 min after step 4, 5 s") as caught:
+        train(recipe_with(tmp_path), data, tmp_path / "run", base=look_alike(tmp_path / "base"))
+    said = str(caught.value)
+    assert "On node 0 process 71 was stopped by a signal." in said
+    assert said.endswith("--resume goes on from the beginning, for no checkpoint is whole.")
+    assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
+
+
+def test_who_stands_still_is_named(tmp_path: Path) -> None:
+    for pid, rank in ((11, b"RANK=0"), (12, b"RANK=1"), (13, b"HOME=/")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "environ").write_bytes(b"MMAFFLM_RUN=0:/run\0" + rank + b"\0")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (py (x)) {'TRZ'[pid - 11]} {pid - 1} 0 0")
+    found = processes_of("0:/run", tmp_path)
+    assert sorted(found) == [Process(11, 10, "T"), Process(12, 11, "R")]  # the third is dead
+    assert suspects(found, tmp_path) == "On node 0 rank 0 (process 11) was stopped by a signal. "
+    assert suspects(found[:0]) == "" and rank_of(13, tmp_path) == "process 13" == rank_of(13, tmp_path / "none")
+
+
+# As llamafactory-cli, torchrun and a rank: the first ends at once, the second is killed before it has ended the third.
+LAUNCHES = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+TORCHRUN = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+words = [sys.executable, '-c', 'import signal; print(flush=True); signal.pause()']
+rank = subprocess.Popen(words, start_new_session=True)
+rank.wait()
+"""
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    name = run_name(tmp_path, 0)
+    env = os.environ | {MARK: name}
+    command = [sys.executable, "-c", LAUNCHES, TORCHRUN]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout and process.stdout.readline()  # the rank is there
+    yield process, name
+    for one in processes_of(name):
+        os.kill(one.pid, 9)
+
+
+def test_no_rank_outlives_its_run(
+    launched: tuple["subprocess.Popen[bytes]", str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "STOP_S", 0.5)
+    process, name = launched
+    assert len(processes_of(name)) == 3 and roots_of(name) == [process.pid]
+    assert run_name(Path("/elsewhere"), 0) != name != run_name(Path("/elsewhere"), 1)
+    stop_group(process, name)
+    monkeypatch.setattr(processes, "STOP_S", 20)
+    stop_group(process, name)  # waits for the last to be buried
+    assert processes_of(name) == []
+
+
+def test_ranks_that_a_killed_launcher_left_are_seen(
+    launched: tuple["subprocess.Popen[bytes]", str], tmp_path: Path
+) -> None:
+    """A second trainer would write the same checkpoints."""
+    process, name = launched
+    os.killpg(process.pid, 9)
+    while group_alive(process.pid):  # the kernel takes a moment to bury them
+        process.poll()
+    (rank,) = roots_of(name)
+    data = make_data(tmp_path / "data", text_records(64))
+    with pytest.raises(Fault, match=f"still being trained. Wait, or stop it: kill {rank}"):
+        train(recipe_with(tmp_path), data, tmp_path, base=look_alike(tmp_path / "base"), resume=True)
