@@ -15,10 +15,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from eval.diagnosis.finding import MIN_ROWS
 from eval.measure import MODES
-from eval.report_parts import paper_form, svg, tables
+from eval.report_parts import names, paper_form, svg, tables
 from eval.report_parts.averages import averages
 from eval.report_parts.diagnosis_view import view
+from eval.report_parts.glance import glance
 from eval.report_parts.load import Run, differences, load_runs, rows_of, subsets_of
 from eval.report_parts.model_card import model_card
 from eval.report_parts.results_schema import VERSION, json_schema
@@ -32,12 +34,13 @@ from mmafflm.records import write_text
 from mmafflm.run_file import installed
 from mmafflm.thumbnails import Thumbnails
 
-# Details are opened for the printer, and for a link that points into a closed one.
+# Details are opened for the printer, but for whole prompts and what was not found (hundreds of sentences, which
+# results.json has too); and for a link that points into a closed one.
 SCRIPT = """
 const all = () => document.querySelectorAll("details");
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...all()].filter(d => !d.open && d.className != "prompt");
+  closed = [...all()].filter(d => !d.open && !d.matches(".prompt, .folded"));
   closed.forEach(d => d.open = true);
 });
 addEventListener("afterprint", () => closed.forEach(d => d.open = false));
@@ -125,7 +128,9 @@ def _drawing(runs: Sequence[Run], style: str) -> dict[str, Any]:
     """What the template calls and includes. Style and script are admitted by hash: nothing else on the page may run."""
     return {
         "key": svg.key, "axis": svg.axis, "number": tables.number, "interval": tables.interval, "kinds": tables.KINDS,
-        "share": lambda value: f"{value:.1%}",
+        "least_rows": MIN_ROWS,
+        "share": lambda value: f"{value:.1%}", "language_name": names.language_name,
+        "metric_name": names.metric_name,
         "style": Markup(style), "style_hash": _csp(style),
         "script": Markup(SCRIPT), "script_hash": _csp(SCRIPT),
     }  # fmt: skip
@@ -139,7 +144,8 @@ def _head(run: Run, at: int) -> dict[str, Any]:
     """What stands beside a run's name."""
     told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "languages", "ablation")}
     defaults = {"checkpoint": "unknown", "engine": "unknown", "ablation": "none"}
-    return {"name": run.name, "at": at, "readout": run.readout} | {key: told[key] or defaults.get(key) for key in told}
+    said = {"name": run.name, "at": at, "readout": run.readout, "glance": glance(run)}
+    return said | {key: told[key] or defaults.get(key) for key in told}
 
 
 def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dict[str, Any]:
@@ -178,6 +184,8 @@ def provenance(runs: Sequence[Run], data: Dataset) -> list[tuple[str, list[tuple
     for run in runs:
         told = [("folder", str(run.folder)), *tables.flat(run.described)]
         found.append((f"{run.name}: run.json", told))
+        if run.thresholds:
+            found.append((f"{run.name}: thresholds of label sets (readout.json)", list(tables.flat(run.thresholds))))
         found.append((f"{run.name}: SHA-256 of what was read", list(run.files.items())))
     names = sorted({split_file(name, "test") for run in runs for name in run.scores["strict"]["subsets"]})
     kept: dict[str, Any] = {

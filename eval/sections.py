@@ -56,7 +56,7 @@ def markdown(sections: Sequence[Section], sentences: Sequence[str]) -> str:
 
 def fraction(value: float | None, signed: bool = False) -> str:
     """A value of a table; a dash where there is none."""
-    return "-" if value is None else f"{value:{'+' if signed else ''}.3f}"
+    return "-" if value is None else f"{round(value, 3) + 0.0:{'+' if signed else ''}.3f}"  # no -0.000
 
 
 def interval_text(ends: Sequence[float] | None, signed: bool = False) -> str:

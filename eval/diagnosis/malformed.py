@@ -45,7 +45,7 @@ def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[li
         sentence = f"{one.name}: {unparsed} of {rows} answers were not parsed{named}."
         findings.append(Finding("unparsed", one.task.subset, one.task.key, "", value, ci95, rows, sentence))
         if unparsed:
-            details.append(_detail(one, most, resamples))
+            details.append(_detail(one, most, resamples) | {"ci95": ci95})
     return findings, details
 
 

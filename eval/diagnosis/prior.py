@@ -99,8 +99,11 @@ def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, 
     total = int(frequent.sum())
     value = len(missed) / total if total else None
     drawn = distribution(measured, counts, resamples, seed_of("never", one.name)) if total else {}
-    listed = f": {', '.join(missed)}" if missed else ""
-    sentence = f"{one.name}: {len(missed)} of {total} classes with {LEAST_GOLD} gold rows are never predicted{listed}."
+    of = f"{total} classes with {LEAST_GOLD} gold rows or more"
+    said = (
+        f"{len(missed)} of the {of} are never predicted: {', '.join(missed)}" if missed else f"all {of} are predicted"
+    )
+    sentence = f"{one.name}: {said if total else f'no class has {LEAST_GOLD} gold rows'}."
     ci95 = interval(drawn["missed"]) if drawn else None
     return Finding("never_predicted", one.task.subset, one.task.key, "", value, ci95, len(gold), sentence,
                    {"never_predicted": missed})  # fmt: skip

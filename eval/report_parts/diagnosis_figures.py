@@ -9,6 +9,7 @@ from eval.report_parts import svg
 
 LANE = 15.0  # pixels a row
 SIDE = 150.0  # of a calibration plot
+KINDS_NAMED = 3  # of unparsed answers, beside a task's lane
 
 
 class Drawing(NamedTuple):
@@ -48,6 +49,8 @@ def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[st
             return [_modality(details, check, checks[check], run) for check in ("lost", "changed")]
         case "label_prior":
             return list(_baselines(details, run))
+        case "format":
+            return [_unparsed(details, checks["unparsed"], run)]
     return []
 
 
@@ -100,7 +103,11 @@ def _languages(one: Mapping[str, Any], run: int) -> Drawing:
             gap, ends = row.get("gap"), row.get("gap_ci95")
             told = gap is not None and ends and (kind, name) != ("languages", "en")
             said = f"gap {gap:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]" if told else ""
-            note = ", ".join(filter(None, (said, f"unparsed {unparsed:.0%}" if unparsed >= 0.005 else "")))
+            foreign = (
+                sum(rows for spoken, rows in row.get("prose", {}).items() if spoken not in ("none", "en")) / row["n"]
+            )
+            shares = (("unparsed", unparsed), ("prose in another language", foreign))
+            note = ", ".join(filter(None, (said, *(f"{what} {of:.0%}" for what, of in shares if of >= 0.005))))
             lanes.append(Lane(f"{before}{name}{after}", [Mark(f"run{run % 6}", row["score"], row["ci95"])], note))
     english = one["languages"].get("en", {}).get("score")
     lines = [] if english is None else [english]
@@ -139,6 +146,20 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
         "frequency, the run's own answers dealt out at random). Confusion matrices stand at each subset."
     )
     yield Drawing(dots(lanes, [], title, run), caption, True)
+
+
+def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run: int) -> Drawing:
+    """The share of unparsed answers of every task that has some, and their kinds."""
+    lanes = [
+        Lane(f"{one['subset']} {one['task']}", [Mark(f"run{run % 6}", one["unparsed"] / one["n"], one.get("ci95"))],
+             ", ".join(f"{kind} {of['rows']}" for kind, of in list(one["kinds"].items())[:KINDS_NAMED]))
+        for one in details
+    ]  # fmt: skip
+    caption = (
+        f"Share of unparsed answers with its 95% interval; dashed: the threshold, {why['threshold']:g}. At the right "
+        "the most frequent kinds, in rows. Tasks whose answers were all parsed are left out."
+    )
+    return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption, True)
 
 
 def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from eval.report_parts.diagnosis_figures import Drawing, drawings
 from eval.report_parts.tables import interval, number
 
-_VERDICTS = {"unsure": "that the rows cannot settle", "absent": "not found"}
+_VERDICTS = {"unsure": "unsure: the rows do not settle them", "absent": "absent"}
 SHOWN = 10  # findings of a kind that are open on the page
 MOST = 300  # findings that are folded away under each verdict
 EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # of a kind of unparsed answer; where several runs share the page
@@ -61,7 +61,7 @@ def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[st
     """What was found (or has no verdict) stands first; a finding that is folded away is one click off."""
     told = [_told(one) for one in findings if one["kind"] == name]
     grave = [one for one in told if one.verdict not in _VERDICTS]
-    folded = [("more of these", grave[SHOWN:])]
+    folded = [("more found", grave[SHOWN:])]
     folded += [(said, [one for one in told if one.verdict == verdict]) for verdict, said in _VERDICTS.items()]
     checks = diagnosis.get("checks", {})
     details = diagnosis.get("details", {}).get(name, ())

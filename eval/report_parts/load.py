@@ -15,7 +15,7 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import sha256_of
 
-DIAGNOSIS = "diagnosis.json"
+DIAGNOSIS, READOUT = "diagnosis.json", "readout.json"
 COMPARABLE = (
     "readout",
     "limit",
@@ -40,12 +40,23 @@ class Run:
     files: dict[str, str]  # {path below the run: SHA-256} of everything that was read
 
     @property
+    def thresholds(self) -> dict[str, Any]:
+        """{subset: its label set's thresholds, and the validation rows that they were set on}; none where none are."""
+        found: dict[str, Any] = (_json(self.folder / READOUT) or {}).get("thresholds", {})
+        return found
+
+    @property
     def readout(self) -> str:
         """What its answers were read with; both, where that is not made for all of its tasks (eval/readout.py)."""
         own = str(self.described.get("readout", "greedy"))
         subsets = self.scores["strict"]["subsets"].values()
         read = {task.get("readout", own) for found in subsets for task in found.get("tasks", {"": found}).values()}
         return " and ".join([own, *sorted(read - {own})])
+
+    def readout_of(self, subset: str, key: str) -> str:
+        """What the answers to one task were read with; nothing where this run has none."""
+        scored = self.scored(subset, key)
+        return "" if scored is None else str(scored.get("readout", self.described.get("readout", "greedy")))
 
     def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
         """The scores of one task, None where this run has none."""
@@ -86,6 +97,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):
         raise Fault(f"{folder / DIAGNOSIS}: no diagnosis of schema 1. Make it again: mmaffben diagnose {folder}")
     read += [DIAGNOSIS] if diagnosis is not None else []
+    read += [READOUT] if (folder / READOUT).exists() else []
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
     if missing := [one for one in read if not (folder / one).exists()]:
         raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")

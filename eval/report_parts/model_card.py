@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from eval.report_parts.load import Run
+from eval.report_parts.names import is_jaccard
 from eval.report_parts.paper_form import markdown, tables
 from eval.report_parts.tables import KINDS, tasks_of
 from eval.selection import Selection
@@ -18,6 +19,7 @@ _METRICS = {
     "macro_f1": ("f1", "Macro F1"),
     "micro_f1": ("f1", "Micro F1"),
     "accuracy": ("accuracy", "Accuracy"),
+    "subset_accuracy": ("accuracy", "Subset accuracy"),
     "pearson": ("pearsonr", "Pearson"),
     "mae": ("mae", "Mean absolute error"),
 }
@@ -52,7 +54,7 @@ def _results(run: Run) -> list[dict[str, Any]]:
             metric
             for mode in ("strict", "paper")
             if (scored := run.scored(subset, task.key, mode))
-            for metric in _metrics(scored, mode, run.described.get("readout", "greedy"))
+            for metric in _metrics(task, scored, mode, run.readout_of(subset, task.key))
         ]
         if metrics:
             found.append({"task": _task(task), "dataset": _dataset(run, subset, task), "metrics": metrics})
@@ -76,14 +78,13 @@ def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
     }
 
 
-def _metrics(scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[str, Any]]:
+def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[str, Any]]:
     found = []
+    said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
     for metric, value in scored["metrics"].items():
         if metric not in _METRICS or value is None or not math.isfinite(value):
             continue
-        kind, name = _METRICS[metric]
-        readout = scored.get("readout", readout)
-        said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
+        kind, name = ("jaccard", "Weighted Jaccard") if is_jaccard(task, metric) else _METRICS[metric]
         args = {"mode": mode, "readout": readout, "n": scored["n"], "unparsed": scored["unparsed"]}
         if ends := scored.get("ci95", {}).get(metric):
             args["ci95"] = ends

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from eval.report_parts.averages import averages
 from eval.report_parts.load import Run
+from eval.report_parts.names import JACCARD
 from eval.report_parts.tables import KINDS, heat_maps, tasks_of
 from eval.selection import Selection
 
@@ -35,16 +36,21 @@ def tables(runs: Sequence[Run]) -> list[Table]:
 
 
 def _tasks(runs: Sequence[Run], mode: str) -> Table:
-    rows = []
+    rows, told = [], any(run.readout != "greedy" for run in runs)
     for subset, task in tasks_of(runs, mode):
         row = [subset, task.key, str(next(one["n"] for run in runs if (one := run.scored(subset, task.key, mode))))]
+        if told:
+            row.append(" / ".join(run.readout_of(subset, task.key) or "–" for run in runs))
         for run in runs:
             row += _figures(run.scored(subset, task.key, mode), mode)
         rows.append(row)
     said = "" if mode == "paper" else ", the main metric with its 95% bootstrap interval"
-    caption = f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}."
-    heads = tuple(head for _, head in _METRICS)
-    return Table(caption, [_named(run) for run in runs], heads, ("Subset", "Task", "n"), rows)
+    caption = (
+        f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}. "
+        f"Accuracy of label sets and of MELD_EC is {JACCARD}, as the paper has it."
+    )
+    heads, left = tuple(head for _, head in _METRICS), ("Subset", "Task", "n", *(("Readout",) if told else ()))
+    return Table(caption, [_named(run) for run in runs], heads, left, rows)
 
 
 def _means(runs: Sequence[Run], mode: str) -> list[Table]:
@@ -93,9 +99,10 @@ def _languages(runs: Sequence[Run], mode: str) -> list[Table]:
             [language, *("–" if cell is None or cell.value is None else f"{100 * cell.value:.1f}" for cell in cells)]
             for language, cells in one.rows
         ]
-        beside = " The right columns are the paper's." if one.published else ""
+        beside = " The right columns are the paper's (arXiv 2505.24423)." if one.published else ""
         caption = f"{one.subset} by language, {mode} mode: {one.metric} times 100{_limits(runs)}.{beside}"
-        names = [_named(run) for run in runs] + one.published
+        read = [f"{run.name} ({how})" if how else run.name for run, how in zip(runs, one.readouts, strict=True)]
+        names = read + one.published
         found.append(Table(caption, names, ("",), ("Language",), rows))
     return found
 

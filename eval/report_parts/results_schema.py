@@ -25,6 +25,7 @@ class Scored(Model):
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
     majority: dict[str, float | None] | None = None
+    readout: Literal["greedy", "expectation", "choice"] | None = Field(None, description="of a task; its languages'")
     notes: list[str] = []
     by_language: dict[str, "Scored"] = {}
 

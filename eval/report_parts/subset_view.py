@@ -10,7 +10,7 @@ from eval.answered import Answered
 from eval.report_parts import svg
 from eval.report_parts.examples import Example, choose
 from eval.report_parts.load import Run
-from eval.report_parts.tables import Cell, cell, metrics_of, number
+from eval.report_parts.tables import Cell, cell, metrics_of, number, readouts_of
 from eval.report_parts.tally import PLACES, tally
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.thumbnails import Thumbnails
@@ -26,9 +26,10 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskView:
-    """One task of a subset."""
+    """One task of a subset; readouts: of each run, as readouts_of() has them."""
 
     task: Task
+    readouts: list[str]
     metrics: list[tuple[str, float | None, list[Cell | None]]]
     figures: list[Figure]
     classes: list[tuple[int, list[tuple[Any, ...]]]]  # (place of the run, its classes)
@@ -67,7 +68,8 @@ def subset_view(
         counted = [(at, tallies[key].get(run.name, {})) for at, run in enumerate(runs)]
         classes = [(at, _classes(of)) for at, of in counted if "matrix" in of]
         side_by_side = [figure for figures in zip(*drawn, strict=True) for figure in figures]
-        tasks.append(TaskView(task, metrics_of(name, task, runs), side_by_side, classes, examples))
+        read = readouts_of(name, key, runs)
+        tasks.append(TaskView(task, read, metrics_of(name, task, runs), side_by_side, classes, examples))
     chosen = {part.task.key: [{"id": one.record.id, "why": one.why} for one in part.examples] for part in tasks}
     return Counted(SubsetView(name, subset.modality, _summary(name, tasks, runs), tasks), tallies, chosen)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from eval.report_parts.load import Run
 from eval.table import PUBLISHED
 from mmafflm.benchmark import Task, benchmark, paper_scores
 
+MEAN = "mean of languages"
 KINDS = {
     "emotion_intensity": "emotion intensity",
     "emotion_intensity_ordinal": "emotion intensity, ordinal",
@@ -33,7 +34,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the headline table: a task, and each run's cell (None where the run has no such task)."""
+    """One row of the headline table: a task, each run's cell (None where the run has no such task) and readout."""
 
     subset: str
     task: Task
@@ -42,15 +43,20 @@ class Line:
     n: int
     majority: float | None
     plot: Markup
+    readouts: list[str]
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One subset's languages: a row each, a cell for every run, then the paper's figures in paper mode."""
+    """One subset's languages: a row each, a cell for every run, then the paper's figures in paper mode.
+
+    readouts: of each run, as readouts_of() has them.
+    """
 
     subset: str
     metric: str
     heads: list[str]
+    readouts: list[str]
     published: list[str]
     rows: list[tuple[str, list[Cell | None]]]
     low: float
@@ -63,6 +69,12 @@ def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
         for task in subset.tasks:
             if any(run.scored(name, task.key, mode) for run in runs):
                 yield name, task
+
+
+def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
+    """What each run's answers to a task were read with; nothing for all when every run on the page is greedy."""
+    told = any(run.readout != "greedy" for run in runs)
+    return [run.readout_of(subset, key) if told else "" for run in runs]
 
 
 def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, float]]:
@@ -79,7 +91,8 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Line:
     some = next(one for one in scored if one)
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
-    return Line(subset, task, metric, cells, some["n"], some.get("majority", {}).get(metric), Markup(""))
+    majority = some.get("majority", {}).get(metric)
+    return Line(subset, task, metric, cells, some["n"], majority, Markup(""), readouts_of(subset, task.key, runs))
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
@@ -96,18 +109,17 @@ def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> 
     ]
     said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
     title = f"{line.subset} {line.task.key}, {line.metric}: {said}; majority {number(line.majority)}"
-    plot = svg.estimates(found, line.majority, domain, title)
-    return Line(line.subset, line.task, line.metric, line.cells, line.n, line.majority, plot)
+    return replace(line, plot=svg.estimates(found, line.majority, domain, title))
 
 
 def number(value: float | None) -> str:
     """Three decimals; a dash for what is not defined."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+    return "–" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
 
 
 def interval(ends: Sequence[float] | None) -> str:
     """The ends in brackets, after a space; nothing where there are none."""
-    return f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else ""
+    return f" [{number(ends[0])}, {number(ends[1])}]" if ends else ""
 
 
 def heat_maps(runs: Sequence[Run], mode: str) -> list[HeatMap]:
@@ -133,12 +145,22 @@ def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
         cells: list[Cell | None] = [cell(one, metric) if one else None for one in found]
         figures = theirs.get((subset, language), {})
         rows.append((language, cells + [Cell(figures.get(model)) for model in published]))
+    if published:
+        rows.insert(1, (MEAN, _means(benchmark()[subset].languages, rows[1:], len(runs) + len(published))))
     values = [one.value for _, cells in rows for one in cells if one and one.value is not None]
     low = math.floor(min(values, default=0.0) * 20) / 20
     high = max(math.ceil(max(values, default=1.0) * 20) / 20, low + 0.05)
     shaded = [(language, [_shaded(one, low, high) for one in cells]) for language, cells in rows]
     shaded[0] = ("all", shaded[0][1] + [None] * len(published))
-    return HeatMap(subset, metric, [run.name for run in runs], published, shaded, low, high)
+    heads, read = [run.name for run in runs], readouts_of(subset, benchmark()[subset].tasks[0].key, runs)
+    return HeatMap(subset, metric, heads, read, published, shaded, low, high)
+
+
+def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
+    """The mean over the languages in each column, to set beside the paper's; none where a language is missing."""
+    found = [[cells[at] for _, cells in rows] for at in range(columns)]
+    values = [[one.value for one in column if one and one.value is not None] for column in found]
+    return [Cell(sum(of) / len(of)) if of and len(of) == len(languages) else None for of in values]
 
 
 def _shaded(one: Cell | None, low: float, high: float) -> Cell | None:

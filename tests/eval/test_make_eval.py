@@ -45,6 +45,7 @@ def test_make_eval_ends_with_a_report_and_does_no_work_twice(root: Path, nano: P
     run, page = root / "run", root / "run" / "report.html"
     assert first.stdout.splitlines()[-1] == str(page) and page.exists()
     assert list(json.loads((run / "scores.strict.json").read_text())["subsets"]) == ["onlineshopping"]
+    assert f"predict: {ROWS} of {ROWS}, 100%" in first.stderr
 
     # a stop in the midst of an answer, and one more subset: only what is missing is asked
     answers = run / "predictions" / "onlineshopping.jsonl"

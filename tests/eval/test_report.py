@@ -4,19 +4,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from eval.readout import READOUTS, readout_of
 from eval.report import SCRIPT, report
 from eval.report_parts.examples import choose
 from eval.report_parts.load import load_runs, rows_of
 from eval.report_parts.paper_form import Table, latex, markdown
-from eval.report_parts.tables import flat
+from eval.report_parts.tables import flat, number
 from eval.verdict import errors
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark import benchmark, paper_scores
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.grammar import Labels
 from mmafflm.thumbnails import Thumbnails
 from tests.eval.page import Page
 from tests.eval.report_runs import EVIL, TEXTS
@@ -174,12 +177,34 @@ def test_a_run_alone_without_diagnosis_or_paper_scores(made: Made, copy: Path, t
 
 
 def test_runs_that_were_not_made_alike_are_said_so(made: Made, copy: Path, tmp_path: Path) -> None:
-    described = json.loads((copy / "run.json").read_text()) | {"readout": "choice"}
-    (copy / "run.json").write_text(json.dumps(described))
+    read_with(copy, "choice")
+    thresholds = {"XED": {"split": "val", "rows": 77, "log_thresholds": {"joy": -1.25}}}
+    (copy / "readout.json").write_text(json.dumps({"schema": 1, "thresholds": thresholds}))
     report([made.runs[0], copy], made.data, tmp_path / "two.html")
     page = Page((tmp_path / "two.html").read_text())
     assert "The runs differ in readout: good_run greedy, copy choice." in page.said
-    assert "copy (choice and greedy)" in (tmp_path / "two.md").read_text()
+    assert "mmaffben compare A B" in page.said
+    # every score names its own readout: labels were chosen, numbers were not
+    readouts = Counter(text for tag, text in page.text if tag == "small" and text in READOUTS)
+    labels = sum(isinstance(task.grammar, Labels) for subset in benchmark().values() for task in subset.tasks)
+    assert readouts["choice"] >= 3 * labels and readouts["greedy"] > readouts["choice"]
+    text, tex = ((tmp_path / f"two.{kind}").read_text() for kind in ("md", "tex"))
+    assert "copy (choice and greedy)" in text and "| Language | good_run (greedy) | copy (choice) |" in text
+    assert "| FER2013 | ec | 24 | greedy / choice |" in text and "| CHSIMS_SI | si | 24 | greedy / greedy |" in text
+    assert "Subset & Task & n & Readout &" in tex and "XED & ec & 24 & greedy / choice &" in tex
+    assert "XED.log_thresholds.joy" in page.said and "XED.rows" in page.said and "readout.json" in page.said
+    card = (tmp_path / "two.copy.MODEL_CARD.md").read_text()
+    assert "Macro F1 (strict mode, readout choice)" in card and "Pearson (strict mode)" in card
+
+
+def read_with(run: Path, readout: str) -> None:
+    """Make a run say that its answers were read so."""
+    for name in ("run.json", "scores.strict.json", "scores.paper.json"):
+        found = json.loads((run / name).read_text()) | {"readout": readout}
+        for subset, scored in found["subsets"].items() if name != "run.json" else ():
+            for task in benchmark()[subset].tasks:
+                scored.get("tasks", {task.key: scored})[task.key]["readout"] = readout_of(task, readout)
+        (run / name).write_text(json.dumps(found))
 
 
 def test_a_name_that_is_markup_stays_a_name(made: Made, tmp_path: Path) -> None:
@@ -218,6 +243,13 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     assert f"| FER2013 | ec | 24 | {100 * scored['metrics']['accuracy']:.1f} | {macro} | – |" in text
     assert f"FER2013 & ec & 24 & {100 * scored['metrics']['accuracy']:.1f} & {macro} & -- &" in tex
     assert "| modality | image | macro_f1 | 3 |" in text and "languages & XED & macro\\_f1 & -- & --" in tex
+    assert (
+        "of label sets and of MELD_EC is weighted Jaccard" in text
+        and "accuracy, as the paper has it: weighted" in made.html
+    )
+    theirs = sum(of["MMAFFLM-7b"] for (name, _), of in paper_scores().items() if name == "SAMSEMO") / 5
+    assert f"| {100 * theirs:.1f} |" in next(line for line in text.splitlines()[::-1] if "mean of languages" in line)
+    assert "Greek, n" in made.page.said and number(-1e-9) == "0.000" and number(-0.5) == "-0.500"
     assert "MMAFFLM-7b" in text and "semeval2018\\_english & ei\\_reg" in tex
     assert tex.count("\\begin{tabular}") == tex.count("\\end{tabular}") == tex.count("\\bottomrule") >= 6
     for block in tex.split("\\begin{tabular}{")[1:]:
@@ -234,6 +266,8 @@ def test_the_hub_reads_the_model_card(made: Made) -> None:
     card = hub.ModelCard((made.root / "report.good_run.MODEL_CARD.md").read_text(), ignore_metadata_errors=False)
     found = {(one.dataset_config, one.metric_name): one.metric_value for one in card.data.eval_results}
     scores = made.scores(0)["subsets"]
+    assert found["XED_ec", "Weighted Jaccard (strict mode)"] == scores["XED"]["metrics"]["accuracy"]
+    assert found["XED_ec", "Subset accuracy (strict mode)"] == scores["XED"]["metrics"]["subset_accuracy"]
     assert card.data.model_name == "good_run" and "no" in card.data.language and "br" not in card.data.language
     assert found["FER2013_ec", "Macro F1 (strict mode)"] == scores["FER2013"]["metrics"]["macro_f1"]
     tasks = scores["semeval2018_arabic"]["tasks"]

@@ -108,11 +108,13 @@ def test_a_link_into_what_is_closed_opens_it(page_file: Path, browser) -> None:
         found.page.wait_for_function(box)
 
 
-def test_everything_is_open_on_paper(page_file: Path, browser, tmp_path: Path) -> None:
-    with opened(browser, page_file, VIEWS["desk"]) as found:
+def test_everything_is_open_on_paper_but_prompts_and_what_was_not_found(
+    page_file: Path, browser, tmp_path: Path
+) -> None:
+    with opened(browser, page_file, VIEWS["print"]) as found:
         found.page.evaluate(
             "() => addEventListener('beforeprint', () => { document.title = document.querySelectorAll("
-            "'details:not([open]):not(.prompt)').length })"
+            "'details:not([open]):not(.prompt, .folded)').length })"
         )
         found.page.pdf(path=tmp_path / "report.pdf", format="A4")
         assert found.page.title() == "0"

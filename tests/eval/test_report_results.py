@@ -12,6 +12,8 @@ from eval.diagnosis.finding import CHECKS, KINDS
 from eval.join import run_json
 from eval.report import report
 from eval.report_parts.diagnosis_view import view
+from eval.report_parts.glance import glance
+from eval.report_parts.load import load_runs
 from eval.report_parts.results_schema import Results
 from mmafflm.errors import Fault
 from tests.eval.page import Page
@@ -48,6 +50,23 @@ def test_averages_are_of_one_metric_and_say_what_is_in_them(made: Made) -> None:
     assert f"{pictures['cells'][0]['value']:.3f}" in made.page.said and "Averages of each language" in made.page.said
 
 
+def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
+    for run in load_runs(made.runs, made.data):
+        subsets = run.scores["strict"]["subsets"].values()
+        rows, unparsed = (sum(one[what] for one in subsets) for what in ("n", "unparsed"))
+        first, against, found = glance(run)
+        assert first.startswith(f"18 of 18 subsets, {rows} rows; {unparsed / rows:.1%} of the answers")
+        tasks = [task for one in subsets for task in one.get("tasks", {"": one}).values()]
+        metrics = [(task, "macro_f1" if "macro_f1" in task["metrics"] else "pearson") for task in tasks]
+        above = sum(task["ci95"][name][0] > task["majority"][name] for task, name in metrics)
+        assert f"in {above} of {len(tasks)} tasks" in against and ("not in" in against) == (above < len(tasks))
+        assert all(sentence in made.page.said for sentence in (first, against, found))
+        drifts = run.name == "good_run"  # whose diagnosis has one absent check and one that was found
+        assert found.startswith(
+            "Failures the paper names, found: intensity drift (1 of 2 checks)" if drifts else "Not diag"
+        )
+
+
 def test_a_run_that_lacks_a_task_has_no_average_over_it(made: Made, copy: Path, tmp_path: Path) -> None:
     scores = json.loads((copy / "scores.strict.json").read_text())
     del scores["subsets"]["FER2013"]
@@ -68,7 +87,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
     scales = len(found["details"]["intensity_drift"])
     assert len(kinds["intensity drift"].drawings) == scales == 17
     assert len(kinds["language collapse"].drawings) == len(found["details"]["language_collapse"])
-    assert len(kinds["label prior"].drawings) == 1
+    assert len(kinds["label prior"].drawings) == len(kinds["format"].drawings) == 1
     report([copy], made.data, tmp_path / "r.html")
     page = Page((tmp_path / "r.html").read_text())
     assert all(check.why in page.said for check in CHECKS.values())
