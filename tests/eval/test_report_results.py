@@ -11,6 +11,7 @@ from eval.diagnose import diagnose
 from eval.diagnosis.finding import CHECKS, KINDS
 from eval.join import run_json
 from eval.report import report
+from eval.report_parts.diagnosis_figures import drawings
 from eval.report_parts.diagnosis_view import view
 from eval.report_parts.glance import glance
 from eval.report_parts.load import load_runs
@@ -101,6 +102,15 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
     (copy / "diagnosis.json").write_text("[]")
     with pytest.raises(Fault, match="no diagnosis of schema 1"):
         report([copy], made.data, tmp_path / "r.html")
+
+
+def test_the_language_of_prose_stands_beside_a_language_that_talks_in_another() -> None:
+    row = {"n": 50, "unparsed": 1, "score": 0.5, "ci95": [0.4, 0.6], "gap": 0.1, "gap_ci95": [0.0, 0.2]}
+    spoken = {"en": row | {"prose": {"en": 50}}, "de": row | {"prose": {"none": 40, "en": 5, "de": 5}}}
+    group = {"group": "MMS", "task": "sp", "metric": "macro_f1", "languages": spoken, "scripts": {"Latin": row}}
+    (drawn,) = drawings("language_collapse", [group], {}, 0)
+    assert drawn.svg.count("prose in another language") == 2, "one lane, and what the figure says of itself"
+    assert "gap +0.10 [+0.00, +0.20], unparsed 2%, prose in another language 10%" in drawn.svg
 
 
 def test_the_hub_refuses_a_card_that_is_wrong(made: Made) -> None:
