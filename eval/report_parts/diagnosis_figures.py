@@ -9,7 +9,6 @@ from eval.report_parts import svg
 
 LANE = 15.0  # pixels a row
 SIDE = 150.0  # of a calibration plot
-KINDS_NAMED = 3  # of unparsed answers, beside a task's lane
 
 
 class Drawing(NamedTuple):
@@ -152,12 +151,13 @@ def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run:
     """The share of unparsed answers of every task that has some, and their kinds."""
     lanes = [
         Lane(f"{one['subset']} {one['task']}", [Mark(f"run{run % 6}", one["unparsed"] / one["n"], one.get("ci95"))],
-             ", ".join(f"{kind} {of['rows']}" for kind, of in list(one["kinds"].items())[:KINDS_NAMED]))
+             f"{one['unparsed']} of {one['n']}, {kind} {of['rows']}")
         for one in details
+        for kind, of in list(one["kinds"].items())[:1]
     ]  # fmt: skip
     caption = (
         f"Share of unparsed answers with its 95% interval; dashed: the threshold, {why['threshold']:g}. At the right "
-        "the most frequent kinds, in rows. Tasks whose answers were all parsed are left out."
+        "the rows, and those of the most frequent kind. Tasks whose answers were all parsed are left out."
     )
     return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption, True)
 

@@ -38,15 +38,18 @@ def _against_majority(run: Run) -> str:
 
 
 def _found(diagnosis: Mapping[str, Any] | None) -> str:
+    """What was found of each kind of failure; a kind is absent only where most of its checks are."""
     if diagnosis is None:
         return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
     kinds: dict[str, list[str]] = {}
     for one in diagnosis["findings"]:
         kinds.setdefault(one["kind"].replace("_", " "), []).append(one["verdict"])
-    found = [f"{kind} ({verdicts.count('found')} of {len(verdicts)} checks)" for kind, verdicts in kinds.items()
-             if "found" in verdicts]  # fmt: skip
-    clear = [kind for kind, verdicts in kinds.items() if "found" not in verdicts]
+    told: dict[str, list[str]] = {"found": [], "unsure": [], "absent": []}
+    for kind, verdicts in kinds.items():
+        most = max(("absent", "unsure"), key=verdicts.count)
+        verdict = "found" if "found" in verdicts else most
+        told[verdict].append(f"{kind} ({verdicts.count(verdict)} of {len(verdicts)} checks)")
     lacking = {one["kind"].replace("_", " ") for one in diagnosis.get("not_measured", ())} - set(kinds)
-    parts = [f"found: {', '.join(found)}" if found else "", f"not found: {', '.join(clear)}" if clear else "",
-             f"not measured: {', '.join(sorted(lacking))}" if lacking else ""]  # fmt: skip
-    return f"Failures the paper names, {'; '.join(filter(None, parts)) or 'none looked for'}."
+    parts = [f"{verdict}: {', '.join(named)}" for verdict, named in told.items() if named]
+    parts += [f"not measured: {', '.join(sorted(lacking))}"] if lacking else []
+    return f"Failures the paper names, {'; '.join(parts) or 'none looked for'}."
