@@ -12,7 +12,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 
 def is_picture(file: RawFile) -> bool:
     """Whether the file's name says so; the build opens it and sees."""
-    return file.basename.lower().endswith(SUFFIXES)
+    return is_picture_name(file.basename)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether this is a name of a picture."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def folders(file: RawFile) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """LLaMA-Factory's two forms of a row, read as its own converter does: what the model is asked and what it answers."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,9 +53,9 @@ class Form:
             images=_media(row, "images", self.columns),
             videos=_media(row, "videos", self.columns),
             written={
-                name: row[name]
+                name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                 for name in ("id", "language", "source", "translated_from")
-                if isinstance(row.get(name), str) and row[name]
+                if isinstance(value := row.get(name), str | dict) and value
             },
         )
 

@@ -2,7 +2,8 @@
 
 What each form carries: docs/data.md. llamafactory-alpaca and sharegpt are the released MMAFFIn's two, under its file
 names, each split a JSON array; LLaMA-Factory passes over the keys it is not told of (id, language, source,
-translated_from), and `mmaffin import` reads them. parquet and webdataset carry every field of a record.
+translated_from), and `mmaffin import` reads them. parquet and webdataset carry every field of a record;
+`mmaffin import` reads the former. Of tars it would have to read the whole for each frame of a clip.
 """
 
 import io

@@ -1,5 +1,6 @@
 """One released file into rows: the reader that takes a corpus's own reader's place in the build."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import orjson
 import polars as pl
 
 from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Media, Part, Rows
+from data_build.pictures import is_picture_name
 from data_build.raw import RawFile
 from data_build.release.form import Form, Turn
 from data_build.release.gold import read_gold
@@ -43,8 +45,10 @@ class Wrong(NamedTuple):
 
 
 def load(file: RawFile) -> list[Any]:
-    """The rows of a released file: a JSON array, or JSON Lines. Raises Fault when it is neither."""
+    """The rows of a released file: a JSON array, JSON Lines or Parquet. Raises Fault when it is none of them."""
     text = file.read()
+    if file.basename.endswith(".parquet"):
+        return _parquet(file.name, text)
     try:
         if file.basename.endswith(".jsonl"):
             return [orjson.loads(line) for line in text.splitlines() if line.strip()]
@@ -53,6 +57,21 @@ def load(file: RawFile) -> list[Any]:
         raise Fault(f"{file.name}: not JSON ({error}). Download it again.") from None
     if not isinstance(rows, list):
         raise Fault(f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put the released file.")
+    return rows
+
+
+def _parquet(name: str, content: bytes) -> list[Any]:
+    """Rows as in JSON: a clip that is a file is there a list of one, since the column holds lists of frames."""
+    try:
+        rows = pl.read_parquet(io.BytesIO(content)).to_dicts()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Fault(f"{name}: not a Parquet file ({error}). Download it again.") from None
+    for row in rows:
+        videos = row.get("videos") or []
+        row["videos"] = [
+            video[0] if isinstance(video, list) and len(video) == 1 and not is_picture_name(video[0]) else video
+            for video in videos
+        ]
     return rows
 
 
@@ -136,14 +155,17 @@ class Finder:
     """Raw files by the end of their paths: a released path names a folder of the authors' machine or of the hub."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self.by_name: dict[str, list[str]] = {}
+        self.by_end: dict[tuple[str, ...], list[str]] = {}
         for name in names:
-            self.by_name.setdefault(_parts(name)[-1], []).append(name)
+            # by folder and name too: every clip has a frame of the same name, and ten thousand may have to be ranked
+            for end in {_parts(name)[-2:], _parts(name)[-1:]}:
+                self.by_end.setdefault(end, []).append(name)
 
     def find(self, reference: str) -> str:
         """The raw file that shares most of the path's end. Raises ValueError when there is none, or several."""
         wanted = _parts(reference)
-        ranked = [(_shared(wanted, _parts(name)), name) for name in self.by_name.get(wanted[-1], [])]
+        candidates = self.by_end.get(wanted[-2:]) or self.by_end.get(wanted[-1:], [])
+        ranked = [(_shared(wanted, _parts(name)), name) for name in candidates]
         best = max((shared for shared, _ in ranked), default=0)
         names = [name for shared, name in ranked if shared == best]
         if len(names) != 1:

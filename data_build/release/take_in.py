@@ -1,4 +1,4 @@
-"""`mmaffin import`: the released JSON through the stages of a build, and a page on what was recovered and what not."""
+"""`mmaffin import`: the released JSON, or Parquet, through the stages of a build; and a page on what was recovered."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ from mmafflm.command import say
 from mmafflm.errors import Fault, UsageFault
 
 REGISTRY = "dataset_info.json"
-SUFFIXES = (".json", ".jsonl")
+SUFFIXES = (".json", ".jsonl", ".parquet")
 
 
 def import_release(
@@ -102,7 +102,8 @@ def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, A
             for name, of in _registry(file).items():
                 entries.setdefault(PurePosixPath(str(of.get("file_name"))).name, {"name": name, **of})
     found: dict[Split, tuple[RawFile, dict[str, Any] | None]] = {}
-    for file in files:
+    # Parquet last: what stands in JSON beside it, as in a build or where the hub has converted, says more
+    for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
         if not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
             continue
         entry = entries.get(file.basename)
@@ -111,7 +112,8 @@ def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, A
             say(f"{file.name}: none of the 18 subsets; left out")
         elif split in found:
             other = found[split][0]
-            if other.sha256() != file.sha256():
+            is_twin = file.basename.endswith(".parquet") and not other.basename.endswith(".parquet")
+            if not is_twin and other.sha256() != file.sha256():
                 raise Fault(f"{other.name} and {file.name}: two different files of {split}. Remove the wrong one.")
         else:
             found[split] = (file, entry)

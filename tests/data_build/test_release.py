@@ -10,6 +10,7 @@ import pytest
 
 from data_build.check import check
 from data_build.config import Config
+from data_build.release.form import Form
 from data_build.release.give_out import export
 from data_build.release.names import Split as Name
 from data_build.release.names import registered, split_of
@@ -85,6 +86,27 @@ def test_export_then_import_is_the_identity(built: Path, exported: Path, config:
     assert pictures and all(sha256_of(built / name) == sha256_of(tmp_path / "data" / name) for name in pictures)
     assert dataset.manifest["import"]["prompts"] == dataset.manifest["import"]["answers"] == []
     assert not import_release([str(exported)], tmp_path / "data", config)  # nothing left to do
+
+
+def test_parquet_goes_back_too_where_no_json_says_more(built: Path, config: Config, tmp_path: Path) -> None:
+    before, out, names = Dataset.open(built), tmp_path / "out", ["semeval2018_arabic", "CFAPS_EI", "CHSIMS_SI"]
+    export(before, "parquet", out, names)
+    (out / "CFAPS_EI_val.json").write_bytes(b"[]")
+    dataset = taken(out, tmp_path / "data", config)
+    files = {of["file"] for name in names for of in before.manifest["subsets"][name].values()}
+    assert {of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values()} == files - {
+        "mmaffin/CFAPS_EI_val.jsonl"
+    }
+    same = sorted(files & dataset.files.keys())
+    assert [dataset.files[name]["sha256"] for name in same] == [before.files[name]["sha256"] for name in same]
+
+
+def test_a_builds_own_rows_say_what_they_were_translated_from() -> None:
+    told = {"language": "en", "engine": "apertium"}
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    row = {"id": "XED/es<-en/train/1", "messages": messages, "translated_from": told, "images": [], "videos": []}
+    assert json.loads(Form.of_row(row).read(row).written["translated_from"]) == told
+    assert "translated_from" not in Form.of_row(row).read(row | {"translated_from": None}).written
 
 
 def test_import_recovers_what_the_released_texts_do_not_say(
