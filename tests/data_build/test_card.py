@@ -59,7 +59,7 @@ def test_the_card_shows_how_labels_and_numbers_are_spread(built: Path, tmp_path:
     drawn = {name: ElementTree.fromstring((built / name).read_bytes()) for name in shown}
     texts = {name: {one.text for one in of.iter("{http://www.w3.org/2000/svg}text")} for name, of in drawn.items()}
     assert {"XED", "MMS", "anticipation"} <= texts["figures/text_labels.svg"]
-    assert {"EMOTIC_SI", "intensity valence", "-1", "1"} <= texts["figures/image_numbers.svg"]
+    assert {"EMOTIC_SI", "sentiment intensity valence", "-1", "1"} <= texts["figures/image_numbers.svg"]
     assert {"intensity ordinal anger", "3"} <= texts["figures/text_numbers.svg"]
     shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("figures", "media"))
     write_figures(tmp_path / "again", dataset.manifest)
