@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import mmafflm.command as command
-from data_build.translate import ENGINES
+from data_build.translate import ENGINES, ROUND_TRIP
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
@@ -136,26 +136,46 @@ def mix(
 @app.command()
 def translate(
     data: Data,
-    to: Annotated[str, typer.Option(help="comma-separated language codes, such as es")],
-    engine: Annotated[str, typer.Option(help=", ".join(ENGINES))],
-    origin: Annotated[str, typer.Option("--from", help="comma-separated: languages of the rows to translate")] = "en",
+    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es")] = None,
+    engine: Annotated[str | None, typer.Option(help=", ".join(ENGINES))] = None,
+    origin: Annotated[
+        str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="nllb: a folder or hub id; openai: as the server knows it")] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
+    plan: Annotated[Path | None, typer.Option(help="YAML: engine, pairs, rows of subsets; instead of these")] = None,
+    round_trip: Annotated[
+        int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP}, 0: none")
+    ] = None,
 ) -> None:
     """Add training and validation rows in other languages, each beside its original. Stopped, it goes on."""
     from data_build.translate.engine import make_engine
     from data_build.translate.languages import languages
+    from data_build.translate.plan import load_plan
+    from data_build.translate.round_trip import in_words
     from data_build.translate.rows import Order
     from data_build.translate.stage import translate as run_translate
 
-    names = [subset.name for subset in choose_subsets(subsets)]
-    origins, targets = languages(origin, "--from"), languages(to, "--to")
-    told = run_translate(data, make_engine(engine, model), Order(names, origins, targets, limit))
+    if plan and any(one is not None for one in (to, engine, origin, subsets, limit)):
+        raise UsageFault(f"--plan {plan}: it names engine, pairs and rows; leave --to, --engine and the like out.")
+    if plan:
+        read = load_plan(plan)
+        orders, engine, model = read.orders, read.engine, model or read.model
+        most = read.round_trip if round_trip is None else round_trip
+    elif to and engine:
+        names = [subset.name for subset in choose_subsets(subsets)]
+        orders = [Order(names, languages(origin or "en", "--from"), languages(to, "--to"), limit)]
+        most = ROUND_TRIP if round_trip is None else round_trip
+    else:
+        raise UsageFault("into which languages, with which engine? Give --to and --engine, or --plan FILE.")
+    told = run_translate(data, make_engine(engine, model), *orders, round_trip=most)
     command.say(
         f"{data}: of {told.asked} rows asked for {told.kept} were added and {told.quarantined} put into the "
         f"quarantine now, {told.asked - told.kept - told.quarantined} earlier ({told.lines} lines translated)"
     )
+    for figure in told.round_trips:
+        print(in_words(figure))
 
 
 @app.command()
@@ -181,6 +201,7 @@ def leaks(
     from data_build.leak_report import examine, markdown, write_report
     from data_build.media_index import read_index
     from data_build.origins import read_origins
+    from data_build.translate.copies import through_translation
 
     dataset = Dataset.open(data)
     dataset.require_unchanged(of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values())
@@ -190,6 +211,8 @@ def leaks(
     }
     rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}) | {"remove": False})
     _, told = examine(data, rows, rules, read_index(data), read_origins(data))
+    if "translation" in dataset.manifest:
+        told["through_translation"] = through_translation(data)
     print(markdown(told), end="")
     if out:
         write_report(out, told)

@@ -8,7 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
-from data_build.mix import FROM, MOST_TRANSLATED
+from data_build.mix import MOST_TRANSLATED
+from data_build.translate.ids import FROM
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 
@@ -65,23 +66,23 @@ class MixFile(BaseModel):
 
 def load_config(path: Path | None) -> Config:
     """Read a build config, the shipped default when path is None. Raises UsageFault naming the key that is wrong."""
-    config = _load(Config, path or Path(str(files("data_build").joinpath("default.yaml"))))
-    for where, names, known in (
+    config = read_yaml(Config, path or Path(str(files("data_build").joinpath("default.yaml"))))
+    for where, names, allowed in (
         ("corpora", config.corpora, corpora()),
         ("splits", config.splits, benchmark()),
         ("mix", config.mix, benchmark()),
     ):
-        _known(path, where, names, known)
+        known(path, where, names, allowed)
     for name, options in config.corpora.items():
-        _known(path, f"corpora.{name}", options, corpora()[name].options)
+        known(path, f"corpora.{name}", options, corpora()[name].options)
     return config
 
 
 def load_mix(path: Path) -> MixFile:
     """Read a mix file. Raises UsageFault naming the key that is wrong."""
-    mix = _load(MixFile, path)
+    mix = read_yaml(MixFile, path)
     subsets = benchmark().values()
-    for where, names, known in (
+    for where, names, allowed in (
         ("mix", mix.mix, list(benchmark())),
         ("modalities", mix.modalities, list(dict.fromkeys(subset.modality for subset in subsets))),
         (
@@ -90,16 +91,18 @@ def load_mix(path: Path) -> MixFile:
             sorted({NO_LANGUAGE, *(one for subset in subsets for one in subset.languages)}),
         ),
     ):
-        _known(path, where, names or (), known)
+        known(path, where, names or (), allowed)
     return mix
 
 
-def _known(path: Path | None, where: str, names: Any, known: Any) -> None:
-    if unknown := [name for name in names if name not in known]:
-        raise UsageFault(f"{path}: {where}: {', '.join(unknown)} is not one of {', '.join(known)}")
+def known(path: Path | None, where: str, names: Any, allowed: Any) -> None:
+    """Raises UsageFault naming those of `names`, found under the key `where`, that are not allowed."""
+    if unknown := [name for name in names if name not in allowed]:
+        raise UsageFault(f"{path}: {where}: {', '.join(unknown)} is not one of {', '.join(allowed)}")
 
 
-def _load(kind: type[T], path: Path) -> T:
+def read_yaml(kind: type[T], path: Path) -> T:
+    """A YAML file as one of these models. Raises UsageFault naming the key that is wrong."""
     try:
         return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -109,5 +112,6 @@ def _load(kind: type[T], path: Path) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        allowed = f" Known keys: {', '.join(kind.model_fields)}." if first["type"] == "extra_forbidden" else ""
+        unknown = first["type"] == "extra_forbidden" and len(first["loc"]) == 1
+        allowed = f" Known keys: {', '.join(kind.model_fields)}." if unknown else ""
         raise UsageFault(f"{path}: {where}: {first['msg']}.{allowed}") from None

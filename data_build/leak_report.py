@@ -139,7 +139,8 @@ def markdown(told: dict[str, Any]) -> str:
     for one in told["examples"]:
         lines.append(f"- {one['kind']}, {one['similarity']}")
         lines += [f"  - `{one[side]['id']}` {_shown(one[side])}" for side in ("train", "test")]
-    return "\n".join([*lines, *_origins(told["origins"])]) + "\n"
+    through = _through_translation(told["through_translation"]) if "through_translation" in told else []
+    return "\n".join([*lines, *through, *_origins(told["origins"])]) + "\n"
 
 
 def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -153,6 +154,19 @@ def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
         f"{one['test_rows']} | {', '.join(one['examples']).replace('|', ' ')} |"
         for subset, one in rows
     ] or ["| none says where its rows are from | | | | | | | |"]
+    return lines
+
+
+def _through_translation(told: dict[str, Any]) -> list[str]:
+    lines = [
+        "", "## Through translation", "",
+        f"{told['rows']} training rows have a translation that stands, exactly or nearly, in a test. The translations "
+        "were not added; the rows stay in their files, and their number in the training mix, with that of all that was "
+        f"made of them, is {told['in_mix']}.", "",
+    ]  # fmt: skip
+    for one in told["examples"]:
+        lines += [f"- `{one['train']}` {one['words']}".replace("\n", " ")]
+        lines += [f"  - translated, it is `{one['test']}`: {one['translation']}".replace("\n", " ")]
     return lines
 
 

@@ -5,7 +5,7 @@ LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own 
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ import polars as pl
 
 from data_build.media_index import Index
 from data_build.registry import twin_of, write_twin
+from data_build.translate.ids import FROM, original_id
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 
-FROM = "<-"  # as in the ids of translations
 MOST_TRANSLATED = 0.5  # of a subset's rows
 
 
@@ -74,15 +74,16 @@ def make_mix(
     index: Index,
     languages: list[str] | None = None,
     most_translated: float = MOST_TRANSLATED,
+    barred: Container[str] = (),
 ) -> dict[str, Any]:
     """Write the training mix and its twin; returns what the manifest says of it.
 
     languages: only these ("es", with its translations; "es<-en", those from English alone), or all.
-    most_translated: the share of a subset's rows that may be translations.
+    most_translated: the share of a subset's rows that may be translations. barred: ids of rows that are not drawn,
+    nor is what was made of them.
     """
-    taken, translated = write_mix(
-        data, asked, seed, None if languages is None else frozenset(languages), most_translated
-    )
+    only = None if languages is None else frozenset(languages)
+    taken, translated = write_mix(data, asked, seed, only, most_translated, barred)
     drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": 0, "seed": seed, "subsets": taken, "asked": asked}
     drawn |= {"translated": translated, "most_translated": most_translated}
     return drawn | ({"only_languages": languages} if languages is not None else {}) | add_twin(data, index)
@@ -111,7 +112,12 @@ class Taken(NamedTuple):
 
 
 def write_mix(
-    data: Path, rows: dict[str, int], seed: int, languages: frozenset[str] | None, most_translated: float
+    data: Path,
+    rows: dict[str, int],
+    seed: int,
+    languages: frozenset[str] | None,
+    most_translated: float,
+    barred: Container[str] = (),
 ) -> Taken:
     """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files.
 
@@ -122,7 +128,7 @@ def write_mix(
     for subset, wanted in rows.items():
         path = data / split_file(subset, "train")
         if wanted and path.exists():
-            if not (lines := list(_draw(path, wanted, seed, languages, most_translated))):
+            if not (lines := list(_draw(path, wanted, seed, languages, most_translated, barred))):
                 continue
             chosen += lines
             taken.rows[subset] = dict(sorted(Counter(line.language for line in lines).items()))
@@ -134,14 +140,18 @@ def write_mix(
     return taken
 
 
-def _draw(path: Path, wanted: int, seed: int, languages: frozenset[str] | None, most: float) -> Iterator[Line]:
+def _draw(
+    path: Path, wanted: int, seed: int, languages: frozenset[str] | None, most: float, barred: Container[str]
+) -> Iterator[Line]:
     """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
     originals: dict[str, list[Line]] = defaultdict(list)
     translated: dict[str, list[Line]] = defaultdict(list)
     with path.open("rb") as lines:
         for data in lines:
             row = orjson.loads(data)
-            if languages is not None and not _origins(row) & languages:
+            if (languages is not None and not _origins(row) & languages) or (
+                barred and original_id(row["id"]) in barred
+            ):
                 continue
             stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
             made = bool(row["translated_from"])

@@ -1,7 +1,8 @@
 """A build without some of its corpora or rows: a whole build again, in which nothing quotes a row that stays behind.
 
 Only what is known here is carried over, file by file and key by key: a file that another stage adds stays behind until
-it is named here. The counts of leaks, origins and overlaps stay those of the whole build; examples go with their rows.
+it is named here. The counts of leaks, origins and overlaps and the figures of round trips stay those of the whole
+build; examples go with their rows.
 """
 
 import json
@@ -22,13 +23,15 @@ from data_build.origins import read_origins, write_origins
 from data_build.registry import twin_of, write_records, write_registry
 from data_build.release.give_out import place
 from data_build.release.page import page_text
-from data_build.translate.rows import TRANSLATE, origin_ids
+from data_build.translate.ids import original_id
+from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
 from mmafflm.records import Record, media_files, read_jsonl, write_jsonl, write_text
 
 Manifest = dict[str, Any]
 _KEYS = ("schema", "versions", "seed", "limit")  # of the manifest, as they are
+_OF_TRANSLATION = ("left_out", "round_trip")  # of what it says of translations, too
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def write_portion(
     manifest["mix"] |= _mix(cut, out, index)
     rejected = _quarantine(cut, manifest["corpora"], out)
     if "translation" in dataset.manifest:
-        manifest["translation"] = _translation(cut.subsets, rejected)
+        whole = {name: of for name, of in dataset.manifest["translation"].items() if name in _OF_TRANSLATION}
+        manifest["translation"] = whole | _translation(cut.subsets, rejected)
     origins = {key: origin for key, origin in read_origins(dataset.path).items() if key in sources}
     write_origins(out, origins)
     for name, account in manifest["corpora"].items():
@@ -176,7 +180,7 @@ def _quarantine(cut: Cut, accounts: Manifest, out: Path) -> Counter[str]:
     def rows() -> Iterator[dict[str, Any]]:
         for row in read_jsonl(cut.dataset.path / "quarantine.jsonl"):
             if row["corpus"] == TRANSLATE:
-                if row["source"].partition("/")[0] in cut.subsets and not origin_ids(row["source"]) & cut.held.keys():
+                if row["source"].partition("/")[0] in cut.subsets and original_id(row["source"]) not in cut.held:
                     rejected[row["reason"]] += row["rows"]
                     yield row
             elif row["corpus"] in cut.corpora:

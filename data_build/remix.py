@@ -18,6 +18,7 @@ from data_build.manifest import write_seal
 from data_build.media_index import read_index
 from data_build.mix import make_mix
 from data_build.registry import twin_of
+from data_build.translate.copies import QUARANTINE, left_out
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -75,7 +76,8 @@ def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
 def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) -> int:
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
     manifest: dict[str, Any] = dict(dataset.manifest)
-    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages, mix.most_translated)
+    barred = left_out(data / QUARANTINE) if "translation" in manifest else set[str]()
+    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages, mix.most_translated, barred)
     if data != dataset.path:
         manifest["mix_over"] = dataset.hash
     write_card(data, manifest)

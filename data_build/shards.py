@@ -34,7 +34,7 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
     for number, rows in enumerate(corpus.read(part, options)):
         wanted = rows.examples.filter(pl.col("subset").is_in(subsets))
         controls = pl.col("text").str.contains(CONTROL)
-        wanted.filter(~controls).with_columns(key=text_key(pl.col("text"))).write_parquet(
+        wanted.filter(~controls).with_columns(key=_key(wanted.columns)).write_parquet(
             partial / f"{number:05}.parquet", compression="lz4"
         )
         told = wanted.filter(controls).select(
@@ -44,6 +44,15 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
         if bad.height:
             bad.write_parquet(partial / f"bad-{number:05}.parquet", compression="lz4")
     partial.replace(folder)
+
+
+def _key(columns: list[str]) -> pl.Expr:
+    """The key of each row's text. A translation (of a release) is a row by itself: it was compared when it was made."""
+    text = pl.col("text")
+    if "translated_from" in columns:
+        itself = pl.concat_str(text, pl.coalesce("id", "source"), separator="\0")
+        text = pl.when(pl.col("translated_from").is_null()).then(text).otherwise(itself)
+    return text_key(text)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ def _seen(
 
 
 def _language(subset: Subset, one: Seen | Wrong) -> str | None:
-    if isinstance(one, Wrong):
+    """The language that the row, or its clip's path, names; a subset of one has another only in translations."""
+    if isinstance(one, Wrong) or (len(subset.languages) == 1 and "translated_from" not in one.turn.written):
         return None
     files = [video if isinstance(video, str) else video[0] for video in one.turn.videos]
     return one.turn.written.get("language") or (language_of_path(subset, files[0]) if files else None)

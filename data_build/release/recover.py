@@ -136,7 +136,8 @@ def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequenc
     if subset.modality == "image":
         return Languages([NO_LANGUAGE] * len(texts), "none: pictures")
     if len(subset.languages) == 1:
-        return Languages([subset.languages[0]] * len(texts), "the subset has one")
+        only = subset.languages[0]
+        return Languages([language or only for language in written], "the subset has one")
     if any(written):
         return Languages([language or UNKNOWN for language in written], "written in the rows")
     blocks = _blocks(subset, len(texts))

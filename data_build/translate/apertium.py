@@ -21,6 +21,18 @@ KEPT = re.compile(
 SPECIAL = re.compile(r"[\^$/@<>\[\]{}\\]")  # of apertium's stream format
 LONGEST_S = 600  # for one batch, which takes seconds
 INSTALL = "apt-get install apertium apertium-eng-spa"
+# Debian 13's packages of pairs among the languages of the benchmark, and the directions in them (dpkg -c)
+PACKAGES = {
+    "apertium-eng-spa": "eng-spa spa-eng",
+    "apertium-es-pt": "es-pt es-pt_BR pt-es",
+    "apertium-es-ro": "ro-es",
+    "apertium-fr-es": "es-fr fr-es",
+    "apertium-hbs-eng": "eng-hbs eng-hbs_BS eng-hbs_HR eng-hbs_SR hbs-eng",
+    "apertium-hbs-slv": "hbs-slv slv-hbs slv-hbs_BS slv-hbs_HR slv-hbs_SR",
+    "apertium-spa-ita": "ita-spa spa-ita",
+    "apertium-swe-nor": "nno-swe nob-swe swe-nno swe-nob",
+    "apertium-urd-hin": "hin-urd urd-hin",
+}
 
 
 class Apertium:
@@ -45,14 +57,17 @@ class Apertium:
         self.mode(origin, target)
 
     def mode(self, origin: str, target: str) -> str:
-        """Apertium's own name of the pair, such as eng-spa; of several variants the plain one."""
-        fits = [mode for mode, (one, other) in self.modes.items() if near(one, origin) and near(other, target)]
+        """Apertium's own name of the pair, such as eng-spa; of several variants the language's own, or the plain one.
+
+        So Croatian is eng-hbs_HR, the Portuguese of Brazil (br) es-pt_BR.
+        """
+        fits = _fitting(self.modes, origin, target)
         if not fits:
             raise UsageFault(
                 f"--engine apertium: no pair from {origin} to {target}. Installed: {', '.join(self.modes) or 'none'}. "
-                "More are Debian packages: apt-cache search apertium-"
+                f"{_where(origin, target)}"
             )
-        return min(fits, key=lambda mode: (len(mode), mode))
+        return min(fits, key=lambda mode: (not mode.endswith(f"_{target.upper()}"), len(mode), mode))
 
     def version(self, origin: str, target: str) -> str:
         """Of apertium, and of the pair's package."""
@@ -104,6 +119,23 @@ def decode(row: str, text: str) -> str:
     return re.sub(r"  +", " ", re.sub(r"\\(.)|\[(?:(\d+)|[^\]]*)\]", read, row)).strip()
 
 
+def _where(origin: str, target: str) -> str:
+    """How to get the pair of Debian, a sentence."""
+    for package, modes in PACKAGES.items():
+        if _fitting(dict(map(_sides, modes.split())), origin, target):
+            return f"Debian has it: apt-get install {package}"
+    return "Debian has none that is known here; look with: apt-cache search apertium-"
+
+
+def _sides(mode: str) -> tuple[str, tuple[str, str]]:
+    one, _, other = mode.partition("-")
+    return mode, (one, other)
+
+
+def _fitting(modes: dict[str, tuple[str, str]], origin: str, target: str) -> list[str]:
+    return [mode for mode, (one, other) in modes.items() if near(one, origin) and near(other, target)]
+
+
 def _end(number: int) -> str:
     return f"[={number}]"
 
@@ -113,11 +145,7 @@ def _escaped(text: str) -> str:
 
 
 def _modes() -> dict[str, tuple[str, str]]:
-    modes = {}
-    for mode in _run(["apertium", "-l"]).split():
-        one, _, other = mode.partition("-")
-        modes[mode] = (one, other)
-    return modes
+    return dict(map(_sides, _run(["apertium", "-l"]).split()))
 
 
 @cache

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from data_build.translate import marks
-from data_build.translate.languages import near
+from data_build.translate.languages import OURS, near
 from mmafflm.benchmark import benchmark
 
 MOST_RATIO, GRACE_BYTES = 4.0, 16  # of UTF-8 bytes, either way: Russian has twice as many as English, Hindi three times
@@ -44,7 +44,7 @@ def _other_language(text: str, translation: str, origin: str, target: str) -> tu
 @cache
 def _expected(one: str, origin: str, target: str) -> bool:
     """The pair and the benchmark's languages. Among all 130 of the model a Spanish subtitle is often Extremaduran."""
-    known = {name for subset in benchmark().values() for name in subset.languages}
+    known = {OURS.get(name, name) for subset in benchmark().values() for name in subset.languages}
     return one in known or near(one, origin) or near(one, target)
 
 

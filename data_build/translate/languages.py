@@ -27,15 +27,15 @@ def _language(code: str, flag: str) -> str:
     return "no" if tag == "nb" else tag  # as the benchmark writes Norwegian
 
 
-def near(one: str, other: str) -> bool:
-    """Whether two codes name one language, or two that are written alike (Croatian and Bosnian)."""
-    return distance(one, other) < NEAR
+def near(theirs: str, ours: str) -> bool:
+    """Whether an engine's code and a record's name one language, or two that are written alike (Croatian, Bosnian)."""
+    return distance(theirs, ours) < NEAR
 
 
 @cache
-def distance(one: str, other: str) -> int:
-    """From 0, the same, to 134, of which one is no code."""
+def distance(theirs: str, ours: str) -> int:
+    """From 0, the same, to 134, of which one is no code. theirs: of an engine, to which br is Breton."""
     try:
-        return langcodes.tag_distance(OURS.get(one, one), OURS.get(other, other))
+        return langcodes.tag_distance(theirs, OURS.get(ours, ours))
     except LanguageTagError:
         return 134

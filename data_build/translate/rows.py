@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from data_build.mix import shuffle_key
 from data_build.release.recover import words_of
 from data_build.translate.engine import Engine
+from data_build.translate.ids import FROM, new_id
 from data_build.translate.marks import has_words
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -40,19 +42,6 @@ class Wanted:
         return self.record.language, self.target
 
 
-def new_id(record: Record, target: str) -> str:
-    """The id of a record's translation: XED/en/train/000123 becomes XED/es<-en/train/000123."""
-    pair = f"{target}<-{record.language}"
-    subset, *rest = record.id.split("/")
-    return "/".join([subset, pair, *(rest[1:] if rest and rest[0] == record.language else rest)])
-
-
-def origin_ids(name: str) -> set[str]:
-    """What the original of a translated row may be called: new_id takes its language out where it stands in the id."""
-    subset, pair, *rest = name.split("/")
-    return {"/".join([subset, *rest]), "/".join([subset, pair.partition("<-")[2], *rest])}
-
-
 def words_in(record: Record) -> str:
     """The text or transcript in a record's prompt."""
     return words_of(benchmark()[record.subset].task(record.task), record.prompt)
@@ -63,20 +52,23 @@ def has_text(subset: str) -> bool:
     return any("{text}" in task.prompt or "{transcript}" in task.prompt for task in benchmark()[subset].tasks)
 
 
-def wanted_rows(dataset: Dataset, order: Order, subset: str, split: str) -> Iterator[Wanted]:
-    """The rows of one split that the order names, in file order, whether they stand there already or not."""
+def wanted_rows(dataset: Dataset, orders: Sequence[Order], subset: str, split: str) -> Iterator[Wanted]:
+    """The rows of one split that the orders name, in file order, whether they stand there already or not."""
     seed = int(dataset.manifest["seed"])
-    records = [one for one in dataset.records(subset, split) if one.translated_from is None]
-    for target in order.targets:
-        for origin in order.origins:
-            some = [one for one in records if one.language == origin and origin != target]
+    by_language: dict[str, list[Record]] = {}
+    for one in dataset.records(subset, split):
+        if one.translated_from is None:
+            by_language.setdefault(one.language, []).append(one)
+    for order in orders:
+        for target, origin in product(order.targets, order.origins):
+            some = by_language.get(origin, []) if origin != target else []
             if order.limit is not None and order.limit < len(some):
                 drawn = sorted(some, key=lambda one: shuffle_key(seed, one.id))[: order.limit]
                 names = {one.id for one in drawn}
                 some = [one for one in some if one.id in names]
             for record in some:
                 if has_words(text := words_in(record)):
-                    yield Wanted(record, target, new_id(record, target), text)
+                    yield Wanted(record, target, new_id(record.id, record.language, target), text)
 
 
 def asks_as_we_do(wanted: Wanted) -> bool:
@@ -107,12 +99,12 @@ def translated(wanted: Wanted, text: str, engine: Engine) -> Record:
 
 def in_order(records: Sequence[Record]) -> list[Record]:
     """Originals as they stand; behind them the translations, by pair and in the originals' order."""
-    originals = [one for one in records if "<-" not in one.id]
+    originals = [one for one in records if FROM not in one.id]
     pairs = {(one.language, one.translated_from["language"]) for one in records if one.translated_from}
     places: dict[str, tuple[str, str, int]] = {}
     for target, origin in sorted(pairs):
         for place, record in enumerate(originals):
             if record.language == origin:
-                places[new_id(record, target)] = (target, origin, place)
+                places[new_id(record.id, record.language, target)] = (target, origin, place)
     last = ("~", "~", 0)  # whose original is not here (a release): behind all others, as they stand
-    return originals + sorted((one for one in records if "<-" in one.id), key=lambda one: places.get(one.id, last))
+    return originals + sorted((one for one in records if FROM in one.id), key=lambda one: places.get(one.id, last))

@@ -8,22 +8,23 @@ import copy
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_build.build import only_one
 from data_build.card import write_card
-from data_build.config import Leaks
-from data_build.leaks import find_leaks, make_rows, read_rows
 from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index
 from data_build.mix import MOST_TRANSLATED, make_mix
 from data_build.registry import write_records
+from data_build.translate import ROUND_TRIP
 from data_build.translate.cache import Cache
+from data_build.translate.copies import LEAKED, QUARANTINE, copies, left_out, on_both_sides
 from data_build.translate.engine import Engine
 from data_build.translate.judge import fault
+from data_build.translate.round_trip import Figure, Pair, round_trips
 from data_build.translate.rows import (
     SPLITS,
     TRANSLATE,
@@ -34,26 +35,27 @@ from data_build.translate.rows import (
     in_order,
     translated,
     wanted_rows,
-    words_in,
 )
 from data_build.translate.work import Translator
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, Dataset, split_file
 from mmafflm.errors import UsageFault
-from mmafflm.records import Record, dump, media_files, read_jsonl, replacing, write_text
+from mmafflm.records import Record, dump, read_jsonl, replacing, write_text
 
 STAGE = ".translate"  # below DATA, while it is being written
-QUARANTINE = "quarantine.jsonl"
-LEAKED = "stands in a test"
 
 
 class Told(NamedTuple):
-    """What a run did: rows of the order, those that were added or put into the quarantine, lines translated."""
+    """What a run did: rows of the orders, those that were added or put into the quarantine, lines translated.
+
+    round_trips: the figures of the orders' pairs, see round_trip.py.
+    """
 
     asked: int
     kept: int
     quarantined: int
     lines: int
+    round_trips: list[Figure]
 
 
 class Rejected(NamedTuple):
@@ -65,18 +67,17 @@ class Rejected(NamedTuple):
     translation: str
 
 
-def translate(data: Path, engine: Engine, order: Order) -> Told:
+def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUND_TRIP) -> Told:
     """Add translations of the build's training and validation rows; the same again does nothing.
 
+    round_trip: rows of each pair that are translated back, for the report; 0: none.
     Raises UsageFault for a pair that the engine has not, before anything is translated; Fault for a build that changed.
     """
-    for origin, target in product(order.origins, order.targets):
-        if origin != target:
-            engine.require(origin, target)
+    pairs = _pairs(engine, orders)
     with only_one(_there(data)):
         _put_in_place(data)
         dataset = Dataset.open(data)
-        wanted = _wanted(dataset, order)
+        wanted = _wanted(dataset, orders)
         known = _ids(dataset) | _judged(data, engine)
         new = [one for one in wanted if one.id not in known]
         translator = Translator(engine, Cache(data))
@@ -85,10 +86,27 @@ def translate(data: Path, engine: Engine, order: Order) -> Told:
         index = read_index(data)
         records, rejected = _judge(dataset, ours, translator, index)
         rejected += [Rejected(one, "prompt is not ours", "", "") for one in new if not asks_as_we_do(one)]
-        if new:
-            _stage(dataset, records, [_line(one, engine) for one in rejected], index)
+        figures = round_trips(dataset, records, pairs, translator, round_trip)
+        before = dataset.manifest.get("translation")
+        if new or (before and before.get("round_trip") != figures):
+            _stage(dataset, records, [_line(one, engine) for one in rejected], figures, index)
             _put_in_place(data)
-    return Told(len(wanted), len(records), len(rejected), lines)
+    of_orders = [one for one in figures if one["engine"] == engine.name and (one["from"], one["to"]) in pairs]
+    return Told(len(wanted), len(records), len(rejected), lines, of_orders)
+
+
+def _pairs(engine: Engine, orders: Sequence[Order]) -> list[Pair]:
+    """All pairs of the orders. Raises UsageFault naming every one that the engine has not."""
+    pairs = [pair for order in orders for pair in product(order.origins, order.targets) if pair[0] != pair[1]]
+    missing = []
+    for pair in dict.fromkeys(pairs):
+        try:
+            engine.require(*pair)
+        except UsageFault as error:
+            missing.append(str(error))
+    if missing:
+        raise UsageFault("\n".join(missing))
+    return list(dict.fromkeys(pairs))
 
 
 def _there(data: Path) -> Path:
@@ -97,21 +115,29 @@ def _there(data: Path) -> Path:
     return data
 
 
-def _wanted(dataset: Dataset, order: Order) -> list[Wanted]:
-    """Rows of every split that the order names. Raises UsageFault when there are none."""
-    found: list[Wanted] = []
-    splits = [(name, split) for name in order.subsets for split in SPLITS if name in dataset.subsets(split)]
+def _wanted(dataset: Dataset, orders: Sequence[Order]) -> list[Wanted]:
+    """Rows of every split that the orders name, each once. Raises UsageFault when there are none."""
+    found: dict[str, Wanted] = {}
+    splits = {
+        (name, split): None
+        for order in orders
+        for name in order.subsets
+        for split in SPLITS
+        if name in dataset.subsets(split)
+    }
     dataset.require_unchanged([split_file(*one) for one in splits] + [QUARANTINE])
     for name, split in splits:
-        if has_text(name):
-            found += wanted_rows(dataset, order, name, split)
+        named = [order for order in orders if name in order.subsets] if has_text(name) else []
+        found |= {one.id: one for one in wanted_rows(dataset, named, name, split)}
     if not found:
         there = sorted({one for name, split in splits for one in dataset.manifest["subsets"][name][split]["languages"]})
+        origins = ",".join(dict.fromkeys(one for order in orders for one in order.origins))
+        targets = ",".join(dict.fromkeys(one for order in orders for one in order.targets))
         raise UsageFault(
-            f"--from {','.join(order.origins)}: no training or validation row in this language with a text to put "
-            f"into {','.join(order.targets)}. There are: {', '.join(there)}"
+            f"--from {origins}: no training or validation row in this language with a text to put into {targets}. "
+            f"There are: {', '.join(there) or 'none'}"
         )
-    return found
+    return list(found.values())
 
 
 def _ids(dataset: Dataset) -> set[str]:
@@ -143,22 +169,12 @@ def _judge(
             rejected.append(Rejected(one, *reason, text))
         else:
             records.append(translated(one, text, translator.engine))
-    for name, test in (leaked := _leaked(dataset, records, index)).items():
+    bad = on_both_sides(dataset, records)
+    bad |= {name: (LEAKED, test) for name, test in copies(dataset, records, index).items()}
+    for name, reason in bad.items():
         one, text = texts[name]
-        rejected.append(Rejected(one, LEAKED, test, text))
-    return [record for record in records if record.id not in leaked], rejected
-
-
-def _leaked(dataset: Dataset, records: list[Record], index: Index) -> dict[str, str]:
-    """Training rows whose translation copies a test row: {id: the test row's}. By the build's own rules."""
-    rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}))
-    if not rules.remove:
-        return {}
-    texts = ((one, media_files(one)) for one in records if one.split == "train")
-    rows = ((one.id, one.subset, words_in(one), shown[0] if shown else "") for one, shown in texts)
-    train = make_rows(rows, index, rules.shortest)
-    tests = read_rows(dataset.path, [(name, "test") for name in dataset.subsets("test")], index, rules.shortest)
-    return {leak.train.id: leak.test.id for leak in find_leaks(train, tests, rules, dataset.path)}
+        rejected.append(Rejected(one, *reason, text))
+    return [record for record in records if record.id not in bad], rejected
 
 
 def _line(one: Rejected, engine: Engine) -> dict[str, Any]:
@@ -173,7 +189,9 @@ def _line(one: Rejected, engine: Engine) -> dict[str, Any]:
     return {"corpus": TRANSLATE, "source": one.wanted.id, "reason": one.reason, "detail": detail, "rows": 1}
 
 
-def _stage(dataset: Dataset, records: list[Record], rejected: list[dict[str, Any]], index: Index) -> None:
+def _stage(
+    dataset: Dataset, records: list[Record], rejected: list[dict[str, Any]], figures: list[Figure], index: Index
+) -> None:
     """Write the new files below STAGE, and last the manifest as it is to be but for mix and hashes."""
     stage = dataset.path / STAGE
     shutil.rmtree(stage, ignore_errors=True)
@@ -187,7 +205,8 @@ def _stage(dataset: Dataset, records: list[Record], rejected: list[dict[str, Any
         manifest["subsets"][name][split] |= counts(rows)
     with replacing(stage / QUARANTINE) as out:
         out.writelines(_quarantine(dataset.path / QUARANTINE, rejected))
-    manifest["translation"] = _account(manifest.get("translation"), len(records), stage / QUARANTINE)
+    account = _account(manifest.get("translation"), len(records), stage / QUARANTINE)
+    manifest["translation"] = account | {"left_out": len(left_out(stage / QUARANTINE)), "round_trip": figures}
     write_text(stage / MANIFEST, json.dumps({"over": dataset.hash, "manifest": manifest}, ensure_ascii=False))
 
 
@@ -228,7 +247,10 @@ def _put_in_place(data: Path) -> None:
                 shutil.copyfileobj(source, out)
     mix = manifest["mix"]
     most = mix.get("most_translated", MOST_TRANSLATED)
-    manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], read_index(data), mix.get("only_languages"), most)
+    barred = left_out(data / QUARANTINE)
+    manifest["mix"] = make_mix(
+        data, mix["asked"], mix["seed"], read_index(data), mix.get("only_languages"), most, barred
+    )
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

@@ -19,8 +19,11 @@ class Translator:
         self.engine, self.cache = engine, cache
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 
-    def work(self, wanted: Iterable[Wanted]) -> int:
-        """Translate what the cache has not; returns how many lines that were. Stopped, it goes on where it was."""
+    def work(self, wanted: Iterable[Wanted], name: str = "translating") -> int:
+        """Translate what the cache has not; returns how many lines that were. Stopped, it goes on where it was.
+
+        name: of the progress bar.
+        """
         missing: dict[tuple[str, str], dict[str, None]] = {}
         for one in wanted:
             lines = (line.strip() for line in pieces(one.text)[::2] if has_words(line))
@@ -31,7 +34,7 @@ class Translator:
         ]
         total = sum(map(len, missing.values()))
         if total:
-            with progress("translating", total) as advance:
+            with progress(name, total) as advance:
                 self._run(jobs, advance)
         return total
 

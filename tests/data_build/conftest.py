@@ -1,5 +1,6 @@
-"""The samples, and one build of them, for all tests of the build."""
+"""The samples, and one build of them, for all tests of the build; and a smaller one for those of translation."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,18 @@ def built(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("built") / "data"
     assert build(raw, out, config, choose_subsets(None), jobs=1)
     return out
+
+
+@pytest.fixture(scope="session")
+def two_texts(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two_texts")
+    write_samples(folder / "raw", only={"xed", "semeval2018"})
+    assert build(folder / "raw", folder / "data", config, choose_subsets("XED,semeval2018_english"), jobs=1, limit=20)
+    return folder / "data"
+
+
+@pytest.fixture
+def data(two_texts: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    shutil.copytree(two_texts, tmp_path / "data")
+    return tmp_path / "data"

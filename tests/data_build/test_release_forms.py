@@ -2,21 +2,30 @@
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 
+from data_build.check import check
+from data_build.config import Config
 from data_build.release.give_out import COLUMNS, export
 from data_build.release.names import Split, registered
+from data_build.release.take_in import import_release
+from data_build.translate.rows import Order
+from data_build.translate.stage import translate
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import Record, media_files, read_records
+from tests.data_build.translating import SayTheSame
 
 SUBSETS = ["semeval2018_english", "XED", "CFAPS_EC", "CHSIMS_SI"]
+TWO = ["XED", "semeval2018_english"]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,44 @@ def test_datasets_reads_the_tars_and_each_sample_has_its_members(dataset: Datase
                     shown = [frames.read(name) for name in frames.namelist()]
                 assert shown == [(dataset.path / name).read_bytes() for name in media_files(record)]
             assert suffix != "png" or sample["png"].size[0] > 0
+
+
+@pytest.fixture(scope="module")
+def translated(two_texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A build with translations, several of them of the same text."""
+    data = tmp_path_factory.mktemp("translated") / "data"
+    shutil.copytree(two_texts, data)
+    translate(data, SayTheSame(), Order(TWO, ["en"], ["es"]))
+    rows = [one for name in TWO for one in Dataset.open(data).records(name, "train") if one.translated_from]
+    assert len({one.prompt for one in rows}) < len(rows) > 5
+    return Dataset.open(data)
+
+
+@pytest.mark.parametrize("form", ["llamafactory-alpaca", "sharegpt"])
+def test_translations_come_back_as_they_went(translated: Dataset, form: str, config: Config, tmp_path: Path) -> None:
+    export(translated, form, tmp_path / "out", TWO)
+    assert import_release([str(tmp_path / "out")], tmp_path / "data", config, jobs=1)
+    back = Dataset.open(tmp_path / "data")
+    assert check(back) == []
+    ours = {name for name in translated.files if name.startswith(("mmaffin/", "mmaffben/"))}
+    assert {name for name in back.files if name.startswith(("mmaffin/", "mmaffben/"))} == ours
+    for name in ours:
+        assert back.files[name]["sha256"] == translated.files[name]["sha256"], name
+
+
+def test_parquet_and_tars_say_what_is_translated(translated: Dataset, tmp_path: Path) -> None:
+    export(translated, "parquet", tmp_path, TWO)
+    export(translated, "webdataset", tmp_path, TWO)
+    for name in TWO:
+        records = all_records(translated, name, "train")
+        sources = [one.translated_from for one in records]
+        assert any(sources) and not all(sources)
+        table = pl.read_parquet(tmp_path / f"{name}_train.parquet")
+        assert [restored(row) for row in table.to_dicts()] == records
+        with tarfile.open(tmp_path / f"{name}_train-000000.tar") as tar:
+            rows = [json.loads(tar.extractfile(member).read()) for member in tar.getmembers()]
+        assert [restored(row) for row in rows] == records
+        assert [json.loads(row["translated_from"] or "null") for row in rows] == sources
 
 
 def test_export_is_the_same_the_second_time_and_says_what_is_wrong(dataset: Dataset, tmp_path: Path) -> None:

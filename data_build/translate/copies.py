@@ -1,0 +1,99 @@
+"""Translated rows that must not stand: copies of a test row, and of a row on the other side of training and validation.
+
+By the build's own rules: a translation for training or validation is compared with every test of every corpus
+(data_build/leaks.py) and is not added when it copies a row of one; nor when its normalized text stands in the corpus's
+own validation, or training, set (data_build/select.py).
+
+An original whose translation copies a test row is a translation of that row. The originals' files stay as they are,
+since translating adds and never replaces: such rows of training stay out of the training mix, with all that was made
+of them. It hangs on the quarantine alone, so no order of runs shows.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from data_build.config import Leaks
+from data_build.leaks import find_leaks, make_rows, read_rows
+from data_build.media_index import Index
+from data_build.select import folded
+from data_build.translate.ids import original_id
+from data_build.translate.rows import SPLITS, TRANSLATE, words_in
+from mmafflm.benchmark import benchmark
+from mmafflm.dataset import MIX, Dataset
+from mmafflm.records import Record, media_files, read_jsonl
+
+QUARANTINE = "quarantine.jsonl"
+LEAKED = "stands in a test"
+CROSSED = {"val": "stands in a validation set", "train": "stands in training"}
+QUOTED = 5  # examples in the report
+
+
+def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[str, str]:
+    """Translations that copy a test row: {id: the test row's}. None where the build's config leaves copies in."""
+    rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}))
+    if not rules.remove:
+        return {}
+    shown = ((one, media_files(one)) for one in records)
+    made = make_rows(
+        ((one.id, one.subset, words_in(one), files[0] if files else "") for one, files in shown), index, rules.shortest
+    )
+    tests = read_rows(dataset.path, [(name, "test") for name in dataset.subsets("test")], index, rules.shortest)
+    return {leak.train.id: leak.test.id for leak in find_leaks(made, tests, rules, dataset.path)}
+
+
+def on_both_sides(dataset: Dataset, records: Sequence[Record]) -> dict[str, tuple[str, str]]:
+    """Translations whose text an original of the same corpus has in the other split: {id: (reason, its id)}."""
+    languages, corpora = {one.language for one in records}, {_corpus(one) for one in records}
+    theirs = [
+        one
+        for split in SPLITS
+        for name in dataset.subsets(split)
+        if benchmark()[name].corpus in corpora
+        for one in dataset.records(name, split)
+        if one.language in languages and one.translated_from is None
+    ]
+    stands = {(_corpus(one), one.split, text): one.id for one, text in zip(theirs, _texts(theirs), strict=True)}
+    found = {}
+    for one, text in zip(records, _texts(records), strict=True):
+        other = "val" if one.split == "train" else "train"
+        if copy := stands.get((_corpus(one), other, text)):
+            found[one.id] = (CROSSED[other], copy)
+    return found
+
+
+def _corpus(record: Record) -> str:
+    return benchmark()[record.subset].corpus
+
+
+def _texts(records: Sequence[Record]) -> list[str]:
+    texts = pl.DataFrame({"text": pl.Series([words_in(one) for one in records], dtype=pl.String)})
+    return texts.select(folded(pl.col("text")))["text"].to_list()
+
+
+def _leaked(quarantine: Path) -> Iterator[dict[str, Any]]:
+    """The quarantine's lines of translations for training that copy a test row."""
+    for row in read_jsonl(quarantine):
+        if row["corpus"] == TRANSLATE and row["reason"] == LEAKED and "train" in row["source"].split("/"):
+            yield row
+
+
+def left_out(quarantine: Path) -> set[str]:
+    """Ids of the training rows whose translation copies a test row; the mix has neither them nor their translations."""
+    return {original_id(row["source"]) for row in _leaked(quarantine)}
+
+
+def through_translation(data: Path) -> dict[str, Any]:
+    """What the leak report says of them: rows, examples, and how many of them or their translations are in the mix."""
+    found = {original_id(row["source"]): row for row in _leaked(data / QUARANTINE)}
+    mixed = [row["id"] for row in read_jsonl(data / "mmaffin" / f"{MIX}.jsonl")] if found else []
+    examples = []
+    for name in sorted(found)[:QUOTED]:
+        about = json.loads(found[name]["detail"])
+        examples.append(
+            {"train": name, "words": about["text"], "translation": about["translation"], "test": about["why"]}
+        )
+    return {"rows": len(found), "in_mix": sum(original_id(name) in found for name in mixed), "examples": examples}

@@ -1,0 +1,123 @@
+"""How translations come back: some rows of each pair through the engine's reverse pair, compared with their originals.
+
+By chrF of sacrebleu (Popovic 2015: F2 of character n-grams up to 6, from 0 to 100) with the 95% interval of its
+bootstrap. It measures there and back together: two faults may add up, or hide each other (a word that is left alone
+both ways). Nothing better can be had of the corpora: none says which of its rows are translations of each other.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from data_build.mix import shuffle_key
+from data_build.translate.engine import Engine
+from data_build.translate.ids import original_id
+from data_build.translate.rows import SPLITS, Wanted, words_in
+from data_build.translate.work import Translator
+from mmafflm.dataset import Dataset
+from mmafflm.errors import UsageFault
+from mmafflm.records import Record
+
+BOOTSTRAP = 1000
+Pair = tuple[str, str]
+Figure = dict[str, Any]
+KEY = ("from", "to", "engine", "model", "version")
+
+
+def round_trips(
+    dataset: Dataset, added: list[Record], pairs: list[Pair], translator: Translator, most: int
+) -> list[Figure]:
+    """What the manifest says of every pair: the earlier figures, and those of these pairs with this engine anew.
+
+    A figure is of all rows of the pair that this engine, model and version made, those of earlier runs and `added`; so
+    no order of runs shows. most: rows drawn of each pair by the build's seed; 0 leaves the figures that still hold.
+    """
+    earlier = {_key(one): one for one in dataset.manifest.get("translation", {}).get("round_trip", [])}
+    made = _made(dataset, added, pairs, translator.engine)
+    for pair in pairs:
+        stamp = _stamp(translator.engine, pair)
+        before = earlier.pop(_key(stamp), None)
+        if most and made[pair]:
+            earlier[_key(stamp)] = stamp | _figure(made[pair], pair, translator, int(dataset.manifest["seed"]), most)
+        elif before and before["of"] == len(made[pair]):
+            earlier[_key(stamp)] = before
+    return [earlier[key] for key in sorted(earlier)]
+
+
+def in_words(figure: Figure) -> str:
+    """A figure as a line to read."""
+    what = f"{figure['to']}<-{figure['from']}, {figure['engine']} {figure['model']}: round trip"
+    if "why" in figure:
+        return f"{what} not made: {figure['why']}"
+    low, high = figure["ci95"]
+    return f"{what} chrF {figure['chrf']:.1f} [{low:.1f}, {high:.1f}] n={figure['rows']} of {figure['of']}"
+
+
+def _key(figure: Figure) -> tuple[str, ...]:
+    return tuple(figure[name] for name in KEY)
+
+
+def _stamp(engine: Engine, pair: Pair) -> Figure:
+    return dict(zip(KEY, (*pair, engine.name, engine.model(*pair), engine.version(*pair)), strict=True))
+
+
+class Trip(NamedTuple):
+    """A row on its way back, and the text that it was made of."""
+
+    back: Wanted
+    text: str
+
+
+def _made(dataset: Dataset, added: list[Record], pairs: list[Pair], engine: Engine) -> dict[Pair, list[Trip]]:
+    """Of each pair the rows that this engine made and whose originals are here."""
+    stamps = {pair: _stamp(engine, pair) for pair in pairs}
+    origins = {origin for origin, _ in pairs}
+    texts: dict[str, str] = {}
+    rows: dict[Pair, list[Record]] = {pair: [] for pair in pairs}
+    for record in [*_records(dataset), *added]:
+        if record.translated_from is None:
+            if record.language in origins:
+                texts[record.id] = words_in(record)
+            continue
+        pair = record.translated_from["language"], record.language
+        if pair in stamps and all(record.translated_from[name] == stamps[pair][name] for name in KEY[2:]):
+            rows[pair].append(record)
+    return {
+        pair: [
+            Trip(Wanted(one, pair[0], name, words_in(one)), texts[name])
+            for one in of
+            if (name := original_id(one.id)) in texts
+        ]
+        for pair, of in rows.items()
+    }
+
+
+def _records(dataset: Dataset) -> Iterator[Record]:
+    for split in SPLITS:
+        for name in dataset.subsets(split):
+            yield from dataset.records(name, split)
+
+
+def _figure(made: list[Trip], pair: Pair, translator: Translator, seed: int, most: int) -> Figure:
+    origin, target = pair
+    try:
+        translator.engine.require(target, origin)
+    except UsageFault:
+        return {"rows": 0, "of": len(made), "why": f"the engine has no pair from {target} to {origin}"}
+    some = sorted(made, key=lambda trip: shuffle_key(seed, trip.back.record.id))[:most]
+    translator.work([trip.back for trip in some], f"{target} back to {origin}")
+    scored = chrf([translator.text(trip.back) for trip in some], [trip.text for trip in some])
+    return {"rows": len(some), "of": len(made)} | scored
+
+
+def chrf(texts: list[str], references: list[str]) -> Figure:
+    """chrF of all texts together, its 95% interval and sacrebleu's signature."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    metric = CHRF()
+    score = metric.corpus_score(texts, [references], n_bootstrap=BOOTSTRAP)
+    signature = str(metric.get_signature())
+    told = json.loads(score.format(is_json=True, signature=signature))
+    middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)  # not there when it is 0
+    interval = [round(middle - half, 2), round(middle + half, 2)]
+    return {"chrf": told["score"], "ci95": interval, "signature": signature}
