@@ -102,4 +102,6 @@ class Nllb:
                 input_ids=asked["input_ids"], attention_mask=asked["attention_mask"], do_sample=False,
                 forced_bos_token_id=self.codes[self.code(target)], max_new_tokens=most,
             )  # fmt: skip
-        return [text.strip() for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+        codes = set(self.codes.values())  # to transformers' M2M100 tokenizer these are no special tokens
+        words = [[token for token in row if token not in codes] for row in said.tolist()]
+        return [text.strip() for text in self.tokenizer.batch_decode(words, skip_special_tokens=True)]
