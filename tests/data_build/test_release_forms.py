@@ -121,7 +121,7 @@ def translated(two_texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Dat
     return Dataset.open(data)
 
 
-@pytest.mark.parametrize("form", ["llamafactory-alpaca", "sharegpt"])
+@pytest.mark.parametrize("form", ["llamafactory-alpaca", "sharegpt", "parquet"])
 def test_translations_come_back_as_they_went(translated: Dataset, form: str, config: Config, tmp_path: Path) -> None:
     export(translated, form, tmp_path / "out", TWO)
     assert import_release([str(tmp_path / "out")], tmp_path / "data", config, jobs=1)
