@@ -29,8 +29,27 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
-    """What the scores say about themselves."""
-    return [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
+    """What the scores say about themselves, and which of them their own intervals do not hold."""
+    said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
+    if beyond := [name for name, metric, found in _scored(scores) if _is_beyond(metric, found)]:
+        said.append(
+            f"note: {', '.join(beyond)}: outside of its interval. A resample of few rows lacks some of their classes, "
+            "which macro F1 counts as 0. Score more rows."
+        )
+    return said
+
+
+def _is_beyond(metric: str, found: Mapping[str, Any]) -> bool:
+    value, ends = found["metrics"].get(metric), found["ci95"].get(metric)
+    return value is not None and ends is not None and not ends[0] - 1e-9 <= value <= ends[1] + 1e-9
+
+
+def _scored(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, main metric and scores of every task, and of every language of it."""
+    for task, found in _tasks(scores):
+        yield task.name, task.main_metric, found
+        for language, one in found.get("by_language", {}).items():
+            yield f"{task.name} {language}", task.main_metric, one
 
 
 def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]]:

@@ -194,3 +194,13 @@ def test_the_table_shows_doubt_and_the_papers_figures_in_paper_mode_only():
         assert ("MMAFFLM-7b" in text) is shown
         assert (f"| {paper_scores()['MMS', 'de']['MMAFFLM-7b']:.3f} |" in text) is shown
     assert not math.isnan(scores["subsets"]["MMS"]["metrics"]["macro_f1"])
+
+
+@pytest.mark.parametrize(("rows", "said"), [(7, True), (70, False)])
+def test_a_score_outside_of_its_own_interval_is_said(rows: int, said: bool) -> None:
+    names = [label.name for label in benchmark()["MELD_EC"].tasks[0].grammar.labels]
+    asked = [record("MELD_EC", at, [names[at % len(names)]]) for at in range(rows)]
+    right = [Prediction(one.id, one.answer) for one in asked]
+    scores = score({"MELD_EC": asked}, {"MELD_EC": right}, "strict", resamples=400)
+    beyond = [note for note in tables(scores)[1] if "outside of its interval" in note]
+    assert [note.startswith("note: MELD_EC: ") for note in beyond] == ([True] if said else [])

@@ -62,7 +62,9 @@ def test_building_and_scoring_do_not_import_torch(tmp_path: Path) -> None:
     # polars looks whether torch is there, and does not import it
     blocked = (
         "import sys\n"
-        "import data_build.cli, mmafflm.cli, eval.cli, eval.score, eval.table\n"
+        "import data_build.cli, data_build.build, data_build.remix, data_build.stats_page, data_build.publish\n"
+        "import data_build.release.take_in, data_build.release.give_out, data_build.translate.stage\n"
+        "import mmafflm.cli, eval.cli, eval.score, eval.table, eval.browse, mmafflm.browsing.server\n"
         "heavy = {'torch', 'transformers', 'sklearn', 'scipy', 'pandas', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
     )
