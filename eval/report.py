@@ -15,10 +15,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from eval.compare_table import LEVEL
 from eval.diagnosis.finding import MIN_ROWS
 from eval.measure import MODES
 from eval.report_parts import names, paper_form, svg, tables
 from eval.report_parts.averages import averages
+from eval.report_parts.comparisons import compared, comparisons
 from eval.report_parts.diagnosis_view import view
 from eval.report_parts.glance import glance
 from eval.report_parts.load import Run, differences, load_runs, rows_of, subsets_of
@@ -104,6 +106,7 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: 
     style = environment.get_template("report.css.j2").render()
     strict, domain = tables.headline(runs, "strict")
     paper, paper_domain = tables.headline(runs, "paper")
+    pairs = comparisons(runs)
     return environment.get_template("report.html.j2").render(
         **_drawing(runs, style),
         generator=generator(),
@@ -114,6 +117,8 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: 
         heat_maps=tables.heat_maps(runs, "strict"), paper_maps=tables.heat_maps(runs, "paper"),
         notes=tables.notes_of(runs),
         subsets=[part.view for part in parts],
+        compared=[compared(one) for one in pairs if not one.stale], level=LEVEL,
+        stale=[one.stale for one in pairs if one.stale],
         diagnosed=[
             (_head(run, at), view(run.diagnosis, at, len(runs)))
             for at, run in enumerate(runs)
@@ -164,6 +169,11 @@ def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dic
             for run in runs
         },
         "averages": {mode: [one.to_json() for one in averages(runs, mode)] for mode in MODES},
+        "comparisons": [
+            {"a": runs[one.a].name, "b": runs[one.b].name, "found": one.found}
+            for one in comparisons(runs)
+            if not one.stale
+        ],
         "figures": {part.view.name: part.tallies for part in parts},
         "examples": {part.view.name: part.examples for part in parts},
     }

@@ -9,7 +9,7 @@ from typing import Any
 from eval.answered import Answered, by_task
 from eval.join import join, load_predictions, require_data, run_json
 from eval.measure import MODES
-from eval.selection import Selection
+from eval.selection import Selection, split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
@@ -42,7 +42,7 @@ class Run:
     @property
     def thresholds(self) -> dict[str, Any]:
         """{subset: its label set's thresholds, and the validation rows that they were set on}; none where none are."""
-        found: dict[str, Any] = (_json(self.folder / READOUT) or {}).get("thresholds", {})
+        found: dict[str, Any] = (read_json(self.folder / READOUT) or {}).get("thresholds", {})
         return found
 
     @property
@@ -86,18 +86,22 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 def _load(folder: Path, name: str, data: Dataset) -> Run:
     described = run_json(folder)
     require_data(folder, described, data)
-    scores = {mode: found for mode in MODES if (found := _json(folder / f"scores.{mode}.json")) is not None}
+    if (split := split_of(described)) != "test":
+        raise Fault(f"{folder}: answers the {split} records, and a report is of the benchmark's test records. "
+                    "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
+    scores = {mode: found for mode in MODES if (found := read_json(folder / f"scores.{mode}.json")) is not None}
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
     for mode, found in scores.items():
         if not isinstance(found, dict) or found.get("schema") != 1 or not isinstance(found.get("subsets"), dict):
             raise Fault(f"{folder / f'scores.{mode}.json'}: not scores of schema 1. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
-    diagnosis = _json(folder / DIAGNOSIS)
+    diagnosis = read_json(folder / DIAGNOSIS)
     if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):
         raise Fault(f"{folder / DIAGNOSIS}: no diagnosis of schema 1. Make it again: mmaffben diagnose {folder}")
     read += [DIAGNOSIS] if diagnosis is not None else []
     read += [READOUT] if (folder / READOUT).exists() else []
+    read += sorted(path.name for path in folder.glob("comparison.*.json"))
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
     if missing := [one for one in read if not (folder / one).exists()]:
         raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
@@ -115,7 +119,7 @@ def _require_of_these_answers(run: Run, data: Dataset) -> None:
                         f"Diagnose again: mmaffben diagnose {run.folder} --data {data.path}")  # fmt: skip
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """The content of a JSON file, None where there is none. Raises Fault when it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

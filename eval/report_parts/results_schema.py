@@ -98,6 +98,14 @@ class Average(Model):
     refused: str
 
 
+class Comparison(Model):
+    """comparison.NAME.json as `mmaffben compare` wrote it: run b against run a."""
+
+    a: str
+    b: str
+    found: dict[str, Any]
+
+
 class Data(Model):
     """The build that was scored on."""
 
@@ -124,6 +132,7 @@ class Results(BaseModel):
     data: Data
     runs: dict[str, Run]
     averages: dict[Literal["strict", "paper"], list[Average]]
+    comparisons: list[Comparison] = Field(description="of two of the runs, where they were compared")
     figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: what its figures draw")
     examples: dict[str, dict[str, list[Example]]] = Field(description="subset, task: the rows shown")
 

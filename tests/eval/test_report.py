@@ -224,6 +224,11 @@ def test_faults_are_sentences(made: Made, copy: Path, tmp_path: Path) -> None:
         report([copy, copy], made.data, out)
     with pytest.raises(Fault, match="answers are to other data"):
         report([copy], Dataset(made.data.path, made.data.manifest | {"data_hash": "0"}), out)
+    described = (copy / "run.json").read_text()
+    (copy / "run.json").write_text(json.dumps(json.loads(described) | {"split": "val"}))
+    with pytest.raises(Fault, match="answers the val records"):
+        report([copy], made.data, out)
+    (copy / "run.json").write_text(described)
     answers = copy / "predictions" / "FER2013.jsonl"
     lines = answers.read_text().splitlines()
     answers.write_text("\n".join(json.dumps(json.loads(line) | {"prediction": "?"}) for line in lines) + "\n")
