@@ -58,6 +58,10 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
 def compared(one: Comparison) -> Compared:
     """Whole tasks and means are open, the languages of tasks folded away."""
     (units, *means), sentences = tables(one.found)
-    whole = units._replace(rows=[row for row in units.rows if not row[LANGUAGE]])
+    whole = units._replace(heads=_without(units.heads), rows=[_without(row) for row in units.rows if not row[LANGUAGE]])
     languages = units._replace(title="Languages", rows=[row for row in units.rows if row[LANGUAGE]])
     return Compared(one.a, one.b, sentences, [whole, *means], [languages] if languages.rows else [])
+
+
+def _without(row: tuple[str, ...]) -> tuple[str, ...]:
+    return row[:LANGUAGE] + row[LANGUAGE + 1 :]
