@@ -29,8 +29,8 @@ from mmafflm.lengths import TEMPLATE, media_of_mix
 from mmafflm.recipe import plan
 from mmafflm.records import media_files, read_records, write_text
 from tests.data_build.reading import hashes
+from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.test_loss import in_one_process
-from tests.mmafflm.test_recipe import RECIPES
 
 
 def test_what_cannot_be_opened_is_in_quarantine_with_its_reason(built: Path) -> None:

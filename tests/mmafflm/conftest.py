@@ -1,8 +1,12 @@
-"""A base model for the tests that train."""
+"""What the tests of training and of plans start from."""
 
 from pathlib import Path
 
 import pytest
+
+from mmafflm.dataset import Dataset
+from tests.look_alike import look_alike
+from tests.mmafflm.tiny_data import make_data, text_records
 
 
 @pytest.fixture(scope="session")
@@ -10,3 +14,15 @@ def base(nano: Path) -> str:
     """nano, as --base takes it; skips where LLaMA-Factory is not installed."""
     pytest.importorskip("llamafactory")
     return str(nano)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A base that is good for plans alone."""
+    return look_alike(tmp_path_factory.mktemp("models") / "bare")
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A mix of 1,300 reviews, for plans; nobody changes it."""
+    return make_data(tmp_path_factory.mktemp("reviews"), text_records(1300))

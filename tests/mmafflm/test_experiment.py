@@ -14,7 +14,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.experiment import load, run, steps
 from mmafflm.recipe_file import read_recipe
-from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.recipes import RECIPES, recipe_with
 
 EXPERIMENTS = RECIPES / "experiments"
 NAMES = sorted(path.name for path in EXPERIMENTS.glob("*.yaml"))

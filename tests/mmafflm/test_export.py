@@ -12,7 +12,7 @@ from mmafflm.export import export
 from mmafflm.media import Budget
 from mmafflm.run_file import write_run
 from mmafflm.train import train
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 

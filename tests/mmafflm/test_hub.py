@@ -8,7 +8,7 @@ import pytest
 from mmafflm.errors import Fault
 from mmafflm.hub import INDEX, cached, require_hub_base
 from mmafflm.train import train
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 pytest.importorskip("huggingface_hub")

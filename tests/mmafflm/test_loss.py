@@ -15,7 +15,7 @@ from PIL import Image
 from mmafflm.dataset import Dataset
 from mmafflm.recipe import plan
 from mmafflm.records import write_text
-from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record
 
 ROWS = 128  # one step holds them all

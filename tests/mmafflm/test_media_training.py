@@ -14,7 +14,7 @@ import yaml
 from mmafflm.dataset import Dataset
 from mmafflm.recipe import plan
 from mmafflm.train import train
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses
 
 ROWS = 32  # of each kind

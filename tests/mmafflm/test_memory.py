@@ -18,7 +18,7 @@ from mmafflm.memory import GIB, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.recipe import plan
 from mmafflm.recipe_file import read_recipe
 from mmafflm.train import train
-from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
 PUBLISHED = {"Qwen2.5-VL-3B-Instruct": 3_754_622_976, "Qwen2.5-VL-7B-Instruct": 8_292_166_656}

@@ -19,7 +19,7 @@ from mmafflm.launch import STARTUP, environment, failure
 from mmafflm.nodes import Nodes
 from mmafflm.recipe import plan
 from mmafflm.train import train
-from tests.mmafflm.test_recipe import RECIPES, recipe_with
+from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
 ROOT = Path(__file__).parents[2]

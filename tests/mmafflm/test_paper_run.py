@@ -11,7 +11,7 @@ import yaml
 
 from mmafflm.dataset import Dataset
 from mmafflm.recipe import plan
-from tests.mmafflm.test_recipe import PAPER, RECIPES
+from tests.mmafflm.recipes import PAPER, RECIPES
 from tests.mmafflm.tiny_data import make_data, text_records
 
 

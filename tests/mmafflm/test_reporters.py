@@ -13,7 +13,7 @@ from mmafflm.recipe import Plan, plan
 from mmafflm.reporters import environment, reporter_faults
 from mmafflm.train import train
 from tests.look_alike import look_alike
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 VARIABLES = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "WANDB_CONFIG_DIR", "NETRC",

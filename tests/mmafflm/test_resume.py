@@ -22,7 +22,7 @@ from mmafflm.recipe import plan
 from mmafflm.resume import RESUMED, write_resumed
 from mmafflm.train import train
 from tests.mmafflm.reading import read_ids
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
 KILLED = """

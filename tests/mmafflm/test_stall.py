@@ -18,7 +18,7 @@ from mmafflm.processes import MARK, Process, group_alive, processes_of, rank_of,
 from mmafflm.stall import FIRST_S, LEAST_S, Stall, suspects
 from mmafflm.train import train
 from tests.look_alike import look_alike
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 

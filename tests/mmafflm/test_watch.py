@@ -20,7 +20,7 @@ from mmafflm.records import read_jsonl
 from mmafflm.seen import Seen
 from mmafflm.train import train
 from mmafflm.waiting import DataWaits, Waited, trainers, waits_for_data
-from tests.mmafflm.test_recipe import recipe_with
+from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
 STEPS, ROWS = 6, 32
