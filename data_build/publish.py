@@ -19,16 +19,8 @@ from mmafflm.errors import Fault, UsageFault
 
 STAGE = ".publish"  # below DATA, hidden: not part of the data; of hard links
 TOKEN = "HF_TOKEN"
-OURS = [
-    "mmaffin/*",
-    "mmaffben/*",
-    "media/*",
-    "figures/*",
-    "leakage.*",
-    "import.md",
-    "quarantine.jsonl",
-    "origins.jsonl",
-]  # theirs
+_FOLDERS = ("mmaffin", "mmaffben", "media", "figures")
+OURS = [*(f"{name}/*" for name in _FOLDERS), "leakage.*", "import.md", "quarantine.jsonl", "origins.jsonl"]  # replaced
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
