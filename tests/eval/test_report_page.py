@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from eval.answered import answered_tasks
+from eval.compare import compare_runs
 from eval.diagnose import diagnose
 from eval.join import run_json
 from eval.report import report
@@ -35,13 +36,18 @@ SCRIPT_TAG = "<script>alert(1)</script>"
 
 
 def reported(root: Path, rows: int, names: tuple[str, ...] | None = None) -> Path:
-    """The page of two runs, the first of them diagnosed; the first answer to every subset is a script tag."""
+    """The page of two runs, the first of them diagnosed; the first answer to every subset is a script tag.
+
+    names: these subsets alone, and then the runs are compared too.
+    """
     data = made_data(root / "data", lambda task: rows, names)
     runs = [
         made_run(data, root / name, skill, said=SCRIPT_TAG) for name, skill in (("mmafflm-7b", 0.6), ("qwen-7b", 0.2))
     ]
     found = diagnose(answered_tasks(runs[0], run_json(runs[0]), data), resamples=50)
     (runs[0] / "diagnosis.json").write_text(json.dumps(found | {"not_measured": [], "pictures": {}}))
+    if names:
+        compare_runs(runs[1], runs[0], data)
     return report(runs, data, root / "report.html")[0]
 
 
@@ -49,6 +55,12 @@ def reported(root: Path, rows: int, names: tuple[str, ...] | None = None) -> Pat
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of all 18 subsets."""
     return reported(tmp_path_factory.mktemp("page"), 40)
+
+
+@pytest.fixture(scope="module")
+def compared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smaller report, with a comparison."""
+    return reported(tmp_path_factory.mktemp("compared"), 40, ("EMOTIC_SI", "SAMSEMO"))
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +103,23 @@ def test_what_is_in_an_answer_stays_text_and_runs_in_its_own_direction(page_file
             assert direction == ("rtl" if firsts[text] in ("R", "AL") else "ltr"), text
 
 
-def test_the_keyboard_reaches_and_opens_everything(browser, tmp_path: Path) -> None:
-    with opened(browser, reported(tmp_path, 40, ("EMOTIC_SI", "SAMSEMO")), VIEWS["desk"]) as found:
+def test_the_keyboard_reaches_and_opens_everything(compared_file: Path, browser) -> None:
+    with opened(browser, compared_file, VIEWS["desk"]) as found:
         wanted = set(found.page.evaluate(REACHABLE))
         seen, amiss = walk(found.page, most=2 * len(wanted))
         assert amiss == []
         assert found.page.evaluate("() => document.querySelectorAll('details:not([open])').length") == 0
         assert wanted <= seen, f"{len(wanted - seen)} of {len(wanted)} are out of reach"
+
+
+@pytest.mark.parametrize("name", ["phone-dark", "print"])
+def test_a_comparison_fits_a_phone_and_paper(name: str, compared_file: Path, browser) -> None:
+    with opened(browser, compared_file, VIEWS[name]) as found:
+        assert found.page.evaluate("() => document.querySelectorAll('#compared table').length") == 4
+        open_all(found.page)
+        seen = found.page.evaluate(PROBE)
+        assert seen["scroll"] <= seen["inner"] and seen["wide"] == []
+        assert found.page.evaluate(CONTRAST) == [] and found.console == []
 
 
 def test_a_link_into_what_is_closed_opens_it(page_file: Path, browser) -> None:
