@@ -28,6 +28,7 @@ FOLDER = "validation"
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")  # saved after the weights
 TRAINERS = ("optimizer.*", "scheduler.*", "rng_state*", "training_args.bin", "zero_to_fp32.py", "latest")
 NICE = 19
+LONGEST_S = 3600.0  # that a run which has ended waits for its last validation
 CORES_SHARE = 4  # on the CPU: a quarter of the cores, for the run's data workers need the others
 
 
@@ -53,14 +54,21 @@ class Validation:
             self._begin(step)
 
     def finish(self) -> None:
-        """Wait for the checkpoint under way and for the last, unless the GPUs of the run would stand idle meanwhile."""
+        """Wait for the checkpoint under way and for the last, unless the GPUs of the run would stand idle meanwhile.
+
+        For an hour at most: what hangs is stopped by close().
+        """
         if self.idle_gpus:
             if self.process is not None:
                 say(f"step {self.step} is not validated: the run has ended, and is not kept waiting.")
             return
         self._due()  # a checkpoint counts when it was whole twice
         self.beat()
+        until = time.monotonic() + LONGEST_S
         while self.process is not None:
+            if time.monotonic() > until:
+                say(f"step {self.step} is not validated: it took more than an hour after the run had ended.")
+                return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.5)
             self.beat()  # goes on with the next command

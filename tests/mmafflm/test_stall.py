@@ -14,9 +14,12 @@ import mmafflm.processes as processes
 import mmafflm.stall as stall_module
 import mmafflm.train as train_module
 from mmafflm.errors import Fault
+from mmafflm.events import Curves
 from mmafflm.processes import MARK, Process, group_alive, processes_of, rank_of, roots_of, run_name, stop_group
+from mmafflm.recipe import plan
 from mmafflm.stall import FIRST_S, LEAST_S, Stall, suspects
 from mmafflm.train import train
+from mmafflm.validation import Validation
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
@@ -132,6 +135,25 @@ def test_a_run_that_hangs_ends_with_a_sentence(tmp_path: Path, clock: Clock, mon
     assert "On node 0 process 71 was stopped by a signal." in said
     assert said.endswith("--resume goes on from the beginning, for no checkpoint is whole.")
     assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
+
+
+def test_a_validation_that_hangs_does_not_hold_a_run_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_data(tmp_path / "data", text_records(64))
+    planned = plan(recipe_with(tmp_path), data, base=look_alike(tmp_path / "base"), out=tmp_path / "run")
+    held = Validation(tmp_path, data.path, planned, every=4, rows=2, start=0, curves=Curves(tmp_path / "board"))
+    held.step = 4
+    held.process = process = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True
+    )
+    hours = iter(range(100))
+    monkeypatch.setattr("mmafflm.validation.time.monotonic", lambda: 3600.0 * next(hours))
+    held.finish()
+    assert process.poll() is None and "step 4 is not validated" in capsys.readouterr().err
+    monkeypatch.undo()
+    held.close()
+    assert process.returncode and held.process is None
 
 
 def test_who_stands_still_is_named(tmp_path: Path) -> None:
