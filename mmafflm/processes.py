@@ -87,7 +87,8 @@ def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:
         until = time.monotonic() + STOP_S
         with contextlib.suppress(KeyboardInterrupt):
             while time.monotonic() < until:
-                process.poll()
-                if not group_alive(process.pid) and not (name and processes_of(name)):
+                alive = group_alive(process.pid) or (name and processes_of(name))
+                process.poll()  # after the look: what was dead then is buried now, and its returncode known
+                if not alive:
                     return
                 time.sleep(POLL_S)
