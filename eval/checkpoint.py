@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.errors import Fault
+from mmafflm.hub import cached_commit
 from mmafflm.media import Budget
 from mmafflm.run_file import RUN, read_run
 
@@ -24,12 +25,19 @@ class Checkpoint(NamedTuple):
     adapter: str | None = None
 
     def identity(self) -> dict[str, str | None]:
-        """What run.json keeps: where it stands and a hash of its weights, those of the base included."""
+        """What run.json keeps: where it stands and a hash of its weights, those of the base included.
+
+        Of a model, or base, that is the hub's: the commit, once the hub's cache has it. To be asked after loading.
+        """
         named = self.adapter or self.model
         parts = [Path(part) for part in (self.adapter, self.model) if part is not None and Path(part).is_dir()]
         where = str(Path(named).resolve()) if Path(named).is_dir() else named
         row = {"checkpoint": where, "weights": fingerprint(*parts) if parts else None}
-        return row | {"base": self.model} if self.adapter else row
+        if self.adapter:
+            row["base"] = self.model
+        if not Path(self.model).is_dir() and (commit := cached_commit(self.model)):
+            row["commit"] = commit
+        return row
 
 
 def find_checkpoint(ckpt: str) -> Checkpoint:

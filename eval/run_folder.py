@@ -24,6 +24,7 @@ FIXED = (
     "readout",
     "checkpoint",
     "weights",
+    "commit",
     "dtype",
     "decoding",
     "budget",
@@ -94,8 +95,9 @@ class RunFolder:
         with self.alone():
             before = self.require_same(row)
             if before is not None:
-                spent = {"spent": before["spent"]} if "spent" in before else {}
-                row = row | {"subsets": before["subsets"] | row["subsets"]} | spent
+                # the commit: nothing was left to ask, and the model is no longer in the hub's cache
+                kept = {name: before[name] for name in ("commit", "spent") if name in before}
+                row = kept | row | {"subsets": before["subsets"] | row["subsets"]}
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:

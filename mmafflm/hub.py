@@ -59,3 +59,11 @@ def cached(name: str) -> bool:
     if isinstance(index, str):
         return here("config.json") and all(map(here, shards_of(Path(index))))
     return here("config.json") and here("model.safetensors")
+
+
+def cached_commit(name: str) -> str | None:
+    """The commit of model `name` that its branch main has in the cache: the one that was read last. None without."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json")
+    return Path(config).parent.name if isinstance(config, str) else None

@@ -25,6 +25,7 @@ from mmafflm.errors import Fault
 SAME = (
     "checkpoint",
     "weights",
+    "commit",
     "engine",
     "readout",
     "decoding",

@@ -11,11 +11,14 @@ import yaml
 from eval.checkpoint import Checkpoint, find_checkpoint
 from eval.engines import Question, make_engine
 from eval.engines.hf import HfEngine
+from eval.predict import predict
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.export import export
 from mmafflm.media import Budget
 from mmafflm.run_file import write_run
+from tests.eval.tiny_tests import make_tests
 
+FIRST, SECOND = "1a" * 20, "2b" * 20  # commits
 ASKED = [Question(f"Which emotion is it? {'So ' * n}what, and why") for n in range(6)]
 
 
@@ -95,6 +98,50 @@ def test_a_hub_id_is_the_hubs_to_judge(tmp_path: Path) -> None:
     for name in ("/gone/nano", "./nano", "nano", "a/b/c"):
         with pytest.raises(Fault, match="no such checkpoint folder, and not a hub id"):
             find_checkpoint(name)
+
+
+@pytest.fixture
+def on_hub(nano: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """someone/nano in a cache of the hub, with no network: two commits, the branch main at the first."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    folder = tmp_path / "hub" / "models--someone--nano"
+    for commit in (FIRST, SECOND):
+        shutil.copytree(nano, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs/main").write_text(FIRST)
+    return folder
+
+
+def test_a_run_goes_on_with_the_commit_it_began_with(on_hub: Path, tmp_path: Path) -> None:
+    data, run = make_tests(tmp_path / "data", {"onlineshopping": 2}), tmp_path / "run"
+    predict("someone/nano", data, run)
+    row = json.loads((run / "run.json").read_text())
+    assert (row["checkpoint"], row["weights"], row["commit"]) == ("someone/nano", None, FIRST)
+
+    (on_hub / "refs/main").rename(on_hub / "main")
+    predict("someone/nano", data, run)  # nothing to ask, so it does not matter that the cache was emptied
+    assert json.loads((run / "run.json").read_text()) == row
+
+    (on_hub / "refs/main").write_text(SECOND)
+    answers = run / "predictions/onlineshopping.jsonl"
+    answers.write_text(answers.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(Fault, match=f"this run has commit {FIRST}, not {SECOND}"):
+        predict("someone/nano", data, run)
+    (on_hub / "main").rename(on_hub / "refs/main")
+    predict("someone/nano", data, run)
+    assert len(answers.read_text().splitlines()) == 2
+
+
+def test_the_commit_of_an_adapters_base(on_hub: Path, run: Path, tmp_path: Path) -> None:
+    adapter = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("run.json"))
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "someone/nano"}))
+    row = find_checkpoint(str(adapter)).identity()
+    assert (row["checkpoint"], row["base"], row["commit"]) == (str(adapter), "someone/nano", FIRST)
+    assert "commit" not in find_checkpoint(str(run)).identity()  # a folder's weights are hashed
 
 
 def test_an_unfinished_run_names_its_newest_checkpoint(nano: Path, tmp_path: Path) -> None:
