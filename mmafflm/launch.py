@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.processes import MARK, run_name, stop_group
+from mmafflm.processes import MARK, first_interrupt_held, run_name, stop_group
 from mmafflm.processes import STOP_S as STOP_S  # for who sends a run's launcher SIGINT and waits
 from mmafflm.recipe import Plan
 from mmafflm.reporters import sends_to_hub
@@ -93,27 +93,33 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Training needs the train tier: pip install -c constraints.txt -e '.[train]'")
-    with log_of(out, node_rank).open("ab") as log:
-        log.write(f"\n$ {cli} train {config}\n".encode())
-        log.flush()
-        # A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers in turn.
-        process = subprocess.Popen(
+    with first_interrupt_held() as check_interrupt:
+        process = _start(cli, config, log_of(out, node_rank), env)
+        try:
+            while process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_S)
+                check_interrupt()
+                beat(process.pid)
+        finally:
+            # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
+            stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
+    return process.returncode
+
+
+def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers in turn."""
+    with log.open("ab") as output:
+        output.write(f"\n$ {cli} train {config}\n".encode())
+        output.flush()
+        return subprocess.Popen(
             [str(cli), "train", str(config)],
             env=env,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    try:
-        while process.returncode is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
-            beat(process.pid)
-    finally:
-        # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
-        stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
-    return process.returncode
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:

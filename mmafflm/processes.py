@@ -9,7 +9,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +71,36 @@ def group_alive(group: int) -> bool:
             if int(pgrp) == group and state not in DEAD:
                 return True
     return False
+
+
+@contextlib.contextmanager
+def first_interrupt_held() -> Iterator[Callable[[], None]]:
+    """Hold the first Ctrl-C or SIGTERM until what this yields is called: that raises it, as KeyboardInterrupt.
+
+    polars raises a KeyboardInterrupt of its own for a signal that reaches it, and Python's follows a moment later: in
+    the `finally` that is to stop the processes, before its first line. A second Ctrl-C is raised where it comes.
+    """
+    held = False
+
+    def hold(number: int, frame: object) -> None:
+        nonlocal held
+        if held:
+            raise KeyboardInterrupt
+        held = True
+
+    def check() -> None:
+        if held:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread
+        yield check
+        return
+    before = {sign: signal.signal(sign, hold) for sign in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler or signal.SIG_DFL)
 
 
 def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:

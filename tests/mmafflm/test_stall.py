@@ -2,14 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import mmafflm.launch as launch
 import mmafflm.processes as processes
 import mmafflm.stall as stall_module
 import mmafflm.train as train_module
@@ -201,6 +204,48 @@ def test_no_rank_outlives_its_run(
     monkeypatch.setattr(processes, "STOP_S", 20)
     stop_group(process, name)  # waits for the last to be buried
     assert processes_of(name) == []
+
+
+@pytest.mark.parametrize("comes", ["while it is watched", "again while it is stopped", "while another thread runs it"])
+def test_one_interrupt_ends_a_run_and_its_processes(
+    comes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """polars raises a KeyboardInterrupt, and Python's own for the same signal comes when the run is being stopped."""
+    program = tmp_path / "bin/llamafactory-cli"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nimport signal\nsignal.pause()\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    name = run_name(tmp_path, 0)
+    beats: list[int] = []
+
+    def beat(process: int) -> None:
+        beats.append(process)
+        if comes != "while it is watched":
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        beats.append(process)  # held until the beat has ended
+
+    def stop(process: "subprocess.Popen[bytes]", named: str) -> None:
+        if comes == "again while it is stopped":
+            signal.raise_signal(signal.SIGINT)
+        stop_group(process, named)
+
+    monkeypatch.setattr(launch, "stop_group", stop)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def whole() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            launch.run(tmp_path / "config.yaml", tmp_path, os.environ | {MARK: name}, 0, beat)
+
+    if comes == "while another thread runs it":
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(whole).result()
+    else:
+        whole()
+    assert beats and len(set(beats)) == 1 and (len(beats) == 2) == (comes == "while it is watched")
+    assert not group_alive(beats[0]) and not processes_of(name)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_ranks_that_a_killed_launcher_left_are_seen(
