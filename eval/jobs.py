@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,6 +17,7 @@ from eval.run_folder import RunFolder
 from eval.selection import Selection
 from eval.weigh import Weighing
 from mmafflm.bar import progress
+from mmafflm.benchmark import benchmark
 from mmafflm.command import STOPPED, say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -43,19 +45,19 @@ def predict_in_jobs(
         raise UsageFault("--jobs is 1 or more")
     folder, chosen = RunFolder(out), chosen_records(data, split, subsets, selection)
     weighing = Weighing(folder, data, chosen, readout, selection.limit)
-    answered = [name for name in chosen if name not in weighing.rows]
-    total = sum(len(chosen[name]) for name in answered) + sum(map(len, weighing.rows.values()))
+    rows = chosen | weighing.rows  # by the files that tell how far it is: of a subset that is weighed, those alone
+    files = dict.fromkeys(chosen, folder) | dict.fromkeys(weighing.rows, weighing.folder)
+    there = _count(files)
     with ExitStack() as held:
         logs = [held.enter_context(TemporaryFile()) for _ in range(jobs)]
         started = [_start(words, number, jobs, log) for number, log in enumerate(logs)]
         try:
-            with progress("predict", total) as advance:
-                seen = 0
+            with progress("predict", _by_modality({name: len(of) for name, of in rows.items()}) - there) as advance:
                 while any(job.poll() is None for job in started) and not any(job.poll() for job in started):
                     time.sleep(LOOK_EVERY_S)
-                    now = folder.count(answered) + weighing.folder.count(weighing.rows)
-                    advance(now - seen)
-                    seen = now
+                    now = _count(files)
+                    advance(now - there)
+                    there |= now  # a file that is just being merged is not there for a moment
         finally:
             _stop(started)
         for job, log in zip(started, logs, strict=True):
@@ -63,7 +65,19 @@ def predict_in_jobs(
                 raise _fault(log, job.returncode)
         if any(job.returncode for job in started):
             raise Fault(f"{out}: one of the {jobs} processes was stopped. The same command goes on from here.")
-    say(f"{out}: {total} answers by {jobs} processes.")
+    say(f"{out}: {sum(map(len, rows.values()))} answers by {jobs} processes.")
+
+
+def _count(files: Mapping[str, RunFolder]) -> Counter[str]:
+    """How many rows of each modality are answered, or weighed, so far; files: by name, where they stand."""
+    return _by_modality({name: folder.count([name]) for name, folder in files.items()})
+
+
+def _by_modality(rows: Mapping[str, int]) -> Counter[str]:
+    count = Counter[str]()
+    for name, number in rows.items():
+        count[benchmark()[name.removesuffix(".val")].modality] += number
+    return count
 
 
 def _start(words: Sequence[str], number: int, jobs: int, log: IO[bytes]) -> subprocess.Popen[bytes]:

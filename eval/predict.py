@@ -1,6 +1,7 @@
 """`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
 
 import platform
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,12 @@ def predict(
         engine.likelihoods((), (), (), batch_size)  # an engine that cannot says so here, before anything is written
     asking = _Asking(engine, folder, batch_size, ablation, readout)
     left = asking.left(chosen) + weighing.left()
-    if left:
+    if left.total():
         engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
     with folder.at_work():
         row = _describe(str(ckpt), data, split, engine, budget, selection, ablation, readout)
         folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
-        if not left:
+        if not left.total():
             say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
         asking.run(chosen, weighing, left)
 
@@ -106,16 +107,17 @@ class _Asking:
     ablation: str
     readout: str
 
-    def left(self, chosen: dict[str, list[Record]]) -> int:
-        """How many records are this process's share, to be answered greedily, and not answered yet."""
-        count = 0
+    def left(self, chosen: dict[str, list[Record]]) -> Counter[str]:
+        """How many records of each modality are this process's share, to be answered greedily, and not answered yet."""
+        count = Counter[str]()
         for name, records in chosen.items():
             done = self.folder.answered(name, records)
-            greedy = [record for record in records if readout_of(task_of(record), self.readout) == "greedy"]
-            count += sum(record.id not in done and self.folder.shard.has(record.id) for record in greedy)
+            left = [record for record in records if record.id not in done and self.folder.shard.has(record.id)]
+            tasks = map(task_of, left)
+            count.update(task.modality for task in tasks if readout_of(task, self.readout) == "greedy")
         return count
 
-    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, left: int) -> None:
+    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, left: Counter[str]) -> None:
         """Ask, or weigh, what is left of every subset."""
         try:
             with progress("predict", left) as advance:
@@ -140,7 +142,7 @@ class _Asking:
             for answers in engine.answer(questions(asked, self.ablation), wanted, most, self.batch_size):
                 folder.append(subset, {asked[position].id: text for position, text in answers})
                 self._count()
-                advance(len(answers))
+                advance({task.modality: len(answers)})
 
     def _count(self) -> None:
         if isinstance(self.engine, Metered):

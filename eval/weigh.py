@@ -10,7 +10,8 @@ The predictions are made of these files and nothing else, so they can be made ag
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +23,7 @@ from eval.readout import candidates, log_shares, needs_thresholds, read_out, rea
 from eval.run_folder import LIKELIHOODS, RunFolder
 from eval.selection import first_of
 from eval.thresholds import fit
+from mmafflm.bar import Advance
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
@@ -84,15 +86,18 @@ class Weighing:
             if weighed:
                 self.rows[subset] = weighed
 
-    def left(self) -> int:
-        """How many rows are this process's share and not weighed yet."""
-        return sum(len(self._wanted(name, rows)) for name, rows in self.rows.items())
+    def left(self) -> Counter[str]:
+        """How many rows of each modality are this process's share and not weighed yet."""
+        count = Counter[str]()
+        for name, rows in self.rows.items():
+            count[task_of(rows[0]).modality] += len(self._wanted(name, rows))
+        return count
 
     def _wanted(self, name: str, rows: Sequence[Record]) -> set[str]:
         done = self.folder.answered(name, self.rows[name])
         return {row.id for row in rows if row.id not in done and self.folder.shard.has(row.id)}
 
-    def ask(self, engine: Engine, subset: str, batch_size: int, ablation: str, advance: Callable[[int], None]) -> None:
+    def ask(self, engine: Engine, subset: str, batch_size: int, ablation: str, advance: Advance) -> None:
         """Weigh a subset's rows; when all are there, by whatever process, make the predictions of them."""
         if subset not in self.rows:
             return
@@ -105,7 +110,7 @@ class Weighing:
         if not sum([self.folder.finish(name, self.rows[name]) for name in names]):
             self._read_out(subset)
 
-    def _weigh(self, engine: Engine, name: str, batch_size: int, ablation: str, advance: Callable[[int], None]) -> None:
+    def _weigh(self, engine: Engine, name: str, batch_size: int, ablation: str, advance: Advance) -> None:
         self.folder.mend(name)
         for task, emotion, asked in groups(self.rows[name]):
             left = self._wanted(name, asked)
@@ -118,7 +123,7 @@ class Weighing:
                 if broken := [row for row, logp in found.items() if not all(map(math.isfinite, logp))]:
                     raise Fault(f"{broken[0]}: the likelihoods of its answers are no numbers. Its weights are broken.")
                 self.folder.append(name, found)
-                advance(len(found))
+                advance({task.modality: len(found)})
 
     def _read_out(self, subset: str) -> None:
         """Predictions of all weighed rows, from their likelihoods."""

@@ -3,60 +3,128 @@
 A bar on a terminal; in a log file or under Slurm, where no line can be drawn over, a line now and then.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
 from mmafflm.command import say
 
-Advance: TypeAlias = Callable[[int], None]
+Steps: TypeAlias = int | Mapping[str, int]
+"""A number of steps, or of each kind of them where one kind takes longer than another."""
+Advance: TypeAlias = Callable[[Steps], None]
 EVERY_S = 30.0  # between two lines
 
 
 @contextmanager
-def progress(name: str, steps: int) -> Iterator[Advance]:
-    """A bar of so many steps; what it yields is called with the number of steps that are done."""
-    console = Console(stderr=True)
+def progress(name: str, steps: Steps) -> Iterator[Advance]:
+    """A bar of so many steps; what it yields is called with the steps that are done, of the same kinds."""
+    console, pace = Console(stderr=True), Pace(steps, monotonic)
     if not console.is_terminal:
-        yield Lines(name, steps, monotonic).advance
+        yield Lines(name, pace).advance
         return
-    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(name, total=steps)
-        yield lambda count: bar.advance(task, count)
+    left = TextColumn("{task.fields[left]}", markup=False)
+    with Progress(
+        TextColumn(name), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), left, console=console
+    ) as bar:
+        task = bar.add_task(name, total=pace.total, left="")
+
+        def advance(steps: Steps) -> None:
+            pace.advance(steps)
+            bar.update(task, completed=pace.total_done, left=pace.rest().said())
+
+        yield advance
+
+
+class Rest(NamedTuple):
+    """How long is left. seconds: of the kinds that are begun. unknown: the steps of each other kind."""
+
+    seconds: float
+    unknown: dict[str, int]
+
+    def said(self) -> str:
+        """In words; nothing when nothing is left."""
+        said = [f"about {span(self.seconds)} left"] if self.seconds else []
+        if self.unknown:
+            after = " and ".join(f"{count} {kind}" for kind, count in self.unknown.items())
+            said.append(f"{'then ' if said else ''}{after} at a pace not known yet")
+        return ", ".join(said)
+
+
+def rest(steps: Mapping[str, int], done: Mapping[str, int], took_s: Mapping[str, float]) -> Rest:
+    """What is left at the mean pace of each kind: a clip takes many times what a text takes.
+
+    A kind of which nothing is done has no pace, and none is made up for it.
+    """
+    left = {kind: count - done.get(kind, 0) for kind, count in steps.items() if count > done.get(kind, 0)}
+    seconds = sum(count * took_s[kind] / done[kind] for kind, count in left.items() if done.get(kind))
+    return Rest(seconds, {kind: count for kind, count in left.items() if not done.get(kind)})
+
+
+class Pace:
+    """Counts steps, and the seconds that those of each kind took."""
+
+    def __init__(self, steps: Steps, clock: Callable[[], float]) -> None:
+        """clock: seconds, counted from anywhere."""
+        self.steps, self.clock = _kinds(steps), clock
+        self.total, self.done = sum(self.steps.values()), Counter[str]()
+        self.took_s = dict[str, float]()
+        self.started = self.last = clock()
+
+    @property
+    def total_done(self) -> int:
+        """The steps of all kinds that are done."""
+        return self.done.total()
+
+    def advance(self, steps: Steps) -> None:
+        """So many steps more are done. Several kinds at once are several processes', which share the time since."""
+        found = {kind: count for kind, count in _kinds(steps).items() if count}
+        now = self.clock()
+        for kind, count in found.items():
+            self.done[kind] += count
+            self.took_s[kind] = self.took_s.get(kind, 0.0) + (now - self.last) / len(found)
+        if found:
+            self.last = now
+
+    def rest(self) -> Rest:
+        """What is left."""
+        return rest(self.steps, self.done, self.took_s)
 
 
 class Lines:
     """Progress as lines: the first steps of a command, then every EVERY_S seconds, then the last step."""
 
-    def __init__(self, name: str, steps: int, clock: Callable[[], float]) -> None:
-        """clock: seconds, counted from anywhere."""
-        self.name, self.steps, self.clock = name, steps, clock
-        self.done, self.started = 0, clock()
+    def __init__(self, name: str, pace: Pace) -> None:
+        self.name, self.pace = name, pace
         self.told: float | None = None
 
-    def advance(self, count: int) -> None:
+    def advance(self, steps: Steps) -> None:
         """So many steps more are done; say so when it is time."""
-        ended = self.done >= self.steps and self.told is not None
-        self.done += count
-        now = self.clock()
-        if not ended and (self.done >= self.steps or self.told is None or now - self.told >= EVERY_S):
+        pace = self.pace
+        ended = pace.total_done >= pace.total and self.told is not None
+        pace.advance(steps)
+        now = pace.clock()
+        if not ended and (pace.total_done >= pace.total or self.told is None or now - self.told >= EVERY_S):
             self.told = now
-            say(self._line(now - self.started))
+            say(self._line(now - pace.started))
 
     def _line(self, seconds: float) -> str:
-        """Of the whole command, not of its last steps: subsets differ in speed, and a mean does not jump."""
-        share = f"{self.name}: {self.done} of {self.steps}, {self.done / max(self.steps, 1):.0%}"
-        if self.done >= self.steps:
+        """Rate and time are means since the beginning: subsets differ in speed, and a mean does not jump."""
+        done, total = self.pace.total_done, self.pace.total
+        share = f"{self.name}: {done} of {total}, {done / max(total, 1):.0%}"
+        if done >= total:
             return f"{share}, {span(seconds)}"
-        if not self.done or seconds <= 0:
+        if not done or seconds <= 0:
             return share
-        left = (self.steps - self.done) * seconds / self.done
-        return f"{share}, {self.done / seconds:.3g}/s, about {span(left)} left at this pace"
+        return f"{share}, {done / seconds:.3g}/s, {self.pace.rest().said()}"
+
+
+def _kinds(steps: Steps) -> Mapping[str, int]:
+    return {"": steps} if isinstance(steps, int) else steps
 
 
 def span(seconds: float) -> str:
@@ -64,5 +132,5 @@ def span(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
+    hours, below = divmod(whole, 3600)
+    return f"{hours} h {below // 60:02} min" if hours else f"{below // 60} min {below % 60:02} s"
