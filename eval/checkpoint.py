@@ -13,7 +13,8 @@ from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.errors import Fault
 from mmafflm.hub import cached_commit
 from mmafflm.media import Budget
-from mmafflm.run_file import RUN, read_run
+from mmafflm.records import read_jsonl
+from mmafflm.run_file import POSITIONS, RUN, read_run
 
 ADAPTER = "adapter_config.json"
 
@@ -129,3 +130,27 @@ def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
                     f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on."
                 )
         return
+
+
+def positions_note(ckpt: str) -> str | None:
+    """A sentence where a training on clips does not say where the text behind them stood (mmafflm/positions.py)."""
+    for folder in (Path(ckpt), Path(ckpt).parent):
+        described = read_run(folder)
+        if described is None or "finished" not in described:  # none of mmafflm train
+            continue
+        if POSITIONS in described or not _had_clips(folder, described):
+            return None
+        return (
+            f"{folder / RUN}: has no {POSITIONS}, as after an older mmafflm train, Ray or llamafactory-cli by hand: in "
+            "training, the text behind clips of 7 frames and more may have stood elsewhere than where it is asked, and "
+            "answers to them may suffer (docs/training.md, Positions)."
+        )
+    return None
+
+
+def _had_clips(run: Path, described: dict[str, Any]) -> bool:
+    if "mix_videos" in described:
+        return bool(described["mix_videos"])
+    progress = run / "progress.jsonl"  # an older version's: what was seen
+    rows = list(read_jsonl(progress, growing=True)) if progress.exists() else []
+    return bool(rows) and bool(rows[-1]["seen"]["modality"].get("video"))

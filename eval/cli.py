@@ -104,11 +104,14 @@ def predict(
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every record. Stopped at any point, the same command goes on."""
+    from eval.checkpoint import positions_note
     from eval.jobs import predict_in_jobs
     from eval.predict import predict as run
     from eval.run_folder import WHOLE, Shard
     from eval.selection import Selection
 
+    if note := positions_note(ckpt):
+        command.say(note)
     spoken = None if languages is None else [one.strip() for one in languages.split(",")]
     if jobs != 1:
         if shard is not None:

@@ -9,6 +9,9 @@ from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
 RUN = "run.json"
+# In a training's run.json: {POSITIONS: ORIGINAL} when the text behind clips stood where Qwen2.5-VL learned it, which
+# `mmafflm train` sees to (mmafflm/positions.py); without the key nobody knows.
+POSITIONS, ORIGINAL = "clip_positions", "original"
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from mmafflm.records import write_text
 from mmafflm.reporters import environment as reporters_environment
 from mmafflm.reporters import reporter_faults
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
-from mmafflm.run_file import RUN, installed, read_run, write_run
+from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
 from mmafflm.watch import Watch
 
 CONFIG = "llamafactory.yaml"
@@ -79,9 +79,11 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     """From the beginning or the last whole checkpoint to the end; of several nodes the first writes what all read."""
     first = node_rank == 0
     checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None
+    # What an older version or llamafactory-cli began is not known in whole, nor are Ray's workers elsewhere.
+    mended = not planned.ray and (checkpoint is None or POSITIONS in (read_run(out) or {}))
     if first:
         write_text(out / CONFIG, planned.to_yaml())
-        _write_run(out, planned, data, finished=False)
+        _write_run(out, planned, data, mended, finished=False)
     watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
     with watch or contextlib.nullcontext():
         if checkpoint is None:
@@ -96,7 +98,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
             finish_from(checkpoint, out)
     if first:
         shutil.rmtree(out / REST, ignore_errors=True)
-        _write_run(out, planned, data, finished=True)
+        _write_run(out, planned, data, mended, finished=True)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
     if watch:
         watch.finish()
@@ -162,7 +164,8 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         )
 
 
-def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
+def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: bool) -> None:
+    """mended: every step is trained with the original positions of text behind clips."""
     config = planned.config
     row: dict[str, Any] = {
         "schema": 1,
@@ -176,10 +179,11 @@ def _write_run(out: Path, planned: Plan, data: Dataset, finished: bool) -> None:
         "data": str(data.path.resolve()),
         "data_hash": data.hash,
         "mix_rows": planned.mix.rows,
+        "mix_videos": planned.mix.videos,
         "examples": planned.examples,
         "max_steps": config["max_steps"],
         "global_batch": planned.global_batch,
         "ranks": planned.ranks,
         "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
     }
-    write_run(out, row)
+    write_run(out, row | {POSITIONS: ORIGINAL} if mended else row)

@@ -8,14 +8,16 @@ import pytest
 import torch
 import yaml
 
-from eval.checkpoint import Checkpoint, find_checkpoint
+from eval.checkpoint import Checkpoint, find_checkpoint, positions_note
 from eval.engines import Question, make_engine
 from eval.engines.hf import HfEngine
 from eval.predict import predict
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.export import export
 from mmafflm.media import Budget
+from mmafflm.records import write_jsonl
 from mmafflm.run_file import write_run
+from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
 
 FIRST, SECOND = "1a" * 20, "2b" * 20  # commits
@@ -152,6 +154,37 @@ def test_an_unfinished_run_names_its_newest_checkpoint(nano: Path, tmp_path: Pat
     with pytest.raises(Fault, match=r"no config\.json.*newest checkpoint is .*checkpoint-100\."):
         find_checkpoint(str(tmp_path))
     assert find_checkpoint(str(tmp_path / "checkpoint-100")).adapter is None
+
+
+def test_positions_that_nobody_knows_are_said(tmp_path: Path) -> None:
+    run = {"schema": 1, "finished": True, "mix_rows": 64}
+    for said, more in (
+        (False, {"mix_videos": 0}),
+        (True, {"mix_videos": 3}),
+        (False, {"mix_videos": 3, "clip_positions": "original"}),
+        (False, {}),  # an older version's, of which nothing is known
+    ):
+        write_run(tmp_path / "run", run | more)
+        for ckpt in (tmp_path / "run", tmp_path / "run/checkpoint-9"):
+            note = positions_note(str(ckpt))
+            assert bool(note) == said and (
+                note is None or f"{tmp_path / 'run/run.json'}: has no clip_positions" in note
+            )
+    seen = [
+        {"step": step, "seen": {"modality": {"text": 1 - share, "video": share}}} for step, share in ((1, 0), (2, 0.1))
+    ]
+    write_jsonl(tmp_path / "run/progress.jsonl", seen[:1])
+    assert positions_note(str(tmp_path / "run")) is None
+    write_jsonl(tmp_path / "run/progress.jsonl", seen)
+    assert positions_note(str(tmp_path / "run"))
+    write_run(tmp_path / "run", {"schema": 1, "checkpoint": "x"})  # predict's own
+    assert positions_note(str(tmp_path / "run")) is None and positions_note("someone/nano") is None
+
+    write_run(tmp_path / "run", run | {"mix_videos": 3})
+    data = make_tests(tmp_path / "data", {"onlineshopping": 2})
+    asked = ("predict", "--ckpt", tmp_path / "run", "--data", data.path, "--out", tmp_path / "out")
+    done = mmaffben(*asked, "--jobs", "2", "--subsets", "MMS")
+    assert done.returncode == 2 and done.stderr.startswith(f"{tmp_path / 'run/run.json'}: has no clip_positions")
 
 
 def test_an_engine_is_made_by_name(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
     assert two[1] == pytest.approx(one[1], rel=1e-5)  # the same weights; later steps amplify the order of summation
     assert len(one) == 6 and two == pytest.approx(one, rel=2e-3), (one, two)
     assert two[6] < two[1]
+    told = json.loads((tmp_path / "two/run.json").read_text())
+    assert told["clip_positions"] == "original" and told["mix_videos"] == ROWS
 
 
 def plan_kind(data: Dataset, kind: str) -> int:

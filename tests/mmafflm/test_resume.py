@@ -221,13 +221,19 @@ def test_a_stream_that_is_not_the_mix_is_replayed(
     assert "what was seen is read again" in capsys.readouterr().err
 
 
-def test_a_run_stopped_after_its_last_step_takes_the_checkpoints_weights(tmp_path: Path, base: str) -> None:
+@pytest.mark.parametrize("said", [{}, {"clip_positions": "original"}], ids=["older", "ours"])
+def test_a_run_stopped_after_its_last_step_takes_the_checkpoints_weights(
+    said: dict[str, str], tmp_path: Path, base: str
+) -> None:
     data = make_data(tmp_path / "data", text_records(32))
     out = tmp_path / "run"
     planned = plan(recipe_with(tmp_path), data, base=base, out=out)
     last = whole_checkpoint(out / "checkpoint-2")
     (out / "llamafactory.yaml").write_text(planned.to_yaml())
-    (out / "run.json").write_text(json.dumps({"finished": False, "data_hash": data.hash}))
+    (out / "run.json").write_text(json.dumps({"finished": False, "data_hash": data.hash} | said))
     train(tmp_path / "recipe.yaml", data, out, base=base, resume=True)
     assert (out / "model.safetensors").read_bytes() == (last / "model.safetensors").read_bytes()
-    assert json.loads((out / "run.json").read_text())["finished"] and not (out / "optimizer.pt").exists()
+    told = json.loads((out / "run.json").read_text())
+    assert told["finished"] and not (out / "optimizer.pt").exists()
+    # of what others began nobody knows where text stood
+    assert {name: told[name] for name in told if name == "clip_positions"} == said and told["mix_videos"] == 0
