@@ -82,24 +82,14 @@ def predict(
     out: Annotated[Path, typer.Option(help="folder for the answers; one that is there already is gone on with")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
-    readout: Annotated[
-        Readout, typer.Option(help="the text; or of numbers the expected value; or of labels the likely ones")
-    ] = Readout.greedy,
+    readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
     subsets: Subsets = None,
-    limit: Annotated[
-        int | None, typer.Option(help="at most so many rows a subset, spread over its tasks and languages")
-    ] = None,
-    languages: Annotated[
-        str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows a subset, spread over tasks and languages")] = None,
+    languages: Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these")] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
-    force: Annotated[
-        bool, typer.Option("--force", help="though the checkpoint was trained on other picture sizes")
-    ] = False,
-    ablation: Annotated[
-        Ablation, typer.Option(help="ask with grey pictures, another record's, or no text")
-    ] = Ablation.none,
+    force: Annotated[bool, typer.Option("--force", help="though it was trained on other picture sizes")] = False,
+    ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
@@ -112,20 +102,19 @@ def predict(
 
     if note := positions_note(ckpt):
         command.say(note)
-    spoken = None if languages is None else [one.strip() for one in languages.split(",")]
+    dataset, names = Dataset.open(data), _names(subsets)
+    spoken = None if languages is None else tuple(one.strip() for one in languages.split(","))
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        selection = Selection(limit, None if spoken is None else tuple(spoken))
-        predict_in_jobs(
-            sys.argv[1:], jobs, Dataset.open(data), out, split.value, _names(subsets), selection, readout.value
-        )
+        selection = Selection(limit, spoken)
+        predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, selection, readout.value)
         return
     run(
         ckpt,
-        Dataset.open(data),
+        dataset,
         out,
-        _names(subsets),
+        names,
         limit,
         spoken,
         batch_size,

@@ -2,6 +2,7 @@
 
 import platform
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def predict(
     out: Path,
     subsets: list[str] | None = None,
     limit: int | None = None,
-    languages: list[str] | None = None,
+    languages: Sequence[str] | None = None,
     batch_size: int = 32,
     dtype: str = "auto",
     force: bool = False,
@@ -47,8 +48,8 @@ def predict(
 
     limit: at most so many records a subset, spread over its tasks and languages. languages: only records of these.
     dtype: the checkpoint's by default. force: though the checkpoint was trained with another media budget.
-    ablation: what is taken away from the question.
-    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already. shard: this process's share.
+    ablation: what is taken away from the question. shard: this process's share.
+    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already.
     readout: one of eval.readout.READOUTS; the tasks that it is not made for are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
@@ -60,24 +61,11 @@ def predict(
     require_budget(str(ckpt), budget, force)
     selection = Selection(limit, None if languages is None else tuple(languages))
     chosen = chosen_records(data, split, subsets, selection)
-    folder = RunFolder(out, shard)
-    # of another run the files would not fit either, and say so less well
-    folder.require_same(
-        {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
-    )
-    weighing = Weighing(folder, data, chosen, readout, limit)
-    if weighing.rows:
-        engine.likelihoods((), (), (), batch_size)  # an engine that cannot says so here, before anything is written
-    asking = _Asking(engine, folder, batch_size, ablation, readout)
-    left = asking.left(chosen) + weighing.left()
-    if left.total():
-        engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
-    with folder.at_work():
-        row = _describe(str(ckpt), data, split, engine, budget, selection, ablation, readout)
-        folder.keep(row | {"subsets": {name: {"expected": len(records)} for name, records in chosen.items()}})
-        if not left.total():
-            say(f"{out}: all {sum(map(len, chosen.values()))} answers are there already.")
-        asking.run(chosen, weighing, left)
+    asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
+    asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
+    asking.folder.require_same(asked)  # of another run the files would not fit either, and say so less well
+    weighing = Weighing(asking.folder, data, chosen, readout, limit)
+    asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
 
 
 def chosen_records(
@@ -117,8 +105,22 @@ class _Asking:
             count.update(task.modality for task in tasks if readout_of(task, self.readout) == "greedy")
         return count
 
-    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, left: Counter[str]) -> None:
-        """Ask, or weigh, what is left of every subset."""
+    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, described: dict[str, Any]) -> None:
+        """Keep what is asked in run.json, `described` and the engine's own; ask, or weigh, what is left."""
+        if weighing.rows:
+            # an engine that cannot says so here, before anything is written
+            self.engine.likelihoods((), (), (), self.batch_size)
+        left = self.left(chosen) + weighing.left()
+        if left.total():
+            self.engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
+        with self.folder.at_work():
+            subsets = {name: {"expected": len(records)} for name, records in chosen.items()}
+            self.folder.keep(described | {"engine": self.engine.name} | self.engine.describe() | {"subsets": subsets})
+            if not left.total():
+                say(f"{self.folder.out}: all {sum(map(len, chosen.values()))} answers are there already.")
+            self._answer(chosen, weighing, left)
+
+    def _answer(self, chosen: dict[str, list[Record]], weighing: Weighing, left: Counter[str]) -> None:
         try:
             with progress("predict", left) as advance:
                 for name, records in chosen.items():
@@ -165,30 +167,16 @@ def most_tokens(task: Task, engine: Engine) -> int:
     return max(map(engine.tokens, texts)) + SLACK
 
 
-def _describe(
-    ckpt: str,
-    data: Dataset,
-    split: str,
-    engine: Engine,
-    budget: Budget,
-    selection: Selection,
-    ablation: str,
-    readout: str,
-) -> dict[str, Any]:
+def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json keeps whatever the engine; `asked`: which records, and how."""
     return {
         "schema": 1,
         "checkpoint": ckpt,
         "weights": None,  # an endpoint does not show them
-        "engine": engine.name,
-        "readout": readout,
         "template": "qwen2_vl",
         "budget": budget.to_json(),
-        **engine.describe(),
         "data": str(data.path.resolve()),
-        "data_hash": data.hash,
-        "split": split,
-        **selection.to_json(),
-        "ablation": ablation,
+        **asked,
         "versions": {
             "python": platform.python_version(),
             **installed("mmafflm", "torch", "transformers", "tokenizers"),
