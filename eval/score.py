@@ -154,7 +154,10 @@ def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[in
 
 
 def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
-    """The distinct (gold, prediction) rows and how often each stands. Rows of dimensions are all kept, once each."""
+    """The distinct (gold, prediction) rows and how often each stands. Rows of dimensions are all kept, once each.
+
+    Not eval.paired.distinct: in its order the resamples, and so the last digits of every interval so far, are others.
+    """
     if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
         bits = np.column_stack([gold, prediction]).astype(np.uint64)
         keys = bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64))

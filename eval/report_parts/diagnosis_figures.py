@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report_parts import svg
+from eval.report_parts.svg import marker
+from mmafflm import svg
 
 LANE = 15.0  # pixels a row
 SIDE = 150.0  # of a calibration plot
@@ -74,7 +75,7 @@ def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
         svg.line("diagonal", left, top + SIDE, left + SIDE, top),
         *(svg.line(f"whisker run{run % 6}", at, y(ends[0]), at, y(ends[1])) for at, _, ends in points if ends),
         Markup('<path class="curve run{}" d="{}"/>').format(run % 6, _path(points)),
-        *(svg.marker(run, at, up) for at, up, _ in points),
+        *(marker(run, at, up) for at, up, _ in points),
     ]
     for value in (low, (low + high) / 2, high):
         body.append(svg.text(x(value), top + SIDE + 12, f"{value:g}", "middle"))
@@ -186,7 +187,7 @@ def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) ->
             if mark.value is not None and mark.kind == "baseline":
                 body.append(svg.line("baseline", x(mark.value), y - 4, x(mark.value), y + 4))
             elif mark.value is not None:
-                body.append(svg.marker(run, round(x(mark.value), 1), y))
+                body.append(marker(run, round(x(mark.value), 1), y))
         body.append(svg.text(left + width + 10, y + 3.5, lane.note))
     body += [svg.text(x(tick), height + 12, f"{tick:.2g}", "middle") for tick in (0.0, high)]
     said = "; ".join(f"{lane.name} {_values(lane)} {lane.note}".strip() for lane in lanes)

@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from mmafflm.svg import figure as figure
-from mmafflm.svg import joined as joined
-from mmafflm.svg import line as line
-from mmafflm.svg import text as text
+from mmafflm.svg import figure, line, text
 
 _SIZES = 6  # of dots in a scatter plot: the style's .dots0 to .dots5 are their diameters
 

@@ -85,6 +85,15 @@ def test_nothing_is_typed_twice(name: str) -> None:
         assert not [key for key in own if key in above and own[key] == above[key]]
 
 
+def test_offload_is_zero3_and_the_optimizer_on_the_host() -> None:
+    # DeepSpeed reads one file and knows no base, so what both say stands in both
+    plain, offload = (
+        json.loads((RECIPES / f"deepspeed/{name}.json").read_text()) for name in ("zero3", "zero3_offload")
+    )
+    plain["zero_optimization"]["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
+    assert offload == plain
+
+
 def test_a_recipe_over_its_base(tmp_path: Path, reviews: Dataset, bare: str) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "zero.json").write_text('{"zero_optimization": {"stage": 3}}')
