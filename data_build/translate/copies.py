@@ -10,7 +10,7 @@ of them. It hangs on the quarantine alone, so no order of runs shows.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from data_build.leaks import find_leaks, make_rows, read_rows
 from data_build.media_index import Index
 from data_build.select import folded
 from data_build.translate.ids import original_id
-from data_build.translate.rows import SPLITS, TRANSLATE, words_in
+from data_build.translate.rows import TRANSLATE, Brief, words_in
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.records import Record, media_files, read_jsonl
@@ -45,32 +45,26 @@ def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[st
     return {leak.train.id: leak.test.id for leak in find_leaks(made, tests, rules, dataset.path)}
 
 
-def on_both_sides(dataset: Dataset, records: Sequence[Record]) -> dict[str, tuple[str, str]]:
+def on_both_sides(standing: Iterable[Brief], records: Sequence[Record]) -> dict[str, tuple[str, str]]:
     """Translations whose text an original of the same corpus has in the other split: {id: (reason, its id)}."""
-    languages, corpora = {one.language for one in records}, {_corpus(one) for one in records}
-    theirs = [
-        one
-        for split in SPLITS
-        for name in dataset.subsets(split)
-        if benchmark()[name].corpus in corpora
-        for one in dataset.records(name, split)
-        if one.language in languages and one.translated_from is None
-    ]
+    ours = [Brief.of(one) for one in records]
+    languages, corpora = {one.language for one in ours}, {_corpus(one) for one in ours}
+    theirs = [one for one in standing if one.made is None and one.language in languages and _corpus(one) in corpora]
     stands = {(_corpus(one), one.split, text): one.id for one, text in zip(theirs, _texts(theirs), strict=True)}
     found = {}
-    for one, text in zip(records, _texts(records), strict=True):
+    for one, text in zip(ours, _texts(ours), strict=True):
         other = "val" if one.split == "train" else "train"
         if copy := stands.get((_corpus(one), other, text)):
             found[one.id] = (CROSSED[other], copy)
     return found
 
 
-def _corpus(record: Record) -> str:
-    return benchmark()[record.subset].corpus
+def _corpus(row: Brief) -> str:
+    return benchmark()[row.subset].corpus
 
 
-def _texts(records: Sequence[Record]) -> list[str]:
-    texts = pl.DataFrame({"text": pl.Series([words_in(one) for one in records], dtype=pl.String)})
+def _texts(rows: Sequence[Brief]) -> list[str]:
+    texts = pl.DataFrame({"text": pl.Series([one.words for one in rows], dtype=pl.String)})
     return texts.select(folded(pl.col("text")))["text"].to_list()
 
 

@@ -6,17 +6,15 @@ both ways). Nothing better can be had of the corpora: none says which of its row
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from data_build.mix import shuffle_key
 from data_build.translate.engine import Engine
 from data_build.translate.ids import original_id
-from data_build.translate.rows import SPLITS, Wanted, words_in
+from data_build.translate.rows import Brief
 from data_build.translate.work import Translator
-from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
-from mmafflm.records import Record
 
 BOOTSTRAP = 1000
 Pair = tuple[str, str]
@@ -25,20 +23,21 @@ KEY = ("from", "to", "engine", "model", "version")
 
 
 def round_trips(
-    dataset: Dataset, added: list[Record], pairs: list[Pair], translator: Translator, most: int
+    manifest: Mapping[str, Any], rows: Iterable[Brief], pairs: list[Pair], translator: Translator, most: int
 ) -> list[Figure]:
     """What the manifest says of every pair: the earlier figures, and those of these pairs with this engine anew.
 
-    A figure is of all rows of the pair that this engine, model and version made, those of earlier runs and `added`; so
-    no order of runs shows. most: rows drawn of each pair by the build's seed; 0 leaves the figures that still hold.
+    A figure is of all `rows` of the pair that this engine, model and version made, those of earlier runs and those that
+    are being added; so no order of runs shows. most: rows drawn of each pair by the build's seed; 0 leaves the figures
+    that still hold.
     """
-    earlier = {_key(one): one for one in dataset.manifest.get("translation", {}).get("round_trip", [])}
-    made = _made(dataset, added, pairs, translator.engine)
+    earlier = {_key(one): one for one in manifest.get("translation", {}).get("round_trip", [])}
+    made = _made(rows, pairs, translator.engine)
     for pair in pairs:
         stamp = _stamp(translator.engine, pair)
         before = earlier.pop(_key(stamp), None)
         if most and made[pair]:
-            earlier[_key(stamp)] = stamp | _figure(made[pair], pair, translator, int(dataset.manifest["seed"]), most)
+            earlier[_key(stamp)] = stamp | _figure(made[pair], pair, translator, int(manifest["seed"]), most)
         elif before and before["of"] == len(made[pair]):
             earlier[_key(stamp)] = before
     return [earlier[key] for key in sorted(earlier)]
@@ -62,40 +61,36 @@ def _stamp(engine: Engine, pair: Pair) -> Figure:
 
 
 class Trip(NamedTuple):
-    """A row on its way back, and the text that it was made of."""
+    """A translated row on its way back. pair: from its language into that of `original`, the text it was made of."""
 
-    back: Wanted
+    id: str
+    pair: Pair
     text: str
+    original: str
 
 
-def _made(dataset: Dataset, added: list[Record], pairs: list[Pair], engine: Engine) -> dict[Pair, list[Trip]]:
+def _made(rows: Iterable[Brief], pairs: list[Pair], engine: Engine) -> dict[Pair, list[Trip]]:
     """Of each pair the rows that this engine made and whose originals are here."""
     stamps = {pair: _stamp(engine, pair) for pair in pairs}
     origins = {origin for origin, _ in pairs}
     texts: dict[str, str] = {}
-    rows: dict[Pair, list[Record]] = {pair: [] for pair in pairs}
-    for record in [*_records(dataset), *added]:
-        if record.translated_from is None:
-            if record.language in origins:
-                texts[record.id] = words_in(record)
+    made: dict[Pair, list[Brief]] = {pair: [] for pair in pairs}
+    for row in rows:
+        if row.made is None:
+            if row.language in origins:
+                texts[row.id] = row.words
             continue
-        pair = record.translated_from["language"], record.language
-        if pair in stamps and all(record.translated_from[name] == stamps[pair][name] for name in KEY[2:]):
-            rows[pair].append(record)
+        pair = row.made["language"], row.language
+        if pair in stamps and all(row.made[name] == stamps[pair][name] for name in KEY[2:]):
+            made[pair].append(row)
     return {
         pair: [
-            Trip(Wanted(one, pair[0], name, words_in(one)), texts[name])
+            Trip(one.id, (pair[1], pair[0]), one.words, texts[name])
             for one in of
             if (name := original_id(one.id)) in texts
         ]
-        for pair, of in rows.items()
+        for pair, of in made.items()
     }
-
-
-def _records(dataset: Dataset) -> Iterator[Record]:
-    for split in SPLITS:
-        for name in dataset.subsets(split):
-            yield from dataset.records(name, split)
 
 
 def _figure(made: list[Trip], pair: Pair, translator: Translator, seed: int, most: int) -> Figure:
@@ -104,9 +99,9 @@ def _figure(made: list[Trip], pair: Pair, translator: Translator, seed: int, mos
         translator.engine.require(target, origin)
     except UsageFault:
         return {"rows": 0, "of": len(made), "why": f"the engine has no pair from {target} to {origin}"}
-    some = sorted(made, key=lambda trip: shuffle_key(seed, trip.back.record.id))[:most]
-    translator.work([trip.back for trip in some], f"{target} back to {origin}")
-    scored = chrf([translator.text(trip.back) for trip in some], [trip.text for trip in some])
+    some = sorted(made, key=lambda trip: shuffle_key(seed, trip.id))[:most]
+    translator.work(some, f"{target} back to {origin}")
+    scored = chrf([translator.text(trip) for trip in some], [trip.original for trip in some])
     return {"rows": len(some), "of": len(made)} | scored
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 from data_build.mix import shuffle_key
 from data_build.release.recover import words_of
@@ -52,13 +53,54 @@ def has_text(subset: str) -> bool:
     return any("{text}" in task.prompt or "{transcript}" in task.prompt for task in benchmark()[subset].tasks)
 
 
-def wanted_rows(dataset: Dataset, orders: Sequence[Order], subset: str, split: str) -> Iterator[Wanted]:
-    """The rows of one split that the orders name, in file order, whether they stand there already or not."""
-    seed = int(dataset.manifest["seed"])
+class Brief(NamedTuple):
+    """A row that stands already, as the checks of translations see it. words: words_in; made: its translated_from."""
+
+    id: str
+    subset: str
+    split: str
+    language: str
+    words: str
+    made: dict[str, str] | None
+
+    @classmethod
+    def of(cls, record: Record) -> "Brief":
+        """What remains of a record."""
+        return cls(record.id, record.subset, record.split, record.language, words_in(record), record.translated_from)
+
+
+class Standing(NamedTuple):
+    """The build's training and validation rows, read once: all in brief, whole those that an order may take.
+
+    whole: by subset and split, originals alone.
+    """
+
+    rows: list[Brief]
+    whole: dict[tuple[str, str], list[Record]]
+
+
+def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
+    """Read every file of SPLITS, in the build's order."""
+    found = Standing([], {})
+    for split in SPLITS:
+        for name in dataset.subsets(split):
+            origins = {origin for order in orders if name in order.subsets for origin in order.origins}
+            whole = found.whole[name, split] = []
+            for one in dataset.records(name, split):
+                found.rows.append(Brief.of(one))
+                if one.translated_from is None and one.language in origins:
+                    whole.append(one)
+    return found
+
+
+def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record]) -> Iterator[Wanted]:
+    """Of one split's originals those that the orders name, in file order, whether they stand there already or not.
+
+    seed: the build's.
+    """
     by_language: dict[str, list[Record]] = {}
-    for one in dataset.records(subset, split):
-        if one.translated_from is None:
-            by_language.setdefault(one.language, []).append(one)
+    for one in originals:
+        by_language.setdefault(one.language, []).append(one)
     for order in orders:
         for target, origin in product(order.targets, order.origins):
             some = by_language.get(origin, []) if origin != target else []

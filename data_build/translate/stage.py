@@ -28,11 +28,14 @@ from data_build.translate.round_trip import Figure, Pair, round_trips
 from data_build.translate.rows import (
     SPLITS,
     TRANSLATE,
+    Brief,
     Order,
+    Standing,
     Wanted,
     asks_as_we_do,
     has_text,
     in_order,
+    read_standing,
     translated,
     wanted_rows,
 )
@@ -77,16 +80,19 @@ def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUN
     with only_one(_there(data)):
         _put_in_place(data)
         dataset = Dataset.open(data)
-        wanted = _wanted(dataset, orders)
-        known = _ids(dataset) | _judged(data, engine)
+        named = _named(dataset, orders)
+        standing = read_standing(dataset, orders)
+        wanted = _wanted(dataset, orders, named, standing)
+        known = {one.id for one in standing.rows} | _judged(data, engine)
         new = [one for one in wanted if one.id not in known]
         translator = Translator(engine, Cache(data))
         ours = [one for one in new if asks_as_we_do(one)]
         lines = translator.work(ours)
         index = read_index(data)
-        records, rejected = _judge(dataset, ours, translator, index)
+        records, rejected = _judge(dataset, standing.rows, ours, translator, index)
         rejected += [Rejected(one, "prompt is not ours", "", "") for one in new if not asks_as_we_do(one)]
-        figures = round_trips(dataset, records, pairs, translator, round_trip)
+        rows = [*standing.rows, *map(Brief.of, records)]
+        figures = round_trips(dataset.manifest, rows, pairs, translator, round_trip)
         before = dataset.manifest.get("translation")
         if new or (before and before.get("round_trip") != figures):
             _stage(dataset, records, [_line(one, engine) for one in rejected], figures, index)
@@ -115,9 +121,8 @@ def _there(data: Path) -> Path:
     return data
 
 
-def _wanted(dataset: Dataset, orders: Sequence[Order]) -> list[Wanted]:
-    """Rows of every split that the orders name, each once. Raises UsageFault when there are none."""
-    found: dict[str, Wanted] = {}
+def _named(dataset: Dataset, orders: Sequence[Order]) -> list[tuple[str, str]]:
+    """Every subset and split that the orders name. Raises Fault where one has changed since the build."""
     splits = {
         (name, split): None
         for order in orders
@@ -126,9 +131,18 @@ def _wanted(dataset: Dataset, orders: Sequence[Order]) -> list[Wanted]:
         if name in dataset.subsets(split)
     }
     dataset.require_unchanged([split_file(*one) for one in splits] + [QUARANTINE])
+    return list(splits)
+
+
+def _wanted(
+    dataset: Dataset, orders: Sequence[Order], splits: list[tuple[str, str]], standing: Standing
+) -> list[Wanted]:
+    """Rows of these splits that the orders want, each once. Raises UsageFault when there are none."""
+    found: dict[str, Wanted] = {}
     for name, split in splits:
         named = [order for order in orders if name in order.subsets] if has_text(name) else []
-        found |= {one.id: one for one in wanted_rows(dataset, named, name, split)}
+        rows = wanted_rows(int(dataset.manifest["seed"]), named, standing.whole[name, split])
+        found |= {one.id: one for one in rows}
     if not found:
         there = sorted({one for name, split in splits for one in dataset.manifest["subsets"][name][split]["languages"]})
         origins = ",".join(dict.fromkeys(one for order in orders for one in order.origins))
@@ -138,10 +152,6 @@ def _wanted(dataset: Dataset, orders: Sequence[Order]) -> list[Wanted]:
             f"There are: {', '.join(there) or 'none'}"
         )
     return list(found.values())
-
-
-def _ids(dataset: Dataset) -> set[str]:
-    return {one.id for split in SPLITS for name in dataset.subsets(split) for one in dataset.records(name, split)}
 
 
 def _judged(data: Path, engine: Engine) -> set[str]:
@@ -158,7 +168,7 @@ def _judged(data: Path, engine: Engine) -> set[str]:
 
 
 def _judge(
-    dataset: Dataset, wanted: list[Wanted], translator: Translator, index: Index
+    dataset: Dataset, standing: list[Brief], wanted: list[Wanted], translator: Translator, index: Index
 ) -> tuple[list[Record], list[Rejected]]:
     """The records that are to be added, and what was rejected."""
     records: list[Record] = []
@@ -169,7 +179,7 @@ def _judge(
             rejected.append(Rejected(one, *reason, text))
         else:
             records.append(translated(one, text, translator.engine))
-    bad = on_both_sides(dataset, records)
+    bad = on_both_sides(standing, records)
     bad |= {name: (LEAKED, test) for name, test in copies(dataset, records, index).items()}
     for name, reason in bad.items():
         one, text = texts[name]

@@ -3,13 +3,23 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import islice
+from typing import Protocol
 
 from data_build.translate.cache import Cache, Key
 from data_build.translate.engine import Engine
 from data_build.translate.marks import has_words, pieces
-from data_build.translate.rows import Wanted
 from mmafflm.bar import Advance, progress
 from mmafflm.errors import Fault
+
+
+class Text(Protocol):
+    """What is translated: a text, and from which language into which."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def pair(self) -> tuple[str, str]: ...
 
 
 class Translator:
@@ -19,7 +29,7 @@ class Translator:
         self.engine, self.cache = engine, cache
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 
-    def work(self, wanted: Iterable[Wanted], name: str = "translating") -> int:
+    def work(self, wanted: Iterable[Text], name: str = "translating") -> int:
         """Translate what the cache has not; returns how many lines that were. Stopped, it goes on where it was.
 
         name: of the progress bar.
@@ -59,7 +69,7 @@ class Translator:
         if fault:
             raise fault
 
-    def text(self, wanted: Wanted) -> str:
+    def text(self, wanted: Text) -> str:
         """The translation of a whole text, out of the cache; white space around a line stays."""
         return "".join(
             piece if place % 2 or not has_words(piece) else self._line(wanted.pair, piece)

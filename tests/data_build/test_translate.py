@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,23 @@ def test_no_order_of_runs_shows_and_nothing_is_translated_twice(data: Path, tmp_
     calls = engine.calls
     assert translate(other, engine, ORDER)[1:4] == (0, 0, 0)
     assert engine.calls == calls and files(other) == files(data)
+
+
+def test_training_rows_are_read_once_and_those_that_grow_once_more(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, str]] = []
+    records = Dataset.records
+
+    def told(self: Dataset, subset: str, split: str) -> Iterator[Record]:
+        read.append((subset, split))
+        return records(self, subset, split)
+
+    monkeypatch.setattr(Dataset, "records", told)
+    every = [(name, split) for split in stage.SPLITS for name in ("semeval2018_english", "XED")]
+    translate(data, WordByWord(), Order(["XED"], ["en"], ["es"]))
+    assert sorted(read) == sorted([*every, ("XED", "train"), ("XED", "val")])
+    read.clear()
+    translate(data, WordByWord(), Order(["XED"], ["en"], ["es"]))
+    assert sorted(read) == sorted(every)
 
 
 def test_killed_while_files_are_put_in_place(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Translations that copy a row of a test or of the other split, and the originals that are a test row's translation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from data_build.remix import remix
 from data_build.translate import stage
 from data_build.translate.copies import left_out, on_both_sides, through_translation
 from data_build.translate.ids import new_id, original_id
-from data_build.translate.rows import Order, words_in
+from data_build.translate.rows import Brief, Order, words_in
 from data_build.translate.stage import translate
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -77,19 +77,6 @@ def test_ids_of_translations_lead_back() -> None:
         assert f"es<-{origin}" in made and original_id(made) == name and original_id(name) == name
 
 
-class Few:
-    """A build of a few rows: all that is asked of it here."""
-
-    def __init__(self, rows: list[Record]) -> None:
-        self.rows = rows
-
-    def subsets(self, split: str) -> list[str]:
-        return sorted({one.subset for one in self.rows if one.split == split})
-
-    def records(self, subset: str, split: str) -> Iterator[Record]:
-        return (one for one in self.rows if (one.subset, one.split) == (subset, split))
-
-
 def row(name: str, text: str, source: dict[str, Any] | None = None) -> Record:
     subset, language, split, _ = name.split("/")
     task = benchmark()[subset].tasks[0]
@@ -98,18 +85,18 @@ def row(name: str, text: str, source: dict[str, Any] | None = None) -> Record:
 
 
 def test_no_text_stands_on_both_sides() -> None:
-    build: Any = Few([
+    standing = [Brief.of(one) for one in (
         row("XED/es/train/000001", "Gracias."), row("XED/es/val/000001", "¡Hola!"), row("XED/fr/val/000001", "Merci."),
         row("XED/es<-en/val/000009", "Adiós.", {"language": "en"}), row("MMS/es/val/000001", "¿Qué?"),
-    ])  # fmt: skip
+    )]  # fmt: skip
     made = [
         row("XED/es<-en/train/000001", "¡hola!  "), row("XED/es<-en/train/000002", "Gracias."),
         row("XED/es<-en/val/000001", "gracias."), row("XED/es<-en/val/000002", "¡Hola!"),
         row("XED/es<-en/train/000003", "Adiós."), row("XED/es<-en/train/000004", "¿Qué?"),
         row("XED/es<-en/train/000005", "Merci."),
     ]  # fmt: skip
-    assert on_both_sides(build, made) == {
+    assert on_both_sides(standing, made) == {
         "XED/es<-en/train/000001": ("stands in a validation set", "XED/es/val/000001"),
         "XED/es<-en/val/000001": ("stands in training", "XED/es/train/000001"),
     }
-    assert on_both_sides(build, []) == {}
+    assert on_both_sides(standing, []) == {}
