@@ -70,25 +70,29 @@ class Brief(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The build's training and validation rows, read once: all in brief, whole those that an order may take.
+    """The build's training and validation rows, read once.
 
-    whole: by subset and split, originals alone.
+    ids: of all. rows: those in the orders' languages. whole: those that an order may take, by subset and split.
     """
 
+    ids: set[str]
     rows: list[Brief]
     whole: dict[tuple[str, str], list[Record]]
 
 
 def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
     """Read every file of SPLITS, in the build's order."""
-    found = Standing([], {})
+    found = Standing(set(), [], {})
+    languages = {language for order in orders for language in (*order.origins, *order.targets)}
     for split in SPLITS:
         for name in dataset.subsets(split):
             origins = {origin for order in orders if name in order.subsets for origin in order.origins}
             whole = found.whole[name, split] = []
             for one in dataset.records(name, split):
-                found.rows.append(Brief.of(one))
-                if one.translated_from is None and one.language in origins:
+                found.ids.add(one.id)
+                if one.language in languages:  # to find the words takes twice as long as to read the row
+                    found.rows.append(Brief.of(one))
+                if one.language in origins and one.translated_from is None:
                     whole.append(one)
     return found
 
