@@ -97,7 +97,7 @@ class RunFolder:
             if before is not None:
                 # the commit: nothing was left to ask, and the model is no longer in the hub's cache
                 kept = {name: before[name] for name in ("commit", "spent") if name in before}
-                row = kept | row | {"subsets": before["subsets"] | row["subsets"]}
+                row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
