@@ -5,28 +5,27 @@ given as an array with metadata that says that its frames were taken already and
 it transformers would take a list of frames for 24 a second and put them all at one time (training has 2 a second).
 
 vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is handed on
-when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts, and a prompt that is
-asked with one candidate answer after the other, is computed once, up to its last whole block. Each candidate is a
-request: prompt and answer, whose tokens' probabilities come back (prompt_logprobs), and that of the end behind them.
+when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts is computed once. How
+likely answers are is found by eval/engines/vllm_trees.py, and where that cannot be by eval/engines/vllm_candidates.py.
 """
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from eval.checkpoint import find_checkpoint
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.shown import Frames, Shown
+from eval.engines.vllm_candidates import by_candidate
 from eval.engines.vllm_options import engine_arguments, parse_options
+from eval.engines.vllm_trees import by_tree, can_weigh_trees, trees_agree
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
 from mmafflm.run_file import installed
@@ -39,26 +38,12 @@ ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",  # the other, on GPUs alone, has no room for trees of answers
 }
 
 Asked = TypeVar("Asked")
-Tokens = tuple[int, ...]
-
-
-class Request(NamedTuple):
-    """What vLLM is asked: a prompt as VllmEngine.ready makes it, and SamplingParams."""
-
-    prompt: dict[str, Any]
-    sampling: Any
-
-
-class Weighing(NamedTuple):
-    """How likely the tokens `after` are behind question `at` and `answer`; within: and the answer's own tokens."""
-
-    at: int
-    answer: Tokens
-    after: Tokens
-    within: bool
+# What vLLM is asked: a prompt as VllmEngine.ready makes it, and SamplingParams.
+Request = tuple[dict[str, Any], Any]
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -114,10 +99,12 @@ class VllmEngine:
         self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
+        # False: only candidate by candidate. None: not known before the first question.
+        self.trees = None if can_weigh_trees(self.arguments) else False
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
-        return len(self._ids(text))
+        return len(self.ids(text))
 
     def describe(self) -> dict[str, object]:
         """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
@@ -135,7 +122,7 @@ class VllmEngine:
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, as they come."""
         sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=[self.end])
-        for outputs in self.run(deque(wanted), lambda at: Request(self.ready(self.prompt(questions[at])), sampling)):
+        for outputs in self.run(deque(wanted), lambda at: (self.ready(self.prompt(questions[at])), sampling)):
             yield [(at, self._text(output.outputs[0])) for at, output in outputs]
 
     def likelihoods(
@@ -143,64 +130,25 @@ class VllmEngine:
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come."""
         # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
-        answers = [(*self._ids(text), self.end) for text in candidates]
-        steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
-        asked = deque(Weighing(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
-        left = dict.fromkeys(wanted, len(answers))
-        found: dict[int, dict[Tokens, float]] = {at: {} for at in wanted}
-        for outputs in self.run(asked, self._weighed(questions)):
-            for one, output in outputs:
-                found[one.at] |= _logs(output, one)
-                left[one.at] -= 1
-            told = []
-            for at in dict.fromkeys(one.at for one, _ in outputs if not left[one.at]):
-                # the first tokens of an answer were in the cache, and no other answer that begins alike has told them
-                again = _missing(at, steps, found[at])
-                asked.extendleft(again)
-                left[at] = len(again)
-                if not again:
-                    logs = found.pop(at)
-                    told.append((at, [math.fsum(logs[step] for step in whole) for whole in steps]))
-            yield told
+        answers = [self.ids(text) for text in candidates]
+        if self.trees is None and wanted:
+            self.trees = trees_agree(self, questions, wanted[0], answers)
+        return (by_tree if self.trees else by_candidate)(self, questions, wanted, answers)
 
-    def _weighed(self, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
-        """What is asked of vLLM for a Weighing.
-
-        A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
-        has seen before it is sent without its pixels.
-        """
-        prompt = lru_cache(maxsize=1)(lambda at: self.prompt(questions[at]))
-        ready = lru_cache(maxsize=1)(lambda at, again: self.ready(prompt(at)))
-        seen = set[int]()
-
-        # skip_clone: vLLM copies them deeply for each request, and changes nothing that two requests do not share
-        @cache
-        def sampling(after: Tokens, within: bool) -> Any:
-            inside = {"prompt_logprobs": 0, "skip_reading_prefix_cache": False} if within else {}
-            after_it = {"logprob_token_ids": list(after), "flat_logprobs": True, "max_tokens": 1, "skip_clone": True}
-            return self.sampling(**inside, **after_it)
-
-        def request(one: Weighing) -> Request:
-            given = ready(one.at, one.at in seen)
-            seen.add(one.at)
-            ids = [*given["prompt_token_ids"], *one.answer]
-            return Request(given | {"prompt_token_ids": ids}, sampling(one.after, one.within))
-
-        return request
-
-    def sampling(self, **given: Any) -> Any:
-        """vLLM's SamplingParams: greedy, and only what is finished is told."""
+    def sampling(self, finished: bool = True, **given: Any) -> Any:
+        """vLLM's SamplingParams: greedy, and only what is finished is told, or what every step has added."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        return SamplingParams(temperature=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **given)
+        told = RequestOutputKind.FINAL_ONLY if finished else RequestOutputKind.DELTA
+        return SamplingParams(temperature=0, detokenize=False, output_kind=told, **given)
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to where the answer begins, and its media."""
         text = question.prompt.replace("<image>", IMAGE, len(question.images))
         text = text.replace("<video>", VIDEO, len(question.videos))
         turn = [{"role": "user", "content": text}]
-        ids = self._ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        ids = self.ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
         media = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
         return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in media.items() if items}}
 
@@ -217,16 +165,35 @@ class VllmEngine:
         Raises Fault for a prompt that vLLM refuses.
         """
         running: dict[str, Asked] = {}
-        engine = self.llm.llm_engine
         while asked or running:
-            while asked and len(running) < self.arguments["max_num_seqs"]:
-                one, name = asked.popleft(), next(self.names)
-                prompt, sampling = request(one)
-                with self._refusing(prompt["prompt_token_ids"]):
-                    engine.add_request(name, prompt, sampling, lora_request=self.adapter)
-                running[name] = one
-            if finished := [output for output in engine.step() if output.finished]:
+            self._fill(running, asked, request)
+            if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
+
+    def hold(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, str]]]:
+        """What has been read to its end, with its name in vLLM's workers, where it is held until the next are asked
+        for. The sampling must let it go on. Raises Fault for a prompt that vLLM refuses.
+        """
+        running: dict[str, Asked] = {}
+        inside: dict[str, str] = {}
+        while asked or running:
+            inside |= self._fill(running, asked, request)
+            if begun := [output.request_id for output in self.llm.llm_engine.step()]:
+                yield [(running.pop(name), inside.pop(name)) for name in begun]
+                self.llm.llm_engine.abort_request(begun)
+
+    def _fill(
+        self, running: dict[str, Asked], asked: deque[Asked], request: Callable[[Asked], Request]
+    ) -> dict[str, str]:
+        """Ask as many as may run; their names here and in vLLM's workers."""
+        names = {}
+        while asked and len(running) < self.arguments["max_num_seqs"]:
+            one, name = asked.popleft(), next(self.names)
+            prompt, sampling = request(one)
+            with self._refusing(prompt["prompt_token_ids"]):
+                names[name] = self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
+            running[name] = one
+        return names
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
@@ -238,7 +205,8 @@ class VllmEngine:
         except (VLLMError, ValueError) as error:
             raise Fault(f"vLLM refuses the prompt that ends in {self.tokenizer.decode(ids)[-80:]!r}: {error}") from None
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
+        """The tokens of `text`, by itself."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
@@ -255,29 +223,3 @@ def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
     frames = np.stack([np.asarray(picture) for picture in clip.pictures])
     taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
     return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}
-
-
-def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
-    """ln P of each token that was asked for, by what is answered up to it.
-
-    A token's probability comes with the token before it. What vLLM finds in its cache it does not compute, and the
-    numbers that it gives for it are whatever stood in memory: these are left out.
-    """
-    behind = output.outputs[0].logprobs[0]
-    found = {(*asked.answer, token): behind[token].logprob for token in asked.after}
-    if asked.within:
-        before = len(output.prompt_token_ids) - len(asked.answer)
-        cached = max(0, (output.num_cached_tokens or 0) - (before - 1))  # of the answer's tokens, the first
-        computed = range(cached, len(asked.answer))
-        logs = output.prompt_logprobs[len(output.prompt_logprobs) - len(computed) :]
-        for at, log in zip(computed, logs, strict=True):
-            found[asked.answer[: at + 1]] = log[asked.answer[at]].logprob
-    return found
-
-
-def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[Weighing]:
-    """What is to be asked for the steps that are not found: together what follows on the same beginning."""
-    after: dict[Tokens, list[int]] = {}
-    for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
-        after.setdefault(step[:-1], []).append(step[-1])
-    return [Weighing(at, beginning, tuple(tokens), False) for beginning, tokens in after.items()]

@@ -166,8 +166,9 @@ def test_prompts_are_those_of_hf_token_for_token(side: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_likelihoods_are_those_of_hf(side: dict[str, Any]) -> None:
-    hf, first, again = side["hf"]["likelihoods"], *side["vllm"]["likelihoods"]
-    for theirs in (first, again):
+    hf = side["hf"]["likelihoods"]
+    assert side["vllm"]["trees"] == [True, False]  # all candidates at once; one by one where that comes out wrong
+    for theirs in side["vllm"]["likelihoods"]:
         off = max(abs(a - b) for ours, one in zip(hf, theirs, strict=True) for a, b in zip(ours, one, strict=True))
         print(f"\nlargest difference of {len(hf) * len(CANDIDATES)} log-likelihoods: {off:.1e}")
         assert off < 1e-3  # of sums over up to 40 tokens in float32; 2e-5 was seen

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from eval.engines import Question
-from eval.engines.vllm import Request, VllmEngine, Weighing
+from eval.engines.vllm import Request, VllmEngine
+from eval.engines.vllm_candidates import Weighing
 
 BLOCK = 4
 END = 999
@@ -26,20 +27,20 @@ class MadeUp(VllmEngine):
     """Token ids are code points. What it has read it keeps in whole blocks; the last token it always reads."""
 
     def __init__(self, together: int) -> None:
-        self.together, self.end = together, END
+        self.together, self.end, self.trees = together, END, False
         self.cache, self.asked, self.opened = set[tuple[int, ...]](), 0, list[str]()
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
 
     def prompt(self, question: Question) -> dict[str, Any]:
         self.opened.append(question.prompt)
-        return {"prompt_token_ids": self._ids(question.prompt)}
+        return {"prompt_token_ids": self.ids(question.prompt)}
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
         return prompt
 
-    def sampling(self, **given: Any) -> Any:
+    def sampling(self, finished: bool = True, **given: Any) -> Any:
         return SimpleNamespace(**{"prompt_logprobs": None, **given})
 
     def run(self, asked: deque[Any], request: Callable[[Any], Request]) -> Iterator[list[tuple[Weighing, Any]]]:
@@ -48,7 +49,8 @@ class MadeUp(VllmEngine):
             yield [(one, self.output(request(one))) for one in step]
 
     def output(self, request: Request) -> Any:
-        ids, sampling = tuple(request.prompt["prompt_token_ids"]), request.sampling
+        prompt, sampling = request
+        ids = tuple(prompt["prompt_token_ids"])
         self.asked += 1
         whole = [ids[:size] for size in range(BLOCK, len(ids), BLOCK)]
         cached = max([len(one) for one in whole if one in self.cache], default=0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.engines import Question
-from eval.engines.vllm import Request, VllmEngine
+from eval.engines.vllm import VllmEngine
 
 
 def asked(row: dict[str, Any]) -> list[Question]:
@@ -25,9 +25,7 @@ def asked(row: dict[str, Any]) -> list[Question]:
 def seen(engine: VllmEngine, questions: list[Question]) -> list[list[int]]:
     """Each prompt's token ids as vLLM ran them, those of pictures and clips included."""
     sampling = engine.sampling(max_tokens=1)
-    steps = engine.run(
-        deque(range(len(questions))), lambda at: Request(engine.ready(engine.prompt(questions[at])), sampling)
-    )
+    steps = engine.run(deque(range(len(questions))), lambda at: (engine.ready(engine.prompt(questions[at])), sampling))
     return in_order([(at, list(output.prompt_token_ids)) for at, output in step] for step in steps)
 
 
@@ -38,7 +36,8 @@ def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
 
 
 def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
-    """Token ids, answers, log-likelihoods twice (the second time all prompts are in the cache), and seconds."""
+    """Token ids, answers, seconds, and log-likelihoods three times: the second time all prompts are in the cache, the
+    third trees of answers are weighed wrongly. trees: whether they were used, before that and then."""
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
     engine = VllmEngine(ckpt, root=Path(root))
@@ -48,11 +47,21 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     answers = in_order(engine.answer(questions, everything, row["most_tokens"], 8))
     clock.append(time.perf_counter())
     logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
+    trees = [engine.trees]
+    weigh = engine.llm.collective_rpc
+
+    def wrongly(*call: Any, **given: Any) -> Any:
+        return [[[one + 0.5 for one in logs] for logs in rows] for rows in weigh(*call, **given)]
+
+    engine.llm.collective_rpc, engine.trees = wrongly, None
+    logs.append(in_order(engine.likelihoods(questions, everything, row["candidates"], 8)))
+    trees.append(engine.trees)
     load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
     return {
         "tokens": seen(engine, questions),
         "answers": answers,
         "likelihoods": logs,
+        "trees": trees,
         "load_s": load_s,
         "answer_s": answer_s,
     }
