@@ -65,6 +65,8 @@ check: $(VENV)/.full ## format, lint, types
 
 bench: $(VENV)/.full ## speed, as ratios measured in one run
 	$(BIN)/python -m tests.bench
+	@test -x $(VENV_VLLM)/bin/python || { echo "vLLM is not measured: no $(VENV_VLLM) (make setup-vllm)"; exit 0; } \
+	  && $(VENV_VLLM)/bin/python -m tests.bench.readout_bench nano vllm
 
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)

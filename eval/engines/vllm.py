@@ -176,11 +176,16 @@ class VllmEngine:
         """
         running: dict[str, Asked] = {}
         inside: dict[str, str] = {}
-        while asked or running:
-            inside |= self._fill(running, asked, request)
-            if begun := [output.request_id for output in self.llm.llm_engine.step()]:
-                yield [(running.pop(name), inside.pop(name)) for name in begun]
-                self.llm.llm_engine.abort_request(begun)
+        held: list[str] = []
+        try:
+            while asked or running:
+                inside |= self._fill(running, asked, request)
+                if held := [output.request_id for output in self.llm.llm_engine.step()]:
+                    yield [(running.pop(name), inside.pop(name)) for name in held]
+                    self.llm.llm_engine.abort_request(held)
+                    held = []
+        finally:  # nobody waits for the rest of them either
+            self.llm.llm_engine.abort_request([*held, *running])
 
     def _fill(
         self, running: dict[str, Asked], asked: deque[Asked], request: Callable[[Asked], Request]

@@ -45,12 +45,14 @@ def trees_agree(
 ) -> bool:
     """Whether questions[at] is weighed alike in both ways; says so where it is not."""
     (alone,) = (logs for step in by_candidate(engine, questions, [at], candidates) for _, logs in step)
-    (together,) = (logs for step in by_tree(engine, questions, [at], candidates) for _, logs in step)
-    off = max(abs(one - other) for one, other in zip(alone, together, strict=True))
-    if off <= AGREE.get(engine.arguments["dtype"], AGREE_HALF):
-        return True
-    say(
-        f"Candidate answers are weighed one by one, which takes several times as long: weighed together they were "
-        f"{off:.2g} nats off, for vLLM's cache has an order here that eval/engines/vllm_worker.py does not know."
-    )
+    try:
+        (together,) = (logs for step in by_tree(engine, questions, [at], candidates) for _, logs in step)
+    except Exception as error:  # so vLLM hands on whatever is raised in its workers
+        why = f"vLLM cannot weigh them together here ({' '.join(str(error).split())[:200]})"
+    else:
+        off = max(abs(one - other) for one, other in zip(alone, together, strict=True))
+        if off <= AGREE.get(engine.arguments["dtype"], AGREE_HALF):
+            return True
+        why = f"together they were {off:.2g} nats off: vLLM's cache has an order that vllm_worker.py does not know"
+    say(f"Candidate answers are weighed one by one, which takes several times as long; {why}.")
     return False

@@ -1,22 +1,28 @@
 """A readout against greedy answers: seconds on the same rows, checkpoint and machine, in turn.
 
-    python -m tests.bench.readout_bench [CKPT [ENGINE]]      with vllm, the Python of .venv-vllm
+    python -m tests.bench.readout_bench [CKPT|nano|pocket [ENGINE [NAME=VALUE ...]]]
+
+With vllm it is the Python of .venv-vllm; NAME=VALUE are options of the engine, or dtype.
 
 Greedy takes as many steps as a trained model would: those of the corpus's own answers, and one for the end. (An
-untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip.
+untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip. For vllm
+it says too how far trees of candidates (eval/engines/vllm_trees.py) are from candidate by candidate.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eval.ablate import questions
-from eval.engines import Engine, make_engine
+from eval.engines import Engine, Question, make_engine
+from eval.engines.vllm_candidates import by_candidate
+from eval.engines.vllm_trees import by_tree
 from eval.readout import candidates
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.media import Budget
@@ -25,6 +31,7 @@ from tests.eval.tiny_tests import records_of
 
 ROWS = 48  # a turn
 TURNS = 2
+ALONE = 8  # that are weighed candidate by candidate too
 BATCH = 16  # the command's
 # (subset, task, readout, a usual answer)
 MEASURED = (
@@ -45,6 +52,13 @@ def seconds(engine: Engine, answers: Iterator[Any]) -> float:
     return time.perf_counter() - start
 
 
+def apart(engine: Any, asked: list[Question], texts: list[str]) -> float:
+    """The most that a log-likelihood differs between the two ways that the engine vllm has."""
+    answers = [engine.ids(text) for text in texts]
+    ways = [dict(chain(*weigh(engine, asked, range(len(asked)), answers))) for weigh in (by_tree, by_candidate)]
+    return max(abs(one - other) for at, logs in ways[0].items() for one, other in zip(logs, ways[1][at], strict=True))
+
+
 def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
     """Print both times and their ratio."""
     texts = [one.text for one in candidates(task)]
@@ -60,25 +74,29 @@ def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
         if turn:  # the first warms up
             greedy, weighed = greedy + once[0], weighed + once[1]
     rows = ROWS * TURNS
+    off = f"; trees and requests within {apart(engine, asked[:ALONE], texts):.1g} nats" if engine.name == "vllm" else ""
     print(
         f"{engine.name}, {task.subset} {task.key}, {torch.get_num_threads()} threads, {rows} rows: "
         f"greedy ({steps} steps) {rows / greedy:.2f} rows/s, "
-        f"{readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, cost {weighed / greedy:.2f} times greedy",
+        f"{readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, "
+        f"cost {weighed / greedy:.2f} times greedy{off}",
         flush=True,
     )
 
 
-def main(ckpt: Path | None = None, name: str = "hf") -> None:
-    """Measure on pocket, untrained, as it is stored: the weights do not matter here."""
+def main(ckpt: str = "pocket", name: str = "hf", *given: str) -> None:
+    """Measure on a stand-in, untrained, as it is stored: the weights do not matter here."""
     with tempfile.TemporaryDirectory() as folder:
-        if ckpt is None:
-            ckpt = Path(folder) / "pocket"
-            make_standin("pocket", ckpt)
-        engine = make_engine(name, str(ckpt), "auto", Path(), Budget(), {})
+        if ckpt in ("nano", "pocket"):
+            made = Path(folder) / ckpt
+            make_standin(ckpt, made)
+            ckpt = str(made)
+        options = dict(one.split("=", 1) for one in given)
+        engine = make_engine(name, ckpt, options.pop("dtype", "auto"), Path(), Budget(), options)
         engine.load()
         for subset, key, readout, usual in MEASURED:
             compare(engine, benchmark()[subset].task(key), readout, usual)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]), *sys.argv[2:3])
+    main(*sys.argv[1:])

@@ -36,8 +36,9 @@ def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
 
 
 def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
-    """Token ids, answers, seconds, and log-likelihoods three times: the second time all prompts are in the cache, the
-    third trees of answers are weighed wrongly. trees: whether they were used, before that and then."""
+    """Token ids, answers, seconds, and log-likelihoods four times: the second time all prompts are in the cache, in
+    the third trees of answers come out wrong, in the fourth vLLM's worker fails. trees: whether they were used.
+    """
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
     engine = VllmEngine(ckpt, root=Path(root))
@@ -53,9 +54,10 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     def wrongly(*call: Any, **given: Any) -> Any:
         return [[[one + 0.5 for one in logs] for logs in rows] for rows in weigh(*call, **given)]
 
-    engine.llm.collective_rpc, engine.trees = wrongly, None
-    logs.append(in_order(engine.likelihoods(questions, everything, row["candidates"], 8)))
-    trees.append(engine.trees)
+    for broken in (wrongly, lambda *call, **given: weigh("not_there", **given)):
+        engine.llm.collective_rpc, engine.trees = broken, None
+        logs.append(in_order(engine.likelihoods(questions, everything, row["candidates"], 8)))
+        trees.append(engine.trees)
     load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
     return {
         "tokens": seen(engine, questions),
