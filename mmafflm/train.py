@@ -14,7 +14,7 @@ from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import host_notes, require_disk
-from mmafflm.hub import require_hub_base
+from mmafflm.hub import cached_commit, require_hub_base
 from mmafflm.launch import cache_of, environment, failure, log_of, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
@@ -186,4 +186,6 @@ def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: 
         "ranks": planned.ranks,
         "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
     }
+    if not planned.base_is_local and (commit := cached_commit(config["model_name_or_path"])):
+        row["base_commit"] = commit  # of a base that is yet to be downloaded it is known when the run has ended
     write_run(out, row | {POSITIONS: ORIGINAL} if mended else row)

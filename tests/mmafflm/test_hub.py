@@ -1,14 +1,17 @@
 """A base that is only a name: had from the cache, asked of the hub, or refused before anything is launched."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import mmafflm.train as train_module
 from mmafflm.errors import Fault
 from mmafflm.hub import INDEX, cached, require_hub_base
 from mmafflm.train import train
-from tests.mmafflm.recipes import recipe_with
+from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
 pytest.importorskip("huggingface_hub")
@@ -74,3 +77,24 @@ def test_what_cannot_be_had_is_refused(snapshot: Path, monkeypatch: pytest.Monke
             require_hub_base(NAME)
     monkeypatch.setenv("USE_MODELSCOPE_HUB", "1")
     require_hub_base(NAME)
+
+
+def test_a_trained_run_says_of_which_commit_its_base_was(
+    snapshot: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a base that is not here yet, as on a new cluster: LLaMA-Factory downloads it when it is launched."""
+    began: list[dict[str, Any]] = []
+
+    def downloads(config: Path, out: Path, *launch: Any) -> int:
+        began.append(json.loads((out / "run.json").read_text()))
+        for file in Path(base).iterdir():
+            shutil.copy(file, snapshot / file.name)
+        return 0
+
+    monkeypatch.setattr(train_module, "require_hub_base", lambda name: None)
+    monkeypatch.setattr(train_module, "run", downloads)
+    out = tmp_path / "run"
+    train(RECIPES / "nano.yaml", make_data(tmp_path / "data", text_records(135)), out, base=NAME)
+    ended = json.loads((out / "run.json").read_text())
+    assert "base_commit" not in began[0] and not began[0]["finished"] and ended["finished"]
+    assert (ended["base"], ended["base_commit"]) == (NAME, snapshot.name)
