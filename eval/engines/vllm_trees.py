@@ -33,11 +33,12 @@ def by_tree(
 ) -> Iterator[Likelihoods]:
     """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come. candidates: their tokens."""
     sampling = engine.sampling(finished=False, max_tokens=HELD, ignore_eos=True, skip_clone=True)
-    answers = [list(tokens) for tokens in candidates]
-    for held in engine.hold(deque(wanted), lambda at: (engine.ready(engine.prompt(questions[at])), sampling)):
+    answers, asked = [list(tokens) for tokens in candidates], deque(wanted)
+    for held in engine.hold(asked, lambda at: (engine.ready(engine.prompt(questions[at])), sampling)):
         names = [name for _, name in held]
-        weighed = engine.llm.collective_rpc("weigh_tree", args=(names, answers, engine.end))[0]
-        yield [(at, logs) for (at, _), logs in zip(held, weighed, strict=True)]
+        logs = engine.llm.collective_rpc("weigh_tree", args=(names, answers, engine.end))[0]
+        yield [(at, logs[name]) for at, name in held if name in logs]
+        asked.extendleft(at for at, name in held if name not in logs)  # vLLM's cache had no room for it until now
 
 
 def trees_agree(

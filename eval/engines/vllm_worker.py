@@ -37,16 +37,16 @@ class TreeWeigher:
 
     model_runner: Any
 
-    def weigh_tree(self, names: list[str], answers: list[list[int]], end: int) -> list[list[float]]:
-        """ln P(answer, end | prompt) of each answer, for each of the running requests `names`, [names][answers].
+    def weigh_tree(self, names: list[str], answers: list[list[int]], end: int) -> dict[str, list[float]]:
+        """ln P(answer, end | prompt) of each answer, for those of the running requests `names` that are still held.
 
         Empty where this worker has no logits (tensor parallel: only the first has them).
         """
-        requests = self.model_runner.requests
-        held = [_held(requests[name]) for name in names]
+        held = {name: one for name in names if (one := _held(self.model_runner, name))}
         tree = _tree(tuple(map(tuple, answers)), end)
         with torch.inference_mode():
-            return [found for rows in _together(held) for found in _weigh(self.model_runner, rows, tree)]
+            logs = [found for rows in _together([*held.values()]) for found in _weigh(self.model_runner, rows, tree)]
+        return dict(zip(held, logs, strict=False))
 
 
 @lru_cache(maxsize=8)
@@ -54,8 +54,15 @@ def _tree(answers: tuple[tuple[int, ...], ...], end: int) -> Tree:
     return Tree.of(answers, end)
 
 
-def _held(request: Any) -> Held:
-    ids = request.prompt_token_ids
+def _held(runner: Any, name: str) -> Held | None:
+    """None when the blocks are another's, or not all read again: vLLM takes them back where its cache is too small."""
+    batch, request = runner.input_batch, runner.requests[name]
+    at, ids = batch.req_id_to_index.get(name), request.prompt_token_ids
+    if at is None:  # the last step was taken without it
+        return None
+    began, ended = runner.query_start_loc.np[at : at + 2]
+    if batch.num_computed_tokens_cpu[at] + ended - began < len(ids):
+        return None
     return Held(len(ids), ids[-1], len(ids) - 1 + request.mrope_position_delta, request.block_ids[0])
 
 

@@ -170,6 +170,15 @@ def test_likelihoods_are_those_of_hf(side: dict[str, Any]) -> None:
         assert off < 1e-3  # of sums over up to 40 tokens in float32; 2e-5 was seen
 
 
+@pytest.mark.slow
+def test_no_prompt_is_weighed_whose_cache_vllm_has_taken_back(side: dict[str, Any]) -> None:
+    crowd = side["vllm"]["crowd"]
+    roomy, cramped = crowd["likelihoods"]
+    print(f"\n{crowd['again']} of {len(roomy)} prompts were read again")
+    for one, other in zip(roomy, cramped, strict=True):
+        assert other == pytest.approx(one, abs=1e-3)
+
+
 def test_options_are_vllms_and_none_runs_foreign_code() -> None:
     given = {"tensor_parallel_size": "4", "distributed_executor_backend": "ray", "enforce_eager": "true"}
     parsed = {"tensor_parallel_size": 4, "distributed_executor_backend": "ray", "enforce_eager": True}

@@ -1,10 +1,14 @@
 """What a tree of answers sees of vLLM's cache, in both orders that it has there; vLLM itself runs in test_vllm.py."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
 from eval.engines.tree import Tree
-from eval.engines.vllm_worker import TOKENS, Held, Past, _together
+from eval.engines.vllm_worker import TOKENS, Held, Past, TreeWeigher, _held, _together
 
 BLOCK, HEADS, HEAD = 4, 2, 3
 LENGTHS = (1, 4, 5, 8, 11)  # of prompts: their ends fall before, on and behind the end of a block
@@ -53,3 +57,22 @@ def test_prompts_go_together_as_far_as_there_is_room() -> None:
     groups = list(_together([Held(length, 0, 0, []) for length in lengths]))
     assert [[one.length for one in rows] for rows in groups] == [lengths[:2], [50], [TOKENS + 1], [7, 7]]
     assert not list(_together([]))
+
+
+def runner(computed: int, scheduled: int) -> Any:
+    """vLLM's, behind a step that took 3 tokens of another prompt, and `scheduled` of one with 5 after `computed`."""
+    prompt = SimpleNamespace(prompt_token_ids=[11, 12, 13, 14, 15], mrope_position_delta=-2, block_ids=([8, 9],))
+    batch = SimpleNamespace(req_id_to_index={"other": 0, "one": 1}, num_computed_tokens_cpu=np.array([0, computed]))
+    starts = SimpleNamespace(np=np.array([0, 3, 3 + scheduled, 0]))
+    return SimpleNamespace(requests={"one": prompt, "gone": prompt}, input_batch=batch, query_start_loc=starts)
+
+
+@pytest.mark.parametrize(("computed", "scheduled", "whole"), [(0, 5, True), (6, 1, True), (0, 4, False), (4, 1, True)])
+def test_a_prompt_that_vllm_reads_again_is_not_held_yet(computed: int, scheduled: int, whole: bool) -> None:
+    """Where its cache is full vLLM takes a prompt's blocks for another, and begins again with it later."""
+    expected = Held(length=5, last=15, position=2, blocks=[8, 9])
+    assert _held(runner(computed, scheduled), "one") == (expected if whole else None)
+    assert _held(runner(computed, scheduled), "gone") is None  # it was not part of the step
+    worker = TreeWeigher()
+    worker.model_runner = runner(0, 4)
+    assert worker.weigh_tree(["one", "gone"], [[1], [2]], END) == {}

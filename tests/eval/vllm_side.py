@@ -35,6 +35,21 @@ def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
     return [found[at] for at in sorted(found)]
 
 
+def crowded(engine: VllmEngine, ckpt: str, questions: list[Question], candidates: list[str]) -> dict[str, Any]:
+    """Log-likelihoods with room, and with a cache for three prompts, out of which vLLM drops those that it has read.
+
+    again: how often a prompt was read again for that.
+    """
+    texts = [one for one in questions if not one.images + one.videos]
+    many = [Question(f"{one.prompt} {number} {one.prompt}") for number in range(10) for one in texts]
+    ways = [in_order(engine.likelihoods(many, range(len(many)), candidates, 8))]
+    cramped = VllmEngine(ckpt, options={"kv_cache_memory_bytes": "700000", "max_model_len": "512"})
+    cramped.load()
+    cramped.trees = True
+    ways.append(in_order(cramped.likelihoods(many, range(len(many)), candidates, 8)))
+    return {"likelihoods": ways, "again": int(next(cramped.names)) - len(many)}
+
+
 def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     """Token ids, answers, seconds, and log-likelihoods four times: the second time all prompts are in the cache, in
     the third trees of answers come out wrong, in the fourth vLLM's worker fails. trees: whether they were used.
@@ -49,10 +64,11 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     clock.append(time.perf_counter())
     logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
     trees = [engine.trees]
+    crowd = crowded(engine, ckpt, questions, row["candidates"])
     weigh = engine.llm.collective_rpc
 
     def wrongly(*call: Any, **given: Any) -> Any:
-        return [[[one + 0.5 for one in logs] for logs in rows] for rows in weigh(*call, **given)]
+        return [{name: [one + 0.5 for one in logs] for name, logs in found.items()} for found in weigh(*call, **given)]
 
     for broken in (wrongly, lambda *call, **given: weigh("not_there", **given)):
         engine.llm.collective_rpc, engine.trees = broken, None
@@ -64,6 +80,7 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
         "answers": answers,
         "likelihoods": logs,
         "trees": trees,
+        "crowd": crowd,
         "load_s": load_s,
         "answer_s": answer_s,
     }
