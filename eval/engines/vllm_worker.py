@@ -19,7 +19,9 @@ import torch
 
 from eval.engines.tree import Tree
 
+# What is left of a GPU when vLLM has made its cache is little: room for a step of some thousand tokens.
 TOKENS = 1 << 15  # of prompts that are weighed together: their keys and values of one layer are copied
+NODES = 2048  # of their trees
 POSITIONS = 256  # whose logits are there at a time
 
 
@@ -45,7 +47,9 @@ class TreeWeigher:
         held = {name: one for name in names if (one := _held(self.model_runner, name))}
         tree = _tree(tuple(map(tuple, answers)), end)
         with torch.inference_mode():
-            logs = [found for rows in _together([*held.values()]) for found in _weigh(self.model_runner, rows, tree)]
+            logs = [
+                found for rows in _together([*held.values()], tree) for found in _weigh(self.model_runner, rows, tree)
+            ]
         return dict(zip(held, logs, strict=False))
 
 
@@ -66,13 +70,14 @@ def _held(runner: Any, name: str) -> Held | None:
     return Held(len(ids), ids[-1], len(ids) - 1 + request.mrope_position_delta, request.block_ids[0])
 
 
-def _together(held: Sequence[Held]) -> Iterator[list[Held]]:
-    """Prompts in their order, so many that they are TOKENS when each is as long as the longest."""
+def _together(held: Sequence[Held], tree: Tree) -> Iterator[list[Held]]:
+    """Prompts in their order, so many that they are TOKENS when each is as long as the longest, and NODES behind."""
     rows: list[Held] = []
+    most = max(1, NODES // (1 + len(tree.tokens)))
     longest = 0
     for one in held:
         longest = max(longest, one.length)
-        if rows and longest * (len(rows) + 1) > TOKENS:
+        if rows and (longest * (len(rows) + 1) > TOKENS or len(rows) == most):
             yield rows
             rows, longest = [], one.length
         rows.append(one)

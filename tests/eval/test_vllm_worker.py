@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eval.engines.tree import Tree
-from eval.engines.vllm_worker import TOKENS, Held, Past, TreeWeigher, _held, _together
+from eval.engines.vllm_worker import NODES, TOKENS, Held, Past, TreeWeigher, _held, _together
 
 BLOCK, HEADS, HEAD = 4, 2, 3
 LENGTHS = (1, 4, 5, 8, 11)  # of prompts: their ends fall before, on and behind the end of a block
@@ -53,10 +53,16 @@ def test_a_tree_sees_all_of_its_prompt_and_nothing_else(columns: bool) -> None:
 
 
 def test_prompts_go_together_as_far_as_there_is_room() -> None:
-    lengths = [100, TOKENS // 2, 50, TOKENS + 1, 7, 7]
-    groups = list(_together([Held(length, 0, 0, []) for length in lengths]))
-    assert [[one.length for one in rows] for rows in groups] == [lengths[:2], [50], [TOKENS + 1], [7, 7]]
-    assert not list(_together([]))
+    lengths = [100, TOKENS // 2, 50, TOKENS + 1, 7, 7, 7]
+    held = [Held(length, 0, 0, []) for length in lengths]
+
+    def groups(nodes: int) -> list[list[int]]:
+        return [[one.length for one in rows] for rows in _together(held, Tree.of([range(nodes)], END))]
+
+    assert groups(3) == [lengths[:2], [50], [TOKENS + 1], [7, 7, 7]]
+    assert groups(NODES // 2 - 1) == [lengths[:2], [50], [TOKENS + 1], [7, 7], [7]]
+    assert groups(NODES) == [[length] for length in lengths]
+    assert not list(_together([], Tree.of([[1]], END)))
 
 
 def runner(computed: int, scheduled: int) -> Any:
