@@ -133,7 +133,7 @@ class VllmEngine:
         answers = [self.ids(text) for text in candidates]
         if self.trees is None and wanted:
             self.trees = trees_agree(self, questions, wanted[0], answers)
-        return (by_tree if self.trees else by_candidate)(self, questions, wanted, answers)
+        yield from (by_tree if self.trees else by_candidate)(self, questions, wanted, answers)
 
     def sampling(self, finished: bool = True, **given: Any) -> Any:
         """vLLM's SamplingParams: greedy, and only what is finished is told, or what every step has added."""

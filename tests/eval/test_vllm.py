@@ -112,6 +112,23 @@ def test_scores_are_those_of_hf_where_answers_are(runs: dict[str, Path]) -> None
 
 
 @pytest.mark.slow
+def test_choices_are_those_of_hf(python: str, looking: Path, data: Dataset, tmp_path: Path) -> None:
+    """As a user types it: the likelihoods, the thresholds and what is chosen."""
+    weighed = []
+    for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
+        ask = ("--ckpt", looking, "--data", data.path, "--out", tmp_path / engine, "--engine", engine)
+        choice = ("--readout", "choice", "--subsets", "XED,CFAPS_EC", "--limit", "12")
+        run(Path(interpreter).with_name("mmaffben"), "predict", *ask, *choice)
+        files = sorted((tmp_path / engine / "likelihoods").iterdir())
+        weighed.append({row["id"]: row["logp"] for path in files for row in read_jsonl(path)})
+    hf, vllm = weighed
+    assert len(hf) == 36 and list(vllm) == list(hf)  # of XED as many to set thresholds on
+    for name, logs in hf.items():
+        assert vllm[name] == pytest.approx(logs, abs=1e-3)
+    assert predictions(tmp_path / "vllm") == predictions(tmp_path / "hf")
+
+
+@pytest.mark.slow
 def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
     hf, vllm = (json.loads((runs[name] / "run.json").read_text()) for name in ("hf", "vllm"))
     assert {name for name in hf if hf[name] != vllm[name]} == {"engine", "versions"}
