@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eval.engines import Likelihoods, Question
 
 if TYPE_CHECKING:
-    from eval.engines.vllm import VllmEngine
+    from eval.engines.vllm import Request, VllmEngine
 
 Tokens = tuple[int, ...]
 
@@ -53,7 +53,7 @@ def by_candidate(
         yield told
 
 
-def _weighed(engine: "VllmEngine", questions: Sequence[Question]) -> Callable[[Weighing], tuple[dict[str, Any], Any]]:
+def _weighed(engine: "VllmEngine", questions: Sequence[Question]) -> "Callable[[Weighing], Request]":
     """What is asked of vLLM for a Weighing.
 
     A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
@@ -71,7 +71,7 @@ def _weighed(engine: "VllmEngine", questions: Sequence[Question]) -> Callable[[W
             asked |= {"prompt_logprobs": 0, "skip_reading_prefix_cache": False}
         return engine.sampling(max_tokens=1, **asked)
 
-    def request(one: Weighing) -> tuple[dict[str, Any], Any]:
+    def request(one: Weighing) -> "Request":
         given = ready(one.at, one.at in seen)
         seen.add(one.at)
         ids = [*given["prompt_token_ids"], *one.answer]

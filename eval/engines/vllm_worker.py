@@ -12,7 +12,6 @@ the first question weighed without this class too, and does without it where the
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -45,17 +44,12 @@ class TreeWeigher:
         Empty where this worker has no logits (tensor parallel: only the first has them).
         """
         held = {name: one for name in names if (one := _held(self.model_runner, name))}
-        tree = _tree(tuple(map(tuple, answers)), end)
+        tree = Tree.of(answers, end)
         with torch.inference_mode():
             logs = [
                 found for rows in _together([*held.values()], tree) for found in _weigh(self.model_runner, rows, tree)
             ]
-        return dict(zip(held, logs, strict=False))
-
-
-@lru_cache(maxsize=8)
-def _tree(answers: tuple[tuple[int, ...], ...], end: int) -> Tree:
-    return Tree.of(answers, end)
+        return dict(zip(held, logs, strict=True)) if logs else {}
 
 
 def _held(runner: Any, name: str) -> Held | None:
