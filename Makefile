@@ -19,6 +19,7 @@ OPTION ?=
 READOUT ?=
 SUBSETS ?=
 LIMIT ?=
+REPLACE ?=
 # another readout or limit is another run: its answers do not belong to those of the first
 RUN ?= runs/eval-$(notdir $(patsubst %/,%,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
@@ -68,8 +69,8 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 	@test -x $(VENV_VLLM)/bin/python || { echo "vLLM is not measured: no $(VENV_VLLM) (make setup-vllm)"; exit 0; } \
 	  && $(VENV_VLLM)/bin/python -m tests.bench.readout_bench nano vllm
 
-mmaffin: $(VENV)/.core ## RAW=raw DATA=data: raw corpora into MMAFFIn and MMAFFBen
-	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA)
+mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn and MMAFFBen
+	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA) $(if $(REPLACE),--replace)
 
 train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: MMAFFLM-3b
 	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(train_flags)

@@ -1,16 +1,13 @@
 """`mmaffin build`: the stages in order, restart, and the manifest that says what was made of what."""
 
 import fcntl
-import hashlib
 import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,9 @@ from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
 from data_build.extract import extract
+from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
 from data_build.leak_report import clean_training, in_manifest
+from data_build.losses import losses, require_no_loss
 from data_build.manifest import Source, describe, write_seal
 from data_build.media_index import Index, entries, write_index
 from data_build.mix import make_mix
@@ -31,11 +30,10 @@ from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import write_jsonl, write_text
+from mmafflm.records import write_jsonl
 
 WORK = ".work"
 IMPORT_PAGE = "import.md"  # beside the manifest, in what was made of a release
-STATE = ".build.json"  # what the finished build was made of; not part of the data
 
 
 def build(
@@ -46,37 +44,16 @@ def build(
     jobs: int | None = None,
     limit: int | None = None,
     raw_video: bool = False,
+    replace: bool = False,
 ) -> bool:
     """Build DATA from RAW; False when the same build already stands there and nothing was done.
 
     The same raw files, config and limit give the same bytes, for any number of jobs and however often it was stopped.
-    raw_video: keep clips as files instead of their frames.
-    Raises Fault for a corpus that is there and broken, UsageFault without any corpus.
+    raw_video: keep clips as files instead of their frames. replace: even if a finished build in DATA loses something.
+    Raises Fault for a corpus that is there and broken, UsageFault without any corpus, or for what would be lost.
     """
     sources = find_sources(raw, config, subsets, data / ".listings")
-    return construct(Plan(data, sources, config, jobs, limit, raw_video))
-
-
-Folders = dict[str, list[Path]]
-Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a build is to be made of, from raw corpora or from a release.
-
-    origin: the release's folders; its files are read one after the other, without worker processes. finish: adds what
-    it has to say to the manifest, before the seal; it gets DATA, the folders that were read and the manifest.
-    """
-
-    data: Path
-    sources: list[Source]
-    config: Config
-    jobs: int | None = None
-    limit: int | None = None
-    raw_video: bool = False
-    origin: list[str] | None = None
-    finish: Callable[[Path, Folders, Manifest], None] | None = None
+    return construct(Plan(data, sources, config, jobs, limit, raw_video, replace=replace))
 
 
 def construct(plan: Plan) -> bool:
@@ -84,26 +61,38 @@ def construct(plan: Plan) -> bool:
     data, config, sources = plan.data, plan.config, plan.sources
     data.mkdir(parents=True, exist_ok=True)
     with only_one(data):
-        inputs = _inputs(plan)
-        state = data / STATE
-        if state.exists() and (data / MANIFEST).exists() and json.loads(state.read_text())["inputs"] == inputs:
-            say(f"{data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
+        made = inputs(plan)
+        if (data / MANIFEST).exists() and _is_up_to_date(plan, made):
             return False
-        (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
         jobs = plan.jobs or os.cpu_count() or 1
         folders = _read_all(sources, data, 1 if plan.origin else jobs)
+        (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
         index: Index = {}
         outcomes = {}
         for source in sources:
             shards = find_shards(folders[source.corpus.name])
             if wanted := wanted_media(shards, config.splits, config.seed, plan.limit):
-                shards = _open_media(source, shards, wanted, data, jobs, plan.raw_video, index)
+                shards = _open_media(source, shards, wanted, plan, jobs, index)
             outcomes[source.corpus.name] = _write(source, folders, shards, data, config, plan.limit, index)
         write_index(data, index)
         _finish(plan, outcomes, folders, index)
-        write_text(state, json.dumps({"inputs": inputs}) + "\n")
+        write_state(data, made)
         shutil.rmtree(data / WORK, ignore_errors=True)
     return True
+
+
+def _is_up_to_date(plan: Plan, made: dict[str, Any]) -> bool:
+    """Whether the finished build in DATA is the one that is wanted. Raises UsageFault for what it would lose if not."""
+    before = read_state(plan.data) or {}
+    if before == made and not (plan.replace and losses(plan)):
+        say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
+        return True
+    if not plan.replace:
+        require_no_loss(plan)
+    names = {"files": "raw files", "code": "code", "versions": "libraries"}
+    if other := [name for key, name in names.items() if key in before and before[key] != made[key]]:
+        say(f"{plan.data}: was built from other {' and other '.join(other)}; it is built again.")
+    return False
 
 
 def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
@@ -141,28 +130,6 @@ def only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _inputs(plan: Plan) -> dict[str, Any]:
-    """What decides the bytes. Size and time stand for a raw file's content, as in make."""
-    files = {
-        f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
-        for source in plan.sources
-        for file in [*source.files, *source.media.values()]
-    }
-    return {
-        "config": plan.config.model_dump(),
-        "subsets": [subset.name for source in plan.sources for subset in source.subsets],
-        "limit": plan.limit,
-        "raw_video": plan.raw_video,
-        "origin": plan.origin,
-        "files": files,
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
-
-
 def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
     """Read every part that no earlier, stopped run has read; the folders of the parts, in order, by corpus."""
     folders: dict[str, list[Path]] = {}
@@ -170,7 +137,7 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
     for source in sources:
         names = [subset.name for subset in source.subsets]
         for part in source.parts:
-            folder = data / WORK / source.corpus.name / _part_name(source, part)
+            folder = data / WORK / source.corpus.name / part_name(source, part)
             folders.setdefault(source.corpus.name, []).append(folder)
             if not folder.exists():
                 tasks.append((source.corpus, part, source.options, names, folder))
@@ -191,20 +158,10 @@ def _read(name: str, part: Part, options: dict[str, Any], subsets: list[str], fo
     read_part(corpora()[name], part, options, subsets, folder)
 
 
-def _part_name(source: Source, part: Part) -> str:
-    """A folder name that changes when anything the part's frames depend on does."""
-    files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
-    subsets = [subset.name for subset in source.subsets]
-    text = json.dumps([part.name, dict(part.about), dict(part.media), files, source.options, subsets, _versions()])
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _open_media(
-    source: Source, shards: Shards, wanted: list[str], data: Path, jobs: int, raw_video: bool, index: Index
-) -> Shards:
+def _open_media(source: Source, shards: Shards, wanted: list[str], plan: Plan, jobs: int, index: Index) -> Shards:
     """The shards with what was taken of each picture and clip; the stored files are added to the index."""
     name = source.corpus.name
-    taken = extract(name, wanted, source.media, data, jobs, raw_video)
+    taken = extract(name, wanted, source.media, plan.data, jobs, plan.config.budget, plan.raw_video)
     raw_names = {text: json.loads(text).get("file", "") for text in wanted}
     index |= entries(name, ((raw_names[text], one) for text, one in taken.items()))
     notes = {raw_names[text]: one.note for text, one in taken.items() if one.note}
@@ -258,7 +215,8 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
             for row in quarantine
         ),
     )
-    manifest = describe(config, plan.sources, outcomes, plan.limit, _versions())
+    manifest = describe(config, plan.sources, outcomes, plan.limit, versions())
+    manifest |= {"code": code(plan), "raw_video": plan.raw_video}
     manifest["leakage"] = in_manifest(leakage)
     (data / IMPORT_PAGE).unlink(missing_ok=True)
     if plan.finish:

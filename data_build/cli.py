@@ -39,12 +39,13 @@ def build(
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
 ) -> None:
     """Read, check, split, render and mix. Stopped at any point, the same command goes on."""
     from data_build.build import build as run_build
     from data_build.config import load_config
 
-    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video):
+    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video, replace):
         rows = Dataset.open(out).manifest["mix"]["rows"]
         command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
 
@@ -58,12 +59,13 @@ def import_(
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
     from data_build.config import load_config
     from data_build.release.take_in import import_release
 
-    if import_release(origins, out, load_config(config), jobs, limit):
+    if import_release(origins, out, load_config(config), jobs, limit, replace):
         command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
 
 

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
 from data_build.mix import MOST_TRANSLATED
 from data_build.translate.ids import FROM
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
+from mmafflm.media import Budget
 
+SHIPPED = Path(str(files("data_build").joinpath("default.yaml")))
 Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
@@ -39,6 +41,11 @@ class Leaks(BaseModel):
     picture_levels: PositiveFloat = 4.0  # of 255, by which 64 x 64 grey pictures may differ on average
 
 
+def shipped_budget() -> Budget:
+    """The budget of data_build/default.yaml, which a config without one takes."""
+    return TypeAdapter(Budget).validate_python(yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["budget"])
+
+
 class Config(BaseModel):
     """What a build depends on besides the raw files."""
 
@@ -47,6 +54,7 @@ class Config(BaseModel):
     seed: NonNegativeInt
     corpora: dict[str, dict[str, Any]] = {}
     splits: dict[str, Split]
+    budget: Budget = Field(default_factory=shipped_budget)
     leaks: Leaks = Leaks()
     mix: dict[str, NonNegativeInt]
     most_translated: Share = MOST_TRANSLATED  # of each subset's rows in the mix
@@ -66,7 +74,7 @@ class MixFile(BaseModel):
 
 def load_config(path: Path | None) -> Config:
     """Read a build config, the shipped default when path is None. Raises UsageFault naming the key that is wrong."""
-    config = read_yaml(Config, path or Path(str(files("data_build").joinpath("default.yaml"))))
+    config = read_yaml(Config, path or SHIPPED)
     for where, names, allowed in (
         ("corpora", config.corpora, corpora()),
         ("splits", config.splits, benchmark()),

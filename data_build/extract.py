@@ -1,7 +1,8 @@
 """Pictures and clips of a corpus, opened once: scaled to the budget, stored losslessly, named by what they show.
 
 What was opened stands in DATA/.media.jsonl, a line each, so that a build that was stopped, or comes again with another
-config, opens only what is new. What cannot be opened is there too, with the reason.
+config, opens only what is new. Another budget or decoder, or other code
+that opens, makes everything new. What cannot be opened is there too, with the reason.
 """
 
 import base64
@@ -12,8 +13,9 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,13 @@ from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.media import Budget
 from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, sha256_of
+from mmafflm.source_hash import source_hash
 
 JOURNAL = ".media.jsonl"
 FOLDER = "media"
 FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
 LIMIT_S = 60.0
+DECODERS = ("pillow", "av")
 TOGETHER = 50  # lines of the journal; a kill costs as many pictures
 MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
 # What an item takes on disk, for the estimate before the start: PNG of 400 x 400, BMP of six frames of 170 x 96.
@@ -49,13 +53,13 @@ class Task:
     media: Media
     corpus: str
     root: str  # DATA
+    budget: Budget
     path: str = ""
     member: str | None = None
     frames: tuple[RawFile, ...] = ()
     size: int = 0  # bytes, as the file system or the archive says
     data: bytes | None = None
     raw_video: bool = False
-    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def extract(
     raw: dict[str, RawFile],
     data: Path,
     jobs: int,
+    budget: Budget,
     raw_video: bool = False,
     limit_s: float = LIMIT_S,
 ) -> dict[str, Taken]:
@@ -87,12 +92,12 @@ def extract(
 
     Raises Fault for a broken archive or a disk that is too small.
     """
-    keys = {text: _key(corpus, text, raw, raw_video) for text in wanted}
+    keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
     known = {key: taken for key, taken in read_journal(data).items() if _stands(taken, data)}
     left = {text: key for text, key in keys.items() if key not in known}
     if left:
         _require_room(corpus, left, data)
-        tasks = _tasks(corpus, left, raw, data, raw_video)
+        tasks = _tasks(corpus, left, raw, data, budget, raw_video)
         with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
             for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
                 if isinstance(result, Failed):  # not noted: it may be the machine's fault, and is tried again
@@ -133,13 +138,20 @@ def read_journal(data: Path) -> dict[str, Taken]:
     return {row["key"]: Taken(**row) for row in rows}
 
 
-def _key(corpus: str, text: str, raw: dict[str, RawFile], raw_video: bool) -> str:
+def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_video: bool) -> str:
     """Another key when anything that decides the result is another."""
     row = json.loads(text)
     names = row.get("frames") or ([row["file"]] if "file" in row else [])
     stamp = [number for name in names for number in (raw[name].size, raw[name].path.stat().st_mtime_ns)]
-    about = json.dumps([corpus, text, stamp, "clip" if raw_video else "frames", Budget().to_json(), "dhash"])
+    about = json.dumps([corpus, text, stamp, "clip" if raw_video else "frames", budget.to_json(), _opened_by()])
     return hashlib.sha256(about.encode()).hexdigest()[:24]
+
+
+@cache
+def _opened_by() -> list[str]:
+    """The code that opens media, and the versions of the decoders: with others, the stored files are made anew."""
+    ours = [source_hash("mmafflm.clips", "data_build.near"), sha256_of(Path(__file__))]
+    return [*ours, *(version(name) for name in DECODERS)]
 
 
 def _stands(taken: Taken, data: Path) -> bool:
@@ -158,7 +170,9 @@ def _require_room(corpus: str, left: dict[str, str], data: Path) -> None:
         )
 
 
-def _tasks(corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, raw_video: bool) -> Iterator[Task]:
+def _tasks(
+    corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
+) -> Iterator[Task]:
     """Files and members of zip archives first; then each tar archive, read once from beginning to end."""
     streams: dict[Path, dict[str, list[Task]]] = {}
     for text, key in left.items():
@@ -166,7 +180,7 @@ def _tasks(corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Pat
         media = Media(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
         file = raw[media.file] if media.file else None
         frames = tuple(raw[name] for name in media.frames)
-        task = Task(key, media, corpus, str(data), raw_video=raw_video, frames=frames)
+        task = Task(key, media, corpus, str(data), budget, raw_video=raw_video, frames=frames)
         if file and not frames:
             task = replace(task, path=str(file.path), member=file.member, size=file.size)
         if file and not frames and file.member and file.streamed and file.size <= LARGEST:

@@ -57,7 +57,7 @@ def describe(
         "versions": versions,
         "seed": config.seed,
         "limit": limit,
-        "config": config.model_dump(),
+        "config": config.model_dump(mode="json"),
         "corpora": {source.corpus.name: _account(source, outcomes[source.corpus.name]) for source in sources},
         "subsets": subsets,
         "overlap": overlap(outcomes),

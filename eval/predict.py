@@ -55,7 +55,7 @@ def predict(
     """
     if batch_size < 1 or (limit is not None and limit < 1):
         raise UsageFault("--batch-size and --limit are 1 or more")
-    budget = Budget()
+    budget = data.budget
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)

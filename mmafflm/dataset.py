@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.media import Budget
 from mmafflm.records import Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
@@ -50,6 +53,24 @@ class Dataset:
     def hash(self) -> str:
         """The build's hash, as run.json keeps it."""
         return str(self.manifest["data_hash"])
+
+    @property
+    def budget(self) -> Budget:
+        """The pixel and frame budget that the build's pictures and clips were scaled to.
+
+        Raises Fault when the manifest does not record it, as after an older `mmaffin build`.
+        """
+        config = self.manifest.get("config")
+        found = config.get("budget") if isinstance(config, dict) else None
+        try:
+            return TypeAdapter(Budget).validate_python(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            why = "no budget" if found is None else f"{'.'.join(map(str, ('budget', *first['loc'])))}: {first['msg']}"
+            raise Fault(
+                f"{self.path / MANIFEST}: {why} under config, so nobody knows what size its pictures and clips have. "
+                "Build the data again with this version of mmaffin."
+            ) from None
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:

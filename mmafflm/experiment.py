@@ -174,7 +174,7 @@ def run(
     _require_same(experiment, out, recipe, started)
     sections = []
     for step in todo:
-        with _server(step, started, out) as address:
+        with _server(step, started, data, out) as address:
             text = _do(step, address)
         if step.title:
             sections.append(f"## {step.title}\n\n`{step}`\n\n{text}")
@@ -198,10 +198,10 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) ->
                 )
 
 
-def _server(step: Step, base: str, out: Path) -> AbstractContextManager[dict[str, str]]:
+def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:
     """The server that a step asks, as additions to its environment: the one that is named there, or the base's own."""
     if step.asks and ADDRESS not in os.environ:
-        return served(base, out)
+        return served(base, data.budget, out)
     return nullcontext({})
 
 

@@ -14,7 +14,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.processes import MARK, first_interrupt_held, run_name, stop_group
 from mmafflm.processes import STOP_S as STOP_S  # for who sends a run's launcher SIGINT and waits
 from mmafflm.recipe import Plan
-from mmafflm.reporters import sends_to_hub
+from mmafflm.recipe_reach import sends_to_hub
 
 STARTUP = Path(__file__).parent / "startup"  # what every Python of a run begins with
 POLL_S = 0.5

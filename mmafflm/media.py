@@ -1,4 +1,7 @@
-"""The pixel and frame budget of MMAFFLM: nothing else knows how large a picture is or which frames of a clip count.
+"""How the pixel and frame budget is applied: how large a picture becomes, and which frames of a clip are taken.
+
+The four numbers are in the build config (`budget:` in data_build/default.yaml) and travel from there: manifest.json,
+the config that `mmafflm plan` computes, run.json, evaluation.
 
 Training reads media through LLaMA-Factory's qwen2_vl plugin and the base model's processor. The rules here are theirs
 (paper, training set-up; reference facts 10 to 12), and tests compare both on pictures and clips of every shape. The
@@ -9,8 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from PIL import Image
+from pydantic import ConfigDict, Field
 
 # The processors of Qwen2.5-VL-3B and -7B. With transformers' defaults in their place a frame costs eight times as much.
 PATCH, MERGE, TEMPORAL = 14, 2, 2
@@ -22,12 +27,17 @@ IMAGE_MIN_PIXELS, VIDEO_MIN_PIXELS, LONGEST_RATIO, RATIO_AFTER = 32 * 32, 16 * 1
 
 @dataclass(frozen=True)
 class Budget:
-    """What a picture and a clip may cost. It travels with the weights in run.json; evaluation uses the same."""
+    """What a picture and a clip may cost. The build config owns the numbers, so there are no defaults.
 
-    image_max_pixels: int = 262144
-    video_max_pixels: int = 16384  # a frame
-    video_fps: float = 2.0
-    video_maxlen: int = 128  # frames
+    The bounds hold where the numbers are read (config, manifest): below one vision token no size fits.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    image_max_pixels: Annotated[int, Field(ge=IMAGE_MIN_PIXELS, le=MAX_PIXELS)]
+    video_max_pixels: Annotated[int, Field(ge=FACTOR**2, le=MAX_PIXELS)]  # a frame
+    video_fps: Annotated[float, Field(gt=0, le=1000)]
+    video_maxlen: Annotated[int, Field(ge=1)]  # frames
 
     def to_json(self) -> dict[str, float]:
         """The four numbers, by LLaMA-Factory's names for them."""

@@ -17,8 +17,8 @@ from mmafflm.checkpoints import shards_of
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
-from mmafflm.media import Budget
 from mmafflm.recipe_file import OURS, Config, read_recipe
+from mmafflm.recipe_reach import reach_notes, require_own
 
 PAPER_GPUS = 2
 REGISTRY = "mmaffin/dataset_info.json"
@@ -74,6 +74,7 @@ def plan(
     a recipe that is not one, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
     spec = read_recipe(recipe)
+    require_own(recipe, spec)
     # What training reads of a build: another mix than the manifest's would be planned, trained and named wrongly.
     data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
     notes: list[str] = []
@@ -81,13 +82,14 @@ def plan(
     gpus = _processes(gpus, cpu, notes)
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
-    # the whole budget, said: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
-    config: Config = Budget().to_json() | {key: value for key, value in spec.items() if key not in OURS}
+    # the build's budget, in full: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
+    config: Config = data.budget.to_json() | {key: value for key, value in spec.items() if key not in OURS}
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
     config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
     config |= {"media_dir": str(data.path.resolve()), "output_dir": str((out or Path("runs") / recipe.stem).resolve())}
+    notes += reach_notes(config)
     mix = scan(data, config, notes)
     how = "counted" if mix.counted else "estimated, no tokenizer is here"
     notes.append(

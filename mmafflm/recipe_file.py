@@ -1,11 +1,9 @@
 """Reading a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
 
-import ast
 import contextlib
 import difflib
-import importlib.util
 import re
-from functools import cache
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,12 @@ import yaml
 
 from mmafflm.dataset import MIX
 from mmafflm.errors import UsageFault
+from mmafflm.recipe_keys import known_keys, wrong_value
 
 Config = dict[str, Any]
 
 OURS = ("base", "global_batch", "hardware", "validate_every", "validate_rows")
+BUDGET = "the budget of --data, which its pictures and clips were scaled to (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
@@ -24,6 +24,10 @@ COMPUTED = {
     "dataloader_num_workers": "a multiple of the ranks",
     "accelerator_config": "dispatch_batches: false",
     "ray_num_workers": "--gpus x --nodes, where ray_init_kwargs is given",
+    "image_max_pixels": BUDGET,
+    "video_max_pixels": BUDGET,
+    "video_fps": BUDGET,
+    "video_maxlen": BUDGET,
     "dataset_dir": "--data",
     "media_dir": "--data",
     "output_dir": "--out",
@@ -88,19 +92,21 @@ def _own_keys(recipe: Path) -> Config:
         raise UsageFault(f"{recipe}: not YAML ({' '.join(str(error).split())}).") from None
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
-    known = known_keys()
-    for key in spec:
+    known = known_keys().keys()
+    for key, value in spec.items():
         if key in COMPUTED:
             raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
-        if secret := key if key in SECRETS else _secret_below(spec[key]):
+        if secret := key if key in SECRETS else _secret_below(value):
             raise UsageFault(
                 f"{recipe}: {secret} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
                 "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
             )
-        if known and key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
+        if known and key not in known and key not in OURS:
+            nearest = difflib.get_close_matches(key, [*known, *OURS], n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
+        if value is not None and (expected := wrong_value(key, value)):
+            raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
     return spec
 
 
@@ -143,35 +149,6 @@ def _check_validation(recipe: Path, spec: Config) -> None:
             f"{recipe}: validate_every is a multiple of save_steps ({save}), for checkpoints are what is asked, and "
             "validate_rows how many records of each subset. Give both, or neither."
         )
-
-
-@cache
-def known_keys() -> frozenset[str]:
-    """The keys of a training config, read from the source of LLaMA-Factory and transformers; empty without them.
-
-    Reading the source takes 0.1 s; importing their dataclasses imports torch and takes 10.
-    """
-    sources = [
-        *_sources("llamafactory", "hparams", "*_args.py"),
-        *_sources("transformers", ".", "training_args*.py"),
-    ]
-    if not sources:
-        return frozenset()
-    names = {
-        item.target.id
-        for source in sources
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-        for item in node.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
-    }
-    return frozenset(names | set(OURS))
-
-
-def _sources(package: str, folder: str, pattern: str) -> list[Path]:
-    spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec else None
-    return sorted((Path(next(iter(places))) / folder).glob(pattern)) if places else []
 
 
 def _shipped() -> list[Path]:

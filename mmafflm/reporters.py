@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mmafflm.events import TRAINER
 from mmafflm.recipe import Plan
 from mmafflm.recipe_file import Config
+from mmafflm.recipe_reach import reporters_of, sends_to_hub
 
 BOARD = "tensorboard"  # below OUT
 
@@ -35,19 +36,6 @@ SWANLAB = Login(("SWANLAB_API_KEY",), ("~/.swanlab", ".swanlab", "$SWANLAB_SAVE_
                 "Set SWANLAB_API_KEY, run swanlab login, or set SWANLAB_MODE=local")  # fmt: skip
 SPACE = Login(("HF_TOKEN",), ("~/.cache/huggingface/token", "$HF_HOME/token", "$HF_TOKEN_PATH"), "", (),
               "Set HF_TOKEN, run hf auth login, or take trackio_space_id out and stay on this machine")  # fmt: skip
-
-
-def reporters_of(config: Config) -> list[str]:
-    """The services that a config names."""
-    named = config.get("report_to") or []
-    found = [named] if isinstance(named, str) else list(named)
-    return found + (["swanlab"] if config.get("use_swanlab") and "swanlab" not in found else [])
-
-
-def sends_to_hub(config: Config) -> bool:
-    """Whether Trackio sends its curves to a Space; otherwise it keeps them on this machine."""
-    space = config.get("trackio_space_id") or os.environ.get("TRACKIO_SPACE_ID")
-    return bool(space) and "trackio" in reporters_of(config)
 
 
 def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:

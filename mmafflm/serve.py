@@ -23,17 +23,17 @@ POLL_S = 0.5
 
 
 @contextmanager
-def served(base: str, out: Path) -> Iterator[dict[str, str]]:
-    """`with served(base, out) as env`: the environment that leads `--engine openai` to it; its log is OUT/serve.log.
+def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
+    """`with served(base, budget, out) as env`: the environment that leads `--engine openai` to it.
 
-    Raises Fault when the server ends, or does not answer in READY_S seconds.
+    Its log is OUT/serve.log. Raises Fault when the server ends, or does not answer in READY_S seconds.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Serving needs the train tier: pip install -c constraints.txt -e '.[train]'")
     port = _free_port()
-    budget = [word for key, value in Budget().to_json().items() for word in (f"--{key}", str(value))]
-    words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *budget]
+    limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
+    words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *limits]
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
     if Path(base).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

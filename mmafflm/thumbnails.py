@@ -13,7 +13,7 @@ from mmafflm.records import Record
 
 PICTURE_SIDE, FRAME_SIDE, FRAMES = 320, 176, 4  # pixels of the longest side; frames shown of a clip
 QUALITY = 62
-_CLIP = Budget(video_fps=2.0, video_maxlen=FRAMES)
+_CLIP = Budget(PICTURE_SIDE**2, FRAME_SIDE**2, 2.0, FRAMES)
 _CLIP_MIDDLE_S = 2.0  # of a clip that is not cut into frames only the middle is decoded: whole, it takes a second
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmafflm.dataset import Dataset, data_hash, split_file
 from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+from tests.budget import BUDGET
 
 
 def write_data(path: Path, by_subset: Mapping[str, Sequence[Record]], **more: object) -> Dataset:
@@ -20,6 +21,7 @@ def write_data(path: Path, by_subset: Mapping[str, Sequence[Record]], **more: ob
             write_jsonl(path / file, rows)
             files[file] = {"rows": len(rows), "sha256": sha256_of(path / file)}
             subsets[name][split] = {"rows": len(rows)}
-    manifest = {"schema": 1, "files": files, "subsets": subsets, "data_hash": data_hash(files)}
+    config = {"budget": BUDGET.to_json()}
+    manifest = {"schema": 1, "config": config, "files": files, "subsets": subsets, "data_hash": data_hash(files)}
     write_text(path / "manifest.json", json.dumps(manifest | more))
     return Dataset.open(path)

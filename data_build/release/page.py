@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from data_build.build import IMPORT_PAGE, Folders, Manifest
+from data_build.build import IMPORT_PAGE
+from data_build.inputs import Folders, Manifest
 from data_build.release.recover import UNKNOWN
 from data_build.shards import find_shards
 from mmafflm.benchmark import benchmark

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_build.build import Plan, construct
+from data_build.build import construct
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
+from data_build.inputs import Plan
 from data_build.manifest import Source
 from data_build.pictures import is_picture
 from data_build.raw import RawFile, list_raw
@@ -25,7 +26,12 @@ SUFFIXES = (".json", ".jsonl", ".parquet")
 
 
 def import_release(
-    origins: list[str], data: Path, config: Config, jobs: int | None = None, limit: int | None = None
+    origins: list[str],
+    data: Path,
+    config: Config,
+    jobs: int | None = None,
+    limit: int | None = None,
+    replace: bool = False,
 ) -> bool:
     """Make DATA of the released JSON in the folders or hub data sets `origins`; False when it stands there already.
 
@@ -39,7 +45,8 @@ def import_release(
         raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json is there.")
     config = config.model_copy(update={"splits": {}})
     names = [Path(origin).name if Path(origin).is_dir() else origin for origin in origins]
-    return construct(Plan(data, sources, config, jobs, limit, origin=names, finish=partial(write_page, names)))
+    finish = partial(write_page, names)
+    return construct(Plan(data, sources, config, jobs, limit, origin=names, finish=finish, replace=replace))
 
 
 def _named(root: Path, files: list[RawFile], several: bool) -> list[RawFile]:

@@ -37,7 +37,7 @@ DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
     """What make_engine calls; hf takes no options."""
     no_options("hf", options)
-    return HfEngine(ckpt, dtype, root, budget)
+    return HfEngine(ckpt, budget, dtype, root)
 
 
 class HfEngine:
@@ -45,12 +45,12 @@ class HfEngine:
 
     name = "hf"
 
-    def __init__(self, ckpt: str, dtype: str = "auto", root: Path = Path(), budget: Budget | None = None) -> None:
+    def __init__(self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path()) -> None:
         """root: the folder below which the questions' media stand."""
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
         self.checkpoint = find_checkpoint(ckpt)
-        self.dtype, self.root, self.budget = dtype, root, budget or Budget()
+        self.dtype, self.root, self.budget = dtype, root, budget
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot."""

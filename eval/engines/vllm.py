@@ -50,7 +50,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
     """What make_engine calls; the options are those of eval/engines/vllm_options.py."""
     if find_spec("vllm") is None:
         raise UsageFault(f"--engine vllm needs vllm, which is not installed. Run: {ENGINES['vllm']}")
-    return VllmEngine(ckpt, dtype, root, budget, options)
+    return VllmEngine(ckpt, budget, dtype, root, options)
 
 
 class VllmEngine:
@@ -61,15 +61,15 @@ class VllmEngine:
     def __init__(
         self,
         ckpt: str,
+        budget: Budget,
         dtype: str = "auto",
         root: Path = Path(),
-        budget: Budget | None = None,
         options: dict[str, str] | None = None,
     ) -> None:
         """root: the folder below which the questions' media stand."""
         self.options = parse_options(options or {})
         self.checkpoint = find_checkpoint(ckpt)
-        self.dtype, self.budget = dtype, budget or Budget()
+        self.dtype, self.budget = dtype, budget
         self.shown = Shown(root, self.budget)
 
     def load(self) -> None:

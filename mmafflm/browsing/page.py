@@ -12,8 +12,9 @@ from mmafflm.browsing.files import medium
 from mmafflm.browsing.query import PAGE_ROWS, Page, Query, choose
 from mmafflm.browsing.table import Said, Table
 from mmafflm.errors import Fault
-from mmafflm.media import Budget
 from mmafflm.records import Record, media_files
+
+WAIT_MS = 500  # how long the page shows a frame of a clip
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def page(table: Table, query: Query) -> str:
         after=query.address(chosen.page + 1) if chosen.page < chosen.pages else None,
         shown=[show(table, row) for row in chosen.rows],
         span=_span(chosen),
-        wait_ms=round(1000 / Budget().video_fps),
+        wait_ms=WAIT_MS,
     )
 
 

@@ -15,9 +15,9 @@ from data_build.corpus import Media
 from data_build.extract import Taken, Task, extract, take
 from data_build.raw import list_raw
 from mmafflm.benchmark import benchmark
-from mmafflm.media import Budget
 from mmafflm.records import write_jsonl, write_text
 from mmafflm.standin import make_standin
+from tests.budget import BUDGET
 from tests.media_files import clip_bytes, write
 
 CLIPS = 24
@@ -48,7 +48,7 @@ def pipeline(folder: Path, nano: Path, name: str) -> tuple[float, list[torch.Ten
         "model_name_or_path": str(nano), "template": "qwen2_vl", "stage": "sft", "do_train": True,
         "finetuning_type": "full", "dataset": name, "dataset_dir": str(folder), "media_dir": str(folder),
         "streaming": True, "max_steps": 1, "dataloader_num_workers": 1, "cutoff_len": 4096, "use_cpu": True,
-        "output_dir": str(folder / "out"), "report_to": "none", **Budget().to_json(),
+        "output_dir": str(folder / "out"), "report_to": "none", **BUDGET.to_json(),
     }  # fmt: skip
     model_args, data_args, training_args, finetuning_args, _ = get_train_args(config)
     module = load_tokenizer(model_args)
@@ -72,7 +72,7 @@ def main() -> None:
             write(folder / f"raw/clip{number}.mp4", different[number % DIFFERENT])
         files = {file.name: file for file in list_raw(folder / "raw")}
         media = {name: Media("video", name) for name in files}
-        taken = extract("bench", [one.to_json() for one in media.values()], files, folder, 1)
+        taken = extract("bench", [one.to_json() for one in media.values()], files, folder, 1, BUDGET)
         frames = {json.loads(text)["file"]: one for text, one in taken.items()}
         _extraction(folder, media)
         names = sorted(files)

@@ -25,8 +25,8 @@ from eval.engines.vllm_candidates import by_candidate
 from eval.engines.vllm_trees import by_tree
 from eval.readout import candidates
 from mmafflm.benchmark import Task, benchmark
-from mmafflm.media import Budget
 from mmafflm.standin import make_standin
+from tests.budget import BUDGET
 from tests.eval.tiny_tests import records_of
 
 ROWS = 48  # a turn
@@ -92,7 +92,7 @@ def main(ckpt: str = "pocket", name: str = "hf", *given: str) -> None:
             make_standin(ckpt, made)
             ckpt = str(made)
         options = dict(one.split("=", 1) for one in given)
-        engine = make_engine(name, ckpt, options.pop("dtype", "auto"), Path(), Budget(), options)
+        engine = make_engine(name, ckpt, options.pop("dtype", "auto"), Path(), BUDGET, options)
         engine.load()
         for subset, key, readout, usual in MEASURED:
             compare(engine, benchmark()[subset].task(key), readout, usual)

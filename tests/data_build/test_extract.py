@@ -17,7 +17,7 @@ from data_build.corpus import Media
 from data_build.extract import JOURNAL, Taken, extract, read_journal
 from data_build.raw import list_raw
 from mmafflm.errors import Fault
-from mmafflm.media import Budget
+from tests.budget import BUDGET
 from tests.media_files import clip_bytes, picture_of, sound_bytes, write
 
 
@@ -31,7 +31,7 @@ def take_all(root: Path, data: Path, *media: Media, **options: object) -> list[T
     raw = {file.name: file for file in list_raw(root)}
     data.mkdir(exist_ok=True)
     wanted = [one.to_json() for one in media]
-    found = extract("made", wanted, raw, data, 2, **options)
+    found = extract("made", wanted, raw, data, 2, BUDGET, **options)
     return [found[text] for text in wanted]
 
 
@@ -53,7 +53,7 @@ def test_pictures_are_cropped_scaled_and_named_by_what_they_show(tmp_path: Path)
         image("one ü.jpg", (-20, -20, 100, 100)), image("one ü.jpg", (1000, 0, 1200, 100)),
     )  # fmt: skip
     assert whole.files == copy.files  # one file for one content
-    assert stored(data, whole)[0].size == Budget().size(1000, 800) == (whole.width, whole.height)
+    assert stored(data, whole)[0].size == BUDGET.size(1000, 800) == (whole.width, whole.height)
     source = np.asarray(Image.open(io.BytesIO(content)))
     assert np.array_equal(np.asarray(stored(data, crop)[0]), source[50:250, 100:300])
     assert (beyond.width, beyond.height) == (100, 100)
@@ -163,7 +163,7 @@ def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatc
     raw = {file.name: replace(file, size=3_000_000_000) for file in list_raw(root)}
     (tmp_path / "data").mkdir()
     monkeypatch.setattr("data_build.extract.stream_members", None)  # nothing is to be streamed
-    found = extract("made", [Media("video", name).to_json() for name in raw], raw, tmp_path / "data", 1)
+    found = extract("made", [Media("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
     assert {one.reason for one in found.values()} == {"file of 3.0 GB"} and len(found) == 3
 
 

@@ -14,9 +14,9 @@ from eval.engines.hf import HfEngine
 from eval.predict import predict
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.export import export
-from mmafflm.media import Budget
 from mmafflm.records import write_jsonl
 from mmafflm.run_file import write_run
+from tests.budget import BUDGET
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
 
@@ -41,13 +41,13 @@ def run(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 weight.normal_(0, 0.5)
     adapted.save_pretrained(folder)
     config = {"model_name_or_path": str(nano), "template": "qwen2_vl", "finetuning_type": "lora"}
-    (folder / "llamafactory.yaml").write_text(yaml.safe_dump(config | Budget().to_json()))
-    write_run(folder, {"schema": 1, "finished": True, "base": str(nano), "budget": Budget().to_json()})
+    (folder / "llamafactory.yaml").write_text(yaml.safe_dump(config | BUDGET.to_json()))
+    write_run(folder, {"schema": 1, "finished": True, "base": str(nano), "budget": BUDGET.to_json()})
     return folder
 
 
 def answers(ckpt: Path) -> dict[int, str]:
-    engine = HfEngine(str(ckpt), "float32")
+    engine = HfEngine(str(ckpt), BUDGET, "float32")
     engine.load()
     return dict(one for batch in engine.answer(ASKED, range(len(ASKED)), 12, 4) for one in batch)
 
@@ -188,11 +188,11 @@ def test_positions_that_nobody_knows_are_said(tmp_path: Path) -> None:
 
 
 def test_an_engine_is_made_by_name(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert make_engine("hf", str(nano), "auto", Path(), Budget(), {}).name == "hf"
+    assert make_engine("hf", str(nano), "auto", Path(), BUDGET, {}).name == "hf"
     with pytest.raises(UsageFault, match="--engine gpt: not one of hf, vllm, openai"):
-        make_engine("gpt", str(nano), "auto", Path(), Budget(), {})
+        make_engine("gpt", str(nano), "auto", Path(), BUDGET, {})
     with pytest.raises(UsageFault, match="--engine hf takes no option speed"):
-        make_engine("hf", str(nano), "auto", Path(), Budget(), {"speed": "9"})
+        make_engine("hf", str(nano), "auto", Path(), BUDGET, {"speed": "9"})
 
 
 def test_a_missing_package_is_a_sentence(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,4 +201,4 @@ def test_a_missing_package_is_a_sentence(nano: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("eval.engines.import_module", gone)
     with pytest.raises(UsageFault, match=r"--engine vllm needs vllm, which is not installed\. Run: make setup-vllm"):
-        make_engine("vllm", str(nano), "auto", Path(), Budget(), {})
+        make_engine("vllm", str(nano), "auto", Path(), BUDGET, {})

@@ -23,7 +23,7 @@ from eval.engines.hf import HfEngine
 from eval.engines.openai import OpenAiEngine, Options
 from eval.engines.vision import Pixels
 from eval.predict import predict
-from mmafflm.media import Budget
+from tests.budget import BUDGET
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
 from tests.media_files import picture_of
@@ -108,7 +108,7 @@ def ask(url: str, media: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[obje
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     def asked(questions: list[Question], clips: str) -> list[str]:
-        return answers(OpenAiEngine("nano", media, Budget(), Options.model_validate({"clips": clips})), questions)
+        return answers(OpenAiEngine("nano", media, BUDGET, Options.model_validate({"clips": clips})), questions)
 
     return asked
 

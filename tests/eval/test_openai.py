@@ -22,7 +22,8 @@ from mmafflm.clips import open_clip
 from mmafflm.dataset import Dataset
 from mmafflm.endpoint import Endpoint, Pace
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.media import Budget, open_frames, open_images
+from mmafflm.media import open_frames, open_images
+from tests.budget import BUDGET
 from tests.command import mmaffben
 from tests.eval.counting import Counting, content
 from tests.eval.faulty_server import KINDS, FaultyServer, serving
@@ -78,7 +79,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 
 def engine(data: Dataset, pace: Pace | None = None, **options: object) -> OpenAiEngine:
     read = Options.model_validate({"timeout_s": 3, **options})
-    return OpenAiEngine("made-up", data.path, Budget(), read, pace or Clock().pace())
+    return OpenAiEngine("made-up", data.path, BUDGET, read, pace or Clock().pace())
 
 
 def chance(prompt: str, of: int) -> int:
@@ -230,7 +231,7 @@ def test_the_pace_is_kept() -> None:
 
 def test_wrong_use_is_a_sentence(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(**options: str) -> object:
-        return make_engine("openai", "m", "auto", data.path, Budget(), options)
+        return make_engine("openai", "m", "auto", data.path, BUDGET, options)
 
     with pytest.raises(UsageFault, match=r"--option speed: .*The engine openai takes per_minute, tries, timeout_s"):
         made(speed="9")
@@ -257,9 +258,9 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
         picture_of(141, 113, number).save(tmp_path / f"f{number}.png")
     frames = tuple(f"f{number}.png" for number in range(3))
     question = Question("A <image> then <video> and <image>?", ("p0.png", "p1.png"), (frames,))
-    shown = Shown(tmp_path, Budget())
+    shown = Shown(tmp_path, BUDGET)
     parts = message.content(question, shown, "frames")
-    pictures, clip = open_images(tmp_path, question.images, Budget()), open_frames(tmp_path, frames, Budget())
+    pictures, clip = open_images(tmp_path, question.images, BUDGET), open_frames(tmp_path, frames, BUDGET)
     assert not isinstance(parts, str)
     assert [part.get("text", "*") for part in parts] == ["A ", "*", " then ", "*", "*", "*", " and ", "*", "?"]
     sent = [_opened(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
@@ -268,7 +269,7 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
 
     film = message.content(question, shown, "mp4")[3]["video_url"]["url"]  # type: ignore[index]
     assert film.startswith("data:video/mp4;base64,")
-    seen = open_clip(base64.b64decode(film.split(",")[1]), Budget())
+    seen = open_clip(base64.b64decode(film.split(",")[1]), BUDGET)
     assert seen.duration_s == 2 and len(seen.frames) == 4  # two a second, the last one twice, as training has it
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(clip, seen.frames, strict=True))
     grey = message.content(question._replace(blank=True), shown, "frames")

@@ -22,6 +22,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
 from mmafflm.records import read_jsonl
+from tests.budget import BUDGET
 from tests.eval.counting import Counting, content
 from tests.eval.tiny_tests import make_tests, records_of
 
@@ -32,7 +33,7 @@ ROWS = {"semeval2018_english": 6, "onlineshopping": 20, "XED": 20}
 def nano(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A nano whose answers differ from row to row and end at different lengths: its weights are blown up."""
     path = Path(shutil.copytree(nano, tmp_path_factory.mktemp("ckpt") / "nano"))
-    engine = HfEngine(str(path))
+    engine = HfEngine(str(path), BUDGET)
     engine.load()
     with torch.no_grad():
         for name, weight in engine.model.model.language_model.named_parameters():
@@ -73,7 +74,7 @@ def test_the_batch_size_does_not_change_an_answer(
 
 
 def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -> None:
-    engine = HfEngine(str(nano), "float32")
+    engine = HfEngine(str(nano), BUDGET, "float32")
     engine.load()
     reference = AutoModelForImageTextToText.from_pretrained(nano)
     task = benchmark()["onlineshopping"].tasks[0]
@@ -86,7 +87,7 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
 
 
 def test_likelihoods_are_those_of_a_plain_forward(nano: Path, data: Dataset) -> None:
-    engine = HfEngine(str(nano), "float32")
+    engine = HfEngine(str(nano), BUDGET, "float32")
     engine.load()
     reference = AutoModelForImageTextToText.from_pretrained(nano)
     asked = questions(list(data.records("XED", "test")))

@@ -13,9 +13,10 @@ from eval.engines.hf import HfEngine
 from eval.engines.vision import Vision
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
-from mmafflm.media import Budget, open_frames, open_images
+from mmafflm.media import open_frames, open_images
 from mmafflm.positions import rope_index
 from mmafflm.records import Record
+from tests.budget import BUDGET
 from tests.media_files import picture_of
 
 MOST = 12
@@ -43,7 +44,7 @@ def asked() -> list[Question]:
 
 
 def ask(looking: Path, media: Path, asked: list[Question], batch_size: int) -> dict[int, str]:
-    engine = HfEngine(str(looking), "float32", media)
+    engine = HfEngine(str(looking), BUDGET, "float32", media)
     engine.load()
     return dict(one for batch in engine.answer(asked, range(len(asked)), MOST, batch_size) for one in batch)
 
@@ -74,8 +75,8 @@ def inputs_of(processor: Any, media: Path, question: Question, answer: str = "")
     )
     inputs = processor(
         text=[text + answer],
-        images=open_images(media, question.images, Budget()) or None,
-        videos=[open_frames(media, names, Budget()) for names in question.videos] or None,
+        images=open_images(media, question.images, BUDGET) or None,
+        videos=[open_frames(media, names, BUDGET) for names in question.videos] or None,
         return_tensors="pt",
     )
     if question.videos:
@@ -97,7 +98,7 @@ def plain_likelihood(model: Any, processor: Any, media: Path, question: Question
 def test_likelihoods_are_those_of_a_plain_forward(looking: Path, media: Path, asked: list[Question]) -> None:
     model: Any = AutoModelForImageTextToText.from_pretrained(looking)
     processor: Any = AutoProcessor.from_pretrained(looking)
-    engine = HfEngine(str(looking), "float32", media)
+    engine = HfEngine(str(looking), BUDGET, "float32", media)
     engine.load()
     candidates = ["-0.8", "1. joy", "1. joy, 2. sadness"]
     found = [
@@ -116,7 +117,7 @@ def test_a_long_clip_is_read_with_the_positions_of_training(
     """Those of transformers as `mmafflm train` mends it, and not those of transformers as it is."""
     model: Any = AutoModelForImageTextToText.from_pretrained(looking)
     processor: Any = AutoProcessor.from_pretrained(looking)
-    engine = HfEngine(str(looking), "float32", media)
+    engine = HfEngine(str(looking), BUDGET, "float32", media)
     engine.load()
     question = Question("<video>What is felt?", (), (tuple(f"c3-{frame % 4}.png" for frame in range(60)),))
     found = dict(row for batch in engine.likelihoods([question], [0], ["1. joy"], 1) for row in batch)[0]
@@ -153,7 +154,7 @@ def test_ablations_change_what_is_asked_and_nothing_else(looking: Path, media: P
     assert sorted(one.videos for one in shuffled) == sorted(one.videos for one in whole)
     assert not any(a.videos == b.videos for a, b in zip(shuffled, whole, strict=True))
     assert {one.prompt for one in silent} == {benchmark()["CHSIMS_SP"].tasks[0].ask("")}
-    vision = Vision(AutoProcessor.from_pretrained(looking), media, Budget())
+    vision = Vision(AutoProcessor.from_pretrained(looking), media, BUDGET)
     seen, grey = vision.pixels(whole[0]), vision.pixels(blank[0])
     assert torch.equal(seen.video_grid, grey.video_grid) and grey.videos.std(0).max() < 0.02 < seen.videos.std(0).max()
     with pytest.raises(UsageFault, match="--ablation deaf: not one of none, blank, shuffled, silent"):

@@ -27,6 +27,7 @@ from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
+from tests.budget import BUDGET
 from tests.eval.vllm_side import in_order
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +163,7 @@ def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.Tem
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = json.loads(done.stdout.splitlines()[-1])
-    engine = HfEngine(str(looking), root=data.path)
+    engine = HfEngine(str(looking), BUDGET, root=data.path)
     engine.load()
     start = time.perf_counter()
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))

@@ -15,6 +15,7 @@ from typing import Any
 
 from eval.engines import Question
 from eval.engines.vllm import VllmEngine
+from tests.budget import BUDGET
 
 
 def asked(row: dict[str, Any]) -> list[Question]:
@@ -44,7 +45,7 @@ def crowded(engine: VllmEngine, ckpt: str, questions: list[Question], candidates
     texts = [one for one in questions if not one.images + one.videos]
     many = [Question(f"{one.prompt} {number} {one.prompt}") for number in range(10) for one in texts]
     ways = [in_order(engine.likelihoods(many, range(len(many)), candidates, 8))]
-    cramped = VllmEngine(ckpt, options={"kv_cache_memory_bytes": "700000", "max_model_len": "512"})
+    cramped = VllmEngine(ckpt, BUDGET, options={"kv_cache_memory_bytes": "700000", "max_model_len": "512"})
     cramped.load()
     cramped.trees = True
     weigh = cramped.llm.collective_rpc
@@ -65,7 +66,7 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     """
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
-    engine = VllmEngine(ckpt, root=Path(root))
+    engine = VllmEngine(ckpt, BUDGET, root=Path(root))
     clock = [time.perf_counter()]
     engine.load()
     clock.append(time.perf_counter())

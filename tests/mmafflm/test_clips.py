@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,9 @@ import pytest
 from PIL import Image
 
 from mmafflm.clips import Broken, open_clip, open_picture
-from mmafflm.media import Budget
+from tests.budget import BUDGET
 from tests.data_build.reading import real
 from tests.media_files import clip_bytes, picture_of, rotated, sound_bytes, write
-
-BUDGET = Budget()
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -68,11 +67,11 @@ def test_containers_that_do_not_tell_their_length(container: str, codec: str) ->
 @pytest.mark.parametrize(("degrees", "size"), [(90, (72, 128)), (180, (128, 72)), (270, (72, 128))])
 def test_rotated_clips_stand_upright(degrees: int, size: tuple[int, int]) -> None:
     raw = clip_bytes(25, size=(128, 72), colourful=True)
-    plain = open_clip(raw, Budget(video_max_pixels=10**6)).frames[0]
-    turned = open_clip(rotated(raw, degrees), Budget(video_max_pixels=10**6)).frames[0]
+    plain = open_clip(raw, replace(BUDGET, video_max_pixels=10**6)).frames[0]
+    turned = open_clip(rotated(raw, degrees), replace(BUDGET, video_max_pixels=10**6)).frames[0]
     assert turned.size == size
     assert np.array_equal(np.asarray(plain.rotate(-degrees, expand=True)), np.asarray(turned))
-    sideways = open_clip(rotated(raw, degrees), Budget(video_max_pixels=10**6), upright=False).frames[0]
+    sideways = open_clip(rotated(raw, degrees), replace(BUDGET, video_max_pixels=10**6), upright=False).frames[0]
     assert np.array_equal(np.asarray(plain), np.asarray(sideways))  # as LLaMA-Factory reads a clip
 
 

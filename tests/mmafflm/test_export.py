@@ -9,9 +9,9 @@ import yaml
 
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.export import export
-from mmafflm.media import Budget
 from mmafflm.run_file import write_run
 from mmafflm.train import train
+from tests.budget import BUDGET
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
@@ -64,7 +64,7 @@ def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> No
 def assert_complete(out: Path, run: Path) -> None:
     """The exported folder holds a whole model and says what it was trained with."""
     told = json.loads((out / "run.json").read_text())
-    assert told["budget"] == Budget().to_json() and told["finished"] and told["exported_from"] == str(run.resolve())
+    assert told["budget"] == BUDGET.to_json() and told["finished"] and told["exported_from"] == str(run.resolve())
     assert not (out / "adapter_model.safetensors").exists()
     for part in ("config.json", "tokenizer.json", "model.safetensors", "llamafactory_export.yaml"):
         assert (out / part).exists(), part
@@ -87,7 +87,7 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"no llamafactory\.yaml"):
         export(run, out)
     config = {"model_name_or_path": str(tmp_path / "gone"), "template": "qwen2_vl", "finetuning_type": "lora"}
-    (run / "llamafactory.yaml").write_text(yaml.safe_dump(config | Budget().to_json()))
+    (run / "llamafactory.yaml").write_text(yaml.safe_dump(config | BUDGET.to_json()))
     with pytest.raises(Fault, match=r"no adapter_config\.json"):
         export(run, out)
     (run / "adapter_config.json").write_text("{}")

@@ -14,11 +14,10 @@ from data_build.extract import extract
 from data_build.raw import list_raw
 from eval.engines import Question
 from eval.engines.vision import Vision
-from mmafflm.media import Budget, grid, vision_tokens
+from mmafflm.media import grid, vision_tokens
+from tests.budget import BUDGET
 from tests.data_build.reading import real
 from tests.media_files import clip_bytes, picture_of, rotated, write
-
-BUDGET = Budget()
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def trained(plugin: Any, processor: Any, images: list[Any], videos: list[Any]) -
 def stored(root: Path, data: Path, media: Media) -> tuple[str, ...]:
     """The files that the build makes of one raw file."""
     data.mkdir(exist_ok=True)
-    taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, 1)
+    taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, 1, BUDGET)
     (one,) = taken.values()
     assert not one.reason, one.reason
     return tuple(name for name, _, _ in one.files)

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from mmafflm.dataset import Dataset
-from mmafflm.media import Budget
 from mmafflm.recipe import Plan, plan
 from mmafflm.recipe_file import OURS, read_keys
+from tests.budget import BUDGET
 from tests.mmafflm.recipes import NAMES, PAPER, RECIPES, recipe_with
 
 
@@ -63,7 +63,7 @@ def test_the_reference_facts_hold_in_every_recipe(name: str, reviews: Dataset, b
     assert stage != 2 or config["use_reentrant_gc"] is False  # 7
     assert stage is None or not config.get("use_cpu")  # 8
     assert not config.get("packing") and not config.get("neat_packing")  # 9
-    assert {key: config[key] for key in Budget().to_json()} == Budget().to_json()  # 10 to 12
+    assert {key: config[key] for key in BUDGET.to_json()} == BUDGET.to_json()  # 10 to 12
     assert config["cutoff_len"] == 4096 and config["template"] == "qwen2_vl"
     assert not config.get("predict_with_generate") and not config.get("do_predict")  # 14
 

@@ -11,6 +11,7 @@ import pytest
 from mmafflm.errors import Fault
 from mmafflm.processes import group_alive
 from mmafflm.serve import served
+from tests.budget import BUDGET
 
 SERVER = f"""#!{sys.executable}
 import http.server, json, os, sys
@@ -39,7 +40,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_up_while_it_is_asked_and_gone_afterwards(tmp_path: Path) -> None:
-    with served("some-base", tmp_path / "out") as env:
+    with served("some-base", BUDGET, tmp_path / "out") as env:
         assert env["OPENAI_BASE_URL"].startswith("http://127.0.0.1:")
         told = json.load(urllib.request.urlopen(f"{env['OPENAI_BASE_URL']}/models", timeout=10))
         words = " ".join(told["argv"])
@@ -52,5 +53,5 @@ def test_it_is_up_while_it_is_asked_and_gone_afterwards(tmp_path: Path) -> None:
 
 def test_one_that_cannot_load_is_a_sentence(tmp_path: Path) -> None:
     said = r"llamafactory-cli api failed \(exit 1\): ValueError: no weights in broken\. .*serve\.log"
-    with pytest.raises(Fault, match=said), served("broken", tmp_path / "out"):
+    with pytest.raises(Fault, match=said), served("broken", BUDGET, tmp_path / "out"):
         raise AssertionError("it was never up")

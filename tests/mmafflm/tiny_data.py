@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from mmafflm.dataset import MIX, Dataset, data_hash
 from mmafflm.records import Record, sha256_of, write_jsonl, write_text
+from tests.budget import BUDGET
 
 SCHEMA = pa.schema(
     [
@@ -80,6 +81,7 @@ def make_data(path: Path, records: list[Record]) -> Dataset:
     manifest = {
         "schema": 1,
         "seed": 7,
+        "config": {"budget": BUDGET.to_json()},
         "files": files,
         "subsets": {},
         "mix": {"file": mix, "rows": len(records)},
