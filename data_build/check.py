@@ -4,7 +4,7 @@ from collections import Counter
 
 import polars as pl
 
-from data_build.media_index import media_faults, read_index
+from data_build.media_index import is_of_clip, media_faults, read_index
 from data_build.registry import TWINS
 from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
@@ -27,7 +27,7 @@ def check(dataset: Dataset) -> list[str]:
     if faults:
         return faults
     try:
-        return [*_splits(dataset), *_mix(dataset), *_account(dataset), *_translation(dataset)]
+        return [*_splits(dataset), *_mix(dataset), *_account(dataset), *_translation(dataset), *_budget(dataset)]
     except Fault as fault:
         return [str(fault)]
 
@@ -61,6 +61,22 @@ def _mix(dataset: Dataset) -> list[str]:
     ids = [row["id"] for row in read_jsonl(dataset.path / "mmaffin" / f"{MIX}.jsonl")]
     doubles = [name for name, count in Counter(ids).items() if count > 1]
     return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
+
+
+def _budget(dataset: Dataset) -> list[str]:
+    """Every stored picture and frame has a size that the manifest's budget leaves as it is."""
+    budget = dataset.budget
+    index = read_index(dataset.path).values()
+    wrong = [
+        one for one in index
+        if budget.size(one.width, one.height, video=is_of_clip(one)) != (one.width, one.height)
+    ]  # fmt: skip
+    if not wrong:
+        return []
+    return [
+        f"{len(wrong)} stored pictures and frames are not of the manifest's budget, the first {wrong[0].file} "
+        f"({wrong[0].width} x {wrong[0].height}). Build again."
+    ]
 
 
 def _translation(dataset: Dataset) -> list[str]:

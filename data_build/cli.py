@@ -55,7 +55,7 @@ def import_(
     origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be given twice")],
     out: Annotated[Path, typer.Option(help="folder to build in")],
     config: Annotated[
-        Path | None, typer.Option(help="build config, for the mix; the shipped default otherwise")
+        Path | None, typer.Option(help="build config, for mix and budget; the shipped default otherwise")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,

@@ -27,6 +27,11 @@ class Entry(NamedTuple):
 Index = dict[str, Entry]
 
 
+def is_of_clip(entry: Entry) -> bool:
+    """Whether this is a clip, or one frame of it, and not a picture."""
+    return entry.frames is not None or entry.file.endswith(FRAME)
+
+
 def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
     """The entries of (raw file's name, what was taken of it); one raw file of several that show the same."""
     found: Index = {}

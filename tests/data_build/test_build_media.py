@@ -125,7 +125,7 @@ def test_another_config_opens_no_picture_again(built: Path, raw: Path, tmp_path:
     data = tmp_path / "data"
     shutil.copytree(built, data)
     before = (data / ".media.jsonl").read_bytes()
-    build(raw, data, config.model_copy(update={"seed": 1}), choose_subsets("FER2013,MELD_SP"))
+    build(raw, data, config.model_copy(update={"seed": 1}), choose_subsets("FER2013,MELD_SP"), replace=True)
     assert (data / ".media.jsonl").read_bytes() == before
     assert check(Dataset.open(data)) == []
     assert not (data / "media" / "chsims").is_dir() or not list((data / "media" / "chsims").rglob("*.bmp"))
