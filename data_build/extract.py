@@ -1,8 +1,8 @@
 """Pictures and clips of a corpus, opened once: scaled to the budget, stored losslessly, named by what they show.
 
-What was opened stands in DATA/.media.jsonl, a line each, so that a build that was stopped, or comes again with another
-config, opens only what is new. Another budget or decoder, or other code
-that opens, makes everything new. What cannot be opened is there too, with the reason.
+What was opened is kept in DATA/.media.jsonl, a line each, so that a build that was stopped, or comes again with another
+config, opens only what is new: all of it under another budget, other decoders, or other code that opens. What cannot be
+opened is there too, with the reason.
 """
 
 import base64
@@ -38,7 +38,6 @@ JOURNAL = ".media.jsonl"
 FOLDER = "media"
 FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
 LIMIT_S = 60.0
-DECODERS = ("pillow", "av")
 TOGETHER = 50  # lines of the journal; a kill costs as many pictures
 MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
 # What an item takes on disk, for the estimate before the start: PNG of 400 x 400, BMP of six frames of 170 x 96.
@@ -149,9 +148,9 @@ def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_vi
 
 @cache
 def _opened_by() -> list[str]:
-    """The code that opens media, and the versions of the decoders: with others, the stored files are made anew."""
-    ours = [source_hash("mmafflm.clips", "data_build.near"), sha256_of(Path(__file__))]
-    return [*ours, *(version(name) for name in DECODERS)]
+    # with other code that opens media, or other decoders, the stored files are made anew
+    code = source_hash("mmafflm.clips", "data_build.near")
+    return [code, sha256_of(Path(__file__)), version("pillow"), version("av")]
 
 
 def _stands(taken: Taken, data: Path) -> bool:
