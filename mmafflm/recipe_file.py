@@ -105,6 +105,8 @@ def _own_keys(recipe: Path) -> Config:
             nearest = difflib.get_close_matches(key, [*known, *OURS], n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
+        if isinstance(value, str) and "\0" in value:
+            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Take it out.")
         if value is not None and (expected := wrong_value(key, value)):
             raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
     return spec

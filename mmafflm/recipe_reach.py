@@ -46,7 +46,7 @@ def reach_notes(config: Config) -> Iterator[str]:
         yield f"report_to: the run's config and curves leave this machine, for {', '.join(away)}."
     out = Path(config["output_dir"])
     for key in PATHS:
-        if key in config and not Path(os.path.abspath(os.path.expanduser(config[key]))).is_relative_to(out):
+        if key in config and not Path(config[key]).expanduser().resolve().is_relative_to(out):
             yield f"{key}: {config[key]} is outside of the run's folder, {out}."
 
 
