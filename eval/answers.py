@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import orjson
 
 from eval.label_answers import labels_in
+from eval.no_answer import reason_of
 from eval.normal import marked, plain
 from eval.wording import Wording, Words, wording
 from mmafflm.benchmark import Task
@@ -50,7 +52,7 @@ def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparse
 
     `emotion` is the record's: the answer may name it, and no other. Never raises; its time is linear in the text.
     """
-    parts = marked(text)
+    parts = reason_of(text) or marked(text)
     if isinstance(parts, str):
         return Unparsed(parts)
     grammar = task.grammar
@@ -69,7 +71,7 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Read:
     answer = _understood(grammar, own, words)
     if answer is None:
         ends = [0, *(hit.end() for hit in _STOP.finditer(words.shape)), len(words.shape)]
-        found = [_sentence(grammar, own, words.cut(*span)) for span in zip(ends, ends[1:], strict=False)]
+        found = [_sentence(grammar, own, words.cut(*span)) for span in pairwise(ends)]
         read = [one for one in found if one is not None]
         answer = _agreed(read) if read else Unparsed(_why(words.shape))
     if isinstance(answer, float | int) and not isinstance(grammar, Labels) and grammar.low < 0:
@@ -137,7 +139,11 @@ def _agreed(found: Sequence[Read]) -> Read:
     """What all of them say; dimensions are put together."""
     answer = found[0]
     for one in found[1:]:
-        if isinstance(answer, dict) and isinstance(one, dict) and all(answer.get(key, one[key]) == one[key] for key in one):
+        if (
+            isinstance(answer, dict)
+            and isinstance(one, dict)
+            and all(answer.get(key, one[key]) == one[key] for key in one)
+        ):
             answer = answer | one
         elif one != answer:
             return Unparsed("several answers that contradict each other")
@@ -158,7 +164,9 @@ def _understood(grammar: Grammar, own: Wording, words: Words) -> Read | None:
     """What the words say in full; None when they are prose."""
     if isinstance(grammar, Number):
         form = _NUMBER.fullmatch(words.shape)
-        numbers = {float(value) for value in words.values[slice(*form.span(1))] if isinstance(value, float)} if form else ()
+        numbers = (
+            {float(value) for value in words.values[slice(*form.span(1))] if isinstance(value, float)} if form else ()
+        )
         return _admissible(grammar, "", *numbers) if len(numbers) == 1 else None
     if isinstance(grammar, Vad):
         return _dimensions(grammar, words)

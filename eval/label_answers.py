@@ -13,7 +13,7 @@ _ENDS = re.compile(r"[t;]|(?<!n)\.")  # of a denial
 
 
 def labels_in(words: Words, classes: Mapping[float, str | int], most: int) -> list[str | int] | str | None:
-    """The labels that a sentence names, each once; a reason why they do not count; None when it is prose, or denies all.
+    """The labels that a sentence names, each once; why they do not count; None when it is prose, or denies all.
 
     classes: number -> label. most: how many an answer may have.
     """

@@ -10,7 +10,9 @@ LONGEST = 10_000
 _SIGNS = str.maketrans({"٫": ".", "٬": "", "٪": "%", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "⁄": "/"}
                        | {"’": "'", "؛": ";"} | dict.fromkeys("*`#_\"“”「」$[]{}", " "))  # fmt: skip
 _PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # never a decimal comma or point
-_HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufe0f\ufeff☀-⛿\U0001f300-\U0001faff]")  # no width; emoji
+_HIDDEN = re.compile(
+    "[\u00ad\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufe0f\ufeff☀-⛿\U0001f300-\U0001faff]"
+)  # no width; emoji
 _SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # NFKC would make 0.72 of "0.7²"
 _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for end in ("/", ""))
 _BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")
