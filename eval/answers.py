@@ -18,7 +18,7 @@ from eval.no_answer import reason_of
 from eval.normal import marked, plain
 from eval.wording import Wording, Words, wording
 from mmafflm.benchmark import Task
-from mmafflm.grammar import Gold, Grammar, Labels, Number, Ordinal, Vad
+from mmafflm.grammar import Gold, Grammar, Labels, Number, Vad
 
 Answer: TypeAlias = Gold
 
@@ -71,9 +71,11 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Read:
     answer = _understood(grammar, own, words)
     if answer is None:
         ends = [0, *(hit.end() for hit in _STOP.finditer(words.shape)), len(words.shape)]
-        found = [_sentence(grammar, own, words.cut(*span)) for span in pairwise(ends)]
-        read = [one for one in found if one is not None]
-        answer = _agreed(read) if read else Unparsed(_why(words.shape))
+        sentences = [words.cut(*span) for span in pairwise(ends)]
+        answer = _together([(one, _sentence(grammar, own, one)) for one in sentences])
+    if isinstance(answer, list) and isinstance(grammar, Labels):
+        most = f"{len(answer)} labels, where an answer has at most {grammar.most}"
+        return grammar.sort(answer) if len(answer) <= grammar.most else Unparsed(most)
     if isinstance(answer, float | int) and not isinstance(grammar, Labels) and grammar.low < 0:
         signs = {"negative", "positive"} & set(re.findall(r"[a-z]+", text))
         if answer and signs == {"positive" if answer < 0 else "negative"}:
@@ -82,7 +84,7 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Read:
 
 
 def _why(shape: str) -> str:
-    if re.search(r"[nN].*o.*[nN]|n-n", shape):
+    if re.search(r"[nN][^nN]*o|n-n", shape):
         return "a range or a choice of answers"
     return "no answer in a form that counts" if re.search("[nNa]", shape) else "no label and no number"
 
@@ -135,15 +137,31 @@ def _scale(low: float, high: float) -> re.Pattern[str]:
     return re.compile(rf"{whole}|(?<=\d) ?(?:/|(?:out )?of) ?{high_text}")
 
 
+def _together(read: Sequence[tuple[Words, Read | None]]) -> Read:
+    """What the sentences say that are answers. Lists of labels are put together, from the first that is led in to."""
+    found = [one for _, one in read if one is not None]
+    if not found:
+        return Unparsed(_why("".join(words.shape for words, _ in read)))
+    if not all(isinstance(one, list) for one in found):
+        return _agreed(found)
+    led = [place for place, (words, one) in enumerate(read) if one is not None and _CONCLUSION.search(words.shape)]
+    answer = _agreed([read[place][1] or [] for place in led] or [[]])
+    labels, named = set[str | float](), set[str | float]()
+    for words, one in read[led[0] if led else 0 :]:
+        if isinstance(one, list):
+            labels |= set(one)
+        elif "N" in words.shape or re.search("n.*q", words.shape):
+            named |= {value for kind, value in zip(*words, strict=True) if kind in "Nn"}
+    if named - labels:
+        return Unparsed("a label in a sentence that is not clear")
+    return answer if isinstance(answer, Unparsed) else [str(name) for name in labels]
+
+
 def _agreed(found: Sequence[Read]) -> Read:
     """What all of them say; dimensions are put together."""
     answer = found[0]
     for one in found[1:]:
-        if (
-            isinstance(answer, dict)
-            and isinstance(one, dict)
-            and all(answer.get(key, one[key]) == one[key] for key in one)
-        ):
+        if isinstance(answer, dict) and isinstance(one, dict) and one | answer == answer | one:
             answer = answer | one
         elif one != answer:
             return Unparsed("several answers that contradict each other")
@@ -164,18 +182,16 @@ def _understood(grammar: Grammar, own: Wording, words: Words) -> Read | None:
     """What the words say in full; None when they are prose."""
     if isinstance(grammar, Number):
         form = _NUMBER.fullmatch(words.shape)
-        numbers = (
-            {float(value) for value in words.values[slice(*form.span(1))] if isinstance(value, float)} if form else ()
-        )
+        numbers = {value for value in words.values[slice(*form.span(1))] if isinstance(value, float)} if form else ()
         return _admissible(grammar, "", *numbers) if len(numbers) == 1 else None
     if isinstance(grammar, Vad):
         return _dimensions(grammar, words)
-    found = labels_in(words, own.classes, grammar.most if isinstance(grammar, Labels) else 1)
-    if isinstance(found, str):
-        return Unparsed(found)
-    if found is None or isinstance(grammar, Ordinal):
-        return int(found[0]) if found else None
-    return grammar.sort([str(name) for name in found])
+    found = labels_in(words, own.classes)
+    if found is None or isinstance(found, str):
+        return Unparsed(found) if found else None
+    if isinstance(grammar, Labels):
+        return [str(name) for name in found]
+    return int(found[0]) if len(found) == 1 else Unparsed("more than one class")
 
 
 def _dimensions(grammar: Vad, words: Words) -> Read | None:

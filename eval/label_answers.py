@@ -1,6 +1,7 @@
 """Strict mode for labels and ordinal classes: "1. joy, 8. love", by number, by name, or both, and never by accident."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 
 from eval.wording import Words
@@ -8,14 +9,16 @@ from eval.wording import Words
 _FORM = re.compile(r"[fbcnNajdyt,.;-]+")
 _PAIR = re.compile(r"(n)[.c-]*(N)|(N)[c-]?(n)(?![.c-]*N)")  # "1. joy", "(1) joy"; "joy (1)", "joy: 1"
 _PROSE = re.compile(r"n-n|N-N|n[.c]?f|^[^d]*t(?!d)")  # a range; "2 texts", a count; a "but" without a "not"
-_DENIED = re.compile(r"N[fy]*[bc-]?d(?!f*[Nn])")  # "joy: no", "joy is not present": behind the name
+_DENIED = re.compile(
+    r"(?:n[.c-]*)?N(?:[c-]?n)?[fy]*[bc-]?d(?!f*[Nn])"
+)  # "joy: no", "joy is not present": behind the name
 _ENDS = re.compile(r"[t;]|(?<!n)\.")  # of a denial
 
 
-def labels_in(words: Words, classes: Mapping[float, str | int], most: int) -> list[str | int] | str | None:
+def labels_in(words: Words, classes: Mapping[float, str | int]) -> list[str | int] | str | None:
     """The labels that a sentence names, each once; why they do not count; None when it is prose, or denies all.
 
-    classes: number -> label. most: how many an answer may have.
+    classes: number -> label.
     """
     if not _FORM.fullmatch(words.shape) or _PROSE.search(words.shape):
         return None
@@ -32,8 +35,6 @@ def labels_in(words: Words, classes: Mapping[float, str | int], most: int) -> li
     if named and not numbered.keys() <= named.keys():
         return "number and name contradict each other"
     found = list(named or numbered)
-    if len(found) > most:
-        return f"{len(found)} labels, where an answer has at most {most}"
     return "an amount for each label, and no choice" if "a" in words.shape and len(found) > 1 else found or None
 
 
@@ -43,10 +44,12 @@ def _affirmed(words: Words) -> list[int]:
     ends = {hit.start() for hit in _ENDS.finditer(words.shape)}
     kept, denial = list[int](), ""  # a denial reaches over all that follows: "no joy, anger" names nothing
     for place, kind in enumerate(words.shape):
-        if kind == "d" and place not in behind:
+        if place in behind:
+            del kept[bisect_left(kept, behind[place]) :]
+        elif kind == "d":
             denial = str(words.values[place])
         elif place in ends or (kind == "," and " " in denial):  # "rather than joy, anger"
             denial = ""
         elif not denial:
             kept.append(place)
-    return [place for place in kept if place not in behind.values()]
+    return kept

@@ -37,6 +37,6 @@ def marked(text: str) -> list[str] | str:
     parts = [box[0] for box in boxes if box] or [text]
     fenced = [re.sub(r"^[a-z]*\n", "", piece) for part in parts for piece in part.split("```")[1::2]]
     found = [part for part in fenced or parts if part.strip()]
-    if any(len(part) > LONGEST for part in found):
+    if sum(len(part) + 1 for part in found) > LONGEST:
         return f"longer than {LONGEST:,} characters"
     return found or "empty"

@@ -24,8 +24,8 @@ _COUNT = rf"(?<![\da-z.])[-+]?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+){_END}"
 class Words(NamedTuple):
     """A letter for the kind of each word, and the words' values.
 
-    "N" is the name of a label, class or dimension, "n" a number, "a" an amount, ";" a line break, "x" any other word;
-    the remaining letters are those of _KINDS.
+    "N" is the name of a label, class or dimension, "n" a number, "a" an amount, ";" a line break, "q" a question mark,
+    "x" any other word; the remaining letters are those of _KINDS.
     """
 
     shape: str
@@ -47,7 +47,8 @@ class Wording(NamedTuple):
     def words(self, text: str) -> Words:
         """The words of a plain()ed text."""
         kinds, values = list[str](), list[str | float]()
-        for hit in self.pattern.finditer(" ".join(text.replace("\n", " ; ").split())):
+        text = " ".join(text.replace("\n", " ; ").split())
+        for hit in self.pattern.finditer(text):
             written = hit.group()
             value: str | float
             if hit["name"]:
@@ -58,6 +59,8 @@ class Wording(NamedTuple):
                 kind = "a" if amount else "n"
             else:
                 kind, value = written if written in "-.,;" else self.kinds.get(written, "x"), written
+                if kind == "." and text[hit.end() : hit.end() + 1] not in ("", " "):
+                    kind = "c"  # "1.joy": no sentence ends here
             kinds.append(kind)
             values.append(value)
         return Words("".join(kinds), values)
@@ -82,7 +85,7 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
     own = listed["labels"] if labels else listed["numbers"]
     if isinstance(grammar, Ordinal | Vad):
         own = own | {kind: listed["labels"][kind] for kind in ("join", "denial", "affirmation")}
-    kinds = dict.fromkeys(emotions, "f") | {"!": ";"}
+    kinds = dict.fromkeys(emotions, "f") | {"!": ";", "?": "q"}
     for kind, words in (*listed["any"].items(), *own.items()):
         kinds |= dict.fromkeys((word.replace("_", " ") for word in words.split()), _KINDS[kind])
     names, phrases = _names(grammar, emotions), [word for word in kinds if not re.fullmatch(_WORD, word)]

@@ -20,7 +20,7 @@ from eval.engines.shown import Shown
 from eval.no_answer import no_answer
 from mmafflm.command import say
 from mmafflm.endpoint import Again, FirstRows, Pace, Refused, Stopped, endpoint_of_environment
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
 from mmafflm.storable import storable
 
@@ -188,11 +188,6 @@ class OpenAiEngine:
                 continue
             with self._counting:
                 self._spent.update({"requests": 1, **reply.spent})
-            try:
-                self._first.note(reply.refused)
-            except Fault as all_alike:
-                self._held, fault = [], fault or all_alike
-                continue
             (self._held if reply.refused else answers).append((position, reply.text))
         if self._first.decided:
             answers, self._held = [*self._held, *answers], []
@@ -200,23 +195,28 @@ class OpenAiEngine:
 
     def _ask(self, question: Question, most_tokens: int) -> Reply:
         try:
-            body = {
-                "model": self.model,
-                "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
-                "temperature": 0,
-                "max_tokens": most_tokens,
-            }
+            reply = self._reply_to(question, most_tokens)
+            self._first.note(reply.refused)
+        except Exception:
+            self.pace.stop.set()  # here already, so that this thread does not begin with another question
+            raise
+        return reply
+
+    def _reply_to(self, question: Question, most_tokens: int) -> Reply:
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
+            "temperature": 0,
+            "max_tokens": most_tokens,
+        }
+        try:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
             if refused.code in FILTERED:
                 return Reply("", {"refused": 1})  # no answer is this model's answer
-            if refused.of_the_request:
-                return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
-            self.pace.stop.set()
-            raise
-        except Exception:
-            self.pace.stop.set()  # here already, so that this thread does not begin with another question
-            raise
+            if not refused.of_the_request:
+                raise
+            return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
 
 
 def _models(row: Any) -> list[str]:
