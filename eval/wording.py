@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
-from mmafflm.grammar import Grammar, Labels, Number, Ordinal, Vad
+from mmafflm.grammar import Grammar, Labels, Ordinal, Vad
 
 _KINDS = {"lead_in": "f", "is": "b", "colon": "c", "choice": "o", "turn": "t", "conclusion": "S", "remark": "r",
           "unit": "u", "join": "j", "denial": "d", "affirmation": "y"}  # fmt: skip
@@ -88,11 +88,10 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
     kinds = dict.fromkeys(emotions, "f") | {"!": ";", "?": "q"}
     for kind, words in (*listed["any"].items(), *own.items()):
         kinds |= dict.fromkeys((word.replace("_", " ") for word in words.split()), _KINDS[kind])
-    names, phrases = _names(grammar, emotions), [word for word in kinds if not re.fullmatch(_WORD, word)]
-    number = _COUNT if isinstance(grammar, Labels | Ordinal) else _REAL
+    names, phrases = grammar.spellings(emotions), [word for word in kinds if not re.fullmatch(_WORD, word)]
+    number = _COUNT if grammar.numbers else _REAL
     pattern = f"(?P<name>{_either(names)})|(?P<number>{number})|{_either(phrases)}|{_WORD}|[^\\s']"
-    classes = {float(number): name for number, name in _classes(grammar)}
-    return Wording(re.compile(pattern), kinds, names, classes)
+    return Wording(re.compile(pattern), kinds, names, grammar.numbers)
 
 
 def _either(words: Iterable[str]) -> str:
@@ -103,26 +102,3 @@ def _either(words: Iterable[str]) -> str:
         whole = re.match(_LETTER, word) is not None
         found.append(rf"(?<!{_LETTER}){written}(?!{_LETTER})(?!-{_LETTER})" if whole else written)
     return "|".join(found)
-
-
-def _classes(grammar: Grammar) -> Iterable[tuple[int, str | int]]:
-    if isinstance(grammar, Labels):
-        return [(label.number, label.name) for label in grammar.labels]
-    return [(number, number) for number, _ in grammar.classes] if isinstance(grammar, Ordinal) else []
-
-
-def _names(grammar: Grammar, emotions: tuple[str, ...]) -> dict[str, str | int]:
-    """Every name of a label, a class or a dimension -> the label's canonical name, the class, the dimension."""
-    match grammar:
-        case Labels():
-            return {name: label.name for label in grammar.labels for name in (label.name, *label.aliases)}
-        case Vad():
-            return {name: name for name in grammar.dimensions}
-        case Number():
-            return {}
-    names = dict[str, str | int]()
-    for number, text in grammar.classes:
-        for full in (text.format(emotion=emotion) for emotion in emotions or ("",)):
-            short = full.removesuffix(" can be inferred")
-            names |= dict.fromkeys((full, short, re.split(" of | mental state| or ", short)[0]), number)
-    return names
