@@ -162,7 +162,7 @@ class Endpoint:
         """One line of the server's words, without the key and what may be one."""
         if self._key:
             text = text.replace(self._key, "***")
-        return storable(" ".join(text.split()).rstrip(".")[:200])
+        return storable(" ".join(text[:2000].split()).rstrip(".")[:200])
 
 
 class Refused(Fault):
@@ -187,7 +187,7 @@ class FirstRows:
         self._lock = threading.Lock()
 
     def note(self, refused: Refused | None) -> None:
-        """One more row, refused or answered. Raises `refused` when it is the tenth of the first ten, all alike."""
+        """One more row, refused or answered. Raises Fault when it is the tenth of the first ten, all refused alike."""
         with self._lock:
             if self.decided:
                 return
