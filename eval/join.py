@@ -10,6 +10,7 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
+from mmafflm.storable import storable
 
 
 def load_predictions(path: Path) -> list[Prediction]:
@@ -97,7 +98,11 @@ def _write_run(file: Path, rows: list[dict[str, Any]], records: list[Record], da
         answered = zip(rows, records, strict=True)
         write_jsonl(
             run / "predictions" / f"{subset}.jsonl",
-            ({"id": record.id, "prediction": row["predict"]} for row, record in answered if record.subset == subset),
+            (
+                {"id": record.id, "prediction": storable(row["predict"])}
+                for row, record in answered
+                if record.subset == subset
+            ),
         )
     described = {
         "engine": "import",

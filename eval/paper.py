@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple, TypeAlias
 
+from eval.no_answer import reason_of
 from mmafflm.benchmark import Task
 from mmafflm.grammar import Labels, Number, Ordinal
 
@@ -26,7 +27,7 @@ class PaperAnswer(NamedTuple):
 
 def parse(task: Task, text: str) -> PaperAnswer:
     """What the published scorer reads in `text`. Never raises. Source: scoring.md, `paper` mode."""
-    grammar = task.grammar
+    grammar, text = task.grammar, text if reason_of(text) is None else ""
     if isinstance(grammar, Labels):
         if task.paper_accuracy == "polarity":
             return _polarity(text, neutral="neutral" in grammar.names)
@@ -64,14 +65,15 @@ def _valence_class(text: str) -> PaperAnswer:
     """The first signed integer in -3..3, wherever it stands: "7, or 2" is 2."""
     for hit in re.finditer(r"[-+]?\d+", text):
         if -3 <= float(hit[0]) <= 3:
-            return PaperAnswer(int(hit[0]), True)
+            return PaperAnswer(int(float(hit[0])), True)  # "000 ... 2": int() refuses more than 4,300 digits
     return PaperAnswer(0, False)
 
 
 @cache
 def _dimension(name: str) -> re.Pattern[str]:
     """ "valence: -1" is a miss: after ":" neither "-?digits.digits" nor "digits" takes an integer with a minus."""
-    return re.compile(rf"{name}\s*[:-]?\s*(-?\d*\.\d+|\d+)")
+    # The reference's \s*[:-]?\s*, written so that no two parts can share a space: a thousand of them take no time.
+    return re.compile(rf"{name}\s*(?:[:-]\s*)?(-?\d*\.\d+|\d+)")
 
 
 def _label_vector(text: str, names: tuple[str, ...]) -> PaperAnswer:

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
+from mmafflm.storable import storable
 
 # What a run cannot change while it goes on: another value makes answers that do not belong together.
 FIXED = (
@@ -130,8 +131,9 @@ class RunFolder:
             return self._answered(subset, records)
 
     def append(self, subset: str, answers: Mapping[str, Any]) -> None:
-        """Add answers to this process's own file."""
-        append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in answers.items()))
+        """Add answers to this process's own file, texts as storable() makes them."""
+        fit = ((name, storable(answer) if isinstance(answer, str) else answer) for name, answer in answers.items())
+        append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in fit))
 
     def put(self, subset: str, answers: Mapping[str, Any]) -> None:
         """Put these into the file of all processes, in place of any former ones; the other lines stay."""

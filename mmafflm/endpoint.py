@@ -1,9 +1,11 @@
 """One HTTP endpoint of the OpenAI protocol: paced, retried, and silent about its key.
 
-A request that fails for a while (429, 5xx, time-out, cut connection, an answer that is none) is sent again, later each
-time, or when the server says (Retry-After). One that fails for good ends in a Fault.
+A request that fails for a while (429, 5xx, time-out, cut connection, an answer without text) is sent again, later each
+time, or when the server says (Retry-After). One that fails for good ends in a Fault: Refused when the fault is the
+request's own, so that others may go well.
 """
 
+import json
 import os
 import random
 import threading
@@ -15,21 +17,25 @@ from typing import Any, TypeVar
 import httpx
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.storable import storable
 
 Read = TypeVar("Read")
 OPENAI = "https://api.openai.com/v1"
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 PATIENCE_S = 600.0  # a server that asks for a longer wait has a quota, not a bad moment
+OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # and an answer that cannot be read: another request may do
+LARGEST = 1 << 24  # bytes of an answer, 16 MiB; the rest is not read
+FIRST_ROWS = 10  # when as many fail alike, before one goes well, it is not the rows' fault
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429 that waiting never cures
 
 
 class Again(Exception):
-    """What may go well another time; after_s: how long the server asks to wait."""
+    """What may go well another time; after_s: how long the server asks to wait; answered: with status 200."""
 
-    def __init__(self, why: str, after_s: float | None = None) -> None:
+    def __init__(self, why: str, after_s: float | None = None, answered: bool = False) -> None:
         super().__init__(why)
-        self.after_s = after_s
+        self.after_s, self.answered = after_s, answered
 
 
 class Stopped(Exception):
@@ -104,7 +110,8 @@ class Endpoint:
     def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]) -> Read:
         """POST a body, or GET without one; what `read` makes of the JSON that comes (it raises Again for nonsense).
 
-        Raises Fault when the server refuses, or has failed `tries` times; Stopped when the run ends meanwhile.
+        Raises Fault when the server refuses, or has failed `tries` times, Refused when this is the request's own fault;
+        Stopped when the run ends meanwhile.
         """
         failures = 0
         while True:
@@ -114,31 +121,38 @@ class Endpoint:
             except Again as again:
                 failures += 1
                 if failures == self.tries:
-                    raise Fault(f"{self.url}{path}: failed {failures} times, at last with {again}.") from None
+                    message = f"{self.url}{path}: failed {failures} times, at last with {again}."
+                    raise (Refused(message, 200) if again.answered else Fault(message)) from None
                 self.retries += 1
                 self.pace.back_off(failures, again.after_s)
 
     def _send(self, path: str, body: dict[str, Any] | None) -> Any:
         try:
-            answer = self._client.request("GET" if body is None else "POST", self.url + path, json=body)
+            with self._client.stream("GET" if body is None else "POST", self.url + path, json=body) as answer:
+                data = _first_bytes(answer)
         except httpx.TimeoutException:
             raise Again("a time-out") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Again(f"a broken connection ({self._said(str(error) or type(error).__name__)})") from None
+        row = _json(data)
         if answer.status_code != 200:
-            raise self._refused(path, answer)
-        try:
-            return answer.json()
-        except ValueError:
-            raise Again("an answer that is not JSON") from None
+            raise self._refused(path, answer, row)
+        if len(data) > LARGEST:
+            raise Refused(f"{self.url}{path}: an answer of more than {LARGEST:,} bytes.", 200)
+        if row is None:
+            raise Again("an answer that is not JSON", answered=True)
+        return row
 
-    def _refused(self, path: str, answer: httpx.Response) -> Exception:
-        status, said, code = answer.status_code, self._said(_message(answer)), _code(answer)
+    def _refused(self, path: str, answer: httpx.Response, row: Any) -> Exception:
+        error = _error(row)
+        code = str(error.get("code") or "")
+        message = error.get("message") or error.get("detail") or answer.reason_phrase or "no reason given"
+        status, said = answer.status_code, self._said(str(message))
         if status in (401, 403):
             # without the server's words: some repeat the key
             return Fault(f"{self.url}{path}: status {status}, the key is refused. Set OPENAI_API_KEY.")
         if (status not in AGAIN and status < 500) or code in QUOTA:
-            return Refused(f"{self.url}{path}: status {status}, {said}.", code)
+            return Refused(f"{self.url}{path}: status {status}, {said}.", status, code)
         after_s = _retry_after(answer)
         if after_s is not None and after_s > PATIENCE_S:
             return Fault(f"{self.url}{path}: status {status} and a wait of {after_s:.0f} s. Run this again later.")
@@ -148,15 +162,40 @@ class Endpoint:
         """One line of the server's words, without the key and what may be one."""
         if self._key:
             text = text.replace(self._key, "***")
-        return " ".join(text.split()).rstrip(".")[:200]
+        return storable(" ".join(text[:2000].split()).rstrip(".")[:200])
 
 
 class Refused(Fault):
     """The server will never answer this request; code: its own word for why, or an empty text."""
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, status: int, code: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.status, self.code = status, code
+
+    @property
+    def of_the_request(self) -> bool:
+        """Whether another request may be answered."""
+        return self.status in (200, *OF_THE_REQUEST)
+
+
+class FirstRows:
+    """Whether the rows are at fault or the run: it is the run when its first ten rows are refused alike."""
+
+    def __init__(self) -> None:
+        self.decided = False
+        self._statuses = list[int]()
+        self._lock = threading.Lock()
+
+    def note(self, refused: Refused | None) -> None:
+        """One more row, refused or answered. Raises Fault when it is the tenth of the first ten, all refused alike."""
+        with self._lock:
+            if self.decided:
+                return
+            self._statuses += [refused.status] if refused else []
+            if refused is None or len(set(self._statuses)) > 1:
+                self.decided = True
+            elif len(self._statuses) >= FIRST_ROWS:
+                raise Fault(f"{refused} The first {FIRST_ROWS} rows were refused alike, so the run ends.")
 
 
 def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoint:
@@ -167,22 +206,27 @@ def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoin
     return Endpoint(url, key, pace, tries, timeout_s)
 
 
-def _error(answer: httpx.Response) -> dict[str, Any]:
+def _first_bytes(answer: httpx.Response) -> bytes:
+    """What was sent, or a little more than LARGEST of it."""
+    data = bytearray()
+    for piece in answer.iter_bytes():
+        data += piece
+        if len(data) > LARGEST:
+            break
+    return bytes(data)
+
+
+def _json(data: bytes) -> Any:
+    """None for what is not JSON."""
     try:
-        row = answer.json()
-    except ValueError:
-        return {}
+        return json.loads(data) if len(data) <= LARGEST else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error(row: Any) -> dict[str, Any]:
     error = row.get("error", row) if isinstance(row, dict) else {}
     return error if isinstance(error, dict) else {"message": error}
-
-
-def _message(answer: httpx.Response) -> str:
-    error = _error(answer)
-    return str(error.get("message") or error.get("detail") or answer.reason_phrase or "no reason given")
-
-
-def _code(answer: httpx.Response) -> str:
-    return str(_error(answer).get("code") or "")
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
@@ -195,5 +239,5 @@ def _retry_after(answer: httpx.Response) -> float | None:
             continue
     try:
         return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None

@@ -1,8 +1,11 @@
 """What an answer looks like. One object renders gold into the answer text and bounds what a parser may accept.
 
+Each grammar has `spellings()`, the names in an answer and what each means, and `numbers`, the same of whole numbers.
+
 `eval.answers` parses by these grammars; a property test holds `parse(render(gold)) == gold` for every task.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,6 +30,15 @@ class Number:
     high: float
     decimals: int | None = None
 
+    @property
+    def numbers(self) -> dict[float, str | int]:
+        """None: a number stands for itself."""
+        return {}
+
+    def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
+        """None: a number has no name."""
+        return {}
+
     def write(self, value: float) -> str:
         """The text of `value`; never "-0.0". Raises ValueError when it is out of range."""
         if not self.low <= value <= self.high:
@@ -49,6 +61,15 @@ class Vad:
     low: float
     high: float
     decimals: int
+
+    @property
+    def numbers(self) -> dict[float, str | int]:
+        """None: a number is a dimension's value."""
+        return {}
+
+    def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
+        """The dimensions."""
+        return {name: name for name in self.dimensions}
 
     def render(self, gold: Gold, emotion: str | None = None) -> str:
         """The answer text of {dimension: value}; every dimension is required."""
@@ -74,6 +95,20 @@ class Ordinal:
         """The largest class."""
         return max(number for number, _ in self.classes)
 
+    @property
+    def numbers(self) -> dict[float, str | int]:
+        """The classes."""
+        return {float(number): number for number, _ in self.classes}
+
+    def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
+        """A class's text, in full and in short ("moderate amount"), for each emotion asked about -> the class."""
+        found = dict[str, str | int]()
+        for number, text in self.classes:
+            for full in (text.format(emotion=emotion) for emotion in emotions or ("",)):
+                short = full.removesuffix(" can be inferred")
+                found |= dict.fromkeys((full, short, re.split(" of | mental state| or ", short)[0]), number)
+        return found
+
     def render(self, gold: Gold, emotion: str | None = None) -> str:
         """The answer text, such as "2: moderate amount of anger can be inferred"."""
         for number, text in self.classes:
@@ -93,6 +128,15 @@ class Labels:
     def names(self) -> tuple[str, ...]:
         """Canonical names in class order."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def numbers(self) -> dict[float, str | int]:
+        """A label's number -> its canonical name."""
+        return {float(label.number): label.name for label in self.labels}
+
+    def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
+        """Every name of a label, the corpora's own too -> its canonical name."""
+        return {name: label.name for label in self.labels for name in (label.name, *label.aliases)}
 
     def canonical(self, name: str) -> str | None:
         """The canonical name behind a corpus's own name (case ignored), or None."""

@@ -9,6 +9,8 @@ from eval.answered import Answered
 from eval.bootstrap import RESAMPLES
 from eval.diagnosis.finding import Finding, share
 from eval.diagnosis.prose import LATIN, NONE, script
+from eval.no_answer import reason_of
+from eval.normal import LONGEST as READ
 from eval.normal import plain
 from eval.paired import seed_of
 
@@ -23,10 +25,11 @@ _BY_REASON = (
     ("outside the scale or the label set", re.compile(r"outside|is not one of the classes")),
     ("contradicts itself", re.compile(r"contradict")),
     ("several answers where one may stand", re.compile(
-        r"at most|more than one|range or a choice|several numbers|an amount for each")),
+        r"at most|more than one|range or a choice|an amount for each")),
 )  # fmt: skip
 KINDS = (
-    "empty", "refuses", "repeats itself", "repeats the question", *(kind for kind, _ in _BY_REASON),
+    "rejected by the server", "empty", "refuses",
+    "repeats itself", "repeats the question", *(kind for kind, _ in _BY_REASON),
     "in another script", "prose without an answer", "a word or two, no answer", "no words",
 )  # fmt: skip
 
@@ -51,7 +54,9 @@ def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[li
 
 def kind_of(text: str, reason: str, prompt: str) -> str:
     """Which of KINDS an unparsed answer is: by its own look first, then by the parser's reason."""
-    said = plain(text).strip()
+    if reason_of(text) is not None:
+        return "rejected by the server"
+    said = plain(text[:READ]).strip()
     if not said:
         return "empty"
     if _REFUSAL.search(said):

@@ -9,7 +9,8 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
-from eval.normal import plain
+from eval.no_answer import reason_of
+from eval.normal import LONGEST, plain
 from mmafflm.benchmark import Task
 from mmafflm.grammar import Labels, Number, Ordinal, Vad
 
@@ -55,7 +56,7 @@ def script(text: str) -> str:
 
 def language_of_prose(task: Task, text: str) -> str:
     """The language ("en", "de" ..., or "Latin") or the script of an answer's prose; "none" when it only answers."""
-    rest = _answer_words(task).sub(" ", plain(text))
+    rest = _answer_words(task).sub(" ", plain("" if reason_of(text) is not None else text[:LONGEST]))
     kind = script(rest)
     if kind in ("Han", "Kana", "Thai"):
         return kind if sum(script_of_letter(letter) == kind for letter in rest) >= _CHARACTERS else NONE

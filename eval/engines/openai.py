@@ -17,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eval.engines import Answers, Engine, Question
 from eval.engines.message import Clips, content
 from eval.engines.shown import Shown
+from eval.no_answer import no_answer
 from mmafflm.command import say
-from mmafflm.endpoint import Again, Pace, Refused, Stopped, endpoint_of_environment
+from mmafflm.endpoint import Again, FirstRows, Pace, Refused, Stopped, endpoint_of_environment
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
+from mmafflm.storable import storable
 
 FILTERED = ("content_filter", "content_policy_violation")
 LIMITS = [
@@ -47,10 +49,11 @@ class Options(BaseModel):
 
 
 class Reply(NamedTuple):
-    """One answer, and what it cost."""
+    """One answer, and what it cost; refused: why there is none, and `text` is the mark of that."""
 
     text: str
     spent: dict[str, float]
+    refused: Refused | None = None
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -81,6 +84,7 @@ class OpenAiEngine:
         self.pace = pace or Pace(self.options.per_minute)
         self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
+        self._first, self._held = FirstRows(), Answers()
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()
 
@@ -130,8 +134,12 @@ class OpenAiEngine:
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers as they come, batch_size requests at a time. A fault, or Ctrl-C, is raised when those are in."""
+        """Answers as they come, batch_size requests at a time. A fault, or Ctrl-C, is raised when those are in.
+
+        A row that the server rejects gets a no_answer(), once it is clear that not the whole run is rejected.
+        """
         self.pace.stop.clear()
+        self._held = []
         pool = ThreadPoolExecutor(batch_size)
         waiting = {pool.submit(self._ask, questions[position], most_tokens): position for position in wanted}
         stopped: BaseException | None = None
@@ -156,6 +164,8 @@ class OpenAiEngine:
             pool.shutdown(cancel_futures=True)
         if stopped is not None:
             raise stopped
+        if self._held:
+            yield self._held
 
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
@@ -176,33 +186,42 @@ class OpenAiEngine:
             except Exception as found:  # raised when the others' answers are safe
                 fault = fault or found
                 continue
-            answers.append((position, reply.text))
             with self._counting:
                 self._spent.update({"requests": 1, **reply.spent})
+            (self._held if reply.refused else answers).append((position, reply.text))
+        if self._first.decided:
+            answers, self._held = [*self._held, *answers], []
         return answers, fault
 
     def _ask(self, question: Question, most_tokens: int) -> Reply:
         try:
-            body = {
-                "model": self.model,
-                "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
-                "temperature": 0,
-                "max_tokens": most_tokens,
-            }
+            reply = self._reply_to(question, most_tokens)
+            self._first.note(reply.refused)
+        except Exception:
+            self.pace.stop.set()  # here already, so that this thread does not begin with another question
+            raise
+        return reply
+
+    def _reply_to(self, question: Question, most_tokens: int) -> Reply:
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
+            "temperature": 0,
+            "max_tokens": most_tokens,
+        }
+        try:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
             if refused.code in FILTERED:
                 return Reply("", {"refused": 1})  # no answer is this model's answer
-            self.pace.stop.set()
-            raise
-        except Exception:
-            self.pace.stop.set()  # here already, so that this thread does not begin with another question
-            raise
+            if not refused.of_the_request:
+                raise
+            return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
 
 
 def _models(row: Any) -> list[str]:
     try:
-        return sorted(str(one["id"]) for one in row["data"])
+        return sorted(storable(str(one["id"]), 200) for one in row["data"][:1000])
     except (KeyError, TypeError):
         return []
 
@@ -211,18 +230,26 @@ def _reply(row: Any) -> Reply:
     """The first choice's text. Raises Again when there is none."""
     try:
         choice = row["choices"][0]
-        text, refusal = choice["message"].get("content"), choice["message"].get("refusal")
+        text, refusal = _text(choice["message"].get("content")), _text(choice["message"].get("refusal"))
         ended = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise Again("an answer without choices") from None
+        raise Again("an answer without choices", answered=True) from None
     spent = Counter(refused=int(bool(refusal) or ended == "content_filter"), cut_off=int(ended == "length"))
-    if text is None and not spent["refused"]:
-        raise Again("an answer without text")
-    usage = row.get("usage")
-    counted = {name: (usage or {}).get(name) for name in ("prompt_tokens", "completion_tokens")}
-    if all(isinstance(count, int) for count in counted.values()):
+    if text is None and not spent["refused"] and not spent["cut_off"]:  # all tokens may go into hidden thoughts
+        raise Again("an answer without text", answered=True)
+    usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
+    counted = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    if all(type(count) is int and 0 <= count < 1e9 for count in counted.values()):
         spent.update(counted)
     else:
         spent["answers_without_usage"] = 1
-    spent[f"answers_by {row.get('model')} {row.get('system_fingerprint') or ''}".strip()] = 1
+    by = f"answers_by {row.get('model')} {row.get('system_fingerprint') or ''}".strip()
+    spent[storable(by, 200)] = 1
     return Reply(text or refusal or "", {name: count for name, count in spent.items() if count})
+
+
+def _text(content: Any) -> str | None:
+    """The text of a message's content, which may come in parts; None without one."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part) or None
+    return content if isinstance(content, str) else None

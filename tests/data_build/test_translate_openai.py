@@ -31,6 +31,10 @@ class Backwards(BaseHTTPRequestHandler):
             return self.reply(503, {"error": {"message": "busy"}})
         if text == "forbidden":
             return self.reply(401, {"error": {"message": f"bad key {KEY}"}})
+        if text == "too long":
+            return self.reply(400, {"error": {"message": "too long"}})
+        if text == "odd":
+            return self.reply(200, {"choices": [{"message": {"content": "\ud800 \x00"}}]})
         if text == "refused":
             return self.reply(200, {"choices": [{"message": {"content": None, "refusal": "no"}}]})
         return self.reply(200, {"choices": [{"message": {"content": f" {text[::-1]}\n"}}]})
@@ -73,6 +77,14 @@ def test_a_line_a_request_tried_again_and_refused(server: type[Backwards]) -> No
     assert all(body["temperature"] == 0 and body["model"] == "made-up" for body in server.bodies)
     assert "from the language en into the language es" in server.bodies[0]["messages"][0]["content"]
     assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_one_odd_line_stops_nothing_and_ten_rejected_ones_do(server: type[Backwards]) -> None:
+    engine = OpenAi("made-up", quick())
+    assert engine.translate(["abc", "too long", "odd"], "en", "es") == ["cba", "", r"\ud800 \u0000"]
+    assert engine.translate(["too long"] * 20, "en", "es") == [""] * 20
+    with pytest.raises(Fault, match=r"status 400, too long\. The first 10 rows were refused alike"):
+        OpenAi("made-up", quick()).translate(["too long"] * 20, "en", "es")
 
 
 def test_a_refused_key_ends_it_without_being_shown(server: type[Backwards]) -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -76,6 +76,22 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(200, said(None, body))
             case "not an object":
                 self.send(200, ["choices"])
+            case "deep":
+                self.raw(b"[" * 100_000)
+            case "surrogate":
+                self.send(200, said("a \ud83d lone \x00", body))
+            case "long":
+                self.send(200, said("joy " * 50_000, body))
+            case "huge":
+                self.raw(json.dumps(said("joy " * 13_000_000, body)).encode())
+            case "parts":
+                self.send(200, said([{"type": "text", "text": "jo"}, {"type": "text", "text": "y"}], body))
+            case "thoughts":
+                self.send(
+                    200, said(None, body) | {"choices": [{"message": {"content": None}, "finish_reason": "length"}]}
+                )
+            case "odd usage":
+                self.send(200, said("joy", body) | {"usage": ["\ud800", 10**400], "model": "\ud800" * 9999})
             case "refusal":
                 self.send(200, said(None, body, refusal="I'm sorry, I can't."))
             case "filtered":
@@ -99,7 +115,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(length or len(data)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        with suppress(ConnectionError):  # a client that has read enough hangs up
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -116,7 +133,7 @@ def serving(server: FaultyServer) -> Iterator[FaultyServer]:
             server.let_go.set()
 
 
-def said(text: str | None, body: dict[str, Any], refusal: str | None = None) -> dict[str, Any]:
+def said(text: object, body: dict[str, Any], refusal: str | None = None) -> dict[str, Any]:
     """A chat completion; every prompt has 10 tokens and every answer 2."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     return {

@@ -17,6 +17,7 @@ from PIL import Image
 from eval.engines import Question, make_engine, message
 from eval.engines.openai import OpenAiEngine, Options
 from eval.engines.shown import Shown
+from eval.no_answer import no_answer, reason_of
 from eval.predict import predict
 from mmafflm.clips import open_clip
 from mmafflm.dataset import Dataset
@@ -155,7 +156,7 @@ def test_the_command_ends_with_one_sentence_and_no_key(
     [
         ("quota", r"status 429, no money\."),
         ("tomorrow", r"a wait of 86400 s\. Run this again later\."),
-        ("400", r"status 400, made to fail with Bearer \*\*\*\."),
+        ("404", r"status 404, made to fail with Bearer \*\*\*\."),
         ("403", r"status 403, the key is refused\."),
     ],
 )
@@ -167,6 +168,72 @@ def test_what_waiting_does_not_cure_is_not_tried_again(
     with pytest.raises(Fault, match=said):
         predict("made-up", data, tmp_path, batch_size=1, engine=engine(data, clock.pace()))
     assert server.attempts.total() == 1 and not clock.slept
+
+
+def predictions(run: Path, subset: str) -> list[str]:
+    return [json.loads(line)["prediction"] for line in (run / f"predictions/{subset}.jsonl").read_text().splitlines()]
+
+
+def test_a_row_that_the_server_rejects_is_recorded_and_not_asked_again(
+    data: Dataset, whole: dict[str, bytes], server: FaultyServer, tmp_path: Path
+) -> None:
+    server.fault = lambda prompt, attempt: "400" if chance(prompt, 4) == 0 else None
+    for _ in range(2):
+        predict("made-up", data, tmp_path, batch_size=4, engine=engine(data))
+        assert server.attempts.total() == 60
+    rejected = server.faults["400"]
+    said = [text for subset in ROWS for text in predictions(tmp_path, subset)]
+    marked = [text for text in said if reason_of(text) is not None]
+    assert 0 < rejected == len(marked) and server.answered.total() == 60 - rejected
+    assert set(marked) == {no_answer(f"{server.url}/chat/completions: status 400, made to fail with Bearer ***.")}
+    assert json.loads((tmp_path / "run.json").read_text())["spent"]["rejected"] == rejected
+
+
+@pytest.mark.parametrize("status", ["400", "413", "422"])
+def test_ten_first_rows_that_fail_alike_end_the_run(
+    status: str, data: Dataset, server: FaultyServer, tmp_path: Path
+) -> None:
+    server.fault = lambda prompt, attempt: status
+    with pytest.raises(Fault, match=f"status {status}, made to fail .* The first 10 rows were refused alike"):
+        predict("made-up", data, tmp_path, batch_size=1, engine=engine(data))
+    assert server.attempts.total() == 10 and not (tmp_path / "predictions/onlineshopping.jsonl").exists()
+    server.fault = lambda prompt, attempt: None
+    predict("made-up", data, tmp_path, batch_size=1, engine=engine(data))
+    assert set(server.answered.values()) == {1} and server.answered.total() == 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [
+        ("surrogate", r"a \ud83d lone \u0000"),
+        ("long", "[cut: 100000 of 200000 characters]"),
+        ("huge", "an answer of more than 16,777,216 bytes"),
+        ("deep", "failed 2 times, at last with an answer that is not JSON"),
+        ("garbage", "failed 2 times, at last with an answer that is not JSON"),
+        ("no text", "failed 2 times, at last with an answer without text"),
+        ("parts", "joy"),
+        ("thoughts", ""),
+        ("odd usage", "joy"),
+    ],
+)
+def test_one_odd_answer_stops_nothing(
+    kind: str, stored: str, data: Dataset, server: FaultyServer, tmp_path: Path
+) -> None:
+    odd = list[str]()
+
+    def fault(prompt: str, attempt: int) -> str | None:
+        odd.extend([prompt] if not odd and server.answered else [])
+        return kind if prompt in odd else None
+
+    server.fault = fault
+    predict("made-up", data, tmp_path, ["XED"], batch_size=1, engine=engine(data, tries=2))
+    said = predictions(tmp_path, "XED")
+    assert len(said) == 30 and sum(not text.isdecimal() for text in said) == 1
+    assert stored in next(text for text in said if not text.isdecimal())
+    assert max(map(len, said)) < 101_000
+    before = server.attempts.total()
+    predict("made-up", data, tmp_path, ["XED"], batch_size=1, engine=engine(data, tries=2))
+    assert server.attempts.total() == before
 
 
 def test_a_server_that_is_not_there_leaves_nothing_behind(
