@@ -6,7 +6,6 @@ forbids even that, the first wall has to do.
 """
 
 import ctypes
-import os
 import platform
 import signal
 import struct

@@ -23,11 +23,11 @@ from mmafflm.media import Budget
 # nearly black), through a library with a long list of holes; no reader's corpus comes as TIFF.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # a larger picture or frame is a mistake or a bomb
-# Of a clip's frames, the share that the decoder may mark as damaged. It marks the frame that it had to mend, and not
-# those after it that are drawn from this one. In 28 real clips with 1 to 256 changed bytes, half of the clips with up to
-# 1% marked had under 3% of frames that looked wrong (the worst 37%), those with 2 to 3% had 33 to 96%, and almost all
-# above 4% over half (2026-11-28). A damaged frame that the budget takes is passed on as the decoder mended it: a
-# neighbour in its place would be as smeared, and training on the raw clip shows the same.
+# Of a clip's frames, the share that the decoder may mark as damaged. It marks the frames that it had to mend, and not
+# those after them that are drawn from these, up to the next key frame. docs/data.md has what was measured: up to 1% few
+# frames look wrong, from 2% on most do; and a clip of 3 s with one mended frame (1.4%) is kept. A damaged frame that
+# the budget takes is passed on as the decoder mended it: its neighbours are as smeared, and training on the raw clip
+# shows the same.
 MOST_DAMAGED = 0.02
 MOST_UNREADABLE = 100  # packets
 FAULTS = (av.error.FFmpegError, EOFError)
