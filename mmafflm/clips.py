@@ -176,7 +176,7 @@ class _Reader:
             wanted = self.budget.frames(self.promised, self.stream_s)
             found = self._take(wanted)
             if found.pictures and len(found.pictures) == len(wanted):
-                return Clip(found.pictures, self.length_s, found.notes())
+                return self._clip(found, self.length_s, *found.notes())
         # The header gives no number of frames, or more than there are: count them, then take.
         counted = self._take([])
         seen, last_s, promised = counted.frames, counted.last_s, self.promised or counted.frames + counted.lost
@@ -184,7 +184,8 @@ class _Reader:
             raise Broken("no frame can be decoded")
         notes = (f"{seen} of {promised} frames can be decoded",) if seen < promised else ()
         length_s = last_s + last_s / (seen - 1) if seen > 1 and last_s else self.length_s
-        return Clip(self._take(self.budget.frames(seen, length_s)).pictures, length_s, notes + counted.notes())
+        found = self._take(self.budget.frames(seen, length_s))
+        return self._clip(found, length_s, *notes, *counted.notes())
 
     def middle(self, max_s: float) -> Clip:
         """The middle max_s seconds of a clip that is longer, evenly in time."""
@@ -198,11 +199,13 @@ class _Reader:
             found = self._take_at(times, seek=False)
         if not found.pictures:
             raise Broken(f"no frame can be decoded in the middle {max_s:g} s")
-        return Clip(
-            found.pictures,
-            self.length_s,
-            (f"{self.length_s:.0f} s long: its middle {max_s:g} s are taken", *found.notes()),
-        )
+        note = f"{self.length_s:.0f} s long: its middle {max_s:g} s are taken"
+        return self._clip(found, self.length_s, note, *found.notes())
+
+    def _clip(self, found: _Pass, length_s: float, *notes: str) -> Clip:
+        if len({picture.size for picture in found.pictures}) > 1:
+            raise Broken("frames of several sizes")
+        return Clip(found.pictures, length_s, notes)
 
     def _take_at(self, times: list[float], seek: bool) -> _Pass:
         """The first frame at or after each of these times, in seconds from the clip's start."""
