@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
+from av.video.frame import PictureType
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmafflm.containers import container_of
@@ -30,6 +31,8 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # a larger picture or frame i
 # shows the same.
 MOST_DAMAGED = 0.02
 MOST_UNREADABLE = 100  # packets
+# A decoder that begins with one of these invents what it was drawn from, grey or green, and does not mark it.
+DRAWN_FROM_OTHERS = (PictureType.P, PictureType.B)
 FAULTS = (av.error.FFmpegError, EOFError)
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 av.logging.set_level(av.logging.PANIC)  # ffmpeg's chatter: what matters is raised
@@ -137,7 +140,7 @@ class _Pass:
 
     pictures: list[Image.Image] = field(default_factory=list)
     frames: int = 0  # decoded
-    damaged: int = 0  # of these, that the decoder itself marks: slices that it had to invent, references missing
+    damaged: int = 0  # of these: the decoder marks them (it had to mend them), or no key frame came before
     lost: int = 0  # packets that it could not decode
     first_s: float | None = None
     last_s: float = 0.0
@@ -194,8 +197,8 @@ class _Reader:
         times = [start + max_s * position / count for position in range(count)]
         found = self._take_at(times, seek=True)
         if not found.pictures or found.damaged or found.first_s is None or found.first_s > start:
-            # The decoder did not find its feet before the middle began: a clip that refreshes its picture stripe by
-            # stripe has no key frame to seek to. From the first frame it has all that it needs.
+            # A clip that refreshes its picture stripe by stripe says that it can be entered where it has no key frame.
+            # The decoder then gives its first frame late, or green ones. From the start it has all that it needs.
             found = self._take_at(times, seek=False)
         if not found.pictures:
             raise Broken(f"no frame can be decoded in the middle {max_s:g} s")
@@ -238,6 +241,7 @@ class _Reader:
             if from_s:
                 with suppress(*FAULTS):  # then from where it is: `middle` sees the time of the first frame
                     container.seek(int(from_s / float(stream.time_base)), stream=stream)
+            entered = False
             for packet in _packets(container, stream):
                 try:
                     frames = stream.decode(packet)
@@ -245,8 +249,9 @@ class _Reader:
                     found.lost += 1
                     continue
                 for frame in frames:
+                    entered = entered or frame.key_frame or frame.pict_type not in DRAWN_FROM_OTHERS
                     found.frames += 1
-                    found.damaged += frame.is_corrupt
+                    found.damaged += frame.is_corrupt or not entered
                     found.last_s = frame.time or found.last_s
                     yield Shot(found.frames - 1, frame.time, frame)
 

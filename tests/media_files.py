@@ -64,10 +64,10 @@ def sound_bytes(seconds: float = 0.5) -> bytes:
     return out.getvalue()
 
 
-def striped(frames: int, fps: float) -> bytes:
+def striped(frames: int, fps: float, pixels: str = "yuv420p") -> bytes:
     """A clip that refreshes its picture stripe by stripe and has one key frame, its first (x264's intra-refresh)."""
     options = {"x264-params": "intra-refresh=1:keyint=40:bframes=0:scenecut=0"}
-    return clip_bytes(frames, fps, (128, 128), colourful=True, options=options)
+    return clip_bytes(frames, fps, (128, 128), colourful=True, options=options, pixels=pixels)
 
 
 def flipped(clip: bytes, seed: int, count: int) -> bytes:

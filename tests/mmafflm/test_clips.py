@@ -90,13 +90,37 @@ def test_pixels_that_are_not_square_are_stretched() -> None:
         open_clip(clip_bytes(2, size=(1760, 1440), pixel_aspect=Fraction(250)), BUDGET)
 
 
-def test_the_middle_of_a_clip_without_key_frames_is_decoded_from_the_start() -> None:
-    clip = open_clip(striped(120, 10), BUDGET, max_s=3.6)  # from 4.2 s; after a seek the first whole frame is at 4.6 s
-    with av.open(io.BytesIO(striped(120, 10))) as container:
+@pytest.mark.parametrize(
+    ("frames", "max_s", "pixels"),
+    [
+        (120, 3.6, "yuv420p"),  # from 4.2 s; after a seek the first frame is of 4.6 s
+        (300, 9.0, "yuv444p"),  # from 10.5 s; after a seek the frames from 8.6 to 12.2 s are green, without a mark
+    ],
+)
+def test_the_middle_of_a_clip_without_key_frames_is_decoded_from_the_start(
+    frames: int, max_s: float, pixels: str
+) -> None:
+    content = striped(frames, 10, pixels)
+    clip = open_clip(content, BUDGET, max_s=max_s)
+    with av.open(io.BytesIO(content)) as container:
         shown = [BUDGET.scaled(frame.to_image(), video=True) for frame in container.decode(video=0)]
-    times = [4.2 + 3.6 * number / 7 for number in range(7)]
+    count = int(max_s * 2)
+    times = [(frames / 10 - max_s) / 2 + max_s * number / count for number in range(count)]
     for frame, time_s in zip(clip.frames, times, strict=True):
         assert np.array_equal(np.asarray(frame), np.asarray(shown[math.ceil(time_s * 10 - 1e-6)]))
+
+
+def test_a_clip_that_never_had_a_key_frame_is_refused() -> None:
+    """Cut out of a film between two: its frames are green, and the decoder marks none of them."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(striped(120, 10, "yuv444p"))) as film, av.open(out, "w", format="mp4") as cut:
+        stream = cut.add_stream_from_template(film.streams.video[0])
+        for number, packet in enumerate(film.demux(video=0)):
+            if number > 45 and packet.dts is not None:
+                packet.stream = stream
+                cut.mux(packet)
+    with pytest.raises(Broken, match=r"(\d+) of \1 frames are damaged"):
+        open_clip(out.getvalue(), BUDGET)
 
 
 def test_a_few_damaged_frames_are_noted_and_many_are_refused() -> None:
