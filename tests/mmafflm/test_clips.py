@@ -80,7 +80,7 @@ def test_rotated_clips_stand_upright(degrees: int, size: tuple[int, int]) -> Non
 
 def test_pixels_that_are_not_square_are_stretched() -> None:
     """As a player shows them. LLaMA-Factory, given the clip, does not, and neither does `upright=False`."""
-    budget, aspect = Budget(video_max_pixels=10**6), Fraction(64, 45)
+    budget, aspect = replace(BUDGET, video_max_pixels=10**6), Fraction(64, 45)
     clip = clip_bytes(5, size=(176, 144), pixel_aspect=aspect)
     assert open_clip(clip, budget).frames[0].size == (250, 144)
     assert open_clip(rotated(clip, 90), budget).frames[0].size == (144, 250)

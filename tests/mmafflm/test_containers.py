@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmafflm.clips import Broken, open_clip
 from mmafflm.containers import MOV_BOXES, container_of
-from mmafflm.media import Budget
+from tests.budget import BUDGET
 from tests.media_files import clip_bytes, referring, write
 
 GIVEN = Path(__file__).parents[2].parent / "shared/faults/hostile/clips"
@@ -62,10 +62,10 @@ def hostile(folder: Path) -> list[Path]:
 def test_text_that_ffmpeg_follows_is_no_video_file(tmp_path: Path) -> None:
     for path in hostile(tmp_path):
         with pytest.raises(Broken):
-            open_clip(path.read_bytes(), Budget())
+            open_clip(path.read_bytes(), BUDGET)
     for text in SCRIPTS.values():
         with pytest.raises(Broken, match="not a video file: it begins with"):
-            open_clip(text.encode(), Budget())
+            open_clip(text.encode(), BUDGET)
 
 
 def test_the_hostile_clips_that_were_collected_are_no_video_files() -> None:
@@ -73,7 +73,7 @@ def test_the_hostile_clips_that_were_collected_are_no_video_files() -> None:
         pytest.skip(f"no {GIVEN}")
     for path in GIVEN.iterdir():
         with pytest.raises(Broken, match="not a video file: it begins with"):
-            open_clip(path.read_bytes(), Budget())
+            open_clip(path.read_bytes(), BUDGET)
 
 
 @given(st.text(max_size=600))
@@ -95,7 +95,7 @@ def test_the_containers_of_clips_are_known_and_read(container: str, codec: str, 
     formats = {"gif": "rgb8", "mjpeg": "yuvj420p"}
     clip = clip_bytes(20, size=(64, 64), container=container, codec=codec, pixels=formats.get(codec, "yuv420p"))
     assert container_of(clip) == name
-    assert open_clip(clip, Budget()).frames
+    assert open_clip(clip, BUDGET).frames
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ WATCHED = """
 import os, sys
 from pathlib import Path
 from mmafflm.clips import Broken, open_clip
-from mmafflm.media import Budget
+from tests.budget import BUDGET
 good, *bad = [Path(name).read_bytes() for name in sys.argv[1:]]
-open_clip(good, Budget(), max_s=0.5)
+open_clip(good, BUDGET, max_s=0.5)
 os.access("/the/watch/begins", 0)
 for content in [*bad, good]:
     try:
-        open_clip(content, Budget(), max_s=0.5)
+        open_clip(content, BUDGET, max_s=0.5)
     except Broken:
         pass
 os.access("/the/watch/ends", 0)
