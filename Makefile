@@ -41,7 +41,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
-	$(BIN)/pip install -q -c constraints.txt -e '.[train,dev]'
+	$(BIN)/pip install -q --no-deps -r constraints.txt
 	touch $@
 
 setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.7 GB

@@ -8,10 +8,13 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from data_build.confine import confine
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,7 +49,8 @@ def run_guarded(
         while True:
             while len(busy) < jobs and (task := next(tasks, None)) is not None:
                 process, pipe = idle.pop() if idle else _start(work, memory)
-                pipe.send(task)
+                with suppress(ConnectionError):  # it died while it had nothing to do; _receive sees that, too
+                    pipe.send(task)
                 busy.append(_Worker(process, pipe, task, time.monotonic() + limit_s))
             if not busy:
                 return
@@ -91,17 +95,21 @@ def _stop(process: BaseProcess) -> None:
 
 
 def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
-    """A worker's life: task in, result out, until the parent closes the pipe."""
+    """A worker's life: task in, result out, until the parent closes the pipe or dies."""
+    confine()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
+        result: R | Exception
         try:
             task = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, ConnectionError):
             return
         try:
-            pipe.send(work(task))
-        except KeyboardInterrupt:
-            return
+            result = work(task)
         except Exception as error:  # a bug, or a full disk: the parent raises it
-            pipe.send(error)
+            result = error
+        try:
+            pipe.send(result)
+        except ConnectionError:
+            return

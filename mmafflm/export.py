@@ -82,7 +82,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
 def _launch(config: dict[str, Any], out: Path) -> None:
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Exporting needs the train tier: pip install -c constraints.txt -e '.[train]'")
+        raise Fault(f"{cli}: not there. Exporting needs LLaMA-Factory: make setup")
     write_text(out / EXPORT, yaml.safe_dump(config, sort_keys=True))
     env = dict(os.environ)
     if Path(config["model_name_or_path"]).is_dir():

@@ -92,7 +92,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Training needs the train tier: pip install -c constraints.txt -e '.[train]'")
+        raise Fault(f"{cli}: not there. Training needs LLaMA-Factory: make setup")
     with first_interrupt_held() as check_interrupt:
         process = _start(cli, config, log_of(out, node_rank), env)
         try:

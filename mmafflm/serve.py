@@ -30,7 +30,7 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Serving needs the train tier: pip install -c constraints.txt -e '.[train]'")
+        raise Fault(f"{cli}: not there. Serving needs LLaMA-Factory: make setup")
     port = _free_port()
     limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
     words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *limits]

@@ -1,6 +1,8 @@
 """Clips and pictures for the tests, made here: any size, length, frame rate, rotation, and broken in known ways."""
 
 import io
+import random
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,12 +27,18 @@ def clip_bytes(
     codec: str = "libx264",
     times: list[float] | None = None,
     colourful: bool = False,
+    options: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
+    pixel_aspect: Fraction | None = None,
 ) -> bytes:
     """A clip whose frame n shows the number n as brightness. times: each frame's second, for a variable rate."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=Fraction(1000 if times else fps).limit_denominator(1001))
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        rate = Fraction(1000 if times else fps).limit_denominator(1001)
+        stream = file.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         noise = np.asarray(picture_of(*size)) if colourful else np.zeros((size[1], size[0], 3), np.uint8)
         for number in range(frames):
             level = int(20 + 200 * number / max(1, frames - 1))
@@ -54,6 +62,35 @@ def sound_bytes(seconds: float = 0.5) -> bytes:
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
     return out.getvalue()
+
+
+def striped(frames: int, fps: float, pixels: str = "yuv420p") -> bytes:
+    """A clip that refreshes its picture stripe by stripe and has one key frame, its first (x264's intra-refresh)."""
+    options = {"x264-params": "intra-refresh=1:keyint=40:bframes=0:scenecut=0"}
+    return clip_bytes(frames, fps, (128, 128), colourful=True, options=options, pixels=pixels)
+
+
+def flipped(clip: bytes, seed: int, count: int) -> bytes:
+    """An mp4 with so many bytes of its frames changed, after the first of them."""
+    draw, content, begin = random.Random(seed), bytearray(clip), clip.index(b"mdat")
+    end = begin + int.from_bytes(clip[begin - 4 : begin], "big") - 4
+    for _ in range(count):
+        content[draw.randrange(begin + (end - begin) // 4, end)] ^= draw.randrange(1, 256)
+    return bytes(content)
+
+
+def referring(clip: bytes, path: str) -> bytes:
+    """The mp4, and its frames are said to be in another file (QuickTime's alias, as FFmpeg reads it)."""
+    name = path.encode()
+    path_record = struct.pack(">HH", 2, len(name)) + name + bytes(len(name) % 2)
+    body = bytes(4 + 150) + path_record + struct.pack(">hH", -1, 0)
+    entry = struct.pack(">I4s", 8 + len(body), b"alis") + body
+    old = clip.rindex(b"url ") - 4
+    content = bytearray(clip[:old] + entry + clip[old + 12 :])
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        at = clip.rindex(box) - 4
+        content[at : at + 4] = struct.pack(">I", struct.unpack(">I", clip[at : at + 4])[0] + len(entry) - 12)
+    return bytes(content)
 
 
 def rotated(clip: bytes, degrees: int) -> bytes:

@@ -1,8 +1,8 @@
 """The engine nllb: NLLB-200, M2M100 and what else transformers reads of that form, from a folder or a hub id.
 
 Its languages are those that its tokenizer has tokens for. It is loaded when it is first needed; torch comes with
-`pip install -e '.[train]'`. A batch is padded, so in which company a text was translated may show in a rare tie of two
-words; the cache keeps what came first.
+`make setup`. A batch is padded, so in which company a text was translated may show in a rare tie of two words; the
+cache keeps what came first.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Nllb:
         try:
             from transformers import AutoConfig, AutoTokenizer
         except ImportError:
-            raise UsageFault("--engine nllb needs torch and transformers: pip install -e '.[train]'") from None
+            raise UsageFault("--engine nllb needs torch and transformers: make setup") from None
         self.path = model
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(model)

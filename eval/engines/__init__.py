@@ -12,7 +12,7 @@ from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
 
 ENGINES = {  # and how to get what it needs
-    "hf": "pip install -c constraints.txt -e '.[train]'",
+    "hf": "make setup",
     "vllm": "make setup-vllm, and then .venv-vllm/bin/mmaffben in place of mmaffben",
     "openai": "pip install -c constraints.txt -e .",
 }

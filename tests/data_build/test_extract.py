@@ -122,7 +122,7 @@ def test_broken_files_have_a_reason_and_the_rest_goes_on(tmp_path: Path) -> None
     root = tmp_path / "raw"
     broken = {
         "html.mp4": b"<html>404</html>", "cut.jpg": jpeg(300, 300)[:2000], "sound.mp4": sound_bytes(),
-        "empty.mp4": b"", "text.jpg": b"hello",
+        "empty.mp4": b"", "text.jpg": b"hello", "list.mp4": b"ffconcat version 1.0\nfile good.mp4\n",
     }  # fmt: skip
     for name, content in broken.items():
         write(root / name, content)
@@ -131,6 +131,7 @@ def test_broken_files_have_a_reason_and_the_rest_goes_on(tmp_path: Path) -> None
     *bad, good = take_all(root, tmp_path / "data", *media)
     assert all(one.reason and not one.files for one in bad) and good.files and not good.reason
     assert bad[2].reason == "no video stream"
+    assert bad[-1].reason == "not a video file: it begins with 'ffconcat version'"
 
 
 def test_a_small_disk_is_refused_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,7 +235,10 @@ def test_pictures_are_found_by_the_end_of_their_path(built: Path, config: Config
     dataset = taken(release, tmp_path / "data", config)
     assert [row.images for row in rows(dataset, "FER2013", "test")] == [record.images]  # named by what it shows
     reasons = {row["source"]: row["reason"] for row in read_jsonl(tmp_path / "data" / "quarantine.jsonl")}
-    assert reasons == {"faces.json:2": "not a picture", "faces.json:3": "picture or clip not found"}
+    assert reasons == {
+        "faces.json:2": "not a picture: it begins with 'torn'",
+        "faces.json:3": "picture or clip not found",
+    }
 
 
 def test_import_says_what_is_wrong(config: Config, tmp_path: Path) -> None:
