@@ -8,14 +8,15 @@ from data_build.media_index import is_of_clip, media_faults, read_index
 from data_build.registry import TWINS
 from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.dataset import MIX, MIX_FILE, Dataset, split_file
 from mmafflm.errors import Fault
-from mmafflm.records import read_jsonl
+from mmafflm.inside import Folder
+from mmafflm.records import media_files, misnamed, read_jsonl, read_records, to_record
 
 
 def check(dataset: Dataset) -> list[str]:
     """Every disagreement, a sentence each; an empty list when all is well."""
-    faults = dataset.changes()
+    faults = [*dataset.changes(), *_media_names(dataset)]
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
         name
@@ -32,35 +33,56 @@ def check(dataset: Dataset) -> list[str]:
         return [str(fault)]
 
 
+def _media_names(dataset: Dataset) -> list[str]:
+    """Each picture, frame and clip that a record or its Parquet twin may not name: file, row, name, rule."""
+    folder, found = Folder(dataset.path), []
+    names = [split_file(name, split) for name, of in dataset.manifest["subsets"].items() for split in of]
+    for path in (dataset.path / name for name in (*names, MIX_FILE)):
+        for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
+            try:
+                found += [f"{path}:{number}: {fault}." for fault in misnamed(to_record(row), folder)]
+            except ValueError as error:
+                found.append(f"{path}:{number}: not a record ({error}).")
+    return found
+
+
 def _splits(dataset: Dataset) -> list[str]:
     """Ids are unique in the whole build, gold renders to the answer, and the Parquet twin has the same ids in order."""
     faults, seen = [], Counter[str]()
     for subset, of in dataset.manifest["subsets"].items():
         for split in of:
-            ids = []
+            rows = []
             for record in dataset.records(subset, split):
-                ids.append(record.id)
+                rows.append((record.id, media_files(record)))
                 task = benchmark()[subset].task(record.task)
                 if task.answer(record.gold, record.emotion) != record.answer:
                     faults.append(f"{subset} {split}: {record.id}: gold and answer differ")
-            seen.update(ids)
-            faults += _twin(dataset, f"{subset}_{split}", ids)
-            if len(ids) != of[split]["rows"]:
-                faults.append(f"{subset} {split}: {len(ids)} records, the manifest says {of[split]['rows']}")
+            seen.update(name for name, _ in rows)
+            faults += _twin(dataset, f"{subset}_{split}", rows)
+            if len(rows) != of[split]["rows"]:
+                faults.append(f"{subset} {split}: {len(rows)} records, the manifest says {of[split]['rows']}")
     return faults + [f"{name}: this id stands {count} times" for name, count in seen.items() if count > 1]
 
 
-def _twin(dataset: Dataset, name: str, ids: list[str]) -> list[str]:
+def _twin(dataset: Dataset, name: str, rows: list[tuple[str, list[str]]]) -> list[str]:
+    """rows: id, and pictures, frames and clips, of each record of the JSONL file."""
     twin = dataset.path / "mmaffin" / TWINS / f"{name}.parquet"
-    if pl.read_parquet(twin, columns=["id"])["id"].to_list() != ids:
+    table = pl.read_parquet(twin, columns=["id", "images", "videos"])
+    if table["id"].to_list() != [name for name, _ in rows]:
         return [f"{twin}: its ids are not those of the JSONL file"]
+    shown = [
+        [*images, *(name for clip in videos for name in ([clip] if isinstance(clip, str) else clip))]
+        for images, videos in table.select("images", "videos").iter_rows()
+    ]
+    if shown != [names for _, names in rows]:
+        return [f"{twin}: its pictures and clips are not those of the JSONL file"]
     return []
 
 
 def _mix(dataset: Dataset) -> list[str]:
-    ids = [row["id"] for row in read_jsonl(dataset.path / "mmaffin" / f"{MIX}.jsonl")]
-    doubles = [name for name, count in Counter(ids).items() if count > 1]
-    return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
+    rows = [(one.id, media_files(one)) for one in read_records(dataset.path / MIX_FILE)]
+    doubles = [name for name, count in Counter(name for name, _ in rows).items() if count > 1]
+    return _twin(dataset, MIX, rows) + [f"the training mix holds {name} more than once" for name in doubles]
 
 
 def _budget(dataset: Dataset) -> list[str]:

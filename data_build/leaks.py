@@ -23,6 +23,7 @@ from data_build.release.recover import words_of
 from data_build.select import folded
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import split_file
+from mmafflm.inside import media_path
 
 WIDE = r"[\x{1100}-\x{11ff}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"  # one says as much as two letters
 MOST = 64  # rows with the same words, or the same sight, that a row is compared with
@@ -98,7 +99,7 @@ class _Sight:
     def _open(self, name: str) -> NDArray[np.float32] | None:
         if Path(name).suffix not in (".png", ".bmp"):  # a clip kept as a file: its first frame's hash has to do
             return None
-        with Image.open(self.data / name) as picture:
+        with Image.open(media_path(self.data, name)) as picture:
             return thumbnail(picture)
 
     def same(self, one: Row, other: Row) -> bool:

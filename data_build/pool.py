@@ -6,11 +6,13 @@ break the whole pool. Here each worker has a pipe, a task and a time limit; it i
 
 import multiprocessing
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -80,7 +82,15 @@ def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> 
 def _start(work: Callable[[T], R], memory: int) -> tuple[BaseProcess, Connection]:
     ours, theirs = _spawn.Pipe()
     process = _spawn.Process(target=_serve, args=(work, theirs, memory), daemon=True)
-    process.start()
+    # Ctrl-C goes to every process of a terminal, and while a worker is starting it cannot handle it. So the signals are
+    # blocked for workers from the start: the parent alone answers, and kills them. (The tracker unblocks SIGINT when it
+    # starts, so it starts first.)
+    ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that a dead worker reads as the end of the pipe
     return process, ours
 

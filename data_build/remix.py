@@ -20,11 +20,11 @@ from data_build.mix import make_mix
 from data_build.registry import twin_of
 from data_build.translate.copies import QUARANTINE, left_out
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MANIFEST, MIX, Dataset
+from mmafflm.dataset import MANIFEST, MIX_FILE, Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import MEDIA, Folder, quoted
 
 CARD = "README.md"
-MIX_FILE = f"mmaffin/{MIX}.jsonl"
 
 
 def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float = 1.0) -> int:
@@ -106,8 +106,11 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
 
 def _share_files(data: Path, out: Path, but: set[str]) -> None:
     """Every file of the build under the same name below `out`, as a hard link; the hidden ones are the build's own."""
+    folder = Folder(data)
     for name in _files(data, ""):
         if name not in but:
+            if name.startswith(f"{MEDIA}/") and (why := folder.fault(name)):
+                raise Fault(f"{data}: {quoted(name)}: {why}. Remove it, or get the data from its source.")
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(data / name, out / name)
 
@@ -116,7 +119,7 @@ def _files(data: Path, below: str) -> Iterator[str]:
     with os.scandir(data / below) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             name = f"{below}/{entry.name}".lstrip("/")
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 yield from _files(data, name)
             elif not entry.name.startswith("."):
                 yield name

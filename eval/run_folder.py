@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
+from mmafflm.writing import make_folder
 
 # What a run cannot change while it goes on: another value makes answers that do not belong together.
 FIXED = (
@@ -224,7 +225,7 @@ class RunFolder:
 
 
 def _opened(held: ExitStack, path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return held.enter_context(path.open("ab"))
 
 

@@ -17,6 +17,8 @@ from typing import Annotated
 from PIL import Image
 from pydantic import ConfigDict, Field
 
+from mmafflm.inside import media_path
+
 # The processors of Qwen2.5-VL-3B and -7B. With transformers' defaults in their place a frame costs eight times as much.
 PATCH, MERGE, TEMPORAL = 14, 2, 2
 MIN_PIXELS, MAX_PIXELS = 3136, 12845056
@@ -110,12 +112,12 @@ def vision_tokens(width: int, height: int, frames: int | None = None) -> int:
 
 def open_images(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
     """A record's pictures as training sees them."""
-    return [budget.scaled(_rgb(root / name)) for name in names]
+    return [budget.scaled(_rgb(media_path(root, name))) for name in names]
 
 
 def open_frames(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
     """A clip out of its frame files, as training sees it: (even number of) frames of one size."""
-    frames = [budget.scaled(_rgb(root / name), video=True) for name in names]
+    frames = [budget.scaled(_rgb(media_path(root, name)), video=True) for name in names]
     return frames + frames[-1:] * (even(len(frames)) - len(frames))
 
 

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_build.build import only_one
+from data_build.build import only_one, require_free
 from data_build.card import write_card
 from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index
@@ -118,6 +118,7 @@ def _pairs(engine: Engine, orders: Sequence[Order]) -> list[Pair]:
 def _there(data: Path) -> Path:
     if not data.is_dir():
         raise UsageFault(f"{data}: no such folder. Build it: mmaffin build --raw RAW --out {data}")
+    require_free(data)
     return data
 
 

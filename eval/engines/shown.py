@@ -8,6 +8,7 @@ from PIL import Image
 
 from eval.engines import Question
 from mmafflm.clips import open_clip
+from mmafflm.inside import media_path
 from mmafflm.media import Budget, even, open_frames, open_images
 
 
@@ -50,12 +51,12 @@ class Shown:
 
     def size(self, name: str) -> tuple[int, int]:
         """Width and height of a picture as it is stored, out of its header."""
-        with Image.open(self.root / name) as picture:
+        with Image.open(media_path(self.root, name)) as picture:
             size: tuple[int, int] = picture.size
         return size
 
     def _open_clip(self, name: str) -> Frames:
-        clip = open_clip(self.root / name, self.budget, upright=False)
+        clip = open_clip(media_path(self.root, name), self.budget, upright=False)
         return Frames(clip.frames, len(clip.frames) / clip.duration_s if clip.duration_s else self.budget.video_fps)
 
 
