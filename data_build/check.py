@@ -8,9 +8,9 @@ from data_build.media_index import is_of_clip, media_faults, read_index
 from data_build.registry import TWINS
 from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MIX, MIX_FILE, Dataset, split_file
+from mmafflm.dataset import MEDIA_INDEX, MIX, MIX_FILE, Dataset
 from mmafflm.errors import Fault
-from mmafflm.inside import Folder
+from mmafflm.inside import Folder, quoted
 from mmafflm.records import media_files, misnamed, read_jsonl, read_records, to_record
 
 
@@ -35,14 +35,18 @@ def check(dataset: Dataset) -> list[str]:
 
 def _media_names(dataset: Dataset) -> list[str]:
     """Each picture, frame and clip that a record or its Parquet twin may not name: file, row, name, rule."""
-    folder, found = Folder(dataset.path), []
-    names = [split_file(name, split) for name, of in dataset.manifest["subsets"].items() for split in of]
-    for path in (dataset.path / name for name in (*names, MIX_FILE)):
+    folder, found, index = Folder(dataset.path), [], read_index(dataset.path)
+    for path in (dataset.path / name for name in (*dataset.split_files(), MIX_FILE)):
         for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
             try:
-                found += [f"{path}:{number}: {fault}." for fault in misnamed(to_record(row), folder)]
+                record = to_record(row)
             except ValueError as error:
                 found.append(f"{path}:{number}: not a record ({error}).")
+                continue
+            faults = list(misnamed(record, folder))
+            unknown = [] if faults else [name for name in media_files(record) if name not in index]
+            faults += [f"{quoted(name)}: not in {MEDIA_INDEX}" for name in unknown]
+            found += [f"{path}:{number}: {fault}." for fault in faults]
     return found
 
 

@@ -8,6 +8,7 @@ asked the tests of the build itself, whose hash no mix beside it changes.
 import errno
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
     data = dataset.path
     rewritten = {MIX_FILE, twin_of(data / "mmaffin", data / MIX_FILE).relative_to(data).as_posix(), CARD, MANIFEST}
     dataset.require_unchanged([name for name in dataset.files if name not in rewritten])
+    for subset in dataset.subsets("train"):  # before anything is written: a record that names a file amiss is a Fault
+        deque(dataset.records(subset, "train"), maxlen=0)
     if out is None:
         return _write(dataset, mix, asked, data)
     if not _is_free(out):

@@ -34,6 +34,20 @@ def data_hash(files: dict[str, dict[str, Any]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+class _Missing(Fault, KeyError):
+    """A key that every manifest has. A KeyError too, for what looks whether a key is there."""
+
+    def __str__(self) -> str:
+        return f"{MANIFEST} has no {self.args[0]!r}, so it is not what this version builds. Build again."
+
+
+class _Described(dict[str, Any]):
+    """An object of manifest.json."""
+
+    def __missing__(self, key: str) -> Any:
+        raise _Missing(key)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A finished build. `manifest` is manifest.json; `files` in it lists every file with rows and SHA-256."""
@@ -53,7 +67,7 @@ class Dataset:
             raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
         require_inside(path)
         try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"), object_hook=_Described)
         except (ValueError, RecursionError) as error:
             raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
         if why := _fault(manifest):
@@ -92,6 +106,11 @@ class Dataset:
     def subsets(self, split: str) -> list[str]:
         """The subsets that have this split, in the benchmark's order."""
         return [name for name, splits in self.manifest["subsets"].items() if split in splits]
+
+    def split_files(self, subsets: Iterable[str] | None = None) -> list[str]:
+        """The files of the records of these subsets, or of all; below DATA."""
+        of: dict[str, Any] = self.manifest["subsets"]
+        return [split_file(name, split) for name in (of if subsets is None else subsets) for split in of[name]]
 
     def records(self, subset: str, split: str) -> Iterator[Record]:
         """The records of one split, in file order."""
@@ -161,6 +180,8 @@ def _fault(manifest: Any) -> str | None:
     files, subsets, mix = (manifest.get(name, {}) for name in ("files", "subsets", "mix"))
     if not all(isinstance(one, dict) for one in (files, subsets, mix)):
         return "files, subsets and mix are objects"
+    if not isinstance(manifest.get("data_hash"), str):
+        return "it has no data_hash"
     if strange := [name for name, about in files.items() if not (is_below(name) and isinstance(about, dict))]:
         return f"files: {quoted(strange[0])} is not the path of a file below the folder"
     if mix.get("file", MIX_FILE) != MIX_FILE:

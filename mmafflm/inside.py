@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
@@ -18,7 +19,7 @@ from mmafflm.errors import Fault
 MEDIA = "media"  # the folder below DATA
 RULE = f"a picture or clip has a relative path below {MEDIA}/, without .., drive, backslash or control character"
 LEADS_OUT = "a link that leads out of the folder"
-_PART = r"(?!\.\.?(?:/|\Z))[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]+"  # a lone surrogate cannot be a file's name
+_PART = r"(?!\.\.?(?:/|\Z))[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}"  # a lone surrogate cannot be a file's name
 _NAME = re.compile(rf"{MEDIA}(?:/{_PART})+")
 _BELOW = re.compile(rf"{_PART}(?:/{_PART})*")
 _SHOWN = 120  # characters of a bad name in a message
@@ -55,7 +56,8 @@ class Folder:
         parent = name.rpartition("/")[0]
         if parent not in self._inside:
             self._inside[parent] = self._holds(parent)
-        if not self._inside[parent] or (Path(self._real, name).is_symlink() and not self._holds(name)):
+        # not Path.is_symlink, which raises for a name that is too long
+        if not self._inside[parent] or (os.path.islink(f"{self._real}/{name}") and not self._holds(name)):  # noqa: PTH114
             return LEADS_OUT
         return None
 
@@ -99,7 +101,7 @@ def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
 
 def _leading_out(folder: Path, root: Path, but: tuple[str, ...]) -> Iterator[str]:
     """The links below `folder` that lead out of `root`, by their paths below it."""
-    with os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # another process may have removed it just now
         for entry in entries:
             name = os.path.relpath(entry.path, root)
             if entry.is_symlink():

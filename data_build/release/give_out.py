@@ -46,7 +46,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if out.resolve().is_relative_to(dataset.path.resolve()):
         raise UsageFault(f"--out {out}: it lies within {dataset.path}. Choose a folder beside it.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
-    dataset.require_unchanged(of["file"] for name in names for of in dataset.manifest["subsets"][name].values())
+    dataset.require_unchanged(dataset.split_files(names))
     make_folder(out)
     rows = FORMS[form](
         dataset, out, [Split(name, split) for name in names for split in dataset.manifest["subsets"][name]]
