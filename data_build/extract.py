@@ -28,6 +28,7 @@ from data_build.raw import RawFile
 from data_build.room import Room, spread
 from mmafflm.bar import progress
 from mmafflm.clips import Broken, open_clip, open_picture
+from mmafflm.inside import is_media_name
 from mmafflm.media import Budget
 from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, sha256_of
 from mmafflm.source_hash import source_hash
@@ -152,7 +153,10 @@ def _opened_by() -> list[str]:
 
 
 def _stands(taken: Taken, data: Path) -> bool:
-    return all((data / name).is_file() and (data / name).stat().st_size == size for name, size, _ in taken.files)
+    return all(
+        is_media_name(name) and (data / name).is_file() and (data / name).stat().st_size == size
+        for name, size, _ in taken.files
+    )
 
 
 def _tasks(

@@ -97,9 +97,10 @@ def _rows(data: Dataset) -> pl.DataFrame:
         raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
     try:
         rows = pl.read_parquet(path)
-        missing = [name for name, kinds in _COLUMNS.items() if rows.schema.get(name) not in kinds]
     except pl.exceptions.PolarsError as error:
         raise Fault(f"{path}: not a Parquet file ({error}). Build again.") from None
+    found = rows.schema
+    missing = [name for name, kinds in _COLUMNS.items() if found.get(name) not in kinds or rows[name].null_count()]
     if missing:
         raise Fault(f"{path}: no column {missing[0]} as the build writes it. Build again.")
     if rows.height != data.manifest["mix"]["rows"]:
@@ -115,7 +116,8 @@ def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
     """Raises Fault when a row names a picture, frame or clip amiss: LLaMA-Factory opens what it finds here."""
     folder = Folder(data.path)
     for number, (images, videos) in enumerate(rows.select("images", "videos").iter_rows(), 1):
-        for name in [*images, *(one for clip in videos for one in ([clip] if isinstance(clip, str) else clip))]:
+        frames = ([clip] if isinstance(clip, str) else clip or [None] for clip in videos)
+        for name in [*images, *(one for clip in frames for one in clip)]:
             if why := folder.fault(name):
                 raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
 
