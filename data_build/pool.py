@@ -8,6 +8,7 @@ import multiprocessing
 import resource
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -114,4 +115,5 @@ def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
         except KeyboardInterrupt:
             return
         except Exception as error:  # a bug, or a full disk: the parent raises it
+            error.add_note(traceback.format_exc())  # a pipe carries the notes of an error, not where it was raised
             pipe.send(error)

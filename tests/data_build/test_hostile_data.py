@@ -16,6 +16,7 @@ from data_build.config import Config, load_mix
 from data_build.manifest import write_seal
 from data_build.media_index import read_index
 from data_build.publish import publish
+from data_build.release.form import Form
 from data_build.release.give_out import FORMS, export, place
 from data_build.remix import remix
 from data_build.samples import write_samples
@@ -225,6 +226,48 @@ def test_a_build_into_a_folder_with_links_removes_nothing(config: Config, tmp_pa
     with pytest.raises(Fault, match=r"media.* leads out"):
         build(tmp_path / "raw", tmp_path / "data", config, choose_subsets("FER2013"), jobs=1, limit=2)
     assert [path.name for path in home.rglob("*")] == ["letters", "one.txt"]
+
+
+ENTRIES: dict[str, Any] = {
+    "a script": {"script_url": "evil/loader"},
+    "the hub": {"hf_hub_url": "someone/else"},
+    "a file outside": {"file_name": "../../secret.parquet"},
+    "an absolute file": {"file_name": "/etc/passwd"},
+    "no file": {"file_name": None},
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_llamafactory_is_led_nowhere_else(name: str, honest: Path, tmp_path: Path) -> None:
+    shutil.copytree(honest / "mmaffin", tmp_path / "mmaffin")
+    path = tmp_path / "mmaffin/dataset_info.json"
+    registry = json.loads(path.read_text(encoding="utf-8"))
+    assert Dataset(tmp_path, {}).mix_entry() == registry["mmaffin_train"]
+    registry["mmaffin_train"] |= ENTRIES[name]
+    path.write_text(json.dumps(registry), encoding="utf-8")
+    with pytest.raises(Fault, match=r"dataset_info\.json: not the registry"):
+        Dataset(tmp_path, {}).mix_entry()
+
+
+@pytest.mark.parametrize("row", [
+    {"images": [3]}, {"images": [["a.png"]]}, {"images": [None]}, {"images": {"path": "a.png"}}, {"images": [""]},
+    {"videos": [[]]}, {"videos": [[3]]}, {"videos": [["a.bmp", ["b.bmp"]]]}, {"videos": 7},
+    {"translated_from": 5}, {"translated_from": "[]]"}, {"translated_from": {"engine": "x"}},
+])  # fmt: skip
+def test_a_released_row_of_another_form_is_not_kept(row: dict[str, Any]) -> None:
+    good = {"instruction": "<image>What?", "input": "", "output": "1. joy"}
+    assert Form({}).read(good).prompt == "<image>What?"
+    with pytest.raises(ValueError, match="names no file|names a language"):
+        Form({}).read(good | row)
+
+
+def test_a_missing_key_of_the_manifest_is_a_sentence(honest: Path) -> None:
+    manifest = Dataset.open(honest).manifest
+    with pytest.raises(Fault, match=r"manifest\.json has no 'mux'"):
+        manifest["mux"]
+    with pytest.raises(Fault, match=r"manifest\.json has no 'train2'"):
+        manifest["subsets"]["FER2013"]["train2"]
+    assert manifest.get("mux") is None and "mux" not in manifest
 
 
 MANIFESTS: dict[str, dict[str, Any]] = {
