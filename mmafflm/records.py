@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.grammar import Gold
 from mmafflm.inside import Folder, quoted
@@ -141,7 +143,17 @@ def to_record(row: dict[str, Any]) -> Record:
     for name, is_right in _FORMS.items():
         if not is_right(getattr(record, name)):
             raise ValueError(f"{name} has another form")
+    if (record.subset, record.task) not in _tasks():
+        raise ValueError(f"{quoted(record.subset)} is no subset with a task {quoted(record.task)}")
     return record
+
+
+@cache
+def _tasks() -> frozenset[tuple[str, str]]:
+    """Each subset with each of its tasks."""
+    return frozenset(
+        (name, task) for name, subset in benchmark().items() for one in subset.tasks for task in (one.kind, one.key)
+    )
 
 
 def _is_turns(value: Any) -> bool:

@@ -10,13 +10,21 @@ import pytest
 
 from data_build.samples import write_samples
 
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them all that they start.
+MMAFFIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from data_build.cli import main
+main()
+"""
+
 
 @pytest.mark.parametrize("when", ["reading", "fer2013: they take", "cfaps: 1"])
 def test_ctrl_c_for_all_processes_is_one_sentence(when: str, tmp_path: Path) -> None:
     """While workers start, while they open pictures, while a corpus is written."""
     write_samples(tmp_path / "raw", only={"cfaps", "fer2013", "xed"})
     words = ["--raw", tmp_path / "raw", "--out", tmp_path / "data", "--subsets", "CFAPS_EC,FER2013,XED", "--jobs", "2"]
-    command = [sys.executable, "-m", "data_build", "build", *map(str, words)]
+    command = [sys.executable, "-c", MMAFFIN, "build", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
