@@ -20,7 +20,7 @@ MEDIA = "media"  # the folder below DATA
 RULE = f"a picture or clip has a relative path below {MEDIA}/, without .., drive, backslash or control character"
 LEADS_OUT = "a link that leads out of the folder"
 _PART = r"(?!\.\.?(?:/|\Z))[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}"  # a lone surrogate cannot be a file's name
-_NAME = re.compile(rf"{MEDIA}(?:/{_PART})+")
+_NAME = re.compile(rf"{MEDIA}(?:/{_PART}){{1,20}}")  # folders within folders; the build makes four
 _BELOW = re.compile(rf"{_PART}(?:/{_PART})*")
 _SHOWN = 120  # characters of a bad name in a message
 
@@ -53,17 +53,19 @@ class Folder:
         """Why a record may not name this picture, frame or clip; None when it may. A missing file may be named."""
         if not is_media_name(name):
             return RULE
-        parent = name.rpartition("/")[0]
-        if parent not in self._inside:
-            self._inside[parent] = self._holds(parent)
-        # not Path.is_symlink, which raises for a name that is too long
-        if not self._inside[parent] or (os.path.islink(f"{self._real}/{name}") and not self._holds(name)):  # noqa: PTH114
-            return LEADS_OUT
-        return None
+        return None if self._holds_folder(name.rpartition("/")[0]) and self._holds(name) else LEADS_OUT
+
+    def _holds_folder(self, name: str) -> bool:
+        if name not in self._inside:
+            above = name.rpartition("/")[0]
+            self._inside[name] = (not above or self._holds_folder(above)) and self._holds(name)
+        return self._inside[name]
 
     def _holds(self, name: str) -> bool:
-        """Whether the path, links followed, lies in the folder."""
-        return Path(os.path.realpath(f"{self._real}/{name}")).is_relative_to(self._real)
+        """Whether the file or folder, whose own folder lies inside, does not lead out as a link."""
+        path = f"{self._real}/{name}"
+        # not Path.is_symlink, which raises for a name that is too long; not realpath for each, which is slow
+        return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(self._real)  # noqa: PTH114
 
 
 def media_path(root: Path, name: object) -> Path:
