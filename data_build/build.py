@@ -165,8 +165,8 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
 
 
 def _read(task: tuple[str, Part, dict[str, Any], list[str], Path]) -> None:
-    name, *rest = task
-    read_part(corpora()[name], *rest)
+    name, part, options, subsets, folder = task
+    read_part(corpora()[name], part, options, subsets, folder)
 
 
 def _open_media(source: Source, shards: Shards, wanted: list[str], plan: Plan, jobs: int, index: Index) -> Shards:

@@ -36,7 +36,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
-from mmafflm.records import read_jsonl, read_records, write_jsonl
+from mmafflm.records import Record, read_jsonl, read_records, write_jsonl
 from mmafflm.thumbnails import Thumbnails
 from tests.command import mmaffin
 from tests.data_build.translating import WordByWord
@@ -131,9 +131,9 @@ def _stats(data: Path, out: Path) -> object:
     return page(dataset, count(dataset), 1)
 
 
-def _train(data: Path, out: Path) -> object:
+def _train(data: Path, out: Path) -> None:
     dataset = Dataset.open(data)
-    return dataset.require_media(media_of_mix(dataset))
+    dataset.require_media(media_of_mix(dataset))
 
 
 COMMANDS: dict[str, Callable[[Path, Path], object]] = {
@@ -187,7 +187,7 @@ def test_engines_and_pages_open_nothing_outside(name: str, honest: Path, tmp_pat
         content(Question("<video>", (), (hostile.bad,)), shown, "mp4")
     row = next(read_records(honest / "mmaffben/FER2013_test.jsonl")).to_json() | {"images": [hostile.bad]}
     with pytest.raises(Fault):
-        Thumbnails(hostile.data).of(type(next(read_records(honest / "mmaffben/FER2013_test.jsonl")))(**row))
+        Thumbnails(hostile.data).of(Record(**row))
     table = open_table(Dataset.open(hostile.data))
     assert reply(table, "/?subset=FER2013").status == 200
     bad = next(at for at in range(table.rows.height) if hostile.bad in table.record(at).images)
