@@ -70,7 +70,7 @@ class Dataset:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"), object_hook=_Described)
         except (ValueError, RecursionError) as error:
             raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
-        if why := _fault(manifest):
+        if why := manifest_fault(manifest):
             raise Fault(f"{path / MANIFEST}: {why}. It is not what mmaffin build wrote: build again.")
         return cls(path, manifest)
 
@@ -173,7 +173,7 @@ class Dataset:
                 raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")
 
 
-def _fault(manifest: Any) -> str | None:
+def manifest_fault(manifest: Any) -> str | None:
     """What of a manifest has another form, as far as it names files; None when nothing has."""
     if not isinstance(manifest, dict):
         return f"expected an object, found {type(manifest).__name__}"
@@ -186,6 +186,10 @@ def _fault(manifest: Any) -> str | None:
         return f"files: {quoted(strange[0])} is not the path of a file below the folder"
     if mix.get("file", MIX_FILE) != MIX_FILE:
         return f"mix: its file is {MIX_FILE}, not {quoted(mix['file'])}"
+    if not isinstance(mix.get("asked", {}), dict):
+        return "mix: asked is an object"
+    if strange := [name for name in mix.get("asked", {}) if name not in benchmark()]:
+        return f"mix: {quoted(strange[0])} is not one of {', '.join(benchmark())}"
     for name, splits in subsets.items():
         if name not in benchmark() or not isinstance(splits, dict):
             return f"subsets: {quoted(name)} is not one of {', '.join(benchmark())}"

@@ -67,6 +67,7 @@ MANIFESTS: dict[str, dict[str, Any]] = {
     "a split outside": {"subsets": {"XED": {"../x": {"rows": 1}}}},
     "a split's file outside": {"subsets": {"XED": {"test": {"rows": 1, "file": "../x"}}}},
     "a mix outside": {"mix": {"file": "../x"}},
+    "a mix of what is outside": {"mix": {"asked": {"../../x": 3}}},
     "no hash": {"data_hash": None},
 }
 
