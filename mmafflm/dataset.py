@@ -161,7 +161,7 @@ class Dataset:
                 f"{self.path}: its records name pictures, and {MEDIA_INDEX} is not in the manifest. Build again."
             )
         self.require_unchanged([MEDIA_INDEX])
-        stored = {str(row["file"]): row["bytes"] for row in read_jsonl(self.path / MEDIA_INDEX)}
+        stored = {str(row.get("file")): row.get("bytes") for row in read_jsonl(self.path / MEDIA_INDEX)}
         folder = Folder(self.path)
         for name in sorted(wanted):
             path = self.path / name
