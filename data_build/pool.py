@@ -71,7 +71,7 @@ def run_guarded(
 def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> Any:
     try:
         result = worker.pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionError):  # the latter when it had not read all of its task
         worker.process.join()
         return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
     if isinstance(result, Exception):
