@@ -32,9 +32,9 @@ from mmafflm.browsing.table import open_table
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.lengths import media_of_mix
-from mmafflm.media import Budget
 from mmafflm.records import Record, read_jsonl, read_records, write_jsonl
 from mmafflm.thumbnails import Thumbnails
+from tests.budget import BUDGET
 from tests.command import mmaffin
 from tests.data_build.translating import WordByWord
 from tests.media_files import picture_of
@@ -166,7 +166,7 @@ def test_the_commands_end_with_a_sentence(honest: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_engines_and_pages_open_nothing_outside(name: str, honest: Path, tmp_path: Path) -> None:
     hostile = Hostile(honest, tmp_path, BAD[name])
-    shown = Shown(hostile.data, Budget())
+    shown = Shown(hostile.data, BUDGET)
     for question in (Question("<image>", (hostile.bad,)), Question("<video>", (), ((hostile.bad,) * 2,))):
         with pytest.raises(Fault):
             content(question, shown, "frames")
