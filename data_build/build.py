@@ -2,11 +2,10 @@
 
 import fcntl
 import json
-import multiprocessing
 import os
+import resource
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from data_build.manifest import Source, describe, write_seal
 from data_build.media_index import Index, entries, write_index
 from data_build.mix import make_mix
 from data_build.origins import keep_origins
+from data_build.pool import Failed, run_guarded
 from data_build.raw import list_raw
 from data_build.registry import twin_of, write_registry
 from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
@@ -30,9 +30,12 @@ from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import require_inside
 from mmafflm.records import write_jsonl
+from mmafflm.writing import make_folder
 
 WORK = ".work"
+LONGEST_S = 1e6  # a part of a corpus may be read for days; its worker has no other limit
 IMPORT_PAGE = "import.md"  # beside the manifest, in what was made of a release
 
 
@@ -52,6 +55,7 @@ def build(
     raw_video: keep clips as files instead of their frames. replace: even if a finished build in DATA loses something.
     Raises Fault for a corpus that is there and broken, UsageFault without any corpus, or for what would be lost.
     """
+    require_free(data)
     sources = find_sources(raw, config, subsets, data / ".listings")
     return construct(Plan(data, sources, config, jobs, limit, raw_video, replace=replace))
 
@@ -59,7 +63,7 @@ def build(
 def construct(plan: Plan) -> bool:
     """The stages in order; False when the same build already stands there and nothing was done."""
     data, config, sources = plan.data, plan.config, plan.sources
-    data.mkdir(parents=True, exist_ok=True)
+    make_folder(data)
     with only_one(data):
         made = inputs(plan)
         if (data / MANIFEST).exists() and _is_up_to_date(plan, made):
@@ -119,6 +123,12 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
     return sources
 
 
+def require_free(data: Path) -> None:
+    """Raises Fault when DATA is there and a link in it leads out: a build removes and writes files all over it."""
+    if data.is_dir():
+        require_inside(data, but=())
+
+
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
     """Nobody else writes into DATA meanwhile. Raises Fault when somebody does already."""
@@ -147,14 +157,15 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
         for task in tasks:
             read_part(*task)
     else:
-        # spawn: polars has threads, and a fork of them hangs
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            for future in [pool.submit(_read, task[0].name, *task[1:]) for task in tasks]:
-                future.result()
+        named = ((task[0].name, *task[1:]) for task in tasks)
+        for (name, part, *_), result in run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY):
+            if isinstance(result, Failed):
+                raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
     return folders
 
 
-def _read(name: str, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
+def _read(task: tuple[str, Part, dict[str, Any], list[str], Path]) -> None:
+    name, part, options, subsets, folder = task
     read_part(corpora()[name], part, options, subsets, folder)
 
 

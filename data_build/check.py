@@ -7,15 +7,16 @@ import polars as pl
 from data_build.media_index import is_of_clip, media_faults, read_index
 from data_build.registry import TWINS
 from data_build.translate.rows import TRANSLATE
-from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.benchmark import Task, benchmark
+from mmafflm.dataset import MEDIA_INDEX, MIX, MIX_FILE, Dataset
 from mmafflm.errors import Fault
-from mmafflm.records import read_jsonl
+from mmafflm.inside import Folder, quoted
+from mmafflm.records import Record, media_files, misnamed, read_jsonl, read_records, to_record
 
 
 def check(dataset: Dataset) -> list[str]:
     """Every disagreement, a sentence each; an empty list when all is well."""
-    faults = dataset.changes()
+    faults = [*dataset.changes(), *_media_names(dataset)]
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
         name
@@ -32,35 +33,68 @@ def check(dataset: Dataset) -> list[str]:
         return [str(fault)]
 
 
+def _media_names(dataset: Dataset) -> list[str]:
+    """Each picture, frame and clip that a record or its Parquet twin may not name: file, row, name, rule."""
+    folder, found, index = Folder(dataset.path), [], read_index(dataset.path)
+    for path in (dataset.path / name for name in (*dataset.split_files(), MIX_FILE)):
+        for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
+            try:
+                record = to_record(row)
+            except ValueError as error:
+                found.append(f"{path}:{number}: not a record ({error}).")
+                continue
+            faults = list(misnamed(record, folder))
+            unknown = [] if faults else [name for name in media_files(record) if name not in index]
+            faults += [f"{quoted(name)}: not in {MEDIA_INDEX}" for name in unknown]
+            found += [f"{path}:{number}: {fault}." for fault in faults]
+    return found
+
+
 def _splits(dataset: Dataset) -> list[str]:
     """Ids are unique in the whole build, gold renders to the answer, and the Parquet twin has the same ids in order."""
     faults, seen = [], Counter[str]()
     for subset, of in dataset.manifest["subsets"].items():
         for split in of:
-            ids = []
+            rows = []
             for record in dataset.records(subset, split):
-                ids.append(record.id)
+                rows.append((record.id, media_files(record)))
                 task = benchmark()[subset].task(record.task)
-                if task.answer(record.gold, record.emotion) != record.answer:
+                if _answer(task, record) != record.answer:
                     faults.append(f"{subset} {split}: {record.id}: gold and answer differ")
-            seen.update(ids)
-            faults += _twin(dataset, f"{subset}_{split}", ids)
-            if len(ids) != of[split]["rows"]:
-                faults.append(f"{subset} {split}: {len(ids)} records, the manifest says {of[split]['rows']}")
+            seen.update(name for name, _ in rows)
+            faults += _twin(dataset, f"{subset}_{split}", rows)
+            if len(rows) != of[split]["rows"]:
+                faults.append(f"{subset} {split}: {len(rows)} records, the manifest says {of[split]['rows']}")
     return faults + [f"{name}: this id stands {count} times" for name, count in seen.items() if count > 1]
 
 
-def _twin(dataset: Dataset, name: str, ids: list[str]) -> list[str]:
+def _answer(task: Task, record: Record) -> str | None:
+    """The text of a record's gold; None for gold that is none of its task."""
+    try:
+        return task.answer(record.gold, record.emotion)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _twin(dataset: Dataset, name: str, rows: list[tuple[str, list[str]]]) -> list[str]:
+    """rows: id, and pictures, frames and clips, of each record of the JSONL file."""
     twin = dataset.path / "mmaffin" / TWINS / f"{name}.parquet"
-    if pl.read_parquet(twin, columns=["id"])["id"].to_list() != ids:
+    table = pl.read_parquet(twin, columns=["id", "images", "videos"])
+    if table["id"].to_list() != [name for name, _ in rows]:
         return [f"{twin}: its ids are not those of the JSONL file"]
+    shown = [
+        [*images, *(name for clip in videos for name in ([clip] if isinstance(clip, str) else clip))]
+        for images, videos in table.select("images", "videos").iter_rows()
+    ]
+    if shown != [names for _, names in rows]:
+        return [f"{twin}: its pictures and clips are not those of the JSONL file"]
     return []
 
 
 def _mix(dataset: Dataset) -> list[str]:
-    ids = [row["id"] for row in read_jsonl(dataset.path / "mmaffin" / f"{MIX}.jsonl")]
-    doubles = [name for name, count in Counter(ids).items() if count > 1]
-    return _twin(dataset, MIX, ids) + [f"the training mix holds {name} more than once" for name in doubles]
+    rows = [(one.id, media_files(one)) for one in read_records(dataset.path / MIX_FILE)]
+    doubles = [name for name, count in Counter(name for name, _ in rows).items() if count > 1]
+    return _twin(dataset, MIX, rows) + [f"the training mix holds {name} more than once" for name in doubles]
 
 
 def _budget(dataset: Dataset) -> list[str]:

@@ -206,7 +206,7 @@ def leaks(
     from data_build.translate.copies import through_translation
 
     dataset = Dataset.open(data)
-    dataset.require_unchanged(of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values())
+    dataset.require_unchanged(dataset.split_files())
     rows = {
         name: {split: of["rows"] for split, of in splits.items()}
         for name, splits in dataset.manifest["subsets"].items()

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import io
 import json
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,13 +25,14 @@ from data_build.corpus import Media
 from data_build.near import difference_hash
 from data_build.pool import Failed, run_guarded
 from data_build.raw import RawFile
+from data_build.room import Room, spread
 from mmafflm.bar import progress
 from mmafflm.clips import Broken, open_clip, open_picture
-from mmafflm.command import say
-from mmafflm.errors import Fault
+from mmafflm.inside import is_media_name
 from mmafflm.media import Budget
 from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, sha256_of
 from mmafflm.source_hash import source_hash
+from mmafflm.writing import make_folder, writing
 
 JOURNAL = ".media.jsonl"
 FOLDER = "media"
@@ -40,8 +40,6 @@ FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
 LIMIT_S = 60.0
 TOGETHER = 50  # lines of the journal; a kill costs as many pictures
 MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
-# What an item takes on disk, for the estimate before the start: PNG of 400 x 400, BMP of six frames of 170 x 96.
-PICTURE_BYTES, CLIP_BYTES = 250_000, 300_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,8 @@ def extract(
     known = {key: taken for key, taken in read_journal(data).items() if _stands(taken, data)}
     left = {text: key for text, key in keys.items() if key not in known}
     if left:
-        _require_room(corpus, left, data)
-        tasks = _tasks(corpus, left, raw, data, budget, raw_video)
+        room = Room(corpus, len(left), data)
+        tasks = _tasks(corpus, spread(left), raw, data, budget, raw_video)
         with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
             for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
                 if isinstance(result, Failed):  # not noted: it may be the machine's fault, and is tried again
@@ -104,6 +102,7 @@ def extract(
                 else:
                     known[task.key] = result
                     note(result)
+                room.note(known[task.key].files)
                 advance(1)
     return {text: known[key] for text, key in keys.items()}
 
@@ -154,19 +153,10 @@ def _opened_by() -> list[str]:
 
 
 def _stands(taken: Taken, data: Path) -> bool:
-    return all((data / name).is_file() and (data / name).stat().st_size == size for name, size, _ in taken.files)
-
-
-def _require_room(corpus: str, left: dict[str, str], data: Path) -> None:
-    clips = sum(1 for text in left if json.loads(text)["kind"] == "video")
-    need = clips * CLIP_BYTES + (len(left) - clips) * PICTURE_BYTES
-    free = shutil.disk_usage(data).free
-    say(f"{corpus}: {len(left)} pictures and clips to open; they take about {need / 1e9:.2f} GB")
-    if need > free:
-        raise Fault(
-            f"{corpus}: {len(left)} pictures and clips take about {need / 1e9:.1f} GB, and {data} has "
-            f"{free / 1e9:.1f} GB left. Free some, or build fewer --subsets."
-        )
+    return all(
+        is_media_name(name) and (data / name).is_file() and (data / name).stat().st_size == size
+        for name, size, _ in taken.files
+    )
 
 
 def _tasks(
@@ -297,8 +287,12 @@ def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, 
     path = Path(task.root) / place
     digest = hashlib.sha256(content).hexdigest()
     if not path.is_file() or sha256_of(path) != digest:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         partial = path.with_name(f".{path.name}.{task.key}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        try:
+            with writing(path):
+                partial.write_bytes(content)
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return place, len(content), digest

@@ -14,7 +14,6 @@ import numpy as np
 import orjson
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
 
 from data_build.config import Leaks
 from data_build.media_index import Index
@@ -22,7 +21,10 @@ from data_build.near import jaccard, near_hashes, near_texts, thumbnail
 from data_build.release.recover import words_of
 from data_build.select import folded
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import split_file
+from mmafflm.dataset import MEDIA_INDEX, split_file
+from mmafflm.errors import Fault
+from mmafflm.inside import quoted
+from mmafflm.media import stored_picture
 
 WIDE = r"[\x{1100}-\x{11ff}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"  # one says as much as two letters
 MOST = 64  # rows with the same words, or the same sight, that a row is compared with
@@ -63,9 +65,15 @@ def make_rows(rows: Iterable[tuple[str, str, str, str]], index: Index, shortest:
     length = pl.col("words").str.len_chars() + pl.col("words").str.count_matches(WIDE)
     table = table.with_columns(long=length >= shortest)
     return [
-        Row(name, subset, words, long, picture, int(index[picture].dhash or "0", 16) if picture else 0)
+        Row(name, subset, words, long, picture, _sight_of(name, picture, index) if picture else 0)
         for name, subset, words, long, picture in table.select("id", "subset", "words", "long", "picture").iter_rows()
     ]
+
+
+def _sight_of(name: str, picture: str, index: Index) -> int:
+    if picture not in index:
+        raise Fault(f"{name}: {quoted(picture)}: not in {MEDIA_INDEX}. Run mmaffin check, or build again.")
+    return int(index[picture].dhash or "0", 16)
 
 
 def _records(data: Path, subset: str, split: str) -> Iterator[tuple[str, str, str, str]]:
@@ -98,7 +106,7 @@ class _Sight:
     def _open(self, name: str) -> NDArray[np.float32] | None:
         if Path(name).suffix not in (".png", ".bmp"):  # a clip kept as a file: its first frame's hash has to do
             return None
-        with Image.open(self.data / name) as picture:
+        with stored_picture(self.data, name) as picture:
             return thumbnail(picture)
 
     def same(self, one: Row, other: Row) -> bool:

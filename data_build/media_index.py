@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from data_build.extract import FOLDER, FRAME, Taken
 from mmafflm.dataset import MEDIA_INDEX
+from mmafflm.errors import Fault
+from mmafflm.inside import Folder, is_media_name, quoted
 from mmafflm.media import vision_tokens
-from mmafflm.records import Record, read_jsonl, sha256_of, write_jsonl
+from mmafflm.records import Record, media_files, read_jsonl, sha256_of, write_jsonl
 
 
 class Entry(NamedTuple):
@@ -54,13 +56,26 @@ def write_index(data: Path, index: Index) -> None:
 
 
 def read_index(data: Path) -> Index:
-    """The index; empty for a build without pictures and clips."""
+    """The index; empty for a build without pictures and clips. Raises Fault naming the line that is no entry."""
     path = data / MEDIA_INDEX
-    return {row["file"]: Entry(**row) for row in read_jsonl(path)} if path.exists() else {}
+    index: Index = {}
+    for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
+        numbers = [row.get(name) for name in ("width", "height", "bytes")]
+        if set(row) != set(Entry._fields) or not is_media_name(row["file"]):
+            raise Fault(f"{path}:{number}: {quoted(row.get('file'))}: not an entry of a stored file. Build again.")
+        if not all(isinstance(one, int) and one > 0 for one in numbers) or not isinstance(row["raw"], str):
+            raise Fault(f"{path}:{number}: {quoted(row['file'])}: its sizes are no positive numbers. Build again.")
+        index[row["file"]] = Entry(**row)
+    return index
 
 
 def tokens_of(record: Record, index: Index) -> int:
-    """The vision tokens of a record's pictures and clips, from their sizes alone."""
+    """The vision tokens of a record's pictures and clips, from their sizes alone.
+
+    Raises Fault for a picture or clip that the index does not know.
+    """
+    if strange := [name for name in media_files(record) if name not in index]:
+        raise Fault(f"{record.id}: {quoted(strange[0])}: not in {MEDIA_INDEX}. Build again.")
     total = sum(vision_tokens(index[name].width, index[name].height) for name in record.images)
     for video in record.videos:
         first = index[video if isinstance(video, str) else video[0]]
@@ -72,9 +87,12 @@ def tokens_of(record: Record, index: Index) -> int:
 def media_faults(data: Path) -> list[str]:
     """What differs on disk from the index, a sentence each."""
     found = []
+    folder = Folder(data)
     for name, entry in read_index(data).items():
         path = data / name
-        if not path.is_file():
+        if why := folder.fault(name):
+            found.append(f"{data / MEDIA_INDEX}: {quoted(name)}: {why}.")
+        elif not path.is_file():
             found.append(f"{path}: missing. Build again.")
         elif sha256_of(path) != entry.sha256:
             found.append(f"{path}: changed after the build (its SHA-256 is not the index's). Build again.")

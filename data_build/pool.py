@@ -6,12 +6,15 @@ break the whole pool. Here each worker has a pipe, a task and a time limit; it i
 
 import multiprocessing
 import resource
+import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_build.confine import confine
@@ -72,7 +75,7 @@ def run_guarded(
 def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> Any:
     try:
         result = worker.pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionError):  # the latter when it had not read all of its task
         worker.process.join()
         return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
     if isinstance(result, Exception):
@@ -84,7 +87,15 @@ def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> 
 def _start(work: Callable[[T], R], memory: int) -> tuple[BaseProcess, Connection]:
     ours, theirs = _spawn.Pipe()
     process = _spawn.Process(target=_serve, args=(work, theirs, memory), daemon=True)
-    process.start()
+    # Ctrl-C goes to every process of a terminal, and while a worker is starting it cannot handle it. So the signals are
+    # blocked for workers from the start: the parent alone answers, and kills them. (The tracker unblocks SIGINT when it
+    # starts, so it starts first.)
+    ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that a dead worker reads as the end of the pipe
     return process, ours
 
@@ -108,6 +119,7 @@ def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
         try:
             result = work(task)
         except Exception as error:  # a bug, or a full disk: the parent raises it
+            error.add_note(traceback.format_exc())  # a pipe carries the notes of an error, not where it was raised
             result = error
         try:
             pipe.send(result)

@@ -27,6 +27,7 @@ from data_build.translate.ids import original_id
 from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
+from mmafflm.inside import media_path
 from mmafflm.records import Record, media_files, read_jsonl, write_jsonl, write_text
 
 Manifest = dict[str, Any]
@@ -113,7 +114,7 @@ def _place_rows(cut: Cut, out: Path) -> tuple[Index, set[tuple[str, str]]]:
             sources.add((benchmark()[subset].corpus, record.source))
     cut.dataset.require_media(wanted)
     for name in sorted(wanted):
-        place(data / name, out / name)
+        place(media_path(data, name), out / name)
     index = {name: entry for name, entry in whole.items() if name in wanted}
     write_index(out, index)
     write_registry(out / "mmaffin", [MIX, *(f"{subset}_{split}" for subset, split in names)])

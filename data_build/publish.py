@@ -16,6 +16,7 @@ from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import quoted
 
 STAGE = ".publish"  # below DATA, hidden: not part of the data; of hard links
 TOKEN = "HF_TOKEN"
@@ -38,7 +39,12 @@ class Choice:
 
 
 def choose(there: Collection[str], allow: Collection[str]) -> Choice:
-    """What of the corpora that are there may go. Raises UsageFault when `allow` names one that is not there."""
+    """What of the corpora that are there may go. Raises UsageFault when `allow` names one that is not there.
+
+    Raises Fault when one of those that are there is unknown.
+    """
+    if strange := [name for name in there if name not in corpora()]:
+        raise Fault(f"manifest.json: corpora: {quoted(strange[0])} is not one of {', '.join(corpora())}. Build again.")
     if unknown := [name for name in allow if name not in there]:
         raise UsageFault(f"--allow {','.join(unknown)}: not in this build, which has {', '.join(there)}.")
     refused = {name: corpora()[name].terms for name in there if not corpora()[name].redistribute}
@@ -112,6 +118,8 @@ def _token() -> str:
 def _staged(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Iterator[Path]:
     """The folder to upload; it is gone afterwards."""
     folder = dataset.path / STAGE
+    if folder.is_symlink():
+        raise Fault(f"{folder}: a link, and publish writes there. Remove it.")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         about = {"allowed": choice.allowed, "left_out": choice.left_out, "withheld": choice.withheld}

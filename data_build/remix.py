@@ -8,6 +8,7 @@ asked the tests of the build itself, whose hash no mix beside it changes.
 import errno
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from data_build.mix import make_mix
 from data_build.registry import twin_of
 from data_build.translate.copies import QUARANTINE, left_out
 from mmafflm.benchmark import benchmark
-from mmafflm.dataset import MANIFEST, MIX, Dataset
+from mmafflm.dataset import MANIFEST, MIX_FILE, Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import MEDIA, Folder, quoted
 
 CARD = "README.md"
-MIX_FILE = f"mmaffin/{MIX}.jsonl"
 
 
 def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float = 1.0) -> int:
@@ -39,6 +40,8 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
     data = dataset.path
     rewritten = {MIX_FILE, twin_of(data / "mmaffin", data / MIX_FILE).relative_to(data).as_posix(), CARD, MANIFEST}
     dataset.require_unchanged([name for name in dataset.files if name not in rewritten])
+    for subset in dataset.subsets("train"):  # before anything is written: a record that names a file amiss is a Fault
+        deque(dataset.records(subset, "train"), maxlen=0)
     if out is None:
         return _write(dataset, mix, asked, data)
     if not _is_free(out):
@@ -106,8 +109,11 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
 
 def _share_files(data: Path, out: Path, but: set[str]) -> None:
     """Every file of the build under the same name below `out`, as a hard link; the hidden ones are the build's own."""
+    folder = Folder(data)
     for name in _files(data, ""):
         if name not in but:
+            if name.startswith(f"{MEDIA}/") and (why := folder.fault(name)):
+                raise Fault(f"{data}: {quoted(name)}: {why}. Remove it, or get the data from its source.")
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(data / name, out / name)
 
@@ -116,7 +122,7 @@ def _files(data: Path, below: str) -> Iterator[str]:
     with os.scandir(data / below) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             name = f"{below}/{entry.name}".lstrip("/")
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 yield from _files(data, name)
             elif not entry.name.startswith("."):
                 yield name

@@ -20,6 +20,7 @@ from data_build.sample_words import ADVERBS, VALENCE, interjections
 from data_build.sample_writer import Files, Writer, csv_bytes, tsv_bytes, zipped
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
+from mmafflm.records import replacing
 
 EI_EMOTIONS = ("anger", "fear", "joy", "sadness")
 EWECT_LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
@@ -52,9 +53,8 @@ def write_samples(out: Path, scale: int = 1, seed: int = 0, only: Container[str]
     if foreign := sorted(there - set(files)):
         raise UsageFault(f"--out {out}: holds {foreign[0]}, which is not a sample. Give an empty folder.")
     for name, data in files.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with replacing(out / name) as file:
+            file.write(data)
 
 
 def _semeval(scale: int, seed: int) -> Files:

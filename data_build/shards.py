@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from data_build.config import Split
-from data_build.corpus import Corpus, Part
+from data_build.corpus import Corpus, Part, Rows
 from data_build.extract import Taken
 from data_build.select import KEYS, OVER_CAP, select, text_key
+from mmafflm.writing import make_folder, writing
 
 # What LLaMA-Factory or the tokenizer takes for media or for the end of a turn, wherever it stands in a prompt.
 CONTROL = r"<image>|<video>|<audio>|<\|[a-z_]+\|>"
@@ -30,20 +31,27 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for number, rows in enumerate(corpus.read(part, options)):
-        wanted = rows.examples.filter(pl.col("subset").is_in(subsets))
-        controls = pl.col("text").str.contains(CONTROL)
-        wanted.filter(~controls).with_columns(key=_key(wanted.columns)).write_parquet(
-            partial / f"{number:05}.parquet", compression="lz4"
-        )
-        told = wanted.filter(controls).select(
-            "source", reason=pl.lit("text holds a control token of the model"), detail=pl.col("text").str.slice(0, 200)
-        )
-        bad = pl.concat([rows.bad, told])
-        if bad.height:
-            bad.write_parquet(partial / f"bad-{number:05}.parquet", compression="lz4")
-    partial.replace(folder)
+    make_folder(partial)
+    try:
+        with writing(folder, full_only=True):
+            for number, rows in enumerate(corpus.read(part, options)):
+                _write_rows(rows, subsets, partial, number)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_rows(rows: Rows, subsets: list[str], folder: Path, number: int) -> None:
+    wanted = rows.examples.filter(pl.col("subset").is_in(subsets))
+    controls = pl.col("text").str.contains(CONTROL)
+    examples = wanted.filter(~controls).with_columns(key=_key(wanted.columns))
+    examples.write_parquet(folder / f"{number:05}.parquet", compression="lz4")
+    told = wanted.filter(controls).select(
+        "source", reason=pl.lit("text holds a control token of the model"), detail=pl.col("text").str.slice(0, 200)
+    )
+    bad = pl.concat([rows.bad, told])
+    if bad.height:
+        bad.write_parquet(folder / f"bad-{number:05}.parquet", compression="lz4")
 
 
 def _key(columns: list[str]) -> pl.Expr:

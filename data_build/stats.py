@@ -58,7 +58,7 @@ class Stats:
 
 def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
     """Read every split once. Raises Fault when a file is not the manifest's."""
-    dataset.require_unchanged(of["file"] for splits in dataset.manifest["subsets"].values() for of in splits.values())
+    dataset.require_unchanged(dataset.split_files())
     counted, picked = [], {}
     for subset, splits in dataset.manifest["subsets"].items():
         drawn: list[tuple[bytes, Record]] = []

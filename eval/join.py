@@ -8,6 +8,7 @@ from typing import Any
 from eval.selection import Selection
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import require_inside
 from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
 from mmafflm.storable import storable
@@ -26,9 +27,13 @@ def load_predictions(path: Path) -> list[Prediction]:
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """RUN/run.json. Raises UsageFault without the folder, Fault when it is not the description of a run."""
+    """RUN/run.json. Raises UsageFault without the folder, Fault when it is not the description of a run.
+
+    A Fault too when a link in the folder leads out of it: what is written there would land elsewhere.
+    """
     if not run.is_dir():
         raise UsageFault(f"{run}: no such folder. Make it: mmaffben predict --ckpt CKPT --data DATA --out {run}")
+    require_inside(run)
     described = read_run(run)
     if described is None:
         raise Fault(f"{run}: no {RUN}, so no run of mmaffben predict. Predict again.")

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import require_inside
 from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
 from mmafflm.storable import storable
+from mmafflm.writing import make_folder
 
 # What a run cannot change while it goes on: another value makes answers that do not belong together.
 FIXED = (
@@ -103,6 +105,8 @@ class RunFolder:
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """run.json so far, None where there is none. Raises Fault when it is another run's; row: some of FIXED."""
+        if self.out.is_dir():
+            require_inside(self.out)
         before = read_run(self.out)
         if before is None and any((self.out / "predictions").glob("*.jsonl")):
             raise Fault(f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
@@ -226,7 +230,7 @@ class RunFolder:
 
 
 def _opened(held: ExitStack, path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return held.enter_context(path.open("ab"))
 
 

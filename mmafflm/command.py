@@ -1,7 +1,5 @@
 """What the three command lines share: faults are sentences, and exit codes are the contract's."""
 
-import errno
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +8,7 @@ from typing import Any
 import typer
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.writing import refusal
 
 STOPPED = 130  # what Typer makes of Ctrl-C
 
@@ -41,13 +40,9 @@ def _code_of(call: Callable[[], Any]) -> int:
         say(f"error: {fault}")
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if (sentence := refusal(error)) is None:
             raise
-        where = f" while writing {os.fspath(error.filename)!s}" if error.filename else ""
-        say(
-            f"error: {os.strerror(error.errno)}{where}. Nothing half-written is kept: free space or fix the "
-            "permissions, then run the same command again."
-        )
+        say(f"error: {sentence}")
         return 1
     except SystemExit as stop:
         if stop.code == STOPPED:

@@ -9,13 +9,18 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import Folder, is_below, quoted, require_inside
 from mmafflm.media import Budget
-from mmafflm.records import Record, read_jsonl, read_records, sha256_of
+from mmafflm.records import SPLITS, Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
 MEDIA_INDEX = "media/index.jsonl"  # every stored picture, frame and clip: file, bytes, sha256, ...
 MIX = "mmaffin_train"  # the name of the training mix in dataset_info.json
+MIX_FILE = f"mmaffin/{MIX}.jsonl"
+REGISTRY = "mmaffin/dataset_info.json"  # what LLaMA-Factory looks a data set up in
+_ENTRY = {"file_name", "formatting", "columns", "tags"}  # the keys that the build writes; others lead elsewhere
 
 
 def split_file(subset: str, split: str) -> str:
@@ -29,6 +34,20 @@ def data_hash(files: dict[str, dict[str, Any]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+class _Missing(Fault, KeyError):
+    """A key that every manifest has. A KeyError too, for what looks whether a key is there."""
+
+    def __str__(self) -> str:
+        return f"{MANIFEST} has no {self.args[0]!r}, so it is not what this version builds. Build again."
+
+
+class _Described(dict[str, Any]):
+    """An object of manifest.json."""
+
+    def __missing__(self, key: str) -> Any:
+        raise _Missing(key)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A finished build. `manifest` is manifest.json; `files` in it lists every file with rows and SHA-256."""
@@ -38,15 +57,21 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
-        """Read the manifest. Raises UsageFault without a folder, Fault when the build is not finished."""
+        """Read the manifest. Raises UsageFault without a folder, Fault when the build is not finished.
+
+        A Fault too when something in the folder, or a name in the manifest, leads out of it (mmafflm/inside.py).
+        """
         if not path.is_dir():
             raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
         if not (path / MANIFEST).exists():
             raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
+        require_inside(path)
         try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        except ValueError as error:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"), object_hook=_Described)
+        except (ValueError, RecursionError) as error:
             raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
+        if why := manifest_fault(manifest):
+            raise Fault(f"{path / MANIFEST}: {why}. It is not what mmaffin build wrote: build again.")
         return cls(path, manifest)
 
     @property
@@ -82,9 +107,28 @@ class Dataset:
         """The subsets that have this split, in the benchmark's order."""
         return [name for name, splits in self.manifest["subsets"].items() if split in splits]
 
+    def split_files(self, subsets: Iterable[str] | None = None) -> list[str]:
+        """The files of the records of these subsets, or of all; below DATA."""
+        of: dict[str, Any] = self.manifest["subsets"]
+        return [split_file(name, split) for name in (of if subsets is None else subsets) for split in of[name]]
+
     def records(self, subset: str, split: str) -> Iterator[Record]:
         """The records of one split, in file order."""
         return read_records(self.path / split_file(subset, split))
+
+    def mix_entry(self) -> dict[str, Any]:
+        """The mix's entry of dataset_info.json. Raises Fault unless it leads LLaMA-Factory to the mix's Parquet file.
+
+        Other keys (script_url, hf_hub_url, ...) would have it load something else from elsewhere.
+        """
+        path, file = self.path / REGISTRY, f"parquet/{MIX}.parquet"
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))[MIX]
+            if not set(entry) <= _ENTRY or entry["file_name"] != file:
+                raise ValueError(f"{MIX} leads elsewhere than to {file}")
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise Fault(f"{path}: not the registry that the build wrote ({error}). Build again.") from None
+        return dict(entry)
 
     def changes(self, names: Iterable[str] | None = None) -> list[str]:
         """What differs on disk from the manifest, a sentence each; all files when names is None."""
@@ -117,10 +161,41 @@ class Dataset:
                 f"{self.path}: its records name pictures, and {MEDIA_INDEX} is not in the manifest. Build again."
             )
         self.require_unchanged([MEDIA_INDEX])
-        stored = {str(row["file"]): row["bytes"] for row in read_jsonl(self.path / MEDIA_INDEX)}
+        stored = {str(row.get("file")): row.get("bytes") for row in read_jsonl(self.path / MEDIA_INDEX)}
+        folder = Folder(self.path)
         for name in sorted(wanted):
             path = self.path / name
+            if why := folder.fault(name):
+                raise Fault(f"{self.path}: {quoted(name)}: {why}. Run mmaffin check, it names the rows.")
             size = path.stat().st_size if path.is_file() else None
             if size is None or size != stored.get(name):
                 what = "missing" if size is None else "changed after the build (its size is not the index's)"
                 raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")
+
+
+def manifest_fault(manifest: Any) -> str | None:
+    """What of a manifest has another form, as far as it names files; None when nothing has."""
+    if not isinstance(manifest, dict):
+        return f"expected an object, found {type(manifest).__name__}"
+    files, subsets, mix = (manifest.get(name, {}) for name in ("files", "subsets", "mix"))
+    if not all(isinstance(one, dict) for one in (files, subsets, mix)):
+        return "files, subsets and mix are objects"
+    if not isinstance(manifest.get("data_hash"), str):
+        return "it has no data_hash"
+    if strange := [name for name, about in files.items() if not (is_below(name) and isinstance(about, dict))]:
+        return f"files: {quoted(strange[0])} is not the path of a file below the folder"
+    if mix.get("file", MIX_FILE) != MIX_FILE:
+        return f"mix: its file is {MIX_FILE}, not {quoted(mix['file'])}"
+    if not isinstance(mix.get("asked", {}), dict):
+        return "mix: asked is an object"
+    if strange := [name for name in mix.get("asked", {}) if name not in benchmark()]:
+        return f"mix: {quoted(strange[0])} is not one of {', '.join(benchmark())}"
+    for name, splits in subsets.items():
+        if name not in benchmark() or not isinstance(splits, dict):
+            return f"subsets: {quoted(name)} is not one of {', '.join(benchmark())}"
+        for split, about in splits.items():
+            if split not in SPLITS or not isinstance(about, dict):
+                return f"subsets: {name}: {quoted(split)} is not one of {', '.join(SPLITS)}"
+            if about.get("file", file := split_file(name, split)) != file:
+                return f"subsets: {name}: the file of {split} is {file}, not {quoted(about['file'])}"
+    return None

@@ -16,6 +16,7 @@ from mmafflm.launch import failure
 from mmafflm.records import write_text
 from mmafflm.run_file import read_run, write_run
 from mmafflm.train import CONFIG, finished
+from mmafflm.writing import writing
 
 EXPORT = "llamafactory_export.yaml"
 LOG = "export.log"
@@ -41,7 +42,8 @@ def export(run: Path, out: Path) -> None:
         raise UsageFault(f"{out}: holds something else. Name another --out, or move it away.")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with writing(out):
+        partial.mkdir(parents=True)
     _launch(config | {"export_dir": str(partial.resolve())}, partial)
     write_text(partial / EXPORT, yaml.safe_dump(config, sort_keys=True))
     write_run(partial, described | {"exported_from": str(run.resolve())})

@@ -14,6 +14,7 @@ import polars as pl
 
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault
+from mmafflm.inside import Folder, quoted
 
 # LLaMA-Factory's template qwen2_vl, whose system prompt is not the empty one.
 TEMPLATE = (
@@ -23,6 +24,12 @@ TEMPLATE = (
 TEMPLATE_TOKENS = 22
 MEDIA = ("<image>", "<video>")  # where a picture or clip stands in a prompt
 BYTES_A_TOKEN = 4  # English under Qwen's tokenizer; an estimate where there is none
+_NAMES = pl.List(pl.String)
+_TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+_COLUMNS: dict[str, tuple[pl.DataType, ...]] = {
+    "id": (pl.String(),), "messages": (_TURNS,), "images": (_NAMES,), "videos": (_NAMES, pl.List(_NAMES)),
+    "vision_tokens": (pl.Int32(),), "text_bytes": (pl.Int32(),),
+}  # fmt: skip
 SAMPLE = 2000  # rows that are tokenized for the total
 
 
@@ -88,13 +95,31 @@ def _rows(data: Dataset) -> pl.DataFrame:
     path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
     if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
         raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
-    rows = pl.read_parquet(path)
+    try:
+        rows = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise Fault(f"{path}: not a Parquet file ({error}). Build again.") from None
+    found = rows.schema
+    missing = [name for name, kinds in _COLUMNS.items() if found.get(name) not in kinds or rows[name].null_count()]
+    if missing:
+        raise Fault(f"{path}: no column {missing[0]} as the build writes it. Build again.")
     if rows.height != data.manifest["mix"]["rows"]:
         raise Fault(
             f"{data.path}: the mix holds {rows.height} rows, the manifest says {data.manifest['mix']['rows']}. "
             "Build again."
         )
+    _refuse_names(data, path, rows)
     return rows
+
+
+def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
+    """Raises Fault when a row names a picture, frame or clip amiss: LLaMA-Factory opens what it finds here."""
+    folder = Folder(data.path)
+    for number, (images, videos) in enumerate(rows.select("images", "videos").iter_rows(), 1):
+        frames = ([clip] if isinstance(clip, str) else clip or [None] for clip in videos)
+        for name in [*images, *(one for clip in frames for one in clip)]:
+            if why := folder.fault(name):
+                raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
 
 
 def text_tokens(path: Path, rows: pl.DataFrame) -> npt.NDArray[np.int64]:

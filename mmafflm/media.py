@@ -9,7 +9,8 @@ build scales by these rules once, so that what training and evaluation open need
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +18,13 @@ from typing import Annotated
 from PIL import Image
 from pydantic import ConfigDict, Field
 
+from mmafflm.errors import Fault
+from mmafflm.inside import media_path
+
 # The processors of Qwen2.5-VL-3B and -7B. With transformers' defaults in their place a frame costs eight times as much.
 PATCH, MERGE, TEMPORAL = 14, 2, 2
 MIN_PIXELS, MAX_PIXELS = 3136, 12845056
+STORED = ("PNG", "BMP")  # what the build writes below media/; with others, such as EPS, PIL may run a program
 FACTOR = PATCH * MERGE  # a vision token covers 28 x 28 pixels, of two frames
 # The plugin's own lower limits and the widest shape that it takes.
 IMAGE_MIN_PIXELS, VIDEO_MIN_PIXELS, LONGEST_RATIO, RATIO_AFTER = 32 * 32, 16 * 16, 200, 180
@@ -110,16 +115,26 @@ def vision_tokens(width: int, height: int, frames: int | None = None) -> int:
 
 def open_images(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
     """A record's pictures as training sees them."""
-    return [budget.scaled(_rgb(root / name)) for name in names]
+    return [budget.scaled(_rgb(root, name)) for name in names]
 
 
 def open_frames(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
     """A clip out of its frame files, as training sees it: (even number of) frames of one size."""
-    frames = [budget.scaled(_rgb(root / name), video=True) for name in names]
+    frames = [budget.scaled(_rgb(root, name), video=True) for name in names]
     return frames + frames[-1:] * (even(len(frames)) - len(frames))
 
 
-def _rgb(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        rgb: Image.Image = picture.convert("RGB")
-    return rgb
+def _rgb(root: Path, name: str) -> Image.Image:
+    with stored_picture(root, name) as picture:
+        return picture.convert("RGB")
+
+
+@contextmanager
+def stored_picture(root: Path, name: str) -> Iterator[Image.Image]:
+    """A picture or frame of DATA, opened. Raises Fault when its name leads out of `root` or it is no such picture."""
+    path = media_path(root, name)
+    try:
+        with Image.open(path, formats=STORED) as picture:
+            yield picture
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Fault(f"{path}: cannot be opened as a picture ({error}). Build again, or restore it.") from None

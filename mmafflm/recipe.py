@@ -14,14 +14,13 @@ from pathlib import Path
 import yaml
 
 from mmafflm.checkpoints import shards_of
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
 from mmafflm.recipe_file import OURS, Config, read_recipe
 from mmafflm.recipe_reach import reach_notes, require_own
 
 PAPER_GPUS = 2
-REGISTRY = "mmaffin/dataset_info.json"
 WARMUP_SHARE = 4  # warm-up never exceeds a quarter of the steps; the paper's is 100 of 450
 
 
@@ -77,6 +76,7 @@ def plan(
     require_own(recipe, spec)
     # What training reads of a build: another mix than the manifest's would be planned, trained and named wrongly.
     data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
+    data.mix_entry()  # LLaMA-Factory follows what it says
     notes: list[str] = []
     cpu = spec.get("hardware", "gpu") == "cpu"
     gpus = _processes(gpus, cpu, notes)

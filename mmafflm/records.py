@@ -1,16 +1,22 @@
 """What passes between the wings: Record and Prediction, as JSON Lines that a person can open."""
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.grammar import Gold
+from mmafflm.inside import Folder, quoted
+from mmafflm.writing import FULL, errno_of, make_folder, refusal, writing
 
 SPLITS = ("train", "val", "test")
 
@@ -101,12 +107,81 @@ def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of one file. Raises Fault naming the line with a missing or foreign key."""
+    """The records of DATA/FOLDER/FILE. Raises Fault naming the line that is not a record, or names a file amiss."""
+    data = Folder(path.parent.parent)
     for number, row in enumerate(read_jsonl(path), 1):
         try:
-            yield Record(**row)
-        except TypeError as error:
+            record = to_record(row)
+        except ValueError as error:
             raise Fault(f"{path}:{number}: not a record ({error}). Build the data again.") from None
+        for fault in misnamed(record, data):
+            raise Fault(f"{path}:{number}: {fault}. Remove the record, or get the data from its source.")
+        yield record
+
+
+def misnamed(record: Record, data: Folder) -> Iterator[str]:
+    """Each picture, frame and clip that a record may not name, with the rule that it breaks."""
+    for name in media_files(record):
+        if why := data.fault(name):
+            yield f"{quoted(name)}: {why}"
+    if [] in record.videos:
+        yield "a clip without frames"
+
+
+def to_record(row: dict[str, Any]) -> Record:
+    """A line's JSON object as a Record. Raises ValueError saying what of it has no such form.
+
+    What its media are called is not looked at.
+    """
+    try:
+        record = Record(**row)
+    except TypeError as error:
+        raise ValueError(str(error).replace("Record.__init__() ", "")) from None
+    for name in _TEXTS:
+        if not isinstance(getattr(record, name), str):
+            raise ValueError(f"{name} is not a text")
+    for name, is_right in _FORMS.items():
+        if not is_right(getattr(record, name)):
+            raise ValueError(f"{name} has another form")
+    if (record.subset, record.task) not in _tasks():
+        raise ValueError(f"{quoted(record.subset)} is no subset with a task {quoted(record.task)}")
+    return record
+
+
+@cache
+def _tasks() -> frozenset[tuple[str, str]]:
+    """Each subset with each of its tasks."""
+    return frozenset(
+        (name, task) for name, subset in benchmark().items() for one in subset.tasks for task in (one.kind, one.key)
+    )
+
+
+def _is_turns(value: Any) -> bool:
+    return isinstance(value, list) and len(value) >= 2 and all(
+        isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
+        for turn in value
+    )  # fmt: skip
+
+
+def _is_gold(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(label, str) for label in value)
+    numbers = value.values() if isinstance(value, dict) else [value]
+    return all(isinstance(number, int | float) for number in numbers)
+
+
+_TEXTS = ("id", "subset", "task", "split", "language", "modality", "source")
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "messages": _is_turns,
+    "images": lambda value: isinstance(value, list),
+    "videos": lambda value: isinstance(value, list) and all(isinstance(clip, str | list) for clip in value),
+    "gold": _is_gold,
+    "translated_from": lambda value: (
+        value is None
+        or (isinstance(value, dict) and all(isinstance(one, str) for one in value.values()) and "language" in value)
+    ),
+    "emotion": lambda value: value is None or isinstance(value, str),
+}
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
@@ -120,27 +195,44 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 class replacing:
-    """`with replacing(path) as out`: the file appears under its name only when the block ends well."""
+    """`with replacing(path) as out`: the file appears under its name only when the block ends well.
+
+    Raises Fault, naming the path, where nothing can be written, and when the disk is full; then nothing is left behind.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.partial = path.with_name(f".{path.name}.partial")
 
     def __enter__(self) -> IO[bytes]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.out = self.partial.open("wb")
+        make_folder(self.path.parent)
+        with writing(self.path):
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
+            self.partial.unlink(missing_ok=True)
+            self.out = self.partial.open("xb")  # not "wb": a link of this name would be followed
         return self.out
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         try:
-            if kind is None:
-                self.out.flush()
-                os.fsync(self.out.fileno())
-            self.out.close()
-            if kind is None:
-                self.partial.replace(self.path)
+            with writing(self.path):
+                self._close(keep=kind is None)
         finally:
             self.partial.unlink(missing_ok=True)
+        if error is not None and errno_of(error) in FULL:
+            raise Fault(refusal(error, self.path)) from None
+
+    def _close(self, keep: bool) -> None:
+        if not keep:
+            with suppress(OSError):  # what is still buffered may not fit; it is not wanted
+                self.out.close()
+            return
+        try:
+            self.out.flush()
+            os.fsync(self.out.fileno())
+        finally:
+            self._close(keep=False)
+        self.partial.replace(self.path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -150,12 +242,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Append rows and flush them to the disk; each line is one write, so a kill leaves at most one torn line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as out:
-        out.write(b"".join(map(dump, rows)))
-        out.flush()
-        os.fsync(out.fileno())
+    """Append rows and flush them to the disk; each line is one write, so a kill leaves at most one torn line.
+
+    Raises Fault when they cannot be written; then the file is as it was.
+    """
+    make_folder(path.parent)
+    with writing(path), path.open("ab", buffering=0) as out:
+        before = out.seek(0, os.SEEK_END)
+        left = memoryview(b"".join(map(dump, rows)))
+        written = False
+        try:
+            while left:
+                left = left[out.write(left) :]
+            os.fsync(out.fileno())
+            written = True
+        finally:
+            if not written:  # Ctrl-C too: what is appended next must not stand behind half a line
+                out.truncate(before)
 
 
 def drop_torn_line(path: Path) -> None:

@@ -82,7 +82,7 @@ def finish_from(checkpoint: Path, out: Path) -> None:
 
 def _write_rest(data: Dataset, folder: Path, rows: list[int]) -> None:
     """Write these rows of the mix, in this order, with a registry that names only them."""
-    entry = json.loads((data.path / "mmaffin/dataset_info.json").read_text(encoding="utf-8"))[MIX]
+    entry = data.mix_entry()
     mix = pl.read_parquet(data.path / "mmaffin" / entry["file_name"])
     with replacing(folder / f"{MIX}.parquet") as file:
         mix[rows].write_parquet(file)

@@ -15,6 +15,7 @@ from mmafflm.errors import Fault
 from mmafflm.launch import failure
 from mmafflm.media import Budget
 from mmafflm.processes import stop_group
+from mmafflm.writing import make_folder
 
 HOST = "127.0.0.1"
 LOG = "serve.log"
@@ -37,7 +38,7 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
     if Path(base).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with (out / LOG).open("ab") as log:
         log.write(f"\n$ {' '.join(words)}\n".encode())
         log.flush()

@@ -29,6 +29,7 @@ from mmafflm.errors import Fault
 from mmafflm.grammar import Labels, Ordinal
 from mmafflm.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
 from mmafflm.smollm2 import SOURCE, smollm2
+from mmafflm.writing import writing
 
 Kind = Literal["nano", "pocket"]
 MARKER = "standin.json"
@@ -127,8 +128,10 @@ def make_standin(kind: str, out: Path) -> None:
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        MAKERS[kind](partial)
+        with writing(out):
+            partial.mkdir(parents=True)
+        with writing(out, full_only=True):
+            MAKERS[kind](partial)
         (partial / MARKER).write_text(json.dumps({"schema": 1, "kind": kind}) + "\n", encoding="utf-8")
         if out.exists():
             out.rmdir()

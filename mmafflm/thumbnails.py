@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmafflm.clips import Broken, open_clip, open_picture
+from mmafflm.inside import media_path
 from mmafflm.media import Budget
 from mmafflm.records import Record
 
@@ -35,7 +36,10 @@ class Thumbnails:
         self.root, self.left, self.refused = root, most, 0
 
     def of(self, record: Record) -> list[Picture]:
-        """The record's pictures, and up to four frames of its clips. A file that cannot be read is a note."""
+        """The record's pictures, and up to four frames of its clips. A file that cannot be read is a note.
+
+        Raises Fault for a name that leads out of the folder.
+        """
         found = [self._open(name, f"picture of {record.id}", PICTURE_SIDE) for name in record.images]
         for clip in record.videos:
             if isinstance(clip, str):
@@ -46,8 +50,8 @@ class Thumbnails:
         return found
 
     def _open(self, name: str, alt: str, side: int) -> Picture:
-        path = self.root / name
-        if not path.is_file():
+        path = media_path(self.root, name)
+        if not path.exists():
             return Picture(alt, note=f"{name}: missing")
         try:
             return self._encode(open_picture(path), alt, side)
@@ -55,10 +59,11 @@ class Thumbnails:
             return Picture(alt, note=f"{name}: {error}")
 
     def _clip(self, name: str, who: str) -> list[Picture]:
-        if not (self.root / name).is_file():
+        path = media_path(self.root, name)
+        if not path.exists():
             return [Picture(f"clip of {who}", note=f"{name}: missing")]
         try:
-            frames = open_clip(self.root / name, _CLIP, max_s=_CLIP_MIDDLE_S).frames
+            frames = open_clip(path, _CLIP, max_s=_CLIP_MIDDLE_S).frames
         except Broken as error:
             return [Picture(f"clip of {who}", note=f"{name}: {error}")]
         return [self._encode(one, f"frame {at} of the clip of {who}", FRAME_SIDE) for at, one in enumerate(frames, 1)]

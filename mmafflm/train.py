@@ -27,6 +27,7 @@ from mmafflm.reporters import reporter_faults
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
 from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
 from mmafflm.watch import Watch
+from mmafflm.writing import make_folder
 
 CONFIG = "llamafactory.yaml"
 BUDGET = tuple(field.name for field in fields(Budget))
@@ -71,7 +72,7 @@ def train(
     if not planned.base_is_local:
         require_hub_base(planned.config["model_name_or_path"])
     data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     _train(planned, data, out, env, node_rank, resume)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mmafflm.inside import quoted
+
 ALPACA = {"prompt": "instruction", "query": "input", "response": "output", "history": None}
 SHAREGPT = {"messages": "conversations"}
 TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "system_tag": "system"}
@@ -29,6 +31,10 @@ class Form:
     """How the rows of a file are written: an entry of dataset_info.json, with LLaMA-Factory's defaults."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
+        """Raises ValueError for an entry whose columns or tags are not names."""
+        for part in (entry.get("columns", {}), entry.get("tags", {})):
+            if not isinstance(part, dict) or not all(isinstance(one, str) for one in part.values()):
+                raise ValueError("columns and tags are objects of names")
         self.sharegpt = entry.get("formatting", "alpaca") == "sharegpt"
         self.columns = {**(SHAREGPT if self.sharegpt else ALPACA), **entry.get("columns", {})}
         self.tags = {**TAGS, **entry.get("tags", {})}
@@ -46,6 +52,8 @@ class Form:
         if not isinstance(row, dict):
             raise ValueError(f"expected an object, found {type(row).__name__}")
         prompt, answer, system = self._messages(row) if self.sharegpt else self._instruction(row)
+        if not _is_origin(row.get("translated_from")):
+            raise ValueError("translated_from is not an object of texts that names a language")
         return Turn(
             prompt=prompt,
             answer=answer,
@@ -78,6 +86,17 @@ class Form:
         return said[0][1], said[1][1], system
 
 
+def _is_origin(value: Any) -> bool:
+    """Whether this is what our own export writes under translated_from: an object, or its JSON, or nothing."""
+    try:
+        about = json.loads(value) if value and isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return False
+    return not about or (
+        isinstance(about, dict) and "language" in about and all(isinstance(one, str) for one in about.values())
+    )
+
+
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if value is not None and not isinstance(value, str | int | float):
@@ -86,7 +105,13 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _media(row: Mapping[str, Any], kind: str, columns: Mapping[str, Any]) -> list[Any]:
+    """Names of pictures, or of clips, a clip as the list of its frames too. Raises ValueError for anything else."""
     value = row.get(columns.get(kind) or kind)
     if value is None or value == "":
         return []
-    return list(value) if isinstance(value, list) else [value]
+    found = list(value) if isinstance(value, list) else [value]
+    for one in found:
+        names = one if isinstance(one, list) and one and kind == "videos" else [one]
+        if not all(isinstance(name, str) and name for name in names):
+            raise ValueError(f"{kind} has {quoted(one)}, which names no file")
+    return found

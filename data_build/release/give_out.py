@@ -6,6 +6,7 @@ translated_from), and `mmaffin import` reads them. parquet and webdataset carry 
 `mmaffin import` reads the former. Of tars it would have to read the whole for each frame of a clip.
 """
 
+import filecmp
 import io
 import json
 import os
@@ -24,10 +25,13 @@ from data_build.release.names import Split, file_stem, registered
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import MIX, Dataset
-from mmafflm.errors import UsageFault
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import is_below, media_path, quoted
 from mmafflm.records import Record, media_files, read_records, replacing, write_text
+from mmafflm.writing import make_folder
 
 REGISTRY = "dataset_info.json"
+LONGEST_KEY = 88  # bytes: a name in a tar of the form ustar has 100, and ".frames.zip" is the longest ending
 SHARD = 10_000  # records a tar, or a frame of the Parquet file
 Row = dict[str, Any]
 
@@ -42,8 +46,8 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if out.resolve().is_relative_to(dataset.path.resolve()):
         raise UsageFault(f"--out {out}: it lies within {dataset.path}. Choose a folder beside it.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
-    dataset.require_unchanged(of["file"] for name in names for of in dataset.manifest["subsets"][name].values())
-    out.mkdir(parents=True, exist_ok=True)
+    dataset.require_unchanged(dataset.split_files(names))
+    make_folder(out)
     rows = FORMS[form](
         dataset, out, [Split(name, split) for name in names for split in dataset.manifest["subsets"][name]]
     )
@@ -117,22 +121,25 @@ def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
         for name in media_files(record):
             if name not in done:
                 done.add(name)
-                place(dataset.path / name, out / name)
+                place(media_path(dataset.path, name), out / name)
         yield record
 
 
 def place(file: Path, copy: Path) -> None:
-    """A hard link to the file where the disk allows it, else a copy; one of the same size is left as it is."""
-    if copy.is_file() and copy.stat().st_size == file.stat().st_size:
+    """A hard link to the file where the disk allows it, else a copy; what is there already with these bytes stays.
+
+    Raises Fault when `copy` is something else: it is not ours to remove.
+    """
+    if os.path.lexists(copy):
+        if copy.is_symlink() or not copy.is_file() or not filecmp.cmp(file, copy, shallow=False):
+            raise Fault(f"{copy}: another file has this name already. Remove it, or write to another folder.")
         return
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.unlink(missing_ok=True)
+    make_folder(copy.parent)
     try:
-        os.link(file, copy)
+        os.link(file, copy, follow_symlinks=True)
     except OSError:  # another disk, or one without links
-        partial = copy.with_name(f".{copy.name}.partial")
-        shutil.copyfile(file, partial)
-        partial.replace(copy)
+        with replacing(copy) as out, file.open("rb") as source:
+            shutil.copyfileobj(source, out)
 
 
 def _parquet(dataset: Dataset, out: Path, splits: list[Split]) -> int:
@@ -202,15 +209,17 @@ def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
 def _sample(tar: tarfile.TarFile, record: Record, data: Path) -> None:
     """One record's members, side by side. A dot would end the key, so none is left in it."""
     key = record.id.replace(".", "_")
+    if not is_below(key) or len(key.encode()) > LONGEST_KEY:
+        raise Fault(f"{record.source}: its id {quoted(record.id)} cannot be a path in a tar. Choose another --form.")
     flat = dict(zip(COLUMNS, _columns(record), strict=True))
     _member(tar, f"{key}.json", orjson.dumps({name: "" if value is None else value for name, value in flat.items()}))
     for name in record.images:
-        _member(tar, f"{key}{Path(name).suffix}", (data / name).read_bytes())
+        _member(tar, f"{key}{Path(name).suffix}", media_path(data, name).read_bytes())
     for video in record.videos:
         if isinstance(video, str):
-            _member(tar, f"{key}{Path(video).suffix}", (data / video).read_bytes())
+            _member(tar, f"{key}{Path(video).suffix}", media_path(data, video).read_bytes())
         else:
-            _member(tar, f"{key}.frames.zip", _zip(data / frame for frame in video))
+            _member(tar, f"{key}.frames.zip", _zip(media_path(data, frame) for frame in video))
 
 
 def _zip(frames: Iterable[Path]) -> bytes:

@@ -68,8 +68,10 @@ def _parquet(name: str, content: bytes) -> list[Any]:
         raise Fault(f"{name}: not a Parquet file ({error}). Download it again.") from None
     for row in rows:
         videos = row.get("videos") or []
+        if not isinstance(videos, list):
+            continue
         row["videos"] = [
-            video[0] if isinstance(video, list) and len(video) == 1 and not is_picture_name(video[0]) else video
+            video[0] if isinstance(video, list) and len(video) == 1 and not is_picture_name(str(video[0])) else video
             for video in videos
         ]
     return rows
@@ -80,7 +82,7 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
     file, split = part.files[0], Split(part.about["subset"], part.about["split"])
     subset = benchmark()[split.subset]
     rows = load(file)
-    form = Form(json.loads(part.about["entry"])) if part.about["entry"] else Form.of_row(rows[0] if rows else None)
+    form = _form(part.about["entry"], rows)
     published = split.split == "test" and len(rows) == subset.test_rows
     finder = Finder(part.media)
     seen = [
@@ -104,6 +106,16 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
             pl.DataFrame(good[start : start + BATCH], SCHEMA, orient="row"),
             pl.DataFrame(bad[start : start + BATCH], QUARANTINE, orient="row"),
         )
+
+
+def _form(entry: str, rows: list[Any]) -> Form:
+    """entry: of dataset_info.json, as JSON; "" where none names the file. Raises Fault when it is not an entry."""
+    if not entry:
+        return Form.of_row(rows[0] if rows else None)
+    try:
+        return Form(json.loads(entry))
+    except ValueError as error:
+        raise Fault(f"dataset_info.json: {error}. Put back the released file, or remove it.") from None
 
 
 def _seen(

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_build.build import construct
+from data_build.build import construct, require_free
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
 from data_build.inputs import Plan
@@ -38,6 +38,7 @@ def import_release(
     The rows keep the splits, prompts and (where they have some) ids of the release; no cap of the config holds.
     Raises UsageFault when nothing of it is there, Fault when a file is there and broken.
     """
+    require_free(data)
     roots = [_folder(origin, data) for origin in origins]
     files = [file for root in roots for file in _named(root, list_raw(root, data / ".listings"), len(roots) > 1)]
     sources = find(files)

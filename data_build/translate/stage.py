@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_build.build import only_one
+from data_build.build import only_one, require_free
 from data_build.card import write_card
 from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index
@@ -41,8 +41,8 @@ from data_build.translate.rows import (
 )
 from data_build.translate.work import Translator
 from mmafflm.command import say
-from mmafflm.dataset import MANIFEST, Dataset, split_file
-from mmafflm.errors import UsageFault
+from mmafflm.dataset import MANIFEST, Dataset, manifest_fault, split_file
+from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, dump, read_jsonl, replacing, write_text
 
 STAGE = ".translate"  # below DATA, while it is being written
@@ -118,6 +118,7 @@ def _pairs(engine: Engine, orders: Sequence[Order]) -> list[Pair]:
 def _there(data: Path) -> Path:
     if not data.is_dir():
         raise UsageFault(f"{data}: no such folder. Build it: mmaffin build --raw RAW --out {data}")
+    require_free(data)
     return data
 
 
@@ -244,12 +245,18 @@ def _put_in_place(data: Path) -> None:
     if not (stage / MANIFEST).exists():
         shutil.rmtree(stage, ignore_errors=True)
         return
-    pending = json.loads((stage / MANIFEST).read_text(encoding="utf-8"))
-    if (data / MANIFEST).exists() and Dataset.open(data).hash != pending["over"]:
+    try:
+        pending = json.loads((stage / MANIFEST).read_text(encoding="utf-8"))
+        over, manifest = pending["over"], pending["manifest"]
+        why = manifest_fault(manifest | {"data_hash": over})
+    except (ValueError, LookupError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
+    if why:
+        raise Fault(f"{stage / MANIFEST}: not what a stopped translation leaves ({why}). Remove {stage}.")
+    if (data / MANIFEST).exists() and Dataset.open(data).hash != over:
         say(f"{data}: built anew since a translation was stopped; that one is dropped.")
         shutil.rmtree(stage)
         return
-    manifest = pending["manifest"]
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
     for path in sorted(stage.rglob("*.*")):
         if path.is_file() and path != stage / MANIFEST:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from eval.engines import Question
-from mmafflm.clips import open_clip
-from mmafflm.media import Budget, even, open_frames, open_images
+from mmafflm.clips import Broken, open_clip
+from mmafflm.errors import Fault
+from mmafflm.inside import media_path
+from mmafflm.media import Budget, even, open_frames, open_images, stored_picture
 
 
 class Frames(NamedTuple):
@@ -50,12 +52,14 @@ class Shown:
 
     def size(self, name: str) -> tuple[int, int]:
         """Width and height of a picture as it is stored, out of its header."""
-        with Image.open(self.root / name) as picture:
-            size: tuple[int, int] = picture.size
-        return size
+        with stored_picture(self.root, name) as picture:
+            return picture.width, picture.height
 
     def _open_clip(self, name: str) -> Frames:
-        clip = open_clip(self.root / name, self.budget, upright=False)
+        try:
+            clip = open_clip(media_path(self.root, name), self.budget, upright=False)
+        except Broken as error:
+            raise Fault(f"{self.root / name}: {error}. Build again, or restore it.") from None
         return Frames(clip.frames, len(clip.frames) / clip.duration_s if clip.duration_s else self.budget.video_fps)
 
 

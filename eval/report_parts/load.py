@@ -13,6 +13,7 @@ from eval.selection import Selection, split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.inside import quoted
 from mmafflm.records import sha256_of
 
 DIAGNOSIS, READOUT = "diagnosis.json", "readout.json"
@@ -95,6 +96,8 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     for mode, found in scores.items():
         if not isinstance(found, dict) or found.get("schema") != 1 or not isinstance(found.get("subsets"), dict):
             raise Fault(f"{folder / f'scores.{mode}.json'}: not scores of schema 1. Score the run again.")
+        if strange := [one for one in found["subsets"] if one not in benchmark()]:
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = read_json(folder / DIAGNOSIS)
     if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmafflm.errors import Fault
+from mmafflm.inside import media_path
 
 # No SVG, no HTML: nothing that could run
 KINDS = {
@@ -20,19 +21,13 @@ class Medium(NamedTuple):
 
 
 def medium(root: Path, name: str) -> Medium:
-    """The file that a record names, links followed. Raises Fault when it lies outside `root`, is of no known kind or
-    is not there."""
-    try:
-        path = (root / name).resolve()
-        there = path.is_file()
-    except (OSError, ValueError, RuntimeError):  # a name that is too long, or holds a NUL; links in a ring
-        raise Fault(f"{name}: cannot be opened") from None
-    if not path.is_relative_to(root.resolve()):
-        raise Fault(f"{name}: outside {root}, not shown")
+    """The file that a record names, links followed. Raises Fault when the name may not be one (see media_path), when
+    the file is of no known kind, and when it is not there."""
+    path = media_path(root, name).resolve()
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise Fault(f"{name}: no picture or clip that a browser shows")
-    if not there:
+    if not path.exists():
         raise Fault(f"{name}: missing")
     return Medium(path, kind)
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
-from mmafflm.records import SPLITS, Record, read_records
+from mmafflm.records import SPLITS, Record, read_records, to_record
 
 # gold and translated_from are of several types; as text each is its own JSON
 _COLUMNS = pl.Schema(
@@ -63,7 +63,7 @@ class Table:
         try:
             with path.open("rb") as lines:
                 lines.seek(start)
-                record = Record(**orjson.loads(lines.read(length)))
+                record = to_record(orjson.loads(lines.read(length)))
         except (OSError, ValueError, TypeError):
             record = None
         if record is None or record.id != name:

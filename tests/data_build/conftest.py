@@ -38,6 +38,15 @@ def two_texts(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+@pytest.fixture(scope="session")
+def honest(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small build of pictures and of clips."""
+    folder = tmp_path_factory.mktemp("honest")
+    write_samples(folder / "raw", only={"fer2013", "meld"})
+    assert build(folder / "raw", folder / "data", config, choose_subsets("FER2013,MELD_SP"), jobs=1, limit=4)
+    return folder / "data"
+
+
 @pytest.fixture
 def data(two_texts: Path, tmp_path: Path) -> Path:
     """A copy of it, to write to."""

@@ -134,12 +134,15 @@ def test_broken_files_have_a_reason_and_the_rest_goes_on(tmp_path: Path) -> None
     assert bad[-1].reason == "not a video file: it begins with 'ffconcat version'"
 
 
-def test_a_small_disk_is_refused_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "raw/a.jpg", jpeg(60, 60))
-    monkeypatch.setattr("data_build.extract.shutil.disk_usage", lambda _: _Small())
-    with pytest.raises(Fault, match=r"made: 1 pictures and clips take about 0\.0 GB, and .* has 0\.0 GB left"):
-        take_all(tmp_path / "raw", tmp_path / "data", image("a.jpg"))
-    assert not (tmp_path / "data" / JOURNAL).exists()
+def test_a_small_disk_is_refused_by_the_first_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number}.jpg" for number in range(12)]
+    for number, name in enumerate(names):
+        write(tmp_path / "raw" / name, jpeg(60, 60 + number))
+    monkeypatch.setattr("data_build.room.SAMPLE", 5)
+    monkeypatch.setattr("data_build.room.shutil.disk_usage", lambda _: _Small())
+    with pytest.raises(Fault, match=r"made: 12 pictures and clips take about 0\.00 GB, and .* has 0\.00 GB left"):
+        take_all(tmp_path / "raw", tmp_path / "data", *map(image, names))
+    assert 5 <= len(read_journal(tmp_path / "data")) < 12
 
 
 class _Small:

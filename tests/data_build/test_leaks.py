@@ -81,14 +81,16 @@ def picture(seed: int) -> Image.Image:
 
 def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
     one, other = picture(1), picture(2)
-    one.save(tmp_path / "test.png")
-    other.save(tmp_path / "other.png")
+    media = tmp_path / "media"
+    media.mkdir()
+    one.save(media / "test.png")
+    other.save(media / "other.png")
     one.resize((120, 90)).save(tmp_path / "small.jpg", quality=80)
     again = Image.open(tmp_path / "small.jpg")
-    again.save(tmp_path / "small.png")
+    again.save(media / "small.png")
 
     def row(name: str, drawn: Image.Image, words: str = "") -> Row:
-        return Row(name, "FER2013", words, False, f"{name}.png", difference_hash(drawn))
+        return Row(name, "FER2013", words, False, f"media/{name}.png", difference_hash(drawn))
 
     leaks = find_leaks([row("small", again), row("other", other)], [row("test", one)], RULES, tmp_path)
     assert [(leak.train.id, leak.test.id, leak.kind) for leak in leaks] == [("small", "test", "near")]

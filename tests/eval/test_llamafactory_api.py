@@ -75,17 +75,18 @@ def _answers(url: str) -> bool:
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
+    (root / "media").mkdir()
     for number in range(4):
-        picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(root / f"p{number}.png")
-    picture_of(900, 700, 9).save(root / "large.png")
+        picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(root / f"media/p{number}.png")
+    picture_of(900, 700, 9).save(root / "media/large.png")
     for clip in range(3):
         for frame in range(clip + 2):
-            picture_of(140, 112, 10 * clip + frame).save(root / f"c{clip}-{frame}.png")
+            picture_of(140, 112, 10 * clip + frame).save(root / f"media/c{clip}-{frame}.png")
     return root
 
 
 def clip(number: int) -> tuple[str, ...]:
-    return tuple(f"c{number}-{frame}.png" for frame in range(number + 2))
+    return tuple(f"media/c{number}-{frame}.png" for frame in range(number + 2))
 
 
 class AsText(HfEngine):
@@ -117,9 +118,9 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, lo
     assert callable(ask)
     questions = [
         *(Question(f"Which emotion? {'Really, ' * number}now.") for number in range(3)),
-        *(Question(f"<image>Which emotion is it, of {number}?", (f"p{number}.png",)) for number in range(4)),
-        Question("<image>Which emotion?", ("large.png",)),
-        Question("First <image>then <image>what?", ("p1.png", "p2.png")),
+        *(Question(f"<image>Which emotion is it, of {number}?", (f"media/p{number}.png",)) for number in range(4)),
+        Question("<image>Which emotion?", ("media/large.png",)),
+        Question("First <image>then <image>what?", ("media/p1.png", "media/p2.png")),
         *(Question(f"<video>What is felt in {number}?", (), (clip(number),)) for number in range(3)),
     ]
     expected = answers(AsText(str(looking), "float32", media), questions)

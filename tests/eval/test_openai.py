@@ -320,11 +320,12 @@ def test_wrong_use_is_a_sentence(data: Dataset, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
     for number in range(3):
-        picture_of(1500, 900, number).save(tmp_path / f"p{number}.png")
-        picture_of(141, 113, number).save(tmp_path / f"f{number}.png")
-    frames = tuple(f"f{number}.png" for number in range(3))
-    question = Question("A <image> then <video> and <image>?", ("p0.png", "p1.png"), (frames,))
+        picture_of(1500, 900, number).save(tmp_path / f"media/p{number}.png")
+        picture_of(141, 113, number).save(tmp_path / f"media/f{number}.png")
+    frames = tuple(f"media/f{number}.png" for number in range(3))
+    question = Question("A <image> then <video> and <image>?", ("media/p0.png", "media/p1.png"), (frames,))
     shown = Shown(tmp_path, BUDGET)
     parts = message.content(question, shown, "frames")
     pictures, clip = open_images(tmp_path, question.images, BUDGET), open_frames(tmp_path, frames, BUDGET)

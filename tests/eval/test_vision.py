@@ -25,22 +25,23 @@ MOST = 12
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
+    (root / "media").mkdir()
     for number in range(8):
-        picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(root / f"p{number}.png")
+        picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(root / f"media/p{number}.png")
     for clip in range(4):
         for frame in range(clip + 1):
-            picture_of(140, 112, 10 * clip + frame).save(root / f"c{clip}-{frame}.png")
+            picture_of(140, 112, 10 * clip + frame).save(root / f"media/c{clip}-{frame}.png")
     return root
 
 
 @pytest.fixture(scope="module")
 def asked() -> list[Question]:
-    pictures = [Question(f"<image>Which emotion is it, of {n}?", (f"p{n}.png",)) for n in range(8)]
+    pictures = [Question(f"<image>Which emotion is it, of {n}?", (f"media/p{n}.png",)) for n in range(8)]
     clips = [
-        Question(f"<video>What is felt? {'Really? ' * n}", (), (tuple(f"c{n}-{frame}.png" for frame in range(n + 1)),))
+        Question(f"<video>Felt? {'Really? ' * n}", (), (tuple(f"media/c{n}-{frame}.png" for frame in range(n + 1)),))
         for n in range(4)
     ]
-    return [*pictures, *clips, Question("Only text."), Question("<image><image>Two.", ("p1.png", "p2.png"))]
+    return [*pictures, *clips, Question("Only text."), Question("<image><image>Two.", ("media/p1.png", "media/p2.png"))]
 
 
 def ask(looking: Path, media: Path, asked: list[Question], batch_size: int) -> dict[int, str]:
@@ -119,7 +120,7 @@ def test_a_long_clip_is_read_with_the_positions_of_training(
     processor: Any = AutoProcessor.from_pretrained(looking)
     engine = HfEngine(str(looking), BUDGET, "float32", media)
     engine.load()
-    question = Question("<video>What is felt?", (), (tuple(f"c3-{frame % 4}.png" for frame in range(60)),))
+    question = Question("<video>What is felt?", (), (tuple(f"media/c3-{frame % 4}.png" for frame in range(60)),))
     found = dict(row for batch in engine.likelihoods([question], [0], ["1. joy"], 1) for row in batch)[0]
     assert abs(found[0] - plain_likelihood(model, processor, media, question, "1. joy")) > 1e-3
     monkeypatch.setattr(type(model.model), "get_rope_index", rope_index)
@@ -144,7 +145,7 @@ def test_answers_are_those_of_generate(
 
 def test_ablations_change_what_is_asked_and_nothing_else(looking: Path, media: Path) -> None:
     records = [
-        make_record(number, benchmark()["CHSIMS_SP"].tasks[0].ask(f"Text {number}."), [f"c{number}-0.png"])
+        make_record(number, benchmark()["CHSIMS_SP"].tasks[0].ask(f"Text {number}."), [f"media/c{number}-0.png"])
         for number in range(4)
     ]
     whole = questions(records)

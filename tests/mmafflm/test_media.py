@@ -121,13 +121,13 @@ CLIPS = [
 def test_clips_cost_and_show_the_same_as_clip_as_frames_and_in_evaluation(
     plugin: Any, processor: Any, tmp_path: Path, about: dict[str, Any]
 ) -> None:
-    write(tmp_path / "raw/a.mp4", clip_bytes(**about, colourful=True))
-    names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"))
-    of_clip = trained(plugin, processor, [], [str(tmp_path / "raw/a.mp4")])
+    write(tmp_path / "raw/media/a.mp4", clip_bytes(**about, colourful=True))
+    names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "media/a.mp4"))
+    of_clip = trained(plugin, processor, [], [str(tmp_path / "raw/media/a.mp4")])
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
     asked = Vision(processor, tmp_path / "data", BUDGET).pixels(Question("<video>?", (), (names,)))
     raw = Vision(processor, tmp_path / "raw", BUDGET)
-    asked_raw = raw.pixels(Question("<video>?", (), ("a.mp4",)))
+    asked_raw = raw.pixels(Question("<video>?", (), ("media/a.mp4",)))
     for fed in (of_clip, of_frames):
         for ours in (asked, asked_raw):
             assert torch.equal(ours.video_grid, fed["video_grid_thw"])
@@ -136,7 +136,7 @@ def test_clips_cost_and_show_the_same_as_clip_as_frames_and_in_evaluation(
     assert asked_raw.seconds == pytest.approx(of_clip["second_per_grid_ts"])
     size = BUDGET.size(*about.get("size", (320, 180)), video=True)
     assert tuple(asked.video_grid[0].tolist()) == grid(*size, len(names))
-    tokens = raw.text(Question("<video>?", (), ("a.mp4",))).count("<|video_pad|>")
+    tokens = raw.text(Question("<video>?", (), ("media/a.mp4",))).count("<|video_pad|>")
     assert tokens + 2 == vision_tokens(*size, len(names))
 
 
