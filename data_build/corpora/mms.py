@@ -11,7 +11,6 @@ Rows out  labels outside the set, empty texts, languages outside the 27
 Source    the record's number in its file: a quoted text may hold line breaks, so it is not always the line
 """
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from data_build.archives import BROKEN, broken
 from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
-from data_build.raw import RawFile, one_of
+from data_build.raw import RawFile, one_of, stream_csv
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
@@ -100,17 +98,7 @@ def _labels_of_table(file: RawFile) -> set[str]:
 
 def _records(file: RawFile) -> Iterator[Sequence[str]]:
     """The rows of a TSV, blank lines left out."""
-    with file.open() as data:
-        rows = csv.reader(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), delimiter="\t")
-        try:
-            yield from filter(None, rows)
-        except UnicodeDecodeError as error:
-            raise Fault(
-                f"mms: {file.name}:{rows.line_num + 1}: not UTF-8 here or shortly after ({error.reason}). "
-                "Save the file as UTF-8, or download it again."
-            ) from None
-        except BROKEN as error:
-            raise broken(file.path, error) from None
+    return (row.fields for row in stream_csv(file, "\t"))
 
 
 def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
