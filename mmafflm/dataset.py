@@ -1,7 +1,6 @@
 """DATA, the folder that `mmaffin build` writes, as the training and the scoring wing read it."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
 from mmafflm.records import Record, read_jsonl, read_records, sha256_of
@@ -43,10 +43,7 @@ class Dataset:
             raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
         if not (path / MANIFEST).exists():
             raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
-        try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
+        manifest = read_json(path / MANIFEST, "Build the data again.")
         return cls(path, manifest)
 
     @property
