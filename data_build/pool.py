@@ -68,7 +68,7 @@ def run_guarded(
 def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> Any:
     try:
         result = worker.pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionError):  # a reset: it died before it had read the task
         worker.process.join()
         return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
     if isinstance(result, Exception):

@@ -251,6 +251,7 @@ def _literal(text: str) -> list[Any] | None:
     """A list in Python's notation, nan in it as None; None when it is no list."""
     try:
         value = ast.literal_eval(re.sub(r"(?<!['\w])nan(?!['\w])", "None", text.strip()))
+        str(value)  # which fails for 0xfff... of thousands of digits
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, list) else None
