@@ -74,6 +74,9 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
     """The sentence for one of DAMAGE."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a seek before the beginning
         return Unreadable(where, f"cannot be read ({os.strerror(error.errno or 0)})", "Check it and its permissions.")
+    if isinstance(error, UnicodeDecodeError):
+        why = f"a name in it is not UTF-8 (byte {error.object[error.start]:#04x})"
+        return Unreadable(where, why, "Unpack the archive and put the files there.")
     if isinstance(error, MemoryError):
         return Unreadable(where, "needs more memory than there is", "Unpack it, or download it again.")
     what = printable(f"{member}: {error or type(error).__name__}" if member else str(error) or type(error).__name__)
