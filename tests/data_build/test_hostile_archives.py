@@ -40,7 +40,7 @@ def with_headers(data: bytes, local: int, central: int, value: int) -> bytes:
 
 def broken(method: int) -> bytes:
     data = bytearray(packed(method))
-    data[45:60] = b"\xff" * 15
+    data[37:47] = b"\xff" * 10
     return bytes(data)
 
 
