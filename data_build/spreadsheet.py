@@ -6,7 +6,7 @@ import zipfile
 from typing import NamedTuple
 
 from data_build.raw import RawFile
-from data_build.unreadable import Unreadable, reading, size_text
+from data_build.unreadable import Unreadable, size_text
 
 PACKED = 64 << 20  # bytes of the file; CFAPS has 870 pictures, so its sheet some 50 kB
 XML = 64 << 20  # bytes of its tables and texts, unpacked
@@ -27,12 +27,12 @@ def worksheets(file: RawFile) -> list[list[SheetRow]]:
     Raises Unreadable when it is no .xlsx, or holds more than the limits above.
     """
     content = io.BytesIO(file.read(PACKED))
-    with reading(file.name), zipfile.ZipFile(content) as archive:
-        size = sum(info.file_size for info in archive.infolist() if not info.filename.startswith("xl/media/"))
-    if size > XML:
-        raise _refused(file, f"{size_text(size)} of tables unpacked, and at most {size_text(XML)} are read")
     with warnings.catch_warnings(action="ignore"):  # openpyxl tells what it leaves out, such as a style
         try:
+            with zipfile.ZipFile(content) as archive:
+                size = sum(one.file_size for one in archive.infolist() if not one.filename.startswith("xl/media/"))
+            if size > XML:
+                raise _refused(file, f"{size_text(size)} of tables unpacked, and at most {size_text(XML)} are read")
             return _read(file, content)
         except Unreadable:
             raise
