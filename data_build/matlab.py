@@ -43,4 +43,4 @@ def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
     except MemoryError:
         return Failed(f"it needs more than {MEMORY >> 30} GiB of memory")
     except Exception as error:  # scipy raises whatever a damaged file leads it to
-        return Failed(f"{type(error).__name__}: {str(error)[:200]}")
+        return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:200])

@@ -37,7 +37,8 @@ def worksheets(file: RawFile) -> list[list[SheetRow]]:
         except Unreadable:
             raise
         except Exception as error:  # openpyxl raises whatever a damaged file leads it to
-            raise _refused(file, f"cannot be read as .xlsx ({type(error).__name__}: {str(error)[:200]})") from None
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise _refused(file, f"cannot be read as .xlsx ({what[:200]})") from None
 
 
 def _refused(file: RawFile, why: str) -> Unreadable:
