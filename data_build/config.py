@@ -4,12 +4,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
 from data_build.corpus import NO_LANGUAGE, corpora
 from data_build.mix import MOST_TRANSLATED
 from data_build.translate.ids import FROM
+from mmafflm import documents
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
@@ -43,7 +43,7 @@ class Leaks(BaseModel):
 
 def shipped_budget() -> Budget:
     """The budget of data_build/default.yaml, which a config without one takes."""
-    return TypeAdapter(Budget).validate_python(yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["budget"])
+    return TypeAdapter(Budget).validate_python(documents.read_yaml(SHIPPED)["budget"])
 
 
 class Config(BaseModel):
@@ -112,11 +112,7 @@ def known(path: Path | None, where: str, names: Any, allowed: Any) -> None:
 def read_yaml(kind: type[T], path: Path) -> T:
     """A YAML file as one of these models. Raises UsageFault naming the key that is wrong."""
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UsageFault(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        raise UsageFault(f"{path}: not YAML: {error}") from None
+        return kind.model_validate(documents.read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -8,7 +8,7 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -146,7 +146,7 @@ class Corpus:
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
     """Rows one by one, gathered into frames."""
-    stream = iter(rows)
+    stream = map(_sound, rows)
     while batch := list(islice(stream, BATCH)):
         yield Rows(
             pl.DataFrame([_columns(row) for row in batch if isinstance(row, Example)], EXAMPLES, orient="row"),
@@ -156,6 +156,20 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
                 orient="row",
             ),
         )
+
+
+def _sound(row: Example | Bad) -> Example | Bad:
+    """The row, unless its text holds half a character (a lone surrogate), which no UTF-8 file can: then a Bad."""
+    if isinstance(row, Bad):
+        return replace(row, source=_writable(row.source), detail=_writable(row.detail))
+    if _writable(row.text) != row.text:
+        return Bad(_writable(row.source), "text holds half a character (a lone surrogate)", _writable(row.text)[:200])
+    return row if row.source.isascii() else replace(row, source=_writable(row.source))
+
+
+def _writable(text: str) -> str:
+    """The text with every lone surrogate escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _columns(row: Example) -> tuple[str | None, ...]:

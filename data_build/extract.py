@@ -9,23 +9,23 @@ import base64
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from data_build.archives import BROKEN, broken, stream_members
+from data_build.archives import read_zipped, stream_members
 from data_build.corpus import Media
 from data_build.near import difference_hash
 from data_build.pool import Failed, run_guarded
 from data_build.raw import RawFile
 from data_build.room import Room, spread
+from data_build.unreadable import Steps, Unreadable, reading
 from mmafflm.bar import progress
 from mmafflm.clips import Broken, open_clip, open_picture
 from mmafflm.inside import is_media_name
@@ -52,10 +52,10 @@ class Task:
     root: str  # DATA
     budget: Budget
     path: str = ""
-    member: str | None = None
+    member: Steps | None = None
     frames: tuple[RawFile, ...] = ()
     size: int = 0  # bytes, as the file system or the archive says
-    data: bytes | None = None
+    data: bytes | Unreadable | None = None
     raw_video: bool = False
 
 
@@ -163,7 +163,7 @@ def _tasks(
     corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
 ) -> Iterator[Task]:
     """Files and members of zip archives first; then each tar archive, read once from beginning to end."""
-    streams: dict[Path, dict[str, list[Task]]] = {}
+    streams: dict[Path, dict[Steps, list[Task]]] = {}
     for text, key in left.items():
         row = json.loads(text)
         media = Media(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
@@ -203,6 +203,8 @@ def take(task: Task) -> Taken:
         return Taken(task.key, "video", files, *clip.frames[0].size, len(clip.frames), *told)
     except Broken as error:
         return Taken(task.key, media.kind, reason=str(error))
+    except Unreadable as error:
+        return Taken(task.key, media.kind, reason=error.why)
 
 
 def _frames(task: Task) -> Taken:
@@ -217,6 +219,8 @@ def _frames(task: Task) -> Taken:
 def _content(task: Task) -> bytes:
     if task.size > LARGEST:
         raise Broken(f"file of {task.size / 1e9:.1f} GB")
+    if isinstance(task.data, Unreadable):
+        raise task.data
     if task.data is not None:
         return task.data
     if task.media.grey is not None:
@@ -224,20 +228,11 @@ def _content(task: Task) -> bytes:
     return _file(task.path, task.member)
 
 
-def _file(path: str, member: str | None) -> bytes:
-    try:
-        return Path(path).read_bytes() if member is None else _zip(path).read(member)
-    except (*BROKEN, RuntimeError, NotImplementedError) as error:
-        raise Broken(f"broken in its archive ({error})") from None
-
-
-@lru_cache(maxsize=1)
-def _zip(path: str) -> zipfile.ZipFile:
-    """The archive, its directory read once a worker: one of 40 GB lists half a million members."""
-    try:
-        return zipfile.ZipFile(path)
-    except BROKEN as error:
-        raise broken(Path(path), error) from None
+def _file(path: str, member: Steps | None) -> bytes:
+    if member is not None:
+        return read_zipped(Path(path), *member)
+    with reading(path):
+        return Path(path).read_bytes()
 
 
 def _grey(content: bytes) -> Image.Image:

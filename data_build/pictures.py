@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from data_build.archives import steps
 from data_build.raw import RawFile
 from mmafflm.errors import Fault
 
@@ -22,7 +21,7 @@ def is_picture_name(name: str) -> bool:
 
 def folders(file: RawFile) -> tuple[str, ...]:
     """The parts of the file's path, inside its archive if it is in one; the last is its name."""
-    return PurePosixPath(steps(file.member)[-1] if file.member else file.name).parts
+    return PurePosixPath(file.inside).parts
 
 
 def by_key(corpus: str, files: Iterable[tuple[str, RawFile]]) -> dict[str, str]:

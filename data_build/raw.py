@@ -8,75 +8,77 @@ import hashlib
 import io
 import json
 import os
-import sys
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
-from data_build.archives import ARCHIVES, BROKEN, broken, is_litter, list_members, open_member, steps
+from data_build.archives import is_archive, is_litter, is_zip, list_members, open_member
+from data_build.unreadable import BLOCK, WHOLE, Guarded, Steps, Unreadable, check_size, printable, reading, size_text
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
+TEXT = 256 << 20  # bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
+LINE = 16 << 20  # letters of a line of a table that is read line by line
 # A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
-csv.field_size_limit(sys.maxsize)
+csv.field_size_limit(TEXT)
 
 
 @dataclass(frozen=True, slots=True)  # slots: the zips of SAMSEMO hold pictures by the hundred thousand
 class RawFile:
     """A file below a corpus's folder, or a member of an archive there.
 
-    `name` is its path below the corpus's folder, `archive.zip!member` for a member, and `member` is itself
-    `train.tar.gz!clip.mp4` in an archive within the archive; `size` is in bytes.
+    `name` is its path below the corpus's folder, and of a member `train.zip!clips/a.mp4`, for messages and records:
+    printable, and unique. `member` leads to a member, see archives.py. `size` is in bytes.
     """
 
     name: str
     path: Path  # the file itself, or the archive
-    member: str | None
+    member: Steps | None
     size: int
+
+    @property
+    def inside(self) -> str:
+        """The path below the corpus's folder, or inside the innermost archive."""
+        return printable(self.member[-1]) if self.member else self.name
 
     @property
     def basename(self) -> str:
         """The last part of the name, without folders or archive."""
-        return PurePosixPath(steps(self.member)[-1] if self.member else self.name).name
+        return PurePosixPath(self.inside).name
 
     @property
     def streamed(self) -> bool:
         """Whether reading it means reading its archive from the start: of many, take `stream_members`."""
-        return self.member is not None and (not self.path.name.endswith(".zip") or len(steps(self.member)) > 1)
+        return self.member is not None and (not is_zip(self.path.name) or len(self.member) > 1)
 
-    def read(self) -> bytes:
-        """All bytes. Raises Fault when the archive is broken."""
+    def read(self, limit: int = WHOLE) -> bytes:
+        """All bytes. Raises Unreadable, also when there are more than `limit`."""
+        check_size(self.name, self.size, limit)
         with self.open() as data:
-            try:
-                return data.read()
-            except BROKEN as error:
-                raise broken(self.path, error) from None
+            return data.read()
 
     def open(self) -> IO[bytes]:
-        """The bytes as a stream. Raises Fault when the archive is broken."""
-        if self.member is None:
-            return self.path.open("rb")
-        try:
+        """The bytes as a stream. Raises Unreadable here or while it is read."""
+        if self.member is not None:
             return open_member(self.path, self.member)
-        except BROKEN as error:
-            raise broken(self.path, error) from None
+        with reading(self.path):
+            return io.BufferedReader(Guarded(self.path.open("rb"), self.path), BLOCK)
 
     def sha256(self) -> str:
         """SHA-256 of the bytes, in hexadecimal."""
         digest = hashlib.sha256()
         with self.open() as data:
-            try:
-                while block := data.read(1 << 20):
-                    digest.update(block)
-            except BROKEN as error:
-                raise broken(self.path, error) from None
+            while block := data.read(BLOCK):
+                digest.update(block)
         return digest.hexdigest()
 
     def text(self) -> str:
         """The file as UTF-8 text without a BOM, line ends as they are. Raises Fault naming the first bad line."""
-        data = self.read()
+        data = self.read(TEXT)
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -95,54 +97,131 @@ class CsvRow(NamedTuple):
 
 
 def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Iterator[CsvRow]:
-    """The rows of a CSV text that is read whole, blank lines left out. Malformed quotes are read as csv reads them."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    """The rows of a CSV text that is read whole, blank lines left out. Malformed quotes are read as csv reads them.
+
+    Raises Fault naming the line where csv gives up.
+    """
+    return _csv("the table", io.StringIO(text, newline=""), delimiter, quoting)
+
+
+def stream_csv(file: RawFile, delimiter: str = ",") -> Iterator[CsvRow]:
+    """The rows of a UTF-8 CSV file, blank lines left out, read line by line.
+
+    Read whole, the 300 MB of FER2013's table are 1.8 GB in memory, as io.StringIO takes four bytes a letter.
+    Raises Fault naming the line that is not UTF-8, or not CSV.
+    """
+    with file.open() as data:
+        yield from _csv(file.name, _lines(file, data), delimiter, csv.QUOTE_MINIMAL)
+
+
+def _lines(file: RawFile, data: IO[bytes]) -> Iterator[str]:
+    text, number = io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), 1
+    try:
+        for line in iter(partial(text.readline, LINE + 1), ""):
+            if len(line) > LINE:
+                why = f"line {number} has more than {LINE:,} letters"
+                raise Unreadable(file.name, why, "Put back the file as distributed.")
+            yield line
+            number += 1
+    except UnicodeDecodeError as error:
+        raise Fault(
+            f"{file.name}:{number}: not UTF-8 here or shortly after ({error.reason}). "
+            "Save the file as UTF-8, or download it again."
+        ) from None
+
+
+def _csv(name: str, lines: Iterator[str], delimiter: str, quoting: Literal[0, 3]) -> Iterator[CsvRow]:
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
     line = 1
-    for fields in reader:
-        if fields:
-            yield CsvRow(line, fields)
-        line = reader.line_num + 1
+    try:
+        for fields in reader:
+            if fields:
+                yield CsvRow(line, fields)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise Fault(f"{name}:{line}: not CSV ({error}). Put back the file as distributed.") from None
 
 
 def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
     """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
 
-    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over; so is, with a message, a link
-    that leads out of the folder. cache: a folder that keeps the listings of tar archives, which take minutes to make.
-    Raises Fault when an archive cannot be read.
+    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over. Passed over with a message
+    are a link that leads out of the folder, what is no file, and all but the first of several members of one name.
+    cache: a folder that keeps the listings of tar archives, which take minutes to make.
+    Raises Unreadable when a folder or an archive cannot be read.
     """
-    files: list[RawFile] = []
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if is_litter(name) or _leads_out(path, root) or not path.is_file():
-            continue
-        if name.endswith(ARCHIVES):
-            files.extend(RawFile(f"{name}!{member}", path, member, size) for member, size in _listing(path, cache))
-        else:
-            files.append(RawFile(name, path, None, path.stat().st_size))
-    return sorted(files, key=lambda file: file.name)
+    files: dict[str, RawFile] = {}
+    for path in _walk(root):
+        name = printable(path.relative_to(root).as_posix())
+        size = _size(path)
+        found = [RawFile(name, path, None, size)] if size is not None else []
+        if found and is_archive(path.name):
+            members = _listing(path, cache)
+            found = [RawFile(printable("!".join((name, *steps))), path, steps, size) for steps, size in members]
+        for file in found:
+            if files.setdefault(file.name, file) is not file:
+                say(f"{printable(str(path))}: several members are named {file.name}; the first is used.")
+            elif file.member and is_archive(file.basename):
+                say(f"{file.name}: an archive of {size_text(file.size)} in an archive; not looked into. Unpack it.")
+    return sorted(files.values(), key=lambda file: file.name)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Everything below the folder but folders and litter. A folder that a link leads to is read where it is."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        with reading(folder):
+            entries = sorted(folder.iterdir())
+        for path in entries:
+            if is_litter(path.relative_to(root).as_posix()) or _leads_out(path, root):
+                continue
+            if path.is_symlink() or not path.is_dir():
+                yield path
+            else:
+                folders.append(path)
 
 
 def _leads_out(path: Path, root: Path) -> bool:
     """Whether it is a link to elsewhere: what a corpus is made of lies in its folder, and nothing is read twice."""
-    target = Path(os.path.realpath(path))
-    if not path.is_symlink() or target.is_relative_to(os.path.realpath(root)):
+    if not path.is_symlink():
         return False
-    say(f"{path}: a link to {target}, outside {root}; passed over. Put the files there, or link the whole folder.")
+    target = Path(os.path.realpath(path))
+    if target.is_relative_to(os.path.realpath(root)):
+        return False
+    say(
+        f"{printable(str(path))}: a link to {printable(str(target))}, outside {root}; passed over. "
+        "Put the files there, or link the whole folder."
+    )
     return True
 
 
-def _listing(path: Path, cache: Path | None) -> list[tuple[str, int]]:
-    """Names and sizes of an archive's members; a zip archive has a directory and needs no cache."""
-    if cache is None or path.name.endswith(".zip"):
+def _size(path: Path) -> int | None:
+    """The bytes of a file; None for what is not a file, with a message unless it is a folder: a pipe never ends."""
+    try:
+        with reading(path):
+            found = path.stat()
+    except Unreadable as error:
+        say(f"{error} Passed over.")  # a link to nothing, or to itself
+        return None
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    if not stat.S_ISDIR(found.st_mode):
+        say(f"{printable(str(path))}: neither a file nor a folder; passed over.")
+    return None
+
+
+def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
+    """Steps and sizes of an archive's members; a zip archive has a directory and needs no cache."""
+    if cache is None or is_zip(path.name):
         return list_members(path)
-    stat = path.stat()
-    key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
-    kept = cache / f"{path.name}.{key}.json"
+    about = path.stat()
+    key = hashlib.sha256(f"2 {path.resolve()} {about.st_size} {about.st_mtime_ns}".encode(errors="backslashreplace"))
+    kept = cache / f"{key.hexdigest()[:32]}.json"
     if not kept.exists():
-        say(f"{path}: listing its members, which means reading all of it")
+        say(f"{printable(str(path))}: listing its members, which means reading all of it")
         write_text(kept, json.dumps(list_members(path)))
-    return [(name, size) for name, size in json.loads(kept.read_text(encoding="utf-8"))]
+    return [(tuple(steps), size) for steps, size in json.loads(kept.read_text(encoding="utf-8"))]
 
 
 def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda file: 0) -> RawFile:

@@ -1,7 +1,6 @@
 """DATA, the folder that `mmaffin build` writes, as the training and the scoring wing read it."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mmafflm.benchmark import benchmark
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import Folder, is_below, quoted, require_inside
 from mmafflm.media import Budget
@@ -66,10 +66,7 @@ class Dataset:
         if not (path / MANIFEST).exists():
             raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
         require_inside(path)
-        try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"), object_hook=_Described)
-        except (ValueError, RecursionError) as error:
-            raise Fault(f"{path / MANIFEST}: not JSON ({error}). Build the data again.") from None
+        manifest = read_json(path / MANIFEST, "Build the data again.", _Described)
         if why := manifest_fault(manifest):
             raise Fault(f"{path / MANIFEST}: {why}. It is not what mmaffin build wrote: build again.")
         return cls(path, manifest)

@@ -17,12 +17,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
+from mmafflm.documents import read_yaml
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import STOP_S
 from mmafflm.recipe_file import read_recipe
@@ -76,9 +76,7 @@ def load(path: Path) -> Experiment:
         others = ", ".join(map(str, sorted(Path("train_configs/experiments").glob("*.yaml"))))
         raise UsageFault(f"{path}: no such experiment. There are: {others or 'none'}.")
     try:
-        found = Experiment.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise UsageFault(f"{path}: not YAML ({' '.join(str(error).split())}).") from None
+        found = Experiment.model_validate(read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageFault(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from mmafflm.dataset import MIX
+from mmafflm.documents import read_yaml
 from mmafflm.errors import UsageFault
 from mmafflm.recipe_keys import known_keys, wrong_value
 
@@ -86,10 +87,7 @@ def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
 
 def _own_keys(recipe: Path) -> Config:
     """What one file says. Raises UsageFault when it is no recipe, or has a key that it must not have."""
-    try:
-        spec = yaml.load(recipe.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageFault(f"{recipe}: not YAML ({' '.join(str(error).split())}).") from None
+    spec = read_yaml(recipe, _Loader)
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
     known = known_keys().keys()
@@ -115,7 +113,7 @@ def _own_keys(recipe: Path) -> Config:
 def _secret_below(value: Any) -> str | None:
     """The first key that names a secret anywhere below; LLaMA-Factory takes a mapping as JSON text too."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        with contextlib.suppress(yaml.YAMLError):
+        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
             value = yaml.safe_load(value)
     if isinstance(value, list):
         return next((found for one in value if (found := _secret_below(one))), None)

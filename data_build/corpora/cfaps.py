@@ -17,16 +17,15 @@ Sizes     870 pictures (the system's own description adds up to 900, with 150 of
 """
 
 import hashlib
-import io
 import re
 import unicodedata
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
 from data_build.pictures import SUFFIXES, by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.spreadsheet import worksheets
 from mmafflm.errors import Fault
 
 FOLDER = re.compile(r"[1-7]?[ ._-]*(\D+)")
@@ -181,7 +180,7 @@ def _gold(ratings: list[Rating]) -> float | str:
 def _ratings(file: RawFile, options: Mapping[str, Any]) -> Iterator[Rating]:
     wanted = [options[key] for key in ("picture", "intensity", "type") if options[key]]
     first, found = None, False
-    for rows in _worksheets(file) if file.basename.lower().endswith(".xlsx") else [_table(file)]:
+    for rows in worksheets(file) if file.basename.lower().endswith(".xlsx") else [_table(file)]:
         header: list[str] = []
         for source, fields in rows:
             first = first or fields
@@ -213,22 +212,6 @@ def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
     for line, fields in csv_rows(text, delimiter):
         if any(stripped := [field.strip() for field in fields]):
             yield f"{file.name}:{line}", stripped
-
-
-def _worksheets(file: RawFile) -> Iterator[Iterator[tuple[str, list[str]]]]:
-    """Of each worksheet, place and fields of every row that is not empty; a number as its shortest exact decimal."""
-    from openpyxl import load_workbook  # a quarter of a second, for this reader alone
-
-    try:
-        book = load_workbook(io.BytesIO(file.read()), data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError) as error:
-        raise Fault(f"cfaps: {file.name}: cannot be read as xlsx ({error}). Save it again, or as .csv.") from None
-    for sheet in book.worksheets:
-        rows = enumerate(sheet.iter_rows(values_only=True), 1)
-        cells = (
-            (f"{file.name}:{sheet.title}!{n}", ["" if c is None else str(c).strip() for c in row]) for n, row in rows
-        )
-        yield (row for row in cells if any(row[1]))
 
 
 CORPUS = Corpus(

@@ -16,16 +16,15 @@ Rows      a person is two items, one a subset; without categories, with a NaN or
 """
 
 import ast
-import io
 import math
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.matlab import load_variables
 from data_build.pictures import by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
 from mmafflm.benchmark import benchmark
@@ -37,7 +36,6 @@ MAT = re.compile(r"(CVPR17_)?Annotations\.mat")
 COLUMNS = ("Folder", "Filename", "BBox", "Categorical_Labels", "Continuous_Labels")
 DIMENSIONS = ("valence", "arousal", "dominance")
 LOW, HIGH = 1, 10  # of the continuous annotations
-UNREADABLE = (ValueError, TypeError, IndexError, OSError, EOFError, NotImplementedError, zlib.error)  # by loadmat
 
 
 class Person(NamedTuple):
@@ -189,20 +187,11 @@ def _of_mat(file: RawFile, split: str) -> Iterator[Person]:
 
 
 def _load(file: RawFile, split: str) -> Any:
-    """One variable of the .mat, structs as dicts; a struct array or cell array of one element is that element."""
-    from scipy.io import loadmat, whosmat  # a quarter of a second, for this reader alone
-    from scipy.io.matlab import MatReadError
-
-    data = file.read()
-    try:
-        variables = loadmat(io.BytesIO(data), simplify_cells=True, variable_names=[split])
-        if split not in variables:
-            there = ", ".join(name for name, _, _ in whosmat(io.BytesIO(data))) or "none"
-            raise Fault(f"emotic: {file.name}: expected the variables {', '.join(SPLITS)}, found {there}.")
-    except (*UNREADABLE, MatReadError) as error:
-        raise Fault(
-            f"emotic: {file.name}: cannot be read as a .mat of MATLAB 5 ({error}). Download it again."
-        ) from None
+    """One variable of the .mat."""
+    variables = load_variables(file, split)
+    if split not in variables:
+        there = ", ".join(variables) or "none"
+        raise Fault(f"emotic: {file.name}: expected the variables {', '.join(SPLITS)}, found {there}.")
     return variables[split]
 
 
@@ -262,6 +251,7 @@ def _literal(text: str) -> list[Any] | None:
     """A list in Python's notation, nan in it as None; None when it is no list."""
     try:
         value = ast.literal_eval(re.sub(r"(?<!['\w])nan(?!['\w])", "None", text.strip()))
+        str(value)  # which fails for 0xfff... of thousands of digits
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, list) else None

@@ -10,17 +10,19 @@ Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eva
 Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup stays
 """
 
-import json
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
 from data_build.raw import RawFile, one_of
+from mmafflm.documents import parse_json
 from mmafflm.errors import Fault
 
 FILES = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
 ENTRANTS = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")
+LONGEST_ID = 100  # letters; the ids are numbers of up to five digits
 DECOYS = re.compile(r"mixed|混淆")
 
 
@@ -47,12 +49,7 @@ def _array(file: RawFile) -> list[Any]:
     text = file.text()
     if not text.strip():
         raise Fault(f"ewect: {file.name}: an empty file. Download it again.")
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise Fault(
-            f"ewect: {file.name}:{error.lineno}: not JSON at column {error.colno} ({error.msg}). Download it again."
-        ) from None
+    rows = parse_json(text, f"ewect: {file.name}", "Download it again.")
     if not isinstance(rows, list) or not rows or not any(_is_row(row) for row in rows):
         raise Fault(
             f'ewect: {file.name}: expected a JSON array of {{"id", "content", "label"}}, found {text[:60]!r}. '
@@ -70,9 +67,12 @@ def _rows(part: Part) -> Iterator[Example | Bad]:
     seen: set[str] = set()
     for position, row in enumerate(_array(file), 1):
         if not _is_row(row):
-            yield Bad(f"{file.name}:row={position}", "not an id, a content and a label", str(row)[:200])
+            yield Bad(f"{file.name}:row={position}", "not an id, a content and a label", reprlib.repr(row)[:200])
             continue
-        number = str(row["id"])
+        number = reprlib.repr(row["id"]) if isinstance(row["id"], list | dict) else str(row["id"])
+        if len(number) > LONGEST_ID:
+            yield Bad(f"{file.name}:row={position}", f"id of more than {LONGEST_ID} letters", number[:200])
+            continue
         if number in seen:
             yield Bad(f"{file.name}:row={position}", "duplicate id", number[:200])
             continue

@@ -14,17 +14,14 @@ Blank     pictures of one grey are taken out of Training, never of the test: abo
 Order     that of the CSV, or of the paths; the published order of the 7,178 test rows is unknown
 """
 
-import codecs
-import csv
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_build.archives import BROKEN, broken
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
 from data_build.pictures import by_key, folders, is_picture
-from data_build.raw import CsvRow, RawFile, one_of
+from data_build.raw import RawFile, one_of, stream_csv
 from mmafflm.errors import Fault
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
@@ -77,7 +74,7 @@ def _label(name: str) -> str | None:
 
 
 def _of_table(file: RawFile) -> Iterator[Example | Bad]:
-    rows = _records(file)
+    rows = stream_csv(file)
     header = next(rows, None)
     if header is None:
         raise Fault(f"fer2013: {file.name}: an empty file. Download it again.")
@@ -93,21 +90,6 @@ def _of_table(file: RawFile) -> Iterator[Example | Bad]:
             yield Bad(source, f"not {len(names)} fields", ",".join(fields)[:200])
         else:
             yield _row(dict(zip(names, fields, strict=True)), source)
-
-
-def _records(file: RawFile) -> Iterator[CsvRow]:
-    """Streamed: read whole, the 300 MB of the table are 1.8 GB in memory, as io.StringIO takes four bytes a letter."""
-    with file.open() as data:
-        # iterdecode: in Python 3.11 a member of a streamed tar lacks what io.TextIOWrapper asks for
-        rows = csv.reader(codecs.iterdecode(data, "utf-8-sig"))
-        try:
-            yield from (CsvRow(rows.line_num, fields) for fields in rows if fields)
-        except UnicodeDecodeError:
-            raise Fault(
-                f"fer2013: {file.name}: not a text from line {rows.line_num + 1} on. Download it again."
-            ) from None
-        except BROKEN as error:
-            raise broken(file.path, error) from None
 
 
 def _row(row: Mapping[str, str], source: str) -> Example | Bad:

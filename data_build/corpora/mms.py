@@ -11,7 +11,6 @@ Rows out  labels outside the set, empty texts, languages outside the 27
 Source    the record's number in its file: a quoted text may hold line breaks, so it is not always the line
 """
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from data_build.archives import BROKEN, broken
 from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
-from data_build.raw import RawFile, one_of
+from data_build.raw import RawFile, one_of, stream_csv
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
@@ -34,6 +32,9 @@ ENCODINGS = {
     "built": dict(zip(("0", "1", "2"), NAMES, strict=True)),
     "names": dict(zip(NAMES, NAMES, strict=True)),
 }
+MOST_ROWS = 50_000_000  # of a shard; the whole corpus has 6.2 million, and a damaged count could fill the memory
+# What polars raises for a damaged file; a panic of its Rust code is no Exception.
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError)
 HEAD = 1000  # rows of a TSV in which -1 is looked for first: it is nearly always there
 
 
@@ -100,17 +101,7 @@ def _labels_of_table(file: RawFile) -> set[str]:
 
 def _records(file: RawFile) -> Iterator[Sequence[str]]:
     """The rows of a TSV, blank lines left out."""
-    with file.open() as data:
-        rows = csv.reader(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), delimiter="\t")
-        try:
-            yield from filter(None, rows)
-        except UnicodeDecodeError as error:
-            raise Fault(
-                f"mms: {file.name}:{rows.line_num + 1}: not UTF-8 here or shortly after ({error.reason}). "
-                "Save the file as UTF-8, or download it again."
-            ) from None
-        except BROKEN as error:
-            raise broken(file.path, error) from None
+    return (row.fields for row in stream_csv(file, "\t"))
 
 
 def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -125,17 +116,21 @@ def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
                 f"mms: {file.name}: no column {', '.join(missing)}, but {', '.join(there[:8])}. "
                 "Remove the file if it is of another corpus."
             )
-        chosen = table.with_row_index("row", 1).select(*columns, "row")
+        if (rows := table.select(pl.len()).collect().item()) > MOST_ROWS:
+            raise Fault(f"mms: {file.name}: {rows:,} rows, and at most {MOST_ROWS:,} are read. Download it again.")
+        words = (pl.col(name).cast(pl.String) for name in columns)
+        chosen = table.with_row_index("row", 1).select(*words, "row")
         yield from chosen.collect_batches(chunk_size=BATCH, maintain_order=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Fault(f"mms: {file.name}: cannot be read ({str(error).splitlines()[0]}). Download it again.") from None
+    except UNREADABLE as error:
+        what = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise Fault(f"mms: {file.name}: cannot be read ({what[:200]}). Download it again.") from None
 
 
 def _arrow(source: Any) -> pl.DataFrame:
     """`save_to_disk` writes the stream form of Arrow, other tools its file form."""
     try:
         return pl.read_ipc_stream(source)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         if isinstance(source, io.BytesIO):
             source.seek(0)
         return pl.read_ipc(source)

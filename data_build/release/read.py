@@ -64,7 +64,7 @@ def _parquet(name: str, content: bytes) -> list[Any]:
     """Rows as in JSON: a clip that is a file is there a list of one, since the column holds lists of frames."""
     try:
         rows = pl.read_parquet(io.BytesIO(content)).to_dicts()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise Fault(f"{name}: not a Parquet file ({error}). Download it again.") from None
     for row in rows:
         videos = row.get("videos") or []

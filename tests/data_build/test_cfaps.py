@@ -198,7 +198,7 @@ def test_a_zip_and_its_unpacked_copy_count_once(tmp_path):
         ("s.csv", b"", "expected a row with the headings 图片, 强度, found an empty sheet"),
         ("s.csv", b"No,Mean\nAM1,5\n", "expected a row with the headings 图片, 强度, found No, Mean. Map the columns"),
         ("s.csv", b"\xff\xfe\x00\xff", "s.csv: neither UTF-8 nor GB 18030"),
-        ("s.xlsx", b"PK junk", "s.xlsx: cannot be read as xlsx"),
+        ("s.xlsx", b"PK junk", "s.xlsx: cannot be read as .xlsx"),
         ("s.xls", b"\xd0\xcf\x11\xe0", "s.xls: .xls is not read. Save it as .xlsx or as .csv"),
     ],
 )

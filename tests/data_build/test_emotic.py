@@ -29,6 +29,12 @@ LOOKS = {"gender": "Male", "age": "Adult"}
 NOTHING = np.empty((0, 0))
 
 
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """A worker process for each .mat takes a second; test_bounded_tables.py has one."""
+    monkeypatch.setattr("data_build.matlab.run_guarded", lambda work, tasks, *_: ((one, work(one)) for one in tasks))
+
+
 def structs(*rows):
     """A Matlab struct array, 1 x n, as loadmat and savemat nest it."""
     array = np.empty((1, len(rows)), [(name, object) for name in rows[0]])

@@ -140,7 +140,7 @@ def test_a_blank_picture_of_the_test_stays(tmp_path, usage):
     [
         ("fer2013.csv", b"", "fer2013.csv: an empty file"),
         ("fer2013.csv", b"emotion,pixels\n0,1\n", "expected the columns emotion, pixels, Usage, found emotion, pixels"),
-        ("fer2013.csv", b"emotion,pixels,Usage\n0,\xff,Training\n", "fer2013.csv: not a text from line"),
+        ("fer2013.csv", b"emotion,pixels,Usage\n0,\xff,Training\n", "fer2013.csv:1: not UTF-8"),
         ("train.csv", b"emotion,pixels\n", "train.csv and test.csv alone cannot give the test"),
         ("test.csv", b"pixels\n", "train.csv and test.csv alone cannot give the test"),
         ("fer2013.tar.gz", gzip.compress(b"x" * 2000, mtime=0)[:-9], "broken or truncated archive"),

@@ -141,7 +141,7 @@ def test_batches_go_on_counting(tmp_path, monkeypatch):
     [
         ("train.parquet", b"PAR1 cut short", "mms: train.parquet: cannot be read"),
         ("data.arrow", b"cut short", "mms: data.arrow: cannot be read"),
-        ("de_x.tsv", "-1\tgut\t1\n1\tschön\t1\n".encode("latin-1"), "mms: de_x.tsv:1: not UTF-8"),
+        ("de_x.tsv", "-1\tgut\t1\n1\tschön\t1\n".encode("latin-1"), "de_x.tsv:1: not UTF-8"),
         ("de_x.tsv", b"", "labels none in the whole corpus"),
         ("reviews.csv", b"cat,label,review", "mms: no file of it among reviews.csv; expected data/LANG/LANG_NAME.tsv"),
         ("mms.zip", b"PK\x03\x04 cut short", "broken or truncated archive"),

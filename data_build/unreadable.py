@@ -1,0 +1,156 @@
+"""The one kind of fault for raw bytes that cannot be read, and how many bytes are read at most."""
+
+import errno
+import io
+import lzma
+import os
+import struct
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from mmafflm.errors import Fault
+
+Steps = tuple[str, ...]  # see archives.py
+GIB = 1 << 30
+BLOCK = 1 << 20  # bytes read at a time
+WHOLE = 2 * GIB  # bytes of a file that is read at once; the largest such file is a Parquet shard of MMS in an archive
+# A member of an archive that unpacks to more than BOMB bytes may not be more than RATIO times its packed size. The
+# corpora's own tables unpack to 3 to 20 times, and deflate can make 1,000 of one.
+BOMB, RATIO = 256 << 20, 200
+
+# What zipfile, tarfile, gzip, bz2 and lzma raise when bytes are damaged; NotImplementedError and RecursionError are
+# RuntimeErrors, UnicodeDecodeError is a ValueError.
+DAMAGE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    LookupError,
+    TypeError,
+)
+
+
+class Unreadable(Fault):
+    """Raw bytes that cannot be read. For a table it ends the build; a picture or clip goes to the quarantine.
+
+    where: file or archive. why: the reason by itself, without the path. fix: a sentence.
+    """
+
+    def __init__(self, where: object, why: str, fix: str) -> None:
+        super().__init__(where, why, fix)  # so that it comes whole out of a worker process
+        self.why = why
+
+    def __str__(self) -> str:
+        where, why, fix = self.args
+        return f"{printable(str(where))}: {why}. {fix}"
+
+
+@contextmanager
+def reading(where: object, member: str = "") -> Iterator[None]:
+    """Around every call that reads raw bytes: whatever the damage raises becomes Unreadable.
+
+    where: the file, or the archive that holds `member`.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise damaged(where, error, member) from None
+
+
+def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
+    """The sentence for one of DAMAGE."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a seek before the beginning
+        return Unreadable(where, f"cannot be read ({os.strerror(error.errno or 0)})", "Check it and its permissions.")
+    if isinstance(error, UnicodeDecodeError):
+        why = f"a name in it is not UTF-8 (byte {error.object[error.start]:#04x})"
+        return Unreadable(where, why, "Unpack the archive and put the files there.")
+    if isinstance(error, MemoryError):
+        return Unreadable(where, "needs more memory than there is", "Unpack it, or download it again.")
+    what = printable(f"{member}: {error or type(error).__name__}" if member else str(error) or type(error).__name__)
+    return Unreadable(where, f"a broken or truncated archive ({what})", "Download it again.")
+
+
+def printable(name: str) -> str:
+    """A name for messages and records: bytes that are not UTF-8, line breaks and terminal codes escaped."""
+    if name.isprintable():
+        return name
+    return "".join(_escaped(letter) if _is_control(letter) else letter for letter in name)
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a name that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def size_text(size: int) -> str:
+    """A size for a message."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
+
+
+def check_size(where: object, size: int, limit: int) -> None:
+    """Raises Unreadable when a file that is to be read at once is larger than the limit, in bytes."""
+    if size > limit:
+        why = f"{size_text(size)}, and at most {size_text(limit)} are read at once"
+        raise Unreadable(where, why, "Put the file there as its source distributes it.")
+
+
+def is_bomb(size: int, packed: int) -> bool:
+    """Whether so many bytes are out of proportion to the packed bytes that they come from."""
+    return size > BOMB and size > RATIO * packed
+
+
+class Member(NamedTuple):
+    """A file in an archive; `size` in bytes."""
+
+    steps: Steps
+    size: int
+    open: Callable[[], IO[bytes]]  # valid until the next member is drawn; raises Unreadable
+
+
+def gone(path: Path, steps: Steps) -> Unreadable:
+    """The sentence for a member that is not there."""
+    return Unreadable(path, f"no member {printable('!'.join(steps))}", "Run the same command again.")
+
+
+class Guarded(io.RawIOBase):
+    """A stream of raw bytes; whatever goes wrong while it is read is Unreadable. It cannot be rewound."""
+
+    def __init__(self, content: IO[bytes], where: object, member: str = "") -> None:
+        self.content, self.where, self.member = content, where, member
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with reading(self.where, self.member):
+            data = self.content.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        with reading(self.where, self.member):
+            return self.content.read()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.content.close()
+        super().close()
