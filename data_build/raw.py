@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
 from data_build.archives import is_archive, is_litter, is_zip, list_members, open_member
+from data_build.encodings import decode
 from data_build.unreadable import BLOCK, WHOLE, Guarded, Steps, Unreadable, check_size, printable, reading, size_text
 from mmafflm.command import say
 from mmafflm.errors import Fault
@@ -76,17 +77,9 @@ class RawFile:
                 digest.update(block)
         return digest.hexdigest()
 
-    def text(self) -> str:
-        """The file as UTF-8 text without a BOM, line ends as they are. Raises Fault naming the first bad line."""
-        data = self.read(TEXT)
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise Fault(
-                f"{self.name}:{line}: not UTF-8 (byte {data[error.start]:#04x}). "
-                "Save the file as UTF-8, or download it again."
-            ) from None
+    def text(self, also: Sequence[str] = ()) -> str:
+        """The file as text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
+        return decode(self.read(TEXT), self.name, also)
 
 
 class CsvRow(NamedTuple):
