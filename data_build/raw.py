@@ -77,7 +77,7 @@ class RawFile:
                 digest.update(block)
         return digest.hexdigest()
 
-    def text(self, also: Sequence[str] = ()) -> str:
+    def text(self, *also: str) -> str:
         """The file as text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
         return decode(self.read(TEXT), self.name, also)
 

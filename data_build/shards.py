@@ -14,6 +14,7 @@ import polars as pl
 
 from data_build.config import Split
 from data_build.corpus import Corpus, Part
+from data_build.coverage import PartCount
 from data_build.extract import Taken
 from data_build.select import KEYS, OVER_CAP, select, text_key
 
@@ -26,23 +27,32 @@ CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
 def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
     """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
 
-    Raises Fault when the part is broken; the folder then does not exist.
+    Rows of other subsets are not counted. Raises Fault when the part is broken, or when no row of a subset can be used;
+    the folder then does not exist.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for number, rows in enumerate(corpus.read(part, options)):
-        wanted = rows.examples.filter(pl.col("subset").is_in(subsets))
+    count = PartCount(corpus.name, part, subsets)
+    for number, read in enumerate(corpus.read(part, options)):
+        rows = count.add(read)
+        wanted = rows.examples
         controls = pl.col("text").str.contains(CONTROL)
         wanted.filter(~controls).with_columns(key=_key(wanted.columns)).write_parquet(
             partial / f"{number:05}.parquet", compression="lz4"
         )
         told = wanted.filter(controls).select(
-            "source", reason=pl.lit("text holds a control token of the model"), detail=pl.col("text").str.slice(0, 200)
+            "source",
+            reason=pl.lit("text holds a control token of the model"),
+            detail=pl.col("text").str.slice(0, 200),
+            subset="subset",
+            split="split",
+            unknown=pl.lit(None, pl.String),
         )
         bad = pl.concat([rows.bad, told])
         if bad.height:
             bad.write_parquet(partial / f"bad-{number:05}.parquet", compression="lz4")
+    count.check()
     partial.replace(folder)
 
 
