@@ -52,7 +52,9 @@ class PartCount:
         ).filter(pl.col("subset").is_null() | pl.col("subset").is_in(self.subsets))
         self.usable.update(dict(examples.group_by("subset").len().iter_rows()))
         self.bad.update(dict(bad.group_by("subset").len().iter_rows()))
-        for source, reason, detail, subset in bad.unique("subset", keep="first", maintain_order=True)[:, :4].iter_rows():
+        for source, reason, detail, subset in bad.unique("subset", keep="first", maintain_order=True)[
+            :, :4
+        ].iter_rows():
             self.first.setdefault(subset, First(source, reason, detail))
         strange = bad.filter(pl.col("unknown").is_not_null())
         for subset, unknown, source in strange.select("subset", "unknown", "source").iter_rows():
@@ -106,16 +108,21 @@ class Kept:
             raise Fault(f"{corpus}: nothing is kept of it; {why}. Put back the corpus's own files.")
 
 
-def lines(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]) -> Iterator[str]:
+def lines(
+    subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]
+) -> Iterator[str]:
     """One line a subset: the rows of each split, of how many as far as that is known, and what is missing."""
     of = kept.rows.get(subset.name, {})
     told = []
     for split in SPLITS:
         rows = of.get(split, 0)
         most = expected.get(f"{subset.name} {split}", subset.test_rows if split == "test" and expected else None)
-        gone = [task.key for task in subset.tasks if rows and task.key not in kept.tasks.get((subset.name, split), set())]
+        gone = [
+            task.key for task in subset.tasks if rows and task.key not in kept.tasks.get((subset.name, split), set())
+        ]
         told.append(
-            f"{split}: {rows:,}{f' of {most:,}' if most else ''} rows" + (f" (none of {', '.join(gone)})" if gone else "")
+            f"{split}: {rows:,}{f' of {most:,}' if most else ''} rows"
+            + (f" (none of {', '.join(gone)})" if gone else "")
         )
     found = {code for split in languages.values() for code in split}
     absent = [code for code in subset.languages if code not in found]

@@ -125,8 +125,7 @@ def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
 
 def _twice(source: str, reason: str, detail: str, unknown: str | None = None) -> list[Bad]:
     return [
-        Bad(source, reason, f"{subset}: {detail}"[:200], subset, None, unknown)
-        for subset in ("CFAPS_EC", "CFAPS_EI")
+        Bad(source, reason, f"{subset}: {detail}"[:200], subset, None, unknown) for subset in ("CFAPS_EC", "CFAPS_EI")
     ]
 
 

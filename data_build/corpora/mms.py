@@ -52,7 +52,9 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         copies = [[file for file in texts if file.basename == name] for name in {file.basename for file in texts}]
         texts = sorted((one_of(same) for same in copies), key=lambda file: file.name)
         encoding = _encoding_of_texts(texts)
-        return [Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2].lower()}) for file in texts]
+        return [
+            Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2].lower()}) for file in texts
+        ]
     tables = _without_copies(tables)
     found = [_labels_of_table(file) for file in tables]
     encoding = _encoding(set().union(*found), tables[0]) if tables else ""

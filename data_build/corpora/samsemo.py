@@ -174,7 +174,9 @@ def _row(
         ("clip is missing or not the only one", key not in media, key),
     ):
         if is_so:
-            unknown = row["language"] if reason.startswith("language") else strange if reason.startswith("label") else None
+            unknown = (
+                row["language"] if reason.startswith("language") else strange if reason.startswith("label") else None
+            )
             return Bad(source, reason, told[:200], split=split, unknown=unknown)
     clip, gold = Media("video", media[key], max_s=longest_s), grammar.sort(known)
     return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=_origin(row))
