@@ -99,8 +99,8 @@ NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
 class Bad:
     """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found.
 
-    `subset` and `split` are those that lose the row, where the part does not say it already. `unknown` is a label, class
-    or split outside the set: a single row of it is quarantined, but the build refuses one that many rows have.
+    `subset` and `split` are those that lose the row, where the part does not say it already. `unknown` is a label,
+    class or split outside the set: a single row of it is quarantined, but the build refuses one that many rows have.
     """
 
     source: str

@@ -16,6 +16,7 @@ from mmafflm.benchmark import Subset
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS
 
+FIX = "Put back the corpus's own files, or take this part of them out to build without it."
 STRAY, STRAY_SHARE = 2, 0.01  # at most so many rows, or so much of a part's, have an unknown label by accident
 
 
@@ -43,12 +44,12 @@ class PartCount:
     unknown: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)  # -> sources
 
     def add(self, rows: Rows) -> Rows:
-        """The rows of the chosen subsets alone; every unusable one has its subset and split, as far as the part says."""
+        """The rows of the chosen subsets alone, the unusable ones with subset and split as far as the part says."""
         only = self.subsets[0] if len(self.subsets) == 1 else None
         examples = rows.examples.filter(pl.col("subset").is_in(self.subsets))
         bad = rows.bad.with_columns(
             subset=pl.coalesce("subset", pl.lit(self.part.subset or only, pl.String)),
-            split=pl.coalesce("split", pl.lit(self.part.about.get("split"), pl.String)),
+            split=pl.coalesce("split", pl.lit(self.part.about.get("split", ""), pl.String)),
         ).filter(pl.col("subset").is_null() | pl.col("subset").is_in(self.subsets))
         self.usable.update(dict(examples.group_by("subset").len().iter_rows()))
         self.bad.update(dict(bad.group_by("subset").len().iter_rows()))
@@ -62,25 +63,25 @@ class PartCount:
         return Rows(examples, bad)
 
     def check(self) -> None:
-        """Raises Fault when no row of a subset can be used, or a whole class has a label that the reader does not know."""
+        """Raises Fault when no row of a subset can be used, or a whole class is one that the reader does not know."""
         for subset, bad in self.bad.items():
             if not self.usable[subset] if subset else not self.usable:
                 raise Fault(
                     f"{self.corpus}: none of {bad:,} rows{f' of {subset}' if subset else ''} in {self.part.name} can "
-                    f"be used; {self.first[subset]}. Put back the corpus's own files."
+                    f"be used; {self.first[subset]}. {FIX}"
                 )
         for (subset, unknown), sources in sorted(self.unknown.items(), key=lambda item: -len(item[1])):
             rows = self.bad[subset] + (self.usable[subset] if subset else sum(self.usable.values()))
             if len(sources) > max(STRAY, STRAY_SHARE * rows):
                 raise Fault(
                     f"{self.corpus}: {len(sources):,} of {rows:,} rows in {self.part.name} have {unknown!r}, which is "
-                    f"unknown here; the first, {sources[0]}. Put back the corpus's own files, or take these rows out."
+                    f"unknown here; the first, {sources[0]}. {FIX}"
                 )
 
 
 @dataclass
 class Kept:
-    """What became of the rows of a corpus, by subset and split (None: not known, or for the build to draw)."""
+    """What became of the rows of a corpus, by subset and split (None: the build draws it, "": the row does not say)."""
 
     rows: Mapping[str, Mapping[str, int]]
     lost: dict[tuple[str | None, str | None], First] = field(default_factory=dict)  # not to a cap
@@ -95,17 +96,19 @@ class Kept:
         """Raises Fault when nothing is kept of the corpus, or nothing of a subset or split of which rows were read."""
         for subset in subsets:
             of = self.rows.get(subset, {})
-            for split in (*SPLITS, None):
-                # None: the whole subset; rows that the build draws from are those of training first
-                places = {split, None} if split == "train" else {split} if split else {*SPLITS, None}
-                first = next((one for (s, p), one in self.lost.items() if s == subset and p in places), None)
-                capped = any(s == subset and p in places for s, p in self.capped)
-                if first and not capped and not (of.get(split) if split else of):
-                    what = f"{subset}, {split}" if split else subset
-                    raise Fault(f"{corpus}: nothing is kept of {what}; {first}. Put back the corpus's own files.")
-        if not any(map(any, (of.values() for of in self.rows.values()))) and not self.capped:
-            why = str(next(iter(self.lost.values()), "its files hold no rows"))
-            raise Fault(f"{corpus}: nothing is kept of it; {why}. Put back the corpus's own files.")
+            self._require(corpus, subset, {*SPLITS, None, ""}, sum(of.values()))
+            for split in SPLITS:
+                # what the build draws from is training first
+                places: set[str | None] = {split, None} if split == "train" else {split}
+                self._require(corpus, f"{subset}, {split}", places, of.get(split, 0))
+        if not self.capped and not sum(sum(of.values()) for of in self.rows.values()):
+            raise Fault(f"{corpus}: nothing is kept of it; its files hold no rows. {FIX}")
+
+    def _require(self, corpus: str, what: str, places: set[str | None], kept: int) -> None:
+        subset = what.partition(",")[0]
+        first = next((one for (name, place), one in self.lost.items() if name == subset and place in places), None)
+        if first and not kept and not any((subset, place) in self.capped for place in places):
+            raise Fault(f"{corpus}: nothing is kept of {what}; {first}. {FIX}")
 
 
 def lines(

@@ -1,7 +1,7 @@
 """The encoding of a raw text, decided by evidence: a BOM, UTF-8, then GB 18030 or cp1252 where the text looks like it.
 
-Any bytes are text in a single-byte encoding, and many are in GB 18030, so that a file decodes proves nothing. What counts
-is whether the characters are those that a text in that encoding consists of. A file that fits nothing is refused.
+Any bytes are text in a single-byte encoding, and many are in GB 18030, so that a file decodes proves nothing. What
+counts is whether its characters are those of which a text in that encoding consists. Anything else is refused.
 """
 
 import codecs

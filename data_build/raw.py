@@ -82,7 +82,7 @@ class RawFile:
         return digest.hexdigest()
 
     def text(self, *also: str) -> str:
-        """The file as text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
+        """The text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
         return decode(self.read(TEXT), self.name, also)
 
 
@@ -176,7 +176,7 @@ def is_pointer(file: RawFile) -> bool:
 
 
 def refuse_pointers(root: Path, files: list[RawFile]) -> None:
-    """Raises Fault for pointers among the files. In a tar archive all files of a pointer's size are read in one pass."""
+    """Raises Fault for a pointer among the files. A tar archive is read once, if it has files of a pointer's size."""
     packed: dict[Path, dict[Steps, RawFile]] = {}
     for file in files:
         if file.streamed and file.size in POINTER and file.member:
@@ -187,10 +187,10 @@ def refuse_pointers(root: Path, files: list[RawFile]) -> None:
             if isinstance(content, bytes) and content.startswith(POINTS):
                 found.append(members[steps])
     if found:
-        more = f" (and {len(found) - 1:,} more files)" if len(found) > 1 else ""
+        more = f" So are {len(found) - 1:,} more files." if len(found) > 1 else ""
         raise Fault(
-            f"{root}: {found[0].name} is a Git LFS pointer{more}, not the file itself; run git lfs pull in the clone, or "
-            "take away what you do not need."
+            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or take away what is not "
+            f"needed.{more}"
         )
 
 

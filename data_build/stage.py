@@ -16,7 +16,7 @@ from data_build.extract import FRAME
 from data_build.lost_marks import Lost, lost_marks
 from data_build.media_index import Index
 from data_build.registry import write_records
-from data_build.select import OVER_CAP, Selection, select
+from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection, select
 from data_build.shards import Shards, numbers, read_keys
 from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
@@ -102,6 +102,8 @@ def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept)
         is_over = pl.col("reason") == OVER_CAP
         for source, reason, media, subset, split in dropped.filter(~is_over).select(*columns).iter_rows():
             detail = _raw_file(media) if media else ""
+            if media and reason in (LEAK, CONFLICT, DUPLICATE):
+                reason = reason.replace("text", "text and media", 1)  # of a picture the text is empty
             kept.lose(subset, split, First(source, reason, detail))
             yield Quarantined(corpus.name, source, reason, detail)
         file = pl.col("source").str.replace(r":[^:]*$", "")

@@ -103,8 +103,8 @@ def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
     if len(rows) > ROWS or len(strange) > len(rows) // 2:
         found = f"{len(rows):,} rows" if len(rows) > ROWS else f"the video {strange[0].fields[place][:80]}"
         raise Fault(
-            f"chsims: {file.name}: {found}, while CH-SIMS v1 has {ROWS:,} rows of videos such as video_0001. This looks "
-            "like CH-SIMS v2; MMAFFBen is made of v1. Put label.csv and Raw/ of CH-SIMS v1 there."
+            f"chsims: {file.name}: {found}, while CH-SIMS v1 has {ROWS:,} rows of videos such as video_0001. This is "
+            "perhaps CH-SIMS v2; MMAFFBen is made of v1. Put label.csv and Raw/ of CH-SIMS v1 there."
         )
 
 

@@ -143,7 +143,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
         raise no_clip_fits("samsemo", file, min(seen, default="an utterance_id"), part.media)
     for key, places in lists.items():
         if key not in seen:
-            yield Bad(places[0].source, f"in a split list, not in {TABLE}", key[:200])
+            yield Bad(places[0].source, f"in a split list, not in {TABLE}", key[:200], split=places[0].split)
 
 
 def _row(

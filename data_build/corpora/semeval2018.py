@@ -74,7 +74,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             for split in ("train", "val", "test"):
                 for emotion in EMOTIONS if task.startswith("EI") else ("",):
                     copies = named.get((language, task, emotion, split), [])
-                    # -test files were handed out without labels, before -test-gold; one alone is refused when it is read
+                    # -test files were handed out without labels; one alone is refused when it is read
                     if copies := [file for file in copies if _has_labels(file)] or copies:
                         about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
                         name = " ".join(filter(None, (folder, key, emotion, split)))

@@ -53,11 +53,14 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             parts.append(Part(language, (file,), {"language": language}))
     if names and not parts:
         annotated = [file.name for file, match in names if match[2] == "annotated"]
+        if annotated and options["en_fi"] == "projections":
+            raise Fault(
+                f"xed: {annotated[0]} is there; set xed: en_fi: annotated in the build config, or put Projections/ "
+                "beside it."
+            )
         raise Fault(
-            f"xed: {annotated[0]} is there; set xed: en_fi: annotated in the build config, or put Projections/ beside it."
-            if annotated and options["en_fi"] == "projections"
-            else f"xed: {names[0][0].name} is of no language of the benchmark, or not of the option en_fi. Put the "
-            "whole of Projections/ there."
+            f"xed: {names[0][0].name} is of no language of the benchmark, or not what en_fi: {options['en_fi']} reads. "
+            "Put the whole repository there."
         )
     return parts
 
