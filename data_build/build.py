@@ -14,7 +14,7 @@ from typing import Any
 from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
-from data_build.coverage import lines
+from data_build.coverage import line
 from data_build.extract import extract
 from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
 from data_build.leak_report import clean_training, in_manifest
@@ -211,9 +211,8 @@ def _say_rows(plan: Plan, outcomes: dict[str, Outcome]) -> None:
     for source in plan.sources:
         outcome = outcomes[source.corpus.name]
         for subset in source.subsets:
-            languages = outcome.languages.get(subset.name, {})
-            for line in lines(subset, outcome.kept, languages, {} if plan.origin else source.corpus.expected):
-                say(line)
+            expected = {} if plan.origin else source.corpus.expected
+            say(line(subset, outcome.kept, outcome.languages.get(subset.name, {}), expected))
 
 
 def _remove_strangers(data: Path, names: set[str]) -> None:

@@ -5,7 +5,7 @@ builds would otherwise go on with a benchmark of which a part is missing.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -53,10 +53,9 @@ class PartCount:
         ).filter(pl.col("subset").is_null() | pl.col("subset").is_in(self.subsets))
         self.usable.update(dict(examples.group_by("subset").len().iter_rows()))
         self.bad.update(dict(bad.group_by("subset").len().iter_rows()))
-        for source, reason, detail, subset in bad.unique("subset", keep="first", maintain_order=True)[
-            :, :4
-        ].iter_rows():
-            self.first.setdefault(subset, First(source, reason, detail))
+        firsts = bad.unique("subset", keep="first", maintain_order=True)
+        for subset, *why in firsts.select("subset", *First._fields).iter_rows():
+            self.first.setdefault(subset, First(*why))
         strange = bad.filter(pl.col("unknown").is_not_null())
         for subset, unknown, source in strange.select("subset", "unknown", "source").iter_rows():
             self.unknown.setdefault((subset, unknown), []).append(source)
@@ -111,10 +110,8 @@ class Kept:
             raise Fault(f"{corpus}: nothing is kept of {what}; {first}. {FIX}")
 
 
-def lines(
-    subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]
-) -> Iterator[str]:
-    """One line a subset: the rows of each split, of how many as far as that is known, and what is missing."""
+def line(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]) -> str:
+    """What a build says of a subset: the rows of each split, of how many as far as that is known, what is missing."""
     of = kept.rows.get(subset.name, {})
     told = []
     for split in SPLITS:
@@ -130,4 +127,4 @@ def lines(
     found = {code for split in languages.values() for code in split}
     absent = [code for code in subset.languages if code not in found]
     missing = f"; none in {', '.join(absent)}" if found and absent else ""
-    yield f"{subset.name}: {', '.join(told)}{missing}"
+    return f"{subset.name}: {', '.join(told)}{missing}"

@@ -8,7 +8,7 @@ Files     fer2013.csv (in fer2013.tar.gz, itself in the competition's zip), or i
           The competition's train.csv and test.csv alone cannot give the test: its labels are not in them
 Folders   copies name them otherwise. A picture named PublicTest_... or PrivateTest_... is of the test wherever it is,
           and so are a folder PublicTest or PrivateTest, and a validation/ of 3,589 pictures beside such a test/. Any
-          other validation/ is a split of that copy's own and goes to the validation set. Another folder or class is refused
+          other validation/ is a split of that copy's own and goes to the validation set. Another folder is refused
 Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
 Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest; the test is the latter two, the validation set is drawn
           from Training by the build config

@@ -125,8 +125,10 @@ def test_a_quarantine_line_names_the_picture_or_clip_at_fault(tmp_path: Path, co
     [
         ({"xed/AnnotatedData/en-annotated.tsv": "a\t1\n"}, "XED",
          "AnnotatedData/en-annotated.tsv is there; set xed: en_fi: annotated"),
-        ({"xed/Projections/da-projections.tsv": "a\t1\n"}, "XED", "da-projections.tsv is of no language of the benchmark"),
-        ({"semeval2018/2018-E-c-En-test.txt": "ID\tTweet\tx\n1\ta\tNONE\n"}, "semeval2018_english", "expected the header"),
+        ({"xed/Projections/da-projections.tsv": "a\t1\n"}, "XED", "da-projections.tsv is of no language of the bench"),
+        ({"semeval2018/2018-Valence-reg-En-test.txt":
+          "ID\tTweet\tAffect Dimension\tIntensity Score\n2018-En-1\ta\tvalence\tNONE\n"},
+         "semeval2018_english", "every label is NONE. Take the test-gold file"),
         ({"ewect/usual_train.xlsx": "PK"}, "EWECT_usual", "the .xlsx are not read; take usual_train.txt"),
         ({"ewect/usual_test.txt": '[{"id": 1, "content": "a"}]'}, "EWECT_usual", "usual_test.txt: no labels in it"),
         ({"chsims/meta.csv": "a"}, "CHSIMS_SP", "meta.csv is the table of CH-SIMS v2"),

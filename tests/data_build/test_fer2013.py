@@ -94,7 +94,7 @@ def test_folders_without_a_table(tmp_path):
         (["train/angry/Training_1.jpg", "validation/angry/PublicTest_1.jpg", "test/angry/PrivateTest_1.jpg"],
          [None, "test", "test"]),
         (["images/Train/Anger/1.JPG", "images/validation/happiness/2.jfif"], [None, "val"]),
-        (["Training/sadness/1.jpg", "PublicTest/Surprised/2.jpg", "private_test/Neutral/3.jpe"], [None, "test", "test"]),
+        (["Training/sad/1.jpg", "PublicTest/Surprised/2.jpg", "private_test/Neutral/3.jpe"], [None, "test", "test"]),
         (["angry/Training_1.jpg", "fear/PublicTest_2.jpg", "fear/PrivateTest_3.jpg"], [None, "test", "test"]),
         (["train/angry/a.jpg", "train/fear/PrivateTest_3.jpg"], [None, "test"]),
     ],
