@@ -30,7 +30,7 @@ from data_build.stage import Outcome, write_corpus
 from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import Fault
 from mmafflm.records import write_jsonl
 
 WORK = ".work"
