@@ -47,18 +47,18 @@ def _decoded(data: bytes, name: str, also: Sequence[str]) -> str:
                     text = data.decode(candidate, "replace")
                     if "\ufffd" not in text and looks_right(text):
                         return text
-        raise _refused(data, name, encoding, error.start) from None
+        raise _refused(error, name, encoding) from None
     if text.count("\0") > len(text) // 10:
         raise Fault(f"{name}: a tenth of it are NUL characters, as in UTF-16 without a BOM. Save the file as UTF-8.")
     return text
 
 
-def _refused(data: bytes, name: str, encoding: str, start: int) -> Fault:
-    line = data[:start].count(b"\n") + 1
+def _refused(error: UnicodeDecodeError, name: str, encoding: str) -> Fault:
+    line = error.object[: error.start].count(b"\n") + 1
     if encoding != "utf-8":
         return Fault(f"{name}:{line}: not {encoding.upper().removesuffix('-SIG')}, as its BOM says. Download it again.")
     return Fault(
-        f"{name}:{line}: not UTF-8 (byte {data[start]:#04x}), and not clearly another encoding. "
+        f"{name}:{line}: not UTF-8 (byte {error.object[error.start]:#04x}), and not clearly another encoding. "
         "Save the file as UTF-8, or download it again."
     )
 
