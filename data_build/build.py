@@ -13,6 +13,7 @@ from typing import Any
 from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpus import Corpus, Part, corpora
+from data_build.coverage import line
 from data_build.extract import extract
 from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
 from data_build.leak_report import clean_training, in_manifest
@@ -22,14 +23,14 @@ from data_build.media_index import Index, entries, write_index
 from data_build.mix import make_mix
 from data_build.origins import keep_origins
 from data_build.pool import Failed, run_guarded
-from data_build.raw import list_raw
 from data_build.registry import twin_of, write_registry
 from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
+from data_build.sources import find_sources
 from data_build.stage import Outcome, write_corpus
 from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import Fault
 from mmafflm.inside import require_inside
 from mmafflm.records import write_jsonl
 from mmafflm.writing import make_folder
@@ -97,30 +98,6 @@ def _is_up_to_date(plan: Plan, made: dict[str, Any]) -> bool:
     if other := [name for key, name in names.items() if key in before and before[key] != made[key]]:
         say(f"{plan.data}: was built from other {' and other '.join(other)}; it is built again.")
     return False
-
-
-def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
-    """The corpora under RAW that the chosen subsets need. Says which are left out. cache: see list_raw."""
-    if not raw.is_dir():
-        raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
-    sources = []
-    for name in dict.fromkeys(subset.corpus for subset in subsets):
-        wanted = [subset for subset in subsets if subset.corpus == name]
-        corpus = corpora().get(name)
-        if corpus is None:
-            say(f"{name}: no reader yet; left out ({', '.join(subset.name for subset in wanted)})")
-            continue
-        options = {**corpus.options, **config.corpora.get(name, {})}
-        files = list_raw(raw / name, cache) if (raw / name).is_dir() else []
-        parts = corpus.find(files, options)
-        if parts:
-            led_to = {media for part in parts for media in part.media.values()}
-            sources.append(Source(corpus, options, wanted, parts, {f.name: f for f in files if f.name in led_to}))
-        else:
-            say(f"{name}: not in {raw / name}; left out ({', '.join(subset.name for subset in wanted)}). {corpus.get}")
-    if not sources:
-        raise UsageFault(f"{raw}: no corpus found. Expected folders such as {raw}/xed, {raw}/onlineshopping.")
-    return sources
 
 
 def require_free(data: Path) -> None:
@@ -197,6 +174,8 @@ def _write(
         source.corpus, folders[name], shards, source.subsets, config.splits, config.seed, limit, data, index
     )
     outcome.notes = shards.notes
+    for lost in outcome.lost_marks:
+        say(f"{name}: {lost}.")
     kept = sum(sum(splits.values()) for splits in outcome.rows.values())
     dropped = sum(row.rows for row in outcome.quarantine)
     say(f"{name}: {outcome.rows_read} rows read = {kept} kept + {dropped} in quarantine")
@@ -212,6 +191,7 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
     """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
     data, config = plan.data, plan.config
     leakage = clean_training(data, outcomes, config.leaks, index)
+    _say_rows(plan, outcomes)
     keep_origins(data, outcomes)
     splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
     files = {split_file(*split) for split in splits}
@@ -235,6 +215,15 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
     manifest["mix"] = make_mix(data, config.mix, config.seed, index, None, config.most_translated)
     write_card(data, manifest)
     write_seal(data, manifest)
+
+
+def _say_rows(plan: Plan, outcomes: dict[str, Outcome]) -> None:
+    """A line for each subset; of a release how much there should be is not known."""
+    for source in plan.sources:
+        outcome = outcomes[source.corpus.name]
+        for subset in source.subsets:
+            expected = {} if plan.origin else source.corpus.expected
+            say(line(subset, outcome.kept, outcome.languages.get(subset.name, {}), expected))
 
 
 def _remove_strangers(data: Path, names: set[str]) -> None:

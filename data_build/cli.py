@@ -1,5 +1,8 @@
 """`mmaffin`: raw corpora into MMAFFIn and MMAFFBen."""
 
+import os
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -252,4 +255,8 @@ def doctor(raw: Raw) -> None:
 
 def main() -> None:
     """The console command."""
+    if not sys.warnoptions:
+        # openpyxl, PIL, scipy and polars warn of what no user can act on; worker processes inherit the variable
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
     command.run(app)

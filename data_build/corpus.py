@@ -35,7 +35,16 @@ EXAMPLES = pl.Schema(
         "origin": pl.String,  # JSON, or null: see Example.origin
     }
 )
-QUARANTINE = pl.Schema({"source": pl.String, "reason": pl.String, "detail": pl.String})
+QUARANTINE = pl.Schema(
+    {
+        "source": pl.String,
+        "reason": pl.String,
+        "detail": pl.String,
+        "subset": pl.String,  # the one that loses the row; null: that of its part
+        "split": pl.String,  # the same
+        "unknown": pl.String,  # a label, class or split that the reader does not know; null when that is not the reason
+    }
+)
 BATCH = 50_000  # rows a frame: some ten megabytes of text
 
 
@@ -88,11 +97,18 @@ NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found."""
+    """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found.
+
+    `subset` and `split` are those that lose the row, where the part does not say it already. `unknown` is a label,
+    class or split outside the set: a single row of it is quarantined, but the build refuses one that many rows have.
+    """
 
     source: str
     reason: str
     detail: str
+    subset: str | None = None
+    split: str | None = None
+    unknown: str | None = None
 
 
 class Rows(NamedTuple):
@@ -106,6 +122,7 @@ class Rows(NamedTuple):
 class Part:
     """What one worker reads at a time, usually one raw file.
 
+    `subset` is set when all its rows are of that one: the part is not read when another is asked for.
     `about` is the reader's own, such as a language. `media` leads from the reader's key of a picture or clip to the
     name of its raw file; a row whose key is not there is Bad.
     """
@@ -114,6 +131,7 @@ class Part:
     files: tuple[RawFile, ...]
     about: Mapping[str, str] = field(default_factory=dict)
     media: Mapping[str, str] = field(default_factory=dict)
+    subset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +139,7 @@ class Corpus:
     """A corpus's reader.
 
     find(files, options) picks the parts out of all raw files below the corpus's folder. It raises Fault when the
-    corpus is there and broken, and returns an empty list when no file of it is there.
+    corpus is there and broken, unlabelled or in a form that is not read, and returns an empty list without files.
     read(part, options) yields the part's rows, every raw row exactly once, in file order.
     options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
     redistribute: whether the terms say that rows made of it may be passed on. Where they say nothing, they may not;
@@ -151,7 +169,7 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
         yield Rows(
             pl.DataFrame([_columns(row) for row in batch if isinstance(row, Example)], EXAMPLES, orient="row"),
             pl.DataFrame(
-                [(row.source, row.reason, row.detail) for row in batch if isinstance(row, Bad)],
+                [_bad_columns(row) for row in batch if isinstance(row, Bad)],
                 QUARANTINE,
                 orient="row",
             ),
@@ -177,6 +195,10 @@ def _columns(row: Example) -> tuple[str | None, ...]:
     media = row.media.to_json() if row.media else None
     origin = json.dumps(row.origin, ensure_ascii=False) if row.origin else None
     return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source, origin)
+
+
+def _bad_columns(row: Bad) -> tuple[str | None, ...]:
+    return (row.source, row.reason, row.detail, row.subset, row.split, row.unknown)
 
 
 def clean(text: str) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_build.corpus import Corpus, corpora
-from data_build.raw import list_raw
+from data_build.coverage import PartCount
+from data_build.sources import find_parts
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault, UsageFault
 
 
@@ -18,9 +20,8 @@ def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
     if not raw.is_dir():
         raise UsageFault(f"{raw}: no such folder")
     for name, corpus in corpora().items():
-        folder = raw / name
         try:
-            found = _count(corpus, folder) if folder.is_dir() else Counter[str]()
+            found = _count(corpus, raw)
         except Fault as fault:
             yield name, "broken", "", "", "", str(fault)
             continue
@@ -29,14 +30,19 @@ def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
             continue
         for key in dict.fromkeys([*corpus.expected, *found]):
             expected = corpus.expected.get(key, 0)
-            state = "found" if found[key] == expected else "in part" if found[key] < expected else "more than expected"
+            state = "in part" if found[key] < expected else "found" if found[key] == expected else "more than expected"
+            state = state if found[key] else "missing"
             yield name, state, key, str(found[key]), str(expected), "" if state == "found" else corpus.get
 
 
-def _count(corpus: Corpus, folder: Path) -> Counter[str]:
+def _count(corpus: Corpus, raw: Path) -> Counter[str]:
+    """Usable rows by "SUBSET SPLIT". Raises Fault for what a build would refuse, too."""
     found: Counter[str] = Counter()
-    for part in corpus.find(list_raw(folder), corpus.options):
-        for rows in corpus.read(part, corpus.options):
-            for subset, split, count in rows.examples.group_by("subset", "split").len().iter_rows():
-                found[f"{subset} {split or 'all'}"] += count
+    names = [name for name, subset in benchmark().items() if subset.corpus == corpus.name]
+    for part in find_parts(corpus, raw, corpus.options, names)[0]:
+        count = PartCount(corpus.name, part, names)
+        for rows in map(count.add, corpus.read(part, corpus.options)):
+            for subset, split, number in rows.examples.group_by("subset", "split").len().iter_rows():
+                found[f"{subset} {split or 'all'}"] += number
+        count.check()
     return found

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from data_build.raw import RawFile
 from mmafflm.errors import Fault
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
 def is_picture(file: RawFile) -> bool:

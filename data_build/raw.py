@@ -15,13 +15,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
-from data_build.archives import is_archive, is_litter, is_zip, list_members, open_member
+from data_build.archives import is_archive, is_litter, is_zip, list_members, open_member, stream_members
+from data_build.encodings import decode
 from data_build.unreadable import BLOCK, WHOLE, Guarded, Steps, Unreadable, check_size, printable, reading, size_text
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
 TEXT = 256 << 20  # bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
+POINTER, POINTS = (
+    range(120, 200),
+    b"version https://git-lfs.github.com/spec/",
+)  # bytes of a Git LFS pointer, and how it starts
 LINE = 16 << 20  # letters of a line of a table that is read line by line
 # A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
 csv.field_size_limit(TEXT)
@@ -76,17 +81,9 @@ class RawFile:
                 digest.update(block)
         return digest.hexdigest()
 
-    def text(self) -> str:
-        """The file as UTF-8 text without a BOM, line ends as they are. Raises Fault naming the first bad line."""
-        data = self.read(TEXT)
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise Fault(
-                f"{self.name}:{line}: not UTF-8 (byte {data[error.start]:#04x}). "
-                "Save the file as UTF-8, or download it again."
-            ) from None
+    def text(self, *also: str) -> str:
+        """The text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
+        return decode(self.read(TEXT), self.name, also)
 
 
 class CsvRow(NamedTuple):
@@ -148,14 +145,14 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
     Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over. Passed over with a message
     are a link that leads out of the folder, what is no file, and all but the first of several members of one name.
     cache: a folder that keeps the listings of tar archives, which take minutes to make.
-    Raises Unreadable when a folder or an archive cannot be read.
+    Raises Unreadable when a folder or an archive cannot be read, Fault for a Git LFS pointer in the place of a file.
     """
     files: dict[str, RawFile] = {}
     for path in _walk(root):
         name = printable(path.relative_to(root).as_posix())
         size = _size(path)
         found = [RawFile(name, path, None, size)] if size is not None else []
-        if found and is_archive(path.name):
+        if found and is_archive(path.name) and not is_pointer(found[0]):
             members = _listing(path, cache)
             found = [RawFile(printable("!".join((name, *steps))), path, steps, size) for steps, size in members]
         for file in found:
@@ -163,7 +160,38 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
                 say(f"{printable(str(path))}: several members are named {file.name}; the first is used.")
             elif file.member and is_archive(file.basename):
                 say(f"{file.name}: an archive of {size_text(file.size)} in an archive; not looked into. Unpack it.")
-    return sorted(files.values(), key=lambda file: file.name)
+    listed = sorted(files.values(), key=lambda file: file.name)
+    refuse_pointers(root, listed)
+    return listed
+
+
+def is_pointer(file: RawFile) -> bool:
+    """Whether it is what git leaves in the place of a large file that git-lfs has not downloaded."""
+    if file.size not in POINTER:
+        return False
+    try:
+        return file.read().startswith(POINTS)
+    except Unreadable:
+        return False  # whoever needs the file says what is wrong with it
+
+
+def refuse_pointers(root: Path, files: list[RawFile]) -> None:
+    """Raises Fault for a pointer among the files. A tar archive is read once, if it has files of a pointer's size."""
+    packed: dict[Path, dict[Steps, RawFile]] = {}
+    for file in files:
+        if file.streamed and file.size in POINTER and file.member:
+            packed.setdefault(file.path, {})[file.member] = file
+    found = [file for file in files if not file.streamed and is_pointer(file)]
+    for path, members in packed.items():
+        for steps, content in stream_members(path, set(members)):
+            if isinstance(content, bytes) and content.startswith(POINTS):
+                found.append(members[steps])
+    if found:
+        more = f" So are {len(found) - 1:,} more files." if len(found) > 1 else ""
+        raise Fault(
+            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or take away what is not "
+            f"needed.{more}"
+        )
 
 
 def _walk(root: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ import polars as pl
 
 from data_build.config import Split
 from data_build.corpus import Corpus, Part, Rows
+from data_build.coverage import PartCount
 from data_build.extract import Taken
 from data_build.select import KEYS, OVER_CAP, select, text_key
 from mmafflm.writing import make_folder, writing
@@ -27,29 +28,37 @@ CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
 def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
     """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
 
-    Raises Fault when the part is broken; the folder then does not exist.
+    Rows of other subsets are not counted. Raises Fault when the part is broken, or when no row of a subset can be used;
+    the folder then does not exist.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial)
+    count = PartCount(corpus.name, part, subsets)
     try:
         with writing(folder, full_only=True):
             for number, rows in enumerate(corpus.read(part, options)):
-                _write_rows(rows, subsets, partial, number)
+                _write_rows(count.add(rows), partial, number)
+        count.check()
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_rows(rows: Rows, subsets: list[str], folder: Path, number: int) -> None:
-    wanted = rows.examples.filter(pl.col("subset").is_in(subsets))
+def _write_rows(rows: Rows, folder: Path, number: int) -> None:
+    """Rows of the subsets that were asked for; those whose text holds a control token are not kept."""
     controls = pl.col("text").str.contains(CONTROL)
-    examples = wanted.filter(~controls).with_columns(key=_key(wanted.columns))
+    examples = rows.examples.filter(~controls).with_columns(key=_key(rows.examples.columns))
     examples.write_parquet(folder / f"{number:05}.parquet", compression="lz4")
-    told = wanted.filter(controls).select(
-        "source", reason=pl.lit("text holds a control token of the model"), detail=pl.col("text").str.slice(0, 200)
+    refused = rows.examples.filter(controls).select(
+        "source",
+        reason=pl.lit("text holds a control token of the model"),
+        detail=pl.col("text").str.slice(0, 200),
+        subset="subset",
+        split="split",
+        unknown=pl.lit(None, pl.String),
     )
-    bad = pl.concat([rows.bad, told])
+    bad = pl.concat([rows.bad, refused])
     if bad.height:
         bad.write_parquet(folder / f"bad-{number:05}.parquet", compression="lz4")
 

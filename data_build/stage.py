@@ -11,10 +11,12 @@ import polars as pl
 
 from data_build.config import Split
 from data_build.corpus import QUARANTINE, Corpus
+from data_build.coverage import First, Kept
 from data_build.extract import FRAME
+from data_build.lost_marks import Lost, lost_marks
 from data_build.media_index import Index
 from data_build.registry import write_records
-from data_build.select import OVER_CAP, Selection, select
+from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection, select
 from data_build.shards import Shards, numbers, read_keys
 from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
@@ -34,6 +36,10 @@ class Outcome:
     quarantine: list[Quarantined] = field(default_factory=list)
     origins: dict[str, dict[str, Any]] = field(default_factory=dict)  # source -> Example.origin
     notes: dict[str, str] = field(default_factory=dict)  # raw picture or clip -> what was done to open it
+    lost_marks: list[Lost] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.rows)
 
 
 def write_corpus(
@@ -47,13 +53,21 @@ def write_corpus(
     data: Path,
     index: Index,
 ) -> Outcome:
-    """Choose among the rows of all parts (in order) and write SUBSET_SPLIT.jsonl for each subset that has rows."""
+    """Choose among the rows of all parts (in order) and write SUBSET_SPLIT.jsonl for each subset that has rows.
+
+    Raises Fault when nothing is kept of the corpus, or of a subset or split of which rows were read.
+    """
     number = numbers(shards)
     chosen = select(read_keys(shards), splits, seed, limit)
-    bad = list(_bad_rows(corpus, folders))
-    outcome = Outcome(rows_read=shards.rows() + len(bad), quarantine=[*bad, *_dropped_rows(corpus, shards, chosen)])
+    outcome = Outcome()
+    bad = list(_bad_rows(corpus, folders, outcome.kept))
+    outcome.rows_read = shards.rows() + len(bad)
+    outcome.quarantine = [*bad, *_dropped_rows(corpus, shards, chosen, outcome.kept)]
     kept = _kept_rows(shards, number, chosen, corpus.columns)
     if kept.height:
+        outcome.lost_marks = lost_marks(kept.select("source", "text"))
+        for subset, split, task in kept.select("subset", "to", "task").unique().iter_rows():
+            outcome.kept.tasks.setdefault((subset, split), set()).add(task)
         told = kept.filter(pl.col("origin").is_not_null()).select("source", "origin")
         outcome.origins = {source: json.loads(origin) for source, origin in told.iter_rows()}
     for subset in subsets:
@@ -61,33 +75,48 @@ def write_corpus(
             rows = kept.filter((pl.col("subset") == subset.name) & (pl.col("to") == split))
             if rows.height:
                 _write_split(subset, split, rows, data, index, outcome)
+    outcome.kept.check(corpus.name, [subset.name for subset in subsets])
     return outcome
 
 
-def _bad_rows(corpus: Corpus, folders: list[Path]) -> Iterator[Quarantined]:
+def _bad_rows(corpus: Corpus, folders: list[Path], kept: Kept) -> Iterator[Quarantined]:
     for folder in folders:
         for shard in sorted(folder.glob("bad-*.parquet")):
-            for source, reason, detail in pl.read_parquet(shard).select(*QUARANTINE).iter_rows():
+            rows = pl.read_parquet(shard).select(*QUARANTINE)
+            for source, reason, detail, subset, split in rows.select(pl.exclude("unknown")).iter_rows():
+                kept.lose(subset, split, First(source, reason, detail))
                 yield Quarantined(corpus.name, source, reason, detail)
 
 
-def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection) -> Iterator[Quarantined]:
+def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept) -> Iterator[Quarantined]:
     """A line for every row taken out; rows over a cap are no fault of theirs and share a line for each raw file."""
     over: Counter[str] = Counter()
+    columns = ("source", "reason", "media", "subset", "split")
     start = 0
-    for frame in shards.frames("source"):
+    for frame in shards.frames("source", "subset", "split"):
         usable = frame.filter(pl.col("reason").is_null())
         reasons = chosen.reason.slice(start, usable.height).cast(pl.String)
         start += usable.height
         told = pl.concat([frame.filter(pl.col("reason").is_not_null()), usable.with_columns(reason=reasons)])
         dropped = told.filter(pl.col("reason").is_not_null())
-        for source, reason in dropped.filter(pl.col("reason") != OVER_CAP).select("source", "reason").iter_rows():
-            yield Quarantined(corpus.name, source, reason, "")
+        is_over = pl.col("reason") == OVER_CAP
+        for source, reason, media, subset, split in dropped.filter(~is_over).select(*columns).iter_rows():
+            detail = _raw_file(media) if media else ""
+            if media and reason in (LEAK, CONFLICT, DUPLICATE):
+                reason = reason.replace("text", "text and media", 1)  # of a picture the text is empty
+            kept.lose(subset, split, First(source, reason, detail))
+            yield Quarantined(corpus.name, source, reason, detail)
         file = pl.col("source").str.replace(r":[^:]*$", "")
-        for name, rows in dropped.filter(pl.col("reason") == OVER_CAP).group_by(file).len().iter_rows():
+        for name, rows in dropped.filter(is_over).group_by(file).len().iter_rows():
             over[name] += rows
+        kept.capped.update(dropped.filter(is_over).select("subset", "split").unique().iter_rows())
     for name in sorted(over):
         yield Quarantined(corpus.name, name, OVER_CAP, "drawn out by the seed, see the config", over[name])
+
+
+def _raw_file(media: str) -> str:
+    """The raw picture or clip of a row's media; empty when the pixels are in the row itself."""
+    return str(json.loads(media).get("file", ""))
 
 
 def _kept_rows(shards: Shards, number: pl.Series, chosen: Selection, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import Any
 from data_build.raw import CsvRow, RawFile
 from mmafflm.errors import Fault
 
+SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv")  # the sources have .mp4; copies are converted
 MAX_S = 60.0  # a longer clip is cut wrongly at the source; the build takes the middle so many seconds
 
 
@@ -19,7 +20,7 @@ def max_s(corpus: str, options: Mapping[str, Any]) -> float:
 
 def is_clip(file: RawFile) -> bool:
     """Whether the file's name says so; the build opens it and sees."""
-    return file.basename.lower().endswith(".mp4")
+    return file.basename.lower().endswith(SUFFIXES)
 
 
 def columns(corpus: str, file: RawFile, header: CsvRow | None, needed: Sequence[str]) -> list[str]:

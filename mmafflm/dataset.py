@@ -120,10 +120,10 @@ class Dataset:
         """
         path, file = self.path / REGISTRY, f"parquet/{MIX}.parquet"
         try:
-            entry = json.loads(path.read_text(encoding="utf-8"))[MIX]
+            entry = read_json(path, "Build the data again.")[MIX]
             if not set(entry) <= _ENTRY or entry["file_name"] != file:
                 raise ValueError(f"{MIX} leads elsewhere than to {file}")
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise Fault(f"{path}: not the registry that the build wrote ({error}). Build again.") from None
         return dict(entry)
 

@@ -20,6 +20,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
@@ -99,9 +100,10 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
             ratings.setdefault(_stem(rating.picture), []).append(rating)
     splits = split_by_hash(faces)
     for face in faces:
-        yield from _items(face, splits[face.stem], ratings.pop(face.stem, []))
+        items = _items(face, splits[face.stem], ratings.pop(face.stem, []))
+        yield from items if part.files else islice(items, 1)  # without a sheet there are no rows of CFAPS_EI
     for rating in (rating for rows in ratings.values() for rating in rows):
-        yield Bad(rating.source, "rating without a picture", rating.picture[:200])
+        yield Bad(rating.source, "rating without a picture", rating.picture[:200], "CFAPS_EI")
 
 
 def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
@@ -111,7 +113,8 @@ def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
     for key, name in media.items():
         stem, label = _stem(key), _type(key)
         if label is None:
-            bad += _twice(name, "outside the folders of the seven types", key)
+            folder = key.split("/")[0] if key.count("/") == 2 else None  # a type's folder has one for each sex
+            bad += _twice(name, "outside the folders of the seven types", key, folder)
         elif stem in faces:
             # two forms of one picture must not meet in train and test
             bad += _twice(name, "another picture has this name", faces[stem].file)
@@ -120,8 +123,10 @@ def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
     return list(faces.values()), bad
 
 
-def _twice(source: str, reason: str, detail: str) -> list[Bad]:
-    return [Bad(source, reason, f"{subset}: {detail}"[:200]) for subset in ("CFAPS_EC", "CFAPS_EI")]
+def _twice(source: str, reason: str, detail: str, unknown: str | None = None) -> list[Bad]:
+    return [
+        Bad(source, reason, f"{subset}: {detail}"[:200], subset, None, unknown) for subset in ("CFAPS_EC", "CFAPS_EI")
+    ]
 
 
 def _stem(name: str) -> str:
@@ -159,7 +164,7 @@ def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | 
     gold = _gold(ratings)
     if isinstance(gold, str):
         told = ", ".join(f"{rating.intensity!r} in {rating.source}" for rating in ratings) or face.stem
-        yield Bad(face.file, gold, f"CFAPS_EI: {told}"[:200])
+        yield Bad(face.file, gold, f"CFAPS_EI: {told}"[:200], "CFAPS_EI", split)
     else:
         yield Example("CFAPS_EI", "ei", NO_LANGUAGE, split, gold, "", face.file, face.type, media)
 
@@ -200,14 +205,7 @@ def _ratings(file: RawFile, options: Mapping[str, Any]) -> Iterator[Rating]:
 
 def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
     """Place and fields of every row of a csv or tsv that is not empty."""
-    data = file.read()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = data.decode("gb18030")
-        except UnicodeDecodeError:
-            raise Fault(f"cfaps: {file.name}: neither UTF-8 nor GB 18030. Save it as .csv in UTF-8.") from None
+    text = file.text()
     delimiter = max("\t,;", key=text.count)
     for line, fields in csv_rows(text, delimiter):
         if any(stripped := [field.strip() for field in fields]):

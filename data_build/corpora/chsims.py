@@ -26,14 +26,17 @@ from mmafflm.errors import Fault
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
 ORDER = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode"]
+ROWS = 2_281
+VIDEO = re.compile(r"video_\d+")
 NOISE = 1e-6  # of a level kept as a binary fraction
+UNKNOWN = ("mode is not train, valid or test", "label outside the set", "annotation outside the set")
 SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     max_s("chsims", options)
-    tables = [file for file in files if file.basename == "label.csv"]
-    if not tables and (strange := [file.name for file in files if file.basename == "meta.csv"]):
+    tables = [file for file in files if file.basename.lower() == "label.csv"]
+    if not tables and (strange := [file.name for file in files if file.basename.lower() == "meta.csv"]):
         raise Fault(
             f"chsims: {strange[0]} is the table of CH-SIMS v2, and MMAFFBen is made of v1. "
             "Put label.csv and Raw/ of CH-SIMS v1 there."
@@ -66,6 +69,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("chsims", options)
     rows = list(csv_rows(file.text()))
     names = _names(file, rows)
+    _require_v1(file, rows, names)
     seen: set[str] = set()
     for line, fields in rows:
         row = dict(zip(names, fields, strict=False)) if len(fields) == len(names) else {}
@@ -79,7 +83,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 def _names(file: RawFile, rows: list[CsvRow]) -> list[str]:
     """The names of the columns; takes the header away from the rows."""
-    if not rows or not re.fullmatch(r"video_\d+", rows[0].fields[0].strip()):
+    if not rows or not VIDEO.fullmatch(rows[0].fields[0].strip()):
         names = columns("chsims", file, rows[0] if rows else None, COLUMNS)
         del rows[0]
         return names
@@ -92,6 +96,18 @@ def _names(file: RawFile, rows: list[CsvRow]) -> list[str]:
     return ORDER
 
 
+def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
+    """Raises Fault for the table of v2, which has the same columns, under the name of v1's."""
+    place = names.index("video_id")
+    strange = [row for row in rows if len(row.fields) > place and not VIDEO.fullmatch(row.fields[place].strip())]
+    if len(rows) > ROWS or len(strange) > len(rows) // 2:
+        found = f"{len(rows):,} rows" if len(rows) > ROWS else f"the video {strange[0].fields[place][:80]}"
+        raise Fault(
+            f"chsims: {file.name}: {found}, while CH-SIMS v1 has {ROWS:,} rows of videos such as video_0001. This is "
+            "perhaps CH-SIMS v2; MMAFFBen is made of v1. Put label.csv and Raw/ of CH-SIMS v1 there."
+        )
+
+
 def _fault(row: Mapping[str, str], key: str, seen: set[str], media: Mapping[str, str]) -> tuple[str, str]:
     """Why a row cannot be used and what was found; both empty for a good row."""
     if not row:
@@ -100,11 +116,11 @@ def _fault(row: Mapping[str, str], key: str, seen: set[str], media: Mapping[str,
     if key in seen:
         return "duplicate id", key
     if row["mode"].strip().lower() not in SPLITS:
-        return "mode is not train, valid or test", row["mode"]
+        return UNKNOWN[0], row["mode"]
     if label is None:
-        return "label outside the set", row["label"]
+        return UNKNOWN[1], row["label"]
     if annotation is None:
-        return "annotation outside the set", row["annotation"]
+        return UNKNOWN[2], row["annotation"]
     if annotation != SIGNS[(label > 0) - (label < 0)]:
         return "annotation and label disagree", f"{row['annotation']}, {row['label']}"
     if not clean(row["text"]):
@@ -132,14 +148,15 @@ def _items(
     row: Mapping[str, str], key: str, reason: str, told: str, source: str, media: Mapping[str, str], longest_s: float
 ) -> Iterator[Example | Bad]:
     """The row's two items."""
+    split = SPLITS.get(row["mode"].strip().lower()) if row else None
+    unknown = told[:200] if reason in UNKNOWN else None
     for subset, task in (("CHSIMS_SP", "sp"), ("CHSIMS_SI", "si")):
         if reason:
-            yield Bad(source, reason, f"{subset}: {told}"[:200])
+            yield Bad(source, reason, f"{subset}: {told}"[:200], subset, split, unknown)
             continue
         polarity, level = _polarity(row["annotation"]), _level(row["label"])
         assert polarity is not None and level is not None
         clip = Media("video", media[key], max_s=longest_s)
-        split = SPLITS[row["mode"].strip().lower()]
         gold = [polarity] if task == "sp" else level
         yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip)
 

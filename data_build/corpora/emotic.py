@@ -32,7 +32,7 @@ from mmafflm.errors import Fault
 from mmafflm.grammar import Gold, Vad
 
 SPLITS = ("train", "val", "test")
-MAT = re.compile(r"(CVPR17_)?Annotations\.mat")
+MAT = re.compile(r"(CVPR17_)?Annotations\.mat", re.IGNORECASE)
 COLUMNS = ("Folder", "Filename", "BBox", "Categorical_Labels", "Continuous_Labels")
 DIMENSIONS = ("valence", "arousal", "dominance")
 LOW, HIGH = 1, 10  # of the continuous annotations
@@ -54,6 +54,7 @@ class Why(NamedTuple):
 
     reason: str
     detail: str
+    unknown: str | None = None  # a category outside the set
 
 
 class Found(NamedTuple):
@@ -82,15 +83,15 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 def _annotations(files: list[RawFile]) -> list[Part]:
     if mats := [file for file in files if MAT.fullmatch(file.basename)]:
-        mat = one_of(mats, prefer=lambda file: file.basename != "Annotations.mat")
+        mat = one_of(mats, prefer=lambda file: file.basename.lower() != "annotations.mat")
         return [Part(split, (mat,), {"split": split}) for split in SPLITS]
-    copies = {split: [file for file in files if file.basename == f"{split}.csv"] for split in SPLITS}
+    copies = {split: [file for file in files if file.basename.lower() == f"{split}.csv"] for split in SPLITS}
     return [Part(split, (one_of(same),), {"split": split}) for split, same in copies.items() if same]
 
 
 def _read(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, split = part.files[0], part.about["split"]
-    people = _of_mat(file, split) if file.basename.endswith(".mat") else _of_csv(file)
+    people = _of_mat(file, split) if file.basename.lower().endswith(".mat") else _of_csv(file)
     count, first, usable = 0, None, False
     for person in people:
         for item in _items(person, split, part.media, options["crop"]):
@@ -110,7 +111,7 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
     found = _checked(person, media, crop)
     for subset, task in (("EMOTIC_EC", "ec"), ("EMOTIC_SI", "si")):
         if isinstance(found, Why):
-            yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200])
+            yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200], subset, unknown=found.unknown)
         else:
             gold: Gold = found.emotions if task == "ec" else found.vad
             yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture)
@@ -149,8 +150,10 @@ def _emotions(found: list[Any]) -> list[str] | Why:
     if not found:
         return Why("no category", "")
     names = [grammar.canonical(str(name)) for name in found]
-    if None in names or "neutral" in names:  # which is in the benchmark's set and not in EMOTIC
-        return Why("label outside the set", ", ".join(map(str, found)))
+    # neutral is in the benchmark's set and not in EMOTIC
+    strange = [str(word) for word, name in zip(found, names, strict=True) if name in (None, "neutral")]
+    if strange:
+        return Why("label outside the set", ", ".join(map(str, found)), strange[0][:200])
     return grammar.sort([name for name in names if name])
 
 

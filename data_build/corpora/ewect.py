@@ -4,7 +4,7 @@ Home      https://smp2020ewect.github.io/
 Task      emotion classification, one label; text; Chinese
 Licence   none stated (a mirror says: unknown)
 Files     {usual,virus}_{train,eval_labeled,test_labeled}.txt anywhere below the folder, or in an archive there.
-          Passed over: test/mixed (50,000 decoys), files without labels, the .xlsx twins
+          Passed over: test/mixed (50,000 decoys), and beside these files those without labels and the .xlsx twins
 Format    UTF-8, one JSON array of {"id", "content", "label"}; the label neutral is also spelled neural
 Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eval / test)
 Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup stays
@@ -27,16 +27,23 @@ DECOYS = re.compile(r"mixed|混淆")
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+    named: dict[str, list[RawFile]] = {}
+    for file in files:
+        if not _is_decoy(file):
+            named.setdefault(file.basename.lower(), []).append(file)
     parts = []
     for domain in ("usual", "virus"):
         for split, stem in FILES.items():
-            copies = [file for file in files if file.basename == f"{domain}_{stem}.txt" and not _is_decoy(file)]
+            # without the labelled text, another form of it is taken and refused when it is read
+            forms = [f"{domain}_{stem}.txt", f"{domain}_{stem.removesuffix('_labeled')}.txt", f"{domain}_{stem}.xlsx"]
+            copies = next((named[form] for form in forms if form in named), [])
             # data/clean of a popular copy holds rewritten posts: any other copy goes before it.
             if copies:
                 file = one_of(copies, prefer=lambda file: "clean" in re.split(r"[/!]", file.name))
-                parts.append(Part(f"{domain} {split}", (file,), {"subset": f"EWECT_{domain}", "split": split}))
+                subset = f"EWECT_{domain}"
+                parts.append(Part(f"{domain} {split}", (file,), {"subset": subset, "split": split}, subset=subset))
     if files and not parts:
-        hint = " with labels" if any(ENTRANTS.fullmatch(file.basename) for file in files) else ""
+        hint = " with labels" if any(ENTRANTS.fullmatch(file.basename.lower()) for file in files) else ""
         raise unrecognised("ewect", files, f"usual_train.txt, usual_test_labeled.txt and so on{hint}")
     return parts
 
@@ -46,10 +53,16 @@ def _is_decoy(file: RawFile) -> bool:
 
 
 def _array(file: RawFile) -> list[Any]:
+    if file.basename.lower().endswith(".xlsx"):
+        text_name = f"{file.basename[:-5]}.txt"
+        raise Fault(f"ewect: {file.name}: the .xlsx are not read; take {text_name}, which the archive has beside it.")
     text = file.text()
     if not text.strip():
         raise Fault(f"ewect: {file.name}: an empty file. Download it again.")
     rows = parse_json(text, f"ewect: {file.name}", "Download it again.")
+    posts = [row for row in rows if isinstance(row, dict) and "content" in row] if isinstance(rows, list) else []
+    if posts and not any("label" in row for row in posts):
+        raise Fault(f"ewect: {file.name}: no labels in it. Take the labelled file, such as usual_test_labeled.txt.")
     if not isinstance(rows, list) or not rows or not any(_is_row(row) for row in rows):
         raise Fault(
             f'ewect: {file.name}: expected a JSON array of {{"id", "content", "label"}}, found {text[:60]!r}. '
@@ -83,7 +96,7 @@ def _rows(part: Part) -> Iterator[Example | Bad]:
 def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Example | Bad:
     label = label_set(about["subset"]).canonical(str(row["label"]))
     if label is None:
-        return Bad(source, "label outside the set", str(row["label"])[:200])
+        return Bad(source, "label outside the set", str(row["label"])[:200], unknown=str(row["label"])[:200])
     text = clean(row["content"]) if isinstance(row["content"], str) else ""
     if not text:
         return Bad(source, "empty text", str(row["label"])[:200])

@@ -6,6 +6,9 @@ Licence   the rules of the Kaggle competition; none by the authors
 Files     fer2013.csv (in fer2013.tar.gz, itself in the competition's zip), or icml_face_data.csv, or the folders
           {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013; the first of them that is there.
           The competition's train.csv and test.csv alone cannot give the test: its labels are not in them
+Folders   copies name them otherwise. A picture named PublicTest_... or PrivateTest_... is of the test wherever it is,
+          and so are a folder PublicTest or PrivateTest, and a validation/ of 3,589 pictures beside such a test/. Any
+          other validation/ is a split of that copy's own and goes to the validation set. Another folder is refused
 Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
 Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest; the test is the latter two, the validation set is drawn
           from Training by the build config
@@ -17,6 +20,7 @@ Order     that of the CSV, or of the paths; the published order of the 7,178 tes
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
@@ -27,24 +31,24 @@ from mmafflm.errors import Fault
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 COLUMNS = ["emotion", "pixels", "Usage"]
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # 0 to 6 in the tables
+OTHER_NAMES = {"disgusted": "disgust", "fearful": "fear", "surprised": "surprise"}  # of folders
 SPLITS = {"Training": None, "PublicTest": "test", "PrivateTest": "test"}
-FOLDERS = {"train": None, "test": "test"}
+FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "publictest", "privatetest"), "test"),
+}
+HALF = 3_589  # pictures of PublicTest, and of PrivateTest
 PIXELS = 48 * 48
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     for name in TABLES:
-        if copies := [file for file in files if file.basename == name]:
+        if copies := [file for file in files if file.basename.lower() == name]:
             return [Part(name, (one_of(copies),))]
-    paths = [(folders(file)[-3:], file) for file in files if is_picture(file)]
-    parts = [
-        Part(folder, (), {"folder": folder}, by_key("fer2013", (("/".join(path), file) for path, file in inside)))
-        for folder in FOLDERS
-        if (inside := [(path, file) for path, file in paths if len(path) == 3 and path[0] == folder])
-    ]
-    if parts:
-        return parts
-    if any(file.basename in ("train.csv", "test.csv") for file in files):
+    if media := by_key("fer2013", (("/".join(folders(file)[-3:]), file) for file in files if is_picture(file))):
+        return _of_pictures(media)
+    if any(file.basename.lower() in ("train.csv", "test.csv") for file in files):
         raise Fault(
             "fer2013: train.csv and test.csv alone cannot give the test, whose labels are not in them. "
             "Put fer2013.tar.gz or icml_face_data.csv of the same competition there."
@@ -54,23 +58,58 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     return []
 
 
+def _of_pictures(media: dict[str, str]) -> list[Part]:
+    """A part for each split. Raises Fault for a class's folder in no split, and for a folder of no class in one."""
+    places: dict[str, dict[str, str]] = {"train": {}, "val": {}, "test": {}}
+    strays: dict[str, str] = {}
+    for key, name in media.items():
+        place, folder = _place(key), key.split("/")[-2] if "/" in key else ""
+        if place is None and _label(folder):
+            raise Fault(
+                f"fer2013: {name}: which split is it? Expected train/{folder}/*.jpg, test/{folder}/*.jpg and so on. "
+                "Rename the folder above it, or take it out."
+            )
+        if place and not _label(folder):
+            raise Fault(
+                f"fer2013: {name}: the class {folder} is unknown here; expected the folders {', '.join(NAMES)} in each "
+                "split. Rename it if it is one of them, or take it out."
+            )
+        (places[place] if place else strays)[key] = name
+    if len(places["val"]) == HALF == len(places["test"]):
+        places["test"] |= places.pop("val")
+    parts = [Part(split, (), {"split": split}, inside) for split, inside in places.items() if inside]
+    if not parts:
+        return [Part("elsewhere", (), {}, strays)]
+    return [replace(parts[0], media={**parts[0].media, **strays}), *parts[1:]]
+
+
+def _place(key: str) -> str | None:
+    """The split of a picture by its name, where that shows the test, else by its folder; None when neither tells it."""
+    *above, name = key.split("/")
+    usage = name.partition("_")[0].lower()
+    if usage in ("publictest", "privatetest") and above:
+        return "test"
+    folder = FOLDERS.get(re.sub("[ _-]", "", above[0]).lower()) if len(above) == 2 else None
+    return folder or ("train" if usage == "training" and above else None)
+
+
 def _rows(part: Part) -> Iterator[Example | Bad]:
     return _of_table(part.files[0]) if part.files else _of_folders(part)
 
 
 def _of_folders(part: Part) -> Iterator[Example | Bad]:
+    split = part.about.get("split")
     for key, name in part.media.items():
-        folder = key.split("/")[1]
-        label = _label(folder)
+        label = _label(key.split("/")[-2]) if _place(key) else None
         if label is None:
-            yield Bad(name, "label outside the set", folder)
+            yield Bad(name, "picture in no folder of a split and a class", key[:200])
         else:
-            split = FOLDERS[part.about["folder"]]
-            yield Example("FER2013", "ec", NO_LANGUAGE, split, [label], "", name, media=Media("image", name))
+            own = None if split == "train" else split
+            yield Example("FER2013", "ec", NO_LANGUAGE, own, [label], "", name, media=Media("image", name))
 
 
 def _label(name: str) -> str | None:
-    return label_set("FER2013").canonical(name) if name.lower() in NAMES else None
+    return label_set("FER2013").canonical(OTHER_NAMES.get(name.strip().lower(), name))
 
 
 def _of_table(file: RawFile) -> Iterator[Example | Bad]:
@@ -95,22 +134,23 @@ def _of_table(file: RawFile) -> Iterator[Example | Bad]:
 def _row(row: Mapping[str, str], source: str) -> Example | Bad:
     number, usage, values = row["emotion"].strip(), row["Usage"].strip(), row["pixels"].split()
     if number not in map(str, range(len(NAMES))):
-        return Bad(source, "label outside the set", number[:200])
+        return Bad(source, "label outside the set", number[:200], unknown=number[:200])
     if usage not in SPLITS:
-        return Bad(source, "usage outside the set", usage[:200])
+        return Bad(source, "usage outside the set", usage[:200], unknown=usage[:200])
+    split = SPLITS[usage]
     if len(values) != PIXELS:
-        return Bad(source, f"not {PIXELS} pixels", str(len(values)))
+        return Bad(source, f"not {PIXELS} pixels", str(len(values)), split=split)
     try:
         pixels = bytes(map(int, values))
     except ValueError:
         wrong = next(value for value in values if not re.fullmatch("[0-9]{1,3}", value) or int(value) > 255)
-        return Bad(source, "pixel outside 0..255", wrong[:200])
-    if SPLITS[usage] is None and len(set(pixels)) == 1:
+        return Bad(source, "pixel outside 0..255", wrong[:200], split=split)
+    if split is None and len(set(pixels)) == 1:
         return Bad(source, "blank picture", f"all {pixels[0]}")
     label = _label(NAMES[int(number)])
     assert label is not None
     media = Media("image", grey=b64encode(pixels).decode())
-    return Example("FER2013", "ec", NO_LANGUAGE, SPLITS[usage], [label], "", source, media=media)
+    return Example("FER2013", "ec", NO_LANGUAGE, split, [label], "", source, media=media)
 
 
 CORPUS = Corpus(

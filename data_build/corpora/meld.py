@@ -7,7 +7,7 @@ Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, the archives in it likewi
           output_repeated_splits_test/dia<D>_utt<U>.mp4. A name is unique only within its split: the folder says which.
           {train,dev,test}_sent_emo.csv, best from GitHub; loose ones go before those in archives
 Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, have
-          the typographic signs as U+0080..U+009F, and one in cp1252 goes about: both are put right
+          the typographic signs as U+0080..U+009F, and copies in cp1252 and GB 18030 circulate: all are put right
 Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and no rule for
           them; all that can be decoded are kept
 Clips     test clips named final_videos_test... were cut anew and go before their plain twins, which are wrong.
@@ -18,28 +18,30 @@ Clips     test clips named final_videos_test... were cut anew and go before thei
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.encodings import C1
 from data_build.pictures import by_key
 from data_build.raw import RawFile, csv_rows, one_of
-from data_build.utterances import MAX_S, columns, max_s
+from data_build.utterances import MAX_S, columns, is_clip, max_s
 from mmafflm.errors import Fault
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")  # and, for the origin, what is there
 ITEMS = (("MELD_EC", "ec", "Emotion"), ("MELD_SP", "sp", "Sentiment"))
-CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
-FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?")
-C1 = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)", re.IGNORECASE)
+FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?", re.IGNORECASE)
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     max_s("meld", options)
-    tables = {split: [file for file in files if file.basename == name] for split, name in TABLES.items()}
+    tables = {split: [file for file in files if file.basename.lower() == name] for split, name in TABLES.items()}
     if files and not any(tables.values()):
         raise unrecognised("meld", files, ", ".join(TABLES.values()))
-    clips = [(file, match) for file in files if (match := CLIP.fullmatch(file.basename))]
+    stems = [(file, CLIP.fullmatch(PurePosixPath(file.basename).stem)) for file in files if is_clip(file)]
+    clips = [(file, match) for file, match in stems if match]
     placed = {split: [clip for clip in clips if _split_of(clip[0]) == split] for split in TABLES}
     if files and not any(placed.values()):
         found = f", found {clips[0][0].name}" if clips else ""
@@ -58,7 +60,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 def _split_of(file: RawFile) -> str | None:
     """The split that the innermost folder or archive with such a name stands for."""
     for folder in reversed(re.split(r"[/!]", file.name)[:-1]):
-        if match := FOLDER.fullmatch(folder.replace("output_repeated_splits_", "")):
+        if match := FOLDER.fullmatch(folder.lower().replace("output_repeated_splits_", "")):
             return {"dev": "val"}.get(match[1], match[1])
     return None
 
@@ -81,20 +83,12 @@ def _table(copies: list[RawFile]) -> RawFile:
 
 
 def _has_c1(file: RawFile) -> bool:
-    return not C1.keys().isdisjoint(map(ord, set(_decode(file.read()))))
-
-
-def _decode(data: bytes) -> str:
-    """UTF-8, else latin-1, whose U+0080..U+009F are then those of cp1252, as they are in the older UTF-8 copies."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return not C1.keys().isdisjoint(map(ord, set(file.text("cp1252"))))
 
 
 def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("meld", options)
-    rows = csv_rows(_decode(file.read()).translate(C1))
+    rows = csv_rows(file.text("cp1252").translate(C1))
     names = columns("meld", file, next(rows, None), COLUMNS)
     seen: set[str] = set()
     for line, fields in rows:
@@ -120,11 +114,11 @@ def _items(
     seen.add(key)
     for subset, task, column in ITEMS:
         if reason:
-            yield Bad(source, reason, f"{subset}: {key or ','.join(fields)}"[:200])
+            yield Bad(source, reason, f"{subset}: {key or ','.join(fields)}"[:200], subset)
             continue
         label = label_set(subset, task).canonical(row[column])
         if label is None:
-            yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200])
+            yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200], subset, unknown=row[column])
         else:
             media = Media("video", part.media[key], max_s=longest_s)
             split, origin = part.about["split"], _origin(row, part)

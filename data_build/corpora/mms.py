@@ -24,7 +24,7 @@ from data_build.raw import RawFile, one_of, stream_csv
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
-TSV = re.compile(r"([a-z]{2})_.+\.tsv")
+TSV = re.compile(r"([a-z]{2})_.+\.tsv", re.IGNORECASE)
 COLUMNS = ("label", "text", "language")
 NAMES = ("negative", "neutral", "positive")
 ENCODINGS = {
@@ -39,7 +39,7 @@ HEAD = 1000  # rows of a TSV in which -1 is looked for first: it is nearly alway
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
-    tables = [file for file in files if file.basename.endswith((".parquet", ".arrow"))]
+    tables = [file for file in files if file.basename.lower().endswith((".parquet", ".arrow"))]
     tables = [file for file in tables if not file.basename.startswith("cache-")]  # left by datasets.map
     texts = [file for file in files if TSV.fullmatch(file.basename)]
     if files and not tables and not texts:
@@ -52,7 +52,9 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         copies = [[file for file in texts if file.basename == name] for name in {file.basename for file in texts}]
         texts = sorted((one_of(same) for same in copies), key=lambda file: file.name)
         encoding = _encoding_of_texts(texts)
-        return [Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2]}) for file in texts]
+        return [
+            Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2].lower()}) for file in texts
+        ]
     tables = _without_copies(tables)
     found = [_labels_of_table(file) for file in tables]
     encoding = _encoding(set().union(*found), tables[0]) if tables else ""
@@ -108,7 +110,7 @@ def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """A parquet or arrow shard, some rows at a time, with the row number from 1 as "row"."""
     source = file.path if file.member is None else io.BytesIO(file.read())
     try:
-        is_parquet = file.basename.endswith(".parquet")
+        is_parquet = file.basename.lower().endswith(".parquet")
         table = pl.scan_parquet(source, glob=False) if is_parquet else _arrow(source).lazy()
         there = table.collect_schema().names()
         if missing := [name for name in COLUMNS if name not in there]:
@@ -211,7 +213,9 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
         origin=pl.lit(None, pl.String),
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
-    bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told)
+    # subset and split are the only ones, and labels outside the set are known to be in the corpus: no class is unknown
+    nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
+    bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
     return Rows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
 
 

@@ -22,7 +22,7 @@ LABELS = {"1": "positive", "0": "negative"}
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
-    copies = [file for file in files if file.basename == FILE]
+    copies = [file for file in files if file.basename.lower() == FILE]
     if files and not copies:
         raise unrecognised("onlineshopping", files, f"{FILE} or online_shopping_10_cats.zip")
     return [Part("reviews", (one_of(copies),))] if copies else []
@@ -48,7 +48,7 @@ def _row(fields: list[str], source: str) -> Example | Bad:
         return Bad(source, "not three fields", ",".join(fields)[:200])
     label, text = LABELS.get(fields[1].strip()), clean(fields[2])
     if label is None:
-        return Bad(source, "label outside the set", fields[1][:200])
+        return Bad(source, "label outside the set", fields[1][:200], unknown=fields[1][:200])
     if not text:
         return Bad(source, "empty text", fields[0])
     return Example("onlineshopping", "sp", "zh", None, [label], text, source)

@@ -45,7 +45,7 @@ class Listed(NamedTuple):
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     max_s("samsemo", options)
-    tables = [file for file in files if file.basename == TABLE]
+    tables = [file for file in files if file.basename.lower() == TABLE]
     if files and not tables:
         raise unrecognised("samsemo", files, f"{TABLE}, splits/train_split_EN.txt and so on, and data/EN.zip and so on")
     if not tables:
@@ -143,7 +143,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
         raise no_clip_fits("samsemo", file, min(seen, default="an utterance_id"), part.media)
     for key, places in lists.items():
         if key not in seen:
-            yield Bad(places[0].source, f"in a split list, not in {TABLE}", key[:200])
+            yield Bad(places[0].source, f"in a split list, not in {TABLE}", key[:200], split=places[0].split)
 
 
 def _row(
@@ -158,8 +158,11 @@ def _row(
     language, text = row["language"].strip().lower(), clean(row["transcript"])
     subset = benchmark()["SAMSEMO"]
     grammar = label_set("SAMSEMO")
-    labels = [grammar.canonical(name) for name in split_emotions(row["aggregated_emotions"])]
+    names = split_emotions(row["aggregated_emotions"])
+    labels = [grammar.canonical(name) for name in names]
     known = [label for label in labels if label is not None]
+    split = places[0].split if places else None
+    strange = next((name for name, label in zip(names, labels, strict=True) if label is None), None)
     for reason, is_so, told in (
         ("duplicate id", key in seen, key),
         ("in no split list", not places, key),
@@ -171,9 +174,11 @@ def _row(
         ("clip is missing or not the only one", key not in media, key),
     ):
         if is_so:
-            return Bad(source, reason, told[:200])
-    clip = Media("video", media[key], max_s=longest_s)
-    split, gold = places[0].split, grammar.sort(known)
+            unknown = (
+                row["language"] if reason.startswith("language") else strange if reason.startswith("label") else None
+            )
+            return Bad(source, reason, told[:200], split=split, unknown=unknown)
+    clip, gold = Media("video", media[key], max_s=longest_s), grammar.sort(known)
     return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=_origin(row))
 
 

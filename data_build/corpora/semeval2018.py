@@ -30,8 +30,10 @@ EMOTIONS = ("anger", "fear", "joy", "sadness")
 SPLITS = {"train": "train", "dev": "val", "test-gold": "test", "gold": "test", "test": "test"}
 NAME = re.compile(
     r"(?:2018-)?(EI-reg|EI-oc|Valence-reg|Valence-oc|V-reg|V-oc|E-c)-(En|Ar|Es)"
-    r"(?:-(anger|fear|joy|sadness))?-(train|dev|test-gold|gold|test)\.txt"
+    r"(?:-(anger|fear|joy|sadness))?-(train|dev|test-gold|gold|test)\.txt",
+    re.IGNORECASE,
 )
+SPELLINGS = {name.lower(): name for name in (*TASKS, *LANGUAGES)}
 EC_HEADER = [
     "anger",
     "anticipation",
@@ -60,8 +62,9 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     named: dict[tuple[str, str, str, str], list[RawFile]] = {}
     for file in files:
         if match := NAME.fullmatch(file.basename):
-            task, language, emotion, stem = (group or "" for group in match.groups())
-            found = (language, re.sub(r"^V-", "Valence-", task), emotion, SPLITS[stem])
+            task, language, emotion, stem = ((group or "").lower() for group in match.groups())
+            task = re.sub(r"^v-", "valence-", task)
+            found = (SPELLINGS[language], SPELLINGS[task], emotion, SPLITS[stem])
             named.setdefault(found, []).append(file)
     if files and not named:
         raise unrecognised("semeval2018", files, "2018-EI-reg-En-anger-dev.txt and so on")
@@ -70,18 +73,18 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         for task, key in TASKS.items():
             for split in ("train", "val", "test"):
                 for emotion in EMOTIONS if task.startswith("EI") else ("",):
-                    # -test files were handed out without labels, before -test-gold
-                    copies = [file for file in named.get((language, task, emotion, split), []) if _has_labels(file)]
-                    if copies:
+                    copies = named.get((language, task, emotion, split), [])
+                    # -test files were handed out without labels; one alone is refused when it is read
+                    if copies := [file for file in copies if _has_labels(file)] or copies:
                         about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
                         name = " ".join(filter(None, (folder, key, emotion, split)))
-                        parts.append(Part(name, (one_of(copies),), about))
+                        parts.append(Part(name, (one_of(copies),), about, subset=f"semeval2018_{folder}"))
     return parts
 
 
 def _has_labels(file: RawFile) -> bool:
     """Whether a -test file has labels. Others must have them: a file without is a fault when it is read."""
-    if not file.basename.endswith("-test.txt"):
+    if not file.basename.lower().endswith("-test.txt"):
         return True
     rows = file.text().split("\n")[1:]
     return not all(row.rstrip("\r").endswith("\tNONE") for row in rows if row.strip())
@@ -135,7 +138,8 @@ def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale
         return Bad(source, f"not about {dimension}", fields[2][:200])
     gold = _gold(subset, task, fields, valence_scale)
     if gold is None:
-        return Bad(source, "label outside the set", " ".join(fields[2 if task == "e_c" else 3 :])[:200])
+        label = " ".join(fields[2 if task == "e_c" else 3 :])[:200]
+        return Bad(source, "label outside the set", label, unknown=label if task != "e_c" else None)
     language = benchmark()[subset].languages[0]
     return Example(subset, task, language, about["split"], gold, text, source, about["emotion"] or None)
 

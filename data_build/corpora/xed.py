@@ -34,13 +34,13 @@ LABELS = {
     "8": "trust",
 }
 HEADER = ["phrase", "emotion"]
-NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")
+NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")  # in lower case
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     if options["en_fi"] not in ("projections", "annotated"):
         raise Fault(f"xed: en_fi is projections or annotated, not {options['en_fi']!r}. Correct the build config.")
-    names = [(file, match) for file in files if (match := NAME.fullmatch(file.basename))]
+    names = [(file, match) for file in files if (match := NAME.fullmatch(file.basename.lower()))]
     if files and not names:
         raise unrecognised("xed", files, "Projections/LANG-projections.tsv")
     parts = []
@@ -49,14 +49,25 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         copies = [file for file, match in names if match[1] == language and match[2].startswith(kind)]
         if copies:
             # The first tr-projections.tsv was withdrawn in 2021 in favour of tr-projections2.tsv.
-            file = one_of(copies, prefer=lambda file: "projections2" not in file.basename)
+            file = one_of(copies, prefer=lambda file: "projections2" not in file.basename.lower())
             parts.append(Part(language, (file,), {"language": language}))
+    if names and not parts:
+        annotated = [file.name for file, match in names if match[2] == "annotated"]
+        if annotated and options["en_fi"] == "projections":
+            raise Fault(
+                f"xed: {annotated[0]} is there; set xed: en_fi: annotated in the build config, or put Projections/ "
+                "beside it."
+            )
+        raise Fault(
+            f"xed: {names[0][0].name} is of no language of the benchmark, or not what en_fi: {options['en_fi']} reads. "
+            "Put the whole repository there."
+        )
     return parts
 
 
 def _rows(part: Part) -> list[Example | Bad]:
     file = part.files[0]
-    plain = file.basename == "tr-projections2.tsv"
+    plain = file.basename.lower() == "tr-projections2.tsv"
     text = file.text()
     if not text.strip():
         raise Fault(f"xed: {file.name}: an empty file. Download it again.")
@@ -82,8 +93,8 @@ def _row(fields: list[str], source: str, language: str) -> Example | Bad:
     if len(fields) != 2:
         return Bad(source, "not two fields", "\t".join(fields)[:200])
     numbers = [number.strip() for number in fields[1].split(",")]
-    if not all(number in LABELS for number in numbers):
-        return Bad(source, "label outside the set", fields[1][:200])
+    if strange := [number for number in numbers if number not in LABELS]:
+        return Bad(source, "label outside the set", fields[1][:200], unknown=strange[0][:200])
     if not text:
         return Bad(source, "empty text", fields[1])
     gold = label_set("XED").sort([LABELS[number] for number in numbers])

@@ -98,7 +98,7 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
         if isinstance(one, Seen) and ids[one.turn.written.get("id", "")] > 1:
             one = Wrong("id stands more than once", one.turn.written["id"])
         if isinstance(one, Wrong):
-            bad.append((source, one.reason, one.detail))
+            bad.append((source, one.reason, one.detail, *split, None))
         else:
             good.append((*_columns(split, one, language, source), *_told(one, told.how)))
     for start in range(0, max(len(good), len(bad), 1), BATCH):

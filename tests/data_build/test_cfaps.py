@@ -159,7 +159,7 @@ def test_without_a_rating_the_type_still_counts(tmp_path, rows, reason):
 
 def test_no_sheet_at_all_leaves_the_types(tmp_path):
     read = read_all(CORPUS, faces(tmp_path, "1anger/male/AM1.jpg"))
-    assert (read.gold, read.reasons) == ([["anger"]], ["picture without a rating"])
+    assert (read.gold, read.reasons) == ([["anger"]], [])  # CFAPS_EI has no rows: the build says so
 
 
 def test_a_rating_without_a_picture_and_an_average_are_told(tmp_path):
@@ -197,7 +197,7 @@ def test_a_zip_and_its_unpacked_copy_count_once(tmp_path):
     [
         ("s.csv", b"", "expected a row with the headings 图片, 强度, found an empty sheet"),
         ("s.csv", b"No,Mean\nAM1,5\n", "expected a row with the headings 图片, 强度, found No, Mean. Map the columns"),
-        ("s.csv", b"\xff\xfe\x00\xff", "s.csv: neither UTF-8 nor GB 18030"),
+        ("s.csv", b"\xff\x00\xff", "s.csv:1: not UTF-8 (byte 0xff), and not clearly another encoding"),
         ("s.xlsx", b"PK junk", "s.xlsx: cannot be read as .xlsx"),
         ("s.xls", b"\xd0\xcf\x11\xe0", "s.xls: .xls is not read. Save it as .xlsx or as .csv"),
     ],

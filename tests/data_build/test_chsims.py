@@ -132,7 +132,7 @@ def test_clips_in_an_archive_and_loose_copies_of_them(tmp_path):
             {"label.csv": FIRST, "Raw/a/0001.mp4": "x"},
             "no row has a clip, though Raw/a/0001.mp4 is there; .*video_0001",
         ),
-        ({"label.csv": FIRST.encode("gb18030"), "Raw/video_0001/0001.mp4": "x"}, r"label\.csv:1: not UTF-8"),
+        ({"label.csv": FIRST.encode("big5", "replace"), "Raw/video_0001/0001.mp4": "x"}, r"label\.csv:1: not UTF-8"),
     ],
 )
 def test_what_is_broken_is_named(tmp_path, files, message):
@@ -140,6 +140,32 @@ def test_what_is_broken_is_named(tmp_path, files, message):
         put(tmp_path, name, data)
     with pytest.raises(Fault, match=message):
         read_all(CORPUS, tmp_path)
+
+
+V2 = HEADER + "\naqgy3_0001,00000,好,0.0,0.0,0.0,0.0,Neutral,train\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        (V2, "the video aqgy3_0001"),
+        (HEADER + "\n" + "".join(f"video_0001,{n:04},好,0,0,0,0,Neutral,train\n" for n in range(2282)), "2,282 rows"),
+    ],
+)
+def test_the_second_version_under_the_name_of_the_first_is_refused(tmp_path, table, found):
+    put(tmp_path, "label.csv", table)
+    put(tmp_path, "Raw/video_0001/0001.mp4", "x")
+    with pytest.raises(Fault, match=rf"label\.csv: {found}, while CH-SIMS v1 has 2,281 rows .* perhaps CH-SIMS v2"):
+        read_all(CORPUS, tmp_path)
+
+
+def test_a_table_in_gb_18030_and_clips_in_other_containers(tmp_path):
+    put(tmp_path, "Label.CSV", f"{HEADER}\n{FIRST}\n".encode("gb18030"))
+    put(tmp_path, "Raw/video_0001/0001.MKV", "x")
+    read = read_all(CORPUS, tmp_path)
+    assert [row["media"] for row in read.examples] == [
+        '{"kind": "video", "file": "Raw/video_0001/0001.MKV", "max_s": 60.0}'
+    ] * 2
 
 
 def test_no_folder_no_parts():

@@ -74,7 +74,7 @@ def test_the_table_may_stand_in_its_archive_and_that_in_the_zip_of_the_competiti
 def test_folders_without_a_table(tmp_path):
     for name in ("train/angry/Training_1.jpg", "train/sad/Training_2.jpg", "test/happy/PrivateTest_3.jpg"):
         put(tmp_path, f"archive/{name}", picture())
-    put(tmp_path, "archive/test/contempt/PrivateTest_9.png", picture("PNG"))
+    put(tmp_path, "archive/test/sample.png", picture("PNG"))
     put(tmp_path, "archive/train/angry/Thumbs.db", b"x")
     read = read_all(CORPUS, tmp_path)
     assert [(row["split"], row["gold"]) for row in read.examples] == [
@@ -84,8 +84,51 @@ def test_folders_without_a_table(tmp_path):
     ]
     assert json.loads(read.examples[2]["media"]) == {"kind": "image", "file": "archive/test/happy/PrivateTest_3.jpg"}
     assert [(row["source"], row["reason"]) for row in read.bad] == [
-        ("archive/test/contempt/PrivateTest_9.png", "label outside the set")
+        ("archive/test/sample.png", "picture in no folder of a split and a class")
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (["train/angry/Training_1.jpg", "validation/angry/PublicTest_1.jpg", "test/angry/PrivateTest_1.jpg"],
+         [None, "test", "test"]),
+        (["images/Train/Anger/1.JPG", "images/validation/happiness/2.jfif"], [None, "val"]),
+        (["Training/sad/1.jpg", "PublicTest/Surprised/2.jpg", "private_test/Neutral/3.jpe"], [None, "test", "test"]),
+        (["angry/Training_1.jpg", "fear/PublicTest_2.jpg", "fear/PrivateTest_3.jpg"], [None, "test", "test"]),
+        (["train/angry/a.jpg", "train/fear/PrivateTest_3.jpg"], [None, "test"]),
+    ],
+)  # fmt: skip
+def test_copies_with_other_folders_are_read_whole(tmp_path, names, splits):
+    for name in names:
+        put(tmp_path, name, picture())
+    read = read_all(CORPUS, tmp_path)
+    assert [row["split"] for row in read.examples] == splits and not read.bad
+
+
+def test_the_halves_of_the_test_are_told_by_their_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("data_build.corpora.fer2013.HALF", 2)
+    for name in ("train/sad/1.jpg", "valid/sad/2.jpg", "valid/sad/3.jpg", "test/sad/4.jpg", "test/sad/5.jpg"):
+        put(tmp_path, name, picture())
+    assert [row["split"] for row in read_all(CORPUS, tmp_path).examples] == [None] + ["test"] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "test/contempt/1.jpg",
+            "test/contempt/1.jpg: the class contempt is unknown here; expected the folders angry, ",
+        ),
+        ("train/0/1.jpg", "the class 0 is unknown here"),  # copies number them by the alphabet or as in the table
+        ("holdout/angry/1.jpg", "holdout/angry/1.jpg: which split is it? Expected train/angry/*.jpg"),
+        ("angry/1.jpg", "angry/1.jpg: which split is it?"),
+    ],
+)
+def test_a_folder_that_is_not_known_is_named(tmp_path, name, message):
+    put(tmp_path, "train/happy/Training_1.jpg", picture())
+    put(tmp_path, name, picture())
+    assert message in fault_of(CORPUS, tmp_path)
 
 
 def test_folders_in_a_zip_and_once_more_beside_it_count_once(tmp_path):

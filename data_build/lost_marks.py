@@ -1,0 +1,37 @@
+"""Texts whose apostrophes, dashes or letters became question marks when a table was saved in too small an encoding."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+# "don?t", "caf?s" but not "really? no", nor the query of an address; or question marks that are most of a text.
+INSIDE = r"(?:^|[\s\"'(])\p{L}+\?(?:s|t|m|d|re|ve|ll|\p{Ll}+)(?:$|[\s\"'),.;:!?-])"
+RUN = r"^[\s\p{P}]*\?{4,}[\s\p{P}]*$|\?{3,}\p{P}?\?{3,}"
+
+
+class Lost(NamedTuple):
+    """The texts of one raw file that lost marks, of how many, and the first of them."""
+
+    file: str
+    texts: int
+    of: int
+    source: str
+    text: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}: {self.texts:,} of {self.of:,} texts ({self.texts / self.of:.1%}) seem to have lost signs to "
+            f'"?", the first in {self.source}: {self.text[:60]!r}. A copy in UTF-8 has them'
+        )
+
+
+def lost_marks(texts: pl.DataFrame) -> list[Lost]:
+    """Of each raw file that has such texts. texts: columns source (file:line) and text, a row for each example."""
+    one = texts.unique("source", keep="first", maintain_order=True).with_columns(
+        file=pl.col("source").str.replace(r":[^:]*$", ""),
+        lost=pl.col("text").str.contains(INSIDE) | pl.col("text").str.contains(RUN),
+    )
+    found = one.group_by("file", maintain_order=True).agg(
+        pl.col("lost").sum(), pl.len(), pl.col("source", "text").filter("lost").first()
+    )
+    return [Lost(*row) for row in found.filter(pl.col("lost") > 0).iter_rows()]

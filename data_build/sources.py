@@ -1,0 +1,77 @@
+"""Which corpora are below RAW, and of what parts the chosen subsets are made."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data_build.config import Config
+from data_build.corpus import Corpus, Part, corpora, unrecognised
+from data_build.manifest import Source
+from data_build.raw import list_raw
+from mmafflm.benchmark import Subset
+from mmafflm.command import say
+from mmafflm.errors import UsageFault
+
+
+def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
+    """The corpora under RAW that the chosen subsets need. Says which are left out. cache: see list_raw.
+
+    Raises Fault for a corpus that is there and cannot be read, UsageFault without any corpus.
+    """
+    if not raw.is_dir():
+        raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
+    sources = []
+    for name in dict.fromkeys(subset.corpus for subset in subsets):
+        wanted = [subset for subset in subsets if subset.corpus == name]
+        corpus, names = corpora().get(name), [subset.name for subset in wanted]
+        if corpus is None:
+            say(f"{name}: no reader yet; left out ({', '.join(names)})")
+            continue
+        options = {**corpus.options, **config.corpora.get(name, {})}
+        parts, media = find_parts(corpus, raw, options, names, cache)
+        if parts:
+            sources.append(Source(corpus, options, wanted, parts, media))
+        else:
+            say(f"{_absent(raw, corpus)}; left out ({', '.join(names)}). {corpus.get}")
+    if not sources:
+        raise UsageFault(f"{raw}: no corpus found. Expected folders such as {raw}/xed, {raw}/onlineshopping.")
+    return sources
+
+
+def find_parts(
+    corpus: Corpus, raw: Path, options: Mapping[str, Any], subsets: list[str], cache: Path | None = None
+) -> tuple[list[Part], dict[str, Any]]:
+    """The parts of those subsets, and the raw files of the pictures and clips that they lead to, by name.
+
+    Both are empty without files of the corpus. Raises Fault for files of which none is read.
+    """
+    folder = corpus_folder(raw, corpus.name)
+    files = list_raw(folder, cache) if folder.is_dir() else []
+    found = corpus.find(files, options)
+    if files and not found:
+        raise unrecognised(corpus.name, files, "other files of it")
+    parts = [part for part in found if part.subset in (None, *subsets)]
+    led_to = {media for part in parts for media in part.media.values()}
+    return parts, {file.name: file for file in files if file.name in led_to}
+
+
+def corpus_folder(raw: Path, name: str) -> Path:
+    """RAW/NAME, or else a folder whose name differs in case, blanks and dashes only, such as CH-SIMS."""
+    others = sorted(path for path in raw.iterdir() if path.is_dir() and _plain(path.name) == name)
+    return raw / name if (raw / name).is_dir() or not others else others[0]
+
+
+def _absent(raw: Path, corpus: Corpus) -> str:
+    """Why nothing of a corpus is there, as far as RAW shows."""
+    folder = corpus_folder(raw, corpus.name)
+    if folder.is_dir():
+        parts = corpus.find(list_raw(folder), corpus.options)
+        return f"{corpus.name}: {folder} has {'no file of these subsets' if parts else 'no files'}"
+    if near := sorted(path.name for path in raw.iterdir() if corpus.name in _plain(path.name)):
+        return f"{corpus.name}: {raw / near[0]} is not read from there; put it below {folder}"
+    return f"{corpus.name}: not in {folder}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.-]", "", name).lower()
