@@ -91,9 +91,8 @@ def _require_base(planned: Plan) -> None:
     from mmafflm.weights import check, check_adapter, kind_of  # torch takes seconds to import
 
     model = check(kind_of(folder), folder)
-    for adapter in str(planned.config.get("adapter_name_or_path", "")).split(","):
-        if Path(adapter.strip()).is_dir() and adapter.strip():
-            check_adapter(model, adapter.strip())
+    if (adapter := planned.config.get("adapter_name_or_path")) and Path(adapter).is_dir():
+        check_adapter(model, adapter)
 
 
 def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:

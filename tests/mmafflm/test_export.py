@@ -92,7 +92,7 @@ def trained(base: str, tmp_path: Path) -> Path:
                 weight.normal_(0, 0.5)
     put_on.save_pretrained(tmp_path / "run")
     config = {"model_name_or_path": base, "template": "qwen2_vl", "finetuning_type": "lora"}
-    (tmp_path / "run/llamafactory.yaml").write_text(yaml.safe_dump(config | Budget().to_json()))
+    (tmp_path / "run/llamafactory.yaml").write_text(yaml.safe_dump(config | BUDGET.to_json()))
     write_run(tmp_path / "run", {"schema": 1, "finished": True, "base": base})
     return tmp_path / "run"
 

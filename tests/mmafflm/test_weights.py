@@ -19,8 +19,8 @@ from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 from eval.checkpoint import find_checkpoint
 from eval.engines.hf import HfEngine
 from mmafflm.errors import Fault
-from mmafflm.media import Budget
 from mmafflm.weights import adapted, check, check_adapter, kind_of, load
+from tests.budget import BUDGET
 
 Tensors = dict[str, torch.Tensor]
 FIRST = "model.layers.0.mlp.up_proj.weight"
@@ -43,7 +43,7 @@ def faults(folder: Path) -> set[str]:
     for read in (
         check,
         lambda auto, path: load(auto, str(path)),
-        lambda _, path: HfEngine(str(path), budget=Budget(), dtype="float32").load(),
+        lambda _, path: HfEngine(str(path), budget=BUDGET, dtype="float32").load(),
     ):
         with pytest.raises(Fault) as caught:
             read(AutoModelForImageTextToText, folder)
@@ -106,7 +106,7 @@ def cut(path: Path) -> None:
 def test_folders_that_cannot_be_loaded(spoil: Callable[[Path], object], said: str, ckpt: Path) -> None:
     spoil(ckpt)
     with pytest.raises(Fault, match=said) as caught:
-        HfEngine(str(ckpt), budget=Budget(), dtype="float32").load()
+        HfEngine(str(ckpt), budget=BUDGET, dtype="float32").load()
     assert str(ckpt) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -124,10 +124,10 @@ def test_malformed_settings_are_sentences(file: str, nano: Path, tmp_path: Path)
         (ckpt / file).write_text(one)
         if number < 5:
             with pytest.raises(Fault, match=f"^{ckpt}.*[.]$"):
-                HfEngine(str(ckpt), budget=Budget(), dtype="float32").load()
+                HfEngine(str(ckpt), budget=BUDGET, dtype="float32").load()
         else:  # transformers may know what to make of it; a traceback fails the test
             with suppress(Fault):
-                HfEngine(str(ckpt), budget=Budget(), dtype="float32").load()
+                HfEngine(str(ckpt), budget=BUDGET, dtype="float32").load()
 
 
 def index(ckpt: Path, shard: str | None) -> None:
@@ -216,7 +216,7 @@ def test_an_adapter_that_does_not(change: Any, said: str, nano: Path, adapter: P
     changed(adapter, change, ADAPTER)
     skeleton = check(AutoModelForImageTextToText, nano)
     for read in (
-        lambda: HfEngine(str(adapter), budget=Budget(), dtype="float32").load(),
+        lambda: HfEngine(str(adapter), budget=BUDGET, dtype="float32").load(),
         lambda: check_adapter(skeleton, str(adapter)),  # what vLLM is checked with
     ):
         with pytest.raises(Fault, match=said) as caught:
@@ -240,5 +240,5 @@ def test_an_adapter_that_does_not(change: Any, said: str, nano: Path, adapter: P
 def test_an_adapters_settings_that_do_not_fit(values: dict[str, Any], said: str, nano: Path, adapter: Path) -> None:
     setting(adapter, "adapter_config.json", **values)
     with pytest.raises(Fault, match=said):
-        HfEngine(str(adapter), budget=Budget(), dtype="float32").load()
+        HfEngine(str(adapter), budget=BUDGET, dtype="float32").load()
     assert find_checkpoint(str(nano)).adapter is None
