@@ -5,16 +5,17 @@ its checkpoint-*: a folder with an adapter, which is nothing without its base. O
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmafflm.checkpoints import is_whole, numbered
+from mmafflm.checkpoints import AGAIN, is_whole, numbered
 from mmafflm.errors import Fault
 from mmafflm.hub import cached_commit
 from mmafflm.media import Budget
+from mmafflm.plain_files import read_json
 from mmafflm.records import read_jsonl
 from mmafflm.run_file import POSITIONS, RUN, read_run
+from mmafflm.untrusted import require_harmless
 
 ADAPTER = "adapter_config.json"
 
@@ -55,6 +56,7 @@ def find_checkpoint(ckpt: str) -> Checkpoint:
             raise Fault(f"{ckpt}: no {name}, so no checkpoint. {_advice(folder)}")
     if not _weights(folder):
         raise Fault(f"{ckpt}: no *.safetensors, so no weights. {_advice(folder)}")
+    require_harmless(folder)
     return Checkpoint(ckpt)
 
 
@@ -78,7 +80,8 @@ def _with_base(folder: Path) -> Checkpoint:
     """An adapter on the base that it names, or that its run names, whichever is there."""
     if not any(folder.glob("adapter_model*.safetensors")):
         raise Fault(f"{folder}: {ADAPTER} and no adapter_model.safetensors, so no weights. {_advice(folder)}")
-    named = [_adapter_config(folder / ADAPTER).get("base_model_name_or_path")]
+    require_harmless(folder)
+    named = [read_json(folder / ADAPTER, AGAIN).get("base_model_name_or_path")]
     named += [(read_run(place) or {}).get("base") for place in (folder, folder.parent)]
     bases = list(dict.fromkeys(base for base in named if isinstance(base, str) and base))
     # a folder that is here before a name that may be the hub's
@@ -91,16 +94,6 @@ def _with_base(folder: Path) -> Checkpoint:
         f"{folder}: an adapter, and {said}. Put the base back, or write its place as base_model_name_or_path "
         f"into {ADAPTER}; an adapter is nothing without it."
     )
-
-
-def _adapter_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Fault(f"{path}: not JSON ({error}). Copy the adapter again.") from None
-    if not isinstance(config, dict):
-        raise Fault(f"{path}: not the configuration of an adapter. Copy the adapter again.")
-    return config
 
 
 def fingerprint(*folders: Path) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mmafflm.errors import Fault
+from mmafflm.plain_files import read_json
 from mmafflm.records import sha256_of
 from mmafflm.source_hash import source_hash
 
@@ -26,7 +28,7 @@ def made_of(files: Iterable[Path], **given: Any) -> str:
 def standing(path: Path, made: str) -> dict[str, Any] | None:
     """The JSON object in `path` if it was made of just this, else None. A file that is no JSON does not stand."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = read_json(path, "")
+    except (FileNotFoundError, Fault):
         return None
-    return found if isinstance(found, dict) and found.get(KEY) == made else None
+    return found if found.get(KEY) == made else None

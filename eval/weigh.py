@@ -28,6 +28,7 @@ from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
+from mmafflm.plain_files import read_json
 from mmafflm.records import Record, media_files, write_text
 
 READOUT = "readout.json"
@@ -180,10 +181,10 @@ class Weighing:
         """Put a subset's entry into a part of readout.json; returns what stood there before."""
         path = self.folder.out / READOUT
         with self.folder.alone():
-            try:
-                kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            except ValueError as error:
-                raise Fault(f"{path}: not JSON ({error}). Remove it: it is made again of the likelihoods.") from None
+            fix = "Remove it: it is made again of the likelihoods."
+            kept = read_json(path, fix) if path.exists() else {}
+            if not isinstance(kept.get(part, {}), dict):
+                raise Fault(f"{path}: its {part} are no object. {fix}")
             before = kept.get(part, {}).get(subset)
             if before != row:
                 head = {"schema": 1, "readout": self.readout}

@@ -4,12 +4,14 @@ The numbers of Qwen2.5-VL-3B- and 7B-Instruct stand in models/*.json. A test bui
 gets the published counts, 3,754,622,976 and 8,292,166,656, which are those of this arithmetic.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmafflm.checkpoints import AGAIN
+from mmafflm.errors import Fault
 from mmafflm.media import MERGE
+from mmafflm.plain_files import read_json
 
 SHIPPED = Path(__file__).parent / "models"
 TEXT_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
@@ -113,14 +115,18 @@ class Architecture:
 
 
 def read_architecture(base: str) -> Architecture | None:
-    """The sizes of a base: a folder's config.json, or the shipped numbers of a name on the hub; None when unknown."""
+    """The sizes of a base: a folder's config.json, or the shipped numbers of a name on the hub; None when unknown.
+
+    Raises Fault for a config.json whose values are not of their kind.
+    """
     local = Path(base) / "config.json"
     path = local if local.exists() else SHIPPED / f"{base.rpartition('/')[2]}.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return from_config(config)
-    except (FileNotFoundError, ValueError, KeyError):
+        return from_config(read_json(path, AGAIN))
+    except (FileNotFoundError, KeyError):
         return None
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise Fault(f"{path}: not the sizes of a model ({error}). {AGAIN}") from None
 
 
 def from_config(config: dict[str, Any]) -> Architecture:

@@ -4,10 +4,17 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmafflm.command import say
 from mmafflm.errors import Fault
+from mmafflm.plain_files import parse_json, read_json
 from mmafflm.records import replacing
+
+AGAIN = "Download or copy the folder again."
+INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
+METADATA = "__metadata__"  # the one name in a safetensors header that is no tensor
+MOST_HEADER = 100_000_000  # bytes; what the safetensors library reads at most
 
 
 def numbered(out: Path) -> dict[int, Path]:
@@ -53,11 +60,11 @@ def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
 
 def _weights_fault(checkpoint: Path) -> str | None:
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))  # written last
-    except (OSError, ValueError):
+        read_json(checkpoint / "trainer_state.json", AGAIN)  # written last
+    except (OSError, Fault):
         return "no trainer_state.json"
     weights = list(checkpoint.glob("*.safetensors"))
-    index = checkpoint / "model.safetensors.index.json"
+    index = checkpoint / INDEX
     if index.exists():
         try:
             weights += [checkpoint / name for name in shards_of(index)]
@@ -69,11 +76,39 @@ def _weights_fault(checkpoint: Path) -> str | None:
 
 
 def shards_of(index: Path) -> set[str]:
-    """The files of weights that an index (model.safetensors.index.json) names. Raises Fault when it is not whole."""
-    try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Fault(f"{index}: cut short, or no index of weights. Download or copy the folder again.") from None
+    """The files of weights that an index (model.safetensors.index.json) names, all of them in the index's folder.
+
+    Raises Fault when the index is not whole, or names a file somewhere else.
+    """
+    placed = read_json(index, AGAIN).get("weight_map")
+    if not isinstance(placed, dict) or not placed:
+        raise Fault(f"{index}: no index of weights (weight_map). {AGAIN}")
+    for shard in placed.values():
+        if not isinstance(shard, str) or not is_plain_name(shard):
+            raise Fault(f"{index}: names the weights {shard!r:.80}, which is no file of this folder. {AGAIN}")
+    return set(placed.values())
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name from a file of somebody else's can only mean a file of the folder that it is put behind."""
+    return name not in ("", ".", "..") and not any(mark in name for mark in "/\\\0:")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """A whole model's files of weights: those that its index names, or model.safetensors.
+
+    Raises Fault when one is not there, and for both: transformers would read the one, vLLM the others. Other formats
+    are not read: pickle may run what it likes.
+    """
+    index = folder / INDEX
+    if not index.exists() and not (folder / WEIGHTS).exists():
+        raise Fault(f"{folder}: no weights ({WEIGHTS}); only safetensors are read. {AGAIN}")
+    paths = [folder / name for name in sorted(shards_of(index))] if index.exists() else [folder / WEIGHTS]
+    if missing := [path.name for path in paths if not path.is_file()]:
+        raise Fault(f"{folder}: weights are missing ({', '.join(missing[:3])}). {AGAIN}")
+    if (folder / WEIGHTS).exists() and folder / WEIGHTS not in paths:
+        raise Fault(f"{folder}: holds {WEIGHTS} and the files of {INDEX}. Remove those that are out of date.")
+    return paths
 
 
 def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | None]:
@@ -83,8 +118,9 @@ def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | Non
     if not latest.exists() and not any(checkpoint.glob("global_step*")):
         return [checkpoint / "optimizer.pt", checkpoint / "scheduler.pt", *random], None
     # DeepSpeed: a folder of its own, named by `latest`, with one optimizer state a rank
-    folder = checkpoint / latest.read_text(encoding="utf-8").strip() if latest.exists() else None
-    if folder is None or not folder.is_dir():
+    name = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.exists() else ""
+    folder = checkpoint / name
+    if not is_plain_name(name) or not folder.is_dir():
         return [], "DeepSpeed's `latest` names no folder"
     optimizers, models = list(folder.glob("*optim_states.pt")), list(folder.glob("*model_states.pt"))
     if len(optimizers) != ranks or not models:
@@ -95,13 +131,46 @@ def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | Non
 def _whole_weights(path: Path) -> bool:
     """Whether a safetensors file is as long as its header says."""
     try:
-        with path.open("rb") as weights:
-            size = int.from_bytes(weights.read(8), "little")
-            header = json.loads(weights.read(size))
-    except (OSError, ValueError, OverflowError, MemoryError):
+        read_header(path)
+    except (OSError, Fault):
         return False
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return path.stat().st_size == 8 + size + max(ends, default=0)
+    return True
+
+
+class Header(NamedTuple):
+    """What a safetensors file says of its tensors: {name: {"dtype", "shape", "data_offsets"}}, and where they begin."""
+
+    entries: dict[str, Any]
+    begin: int  # the offset in the file from which data_offsets count
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """{name: shape} of the tensors."""
+        return {name: tuple(one["shape"]) for name, one in self.entries.items() if name != METADATA}
+
+
+def read_header(path: Path) -> Header:
+    """The header of a safetensors file; no weights are read. Raises Fault for any other file, and one cut short."""
+    whole = path.stat().st_size
+    with path.open("rb") as weights:
+        size = int.from_bytes(weights.read(8), "little")
+        text = weights.read(size) if size <= min(MOST_HEADER, whole) else b""
+    try:
+        entries = parse_json(text)
+        ends = [_end_of(entry) for name, entry in entries.items() if name != METADATA]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Fault(f"{path}: not a safetensors file, or cut short in its header. {AGAIN}") from None
+    if whole != 8 + size + max(ends, default=0):
+        raise Fault(f"{path}: {whole} bytes, and its header announces {8 + size + max(ends, default=0)}. {AGAIN}")
+    return Header(entries, 8 + size)
+
+
+def _end_of(entry: dict[str, Any]) -> int:
+    """Where a tensor's data end. Raises ValueError, KeyError or TypeError for what describes no tensor."""
+    numbers = [*entry["shape"], *entry["data_offsets"]]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("not a shape and two offsets")
+    return int(entry["data_offsets"][1])
 
 
 def rename_weights(checkpoint: Path) -> None:
@@ -113,20 +182,20 @@ def rename_weights(checkpoint: Path) -> None:
     after step 3 where it was 6.8). DeepSpeed loads its own files and is not affected. from_pretrained reads both.
     """
     for path in sorted(checkpoint.glob("model*.safetensors")):
+        header = read_header(path)
+        renamed = {_in_memory(name): entry for name, entry in header.entries.items()}
+        if renamed == header.entries:
+            continue
         with path.open("rb") as weights:
-            size = int.from_bytes(weights.read(8), "little")
-            header = json.loads(weights.read(size))
-            renamed = {_in_memory(name): entry for name, entry in header.items()}
-            if renamed == header:
-                continue
+            weights.seek(header.begin)
             text = json.dumps(renamed).encode()
             text += b" " * (-len(text) % 8)  # the data stays aligned; its offsets count from the header's end
             with replacing(path) as out:
                 out.write(len(text).to_bytes(8, "little") + text)
                 shutil.copyfileobj(weights, out, 1 << 24)
-    index = checkpoint / "model.safetensors.index.json"
+    index = checkpoint / INDEX
     if index.exists():
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = read_json(index, AGAIN)
         content["weight_map"] = {_in_memory(name): shard for name, shard in content["weight_map"].items()}
         with replacing(index) as out:
             out.write(json.dumps(content, indent=2).encode())

@@ -12,22 +12,27 @@ import yaml
 from mmafflm.architecture import read_architecture
 from mmafflm.command import say
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.hub import folder_of
 from mmafflm.launch import failure
+from mmafflm.plain_files import read_yaml
 from mmafflm.records import write_text
 from mmafflm.run_file import read_run, write_run
 from mmafflm.train import CONFIG, finished
+from mmafflm.untrusted import require_harmless
 from mmafflm.writing import writing
 
 EXPORT = "llamafactory_export.yaml"
 LOG = "export.log"
 SHARD_GB = 5
+NEEDED = {"model_name_or_path", "template", "image_max_pixels", "video_max_pixels"}  # of the config of the training
 
 
 def export(run: Path, out: Path) -> None:
     """Merge RUN's adapter into its base (or copy the weights of a full run) into OUT, in the base's own precision.
 
-    LLaMA-Factory does it on the CPU, in host memory of about twice the model. Exporting the same run again does
-    nothing. Raises UsageFault for a folder that is in use, Fault when RUN is not finished or the merge fails.
+    LLaMA-Factory does it on the CPU, in host memory of about twice the model; then the result is compared with base and
+    adapter. Exporting the same run again does nothing. Raises UsageFault for a folder that is in use, Fault when RUN is
+    not finished, its files or its base's are not what they should be, or the merge fails; OUT is whole or not there.
     """
     described = read_run(run)
     if described is None:
@@ -40,24 +45,43 @@ def export(run: Path, out: Path) -> None:
             say(f"{out}: exported from {run} already; nothing to do.")
             return
         raise UsageFault(f"{out}: holds something else. Name another --out, or move it away.")
+    for folder in filter(None, (run, folder_of(config["model_name_or_path"]))):
+        require_harmless(folder)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with writing(out):
-        partial.mkdir(parents=True)
-    _launch(config | {"export_dir": str(partial.resolve())}, partial)
-    write_text(partial / EXPORT, yaml.safe_dump(config, sort_keys=True))
-    write_run(partial, described | {"exported_from": str(run.resolve())})
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    try:
+        with writing(out):
+            partial.mkdir(parents=True)
+        _launch(config | {"export_dir": str(partial.resolve())}, partial, out.with_name(f"{out.name}.{LOG}"))
+        _require_model(config, partial)
+        write_text(partial / EXPORT, yaml.safe_dump(config, sort_keys=True))
+        write_run(partial, described | {"exported_from": str(run.resolve())})
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     say(f"{out}: the model of {run}, in {config['infer_dtype']}.")
+
+
+def _require_model(config: dict[str, Any], folder: Path) -> None:
+    """Raises Fault when what was written is not the whole model, or not base and adapter."""
+    from mmafflm.merge_check import require_merged  # torch takes seconds to import
+    from mmafflm.weights import check, kind_of
+
+    if adapter := config.get("adapter_name_or_path"):
+        require_merged(config["model_name_or_path"], Path(adapter), folder)
+    else:
+        check(kind_of(folder), folder)
 
 
 def _config(run: Path, out: Path) -> dict[str, Any]:
     """LLaMA-Factory's export config, out of the config that the run was trained with."""
     if not (run / CONFIG).exists():
         raise Fault(f"{run}: no {CONFIG}, so what it was trained with is unknown. Restore it.")
-    trained = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+    trained = read_yaml(run / CONFIG, "Restore it.")
+    if missing := sorted(NEEDED - trained.keys()):
+        raise Fault(f"{run / CONFIG}: has no {', '.join(missing)}. Restore it.")
     base = str(trained["model_name_or_path"])
     size = read_architecture(base)
     config = {
@@ -68,6 +92,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
         "export_dir": str(out.resolve()),
         "export_device": "cpu",
         "export_size": SHARD_GB,
+        "trust_remote_code": False,
         # The processors' own limits travel in their files; these are what the run was trained with.
         "image_max_pixels": trained["image_max_pixels"],
         "video_max_pixels": trained["video_max_pixels"],
@@ -81,7 +106,8 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
     return config | {"adapter_name_or_path": str(run.resolve())}
 
 
-def _launch(config: dict[str, Any], out: Path) -> None:
+def _launch(config: dict[str, Any], out: Path, path: Path) -> None:
+    """Run LLaMA-Factory; its log, `path`, is left when it fails."""
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Exporting needs LLaMA-Factory: make setup")
@@ -89,10 +115,17 @@ def _launch(config: dict[str, Any], out: Path) -> None:
     env = dict(os.environ)
     if Path(config["model_name_or_path"]).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    with (out / LOG).open("wb") as log:
+    with path.open("wb") as log:
         log.write(f"\n$ {cli} export {EXPORT}\n".encode())
         log.flush()
-        done = subprocess.run([str(cli), "export", str(out / EXPORT)], env=env, stdout=log, stderr=log, check=False)
+        done = subprocess.run(
+            [str(cli), "export", str(out / EXPORT)],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
     if done.returncode:
-        raise failure(out / LOG, done.returncode, "export")
-    (out / LOG).unlink()
+        raise failure(path, done.returncode, "export")
+    path.unlink()

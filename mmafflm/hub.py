@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmafflm.checkpoints import shards_of
+from mmafflm.checkpoints import INDEX, WEIGHTS, shards_of
 from mmafflm.errors import Fault
+from mmafflm.untrusted import ADDITIONAL
 
 TIMEOUT_S = 20
-INDEX = "model.safetensors.index.json"
+
 OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to hubs that are not asked here
 _ISO = {"br": "pt"}  # XED's br is the Portuguese of Brazil; on the hub it would be Breton
 _NONE = ("zxx", "und")  # a picture without words, and a row whose language is not known
@@ -30,7 +31,7 @@ def require_hub_base(name: str) -> None:
         from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
     except ImportError:
         return  # without the train tier nothing is launched
-    if cached(name) or any(os.environ.get(switch, "").lower() in ("1", "true") for switch in OTHER_HUBS):
+    if cached(name) or _on_other_hub():
         return
     try:
         HfApi().model_info(name, timeout=TIMEOUT_S)
@@ -58,7 +59,41 @@ def cached(name: str) -> bool:
     index = try_to_load_from_cache(name, INDEX)
     if isinstance(index, str):
         return here("config.json") and all(map(here, shards_of(Path(index))))
-    return here("config.json") and here("model.safetensors")
+    return here("config.json") and here(WEIGHTS)
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder of a model that is here: the folder of that name, or the hub's cache of it when that is whole."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json")
+    return Path(config).parent if isinstance(config, str) and cached(name) else None
+
+
+def settings_of(name: str) -> Path | None:
+    """The folder with the JSON files and chat templates of a hub model, downloaded if need be; None on another hub.
+
+    To be called after `require_hub_base`. Raises Fault when they cannot be downloaded.
+    """
+    if _on_other_hub():
+        return None
+    from httpx import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", f"{ADDITIONAL}/*"]))
+    except (HTTPError, OSError, HfHubHTTPError) as error:
+        raise Fault(
+            f"{name}: its settings cannot be downloaded ({type(error).__name__}). Download it where there is a network "
+            f"(hf download {name}), or pass --base DIR."
+        ) from None
+
+
+def _on_other_hub() -> bool:
+    return any(os.environ.get(switch, "").lower() in ("1", "true") for switch in OTHER_HUBS)
 
 
 def cached_commit(name: str) -> str | None:

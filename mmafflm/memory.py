@@ -5,13 +5,13 @@ bf16), compared with it in a test; activations are counted from what transformer
 pass, and compared on the nano and pocket stand-ins with measured peaks (tests/mmafflm/test_memory.py, within 20%).
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmafflm.architecture import Architecture, Trainable
 from mmafflm.media import MERGE
+from mmafflm.plain_files import read_json
 
 GIB = 2**30
 # The loss is computed in fp32: at its backward pass there are the log-softmax, its gradient and that of the logits. The
@@ -40,7 +40,7 @@ class Setup:
         """The arrangement that a complete config asks for."""
         zero: dict[str, Any] = {}
         if config.get("deepspeed"):
-            zero = json.loads(Path(config["deepspeed"]).read_text(encoding="utf-8")).get("zero_optimization", {})
+            zero = read_json(Path(config["deepspeed"]), "Correct it.").get("zero_optimization", {})
         bucket = zero.get("reduce_bucket_size", DEFAULT_BUCKET)
         return cls(
             ranks=ranks,

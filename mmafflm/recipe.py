@@ -5,7 +5,6 @@ A recipe is YAML in LLaMA-Factory's own keys, plus five of ours: `base`, another
 `validate_every` and `validate_rows`, see validation.py. What can be computed is never typed.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from pathlib import Path
 
 import yaml
 
-from mmafflm.checkpoints import shards_of
+from mmafflm.checkpoints import weight_files
 from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
+from mmafflm.plain_files import read_json
 from mmafflm.recipe_file import OURS, Config, read_recipe
 from mmafflm.recipe_reach import reach_notes, require_own
 
@@ -83,7 +83,8 @@ def plan(
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
     # the build's budget, in full: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
-    config: Config = data.budget.to_json() | {key: value for key, value in spec.items() if key not in OURS}
+    config: Config = {"trust_remote_code": False} | data.budget.to_json()
+    config |= {key: value for key, value in spec.items() if key not in OURS}
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
@@ -136,12 +137,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
             needed.startswith("pre") and (folder / "processor_config.json").exists()
         ):
             raise Fault(f"{folder}: no {needed}, so not a base model. Download or make it again.")
-    index = folder / "model.safetensors.index.json"
-    shards = shards_of(index) if index.exists() else set()
-    if missing := sorted(shard for shard in shards if not (folder / shard).exists()):
-        raise Fault(f"{folder}: weights are missing ({', '.join(missing)}). Download or copy the folder again.")
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        raise Fault(f"{folder}: no weights (*.safetensors). Download or make the base again.")
+    weight_files(folder)
     return str(folder.resolve()), True
 
 
@@ -236,6 +232,6 @@ def _zero_stage(recipe: Path, config: Config) -> int | None:
     if "deepspeed" not in config:
         return None
     try:
-        return int(json.loads(Path(config["deepspeed"]).read_text())["zero_optimization"]["stage"])
+        return int(read_json(Path(config["deepspeed"]), "Correct it.")["zero_optimization"]["stage"])
     except (ValueError, KeyError, TypeError):
         raise UsageFault(f"{config['deepspeed']}: no zero_optimization.stage in this DeepSpeed config.") from None

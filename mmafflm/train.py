@@ -7,18 +7,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mmafflm.checkpoints import last_checkpoint, rename_weights
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import host_notes, require_disk
-from mmafflm.hub import cached_commit, require_hub_base
+from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
 from mmafflm.launch import cache_of, environment, failure, log_of, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
 from mmafflm.nodes import Nodes, await_first
+from mmafflm.plain_files import read_yaml
 from mmafflm.processes import roots_of, run_name
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
@@ -26,6 +25,7 @@ from mmafflm.reporters import environment as reporters_environment
 from mmafflm.reporters import reporter_faults
 from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
 from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
+from mmafflm.untrusted import require_harmless
 from mmafflm.watch import Watch
 from mmafflm.writing import make_folder
 
@@ -71,9 +71,29 @@ def train(
     require_disk(planned, out)
     if not planned.base_is_local:
         require_hub_base(planned.config["model_name_or_path"])
+    _require_base(planned)
     data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
     make_folder(out)
     _train(planned, data, out, env, node_rank, resume)
+
+
+def _require_base(planned: Plan) -> None:
+    """Raises Fault for a base, or an adapter to begin with, that LLaMA-Factory would load or save wrongly.
+
+    transformers would begin with random weights where the base's do not match. A hub base that is not here yet is
+    downloaded by LLaMA-Factory; of that one, its settings are read before.
+    """
+    base = planned.config["model_name_or_path"]
+    folder = folder_of(base)
+    if folder is None:
+        if settings := settings_of(base):
+            require_harmless(settings)
+        return
+    from mmafflm.weights import check, check_adapter, kind_of  # torch takes seconds to import
+
+    model = check(kind_of(folder), folder)
+    if (adapter := planned.config.get("adapter_name_or_path")) and Path(adapter).is_dir():
+        check_adapter(model, adapter)
 
 
 def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
@@ -156,7 +176,7 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         raise UsageFault(
             f"{out}: was started on another build of {data.path}. Restore that one, or name another --out."
         )
-    before = yaml.safe_load((out / CONFIG).read_text(encoding="utf-8"))
+    before = read_yaml(out / CONFIG, "Name another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
     if differ:
         raise UsageFault(

@@ -1,6 +1,5 @@
 """What one validation says, as a row of OUT/validation.jsonl, from the files that mmaffben wrote."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,11 @@ from typing import Any
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
+from mmafflm.plain_files import read_json
 from mmafflm.records import read_jsonl
 
 ROWS = "validation.jsonl"  # below OUT
+LOOK = "Look at validation.log beside it."
 Row = dict[str, Any]
 
 
@@ -22,10 +23,10 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
     several dimensions. Raises Fault when a file is missing or not what mmaffben writes.
     """
     try:
-        scores = json.loads((run / "scores.strict.json").read_text(encoding="utf-8"))["subsets"]
-        findings = json.loads((run / "diagnosis.json").read_text(encoding="utf-8"))["findings"]
-    except (OSError, ValueError, KeyError) as error:
-        raise Fault(f"{run}: not a scored run ({error}). Look at validation.log beside it.") from None
+        scores = read_json(run / "scores.strict.json", LOOK)["subsets"]
+        findings = read_json(run / "diagnosis.json", LOOK)["findings"]
+    except (OSError, KeyError) as error:
+        raise Fault(f"{run}: not a scored run ({error}). {LOOK}") from None
     tops = _most_frequent(run, Dataset.open(data), list(scores))
     row: Row = {"step": step, "tasks": {}, "languages": {}}
     for subset, scored in scores.items():

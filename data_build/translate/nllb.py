@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_build.translate.languages import distance, near
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import UsageFault
 from mmafflm.records import sha256_of
 
 NLLB_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")  # spa_Latn
@@ -35,12 +35,15 @@ class Nllb:
             from transformers import AutoConfig, AutoTokenizer
         except ImportError:
             raise UsageFault("--engine nllb needs torch and transformers: make setup") from None
+        from mmafflm.untrusted import require_harmless
+        from mmafflm.weights import reading
+
         self.path = model
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
-            self.config: Any = AutoConfig.from_pretrained(model)
-        except (OSError, ValueError) as error:
-            raise Fault(f"--model {model}: {str(error).strip().splitlines()[0]}") from None
+        if Path(model).is_dir():
+            require_harmless(Path(model))
+        with reading(f"--model {model}"):
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+            self.config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
         own = getattr(self.tokenizer, "lang_code_to_id", None)  # M2M100's: es
         tokens = self.tokenizer.get_vocab()
         self.codes: dict[str, int] = dict(own or {one: n for one, n in tokens.items() if NLLB_CODE.fullmatch(one)})
@@ -81,13 +84,10 @@ class Nllb:
         import torch
         from transformers import AutoModelForSeq2SeqLM
 
+        from mmafflm.weights import load
+
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            model: Any = AutoModelForSeq2SeqLM.from_pretrained(self.path, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            said = str(error).strip().splitlines()[0]
-            raise Fault(f"--model {self.path}: {said} Weights are read as safetensors alone.") from None
-        return model.to(device).eval()
+        return load(AutoModelForSeq2SeqLM, self.path).to(device).eval()
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
         """One batch, as the model's own generation config says, without sampling."""

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from transformers.utils import logging
 
 from eval.checkpoint import find_checkpoint
 from eval.engines import Answers, Engine, Likelihoods, Question, no_options
@@ -29,6 +27,7 @@ from eval.engines.tree import Tree
 from eval.engines.vision import Pixels, Vision, features, positions
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
+from mmafflm.weights import adapted, load, reading
 
 END_OF_TURN = "<|im_end|>"
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -53,15 +52,8 @@ class HfEngine:
         self.dtype, self.root, self.budget = dtype, root, budget
 
     def load(self) -> None:
-        """Read tokenizer and weights. Raises Fault when transformers cannot."""
-        hush: Any = logging.disable_progress_bar
-        hush()
-        try:
-            processor = self._read_weights()
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: cannot be loaded ({why}). Name a whole Qwen2.5-VL checkpoint.") from None
+        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights are not the model's."""
+        processor = self._read_weights()
         self.vision = Vision(processor, self.root, self.budget)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
@@ -70,22 +62,22 @@ class HfEngine:
             _keep_freed_memory()
         self.model.set_attn_implementation({"text_config": NAME})
         ends = self.model.generation_config.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        ends = set(_whole_numbers(self.checkpoint.model, [] if ends is None else ends))
         self.ends = torch.tensor(sorted(ends | {self.tokenizer.convert_tokens_to_ids(END_OF_TURN)}), device=self.device)
         self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
 
     def _read_weights(self) -> Any:
         """The model, an adapter merged into it as its export would be; returns the processor."""
+        model, adapter = self.checkpoint
         processors: Any = AutoProcessor  # transformers' types are wrong here and there
-        models: Any = AutoModelForImageTextToText
-        processor = processors.from_pretrained(self.checkpoint.model)
-        self.tokenizer: Any = processor.tokenizer
-        self.model: Any = models.from_pretrained(self.checkpoint.model, dtype=DTYPES[self.dtype])
-        if self.checkpoint.adapter is not None:
-            from peft import PeftModel
-
-            put_on: Any = PeftModel.from_pretrained(self.model, self.checkpoint.adapter)
-            self.model = put_on.merge_and_unload(safe_merge=True)
+        with reading(model):
+            processor = processors.from_pretrained(model, trust_remote_code=False)
+            self.tokenizer: Any = processor.tokenizer
+        self.model: Any = load(AutoModelForImageTextToText, model, dtype=DTYPES[self.dtype])
+        if adapter is not None:
+            put_on = adapted(self.model, adapter)
+            with reading(adapter):
+                self.model = put_on.merge_and_unload(safe_merge=True)
         return processor
 
     def tokens(self, text: str) -> int:
@@ -279,6 +271,14 @@ def _keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
         libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+
+
+def _whole_numbers(model: str, given: Any) -> list[int]:
+    """One id or several. Raises Fault for what is neither."""
+    ids = given if isinstance(given, list) else [given]
+    if not all(type(one) is int and one >= 0 for one in ids):
+        raise Fault(f"{model}: eos_token_id in generation_config.json is {given!r:.60}, and not ids of tokens.")
+    return ids
 
 
 def _shared_tokens(rows: list[list[int]]) -> int:

@@ -29,6 +29,7 @@ from eval.engines.vllm_trees import by_tree, can_weigh_trees, trees_agree
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
 from mmafflm.run_file import installed
+from mmafflm.weights import check_before
 
 END_OF_TURN = "<|im_end|>"
 # One token for each picture or clip; vLLM puts as many in its place as its grid has.
@@ -48,8 +49,9 @@ Request = tuple[dict[str, Any], Any]
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
     """What make_engine calls; the options are those of eval/engines/vllm_options.py."""
-    if find_spec("vllm") is None:
-        raise UsageFault(f"--engine vllm needs vllm, which is not installed. Run: {ENGINES['vllm']}")
+    for name in ("vllm", "accelerate"):  # accelerate: transformers wants it for a model on the meta device
+        if find_spec(name) is None:
+            raise UsageFault(f"--engine vllm needs {name}, which is not installed. Run: {ENGINES['vllm']}")
     return VllmEngine(ckpt, budget, dtype, root, options)
 
 
@@ -76,25 +78,28 @@ class VllmEngine:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        from transformers import AutoConfig
+        from transformers import AutoConfig, AutoModelForImageTextToText
         from vllm import LLM
         from vllm.exceptions import VLLMError
         from vllm.lora.request import LoRARequest
         from vllm.platforms import current_platform
 
+        checked = check_before(AutoModelForImageTextToText, *self.checkpoint)
         try:
-            config = AutoConfig.from_pretrained(self.checkpoint.model)
+            config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
             # vLLM's own auto makes bfloat16 of float32
             dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
             positions = config.get_text_config().max_position_embeddings
             if cpu := current_platform.is_cpu():
                 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s there
             self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, self.options)
-            self.llm: Any = LLM(**self.arguments)
+            self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError, VLLMError) as error:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             named = self.checkpoint.adapter or self.checkpoint.model
             raise Fault(f"{named}: vLLM cannot load it ({why}). Its own words stand above.") from None
+        if not checked:  # a hub model that vLLM has downloaded
+            check_before(AutoModelForImageTextToText, *self.checkpoint)
         self.tokenizer: Any = self.llm.get_tokenizer()
         self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
         self.names = map(str, count())

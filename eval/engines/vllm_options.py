@@ -1,12 +1,13 @@
 """How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint and machine."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eval.checkpoint import ADAPTER, Checkpoint
-from mmafflm.errors import UsageFault
+from mmafflm.checkpoints import AGAIN, read_header
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.plain_files import read_json
 
 GIB = 1 << 30
 LONGEST = (
@@ -77,7 +78,9 @@ def engine_arguments(
 
 def lora_arguments(adapter: Path) -> dict[str, Any]:
     """Room for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge that first."""
-    rank = int(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["r"])
+    rank = read_json(adapter / ADAPTER, AGAIN).get("r")
+    if not isinstance(rank, int):
+        raise Fault(f"{adapter / ADAPTER}: its rank (r) is no whole number. {AGAIN}")
     if rank > LORA_RANKS[-1]:
         raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
     if _in_vision(adapter):
@@ -90,9 +93,5 @@ def lora_arguments(adapter: Path) -> dict[str, Any]:
 
 def _in_vision(adapter: Path) -> bool:
     """Whether a tensor of the adapter belongs to the vision tower: by its name, in the header of the weights."""
-    for path in adapter.glob("adapter_model*.safetensors"):
-        with path.open("rb") as weights:
-            size = int.from_bytes(weights.read(8), "little")
-            if any(".visual." in name for name in json.loads(weights.read(size))):
-                return True
-    return False
+    paths = adapter.glob("adapter_model*.safetensors")
+    return any(".visual." in name for path in paths for name in read_header(path).shapes)

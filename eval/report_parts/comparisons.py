@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eval.compare_table import tables
-from eval.report_parts.load import Run, read_json
+from eval.report_parts.load import Run, read_made
 from eval.sections import Section
 
 NEAR = 1e-6  # how far a score in a comparison may lie from the run's own and still be of the same answers
@@ -37,7 +37,7 @@ def comparisons(runs: Sequence[Run]) -> list[Comparison]:
         for place, other in enumerate(runs)
         for at, run in enumerate(runs)
         if at != place
-        and isinstance(found := read_json(other.folder / f"comparison.{run.folder.resolve().name}.json"), dict)
+        and isinstance(found := read_made(other.folder / f"comparison.{run.folder.resolve().name}.json"), dict)
     ]
 
 

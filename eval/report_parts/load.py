@@ -14,6 +14,7 @@ from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import quoted
+from mmafflm.plain_files import read_json
 from mmafflm.records import sha256_of
 
 DIAGNOSIS, READOUT = "diagnosis.json", "readout.json"
@@ -43,7 +44,7 @@ class Run:
     @property
     def thresholds(self) -> dict[str, Any]:
         """{subset: its label set's thresholds, and the validation rows that they were set on}; none where none are."""
-        found: dict[str, Any] = (read_json(self.folder / READOUT) or {}).get("thresholds", {})
+        found: dict[str, Any] = (read_made(self.folder / READOUT) or {}).get("thresholds", {})
         return found
 
     @property
@@ -90,7 +91,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     if (split := split_of(described)) != "test":
         raise Fault(f"{folder}: answers the {split} records, and a report is of the benchmark's test records. "
                     "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
-    scores = {mode: found for mode in MODES if (found := read_json(folder / f"scores.{mode}.json")) is not None}
+    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
     for mode, found in scores.items():
@@ -99,7 +100,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
             raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
-    diagnosis = read_json(folder / DIAGNOSIS)
+    diagnosis = read_made(folder / DIAGNOSIS)
     if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):
         raise Fault(f"{folder / DIAGNOSIS}: no diagnosis of schema 1. Make it again: mmaffben diagnose {folder}")
     read += [DIAGNOSIS] if diagnosis is not None else []
@@ -122,14 +123,12 @@ def _require_of_these_answers(run: Run, data: Dataset) -> None:
                         f"Diagnose again: mmaffben diagnose {run.folder} --data {data.path}")  # fmt: skip
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, None where there is none. Raises Fault when it is not JSON."""
+def read_made(path: Path) -> dict[str, Any] | None:
+    """The JSON object that a command of ours wrote, None where there is none. Raises Fault when it is not one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, "Make it again.")
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise Fault(f"{path}: not JSON ({error}). Make it again.") from None
 
 
 def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:

@@ -1,6 +1,7 @@
 """`mmafflm export`: the merged model answers as base and adapter do, and carries its run.json."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,81 @@ def assert_complete(out: Path, run: Path) -> None:
     before = (out / "model.safetensors").stat().st_mtime_ns
     export(run, out)  # a second time does nothing
     assert (out / "model.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def trained(base: str, tmp_path: Path) -> Path:
+    """A finished LoRA run, its adapter drawn instead of learned."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    torch.manual_seed(3)
+    under: Any = AutoModelForImageTextToText.from_pretrained(base)
+    put_on: Any = get_peft_model(under, LoraConfig(r=2, target_modules=r".*language_model.*\.(q_proj|up_proj)"))
+    with torch.no_grad():
+        for name, weight in put_on.named_parameters():
+            if "lora_" in name:
+                weight.normal_(0, 0.5)
+    put_on.save_pretrained(tmp_path / "run")
+    config = {"model_name_or_path": base, "template": "qwen2_vl", "finetuning_type": "lora"}
+    (tmp_path / "run/llamafactory.yaml").write_text(yaml.safe_dump(config | BUDGET.to_json()))
+    write_run(tmp_path / "run", {"schema": 1, "finished": True, "base": base})
+    return tmp_path / "run"
+
+
+def merged_at(scale: float, base: str, run: Path, out: Path) -> None:
+    """What a merge writes into `out` that takes `scale` times the adapter."""
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText
+
+    shutil.copytree(base, out, dirs_exist_ok=True)
+    put_on: Any = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base), str(run))
+    for module in put_on.modules():
+        if isinstance(getattr(module, "scaling", None), dict):
+            module.scaling = {name: scale * one for name, one in module.scaling.items()}
+    put_on.merge_and_unload().save_pretrained(out)
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [(1, None), (0, "logits are .* from those of base and adapter"), (1.05, "logits are .* from those of base and")],
+)
+def test_a_merge_that_went_wrong_is_refused(
+    scale: float, said: str | None, base: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "merged"
+    monkeypatch.setattr("mmafflm.export._launch", lambda config, partial, log: merged_at(scale, base, trained, partial))
+    if said is None:
+        export(trained, out)
+        assert (out / "run.json").exists()
+    else:
+        with pytest.raises(Fault, match=said):
+            export(trained, out)
+        assert not out.exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"run", "merged"}  # nothing half-made
+
+
+def test_an_adapter_that_changes_nothing_is_not_merged(
+    base: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = trained / "adapter_model.safetensors"
+    save_file({name: one * (0 if "lora_B" in name else 1) for name, one in load_file(weights).items()}, weights)
+    monkeypatch.setattr("mmafflm.export._launch", lambda config, partial, log: shutil.copytree(
+        base, partial, dirs_exist_ok=True))  # fmt: skip
+    with pytest.raises(Fault, match=r"changes nothing in its base"):
+        export(trained, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_failed_merge_leaves_its_log_and_nothing_else(trained: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((trained / "llamafactory.yaml").read_text())
+    (trained / "llamafactory.yaml").write_text(yaml.safe_dump(config | {"template": "no_such_template"}))
+    with pytest.raises(Fault, match=r"llamafactory-cli export failed .*merged\.export\.log"):
+        export(trained, tmp_path / "merged")
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "merged.export.log"}
 
 
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Is a merged model its base and its adapter? Asked of the logits after a text and after a picture.
+
+A merge that went wrong does not fail: it leaves the base's weights as they were, or adds the adapter to other ones, and
+everything after it runs. The models are loaded one after the other, so that no two are in memory at a time.
+"""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from mmafflm.errors import Fault
+from mmafflm.weights import adapted, kind_of, load, reading
+
+TEXT = "Which emotion does this show, and how strong is it on a scale from 0 to 1? Answer with one word and a number."
+SIDE = 112  # pixels of the picture
+# How far merged logits may be from those of base and adapter, as a share of the spread of the latter. Merging rounds
+# each weight once to the model's precision: 2**-9 of it in bfloat16, 2**-12 in float16.
+TOLERANCE = {torch.float32: 0.001, torch.float16: 0.02, torch.bfloat16: 0.1}
+
+
+def require_merged(base: str, adapter: Path, merged: Path) -> None:
+    """Raises Fault when the merged model answers as its base, or not as the base with the adapter does.
+
+    base: a folder or a hub id; adapter and merged: folders. `merged` was saved in the precision in which it is loaded.
+    """
+    auto, inputs = kind_of(merged), _inputs(merged)
+    result: Any = load(auto, str(merged), dtype="auto")
+    precision = result.dtype
+    found = _logits(result, inputs)
+    del result
+    gc.collect()
+    put_on = adapted(load(auto, base, dtype=precision), str(adapter))
+    due = _logits(put_on, inputs)
+    with put_on.disable_adapter():
+        plain = _logits(put_on, inputs)
+    for kind in inputs:
+        _require_alike(adapter, kind, found[kind], due[kind], TOLERANCE.get(precision, max(TOLERANCE.values())))
+    if all(torch.equal(due[kind], plain[kind]) for kind in inputs):
+        raise Fault(f"{adapter}: changes nothing in its base {base}, so there is nothing to merge. Train it again.")
+    if all(torch.equal(found[kind], plain[kind]) for kind in inputs):
+        raise Fault(
+            f"{adapter}: merged in {precision}, it answers as its base {base} does: what it learned is less than that "
+            "precision keeps, or was not merged. Train longer, or predict with the unmerged run."
+        )
+
+
+def _require_alike(adapter: Path, kind: str, found: torch.Tensor, due: torch.Tensor, tolerance: float) -> None:
+    apart, spread = float((found - due).abs().max()), float(due.std())
+    if not apart <= tolerance * spread:  # a NaN is not alike
+        raise Fault(
+            f"{adapter}: after a {kind} the merged model's logits are {apart:.3g} from those of base and adapter, and "
+            f"{tolerance * spread:.3g} is allowed. Export again; if it stays so, predict with the unmerged run."
+        )
+
+
+def _inputs(folder: Path) -> dict[str, Any]:
+    """The model's inputs for each kind of question, of a question about a picture of colours and of one without."""
+    makers: Any = AutoProcessor
+    with reading(folder):
+        processor = makers.from_pretrained(folder, trust_remote_code=False)
+        asked: dict[str, Any] = {}
+        for kind, media in {"text": [], "picture": [{"type": "image"}]}.items():
+            turn = [{"role": "user", "content": [*media, {"type": "text", "text": TEXT}]}]
+            text = processor.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+            images = {"images": [_picture()]} if media else {}
+            asked[kind] = processor(text=[text], return_tensors="pt", **images)
+    return asked
+
+
+def _picture() -> Image.Image:
+    ramp = np.linspace(0, 255, SIDE, dtype=np.uint8)
+    red, green = np.meshgrid(ramp, ramp)
+    return Image.fromarray(np.stack([red, green, np.full_like(red, 128)], -1))
+
+
+@torch.inference_mode()
+def _logits(model: Any, inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The logits in float32 at every place of each question: {kind: (tokens, vocabulary)}."""
+    return {kind: model.eval()(**given).logits[0].float() for kind, given in inputs.items()}

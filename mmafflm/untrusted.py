@@ -1,0 +1,61 @@
+"""What a model's folder from somebody else may hold: JSON objects, none of its own Python, no names that lead out.
+
+transformers 5.6 asks on the terminal whether to run a checkpoint's Python unless trust_remote_code is False, which
+every load here passes; and it saves each of a tokenizer's chat templates in a file of the template's name.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from mmafflm.checkpoints import AGAIN, is_plain_name
+from mmafflm.errors import Fault
+from mmafflm.plain_files import read_json
+
+CONFIG = "config.json"
+READ = (  # the JSON files that transformers and PEFT read of a folder, besides the weights' index and tokenizer.json
+    *(CONFIG, "generation_config.json", "adapter_config.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"),
+    "chat_template.json",
+)
+TEMPLATES = "chat_template"
+ADDITIONAL = "additional_chat_templates"
+
+
+def require_harmless(folder: Path) -> None:
+    """Raises Fault for JSON that cannot be read, for code of the folder's own, and for names that lead out of it.
+
+    To be called before transformers reads a folder, and so before anything that it has read is saved.
+    """
+    for name in READ:
+        if not (folder / name).exists():
+            continue
+        row = read_json(folder / name, AGAIN)
+        if row.get("auto_map"):
+            raise Fault(
+                f"{folder / name}: asks for Python code of the checkpoint's own (auto_map), which is never run here. "
+                "Take another checkpoint, or remove auto_map if transformers knows this architecture itself."
+            )
+        _require_template_names(folder / name, row.get(TEMPLATES))
+    for path in sorted((folder / ADDITIONAL).glob("*.jinja")):
+        _require_template_name(path, path.name.removesuffix(".jinja"))
+
+
+def _require_template_names(path: Path, templates: Any) -> None:
+    """`templates`: one, {name: template}, or [{"name", "template"}], as transformers writes or once wrote them."""
+    if templates is None or isinstance(templates, str):
+        return
+    names = list(templates) if isinstance(templates, dict) else []
+    if isinstance(templates, list):
+        names = [one.get("name") if isinstance(one, dict) else None for one in templates]
+    if not names:
+        raise Fault(f"{path}: {TEMPLATES} is neither a template nor templates with names. {AGAIN}")
+    for name in names:
+        _require_template_name(path, name)
+
+
+def _require_template_name(path: Path, name: Any) -> None:
+    if not isinstance(name, str) or not is_plain_name(name):
+        raise Fault(
+            f"{path}: names a chat template {name!r:.80}. transformers saves it in a file of that name, which must not "
+            "lead elsewhere. Rename the template, or take another checkpoint."
+        )

@@ -1,0 +1,216 @@
+"""Loading weights: what is loaded is all of the model and nothing else, or it is a Fault.
+
+transformers and PEFT fill what a checkpoint lacks with random weights and leave out what they do not know; all they do
+is warn. Here both are asked what they did. Where the files are here already, their headers are compared with the model
+on torch's meta device first: that takes no memory and a second, and it serves those who load by other means (vLLM,
+LLaMA-Factory).
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.utils import logging
+
+from mmafflm.checkpoints import AGAIN, read_header, weight_files
+from mmafflm.errors import Fault
+from mmafflm.hub import folder_of
+from mmafflm.plain_files import read_json
+from mmafflm.untrusted import CONFIG, require_harmless
+
+LAYERS = ("num_hidden_layers", "depth", "encoder_layers", "decoder_layers")  # keys of a config.json
+NAMED = 3  # keys of a kind that a message names
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+Shape = tuple[int, ...]
+
+
+@contextmanager
+def reading(where: str | Path) -> Iterator[None]:
+    """What the libraries raise while they read a checkpoint, as a Fault that names it and their first line.
+
+    They check little: a malformed file fails wherever it is used first, with any exception, and tokenizers raises plain
+    Exception. Their warnings are for those who do not check, and stay off the terminal.
+    """
+    quiet: Any = logging  # transformers' types are wrong here and there
+    verbosity, bars = quiet.get_verbosity(), quiet.is_progress_bar_enabled()
+    quiet.set_verbosity(quiet.CRITICAL)
+    quiet.disable_progress_bar()
+    try:
+        yield
+    except Fault:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+        raise Fault(f"{where}: cannot be loaded ({why}). {AGAIN}") from None
+    finally:
+        quiet.set_verbosity(verbosity)
+        if bars:
+            quiet.enable_progress_bar()
+
+
+def load(auto: Any, name: str, **given: Any) -> Any:
+    """auto.from_pretrained(name, **given), `auto` being one of transformers' Auto classes of models.
+
+    name: a folder or a hub id. Raises Fault when it cannot be loaded, or does not hold the model that its config says.
+    """
+    if "gguf_file" not in given:
+        given["use_safetensors"] = True  # the other form is pickle
+        if folder := folder_of(name):
+            check(auto, folder)  # before memory is taken for what the config says
+    with reading(name):
+        model, info = auto.from_pretrained(
+            name, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True, **given
+        )
+    _require_all(name, model, info)
+    return model
+
+
+def kind_of(folder: Path) -> Any:
+    """The Auto class of the models that answer a question: for text and pictures if there is one, or for text alone."""
+    require_harmless(folder)
+    kind = read_json(folder / CONFIG, AGAIN).get("model_type")
+    sees = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return AutoModelForImageTextToText if sees else AutoModelForCausalLM
+
+
+def check(auto: Any, folder: Path) -> Any:
+    """Compare the headers of a folder's weights with the model of its config.json; returns the model, without weights.
+
+    Raises Fault for what is missing, unexpected or of another shape, and when the folder cannot be read.
+    """
+    require_harmless(folder)
+    shapes: dict[str, Shape] = {}
+    for path in weight_files(folder):
+        shapes |= read_header(path).shapes
+    _require_depth(folder, read_json(folder / CONFIG, AGAIN), len(shapes))
+    with reading(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            kind: Any = type(auto.from_config(config, trust_remote_code=False))
+            tensors = {name: torch.empty(shape) for name, shape in shapes.items()}
+        # The public way to have transformers' own renaming, tying and exceptions without reading weights.
+        with _EqualByShape():
+            model, info = kind.from_pretrained(
+                None, config=config, state_dict=tensors, device_map={"": "meta"}, trust_remote_code=False,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+    _require_all(folder, model, info)
+    return model
+
+
+class _EqualByShape(TorchFunctionMode):
+    """torch.equal for tensors without values: transformers asks it of tied weights that are stored one by one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.equal:
+            return args[0].shape == args[1].shape
+        return func(*args, **(kwargs or {}))
+
+
+def check_before(auto: Any, model: str, adapter: str | None = None) -> bool:
+    """Check a model, and a LoRA adapter for it, that another program will load.
+
+    False for a hub model that is not here yet, which cannot be checked. Raises Fault as `check` and `check_adapter` do.
+    """
+    folder = folder_of(model)
+    if folder is None:
+        return False
+    skeleton = check(auto, folder)
+    if adapter is not None:
+        check_adapter(skeleton, adapter)
+    return True
+
+
+def _require_depth(folder: Path, config: Mapping[str, Any], tensors: int) -> None:
+    """Raises Fault for more layers than there are tensors: a model of a billion layers is never made, even on meta."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            _require_depth(folder, value, tensors)
+        elif name in LAYERS and isinstance(value, int) and value > tensors:
+            raise Fault(f"{folder / CONFIG}: {name} is {value}, and the weights are {tensors} tensors. {AGAIN}")
+
+
+def _require_all(where: str | Path, model: Any, info: Mapping[str, Collection[Any]]) -> None:
+    """Raises Fault for loading info that names keys. A buffer that the model makes itself may be stored as well."""
+    own = {name for name, _ in model.named_buffers()}
+    shapes = [f"{name} {tuple(found)} instead of {tuple(due)}" for name, found, due in info["mismatched_keys"]]
+    require_same(where, info["missing_keys"], set(info["unexpected_keys"]) - own, shapes)
+
+
+def require_same(
+    where: str | Path, missing: Collection[str], unexpected: Collection[str], mismatched: Collection[str]
+) -> None:
+    """Raises Fault that counts the keys of each kind and names the first of them, when there are any."""
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
+    found = [
+        f"{len(keys)} {kind} ({', '.join(sorted(keys)[:NAMED])}{', ...' if len(keys) > NAMED else ''})"
+        for kind, keys in kinds.items()
+        if keys
+    ]
+    if found:
+        raise Fault(
+            f"{where}: its weights are not those of its model: {'; '.join(found)}. "
+            "Gaps would be filled with random weights. Download, copy or convert it again."
+        )
+
+
+def adapted(model: Any, adapter: str) -> Any:
+    """`model` with a LoRA adapter on it: PEFT's model, the adapter not yet merged.
+
+    Raises Fault when the adapter is of another kind, when it matches nothing in the model, when a key is missing,
+    unexpected or of another shape, and when it cannot be read.
+    """
+    import peft
+
+    folder = Path(adapter)
+    found = _adapter_shapes(folder)
+    with reading(folder):
+        config: Any = peft.PeftConfig.from_pretrained(adapter)
+        if config.peft_type != "LORA":
+            raise Fault(f"{folder}: an adapter of the kind {config.peft_type}; only LoRA adapters are read here.")
+        put_on: Any = peft.PeftModel(model, config, low_cpu_mem_usage=True)
+        state_of: Any = peft.get_peft_model_state_dict
+        state = state_of(put_on, save_embedding_layers=False)
+        due = {name: tuple(one.shape) for name, one in state.items()}
+        whole = {name: tuple(one.shape) for name, one in put_on.state_dict().items()}  # a stored embedding is one of it
+    unexpected = [name for name in found if name not in due and name not in whole]
+    require_same(folder, due.keys() - found.keys(), unexpected, _other_shapes(found, whole | due))
+    with reading(folder):
+        put_on.load_adapter(adapter, "default", low_cpu_mem_usage=True)
+    return put_on
+
+
+def check_adapter(model: Any, adapter: str) -> None:
+    """Compare the names and shapes of a LoRA adapter with the model that `check` returned, without PEFT.
+
+    Raises Fault for keys of modules that the model does not have, of other shapes, and for halves of a pair.
+    """
+    folder = Path(adapter)
+    found = _adapter_shapes(folder)
+    due: dict[str, Shape] = {}
+    for name, module in model.named_modules():
+        a, b = (f"base_model.model.{name}.lora_{side}.weight" for side in "AB")
+        if isinstance(module, torch.nn.Linear) and (a in found or b in found):
+            rank = found[a][0] if a in found else found[b][-1]
+            due |= {a: (rank, module.in_features), b: (module.out_features, rank)}
+    require_same(folder, due.keys() - found.keys(), found.keys() - due.keys(), _other_shapes(found, due))
+
+
+def _adapter_shapes(folder: Path) -> dict[str, Shape]:
+    require_harmless(folder)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise Fault(f"{folder}: no {ADAPTER_WEIGHTS}, so no weights. {AGAIN}")
+    found = read_header(folder / ADAPTER_WEIGHTS).shapes
+    if not found:
+        raise Fault(f"{folder / ADAPTER_WEIGHTS}: holds no tensors, so it adapts no module. {AGAIN}")
+    return found
+
+
+def _other_shapes(found: Mapping[str, Shape], due: Mapping[str, Shape]) -> list[str]:
+    return [f"{name} {shape} instead of {due[name]}" for name, shape in found.items() if due.get(name, shape) != shape]

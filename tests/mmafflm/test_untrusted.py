@@ -1,0 +1,85 @@
+"""Folders of other people's models: no Python of theirs, no file names of theirs, no malformed settings."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmafflm.errors import Fault
+from mmafflm.untrusted import require_harmless
+from tests.eval.tiny_tests import make_tests
+
+ROOT = Path(__file__).parents[2]
+
+LEADING_OUT = ("../../.bashrc", "/etc/cron.d/x", "..", ".", "a/b", "a\\b", "a\0b", "", "C:x")
+
+
+def folder_with(folder: Path, name: str, row: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps(row))
+    return folder
+
+
+@pytest.mark.parametrize("name", LEADING_OUT)
+def test_no_template_names_a_file_elsewhere(name: str, tmp_path: Path) -> None:
+    for file in ("tokenizer_config.json", "processor_config.json", "chat_template.json"):
+        for templates in ({name: "{{ x }}"}, [{"name": name, "template": "{{ x }}"}], {"default": "a", name: "b"}):
+            with pytest.raises(Fault, match=rf"{file}: names a chat template"):
+                require_harmless(folder_with(tmp_path / file, file, {"chat_template": templates}))
+
+
+@pytest.mark.parametrize("templates", [7, [], {}, [7], [{}], {"default": "a", "tool": "b", "..": "c"}])
+def test_templates_of_another_form(templates: Any, tmp_path: Path) -> None:
+    with pytest.raises(Fault, match=r"tokenizer_config\.json: (chat_template is neither|names a chat template)"):
+        require_harmless(folder_with(tmp_path, "tokenizer_config.json", {"chat_template": templates}))
+
+
+def test_templates_and_settings_of_the_usual_forms(tmp_path: Path) -> None:
+    for templates in ("{{ x }}", {"default": "a", "tool_use": "b"}, [{"name": "rag", "template": "a"}], None):
+        require_harmless(folder_with(tmp_path, "tokenizer_config.json", {"chat_template": templates}))
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates/tool_use.jinja").write_text("{{ x }}")
+    require_harmless(tmp_path)
+    (tmp_path / "additional_chat_templates/...jinja").write_text("{{ x }}")
+    with pytest.raises(Fault, match="names a chat template"):
+        require_harmless(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
+def test_code_of_the_checkpoints_own_is_not_run(file: str, nano: Path, tmp_path: Path) -> None:
+    ckpt = shutil.copytree(nano, tmp_path / "ckpt")
+    row = json.loads((ckpt / file).read_text()) | {"auto_map": {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}}
+    row |= {"model_type": "evil"} if file == "config.json" else {}
+    (ckpt / file).write_text(json.dumps(row))
+    (ckpt / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    data = make_tests(tmp_path / "data", {"onlineshopping": 1})
+    asked = ["predict", "--ckpt", ckpt, "--data", data.path, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        [sys.executable, "-m", "eval", *map(str, asked)], input="y\nyes\n" * 9, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
+    assert f"error: {ckpt / file}: asks for Python code" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_every_load_says_that_no_code_is_trusted() -> None:
+    """PEFT runs no code of an adapter's, and has no such argument."""
+    loads, silent = 0, []
+    for path in (path for wing in ("mmafflm", "eval", "data_build") for path in (ROOT / wing).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+                continue
+            called = ast.unparse(node.func)
+            if called.rpartition(".")[2] not in ("from_pretrained", "from_config", "LLM", "load_dataset"):
+                continue
+            if called.startswith(("Peft", "peft.Peft")) or called in ("from_config",):
+                continue
+            loads += 1
+            given = {one.arg: one.value for one in node.keywords}.get("trust_remote_code")
+            if not (isinstance(given, ast.Constant) and given.value is False):
+                silent.append(f"{path}:{node.lineno}: {called}")
+    assert not silent and loads >= 8
