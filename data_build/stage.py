@@ -14,8 +14,8 @@ from data_build.corpus import QUARANTINE, Corpus
 from data_build.extract import FRAME
 from data_build.media_index import Index
 from data_build.registry import write_records
-from data_build.select import OVER_CAP, Selection, select
-from data_build.shards import Shards, numbers, read_keys
+from data_build.select import OVER_CAP, Selection
+from data_build.shards import Shards, choose, numbers
 from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
 from mmafflm.errors import Fault
@@ -49,7 +49,7 @@ def write_corpus(
 ) -> Outcome:
     """Choose among the rows of all parts (in order) and write SUBSET_SPLIT.jsonl for each subset that has rows."""
     number = numbers(shards)
-    chosen = select(read_keys(shards), splits, seed, limit)
+    chosen = choose(shards, splits, seed, limit)
     bad = list(_bad_rows(corpus, folders))
     outcome = Outcome(rows_read=shards.rows() + len(bad), quarantine=[*bad, *_dropped_rows(corpus, shards, chosen)])
     kept = _kept_rows(shards, number, chosen, corpus.columns)

@@ -30,7 +30,9 @@ def test_a_limit_on_a_sorted_corpus_asks_every_class_in_about_its_share():
     """FER2013's test lies sorted by class; its first 1,000 rows are 958 angry faces and 42 disgusted ones."""
     classes = [name for name, count in FER2013.items() for _ in range(count)]
     records = [
-        SimpleNamespace(id=f"FER2013/test/{n:06}", task="emotion_classification", emotion=None, language="zxx", gold=name)
+        SimpleNamespace(
+            id=f"FER2013/test/{n:06}", task="emotion_classification", emotion=None, language="zxx", gold=name
+        )
         for n, name in enumerate(classes)
     ]
     found = Counter(record.gold for record in sample(records, 1000))
@@ -54,7 +56,9 @@ def test_small_groups_give_way_and_no_limit_takes_all():
     assert sample(records, 0) == []
 
 
-groups = st.tuples(st.sampled_from("abc"), st.integers(1, 9), st.sampled_from(["t", "u"]), st.sampled_from([None, "joy"]))
+groups = st.tuples(
+    st.sampled_from("abc"), st.integers(1, 9), st.sampled_from(["t", "u"]), st.sampled_from([None, "joy"])
+)
 
 
 @given(st.lists(groups, max_size=8, unique_by=lambda one: (one[0], one[2], one[3])), st.integers(0, 80), st.randoms())
