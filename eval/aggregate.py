@@ -92,14 +92,9 @@ def mean(units: Sequence[Unit]) -> dict[str, Any]:
     return {
         "metric": units[0].metric, "a": number(a), "b": number(b), "difference": number(difference),
         "ci95": interval(drawn), "p": p_value(drawn), "bias": number(bias), "of": [unit.name for unit in units],
-        "n": sum(unit.n for unit in units), "unparsed": _sides(np.sum([unit.unparsed for unit in units], axis=0)),
+        "n": sum(unit.n for unit in units), 
+        "unparsed": {side: sum(unit.unparsed[at] for unit in units) for at, side in enumerate("ab")},
     }  # fmt: skip
-
-
-def _sides(counts: Sequence[int] | Floats) -> dict[str, int]:
-    """A count of each run."""
-    a, b = counts
-    return {"a": int(a), "b": int(b)}
 
 
 def _biases(units: Sequence[Unit]) -> list[float]:

@@ -24,7 +24,7 @@ from eval.figure import withheld
 from eval.join import load_predictions, run_json
 from eval.metrics import Floats
 from eval.paired import distinct, holm, scorer, seed_of
-from eval.selection import split_of
+from eval.selection import Selection, split_of
 from eval.verdict import right_rows
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -32,6 +32,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 RESAMPLES = 10_000
+SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
 # What must agree for two scores to be of the same test; and what a reader should know when it does not.
 TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
@@ -82,7 +83,7 @@ def compare(
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_holm"] = p
     result = {
-        "schema": 1,
+        "schema": SCHEMA,
         "mode": mode,
         "resamples": resamples,
         "seed": SEED + seed,
@@ -172,6 +173,8 @@ def compare_runs(
     """
     described = {"a": run_json(a), "b": run_json(b)}
     notes = _require_alike(a, b, described, data, anyway)
+    asked = str(Selection.of_run(described["a"])).removeprefix(", ")
+    notes += [f"{a} answered {asked}"] if asked else []
     names = [name for name in benchmark() if all(name in one["subsets"] for one in described.values())]
     if subsets is None:
         notes += [f"{name}: answered by one run only, left out" for name in benchmark()

@@ -52,7 +52,8 @@ def _macro(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _p(one: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{one['p']:.4f}", f"{one['p_holm']:.4f}"
+    p, corrected = (DASH if one[name] is None else f"{one[name]:.4f}" for name in ("p", "p_holm"))
+    return p, corrected
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

@@ -45,7 +45,8 @@ def withheld(task: Task, read: Answers, emotions: Sequence[str | None] | None = 
 
 def figure(scored: Mapping[str, Any], metric: str) -> Figure:
     """One metric of a task, or of one language of it, out of scores.MODE.json."""
-    shown = "withheld" not in scored
+    mute = "pearson" in scored["metrics"] and scored["unparsed"] > MOST_UNPARSED * scored["n"]
+    shown = not mute and "withheld" not in scored  # another tool's scores need not say it
     value = scored["metrics"].get(metric) if shown else None
     ends = scored.get("ci95", {}).get(metric) if shown else None
     return Figure(value, ends, scored["n"], scored["unparsed"])
