@@ -51,10 +51,8 @@ def _tasks(runs: Sequence[Run], mode: str) -> Table:
         f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}. "
         f"Accuracy of label sets and of MELD_EC is {JACCARD}, as the paper has it."
     )
-    heads, left = (
-        (*(head for _, head in _METRICS), "Unparsed"),
-        ("Subset", "Task", "n", *(("Readout",) if told else ())),
-    )
+    heads = (*(head for _, head in _METRICS), "Unparsed")
+    left = ("Subset", "Task", "n", *(("Readout",) if told else ()))
     return Table(caption, [_named(run) for run in runs], heads, left, rows)
 
 
