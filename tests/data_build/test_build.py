@@ -20,7 +20,7 @@ from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Record, media_files
+from mmafflm.records import SPLITS, Record, media_files
 from tests.command import mmaffin
 from tests.data_build.reading import hashes
 
@@ -270,12 +270,8 @@ def test_limited_builds_are_nested_and_part_of_the_whole_one(raw: Path, tmp_path
         data = tmp_path / str(limit)
         build(raw, data, config, choose_subsets("CFAPS_EC,XED"), jobs=1, limit=limit)
         dataset = Dataset.open(data)
-        ids[limit] = {
-            one.id
-            for name in ("CFAPS_EC", "XED")
-            for split in dataset.splits(name)
-            for one in dataset.records(name, split)
-        }
+        files = [(name, split) for split in SPLITS for name in dataset.subsets(split)]
+        ids[limit] = {one.id for name, split in files for one in dataset.records(name, split)}
     assert ids[6] < ids[15]
     # of the whole build only pictures that turn out to be copies or broken may change the draw of another row's split
     assert len(ids[15] - (ids[None] or set())) <= 2
