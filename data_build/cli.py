@@ -40,7 +40,7 @@ def build(
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all that are there by default")] = None,
     config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
 ) -> None:
@@ -61,7 +61,7 @@ def import_(
         Path | None, typer.Option(help="build config, for mix and budget; the shipped default otherwise")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="most rows a subset and split, for a look")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""

@@ -3,7 +3,6 @@
 LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own mixing repeats or does not mix).
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator
 from itertools import pairwise
@@ -18,6 +17,7 @@ from data_build.registry import twin_of, write_twin
 from data_build.translate.ids import FROM, original_id
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
+from mmafflm.sampling import shuffle_key
 
 MOST_TRANSLATED = 0.5  # of a subset's rows
 
@@ -31,11 +31,6 @@ class Line(NamedTuple):
     id: str
     translated: bool
     data: bytes
-
-
-def shuffle_key(seed: int, record_id: str) -> bytes:
-    """A record's place in the shuffled mix: the same on every machine and for every set of other records."""
-    return hashlib.blake2b(f"{seed}:{record_id}".encode(), digest_size=16).digest()
 
 
 def shares(total: int, available: dict[str, int]) -> dict[str, int]:

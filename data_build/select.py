@@ -10,6 +10,7 @@ import polars as pl
 
 from data_build.config import Split
 from mmafflm.records import SPLITS
+from mmafflm.sampling import draw
 
 # Columns of the keys: one row for each example read, in reading order.
 KEYS = ("subset", "task", "emotion", "language", "split", "gold", "key")
@@ -60,7 +61,10 @@ def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int |
     rows = _drop_copies_of_tests(rows)
     rows = _split_pool(rows, strata, splits)
     rows = _drop_leaks(rows)
-    rows = _cap(rows, _size(strata, splits, "train", NO_CAP), limit).sort("row")
+    rows = _cap(rows, _size(strata, splits, "train", NO_CAP))
+    if limit is not None:
+        rows = _limit(rows, limit, seed)
+    rows = rows.sort("row")
     return Selection(rows["to"], rows["reason"])
 
 
@@ -180,11 +184,17 @@ def _drop_leaks(rows: pl.DataFrame) -> pl.DataFrame:
     return _take_out(rows, leak.fill_null(False), LEAK)
 
 
-def _cap(rows: pl.DataFrame, size: pl.Expr, limit: int | None) -> pl.DataFrame:
+def _cap(rows: pl.DataFrame, size: pl.Expr) -> pl.DataFrame:
     train = (pl.col("to") == "train").fill_null(False)
-    over = train & ~pl.lit(_draw(rows, ["share"], size, train))
-    rows = _take_out(rows, over, OVER_CAP)
-    if limit is not None:
-        kept = pl.col("to").is_not_null()
-        rows = _take_out(rows, kept & ~pl.lit(_draw(rows, ["part", "to"], pl.lit(limit), kept)), OVER_CAP)
-    return rows
+    return _take_out(rows, train & ~pl.lit(_draw(rows, ["share"], size, train)), OVER_CAP)
+
+
+def _limit(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
+    """At most `limit` rows of each subset and split, drawn as every limit draws; a row's place is its random number."""
+    kept = pl.col("to").is_not_null()
+    places = _rank(rows.height, seed).to_numpy()[rows["row"].to_numpy()]
+    chosen = np.zeros(rows.height, dtype=bool)
+    for part in rows.with_row_index("at").filter(kept).partition_by("part", "to"):
+        at = part["at"].to_numpy()
+        chosen[at[draw(part["group"].to_numpy(), places[at], limit)]] = True
+    return _take_out(rows, kept & ~pl.lit(pl.Series("drawn", chosen)), OVER_CAP)

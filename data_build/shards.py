@@ -16,7 +16,7 @@ from data_build.config import Split
 from data_build.corpus import Corpus, Part, Rows
 from data_build.coverage import PartCount
 from data_build.extract import Taken
-from data_build.select import KEYS, OVER_CAP, select, text_key
+from data_build.select import KEYS, OVER_CAP, Selection, select, text_key
 from mmafflm.writing import make_folder, writing
 
 # What LLaMA-Factory or the tokenizer takes for media or for the end of a turn, wherever it stands in a prompt.
@@ -128,6 +128,19 @@ def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int
     if limit is not None:
         all_media = all_media.filter(select(read_keys(shards), splits, seed, limit).to.is_not_null())
     return sorted(all_media.drop_nulls().unique())
+
+
+def choose(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> Selection:
+    """select() among the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
+
+    Only the media of chosen rows are opened then, and splits drawn anew from these few would be other splits.
+    """
+    keys = read_keys(shards)
+    if limit is not None and shards.taken is not None and keys.height:
+        drawn = select(read_keys(Shards(shards.paths)), splits, seed, limit).to
+        usable = pl.concat([frame["reason"].is_null() for frame in shards.frames()])
+        keys = keys.with_columns(split=drawn.filter(usable))
+    return select(keys, splits, seed, limit)
 
 
 def read_keys(shards: Shards) -> pl.DataFrame:

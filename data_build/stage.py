@@ -16,8 +16,8 @@ from data_build.extract import FRAME
 from data_build.lost_marks import Lost, lost_marks
 from data_build.media_index import Index
 from data_build.registry import write_records
-from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection, select
-from data_build.shards import Shards, numbers, read_keys
+from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection
+from data_build.shards import Shards, choose, numbers
 from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
 from mmafflm.errors import Fault
@@ -58,7 +58,7 @@ def write_corpus(
     Raises Fault when nothing is kept of the corpus, or of a subset or split of which rows were read.
     """
     number = numbers(shards)
-    chosen = select(read_keys(shards), splits, seed, limit)
+    chosen = choose(shards, splits, seed, limit)
     outcome = Outcome()
     bad = list(_bad_rows(corpus, folders, outcome.kept))
     outcome.rows_read = shards.rows() + len(bad)

@@ -9,10 +9,10 @@ from operator import itemgetter
 import numpy as np
 import polars as pl
 
-from data_build.mix import shuffle_key
 from data_build.registry import twin_of
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.records import Record
+from mmafflm.sampling import shuffle_key
 
 SAMPLE = 6  # rows of a subset that are shown
 SEED = 2505

@@ -70,6 +70,7 @@ class Unit:
     a: float
     b: float
     drawn: Floats
+    unparsed: tuple[int, int] = (0, 0)  # answers of each run that could not be read
 
     @property
     def name(self) -> str:
@@ -91,6 +92,8 @@ def mean(units: Sequence[Unit]) -> dict[str, Any]:
     return {
         "metric": units[0].metric, "a": number(a), "b": number(b), "difference": number(difference),
         "ci95": interval(drawn), "p": p_value(drawn), "bias": number(bias), "of": [unit.name for unit in units],
+        "n": sum(unit.n for unit in units), 
+        "unparsed": {side: sum(unit.unparsed[at] for unit in units) for at, side in enumerate("ab")},
     }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def predict(
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
     readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="most rows a subset, spread over tasks and languages")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
     languages: Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these")] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,

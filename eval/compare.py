@@ -4,7 +4,8 @@ A paired bootstrap for every task and every language of it, on the records that 
 draws the rows once for both. The p-values of all these tests are corrected together (Holm), so that a benchmark of a
 hundred tests does not find five differences between a run and its twin; likewise, by themselves, those of the means
 (per subset of several tasks, task, modality, language). With RESAMPLES draws the smallest p-value is 1 / RESAMPLES,
-which a hundred tests still leave at 0.01.
+which a hundred tests still leave at 0.01. What has no figure in one of the runs (eval/figure.py) is not tested, and is
+in no mean.
 """
 
 import json
@@ -19,10 +20,11 @@ from eval.answered import Answered, by_task, chosen_subsets
 from eval.bootstrap import SEED, Measure, Values, paired_bootstrap
 from eval.diagnosis.finding import number
 from eval.diagnosis.modality import changes
+from eval.figure import withheld
 from eval.join import load_predictions, run_json
 from eval.metrics import Floats
 from eval.paired import distinct, holm, scorer, seed_of
-from eval.selection import split_of
+from eval.selection import Selection, split_of
 from eval.verdict import right_rows
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -30,6 +32,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 RESAMPLES = 10_000
+SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
 # What must agree for two scores to be of the same test; and what a reader should know when it does not.
 TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
@@ -69,20 +72,22 @@ def compare(
     for one, other in _same_records(a, b):
         for language, left, right in _parts(one, other):
             unit, row = _unit(left, right, language, mode, resamples, seed)
-            units.append(unit)
             rows.append(row)
+            if row["p"] is not None:
+                units.append(unit)
         changed.extend(_changed_rows(one, other))
     means, over_languages = aggregates(units), macro_over_languages(units)
     averaged = [*means, *(one for one in over_languages.values() if "refused" not in one)]
-    for family in (rows, averaged):  # a table each, and each is corrected for its own number of tests
+    tested = [row for row in rows if row["p"] is not None]
+    for family in (tested, averaged):  # a table each, and each is corrected for its own number of tests
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_holm"] = p
     result = {
-        "schema": 1,
+        "schema": SCHEMA,
         "mode": mode,
         "resamples": resamples,
         "seed": SEED + seed,
-        "tests": len(rows),
+        "tests": len(tested),
         "tests_of_means": len(averaged),
         "units": rows,
         "aggregates": means,
@@ -122,13 +127,18 @@ def _unit(
     spoken = tuple(sorted({record.language for record in one.records} & set(benchmark()[one.task.subset].languages)))
     values = [float(each.kept[0][metric][0]) for each in (a, b)]
     drawn = b.drawn(metric) - a.drawn(metric)
-    unit = Unit(one.task, language, spoken, metric, len(one.records), values[0], values[1], drawn)
+    unparsed = (len(one.read.unparsed), len(other.read.unparsed))
+    unit = Unit(one.task, language, spoken, metric, len(one.records), values[0], values[1], drawn, unparsed)
+    reasons = {side: withheld(each.task, each.read, each.emotions) for side, each in (("a", one), ("b", other))}
+    reasons = {side: reason for side, reason in reasons.items() if reason}
     moved = changes(one, other)
     right = [right_rows(one.task, each.read) for each in (one, other)]
     return unit, {
         "subset": one.task.subset, "task": one.task.key, "language": language, "metric": metric,
         "n": len(one.records), "a": number(values[0]), "b": number(values[1]),
-        "difference": number(main.difference), "ci95": _ends(main.low, main.high), "p": main.p,
+        "difference": number(main.difference), "ci95": _ends(main.low, main.high),
+        "unparsed": dict(zip("ab", unparsed, strict=True)), "withheld": reasons,
+        "p": None if reasons else main.p, "p_holm": None,
         "changed": int(moved.sum()), "fixed": int((moved & ~right[0] & right[1]).sum()),
         "broken": int((moved & right[0] & ~right[1]).sum()),
         "metrics": {name: {"a": number(float(a.kept[0][name][0])), "b": number(float(b.kept[0][name][0])),
@@ -163,6 +173,8 @@ def compare_runs(
     """
     described = {"a": run_json(a), "b": run_json(b)}
     notes = _require_alike(a, b, described, data, anyway)
+    asked = str(Selection.of_run(described["a"])).removeprefix(", ")
+    notes += [f"{a} answered {asked}"] if asked else []
     names = [name for name in benchmark() if all(name in one["subsets"] for one in described.values())]
     if subsets is None:
         notes += [f"{name}: answered by one run only, left out" for name in benchmark()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.bootstrap import RESAMPLES, SEED, distribution, interval
+from eval.figure import withheld
 from eval.join import join, load_predictions, require_data, run_json
 from eval.measure import MODES, Answers, answers, majority, measure
 from eval.metrics import Array, Floats
@@ -84,6 +85,8 @@ def _by_language(
         read = answers(task, [records[row] for row in chosen], [texts[row] for row in chosen], mode)
         values, ci95 = _measured(task, mode, read, draw)
         found[language] = {"n": len(chosen), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
+        if reason := withheld(task, read):
+            found[language]["withheld"] = reason
     return found
 
 
@@ -97,7 +100,9 @@ def _task(
     found: dict[str, Any] = {"n": len(records), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
     # A constant has no correlation; a baseline of 0 says it in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
-    if notes := _notes(task, mode, read):
+    if reason := withheld(task, read, emotions):
+        found["withheld"] = reason
+    if notes := [*filter(None, [reason]), *_notes(task, mode, read)]:
         found["notes"] = notes
     if mode == "strict":
         found["unparsed_rows"] = {
@@ -190,12 +195,30 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: stands, of the same answers.")
         return stands
-    records = {name: selection.of(data.records(name, split)) for name in names}
+    whole = {name: selection.in_languages(data.records(name, split)) for name in names}
+    records = {name: selection.of(rows) for name, rows in whole.items()}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
     scores = score(records, predictions, mode, readout=readout)
     scores |= {key: value for key, value in selection.to_json().items() if value is not None}
+    if selection.limit is not None:
+        _mark_samples(scores["subsets"], whole, selection.limit)
     if split != "test":
         scores["split"] = split
     scores[KEY] = made
     write_text(run / f"scores.{mode}.json", json.dumps(scores, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     return scores
+
+
+def _mark_samples(subsets: dict[str, Any], whole: Mapping[str, Sequence[Record]], limit: int) -> None:
+    """Write "sample": {"limit", "of"} into every subset, task and language that was asked fewer rows than it has."""
+
+    def mark(found: dict[str, Any], rows: int) -> None:
+        if found["n"] < rows:
+            found["sample"] = {"limit": limit, "of": rows}
+
+    for name, found in subsets.items():
+        mark(found, len(whole[name]))
+        for key, one in found.get("tasks", {}).items():
+            mark(one, sum(record.task == benchmark()[name].task(key).kind for record in whole[name]))
+        for language, one in found.get("by_language", {}).items():
+            mark(one, sum(record.language == language for record in whole[name]))

@@ -1,10 +1,10 @@
-"""Which records a run asks. `predict` and all that read its answers must agree on it, so it stands here once."""
+"""Which records a run asks. `predict` and every reader of its answers must agree, so it is decided here only."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mmafflm.records import Record
+from mmafflm.sampling import sample
 
 
 def split_of(described: dict[str, Any]) -> str:
@@ -13,43 +13,30 @@ def split_of(described: dict[str, Any]) -> str:
 
 
 class Selection(NamedTuple):
-    """Which records of a subset a run asks: of some languages (None: all), at most `limit` of these (None: all)."""
+    """Which records of a subset a run asks: a sample of at most `limit` (None: all) of those in some languages."""
 
     limit: int | None = None
-    languages: tuple[str, ...] | None = None  # as records have them
+    languages: tuple[str, ...] | None = None  # codes, as in the records; None: all
 
     @classmethod
     def of_run(cls, described: Mapping[str, Any]) -> "Selection":
-        """That of a run, by its run.json."""
+        """The selection of a run, by its run.json."""
         languages = described.get("languages")
         return cls(described.get("limit"), None if languages is None else tuple(languages))
 
     def of(self, records: Iterable[Record]) -> list[Record]:
         """The chosen ones of a subset's records, in record order."""
-        spoken = [one for one in records if self.languages is None or one.language in self.languages]
-        return first_of(spoken, self.limit)
+        return sample(self.in_languages(records), self.limit)
+
+    def in_languages(self, records: Iterable[Record]) -> list[Record]:
+        """The records that a limit draws from: those in the chosen languages, in record order."""
+        return [one for one in records if self.languages is None or one.language in self.languages]
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in run.json."""
+        """Its two entries in run.json."""
         return {"limit": self.limit, "languages": None if self.languages is None else list(self.languages)}
 
     def __str__(self) -> str:
-        """Said behind a title; empty when all records are asked."""
-        rows = f", at most {self.limit} rows a subset" if self.limit is not None else ""
+        """What a title adds; empty when all records are asked."""
+        rows = f", a sample of at most {self.limit} rows a subset" if self.limit is not None else ""
         return rows + (f", {', '.join(self.languages)} only" if self.languages is not None else "")
-
-
-def first_of(records: Sequence[Record], limit: int | None) -> list[Record]:
-    """At most `limit` of one subset's records, in record order; all when limit is None.
-
-    Taken round-robin over the groups (task, emotion, language), each in record order, so that every task and
-    language is there: 500 of XED's 12,500 are 20 a language. The same records and limit give the same choice.
-    """
-    if limit is None or limit >= len(records):
-        return list(records)
-    groups: dict[tuple[str, str | None, str], list[int]] = {}
-    for position, record in enumerate(records):
-        groups.setdefault((record.task, record.emotion, record.language), []).append(position)
-    in_turn = (position for turn in zip_longest(*groups.values()) for position in turn if position is not None)
-    chosen = sorted(position for position, _ in zip(in_turn, range(limit), strict=False))
-    return [records[position] for position in chosen]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from eval.figure import figure, rows_text, unparsed_text
 from eval.sections import Section, fraction, interval_text
 from eval.selection import Selection
 from mmafflm.benchmark import Task, benchmark, paper_scores
@@ -40,7 +41,7 @@ def _notes(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _is_beyond(metric: str, found: Mapping[str, Any]) -> bool:
-    value, ends = found["metrics"].get(metric), found["ci95"].get(metric)
+    value, ends, _, _ = figure(found, metric)
     return value is not None and ends is not None and not ends[0] - 1e-9 <= value <= ends[1] + 1e-9
 
 
@@ -74,9 +75,8 @@ def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
 
 
 def _values(metric: str, found: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    interval = interval_text(found["ci95"].get(metric))
-    unparsed = f"{found['unparsed'] / found['n']:.1%}"
-    return fraction(found["metrics"][metric]), interval, str(found["n"]), unparsed
+    one = figure(found, metric)
+    return fraction(one.value), interval_text(one.ends), rows_text(found), unparsed_text(one.unparsed, one.n)
 
 
 def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool, readout: str) -> Section:

@@ -21,7 +21,6 @@ from eval.ablate import questions
 from eval.engines import Engine
 from eval.readout import candidates, log_shares, needs_thresholds, read_out, readout_of
 from eval.run_folder import LIKELIHOODS, RunFolder
-from eval.selection import first_of
 from eval.thresholds import fit
 from mmafflm.bar import Advance
 from mmafflm.benchmark import Task, benchmark
@@ -30,6 +29,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
 from mmafflm.plain_files import read_json
 from mmafflm.records import Record, media_files, write_text
+from mmafflm.sampling import sample
 
 READOUT = "readout.json"
 VALIDATION_ROWS = 500  # at most, for the thresholds of one label set; fewer with a smaller --limit
@@ -61,7 +61,7 @@ def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Recor
             f"{data.path}: {subset} has no val split, and --readout choice sets the thresholds of a label set on "
             f"validation rows, never on test. Build with them (mmaffin build), or leave {subset} out (--subsets)."
         )
-    found = first_of(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
+    found = sample(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
     data.require_media(name for record in found for name in media_files(record))
     return found
 

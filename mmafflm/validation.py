@@ -143,8 +143,12 @@ class Validation:
         row["device"] = f"GPU {self.gpu}" if self.gpu else "CPU"
         append_jsonl(self.out / ROWS, [row])
         self.curves.add(self.step, points(row))
-        scores = {name: "none" if one["score"] is None else f"{one['score']:.3f}" for name, one in row["tasks"].items()}
-        say(f"step {self.step} validated: " + ", ".join(f"{name} {score}" for name, score in scores.items()))
+        said = (
+            f"{name} {'-' if one['score'] is None else format(one['score'], '.3f')} "
+            f"(unparsed {one['unparsed_share']:.0%})"
+            for name, one in row["tasks"].items()
+        )
+        say(f"step {self.step} validated: {', '.join(said)}")
 
 
 def spare_gpu(plan: Plan) -> str:

@@ -20,7 +20,8 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
 
     A task has its metric and score, the share of answers that were not parsed, the shares of its most frequent answer
     and of gold's, and for numbers the spread: the standard deviation of the answers over that of gold, the narrowest of
-    several dimensions. Raises Fault when a file is missing or not what mmaffben writes.
+    several dimensions. The score is None where `mmaffben score` withholds it: most answers to a number are unparsed.
+    Raises Fault when a file is missing or not what mmaffben writes.
     """
     try:
         scores = read_json(run / "scores.strict.json", LOOK)["subsets"]
@@ -37,7 +38,7 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
             row["tasks"][task.name] = {
                 "n": one["n"],
                 "metric": metric,
-                "score": one["metrics"][metric],
+                "score": None if "withheld" in one else one["metrics"][metric],
                 "unparsed_share": round(one["unparsed"] / one["n"], 4),
                 **tops[subset, key],
                 "spread": _spread(findings, subset, key),

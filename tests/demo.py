@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from eval.figure import Figure, beats_majority, figure
+from eval.sections import fraction
 from mmafflm.benchmark import benchmark
 
 LIMIT = 200  # test rows a subset: enough to see learning
@@ -29,14 +32,37 @@ def step(*words: str | Path) -> None:
     print(f"  ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
 
 
-def headline(run: Path) -> dict[tuple[str, str], tuple[str, float, float]]:
-    """(subset, task) -> (metric, value, share of unparsed answers) out of scores.strict.json."""
+class Score(NamedTuple):
+    """One task's main metric, what the majority baseline has in it, and whether the whole interval lies above that."""
+
+    metric: str
+    figure: Figure
+    majority: float
+    beaten: bool
+
+
+def headline(run: Path) -> dict[tuple[str, str], Score]:
+    """(subset, task) -> its score, out of scores.strict.json."""
     found = {}
     for name, of in json.loads((run / "scores.strict.json").read_text())["subsets"].items():
         for key, one in (of.get("tasks") or {benchmark()[name].tasks[0].key: of}).items():
-            metric = benchmark()[name].task(key).main_metric
-            found[name, key] = (metric, one["metrics"][metric], one["unparsed"] / one["n"])
+            task = benchmark()[name].task(key)
+            metric = task.main_metric
+            found[name, key] = Score(metric, figure(one, metric), one["majority"][metric], beats_majority(task, one))
     return found
+
+
+def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Score]) -> None:
+    """The table: both scores of each task with a star where the baseline is beaten, and the unparsed shares."""
+    table = Table()
+    for head in ("subset", "task", "metric", "majority", "untrained", "trained", "unparsed", "then"):
+        table.add_column(head, no_wrap=True)  # a name that is cut off is three subsets
+    for key, then in after.items():
+        both = (before[key], then)
+        values = (f"{fraction(one.figure.value)}{' *' if one.beaten else ''}" for one in both)
+        shares = (f"{one.figure.unparsed / one.figure.n:.0%}" for one in both)
+        table.add_row(*key, then.metric, fraction(then.majority), *values, *shares)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
 def main(out: Path) -> None:
@@ -53,21 +79,14 @@ def main(out: Path) -> None:
              "--batch-size", "32")  # fmt: skip
         step("mmaffben", "score", out / name, "--data", data)
     before, after = headline(out / "before"), headline(out / "after")
-    table = Table()
-    for head in ("subset", "task", "metric", "untrained", "trained", "unparsed", "then"):
-        table.add_column(head, no_wrap=True)  # a name that is cut off is three subsets
-    for key, (metric, value, unparsed) in after.items():
-        _, was, unparsed_was = before[key]
-        # without one parsed answer the score says only that: a failed parse counts as the worst admissible answer
-        shown = "no answer" if unparsed_was == 1 else f"{was:.3f}"
-        table.add_row(*key, metric, shown, f"{value:.3f}", f"{unparsed_was:.0%}", f"{unparsed:.0%}")
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
-    better = sum(after[key][1] > before[key][1] for key in after)
-    print(f"{better} of {len(after)} tasks better after training, {time.monotonic() - began:.0f} s in all.")
+    show(before, after)
+    counts = [sum(one.beaten for one in scores.values()) for scores in (before, after)]
+    print(f"Above the majority baseline with the whole 95% interval (*): {counts[0]} of {len(before)} tasks before "
+          f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
-    if better <= len(after) // 2:
-        sys.exit("the model did not learn: fewer than half of the tasks are better. Please report this.")
+    if counts[1] <= max(counts[0], len(after) // 2):
+        sys.exit("The model did not learn: fewer than half of the tasks beat the baseline. Please report this.")
 
 
 if __name__ == "__main__":

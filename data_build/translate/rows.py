@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
-from data_build.mix import shuffle_key
 from data_build.release.recover import words_of
 from data_build.translate.engine import Engine
 from data_build.translate.ids import FROM, new_id
@@ -13,6 +12,7 @@ from data_build.translate.marks import has_words
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
+from mmafflm.sampling import sample
 
 TRANSLATE = "translate"  # in the quarantine, in the place of a corpus
 SPLITS = ("train", "val")  # a test is never translated
@@ -108,11 +108,7 @@ def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record])
     for order in orders:
         for target, origin in product(order.targets, order.origins):
             some = by_language.get(origin, []) if origin != target else []
-            if order.limit is not None and order.limit < len(some):
-                drawn = sorted(some, key=lambda one: shuffle_key(seed, one.id))[: order.limit]
-                names = {one.id for one in drawn}
-                some = [one for one in some if one.id in names]
-            for record in some:
+            for record in sample(some, order.limit, seed):
                 if has_words(text := words_in(record)):
                     yield Wanted(record, target, new_id(record.id, record.language, target), text)
 

@@ -15,6 +15,7 @@ from eval.bootstrap import RESAMPLES, distribution, interval
 from eval.diagnosis.finding import CHECKS, Finding, number, share
 from eval.diagnosis.prior import lift
 from eval.diagnosis.prose import NONE, language_of_prose, script
+from eval.figure import withheld
 from eval.metrics import Floats
 from eval.paired import distinct, scorer, seed_of
 from mmafflm.benchmark import Task, benchmark
@@ -33,7 +34,7 @@ class Group(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The main metric of some rows, and its value in every resample."""
+    """The main metric of some rows, and its value in every resample; NaN where the rows have no figure."""
 
     value: float
     drawn: Floats
@@ -117,6 +118,8 @@ def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples:
     rows = distinct(gold, [np.concatenate([part.read.prediction for part in parts])], emotions)
     measured = scorer(task, "strict", rows.gold, rows.predictions[0], rows.emotions)
     metric = task.main_metric
+    if any(withheld(task, part.read, part.emotions) for part in parts):
+        return Scored(np.nan, np.full(resamples, np.nan))
     drawn = distribution(measured, rows.counts, resamples, seed_of("language", group.name, group.key, name))
     return Scored(float(measured(rows.counts[None, :])[metric][0]), drawn[metric])
 
@@ -181,6 +184,8 @@ def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Score
 
 def _of_english(task: Task, here: Scored, english: Scored) -> tuple[float | None, list[float] | None, str]:
     """The share of the English score that is kept, its interval and what to say; none where English itself has none."""
+    if not np.isfinite([here.value, english.value]).all():
+        return None, None, "no score to compare, because most of the answers are unparsed here or in English."
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(english.drawn > 0, here.drawn / english.drawn, np.nan)
     value = here.value / english.value if english.value > 0 else None

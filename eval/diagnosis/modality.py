@@ -15,6 +15,7 @@ from eval.ablate import ABLATIONS
 from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, paired_bootstrap
 from eval.diagnosis.finding import Finding, number, share
+from eval.figure import withheld
 from eval.metrics import Array
 from eval.paired import distinct, scorer, seed_of
 from eval.selection import Selection
@@ -96,26 +97,33 @@ def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> 
     ids, theirs = [record.id for record in one.records], [record.id for record in other.records]
     if ids != theirs:
         raise Fault(f"{one.name}: the {ablation} run answered other records. Predict it again with the same --limit.")
-    seed = seed_of("modality", one.name, ablation)
     changed = changes(one, other)
+    seed = seed_of("modality", one.name, ablation)
     value, ci95 = share(int(changed.sum()), len(changed), seed, resamples)
-    rows = distinct(one.read.gold, [other.read.prediction, one.read.prediction], one.emotions)
-    without, whole = (scorer(one.task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions)
-    metric = one.task.main_metric
-    lost = paired_bootstrap(without, whole, rows.counts, resamples, seed, [metric])[metric]
-    scores = [float(each(rows.counts[None, :])[metric][0]) for each in (whole, without)]
-    taken = _TAKEN[ablation]
-    texts = (
-        f"{one.name}: with {taken}, {changed.mean():.1%} of the answers change.",
-        f"{one.name}: with {taken}, {metric} goes from {scores[0]:.3f} to {scores[1]:.3f}.",
-    )
-    task, n = one.task, len(changed)
-    data = {"metric": metric, "whole": scores[0], "without": scores[1]}
-    ends = [lost.low, lost.high] if np.isfinite(lost.low) else None
-    return [
-        Finding("changed", task.subset, task.key, ablation, value, ci95, n, texts[0]),
-        Finding("lost", task.subset, task.key, ablation, number(lost.difference), ends, n, texts[1], data),
-    ]
+    said = f"{one.name}: with {_TAKEN[ablation]}, {changed.mean():.1%} of the answers change."
+    found = Finding("changed", one.task.subset, one.task.key, ablation, value, ci95, len(changed), said)
+    return [found, _lost(one, other, ablation, seed, resamples)]
+
+
+def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: int) -> Finding:
+    """What the main metric loses; without a value where most answers are unparsed on either side."""
+    task, taken, metric = one.task, f"with {_TAKEN[ablation]}", one.task.main_metric
+    whole: float | None = None
+    without: float | None = None
+    value = ends = None
+    if reason := withheld(task, one.read, one.emotions):
+        said = f"{one.name}: {reason}."
+    elif reason := withheld(task, other.read, other.emotions):
+        said = f"{one.name}, {taken}: {reason}."
+    else:
+        rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions)
+        measures = [scorer(task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions]
+        lost = paired_bootstrap(measures[1], measures[0], rows.counts, resamples, seed, [metric])[metric]
+        whole, without = (float(each(rows.counts[None, :])[metric][0]) for each in measures)
+        said = f"{one.name}: {taken}, {metric} goes from {whole:.3f} to {without:.3f}."
+        value, ends = number(lost.difference), [lost.low, lost.high] if np.isfinite(lost.low) else None
+    data = {"metric": metric, "whole": whole, "without": without}
+    return Finding("lost", task.subset, task.key, ablation, value, ends, len(one.records), said, data)
 
 
 def _detail(one: Answered, ablation: str, found: Sequence[Finding]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from eval.aggregate import name_of, on_the_same_rows, parted, require_languages
 from eval.report_parts.load import Run
-from eval.report_parts.tables import Cell, cell, tasks_of
+from eval.report_parts.tables import Cell, cell, pooled, tasks_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -40,12 +40,15 @@ class Average(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """The object in results.json, but for the runs' names."""
-        cells = [None if one is None else {"value": one.value, "ci95": one.ends} for one in self.cells]
+        cells = [
+            None if one is None else {"value": one.value, "ci95": one.ends, "n": one.n, "unparsed": one.unparsed}
+            for one in self.cells
+        ]
         return self._asdict() | {"cells": cells}
 
 
 def averages(runs: Sequence[Run], mode: str) -> list[Average]:
-    """Every mean over what any run has. A run that lacks one of the scores has no mean: it would be another one's."""
+    """Every mean over what any run has. A run in which one of the scores is missing or withheld has no mean."""
     scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
     found = [
         Average(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
@@ -78,16 +81,18 @@ def _means(scores: Sequence[Scores], runs: int) -> list[Cell | None]:
 
 
 def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
-    values, halves = [], []
+    cells: list[Cell] = []
+    halves = []
     for group in groups:
         halves.append(0.0)
         for one in group:
             if one is None or one.value is None:
                 return None
-            values.append(one.value)
+            cells.append(one)
             halves[-1] += (one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan
-    value, half = sum(values) / len(values), math.hypot(*halves) / len(values)
-    return Cell(value, (value - half, value + half) if math.isfinite(half) else None)
+    found, half = pooled(cells), math.hypot(*halves) / len(cells)
+    assert found.value is not None
+    return found._replace(ends=(found.value - half, found.value + half) if math.isfinite(half) else None)
 
 
 def _over_languages(scores: Sequence[Scores], runs: int) -> Iterator[Average]:

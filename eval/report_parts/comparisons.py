@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from eval.compare import SCHEMA
 from eval.compare_table import tables
 from eval.report_parts.load import Run, read_made
 from eval.sections import Section
@@ -43,7 +44,9 @@ def comparisons(runs: Sequence[Run]) -> list[Comparison]:
 
 def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
     """Why it is not of these scores: it may be of an earlier state of a run, or of another run of that name."""
-    for one in found["units"] if found.get("schema") == 1 else ():
+    if found.get("schema") != SCHEMA:
+        return f"The comparison of {b.name} with {a.name} is of another version and left out. Compare again."
+    for one in found["units"]:
         for run, side in ((a, "a"), (b, "b")):
             scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None
             value = (scored or {}).get("metrics", {}).get(one["metric"])
@@ -52,7 +55,7 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
                     f"The comparison of {b.name} with {a.name} is not of these scores ({one['subset']} {one['task']}) "
                     f"and left out. Compare again: mmaffben compare {a.folder} {b.folder} --data DATA"
                 )
-    return "" if found.get("schema") == 1 else f"The comparison of {b.name} with {a.name} is not of schema 1: left out."
+    return ""
 
 
 def compared(one: Comparison) -> Compared:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from eval.figure import beats_majority
 from eval.report_parts.load import Run
-from eval.report_parts.tables import cell, tasks_of
+from eval.report_parts.tables import tasks_of
+from eval.selection import Selection
 from mmafflm.benchmark import benchmark
 
 NAMED = 6  # tasks that are listed by name
@@ -14,9 +16,9 @@ def glance(run: Run) -> list[str]:
     """Sentences, the plainest first; of strict scores."""
     subsets = run.scores["strict"]["subsets"]
     rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
+    asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
     return [
-        f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows; {unparsed / rows:.1%} of the answers could not "
-        "be read and count as wrong.",
+        f"{asked}; {unparsed / rows:.1%} of the answers could not be read and count as wrong.",
         _against_majority(run),
         _found(run.diagnosis),
     ]
@@ -26,11 +28,8 @@ def _against_majority(run: Run) -> str:
     """Whether the main metric of each task lies above what the most frequent answer scores, its whole interval."""
     tasks, low = 0, []
     for subset, task in tasks_of([run], "strict"):
-        scored = run.scored(subset, task.key) or {}
-        metric = task.main_metric
-        majority, ends = scored.get("majority", {}).get(metric), cell(scored, metric).ends
         tasks += 1
-        if majority is None or not ends or ends[0] <= majority:
+        if not beats_majority(task, run.scored(subset, task.key) or {}):
             low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
     said = f"Above the majority baseline with its whole interval in {tasks - len(low)} of {tasks} tasks"
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""

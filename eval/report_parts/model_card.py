@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from eval.figure import figure
 from eval.report_parts.load import Run
 from eval.report_parts.names import is_jaccard
 from eval.report_parts.paper_form import markdown, tables
@@ -47,7 +48,7 @@ def _languages(run: Run) -> set[str]:
 
 
 def _results(run: Run) -> list[dict[str, Any]]:
-    """One entry for each task, its metrics in each mode. A metric that is not defined is left out, never guessed."""
+    """One entry for each task, its metrics in each mode. A metric that is undefined or withheld is left out."""
     found = []
     for subset, task in tasks_of([run], "strict"):
         metrics = [
@@ -81,13 +82,15 @@ def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
 def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[str, Any]]:
     found = []
     said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
-    for metric, value in scored["metrics"].items():
+    for metric in scored["metrics"]:
+        value, ends, n, unparsed = figure(scored, metric)
         if metric not in _METRICS or value is None or not math.isfinite(value):
             continue
         kind, name = ("jaccard", "Weighted Jaccard") if is_jaccard(task, metric) else _METRICS[metric]
-        args = {"mode": mode, "readout": readout, "n": scored["n"], "unparsed": scored["unparsed"]}
-        if ends := scored.get("ci95", {}).get(metric):
-            args["ci95"] = ends
+        args = {"mode": mode, "readout": readout, "n": n, "unparsed": unparsed}
+        args |= {"unparsed_share": round(unparsed / n, 4)}
+        args |= {"ci95": ends} if ends else {}
+        args |= {"sample_of": drawn["of"]} if (drawn := scored.get("sample")) else {}
         found.append({"type": kind, "value": value, "name": f"{name} ({said})", "args": args, "verified": False})
     return found
 
@@ -101,11 +104,12 @@ def _body(run: Run) -> str:
         f"- engine: `{_code(described.get('engine', 'unknown'))}`",
         f"- readout: `{_code(run.readout)}`",
         f"- data: `{_code(described['data_hash'])}`",
-        f"- rows a subset: {described.get('limit') or 'all'}",
+        f"- rows a subset: {f'a sample of at most {limit}' if (limit := described.get('limit')) else 'all'}",
         f"- languages: {_code(', '.join(described.get('languages') or ['all']))}",
         f"- ablation: `{_code(described.get('ablation', 'none'))}`",
         "",
         "Strict mode counts an answer that cannot be read as wrong; paper mode reproduces the published scorer.",
+        "A numeric task of which most answers could not be read has no figure: -.",
         "The licence and the intended use of the weights are for whoever publishes them to state.",
     ]
     return f"# {_code(run.name)}\n\n" + "\n".join(said) + "\n\n" + markdown(tables([run]))

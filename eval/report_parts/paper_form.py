@@ -4,15 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from eval.figure import DASH, figure, rows_text, unparsed_text
 from eval.report_parts.averages import averages
 from eval.report_parts.load import Run
 from eval.report_parts.names import JACCARD
-from eval.report_parts.tables import KINDS, heat_maps, tasks_of
+from eval.report_parts.tables import KINDS, Cell, heat_maps, tasks_of
 from eval.selection import Selection
 
 _METRICS = (("accuracy", "Acc."), ("macro_f1", "Ma-F1"), ("pearson", "Pearson"))
 _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {char: "\\" + char for char in "&%$#_"}
+_BEHIND = "In brackets: the share of unparsed answers."
 
 
 class Table(NamedTuple):
@@ -38,9 +40,9 @@ def tables(runs: Sequence[Run]) -> list[Table]:
 def _tasks(runs: Sequence[Run], mode: str) -> Table:
     rows, told = [], any(run.readout != "greedy" for run in runs)
     for subset, task in tasks_of(runs, mode):
-        row = [subset, task.key, str(next(one["n"] for run in runs if (one := run.scored(subset, task.key, mode))))]
+        row = [subset, task.key, rows_text(next(one for run in runs if (one := run.scored(subset, task.key, mode))))]
         if told:
-            row.append(" / ".join(run.readout_of(subset, task.key) or "–" for run in runs))
+            row.append(" / ".join(run.readout_of(subset, task.key) or DASH for run in runs))
         for run in runs:
             row += _figures(run.scored(subset, task.key, mode), mode)
         rows.append(row)
@@ -49,36 +51,45 @@ def _tasks(runs: Sequence[Run], mode: str) -> Table:
         f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}. "
         f"Accuracy of label sets and of MELD_EC is {JACCARD}, as the paper has it."
     )
-    heads, left = tuple(head for _, head in _METRICS), ("Subset", "Task", "n", *(("Readout",) if told else ()))
+    heads = (*(head for _, head in _METRICS), "Unparsed")
+    left = ("Subset", "Task", "n", *(("Readout",) if told else ()))
     return Table(caption, [_named(run) for run in runs], heads, left, rows)
 
 
 def _means(runs: Sequence[Run], mode: str) -> list[Table]:
     """One table; a mean that a run lacks, or that was refused, is a dash."""
     rows = [
-        [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else "–",
-         *("–" if cell is None or cell.value is None else f"{100 * cell.value:.1f}" for cell in one.cells)]
+        [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else DASH,
+         *map(_short, one.cells)]
         for one in averages(runs, mode)
     ]  # fmt: skip
-    caption = f"Means of the tasks' scores, {mode} mode, times 100{_limits(runs)}."
+    caption = f"Means of the tasks' scores, {mode} mode, times 100{_limits(runs)}. {_BEHIND}"
     heads = ("Over", "Group", "Metric", "of")
     return [Table(caption, [_named(run) for run in runs], ("",), heads, rows)] if rows else []
 
 
 def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
     if scored is None:
-        return ["–"] * len(_METRICS)
+        return [DASH] * (len(_METRICS) + 1)
     cells = []
     for metric, _ in _METRICS:
-        value, ends = scored["metrics"].get(metric), scored.get("ci95", {}).get(metric)
+        value, ends, n, unparsed = figure(scored, metric)
         # An ordinal's accuracy is ours; the paper has Pearson alone there.
         if value is None or (metric == "accuracy" and "pearson" in scored["metrics"]):
-            cells.append("–")
+            cells.append(DASH)
         elif mode == "strict" and ends and metric != "accuracy":
             cells.append(f"{100 * value:.1f} [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]")
         else:
             cells.append(f"{100 * value:.1f}")
-    return cells
+    return [*cells, unparsed_text(unparsed, n)]
+
+
+def _short(cell: Cell | None) -> str:
+    """A value and, where it is ours, the unparsed share."""
+    if cell is None:
+        return DASH
+    value = DASH if cell.value is None else f"{100 * cell.value:.1f}"
+    return value if cell.n is None or cell.unparsed is None else f"{value} ({unparsed_text(cell.unparsed, cell.n)})"
 
 
 def _limits(runs: Sequence[Run]) -> str:
@@ -95,12 +106,9 @@ def _named(run: Run) -> str:
 def _languages(runs: Sequence[Run], mode: str) -> list[Table]:
     found = []
     for one in heat_maps(runs, mode):
-        rows = [
-            [language, *("–" if cell is None or cell.value is None else f"{100 * cell.value:.1f}" for cell in cells)]
-            for language, cells in one.rows
-        ]
+        rows = [[language, *map(_short, cells)] for language, cells in one.rows]
         beside = " The right columns are the paper's (arXiv 2505.24423)." if one.published else ""
-        caption = f"{one.subset} by language, {mode} mode: {one.metric} times 100{_limits(runs)}.{beside}"
+        caption = f"{one.subset} by language, {mode} mode: {one.metric} times 100{_limits(runs)}. {_BEHIND}{beside}"
         read = [f"{run.name} ({how})" if how else run.name for run, how in zip(runs, one.readouts, strict=True)]
         names = read + one.published
         found.append(Table(caption, names, ("",), ("Language",), rows))
@@ -148,4 +156,4 @@ def _latex_table(table: Table) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in " ".join(text.split())).replace("–", "--")
+    return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))

@@ -17,10 +17,19 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class Sample(Model):
+    """The rows are a sample: at most `limit` a subset, here of `of` rows."""
+
+    limit: int
+    of: int
+
+
 class Scored(Model):
     """One task, or one language of it; metrics are fractions, None where they are not defined."""
 
     n: int = Field(ge=1)
+    sample: Sample | None = None
+    withheld: str | None = Field(None, description="why its metrics are in no table: most answers are unparsed")
     unparsed: int = Field(ge=0)
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
@@ -34,6 +43,7 @@ class Tasks(Model):
     """A subset of several tasks."""
 
     n: int = Field(ge=1)
+    sample: Sample | None = None
     unparsed: int = Field(ge=0)
     tasks: dict[str, Scored]
 
@@ -84,6 +94,8 @@ class Mean(Model):
 
     value: float
     ci95: Ends | None
+    n: int
+    unparsed: int
 
 
 class Average(Model):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from eval.answered import Answered
+from eval.figure import DASH, unparsed_text
 from eval.report_parts import svg
 from eval.report_parts.examples import Example, choose
 from eval.report_parts.load import Run
@@ -79,9 +80,15 @@ def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
     for part in tasks:
         scored = [run.scored(name, part.task.key) for run in runs]
         metric = part.task.main_metric
-        values = " / ".join(number(cell(one, metric).value) if one else "–" for one in scored)
+        values = " / ".join(_short(cell(one, metric)) if one else DASH for one in scored)
         said.append(f"{part.task.key + ' ' if len(tasks) > 1 else ''}{metric} {values}")
     return ", ".join(said)
+
+
+def _short(one: Cell) -> str:
+    """A value, and the unparsed share where there is one."""
+    doubt = f" (unparsed {unparsed_text(one.unparsed, one.n)})" if one.unparsed and one.n else ""
+    return number(one.value) + doubt
 
 
 def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[Figure]:

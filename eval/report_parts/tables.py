@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from eval.figure import DASH, figure, rows_text
 from eval.report_parts import svg
 from eval.report_parts.load import Run
 from eval.table import PUBLISHED
@@ -40,7 +41,7 @@ class Line:
     task: Task
     metric: str
     cells: list[Cell | None]
-    n: int
+    rows: str  # how many were asked
     majority: float | None
     plot: Markup
     readouts: list[str]
@@ -92,13 +93,12 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Line:
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     majority = some.get("majority", {}).get(metric)
-    return Line(subset, task, metric, cells, some["n"], majority, Markup(""), readouts_of(subset, task.key, runs))
+    return Line(subset, task, metric, cells, rows_text(some), majority, Markup(""), readouts_of(subset, task.key, runs))
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
     """One score's value, interval and counts."""
-    ends = scored.get("ci95", {}).get(metric)
-    return Cell(scored["metrics"].get(metric), ends, scored["n"], scored["unparsed"])
+    return Cell(*figure(scored, metric))
 
 
 def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> Line:
@@ -114,7 +114,7 @@ def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> 
 
 def number(value: float | None) -> str:
     """Three decimals; a dash for what is not defined."""
-    return "–" if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
+    return DASH if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
 
 
 def interval(ends: Sequence[float] | None) -> str:
@@ -159,8 +159,16 @@ def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
 def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
     """The mean over the languages in each column, to set beside the paper's; none where a language is missing."""
     found = [[cells[at] for _, cells in rows] for at in range(columns)]
-    values = [[one.value for one in column if one and one.value is not None] for column in found]
-    return [Cell(sum(of) / len(of)) if of and len(of) == len(languages) else None for of in values]
+    shown = [[one for one in column if one and one.value is not None] for column in found]
+    return [pooled(of) if of and len(of) == len(languages) else None for of in shown]
+
+
+def pooled(cells: Sequence[Cell]) -> Cell:
+    """The mean of scores that all have a value, over the rows of all; without rows where one is a published score."""
+    values = [one.value for one in cells if one.value is not None]
+    rows = [(one.n, one.unparsed) for one in cells if one.n is not None and one.unparsed is not None]
+    n, unparsed = (sum(of) for of in zip(*rows, strict=True)) if len(rows) == len(cells) else (None, None)
+    return Cell(sum(values) / len(values), None, n, unparsed)
 
 
 def _shaded(one: Cell | None, low: float, high: float) -> Cell | None:

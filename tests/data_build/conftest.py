@@ -34,7 +34,7 @@ def built(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -
 def two_texts(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two_texts")
     write_samples(folder / "raw", only={"xed", "semeval2018"})
-    assert build(folder / "raw", folder / "data", config, choose_subsets("XED,semeval2018_english"), jobs=1, limit=20)
+    assert build(folder / "raw", folder / "data", config, choose_subsets("XED,semeval2018_english"), jobs=1, limit=30)
     return folder / "data"
 
 

@@ -20,7 +20,7 @@ from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.records import Record, media_files
+from mmafflm.records import SPLITS, Record, media_files
 from tests.command import mmaffin
 from tests.data_build.reading import hashes
 
@@ -261,6 +261,20 @@ def test_limit_keeps_a_few_rows_of_everything(raw: Path, tmp_path: Path, config:
         assert least <= of["test"]["rows"] <= 25 and least <= of["train"]["rows"] <= 25, name
     assert check(dataset) == []
     assert len(read_journal(tmp_path / "data")) <= 3 * 3 * 25  # no others are opened
+
+
+def test_limited_builds_are_nested_and_part_of_the_whole_one(raw: Path, tmp_path: Path, config: Config) -> None:
+    """CFAPS has no splits of its own, and only the pictures of the rows that a limit leaves are opened."""
+    ids: dict[int | None, set[str]] = {}
+    for limit in (6, 15, None):
+        data = tmp_path / str(limit)
+        build(raw, data, config, choose_subsets("CFAPS_EC,XED"), jobs=1, limit=limit)
+        dataset = Dataset.open(data)
+        files = [(name, split) for split in SPLITS for name in dataset.subsets(split)]
+        ids[limit] = {one.id for name, split in files for one in dataset.records(name, split)}
+    assert ids[6] < ids[15]
+    # of the whole build only pictures that turn out to be copies or broken may change the draw of another row's split
+    assert len(ids[15] - (ids[None] or set())) <= 2
 
 
 @pytest.mark.parametrize(

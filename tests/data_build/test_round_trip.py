@@ -7,12 +7,12 @@ import pytest
 from sacrebleu.metrics.chrf import CHRF
 
 from data_build.check import check
-from data_build.mix import shuffle_key
 from data_build.translate.round_trip import chrf, in_words
 from data_build.translate.rows import Order, words_in
 from data_build.translate.stage import translate
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
+from mmafflm.sampling import shuffle_key
 from tests.data_build.translating import ThereAndBack, WordByWord, files
 
 ORDER = Order(["XED", "semeval2018_english"], ["en"], ["es"])

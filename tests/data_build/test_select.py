@@ -79,8 +79,21 @@ def test_same_text_in_another_language_is_another_question_but_still_a_leak() ->
 
 
 def test_limit_keeps_that_many_of_each_subset_and_split() -> None:
-    chosen = choose(pool(400) + pool(400, "fi"), limit=20, XED=Split(test=50, val=10))
+    rows = pool(400) + pool(4000, "fi")
+    chosen = choose(rows, limit=20, XED=Split(test=50, val=10))
     assert Counter(chosen.to)["train"] == Counter(chosen.to)["test"] == 20
+    languages = Counter((row[1], to) for row, to in zip(rows, chosen.to, strict=True))
+    assert languages["de", "train"] == languages["fi", "train"] == 10
+
+
+def test_a_smaller_limit_keeps_some_of_the_rows_of_a_larger_one_and_sorted_classes_their_shares() -> None:
+    rows = [("XED", "de", None, str(i // 400), f"de {i}") for i in range(4000)]
+    sizes = Split(test=1000, val=200)
+    kept = {limit: choose(rows, limit=limit, XED=sizes).to.to_list() for limit in (10, 150, 600)}
+    for small, large in ((10, 150), (150, 600)):
+        assert all(one in (None, other) for one, other in zip(kept[small], kept[large], strict=True))
+    labels = Counter(row[3] for row, to in zip(rows, kept[600], strict=True) if to == "train")
+    assert len(labels) == 10 and all(40 <= count <= 80 for count in labels.values())
 
 
 def test_a_corpus_with_its_own_test_gives_only_validation_rows_out_of_training() -> None:

@@ -205,7 +205,7 @@ def test_compare_as_a_user_types_it(runs) -> None:
     assert done.returncode == 0, done.stderr
     assert "Holm" in done.stdout and "MELD_SP" in done.stdout
     found = json.loads((b / "comparison.a.json").read_text())
-    assert found["schema"] == 1 and found["a"]["run"] == str(a) and found["tests"] == 2
+    assert found["schema"] == 2 and found["a"]["run"] == str(a) and found["tests"] == 2
     rows = [json.loads(line) for line in (b / "comparison.a.jsonl").read_text().splitlines()]
     assert sum(unit["changed"] for unit in found["units"]) == len(rows) > 0
     assert all(set(row) == {"id", "gold", "a", "b", "a_right", "b_right"} for row in rows)

@@ -245,9 +245,11 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     scored = made.scores(0)["subsets"]["FER2013"]
     low, high = scored["ci95"]["macro_f1"]
     macro = f"{100 * scored['metrics']['macro_f1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-    assert f"| FER2013 | ec | 24 | {100 * scored['metrics']['accuracy']:.1f} | {macro} | – |" in text
-    assert f"FER2013 & ec & 24 & {100 * scored['metrics']['accuracy']:.1f} & {macro} & -- &" in tex
-    assert "| modality | image | macro_f1 | 3 |" in text and "languages & XED & macro\\_f1 & -- & --" in tex
+    doubt = f"{scored['unparsed'] / scored['n']:.1%}"
+    assert f"| FER2013 | ec | 24 | {100 * scored['metrics']['accuracy']:.1f} | {macro} | - | {doubt} |" in text
+    cells = f"{100 * scored['metrics']['accuracy']:.1f} & {macro} & - & {doubt}".replace("%", r"\%")
+    assert f"FER2013 & ec & 24 & {cells} &" in tex
+    assert "| modality | image | macro_f1 | 3 |" in text and "languages & XED & macro\\_f1 & - & -" in tex
     assert (
         "of label sets and of MELD_EC is weighted Jaccard" in text
         and "accuracy, as the paper has it: weighted" in made.html
@@ -261,9 +263,9 @@ def test_tables_in_the_papers_form(made: Made) -> None:
         columns = len(block.split("}")[0])
         rows = [line for line in block.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
         assert all(line.count(" & ") == columns - 1 for line in rows)
-    tiny = [Table("100% of_it", ["r"], ("",), ("L",), [["a\\b", "–"]])]
-    assert r"a\textbackslash{}b & -- \\" in latex(tiny) and r"100\% of\_it" in latex(tiny)
-    assert markdown(tiny).splitlines()[2:] == ["| L | r |", "| --- | ---: |", r"| a\\b | – |"]
+    tiny = [Table("100% of_it", ["r"], ("",), ("L",), [["a\\b", "-"]])]
+    assert r"a\textbackslash{}b & - \\" in latex(tiny) and r"100\% of\_it" in latex(tiny)
+    assert markdown(tiny).splitlines()[2:] == ["| L | r |", "| --- | ---: |", r"| a\\b | - |"]
 
 
 def test_the_hub_reads_the_model_card(made: Made) -> None:

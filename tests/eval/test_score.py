@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from eval.figure import beats_majority
 from eval.join import import_generated
 from eval.score import score, score_run
 from eval.sections import markdown
@@ -12,6 +13,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels, Ordinal, Vad
 from mmafflm.records import Prediction, write_jsonl
+from mmafflm.sampling import sample
 from tests.data_files import write_data
 from tests.eval.made_runs import record
 
@@ -77,6 +79,41 @@ def test_no_answer_is_wrong_and_never_a_class_of_its_own():
             assert set(found["metrics"].values()) == {0}
         else:
             assert found["metrics"]["pearson"] <= 0 and found["metrics"]["mae"] > found["majority"]["mae"]
+
+
+def half_said(rows, silent):
+    """The gold answer, but nothing admissible in the first `silent` rows."""
+    return [Prediction(one.id, "hm" if at < silent else one.answer) for at, one in enumerate(rows)]
+
+
+@pytest.mark.parametrize("mode", ["strict", "paper"])
+def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
+    rows = [record("CHSIMS_SI", n, round(n / 10 - 1, 1)) for n in range(21)]
+    for silent, shown in ((10, True), (11, False)):
+        scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
+        found = scores["subsets"]["CHSIMS_SI"]
+        assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2  # the contract's
+        (section,), notes = tables(scores)
+        value, interval, rows_asked, unparsed = section.rows[0][3:7]
+        assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
+        assert ("withheld" in found) is not shown
+        assert any("52.4% of the answers are unparsed" in note for note in notes) is not shown
+        assert not any("outside of its interval" in note for note in notes) or shown
+        assert shown or not beats_majority(benchmark()["CHSIMS_SI"].tasks[0], found)
+
+
+def test_labels_keep_their_figure_and_one_silent_emotion_takes_that_of_the_mean():
+    rows = [record("MELD_SP", n, [["negative", "neutral", "positive"][n % 3]]) for n in range(30)]
+    scores = score({"MELD_SP": rows}, {"MELD_SP": half_said(rows, 29)}, "strict", resamples=5)
+    assert "withheld" not in scores["subsets"]["MELD_SP"]  # a label that is not read is wrong, and no more
+    rows = [
+        record("semeval2018_english", n, n / 20, "ei_reg", emotion=emotion)
+        for emotion in ("anger", "joy")
+        for n in range(20)
+    ]
+    name = "semeval2018_english"
+    scores = score({name: rows}, {name: half_said(rows, 11)}, "strict", resamples=5)
+    assert "55.0% of the answers about anger" in scores["subsets"][name]["tasks"]["ei_reg"]["withheld"]
 
 
 def test_one_unparsed_polarity_costs_a_class_in_paper_mode_only():
@@ -167,10 +204,20 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     with pytest.raises(Fault, match="14 foreign"):
         score_run(run, data, "strict", ["XED"])
     lines = (run / "predictions/XED.jsonl").read_text().splitlines()
-    (run / "predictions/XED.jsonl").write_text("\n".join(lines[:3] + lines[10:13]) + "\n")
+    first = [*lines[:3], *lines[10:13]]  # what a limit took before it drew a sample
+    (run / "predictions/XED.jsonl").write_text("\n".join(first) + "\n")
+    with pytest.raises(Fault, match=r"5 missing .* 5 foreign .* predict again into another folder"):
+        score_run(run, data, "strict", ["XED"])
+    asked = {one.id for one in sample(list(data.records("XED", "test")), 6)}
+    kept = [line for line in lines if json.loads(line)["id"] in asked]
+    (run / "predictions/XED.jsonl").write_text("\n".join(kept) + "\n")
     scores = score_run(run, data, "strict", ["XED"])
-    assert scores["limit"] == 6 and scores["subsets"]["XED"]["by_language"]["de"]["n"] == 3
-    assert "at most 6 rows" in tables(scores)[0][0].title
+    found = scores["subsets"]["XED"]
+    assert scores["limit"] == 6 and found["sample"] == {"limit": 6, "of": 20}
+    assert found["by_language"]["de"]["n"] == 3 and found["by_language"]["de"]["sample"] == {"limit": 6, "of": 10}
+    (whole, languages), _ = tables(scores)
+    assert "a sample of at most 6 rows" in whole.title
+    assert "6 of 20" in whole.rows[0] and "3 of 10" in languages.rows[0]
 
 
 def test_changed_or_other_data_is_refused(imported):

@@ -22,11 +22,11 @@ from eval.ablate import questions
 from eval.checkpoint import Checkpoint
 from eval.engines.hf import HfEngine
 from eval.engines.vllm_options import engine_arguments, lora_arguments, parse_options
-from eval.selection import first_of
 from mmafflm.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
+from mmafflm.sampling import sample
 from tests.budget import BUDGET
 from tests.eval.vllm_side import in_order
 
@@ -151,7 +151,7 @@ def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str,
 @pytest.fixture(scope="module")
 def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What vLLM sees, says and weighs, and hf beside it: {"vllm": ..., "hf": ...}."""
-    asked = [question for name in SIDE for question in questions(first_of(list(data.records(name, "test")), SIDE_ROWS))]
+    asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
     clip = next(one for one in asked if one.videos)
     # as long as real ones: the text behind it stands behind its time, not behind its width (mmafflm/positions.py)
     asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
