@@ -9,7 +9,7 @@ from pathlib import Path
 
 # What training needs; constraints.txt has the versions that work together.
 STACK = ("llamafactory", "transformers", "torch", "torchvision", "deepspeed", "peft", "accelerate", "datasets", "trl",
-         "av", "qwen-vl-utils")  # fmt: skip
+         "av", "decord", "qwen-vl-utils")  # fmt: skip
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an installed wheel has no such file
 BASES = ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct")
 
