@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmafflm.checkpoints import AGAIN, is_whole, numbered
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.hub import cached_commit
 from mmafflm.media import Budget
-from mmafflm.plain_files import read_json
 from mmafflm.records import read_jsonl
 from mmafflm.run_file import POSITIONS, RUN, read_run
 from mmafflm.untrusted import require_harmless

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
-from mmafflm.plain_files import read_json
 from mmafflm.records import sha256_of
 from mmafflm.source_hash import source_hash
 

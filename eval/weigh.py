@@ -25,9 +25,9 @@ from eval.thresholds import fit
 from mmafflm.bar import Advance
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
-from mmafflm.plain_files import read_json
 from mmafflm.records import Record, media_files, write_text
 from mmafflm.sampling import sample
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.checkpoints import AGAIN
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.media import MERGE
-from mmafflm.plain_files import read_json
 
 SHIPPED = Path(__file__).parent / "models"
 TEXT_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",

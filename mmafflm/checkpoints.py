@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmafflm.command import say
+from mmafflm.documents import loads, read_json
 from mmafflm.errors import Fault
-from mmafflm.plain_files import parse_json, read_json
 from mmafflm.records import replacing
 
 AGAIN = "Download or copy the folder again."
@@ -156,7 +156,7 @@ def read_header(path: Path) -> Header:
         size = int.from_bytes(weights.read(8), "little")
         text = weights.read(size) if size <= min(MOST_HEADER, whole) else b""
     try:
-        entries = parse_json(text)
+        entries = loads(text)
         ends = [_end_of(entry) for name, entry in entries.items() if name != METADATA]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Fault(f"{path}: not a safetensors file, or cut short in its header. {AGAIN}") from None

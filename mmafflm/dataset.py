@@ -123,7 +123,7 @@ class Dataset:
             entry = read_json(path, "Build the data again.")[MIX]
             if not set(entry) <= _ENTRY or entry["file_name"] != file:
                 raise ValueError(f"{MIX} leads elsewhere than to {file}")
-        except (ValueError, LookupError, TypeError) as error:
+        except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
             raise Fault(f"{path}: not the registry that the build wrote ({error}). Build again.") from None
         return dict(entry)
 

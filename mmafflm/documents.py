@@ -10,6 +10,7 @@ import yaml
 
 from mmafflm.errors import Fault, UsageFault
 
+ObjectHook = Callable[[dict[str, Any]], Any]
 YAML_SIZE = 1 << 20  # bytes; the longest recipe has some 3 kB
 
 
@@ -48,27 +49,60 @@ def _written_out(value: Any, known: dict[int, int]) -> int:
     return known[id(value)]
 
 
-def read_json(path: Path, fix: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """The value of a JSON file. fix: a sentence. Raises Fault when it cannot be read or is not JSON."""
-    return parse_json(_text(path, fix), str(path), fix, object_hook)
-
-
-def _text(path: Path, fix: str) -> str:
+def read_settings(path: Path, fix: str) -> dict[str, Any]:
+    """The `key: value` lines of a YAML file that an earlier command wrote. Raises Fault, which ends with `fix`."""
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Fault(f"{path}: not UTF-8 ({error.reason}). {fix}") from None
+        row = read_yaml(path)
+    except UsageFault as fault:
+        raise Fault(f"{fault} {fix}") from None
+    if not isinstance(row, dict) or not all(isinstance(key, str) for key in row):
+        raise Fault(f"{path}: expected `key: value` lines, found {type(row).__name__}. {fix}")
+    return row
+
+
+def read_json(path: Path, fix: str, object_hook: ObjectHook | None = None) -> dict[str, Any]:
+    """The JSON object in a file. `fix` is the sentence that ends every Fault, such as "Copy the run again."
+
+    Raises FileNotFoundError when there is no such file, Fault for everything that is not one JSON object in UTF-8.
+    """
+    try:
+        row = loads(path.read_bytes(), object_hook)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise Fault(f"{path}: cannot be read ({os.strerror(error.errno or 0)}). {fix}") from None
+        raise Fault(f"{path}: cannot be read as a JSON file ({os.strerror(error.errno or 0)}). {fix}") from None
+    except ValueError as error:
+        raise Fault(f"{path}: not JSON ({error}). {fix}") from None
+    if not isinstance(row, dict):
+        raise Fault(f"{path}: expected a JSON object, found {type(row).__name__}. {fix}")
+    return row
 
 
-def parse_json(text: str, name: str, fix: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:
+    """What a JSON text holds. Raises ValueError for what is no JSON, too deep, or holds half a surrogate pair.
+
+    Python's own parser reads NaN, which a trainer writes and orjson refuses. It raises RecursionError for nesting, and
+    reads half a surrogate pair into a string that nothing can print or write again.
+    """
+    try:
+        row = json.loads(text.decode("utf-8"), object_hook=object_hook)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if rb"\ud" in text.lower():
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("half of a surrogate pair in a string") from None
+    return row
+
+
+def parse_json(text: str, name: str, fix: str) -> Any:
     """The value of a JSON text; an integer of more digits than Python converts is the text of its digits.
 
     name: of the file. fix: a sentence. Raises Fault naming the line.
     """
     try:
-        return json.loads(text, parse_int=_integer, object_hook=object_hook)
+        return json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise Fault(f"{name}:{error.lineno}: not JSON at column {error.colno} ({error.msg}). {fix}") from None
     except RecursionError:

@@ -11,10 +11,10 @@ import yaml
 
 from mmafflm.architecture import read_architecture
 from mmafflm.command import say
+from mmafflm.documents import read_settings
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.hub import folder_of
 from mmafflm.launch import failure
-from mmafflm.plain_files import read_yaml
 from mmafflm.records import write_text
 from mmafflm.run_file import read_run, write_run
 from mmafflm.train import CONFIG, finished
@@ -79,7 +79,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
     """LLaMA-Factory's export config, out of the config that the run was trained with."""
     if not (run / CONFIG).exists():
         raise Fault(f"{run}: no {CONFIG}, so what it was trained with is unknown. Restore it.")
-    trained = read_yaml(run / CONFIG, "Restore it.")
+    trained = read_settings(run / CONFIG, "Restore it.")
     if missing := sorted(NEEDED - trained.keys()):
         raise Fault(f"{run / CONFIG}: has no {', '.join(missing)}. Restore it.")
     base = str(trained["model_name_or_path"])

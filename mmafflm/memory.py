@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.architecture import Architecture, Trainable
+from mmafflm.documents import read_json
 from mmafflm.media import MERGE
-from mmafflm.plain_files import read_json
 
 GIB = 2**30
 # The loss is computed in fp32: at its backward pass there are the log-softmax, its gradient and that of the logits. The

@@ -14,9 +14,9 @@ import yaml
 
 from mmafflm.checkpoints import weight_files
 from mmafflm.dataset import MIX, REGISTRY, Dataset
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.lengths import Mix, scan
-from mmafflm.plain_files import read_json
 from mmafflm.recipe_file import OURS, Config, read_recipe
 from mmafflm.recipe_reach import reach_notes, require_own
 

@@ -25,10 +25,10 @@ from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoP
 
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.grammar import Labels, Ordinal
 from mmafflm.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
-from mmafflm.plain_files import read_json
 from mmafflm.smollm2 import SOURCE, smollm2
 from mmafflm.writing import writing
 

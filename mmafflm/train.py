@@ -10,6 +10,7 @@ from typing import Any
 from mmafflm.checkpoints import last_checkpoint, rename_weights
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
+from mmafflm.documents import read_settings
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.forecast import host_notes, require_disk
 from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
@@ -17,7 +18,6 @@ from mmafflm.launch import cache_of, environment, failure, log_of, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
 from mmafflm.nodes import Nodes, await_first
-from mmafflm.plain_files import read_yaml
 from mmafflm.processes import roots_of, run_name
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
@@ -176,7 +176,7 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         raise UsageFault(
             f"{out}: was started on another build of {data.path}. Restore that one, or name another --out."
         )
-    before = read_yaml(out / CONFIG, "Name another --out.")
+    before = read_settings(out / CONFIG, "Name another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
     if differ:
         raise UsageFault(

@@ -6,8 +6,8 @@ from typing import Any
 
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
-from mmafflm.plain_files import read_json
 from mmafflm.records import read_jsonl
 
 ROWS = "validation.jsonl"  # below OUT

@@ -18,9 +18,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from mmafflm.checkpoints import AGAIN, read_header, weight_files
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.hub import folder_of
-from mmafflm.plain_files import read_json
 from mmafflm.untrusted import CONFIG, require_harmless
 
 LAYERS = ("num_hidden_layers", "depth", "encoder_layers", "decoder_layers")  # keys of a config.json

@@ -6,8 +6,8 @@ from typing import Any
 
 from eval.checkpoint import ADAPTER, Checkpoint
 from mmafflm.checkpoints import AGAIN, read_header
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.plain_files import read_json
 
 GIB = 1 << 30
 LONGEST = (

@@ -12,9 +12,9 @@ from eval.measure import MODES
 from eval.selection import Selection, split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import quoted
-from mmafflm.plain_files import read_json
 from mmafflm.records import sha256_of
 
 DIAGNOSIS, READOUT = "diagnosis.json", "readout.json"

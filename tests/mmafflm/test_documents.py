@@ -50,9 +50,9 @@ def test_a_folder_is_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"[" * 100_000, "manifest.json: JSON nested too deep. Build the data again."),
-        (b"{\n]", "manifest.json:2: not JSON at column 1"),
-        (b"\xff", "manifest.json: not UTF-8"),
+        (b"[" * 100_000, "manifest.json: not JSON (nested too deeply). Build the data again."),
+        (b"{\n]", "manifest.json: not JSON (Expecting"),
+        (b"\xff", "manifest.json: not JSON ('utf-8' codec"),
     ],
 )
 def test_a_damaged_manifest_is_a_sentence(tmp_path, content, sentence):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mmafflm.documents import read_json, read_settings
 from mmafflm.errors import Fault
-from mmafflm.plain_files import read_json, read_yaml
 from mmafflm.run_file import read_run
 from tests.command import mmaffben
 
@@ -41,7 +41,7 @@ def test_what_a_trainer_writes_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"loss": NaN, "pair": "\\ud83d\\ude00", "n": 12345678901234567890}')
     assert read_json(path, "")["pair"] == "😀"
-    with pytest.raises(Fault, match="a folder, where a JSON file is expected"):
+    with pytest.raises(Fault, match="cannot be read as a JSON file"):
         read_json(tmp_path, "")
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "b.json", "")
@@ -52,7 +52,7 @@ def test_what_a_trainer_writes_is_read(tmp_path: Path) -> None:
 def test_any_bytes_are_an_object_or_a_fault(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(text)
-    for read in (read_json, read_yaml):
+    for read in (read_json, read_settings):
         try:
             found = read(path, "Fix it.")
         except Fault:
@@ -65,8 +65,8 @@ def test_any_bytes_are_an_object_or_a_fault(tmp_path: Path, text: bytes) -> None
 def test_yaml_that_is_too_deep(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("[" * 5000)
-    with pytest.raises(Fault, match=r"a\.yaml: not YAML"):
-        read_yaml(path, "")
+    with pytest.raises(Fault, match=r"a\.yaml: nested too deep"):
+        read_settings(path, "")
 
 
 @pytest.mark.parametrize(
