@@ -48,10 +48,14 @@ def run_guarded(
     """
     busy: list[_Worker[T]] = []
     idle: list[tuple[BaseProcess, Connection]] = []
+    started: list[BaseProcess] = []
     try:
         while True:
             while len(busy) < jobs and (task := next(tasks, None)) is not None:
-                process, pipe = idle.pop() if idle else _start(work, memory)
+                if not idle:
+                    idle.append(_start(work, memory))
+                    started.append(idle[-1][0])
+                process, pipe = idle.pop()
                 with suppress(ConnectionError):  # it died while it had nothing to do; _receive sees that, too
                     pipe.send(task)
                 busy.append(_Worker(process, pipe, task, time.monotonic() + limit_s))
@@ -68,7 +72,7 @@ def run_guarded(
                     _stop(worker.process)
                     yield worker.task, Failed(f"not decoded in {limit_s:g} s")
     finally:
-        for process in [worker.process for worker in busy] + [process for process, _ in idle]:
+        for process in started:  # the one whose task raised is neither busy nor idle
             _stop(process)
 
 

@@ -1,5 +1,6 @@
 """Workers that hang, crash or eat memory cost their own task and nothing else."""
 
+import multiprocessing
 import os
 import time
 
@@ -53,3 +54,4 @@ def test_a_worker_that_crashes_costs_one_task() -> None:
 def test_a_bug_or_a_full_disk_ends_the_run(task: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         run("a", task)
+    assert not multiprocessing.active_children()  # one that is left would be waited for at exit, for ever
