@@ -137,7 +137,7 @@ def test_a_base_that_is_none(tmp_path: Path, reviews: Dataset, bare: str) -> Non
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "model-00001-of-00002.safetensors" in refusal(nano, reviews, str(tmp_path))
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map"')
-    assert "index.json: cut short" in refusal(nano, reviews, str(tmp_path))
+    assert "index.json: not JSON" in refusal(nano, reviews, str(tmp_path))
 
 
 def test_a_recipe_that_is_none(tmp_path: Path, reviews: Dataset, bare: str) -> None:
