@@ -116,7 +116,7 @@ def test_a_quarantine_line_names_the_picture_or_clip_at_fault(tmp_path: Path, co
     put(tmp_path / "raw", "meld/output_repeated_splits_test/dia0_utt0.mp4", clip_bytes(6))
     put(tmp_path / "raw", "meld/output_repeated_splits_test/dia0_utt1.mp4", b"no clip")
     (line,) = made(tmp_path, config, "MELD_EC")
-    assert line["source"] == "test_sent_emo.csv:3" and "broken" in line["reason"]
+    assert line["source"] == "test_sent_emo.csv:3" and "not a video file" in line["reason"]
     assert line["detail"] == "output_repeated_splits_test/dia0_utt1.mp4"
 
 
