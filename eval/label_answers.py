@@ -15,7 +15,7 @@ _DENIED = re.compile(
 _ENDS = re.compile(r"[t;]|(?<!n)\.")  # of a denial
 
 
-def labels_in(words: Words, classes: Mapping[float, str | int]) -> list[str | int] | str | None:
+def labels_in(words: Words, classes: Mapping[float, str | int]) -> list[str | float] | str | None:
     """The labels that a sentence names, each once; why they do not count; None when it is prose, or denies all.
 
     classes: number -> label.
