@@ -27,6 +27,11 @@ class First(NamedTuple):
     reason: str
     detail: str
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether its picture or clip was not put down: whoever has downloaded one split alone may build it."""
+        return " is missing" in self.reason
+
     def __str__(self) -> str:
         return f"the first, {self.source}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
@@ -64,7 +69,7 @@ class PartCount:
     def check(self) -> None:
         """Raises Fault when no row of a subset can be used, or a whole class is one that the reader does not know."""
         for subset, bad in self.bad.items():
-            if not self.usable[subset] if subset else not self.usable:
+            if not (self.usable[subset] if subset else self.usable) and not self.first[subset].is_absent:
                 raise Fault(
                     f"{self.corpus}: none of {bad:,} rows{f' of {subset}' if subset else ''} in {self.part.name} can "
                     f"be used; {self.first[subset]}. {FIX}"
@@ -99,7 +104,9 @@ class Kept:
             for split in SPLITS:
                 # what the build draws from is training first
                 places: set[str | None] = {split, None} if split == "train" else {split}
-                self._require(corpus, f"{subset}, {split}", places, of.get(split, 0))
+                first = self.lost.get((subset, split))
+                if not (first and first.is_absent):
+                    self._require(corpus, f"{subset}, {split}", places, of.get(split, 0))
         if not self.capped and not sum(sum(of.values()) for of in self.rows.values()):
             raise Fault(f"{corpus}: nothing is kept of it; its files hold no rows. {FIX}")
 
@@ -120,9 +127,11 @@ def line(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expe
         gone = [
             task.key for task in subset.tasks if rows and task.key not in kept.tasks.get((subset.name, split), set())
         ]
+        first = kept.lost.get((subset.name, split)) if not rows else None
         told.append(
             f"{split}: {rows:,}{f' of {most:,}' if most else ''} rows"
             + (f" (none of {', '.join(gone)})" if gone else "")
+            + (f" ({first.reason})" if first else "")
         )
     found = {code for split in languages.values() for code in split}
     absent = [code for code in subset.languages if code not in found]
