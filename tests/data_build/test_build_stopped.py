@@ -35,4 +35,3 @@ def test_ctrl_c_for_all_processes_is_one_sentence(when: str, tmp_path: Path) -> 
     assert process.returncode == 130, said
     assert "Traceback" not in said and "KeyboardInterrupt" not in said
     assert said.count("The same command goes on from here") == 1
-    assert not list((tmp_path / "data").rglob("*.partial"))

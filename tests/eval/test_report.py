@@ -162,7 +162,7 @@ def test_pictures_that_are_missing_or_broken_are_said_so(made: Made, tmp_path: P
             (tmp_path / str(name)).parent.mkdir(exist_ok=True)
             (tmp_path / str(name)).write_text("<svg onload=alert(1)>")
         (broken,) = Thumbnails(tmp_path).of(record)
-        assert not broken.uri and any(said in broken.note for said in ("not a picture", "no video stream"))
+        assert not broken.uri and any(said in broken.note for said in ("not a picture", "not a video file"))
     full = Thumbnails(made.data.path, most=100)
     assert not full.of(picture)[0].uri and full.refused == 1
 
