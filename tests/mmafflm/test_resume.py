@@ -214,7 +214,7 @@ def test_a_stream_that_is_not_the_mix_is_replayed(
     tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = make_data(tmp_path / "data", text_records(64))
-    planned = plan(recipe_with(tmp_path, val_size=8), data, base=base, out=tmp_path / "run")
+    planned = plan(recipe_with(tmp_path, streaming=False), data, base=base, out=tmp_path / "run")
     write_resumed(planned, data, tmp_path / "run", tmp_path / "run/checkpoint-2")
     config = yaml.safe_load((tmp_path / "run" / RESUMED).read_text())
     assert config == planned.config | {"resume_from_checkpoint": str(tmp_path / "run/checkpoint-2")}
