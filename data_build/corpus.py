@@ -179,7 +179,8 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
 def _sound(row: Example | Bad) -> Example | Bad:
     """The row, unless its text holds half a character (a lone surrogate), which no UTF-8 file can: then a Bad."""
     if isinstance(row, Bad):
-        return replace(row, source=_writable(row.source), detail=_writable(row.detail))
+        unknown = None if row.unknown is None else _writable(row.unknown)
+        return replace(row, source=_writable(row.source), detail=_writable(row.detail), unknown=unknown)
     if _writable(row.text) != row.text:
         return Bad(_writable(row.source), "text holds half a character (a lone surrogate)", _writable(row.text)[:200])
     return row if row.source.isascii() else replace(row, source=_writable(row.source))

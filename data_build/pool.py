@@ -30,10 +30,17 @@ class Failed(NamedTuple):
     reason: str
 
 
-@dataclass
-class _Worker(Generic[T]):
+class _Process(NamedTuple):
+    """A worker. Two pipes of one way each: a worker, which may open no socket, may have workers of its own."""
+
     process: BaseProcess
-    pipe: Connection
+    tasks: Connection
+    results: Connection
+
+
+@dataclass
+class _Busy(Generic[T]):
+    worker: _Process
     task: T
     deadline: float
 
@@ -46,51 +53,52 @@ def run_guarded(
     work: a module-level function; what it raises is a bug and ends the run. limit_s: for one task. memory: bytes of
     address space of a worker. Tasks are drawn one at a time, as workers come free, so they may be large.
     """
-    busy: list[_Worker[T]] = []
-    idle: list[tuple[BaseProcess, Connection]] = []
-    started: list[BaseProcess] = []
+    busy: list[_Busy[T]] = []
+    idle: list[_Process] = []
+    started: list[_Process] = []
     try:
         while True:
             while len(busy) < jobs and (task := next(tasks, None)) is not None:
                 if not idle:
                     idle.append(_start(work, memory))
-                    started.append(idle[-1][0])
-                process, pipe = idle.pop()
+                    started.append(idle[-1])
+                worker = idle.pop()
                 with suppress(ConnectionError):  # it died while it had nothing to do; _receive sees that, too
-                    pipe.send(task)
-                busy.append(_Worker(process, pipe, task, time.monotonic() + limit_s))
+                    worker.tasks.send(task)
+                busy.append(_Busy(worker, task, time.monotonic() + limit_s))
             if not busy:
                 return
-            first = min(worker.deadline for worker in busy)
-            ready = wait([worker.pipe for worker in busy], timeout=max(0.0, first - time.monotonic()))
-            for worker in list(busy):
-                if worker.pipe in ready:
-                    busy.remove(worker)
-                    yield worker.task, _receive(worker, idle)
-                elif time.monotonic() >= worker.deadline:
-                    busy.remove(worker)
-                    _stop(worker.process)
-                    yield worker.task, Failed(f"not decoded in {limit_s:g} s")
+            first = min(one.deadline for one in busy)
+            ready = wait([one.worker.results for one in busy], timeout=max(0.0, first - time.monotonic()))
+            for one in list(busy):
+                if one.worker.results in ready:
+                    busy.remove(one)
+                    yield one.task, _receive(one.worker, idle)
+                elif time.monotonic() >= one.deadline:
+                    busy.remove(one)
+                    _stop(one.worker.process)
+                    yield one.task, Failed(f"not decoded in {limit_s:g} s")
     finally:
-        for process in started:  # the one whose task raised is neither busy nor idle
-            _stop(process)
+        for worker in started:  # the one whose task raised is neither busy nor idle
+            _stop(worker.process)
 
 
-def _receive(worker: _Worker[T], idle: list[tuple[BaseProcess, Connection]]) -> Any:
+def _receive(worker: _Process, idle: list[_Process]) -> Any:
     try:
-        result = worker.pipe.recv()
+        result = worker.results.recv()
     except (EOFError, ConnectionError):  # the latter when it had not read all of its task
         worker.process.join()
         return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
     if isinstance(result, Exception):
         raise result
-    idle.append((worker.process, worker.pipe))
+    idle.append(worker)
     return result
 
 
-def _start(work: Callable[[T], R], memory: int) -> tuple[BaseProcess, Connection]:
-    ours, theirs = _spawn.Pipe()
-    process = _spawn.Process(target=_serve, args=(work, theirs, memory), daemon=True)
+def _start(work: Callable[[T], R], memory: int) -> _Process:
+    tasks, send_task = _spawn.Pipe(duplex=False)
+    results, send_result = _spawn.Pipe(duplex=False)
+    process = _spawn.Process(target=_serve, args=(work, tasks, send_result, memory))
     # Ctrl-C goes to every process of a terminal, and while a worker is starting it cannot handle it. So the signals are
     # blocked for workers from the start: the parent alone answers, and kills them. (The tracker unblocks SIGINT when it
     # starts, so it starts first.)
@@ -100,8 +108,9 @@ def _start(work: Callable[[T], R], memory: int) -> tuple[BaseProcess, Connection
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()  # so that a dead worker reads as the end of the pipe
-    return process, ours
+    tasks.close()
+    send_result.close()  # so that a dead worker reads as the end of the pipe
+    return _Process(process, send_task, results)
 
 
 def _stop(process: BaseProcess) -> None:
@@ -109,7 +118,7 @@ def _stop(process: BaseProcess) -> None:
     process.join()
 
 
-def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
+def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memory: int) -> None:
     """A worker's life: task in, result out, until the parent closes the pipe or dies."""
     confine()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -117,7 +126,7 @@ def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
     while True:
         result: R | Exception
         try:
-            task = pipe.recv()
+            task = tasks.recv()
         except (EOFError, ConnectionError):
             return
         try:
@@ -126,6 +135,6 @@ def _serve(work: Callable[[T], R], pipe: Connection, memory: int) -> None:
             error.add_note(traceback.format_exc())  # a pipe carries the notes of an error, not where it was raised
             result = error
         try:
-            pipe.send(result)
+            results.send(result)
         except ConnectionError:
             return

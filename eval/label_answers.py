@@ -34,7 +34,7 @@ def labels_in(words: Words, classes: Mapping[float, str | int]) -> list[str | fl
     numbered = dict.fromkeys(classes[number] for number in numbers)
     if named and not numbered.keys() <= named.keys():
         return "number and name contradict each other"
-    found: list[str | int] = [one for one in (named or numbered) if not isinstance(one, float)]
+    found = list(named or numbered)
     return "an amount for each label, and no choice" if "a" in words.shape and len(found) > 1 else found or None
 
 

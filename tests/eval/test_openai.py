@@ -205,7 +205,7 @@ def test_ten_first_rows_that_fail_alike_end_the_run(
 @pytest.mark.parametrize(
     ("kind", "stored"),
     [
-        ("surrogate", r"a \ud83d lone \u0000"),
+        ("surrogate", "a � lone ␀"),
         ("long", "[cut: 100000 of 200000 characters]"),
         ("huge", "an answer of more than 16,777,216 bytes"),
         ("deep", "failed 2 times, at last with an answer that is not JSON"),

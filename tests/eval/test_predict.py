@@ -22,6 +22,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.grammar import Labels
 from mmafflm.records import read_jsonl
+from mmafflm.storable import storable
 from tests.budget import BUDGET
 from tests.eval.counting import Counting, content
 from tests.eval.tiny_tests import make_tests, records_of
@@ -83,7 +84,8 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
     ):
         ids = torch.tensor(engine.encode(questions([record])))
         made = reference.generate(ids, max_new_tokens=most_tokens(task, engine), do_sample=False)
-        assert engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True) == row["prediction"]
+        text = engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
+        assert storable(text) == row["prediction"]
 
 
 def test_likelihoods_are_those_of_a_plain_forward(nano: Path, data: Dataset) -> None:
@@ -222,7 +224,7 @@ def test_a_folder_that_is_no_checkpoint(gone: str, nano: Path, data: Dataset, tm
 def test_torn_weights_are_a_sentence(nano: Path, data: Dataset, tmp_path: Path) -> None:
     ckpt = shutil.copytree(nano, tmp_path / "ckpt")
     (ckpt / "model.safetensors").write_bytes((nano / "model.safetensors").read_bytes()[:1000])
-    with pytest.raises(Fault, match="cannot be loaded"):
+    with pytest.raises(Fault, match="cut short in its header"):
         predict(ckpt, data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

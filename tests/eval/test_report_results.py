@@ -100,7 +100,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
     with pytest.raises(Fault, match=r"not of these answers \(semeval2018_english ei_reg\).*mmaffben diagnose"):
         report([copy], made.data, tmp_path / "r.html")
     (copy / "diagnosis.json").write_text("[]")
-    with pytest.raises(Fault, match="no diagnosis of schema 1"):
+    with pytest.raises(Fault, match=r"diagnosis\.json: expected a JSON object, found list"):
         report([copy], made.data, tmp_path / "r.html")
 
 

@@ -26,7 +26,8 @@ def test_the_papers_run_differs_where_its_header_says(tmp_path: Path) -> None:
     differ = {key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)}
     defaults = {"video_fps", "video_maxlen", "seed", "save_strategy"}  # ours says them, LLaMA-Factory has the same
     watching = {"report_to", "logging_nan_inf_filter"}  # what is logged, not what is trained
-    assert differ - computed - defaults - watching == {"mix_strategy"}
+    said = {"trust_remote_code"}  # false by default, too
+    assert differ - computed - defaults - watching - said == {"mix_strategy"}
 
 
 @pytest.mark.slow

@@ -114,7 +114,9 @@ def log_steps(out: Path, *steps: int) -> None:
             rows.write(json.dumps({"current_steps": step, "total_steps": 8, "loss": 2.0, "lr": 1e-3}) + "\n")
 
 
-def test_a_run_that_hangs_ends_with_a_sentence(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_hangs_ends_with_a_sentence(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, nano: Path
+) -> None:
     """`train` with a trainer of which only the log is seen: four steps of five seconds, then nothing."""
 
     def hangs(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
@@ -133,7 +135,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(tmp_path: Path, clock: Clock, mon
     monkeypatch.setattr("mmafflm.watch.processes_of", lambda name: [Process(71, 1, one) for one in states])
     data = make_data(tmp_path / "data", text_records(135))
     with pytest.raises(Fault, match=r"run: stopped, nothing was written for 10 min after step 4, 5 s") as caught:
-        train(recipe_with(tmp_path), data, tmp_path / "run", base=look_alike(tmp_path / "base"))
+        train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))
     said = str(caught.value)
     assert "On node 0 process 71 was stopped by a signal." in said
     assert said.endswith("--resume goes on from the beginning, for no checkpoint is whole.")
@@ -249,7 +251,7 @@ def test_one_interrupt_ends_a_run_and_its_processes(
 
 
 def test_ranks_that_a_killed_launcher_left_are_seen(
-    launched: tuple["subprocess.Popen[bytes]", str], tmp_path: Path
+    launched: tuple["subprocess.Popen[bytes]", str], tmp_path: Path, nano: Path
 ) -> None:
     """A second trainer would write the same checkpoints."""
     process, name = launched
@@ -259,4 +261,4 @@ def test_ranks_that_a_killed_launcher_left_are_seen(
     (rank,) = roots_of(name)
     data = make_data(tmp_path / "data", text_records(64))
     with pytest.raises(Fault, match=f"still being trained. Wait, or stop it: kill {rank}"):
-        train(recipe_with(tmp_path), data, tmp_path, base=look_alike(tmp_path / "base"), resume=True)
+        train(recipe_with(tmp_path), data, tmp_path, base=str(nano), resume=True)
