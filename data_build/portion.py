@@ -27,6 +27,7 @@ from data_build.translate.ids import original_id
 from data_build.translate.rows import TRANSLATE
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
+from mmafflm.documents import read_json
 from mmafflm.inside import media_path
 from mmafflm.records import Record, media_files, read_jsonl, write_jsonl, write_text
 
@@ -214,7 +215,7 @@ def _leakage(cut: Cut, out: Path) -> None:
     path = cut.dataset.path / f"{REPORT}.json"
     if not path.exists():
         return
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = read_json(path, "Make it again: mmaffin leaks.")
     told["examples"] = [
         one
         for one in told["examples"]

@@ -22,7 +22,6 @@ from mmafflm.records import replacing, write_text
 
 REST = "rest"  # below OUT: the mix that is left, while a resumed run needs it
 RESUMED = "llamafactory.resume.yaml"
-OTHER_ORDER = ("val_size", "max_samples", "tokenized_path")  # keys with which the stream is not the whole mix
 # What a checkpoint holds for the trainer alone; the rest of it is what a finished run leaves.
 TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to_fp32.py", "global_step*")
 
@@ -34,7 +33,7 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
     """
     config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
     if replays(config):
-        say(f"Going on from {checkpoint}. This recipe streams not just the mix: what was seen is read again.")
+        say(f"Going on from {checkpoint}. This recipe does not stream: what was seen is read again.")
     else:
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
         left = batches(planned.mix.rows, config, planned.ranks)[done:]
@@ -46,8 +45,8 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
 
 
 def replays(config: Config) -> bool:
-    """Whether the order of the stream is not known, so that a resumed run reads again what was seen."""
-    return not config.get("streaming") or any(config.get(key) for key in OTHER_ORDER)
+    """Whether the order of the rows is LLaMA-Factory's own, so that a resumed run reads again what was seen."""
+    return not config.get("streaming")
 
 
 def laid_out(left: Rows, config: Config) -> Rows:

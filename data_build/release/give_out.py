@@ -25,6 +25,7 @@ from data_build.release.names import Split, file_stem, registered
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import MIX, Dataset
+from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import is_below, media_path, quoted
 from mmafflm.records import Record, media_files, read_records, replacing, write_text
@@ -77,7 +78,8 @@ def _llamafactory(
     row: Callable[[Record], Row], entry: Callable[[str], Row]
 ) -> Callable[[Dataset, Path, list[Split]], int]:
     def write(dataset: Dataset, out: Path, splits: list[Split]) -> int:
-        registry = json.loads((out / REGISTRY).read_text(encoding="utf-8")) if (out / REGISTRY).exists() else {}
+        path = out / REGISTRY
+        registry = read_json(path, "Choose another --out, or remove it.") if path.exists() else {}
         rows = 0
         for split in splits:
             with replacing(out / f"{file_stem(split)}.json") as file:
@@ -85,7 +87,7 @@ def _llamafactory(
             modality = benchmark()[split.subset].modality
             about = {"file_name": f"{file_stem(split)}.json", **entry(modality)}
             registry |= dict.fromkeys(registered(split), about)
-        write_text(out / REGISTRY, json.dumps(registry, indent=2) + "\n")
+        write_text(path, json.dumps(registry, indent=2) + "\n")
         return rows
 
     return write

@@ -19,6 +19,7 @@ from data_build.release.read import SCHEMA, read
 from data_build.utterances import MAX_S, is_clip
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
+from mmafflm.documents import parse_json
 from mmafflm.errors import Fault, UsageFault
 
 REGISTRY = "dataset_info.json"
@@ -132,10 +133,7 @@ def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, A
 
 
 def _registry(file: RawFile) -> dict[str, dict[str, Any]]:
-    try:
-        registry = json.loads(file.text())
-    except ValueError as error:
-        raise Fault(f"{file.name}: not JSON ({error}). Put back the released file, or remove it.") from None
+    registry = parse_json(file.text(), file.name, "Put back the released file, or remove it.")
     if not isinstance(registry, dict) or not all(isinstance(entry, dict) for entry in registry.values()):
         raise Fault(f"{file.name}: not a registry of data sets. Put back the released file, or remove it.")
     return registry
