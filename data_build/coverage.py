@@ -1,6 +1,6 @@
 """How much of a corpus is kept: rows that cannot be used, and subsets and splits of which nothing is left.
 
-A stray row that cannot be used goes to the quarantine. A whole file, class, subset or split of them is a Fault: whoever
+A stray row that cannot be used goes to the quarantine. A whole file, class or subset of them is a Fault: whoever
 builds would otherwise go on with a benchmark of which a part is missing.
 """
 

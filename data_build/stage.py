@@ -55,7 +55,7 @@ def write_corpus(
 ) -> Outcome:
     """Choose among the rows of all parts (in order) and write SUBSET_SPLIT.jsonl for each subset that has rows.
 
-    Raises Fault when nothing is kept of the corpus, or of a subset or split of which rows were read.
+    Raises Fault when nothing is kept of the corpus, or of a subset of which rows were read.
     """
     number = numbers(shards)
     chosen = choose(shards, splits, seed, limit)
