@@ -123,7 +123,7 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, lo
         Question("First <image>then <image>what?", ("media/p1.png", "media/p2.png")),
         *(Question(f"<video>What is felt in {number}?", (), (clip(number),)) for number in range(3)),
     ]
-    expected = answers(AsText(str(looking), "float32", media), questions)
+    expected = answers(AsText(str(looking), BUDGET, "float32", media), questions)
     assert len(set(expected)) > 8
     assert ask(questions, "mp4") == expected
     as_pictures = [
@@ -131,7 +131,7 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, lo
                           images=tuple(map(str, question.videos[0])), videos=())
         for question in questions[-3:]
     ]  # fmt: skip
-    assert ask(questions[-3:], "frames") == answers(AsText(str(looking), "float32", media), as_pictures)
+    assert ask(questions[-3:], "frames") == answers(AsText(str(looking), BUDGET, "float32", media), as_pictures)
 
 
 def test_a_whole_predict_over_the_protocol(url: str, looking: Path, tmp_path: Path) -> None:
