@@ -69,7 +69,7 @@ def _splits(dataset: Dataset) -> list[str]:
 
 
 def _answer(task: Task, record: Record) -> str | None:
-    """The text of a record's gold; None for gold that is none of its task."""
+    """The text of a record's gold; None for gold that its task does not allow."""
     try:
         return task.answer(record.gold, record.emotion)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,6 +1,6 @@
-"""How much of the disk a corpus's pictures and clips will take, by the first that were opened; too much is said early.
+"""Estimate the disk space that a corpus's pictures and clips will take, from the first that are opened.
 
-What a picture takes hangs on its size, its box, its noise and the disk's blocks: a face of FER2013 takes one block of
+What a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes one block of
 4 kB, a photograph of EMOTIC a hundred. So nothing is assumed: some of them, drawn evenly from all, are opened first.
 """
 

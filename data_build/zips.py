@@ -37,7 +37,7 @@ class ZipArchive:
             yield Member((info.filename,), info.file_size, partial(self.open, info.filename))
 
     def open(self, name: str) -> IO[bytes]:
-        """The member as a stream. Raises Unreadable when it is none, or cannot be read for a reason seen at once."""
+        """The member as a stream. Raises Unreadable when the archive or the member is seen to be damaged at once."""
         info = self.by_name.get(name)
         if info is None:
             raise gone(self.path, (name,))
