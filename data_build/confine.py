@@ -7,11 +7,12 @@ forbids even that, the first wall has to do.
 
 import ctypes
 import platform
-import signal
 import struct
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+from mmafflm.orphans import die_with_parent
+
+PR_SET_NO_NEW_PRIVS = 38
 SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: threads that libraries started, too
 IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without the call; x32 is a second numbering on x86-64
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 13  # errno EACCES
@@ -21,10 +22,10 @@ MACHINES = {"x86_64": (0xC000003E, 317, 41), "aarch64": (0xC00000B7, 277, 198)}
 
 def confine() -> bool:
     """Take the network from this process for good, and let it be killed when its parent dies. False if refused."""
+    die_with_parent()
     if sys.platform != "linux" or platform.machine() not in MACHINES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
     architecture, seccomp, socket = MACHINES[platform.machine()]

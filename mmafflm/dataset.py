@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mmafflm.benchmark import benchmark
+from mmafflm.containers import FIRST, is_safe_to_guess
 from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import Folder, is_below, quoted, require_inside
@@ -168,6 +169,12 @@ class Dataset:
             if size is None or size != stored.get(name):
                 what = "missing" if size is None else "changed after the build (its size is not the index's)"
                 raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")
+            with path.open("rb") as file:
+                if not is_safe_to_guess(file.read(FIRST)):
+                    raise Fault(
+                        f"{path}: neither a PNG or BMP picture nor a clip in a container that FFmpeg recognises for "
+                        "certain. Build again from the raw files; without --raw-video, if the clip is good."
+                    )
 
 
 def manifest_fault(manifest: Any) -> str | None:

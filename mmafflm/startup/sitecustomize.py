@@ -39,6 +39,13 @@ class Mender:
 
 sys.meta_path.insert(0, Mender())
 
+# `mmafflm train` starts LLaMA-Factory, this starts torchrun, and torchrun starts the ranks: none goes on when the one
+# above it was killed. Programs that these start in passing, such as a reporter's, are left alone.
+if {Path(word).name for word in sys.orig_argv[:4]} & {"llamafactory-cli", "torchrun", "launcher.py"}:
+    from mmafflm.orphans import die_with_parent
+
+    die_with_parent()
+
 # a machine's own sitecustomize, which this one stands before
 _elsewhere = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 _own = PathFinder.find_spec("sitecustomize", _elsewhere)

@@ -148,6 +148,10 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
     assert len(names) > 500
     dataset.require_media(names)
     first, second = sorted(names)[:2]
+    stored = (data / second).read_bytes()
+    (data / second).write_bytes(b"ffconcat version 1.0\nfile secret.mp4\n".ljust(len(stored)))
+    with pytest.raises(Fault, match=f"{second}: neither a PNG or BMP picture nor a clip"):
+        dataset.require_media(names)
     (data / second).unlink()
     with pytest.raises(Fault, match=r"missing\. Run mmaffin build again"):
         dataset.require_media(names)

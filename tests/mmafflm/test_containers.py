@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmafflm.clips import Broken, open_clip
-from mmafflm.containers import MOV_BOXES, container_of
+from mmafflm.containers import MOV_BOXES, container_of, is_safe_to_guess
 from tests.budget import BUDGET
 from tests.media_files import clip_bytes, referring, write
 
@@ -64,6 +64,7 @@ def test_text_that_ffmpeg_follows_is_no_video_file(tmp_path: Path) -> None:
         with pytest.raises(Broken):
             open_clip(path.read_bytes(), BUDGET)
     for text in SCRIPTS.values():
+        assert not is_safe_to_guess(text.encode())
         with pytest.raises(Broken, match="not a video file: it begins with"):
             open_clip(text.encode(), BUDGET)
 
@@ -96,6 +97,7 @@ def test_the_containers_of_clips_are_known_and_read(container: str, codec: str, 
     clip = clip_bytes(20, size=(64, 64), container=container, codec=codec, pixels=formats.get(codec, "yuv420p"))
     assert container_of(clip) == name
     assert open_clip(clip, BUDGET).frames
+    assert is_safe_to_guess(clip) == (name != "mpegts")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.eval.tiny_tests import make_tests
 
 ROOT = Path(__file__).parents[2]
 
+AUTO = ("AutoConfig", "AutoModel", "AutoTokenizer", "AutoProcessor", "AutoImageProcessor")
 LEADING_OUT = ("../../.bashrc", "/etc/cron.d/x", "..", ".", "a/b", "a\\b", "a\0b", "", "C:x")
 
 
@@ -51,19 +52,27 @@ def test_templates_and_settings_of_the_usual_forms(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
-def test_code_of_the_checkpoints_own_is_not_run(file: str, nano: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model_type", ["evil", "qwen2_5_vl"])
+def test_code_of_the_checkpoints_own_is_not_run(model_type: str, file: str, nano: Path, tmp_path: Path) -> None:
+    """A model that transformers does not know is refused; of one that it knows, its own code is taken."""
     ckpt = shutil.copytree(nano, tmp_path / "ckpt")
-    row = json.loads((ckpt / file).read_text()) | {"auto_map": {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}}
-    row |= {"model_type": "evil"} if file == "config.json" else {}
-    (ckpt / file).write_text(json.dumps(row))
+    for name, more in (
+        ("config.json", {"model_type": model_type}),
+        (file, {"auto_map": dict.fromkeys(AUTO, "evil.Evil")}),
+    ):
+        (ckpt / name).write_text(json.dumps(json.loads((ckpt / name).read_text()) | more))
     (ckpt / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     data = make_tests(tmp_path / "data", {"onlineshopping": 1})
     asked = ["predict", "--ckpt", ckpt, "--data", data.path, "--out", tmp_path / "out"]
     done = subprocess.run(
         [sys.executable, "-m", "eval", *map(str, asked)], input="y\nyes\n" * 9, capture_output=True, text=True
     )
-    assert done.returncode == 1 and not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
-    assert f"error: {ckpt / file}: asks for Python code" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "ran").exists() and "Traceback" not in done.stderr
+    if model_type == "evil":
+        assert done.returncode == 1 and not (tmp_path / "out").exists()
+        assert f"error: {ckpt / file}: asks for Python code" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
 
 
 def test_every_load_says_that_no_code_is_trusted() -> None:
