@@ -30,7 +30,7 @@ eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench mmaffin train-3b train-7b train-3b-lora train-7b-lora eval report doctor
+.PHONY: help setup setup-vllm demo test check bench mmaffin eval report doctor
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
-	$(BIN)/python -m tests.demo $(DEMO)
+	$(BIN)/mmaffben demo --out $(DEMO)
 
 test: $(VENV)/.full ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -72,17 +72,8 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA) $(if $(REPLACE),--replace)
 
-train-3b: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: MMAFFLM-3b
-	$(BIN)/mmafflm train train_configs/mmafflm-3b.yaml --data $(DATA) --out $(OUT) $(train_flags)
-
-train-7b: $(VENV)/.full ## the same: MMAFFLM-7b
-	$(BIN)/mmafflm train train_configs/mmafflm-7b.yaml --data $(DATA) --out $(OUT) $(train_flags)
-
-train-3b-lora: $(VENV)/.full ## the same: LoRA on the 3B base
-	$(BIN)/mmafflm train train_configs/mmafflm-3b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
-
-train-7b-lora: $(VENV)/.full ## the same: LoRA on the 7B base
-	$(BIN)/mmafflm train train_configs/mmafflm-7b-lora.yaml --data $(DATA) --out $(OUT) $(train_flags)
+train-%: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: 3b, 7b, 3b-lora, 7b-lora ...
+	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
 eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; goes on
 	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }

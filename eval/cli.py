@@ -232,6 +232,30 @@ def browse(
     serve(open_runs(runs, Dataset.open(data)), port)
 
 
+@app.command()
+def ranking(
+    runs: Annotated[list[Path], typer.Argument(help="folders of predict --readout choice; the first is compared with")],
+    data: Data,
+    subset: Annotated[str, typer.Option(help="one whose answers are labels, such as XED")],
+    languages: Annotated[str, typer.Option(help="codes such as en,es; all puts every language together")] = "all",
+) -> None:
+    """Do the likelihoods rank the right labels above the others? The mean area under the ROC curve, 0.5 for chance."""
+    from eval.ranking import ranking as rank
+
+    for line in rank(runs, Dataset.open(data), choose_subsets(subset)[0], languages.split(",")):
+        print(line)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for the data, the model and the runs")] = Path("demo"),
+) -> None:
+    """Run the whole pipeline on made-up corpora and a tiny random model, and show what it learned."""
+    from eval.demo import demo as run
+
+    run(out)
+
+
 def main() -> None:
     """The console command."""
     command.run(app)

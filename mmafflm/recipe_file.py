@@ -16,7 +16,7 @@ from mmafflm.recipe_keys import known_keys, wrong_value
 
 Config = dict[str, Any]
 
-OURS = ("base", "global_batch", "hardware", "validate_every", "validate_rows")
+OURS = ("extends", "global_batch", "hardware", "validate_every", "validate_rows")
 BUDGET = "the budget of --data, which its pictures and clips were scaled to (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
@@ -56,11 +56,11 @@ _Loader.add_implicit_resolver(
 
 
 def read_recipe(recipe: Path) -> Config:
-    """The recipe's keys and values, over those of its `base:`, another recipe (a path from the recipe's own folder).
+    """The recipe's keys and values, over those of the recipe that it extends (a path from the recipe's own folder).
 
-    What a recipe says wins over its base; a key set to null is taken out. A DeepSpeed file is a path from the folder
-    of the recipe that names it. Raises UsageFault for a key that nobody knows, one that is computed, or a base that
-    is not there or comes round to itself.
+    What a recipe says wins over what it extends; a key set to null is taken out. A DeepSpeed file is a path from the
+    folder of the recipe that names it. Raises UsageFault for a key that nobody knows, one that is computed, or one that
+    extends a file that does not exist, or itself.
     """
     if not recipe.is_file():
         raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
@@ -70,19 +70,19 @@ def read_recipe(recipe: Path) -> Config:
 
 
 def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
-    """One recipe over its bases, complete or not; `above` are the recipes that led here."""
+    """One recipe over those that it extends, complete or not; `above` are the recipes that led here."""
     chain = (*above, recipe)
     if recipe.resolve() in [path.resolve() for path in above]:
-        raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot be its own base. Change base.")
+        raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot extend itself. Change extends.")
     spec = _own_keys(recipe)
     if isinstance(spec.get("deepspeed"), str):
         spec["deepspeed"] = str((recipe.parent / spec["deepspeed"]).resolve())
-    if "base" in spec:
-        base = recipe.parent / str(spec["base"])
-        if not base.is_file():
-            raise UsageFault(f"{recipe}: base: {spec['base']} is not there (read from the recipe's folder).")
-        spec = read_keys(base, chain) | spec
-    return {key: value for key, value in spec.items() if value is not None and key != "base"}
+    if "extends" in spec:
+        parent = recipe.parent / str(spec["extends"])
+        if not parent.is_file():
+            raise UsageFault(f"{recipe}: extends: {spec['extends']} does not exist (a path from the recipe's folder).")
+        spec = read_keys(parent, chain) | spec
+    return {key: value for key, value in spec.items() if value is not None and key != "extends"}
 
 
 def _own_keys(recipe: Path) -> Config:

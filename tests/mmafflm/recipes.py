@@ -13,7 +13,7 @@ def recipe_with(folder: Path, name: str = "nano.yaml", **changes: object) -> Pat
     """A copy of a shipped recipe with keys changed; None takes a key out. Nano takes steps of 16, 8 at a time."""
     steps = {"global_batch": 16, "per_device_train_batch_size": 8} if name == "nano.yaml" else {}
     spec = yaml.safe_load((RECIPES / name).read_text()) | steps | changes
-    for key in ("deepspeed", "base"):
+    for key in ("deepspeed", "extends"):
         if isinstance(spec.get(key), str):
             spec[key] = str(RECIPES / spec[key])
     path = folder / "recipe.yaml"

@@ -80,8 +80,8 @@ def test_a_header_says_command_hardware_memory_and_what_was_run(name: str) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_typed_twice(name: str) -> None:
     own = yaml.safe_load((RECIPES / name).read_text())
-    if "base" in own:
-        above = read_keys(RECIPES / own["base"])
+    if "extends" in own:
+        above = read_keys(RECIPES / own["extends"])
         assert not [key for key in own if key in above and own[key] == above[key]]
 
 
@@ -99,12 +99,12 @@ def test_a_recipe_over_its_base(tmp_path: Path, reviews: Dataset, bare: str) -> 
     (tmp_path / "zero.json").write_text('{"zero_optimization": {"stage": 3}}')
     below = recipe_with(tmp_path, per_device_train_batch_size=1).rename(tmp_path / "below.yaml")
     below.write_text(below.read_text() + "deepspeed: zero.json\n")
-    (tmp_path / "inner/middle.yaml").write_text("base: ../below.yaml\nlearning_rate: 5e-6\nseed: 7\n")
-    (tmp_path / "top.yaml").write_text("base: inner/middle.yaml\nseed: 9\nwarmup_steps:\n")
+    (tmp_path / "inner/middle.yaml").write_text("extends: ../below.yaml\nlearning_rate: 5e-6\nseed: 7\n")
+    (tmp_path / "top.yaml").write_text("extends: inner/middle.yaml\nseed: 9\nwarmup_steps:\n")
     config = plan(tmp_path / "top.yaml", reviews, gpus=1, base=bare).config
     assert (config["learning_rate"], config["seed"], config["lr_scheduler_type"]) == (5e-6, 9, "cosine")
     assert config["deepspeed"] == str((tmp_path / "zero.json").resolve())  # from the folder of the one that says it
-    assert "warmup_steps" not in config and "base" not in config
+    assert "warmup_steps" not in config and "extends" not in config
 
 
 REPORTERS = (

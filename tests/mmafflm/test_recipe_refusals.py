@@ -19,13 +19,13 @@ def refusal(recipe: Path, data: Dataset, base: str | None, gpus: int = 1, nodes:
 
 
 def test_a_base_recipe_that_is_none(tmp_path: Path, reviews: Dataset, bare: str) -> None:
-    (tmp_path / "lost.yaml").write_text("base: gone.yaml\n")
-    assert "lost.yaml: base: gone.yaml is not there" in refusal(tmp_path / "lost.yaml", reviews, bare)
-    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
-    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    (tmp_path / "lost.yaml").write_text("extends: gone.yaml\n")
+    assert "lost.yaml: extends: gone.yaml does not exist" in refusal(tmp_path / "lost.yaml", reviews, bare)
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     said = refusal(tmp_path / "a.yaml", reviews, bare)
-    assert "a.yaml -> b.yaml -> a.yaml: a recipe cannot be its own base" in said
-    (tmp_path / "c.yaml").write_text("base: d.yaml\n")
+    assert "a.yaml -> b.yaml -> a.yaml: a recipe cannot extend itself" in said
+    (tmp_path / "c.yaml").write_text("extends: d.yaml\n")
     (tmp_path / "d.yaml").write_text("max_steps: 3\n")
     assert "d.yaml: max_steps is computed" in refusal(tmp_path / "c.yaml", reviews, bare)
 

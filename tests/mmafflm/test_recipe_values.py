@@ -187,7 +187,7 @@ def test_what_goes_beyond_the_run_is_a_note(
     assert any(said in note for note in notes), notes
 
 
-@pytest.mark.parametrize("key", ["deepspeed", "logging_dir", "base", "run_name"])
+@pytest.mark.parametrize("key", ["deepspeed", "logging_dir", "extends", "run_name"])
 def test_a_nul_in_a_text_is_a_sentence(key: str, tmp_path: Path, reviews: Dataset, bare: str) -> None:
     (tmp_path / "nul.yaml").write_text(f'{key}: "a\\0b"\n')
     assert f"nul.yaml: {key}: its text holds a NUL character" in refusal(tmp_path / "nul.yaml", reviews, bare)

@@ -1,7 +1,7 @@
-"""`make demo`: the whole pipeline on made-up corpora and a one-million-parameter model, without GPU, hub or licences.
+"""`mmaffben demo`: the whole pipeline on made-up corpora and a model of one million parameters, without GPU or hub.
 
-Every step is a command that a user can type; each is printed before it runs. A second `make demo` goes on where the
-first was stopped.
+Every step is a command that a user can type; each is printed before it runs. The same command again continues a demo
+that was stopped.
 """
 
 import json
@@ -65,7 +65,7 @@ def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Scor
     Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
-def main(out: Path) -> None:
+def demo(out: Path) -> None:
     """Samples, build, nano, train, predict and score before and after, and a table that shows learning."""
     began = time.monotonic()
     raw, data, nano, run = (out / name for name in ("raw", "data", "nano", "run"))
@@ -87,7 +87,3 @@ def main(out: Path) -> None:
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
     if counts[1] <= max(counts[0], len(after) // 3):  # 20 and 24 of 30 were seen: it depends on how the CPU rounds
         sys.exit("The model did not learn: too few tasks beat the baseline. Please report this.")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
