@@ -98,6 +98,36 @@ def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
     assert find_leaks([row("small", again, "no, never")], [row("test", one, "come in")], RULES, tmp_path) == []
 
 
+def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
+    """The same shapes at other levels of grey: the difference hashes are equal, the pictures 10 of 255 levels apart."""
+    media = tmp_path / "media"
+    media.mkdir()
+    one = picture(1).convert("L").point(lambda level: 20 + level * 200 // 255)
+    found = {}
+    for name, levels in (("test", 0), ("close", 3), ("alike", 10)):
+        drawn = one.point(lambda level, levels=levels: level + levels)
+        drawn.save(media / f"{name}.png")
+        found[name] = Row(name, "FER2013", "", False, f"media/{name}.png", difference_hash(drawn))
+    assert len({row.sight for row in found.values()}) == 1
+    leaks = find_leaks([found["close"], found["alike"]], [found["test"]], RULES, tmp_path)
+    assert [leak.train.id for leak in leaks] == ["close"]
+
+
+def test_texts_at_the_bound_are_found() -> None:
+    """Pairs that share 0.70 to 0.75 of their trigrams, which the banding finds with a chance of 0.99 or more."""
+    chance, tests, train = random.Random(7), list[str](), list[str]()
+    while len(tests) < 400:
+        text = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz ", k=80))
+        copy = list(text)
+        for at in chance.sample(range(80), 4):
+            copy[at] = "?"
+        if 0.7 <= jaccard(text, "".join(copy)) <= 0.75:
+            tests.append(text)
+            train.append("".join(copy))
+    found = {(pair.left, pair.right) for pair in near_texts(train, tests, 0.7)}
+    assert len(found & {(at, at) for at in range(400)}) >= 388
+
+
 def test_what_counts_as_a_copy() -> None:
     long, short = "I never thought that this would end so well, thank you", "Oh my God!"
     rows = {

@@ -132,6 +132,18 @@ def test_the_bootstrap_is_that_of_rows(repeats):
     assert interval(ours) == interval(distribution(measure, counts)["accuracy"])
 
 
+@pytest.mark.parametrize("repeats", [1, 40])
+def test_the_seed_decides_the_resamples(repeats):
+    """Both ways of counting; two seeds give other resamples of the same rows."""
+    right, counts = np.arange(60) % 3 == 0, np.full(60, float(repeats))
+
+    def measure(weights):
+        return {"accuracy": weights @ right / weights.sum(axis=1)}
+
+    one, again, other = (distribution(measure, counts, 50, seed)["accuracy"] for seed in (1, 1, 2))
+    assert (one == again).all() and (one != other).any() and len(set(one.tolist())) > 5
+
+
 def test_a_paired_test_sees_what_differs():
     rng = np.random.default_rng(3)
     gold = rng.normal(size=300)

@@ -26,6 +26,14 @@ def test_a_limit_takes_every_language_and_keeps_the_order():
     assert places == sorted(places)
 
 
+def test_a_limit_takes_every_emotion_and_every_task_alike():
+    intensity = [row for emotion in ("anger", "fear", "joy", "sadness") for row in rows(["en"], 50, "ei", emotion)]
+    chosen = sample(intensity + rows(["en"], 400, "ec"), 50)
+    assert Counter((record.task, record.emotion) for record in chosen) == {
+        ("ec", None): 10, **{("ei", emotion): 10 for emotion in ("anger", "fear", "joy", "sadness")}
+    }  # fmt: skip
+
+
 def test_a_limit_on_a_sorted_corpus_asks_every_class_in_about_its_share():
     """FER2013's test lies sorted by class; its first 1,000 rows are 958 angry faces and 42 disgusted ones."""
     classes = [name for name, count in FER2013.items() for _ in range(count)]

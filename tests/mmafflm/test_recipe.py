@@ -30,19 +30,27 @@ def test_the_papers_numbers(reviews: Dataset, bare: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("gpus", [1, 2])
-def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, reviews: Dataset, bare: str) -> None:
-    planned = plan(RECIPES / name, reviews, gpus=gpus, base=bare)
-    config = planned.config
+@pytest.mark.parametrize(("gpus", "nodes"), [(1, 1), (2, 1), (1, 2)])
+def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, nodes: int, reviews: Dataset, bare: str) -> None:
+    planned = plan(RECIPES / name, reviews, gpus=gpus, nodes=nodes, base=bare)
+    config, ranks = planned.config, gpus * nodes
     micro, accumulation = config["per_device_train_batch_size"], config["gradient_accumulation_steps"]
-    assert micro * accumulation * gpus == planned.global_batch
+    assert micro * accumulation * ranks == planned.global_batch
     assert config["max_steps"] == 1300 // planned.global_batch
     workers = config["dataloader_num_workers"]
-    assert workers % gpus == 0 and workers // gpus >= 2
-    assert config["max_steps"] * accumulation % (workers // gpus) == 0  # equally many batches from each shard
+    assert workers % ranks == 0 and workers // ranks >= 2
+    assert config["max_steps"] * accumulation % (workers // ranks) == 0  # equally many batches from each shard
     assert (RECIPES / name).read_text().startswith("# ") and f"train_configs/{name}" in (RECIPES / name).read_text()
     assert config["streaming"] is True and not set(OURS) & config.keys()
     assert config["report_to"] == "tensorboard" and config["logging_nan_inf_filter"] is False
+
+
+@pytest.mark.parametrize(("asked", "given"), [(100, 20), (21, 20), (20, 20), (5, 5)])
+def test_warm_up_is_a_quarter_of_all_steps_at_most(
+    asked: int, given: int, tmp_path: Path, reviews: Dataset, bare: str
+) -> None:
+    config = plan(recipe_with(tmp_path, warmup_steps=asked), reviews, gpus=1, base=bare).config
+    assert (config["max_steps"], config["warmup_steps"]) == (81, given)
 
 
 def zero_stage(planned: Plan) -> int | None:
