@@ -32,10 +32,6 @@ _END = re.compile(
     "|(?:(?<=number name )|(?<=number colon name ))(?:colon|dash) (?=(?:lead_in|other) )"  # "1. joy: they win"
     "|(?<= )(?=remark )"  # "joy because they win"
 )
-# "0.7. Or maybe 0.5."; not "It seems 0.7. However, the answer is 0.5", which contradicts itself
-_TAKEN_BACK = re.compile(
-    "(?:(?!number|name)[a-z_]+ )*(?:number|name) .*stop (?:choice|turn) (?!(?:comma )?(?:lead_in )+(?:is|colon) )"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,8 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
     """What a part of the text that is marked as the answer says, all its sentences together."""
     text = plain(_from_json(own, text))
     words = own.words(_prepared(grammar, own, text))
-    if _TAKEN_BACK.match(shape(words)):
+    kinds = shape(words)
+    if re.search("stop (?:choice|turn) ", re.split("(?:number|name) ", kinds, maxsplit=1)[-1]):  # "0.7. Or maybe 0.5."
         raise Unclear("an answer that is taken back")
     sentences = [one for one in cut(words, _END) if one[0].kind != "remark"]
     if isinstance(grammar, Number | Vad):
@@ -72,7 +69,7 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
     else:
         found = labels(sentences, grammar.most if isinstance(grammar, Labels) else 1)
     if not found:
-        raise Unclear(_why_nothing(shape(words)))
+        raise Unclear("a range or a choice of answers" if "choice" in kinds else "no answer in a form that counts")
     if isinstance(grammar, Labels):
         return grammar.sort([str(label) for label in found])
     if isinstance(grammar, Vad):
@@ -88,12 +85,11 @@ def _from_json(own: Wording, text: str) -> str:
     """A text without a JSON object as it is; of the object a line for each key that is the answer's."""
     try:
         row = orjson.loads(text[text.index("{") : text.rindex("}") + 1])
-        lines = {
-            re.sub("(?<=[a-z])(?=[A-Z])", " ", key): " ".join(str(row[key]).split()) for key in row
-        }  # "finalAnswer"
+        # "finalAnswer" is two words
+        lines = [(re.sub("(?<=[a-z])(?=[A-Z])", " ", key), " ".join(str(row[key]).split())) for key in row]
     except (ValueError, RecursionError):
         return text
-    return "\n".join(f"{key}: {line}" for key, line in lines.items() if _KEY.fullmatch(shape(own.words(plain(key)))))
+    return "\n".join(f"{key}: {value}" for key, value in lines if _KEY.fullmatch(shape(own.words(plain(key)))))
 
 
 def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
@@ -123,10 +119,3 @@ def _numbers(grammar: Number | Vad, sentences: Sequence[Sequence[Word]]) -> dict
         if name not in found:
             raise Unclear(f"no number for {name}")
     return found
-
-
-def _why_nothing(kinds: str) -> str:
-    if not re.search("number|name|outside|amount", kinds):
-        return "no label and no number"
-    chosen = re.search(r"choice|(number|name) dash \1", kinds)
-    return "a range or a choice of answers" if chosen else "no answer in a form that counts"

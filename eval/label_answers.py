@@ -16,6 +16,7 @@ _VERDICT = "(?:(?:number|name) )+(?:denial (?:affirmation )?|affirmation )"  # "
 _VERDICTS = re.compile(f"(?:comma )*(?:{_VERDICT}(?:(?:comma|join|turn) )*)+")
 _VERDICT_END = re.compile("denial affirmation |denial |affirmation ")
 _TURN = re.compile("turn ")
+_ITEM_END = re.compile("(?:comma|join|turn|denial|instead|affirmation) ")
 _ANNOUNCED = re.compile("conclusion |(?:lead_in )+(?:is|colon) ")  # "so joy"; "the answer is joy"
 
 
@@ -43,24 +44,30 @@ def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
     return answer
 
 
-def _verdicts(words: Sequence[Word]) -> list[tuple[str | float, bool]] | None:
+def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
     """The labels that a sentence names, and whether each applies; None when it is prose."""
     if _PROSE.search(shape(words)):
         return None
     if outside := [word.value for word in words if word.kind == "outside"]:
         raise Unclear(f"{outside[0]:g} is not one of the classes")
-    clauses = cut([word for word in words if word.kind not in _IGNORED], _TURN)
+    words = [word for word in words if word.kind not in _IGNORED]
+    for item in cut(words, _ITEM_END):
+        names, numbers = (
+            list(dict.fromkeys(one.value for one in item if one.kind == kind)) for kind in ("name", "number")
+        )
+        if names and numbers and names != numbers:  # "2. joy"
+            raise Unclear("number and name contradict each other")
+    clauses = cut(words, _TURN)
     judged = [_judged(clause) for clause in clauses]
     found = [pair for pairs in judged for pair in pairs or ()]
     if None in judged or (len(clauses) > 1 and all(applies for _, applies in found)):  # "joy but anger"
         return None
     named, numbered = (
-        dict.fromkeys((word.value, applies) for word, applies in found if word.kind == kind)
-        for kind in ("name", "number")
+        {(word.value, applies) for word, applies in found if word.kind == kind} for kind in ("name", "number")
     )
-    if named and numbered and list(named) != list(numbered):  # "2. joy"
+    if named and not numbered <= named:  # "2, joy"
         raise Unclear("number and name contradict each other")
-    return list(named or numbered)
+    return named or numbered
 
 
 def _judged(clause: Sequence[Word]) -> list[tuple[Word, bool]] | None:
