@@ -15,7 +15,6 @@ _LIST = re.compile("(?:(?:number|name|comma|join|turn) |(?:denial|instead) (?=nu
 _VERDICT = "(?:(?:number|name) )+(?:denial (?:affirmation )?|affirmation )"  # "joy: no"; "joy is not present"
 _VERDICTS = re.compile(f"(?:comma )*(?:{_VERDICT}(?:(?:comma|join|turn) )*)+")
 _VERDICT_END = re.compile("denial affirmation |denial |affirmation ")
-_TURN = re.compile("turn ")
 _ITEM_END = re.compile("(?:comma|join|turn|denial|instead|affirmation) ")
 _ANNOUNCED = re.compile("conclusion |(?:lead_in )+(?:is|colon) ")  # "so joy"; "the answer is joy"
 
@@ -57,10 +56,8 @@ def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
         )
         if names and numbers and names != numbers:  # "2. joy"
             raise Unclear("number and name contradict each other")
-    clauses = cut(words, _TURN)
-    judged = [_judged(clause) for clause in clauses]
-    found = [pair for pairs in judged for pair in pairs or ()]
-    if None in judged or (len(clauses) > 1 and all(applies for _, applies in found)):  # "joy but anger"
+    found = _judged(words)
+    if found is None or ("turn " in shape(words) and all(applies for _, applies in found)):  # "joy but anger"
         return None
     named, numbered = (
         {(word.value, applies) for word, applies in found if word.kind == kind} for kind in ("name", "number")
@@ -70,17 +67,17 @@ def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
     return named or numbered
 
 
-def _judged(clause: Sequence[Word]) -> list[tuple[Word, bool]] | None:
-    """The words of a clause, and whether it affirms each; None when it is prose."""
-    if _VERDICTS.fullmatch(shape(clause)):
-        return [(word, "denial" not in shape(item)) for item in cut(clause, _VERDICT_END) for word in item]
-    if not _LIST.fullmatch(shape(clause)):
+def _judged(words: Sequence[Word]) -> list[tuple[Word, bool]] | None:
+    """The words, and whether the sentence affirms each; None when it is prose."""
+    if _VERDICTS.fullmatch(shape(words)):
+        return [(word, "denial" not in shape(item)) for item in cut(words, _VERDICT_END) for word in item]
+    if not _LIST.fullmatch(shape(words)):
         return None
     judged, denial = list[tuple[Word, bool]](), ""
-    for word in clause:
+    for word in words:
         if word.kind in ("denial", "instead"):  # it reaches over all that follows: "no joy, anger" affirms nothing
             denial = word.kind
-        elif word.kind == "comma" and denial == "instead":  # but "rather than joy, anger"
+        elif word.kind == "turn" or (word.kind == "comma" and denial == "instead"):  # "rather than joy, anger"
             denial = ""
         judged.append((word, not denial))
     return judged
