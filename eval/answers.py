@@ -27,7 +27,8 @@ _NUMBER = re.compile(f"{_LEAD_IN}(?:{_VALUE})+(?:(?:comma|stop) )*")  # "The sco
 _DIMENSIONS = re.compile(f"(?:{_LEAD_IN}name {_LEAD_IN}{_VALUE})+(?:(?:comma|stop) )*")  # "valence: 0.2, arousal (0.3)"
 _KEY = re.compile("(?:(?:lead_in|name|is|colon) )+")  # of JSON: "final answer"
 _END = re.compile(
-    "(?<!denial colon )(?:(?<!number )stop |stop (?!name ))"  # not in "2. sadness", and not in "absent:\njoy"
+    # not in "2. sadness", not in "absent:\njoy" or "not present:\njoy"
+    "(?<!denial colon )(?<!denial affirmation colon )(?:(?<!number )stop |stop (?!name ))"
     "|comma (?=conclusion |(?:(?:lead_in|other) )+(?:is|colon) )"  # ", so joy"; ", the score is 0.7"; ", confidence: 1"
     "|(?:(?<=number name )|(?<=number colon name ))(?:colon|dash) (?=(?:lead_in|other) )"  # "1. joy: they win"
     "|(?<= )(?=remark )"  # "joy because they win"
@@ -64,21 +65,24 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
     if re.search("stop (?:choice|turn) ", re.split("(?:number|name) ", kinds, maxsplit=1)[-1]):  # "0.7. Or maybe 0.5."
         raise Unclear("an answer that is taken back")
     sentences = [one for one in cut(words, _END) if one[0].kind != "remark"]
-    if isinstance(grammar, Number | Vad):
-        found = _numbers(grammar, sentences)
-    else:
-        found = labels(sentences, grammar.most if isinstance(grammar, Labels) else 1)
-    if not found:
+    answer = _answer(grammar, sentences)
+    if answer is None:
         raise Unclear("a range or a choice of answers" if "choice" in kinds else "no answer in a form that counts")
-    if isinstance(grammar, Labels):
-        return grammar.sort([str(label) for label in found])
-    if isinstance(grammar, Vad):
-        return found
-    number = found[""] if isinstance(grammar, Number) else int(*found)
     signs = {"negative", "positive"} & set(re.findall("[a-z]+", text))
-    if grammar.low < 0 and number and signs == {"positive" if number < 0 else "negative"}:  # "0.4 (negative)"
-        raise Unclear(f"{number:g} and {signs.pop()} contradict each other")
-    return number
+    if isinstance(answer, float | int) and not isinstance(grammar, Labels) and grammar.low < 0 != answer:
+        if signs == {"positive" if answer < 0 else "negative"}:  # "0.4 (negative)"
+            raise Unclear(f"{answer:g} and {signs.pop()} contradict each other")
+    return answer
+
+
+def _answer(grammar: Grammar, sentences: Sequence[Sequence[Word]]) -> Answer | None:
+    """What the sentences say together; None when all are prose."""
+    if isinstance(grammar, Number | Vad):
+        numbers = _numbers(grammar, sentences)
+        return numbers.get("") if isinstance(grammar, Number) else numbers or None
+    if isinstance(grammar, Labels):
+        return grammar.sort([str(label) for label in labels(sentences, grammar.most)]) or None
+    return next((int(one) for one in labels(sentences, 1)), None)
 
 
 def _from_json(own: Wording, text: str) -> str:

@@ -114,6 +114,7 @@ def test_valence_arousal_dominance(text, value):
         (UNIT, "Confidence: 0.9, Score: 0.7", 0.7),
         (UNIT, "The text has 3 insults.\n\n0.7", 0.7),
         (UNIT, "The anger intensity is about 0.7", 0.7),
+        (UNIT, "0.7. The text is negative.", 0.7),
         (UNIT, "Fear: 0.7", NONE),
         (UNIT, "0.7. Or maybe 0.5.", NONE),
         (UNIT, "at least 0.5", NONE),
