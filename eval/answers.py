@@ -69,9 +69,9 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
     if answer is None:
         raise Unclear("a range or a choice of answers" if "choice" in kinds else "no answer in a form that counts")
     signs = {"negative", "positive"} & set(re.findall("[a-z]+", text))
-    if isinstance(answer, float | int) and not isinstance(grammar, Labels) and grammar.low < 0 != answer:
-        if signs == {"positive" if answer < 0 else "negative"}:  # "0.4 (negative)"
-            raise Unclear(f"{answer:g} and {signs.pop()} contradict each other")
+    signed = not isinstance(grammar, Labels) and grammar.low < 0
+    if signed and isinstance(answer, float | int) and answer and signs == {"positive" if answer < 0 else "negative"}:
+        raise Unclear(f"{answer:g} and {signs.pop()} contradict each other")  # "0.4 (negative)"
     return answer
 
 
