@@ -28,7 +28,7 @@ _DIMENSIONS = re.compile(f"(?:{_LEAD_IN}name {_LEAD_IN}{_VALUE})+(?:(?:comma|sto
 _KEY = re.compile("(?:(?:lead_in|name|is|colon) )+")  # of JSON: "final answer"
 _END = re.compile(
     # not in "2. sadness", not in "absent:\njoy" or "not present:\njoy"
-    "(?<!denial colon )(?<!denial affirmation colon )(?:(?<!number )stop |stop (?!name ))"
+    "(?<!denial colon )(?<!denial affirmation colon )(?:(?<!number )(?<!outside )stop |stop (?!name ))"
     "|comma (?=conclusion |(?:(?:lead_in|other) )+(?:is|colon) )"  # ", so joy"; ", the score is 0.7"; ", confidence: 1"
     "|(?:(?<=number name )|(?<=number colon name ))(?:colon|dash) (?=(?:lead_in|other) )"  # "1. joy: they win"
     "|(?<= )(?=remark )"  # "joy because they win"

@@ -24,10 +24,10 @@ def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
     read = [(words, _verdicts(words)) for words in sentences]
     affirmed = [{label for label, applies in found or () if applies} for _, found in read]
     announced = [at for at, (words, _) in enumerate(read) if affirmed[at] and _ANNOUNCED.match(shape(words))]
-    if any(affirmed[at] != affirmed[announced[0]] for at in announced):
+    start = announced[0] if announced else 0  # prose before it may be thoughts
+    answer = set[str | float]().union(*affirmed)
+    if any(affirmed[at] != affirmed[start] for at in announced) or answer != set().union(*affirmed[start:]):
         raise Unclear("answers that contradict each other")
-    start = announced[0] if announced else 0  # what is before it may be thoughts
-    answer = set[str | float]().union(*affirmed[start:])
     for words, found in read[start:]:
         if found is None:  # a name counts everywhere, a number where there are no other words
             kinds = ("name",) if "other" in shape(words) else ("name", "number")

@@ -117,6 +117,8 @@ def test_labels_of_other_sets(task, text, labels):
         (XED, "The answer is joy; trust perhaps", NONE),
         (XED, "The emotions are joy\ntrust\n\nThey win 3 times.", ["joy", "trust"]),
         (XED, "maybe joy", NONE),
+        (XED, "1. joy. The emotion is trust.", NONE),
+        (XED, "It is 12. joy", NONE),
         (POLARITY, "- 1", ["negative"]),
         (POLARITY, "The test was positive", NONE),
         (POLARITY, "no negative feelings", NONE),
