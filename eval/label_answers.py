@@ -1,55 +1,83 @@
-"""Strict mode for labels and ordinal classes: "1. joy, 8. love", by number, by name, or both, and never by accident."""
+"""Strict mode for labels and ordinal classes: "1. joy, 8. love", by number, by name, or both."""
 
 import re
-from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from eval.wording import Words
+from eval.normal import Unclear
+from eval.wording import Word, cut, shape
 
-_FORM = re.compile(r"[fbcnNajdyt,.;-]+")
-_PAIR = re.compile(r"(n)[.c-]*(N)|(N)[c-]?(n)(?![.c-]*N)")  # "1. joy", "(1) joy"; "joy (1)", "joy: 1"
-_PROSE = re.compile(r"n-n|N-N|n[.c]?f|^[^d]*t(?!d)")  # a range; "2 texts", a count; a "but" without a "not"
-_DENIED = re.compile(
-    r"(?:n[.c-]*)?N(?:[c-]?n)?[fy]*[bc-]?d(?!f*[Nn])"
-)  # "joy: no", "joy is not present": behind the name
-_ENDS = re.compile(r"[t;]|(?<!n)\.")  # of a denial
+_IGNORED = ("lead_in", "conclusion", "is", "colon", "dash", "stop", "amount")
+_PROSE = re.compile(
+    r"(?:other|choice|question|remark|unit) "
+    r"|number (?:(?:colon|dash) )?lead_in |(number|name) dash \1 "  # "2 people"; "1-3"
+)
+_LIST = re.compile("(?:(?:number|name|comma|join|turn) |(?:denial|instead) (?=number|name))*")  # "joy, not 3. anger"
+_VERDICT = "(?:(?:number|name) )+(?:denial (?:affirmation )?|affirmation )"  # "joy: no"; "joy is not present"
+_VERDICTS = re.compile(f"(?:comma )*(?:{_VERDICT}(?:(?:comma|join|turn) )*)+")
+_VERDICT_END = re.compile("denial affirmation |denial |affirmation ")
+_ITEM_END = re.compile("(?:comma|join|turn|denial|instead|affirmation) ")
+_ANNOUNCED = re.compile("conclusion |(?:lead_in )+(?:is|colon) ")  # "so joy"; "the answer is joy"
 
 
-def labels_in(words: Words, classes: Mapping[float, str | int]) -> list[str | float] | str | None:
-    """The labels that a sentence names, each once; why they do not count; None when it is prose, or denies all.
+def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
+    """The labels of all sentences, such as the lines of a list. Raises Unclear when they are no answer."""
+    read = [(words, _verdicts(words)) for words in sentences]
+    affirmed = [{label for label, applies in found or () if applies} for _, found in read]
+    announced = [at for at, (words, _) in enumerate(read) if affirmed[at] and _ANNOUNCED.match(shape(words))]
+    start = announced[0] if announced else 0  # prose before it may be thoughts
+    answer = set[str | float]().union(*affirmed)
+    if any(affirmed[at] != affirmed[start] for at in announced) or answer != set().union(*affirmed[start:]):
+        raise Unclear("answers that contradict each other")
+    for words, found in read[start:]:
+        if found is None:  # a name counts everywhere, a number where there are no other words
+            kinds = ("name",) if "other" in shape(words) else ("name", "number")
+            unclear = {word.value for word in words if word.kind in kinds} - answer
+        else:
+            unclear = {label for label, applies in found if not applies} & answer
+        if unclear:
+            raise Unclear("a label in a sentence that is not clear")
+        if found and len(answer) > 1 and "amount" in shape(words):
+            raise Unclear("an amount for each label, and no choice")
+    if len(answer) > most:
+        raise Unclear(f"{len(answer)} labels, where an answer has at most {most}")
+    return answer
 
-    classes: number -> label.
-    """
-    if not _FORM.fullmatch(words.shape) or _PROSE.search(words.shape):
+
+def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
+    """The labels that a sentence names, and whether each applies; None when it is prose."""
+    if _PROSE.search(shape(words)):
         return None
-    for pair in _PAIR.finditer(words.shape):
-        number, name = (1, 2) if pair[1] else (4, 3)
-        if classes.get(float(words.values[pair.start(number)])) != words.values[pair.start(name)]:
-            return "number and name contradict each other"
-    kept = [place for place in _affirmed(words) if words.shape[place] in "nN"]
-    named = dict.fromkeys(words.values[place] for place in kept if words.shape[place] == "N")
-    numbers = [float(words.values[place]) for place in kept if words.shape[place] == "n"]
-    if outside := [number for number in numbers if number not in classes]:
-        return f"{outside[0]:g} is not one of the classes"
-    numbered = dict.fromkeys(classes[number] for number in numbers)
-    if named and not numbered.keys() <= named.keys():
-        return "number and name contradict each other"
-    found = list(named or numbered)
-    return "an amount for each label, and no choice" if "a" in words.shape and len(found) > 1 else found or None
+    if outside := [word.value for word in words if word.kind == "outside"]:
+        raise Unclear(f"{outside[0]:g} is not one of the classes")
+    words = [word for word in words if word.kind not in _IGNORED]
+    for item in cut(words, _ITEM_END):
+        names, numbers = (
+            list(dict.fromkeys(one.value for one in item if one.kind == kind)) for kind in ("name", "number")
+        )
+        if names and numbers and names != numbers:  # "2. joy"
+            raise Unclear("number and name contradict each other")
+    found = _judged(words)
+    if found is None or ("turn " in shape(words) and all(applies for _, applies in found)):  # "joy but anger"
+        return None
+    named, numbered = (
+        {(word.value, applies) for word, applies in found if word.kind == kind} for kind in ("name", "number")
+    )
+    if named and not numbered <= named:  # "2, joy"
+        raise Unclear("number and name contradict each other")
+    return named or numbered
 
 
-def _affirmed(words: Words) -> list[int]:
-    """The places of the words that no denial takes back."""
-    behind = {hit.end() - 1: hit.start() for hit in _DENIED.finditer(words.shape)}
-    ends = {hit.start() for hit in _ENDS.finditer(words.shape)}
-    kept, denial = list[int](), ""  # a denial reaches over all that follows: "no joy, anger" names nothing
-    for place, kind in enumerate(words.shape):
-        if place in behind:
-            del kept[bisect_left(kept, behind[place]) :]
-        elif kind == "d":
-            denial = str(words.values[place])
-        elif place in ends or (kind == "," and " " in denial):  # "rather than joy, anger"
+def _judged(words: Sequence[Word]) -> list[tuple[Word, bool]] | None:
+    """The words, and whether the sentence affirms each; None when it is prose."""
+    if _VERDICTS.fullmatch(shape(words)):
+        return [(word, "denial" not in shape(item)) for item in cut(words, _VERDICT_END) for word in item]
+    if not _LIST.fullmatch(shape(words)):
+        return None
+    judged, denial = list[tuple[Word, bool]](), ""
+    for word in words:
+        if word.kind in ("denial", "instead"):  # it reaches over all that follows: "no joy, anger" affirms nothing
+            denial = word.kind
+        elif word.kind == "turn" or (word.kind == "comma" and denial == "instead"):  # "rather than joy, anger"
             denial = ""
-        elif not denial:
-            kept.append(place)
-    return kept
+        judged.append((word, not denial))
+    return judged

@@ -1,7 +1,8 @@
-"""Text made plain before it is parsed: the part that is marked as the answer, and one way to write digits and signs."""
+"""Plain text for strict mode: the part that is marked as the answer, and one way to write digits, signs and scales."""
 
 import re
 import unicodedata
+from functools import cache
 
 LONGEST = 10_000
 """Characters. A longer answer, its thoughts aside, is not read; the prompts ask for fewer than 500."""
@@ -12,11 +13,15 @@ _SIGNS = str.maketrans({"٫": ".", "٬": "", "٪": "%", "−": "-", "–": "-", 
 _PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # never a decimal comma or point
 _HIDDEN = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufe0f\ufeff☀-⛿\U0001f300-\U0001faff]"
-)  # no width; emoji
-_SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # NFKC would make 0.72 of "0.7²"
+)  # characters without width, and emoji
+_SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # "0.7²", of which NFKC would make 0.72
 _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for end in ("/", ""))
-_BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")
-_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # and what ends a turn
+_BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")  # "\boxed{\text{0.7}}"
+_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text", and what ends a turn: "<|im_end|>"
+
+
+class Unclear(Exception):
+    """The text holds no admissible answer; the message says why."""
 
 
 def plain(text: str) -> str:
@@ -28,15 +33,44 @@ def plain(text: str) -> str:
     return "".join(str(unicodedata.decimal(mark)) if mark.isdecimal() else mark for mark in text)
 
 
-def marked(text: str) -> list[str] | str:
-    """What is boxed or fenced behind the last think block, else all that is there; or why it cannot be read."""
+def marked(text: str) -> list[str]:
+    """What is boxed or fenced behind the last think block, else all that is there. Raises Unclear when none is."""
     text = _THOUGHT.split(text)[-1]
     if _THINKING.search(text):
-        return "a think block that does not end"
+        raise Unclear("a think block that does not end")
     boxes = [re.match(_IN_BOX, piece.partition("</answer>")[0]) for piece in _BOX.split(text)[1:]]
     parts = [box[0] for box in boxes if box] or [text]
     fenced = [re.sub(r"^[a-z]*\n", "", piece) for part in parts for piece in part.split("```")[1::2]]
     found = [part for part in fenced or parts if part.strip()]
     if sum(len(part) + 1 for part in found) > LONGEST:
-        return f"longer than {LONGEST:,} characters"
-    return found or "empty"
+        raise Unclear(f"longer than {LONGEST:,} characters")
+    if not found:
+        raise Unclear("empty")
+    return found
+
+
+def rewritten(text: str, low: float, high: float | None) -> str:
+    """A plain() text without marks of lists; in a number's text the signs are at the digits, and the scale is gone.
+
+    high: None for labels.
+    """
+    text = re.sub(r"[^\S\n]+", " ", text).strip()
+    text = re.sub(r"(^|[.;!] )(\d+)\. ", r"\1\2: ", text, flags=re.MULTILINE)  # "1. He smiles": "1." is no sentence
+    text = re.sub(r"\.(?=[^\W\d_])", ": ", text)  # "1.joy"
+    if high is not None:
+        text = _scale(low, high).sub(" ", text)
+        text = re.sub(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)", "-", text)  # "negative 0.4"
+        text = re.sub(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)", "+", text)
+    if high is not None or low < 0:
+        text = re.sub(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)", r"\1-", text)  # "is - 0.4"; in "score - 0.4" it is a colon
+    return re.sub(r"^ ?- (?=\d*\D)", "", text, flags=re.MULTILINE)  # "- 1. joy"
+
+
+@cache
+def _scale(low: float, high: float) -> re.Pattern[str]:
+    """How a sentence names the whole scale, "on a scale of 0 to 1"; and what follows a value, "/1" or "out of 1"."""
+    low_text, high_text = (rf"{re.escape(f'{end:g}')}(?:\.0+)?(?!\w|[.,]\d)" for end in (low, high))
+    lead = r"(?:\bon )?(?:\ba |\bthe )?(?:\bscale )?(?:\bof |\bfrom |\bbetween )?"
+    meaning = r"(?: ?\([^()\d]*\))?"  # "0 (least) to 1 (most)"
+    whole = rf"{lead}(?<![\w.,\-+]){low_text}{meaning} ?(?:to|and|through|-|~) ?\+?{high_text}{meaning}"
+    return re.compile(rf"{whole}|(?<=\d) ?(?:/|(?:out )?of) ?{high_text}")

@@ -1,39 +1,46 @@
-"""The vocabulary of answers (wording.yaml): a text becomes words of a few kinds, and these a letter each."""
+"""The vocabulary of answers (wording.yaml): a text becomes words, each of a named kind."""
 
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
-from mmafflm.grammar import Grammar, Labels, Ordinal, Vad
+from mmafflm.grammar import Grammar, Labels
 
-_KINDS = {"lead_in": "f", "is": "b", "colon": "c", "choice": "o", "turn": "t", "conclusion": "S", "remark": "r",
-          "unit": "u", "join": "j", "denial": "d", "affirmation": "y"}  # fmt: skip
 _LETTER = r"[^\W㐀-鿿]"  # of a word that spaces part from the next; Chinese has no such spaces
-_WORD = rf"{_LETTER}(?:{_LETTER}|['-](?={_LETTER}))*"
-# A number is no part of a word or a version. A comma in it is a decimal comma, or parts thousands; labels are listed
-# with commas.
-_END = rf"(?:e[-+]?\d{{1,9}})?(?: ?%| percent)?(?!{_LETTER}|\.\d)"
-_REAL = rf"(?<![\da-z.])(?<!\d,)[-+]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+|\d+(?:[.,]\d+)?|\.\d+){_END}(?!,\d)"
-_COUNT = rf"(?<![\da-z.])[-+]?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+){_END}"
+_WORD = rf"{_LETTER}(?:{_LETTER}|['-](?={_LETTER}))*"  # "joyful", "it's", "non-negative"
+# A number is no part of a word or a version ("1.2.3"). It may have a decimal comma ("0,734", "1,5"), but "1,000" and
+# "01" are no numbers, as nobody knows what they mean.
+_NUMBER = (
+    r"(?<![\da-z.])(?<!\d,)[-+]?(?!0\d)(?:0,\d+|\d+,\d\d?(?!\d)|\d+\.\d+|\.?\d+)(?:e[-+]?\d{1,9})?(?: ?%| percent)?"
+    rf"(?!{_LETTER}|[.,]\d)"
+)
 
 
-class Words(NamedTuple):
-    """A letter for the kind of each word, and the words' values.
+class Word(NamedTuple):
+    """A word, number or sign.
 
-    "N" is the name of a label, class or dimension, "n" a number, "a" an amount, ";" a line break, "q" a question mark,
-    "x" any other word; the remaining letters are those of _KINDS.
+    Its kind is one of wording.yaml; "name" of a label, class or dimension; "number"; "other". Where classes are asked
+    for, a "number" has its class as value, another whole number is "outside", and a fraction or percentage an "amount".
     """
 
-    shape: str
-    values: list[str | float]
+    kind: str
+    value: str | float
 
-    def cut(self, start: int, end: int | None = None) -> "Words":
-        """The words from `start` to `end`."""
-        return Words(self.shape[start:end], self.values[start:end])
+
+def shape(words: Iterable[Word]) -> str:
+    """The kinds of the words in one line, such as "lead_in is number ": what the expressions for forms describe."""
+    return "".join(f"{word.kind} " for word in words)
+
+
+def cut(words: Iterable[Word], end: re.Pattern[str]) -> list[list[Word]]:
+    """The words in pieces that end where `end` matches in their shape."""
+    rest, pieces = iter(words), end.sub(r"\g<0>\n", shape(words)).split("\n")
+    return [list(islice(rest, piece.count(" "))) for piece in pieces if piece]
 
 
 class Wording(NamedTuple):
@@ -42,55 +49,38 @@ class Wording(NamedTuple):
     pattern: re.Pattern[str]
     kinds: Mapping[str, str]
     names: Mapping[str, str | int]
-    classes: Mapping[float, str | int]  # number -> label or class; then a fraction or a percentage is an amount
+    classes: Mapping[float, str | int]  # number -> label or class
 
-    def words(self, text: str) -> Words:
-        """The words of a plain()ed text."""
-        kinds, values = list[str](), list[str | float]()
-        text = " ".join(text.replace("\n", " ; ").split())
-        for hit in self.pattern.finditer(text):
-            written = hit.group()
-            value: str | float
-            if hit["name"]:
-                kind, value = "N", self.names[written.replace(" /", "/").replace("/ ", "/")]
-            elif hit["number"]:
-                value = _value(written)
-                amount = self.classes and (written.endswith(("%", "percent")) or not value.is_integer())
-                kind = "a" if amount else "n"
-            else:
-                kind, value = written if written in "-.,;" else self.kinds.get(written, "x"), written
-                if kind == "." and text[hit.end() : hit.end() + 1] not in ("", " "):
-                    kind = "c"  # "1.joy": no sentence ends here
-            kinds.append(kind)
-            values.append(value)
-        return Words("".join(kinds), values)
+    def words(self, text: str) -> list[Word]:
+        """The words of a plain()ed text. A line break is a stop; labels are listed with commas: "1,8"."""
+        text = text.replace("\n", " ; ").replace(",", ", " if self.classes else ",")
+        return [self._word(hit) for hit in self.pattern.finditer(" ".join(text.split()))]
 
-
-def _value(written: str) -> float:
-    """The number that is written, infinite for digits without end; a percentage is a hundredth."""
-    number = re.sub(r" ?%| percent", "", written)
-    thousands = re.fullmatch(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+", number)
-    return float(number.replace(",", "" if thousands else ".")) / (1 if number == written else 100)
-
-
-@cache
-def _vocabulary() -> dict[str, dict[str, str]]:
-    return dict(yaml.safe_load((Path(__file__).parent / "wording.yaml").read_text(encoding="utf-8")))
+    def _word(self, hit: re.Match[str]) -> Word:
+        written = hit.group()
+        if hit["name"]:
+            return Word("name", self.names[written.replace(" /", "/").replace("/ ", "/")])
+        if not hit["number"]:
+            return Word(self.kinds.get(written, "other"), written)
+        digits = re.sub(" ?%| percent", "", written)
+        value = float(digits.replace(",", ".")) / (1 if digits == written else 100)
+        if not self.classes:
+            return Word("number", value)
+        if digits != written or value % 1:
+            return Word("amount", value)
+        return Word("number", self.classes[value]) if value in self.classes else Word("outside", value)
 
 
 @cache
 def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
     """The vocabulary of a grammar; emotions: those that the question asks about, which may be named beside a number."""
-    listed, labels = _vocabulary(), isinstance(grammar, Labels)
-    own = listed["labels"] if labels else listed["numbers"]
-    if isinstance(grammar, Ordinal | Vad):
-        own = own | {kind: listed["labels"][kind] for kind in ("join", "denial", "affirmation")}
-    kinds = dict.fromkeys(emotions, "f") | {"!": ";", "?": "q"}
-    for kind, words in (*listed["any"].items(), *own.items()):
-        kinds |= dict.fromkeys((word.replace("_", " ") for word in words.split()), _KINDS[kind])
+    listed = yaml.safe_load((Path(__file__).parent / "wording.yaml").read_text(encoding="utf-8"))
+    own = listed["labels" if isinstance(grammar, Labels) else "numbers"]
+    kinds = dict.fromkeys(emotions, "lead_in")
+    for kind, words in (*listed["any"].items(), ("lead_in", own)):
+        kinds |= dict.fromkeys((word.replace("_", " ") for word in words.split()), kind)
     names, phrases = grammar.spellings(emotions), [word for word in kinds if not re.fullmatch(_WORD, word)]
-    number = _COUNT if grammar.numbers else _REAL
-    pattern = f"(?P<name>{_either(names)})|(?P<number>{number})|{_either(phrases)}|{_WORD}|[^\\s']"
+    pattern = f"(?P<name>{_either(names)})|(?P<number>{_NUMBER})|{_either(phrases)}|{_WORD}|[^\\s']"
     return Wording(re.compile(pattern), kinds, names, grammar.numbers)
 
 
