@@ -25,7 +25,7 @@ _BY_REASON = (
     ("outside the scale or the label set", re.compile(r"outside|is not one of the classes")),
     ("contradicts itself", re.compile(r"contradict")),
     ("several answers where one may stand", re.compile(
-        r"at most|more than one|range or a choice|an amount for each")),
+        r"at most|range or a choice|an amount for each")),
 )  # fmt: skip
 KINDS = (
     "rejected by the server", "empty", "refuses",
