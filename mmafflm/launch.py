@@ -84,10 +84,10 @@ def _first_device(env: dict[str, str]) -> str:
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
-def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[int], None]) -> int:
+def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[], None]) -> int:
     """Run LLaMA-Factory over a config until it ends; its output goes to OUT/train.log. Returns its exit code.
 
-    `beat` is called twice a second, with the launched process. What it raises, or a KeyboardInterrupt, goes on to the
+    `beat` is called twice a second. What it raises, or a KeyboardInterrupt, goes on to the
     caller when every process of the run has been stopped.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
@@ -100,7 +100,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_S)
                 check_interrupt()
-                beat(process.pid)
+                beat()
         finally:
             # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
             stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")

@@ -130,10 +130,10 @@ def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_ra
     nodes = Nodes(out, node_rank, 1 if planned.ray else planned.nodes, planned.gpus)
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
 
-    def beat(process: int) -> None:
+    def beat() -> None:
         nodes.beat()
         if watch:
-            watch.beat(process)
+            watch.beat()
 
     try:
         code = run(config, out, env, node_rank, beat)

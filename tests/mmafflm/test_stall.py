@@ -123,11 +123,11 @@ def test_a_run_that_hangs_ends_with_a_sentence(
         for step in range(1, 5):
             clock.now += 5
             log_steps(out, step)
-            beat(os.getpid())
+            beat()
         for beats in range(400):  # every process is stopped for a quarter of an hour, then one of two goes on
             clock.now += 5
             states[0] = "T" if beats < 180 else "S"
-            beat(os.getpid())
+            beat()
         raise AssertionError("nobody saw it")
 
     states = ["S", "T"]
@@ -219,16 +219,18 @@ def test_one_interrupt_ends_a_run_and_its_processes(
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
     name = run_name(tmp_path, 0)
-    beats: list[int] = []
+    beats: list[str] = []
+    stopped: list[int] = []
 
-    def beat(process: int) -> None:
-        beats.append(process)
+    def beat() -> None:
+        beats.append("begun")
         if comes != "while it is watched":
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
-        beats.append(process)  # held until the beat has ended
+        beats.append("ended")  # held until the beat has ended
 
     def stop(process: "subprocess.Popen[bytes]", named: str) -> None:
+        stopped.append(process.pid)
         if comes == "again while it is stopped":
             signal.raise_signal(signal.SIGINT)
         stop_group(process, named)
@@ -245,8 +247,8 @@ def test_one_interrupt_ends_a_run_and_its_processes(
             pool.submit(whole).result()
     else:
         whole()
-    assert beats and len(set(beats)) == 1 and (len(beats) == 2) == (comes == "while it is watched")
-    assert not group_alive(beats[0]) and not processes_of(name)
+    assert beats[0] == "begun" and (beats[1:] == ["ended"]) == (comes == "while it is watched")
+    assert len(stopped) == 1 and not group_alive(stopped[0]) and not processes_of(name)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
