@@ -17,13 +17,13 @@ from mmafflm.divergence import Judge
 from mmafflm.errors import Fault
 from mmafflm.events import OURS, TRAINER, Curves, TrainerEvents
 from mmafflm.launch import cache_of
-from mmafflm.processes import Process, processes_of, run_name
+from mmafflm.processes import processes_of, run_name
 from mmafflm.progress import Progress, Row, points, sentence
 from mmafflm.recipe import Plan
 from mmafflm.reporters import BOARD
 from mmafflm.resume import replays
 from mmafflm.seen import Seen
-from mmafflm.stall import FIRST_S, Stall, is_paused, suspects
+from mmafflm.stall import FIRST_S, Stall
 from mmafflm.validation import Validation
 
 LONG_S = 60.0  # that a rank of a run that hangs waits for a batch, to be named
@@ -50,7 +50,7 @@ class Watch:
                 self.judge.judge(row["step"], row["loss"])
         # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
         silent = (start and replays(plan.config)) or plan.config.get("disable_tqdm")
-        self.stall = Stall(out, self.progress.last, math.inf if silent else FIRST_S)
+        self.stall = Stall(out, math.inf if silent else FIRST_S)
         self.validation: Validation | None = None
         if plan.validate:
             self.validation = Validation(out, data.path, plan, *plan.validate, start, self.curves)
@@ -73,11 +73,11 @@ class Watch:
         """
         if self.progress.grown():
             self._follow(self.waits.take())
-        if why := self.stall.beat(self.progress.last):
-            living = processes_of(run_name(self.out, 0))
-            if not is_paused(living):
-                raise Fault(self._hangs(why, living))
-            self.stall.pardon()
+        if why := self.stall.beat():
+            states = {one.state for one in processes_of(run_name(self.out, 0))}
+            if states != {"T"}:
+                raise Fault(self._hangs(why))
+            self.stall.quiet = 0.0  # somebody stopped the whole run to use the machine, and will let it go on
         if self.validation is not None:
             self.validation.beat()
 
@@ -113,9 +113,9 @@ class Watch:
             self.said = tenth
             say(text)
 
-    def _hangs(self, why: str, living: list[Process]) -> str:
+    def _hangs(self, why: str) -> str:
         whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
-        said = f"{self.out}: stopped, {why}. {suspects(living)}"
+        said = f"{self.out}: stopped after step {self.progress.last}, {why}. "
         for rank, seconds in self.waits.under_way().items():
             if seconds > LONG_S:
                 said += f"Rank {rank} has waited for data for {seconds / 60:.0f} min. "
