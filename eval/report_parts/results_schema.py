@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mmafflm.documents import first_wrong
 from mmafflm.errors import Fault
 
 VERSION = 1
@@ -158,9 +159,7 @@ def require(model: type[BaseModel], found: object, path: Path, again: str) -> No
     try:
         model.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise Fault(f"{path}: {where}: {first['msg']}. {again}") from None
+        raise Fault(f"{path}: {first_wrong(error)}. {again}") from None
 
 
 def json_schema() -> dict[str, Any]:
