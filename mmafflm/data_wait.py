@@ -19,43 +19,33 @@ FORM = Struct("3d")  # seconds waited, when the wait under way began (0: there i
 
 def time_loading(module: Any) -> None:
     """Let the DataLoader of `module`, torch.utils.data.dataloader, write down how long each batch is waited for."""
-    plain = module.DataLoader.__iter__
-    ranks: list[RankFile] = []  # this process's, made when it asks for its first batch
+    plain, file, waited, first = module.DataLoader.__iter__, -1, 0.0, 0.0
+
+    def write(began: float) -> None:
+        with contextlib.suppress(OSError):  # a full disk ends a run where weights are written, not here
+            os.pwrite(file, FORM.pack(waited, began, first), 0)
 
     def timed(self: Any) -> Iterator[Any]:
-        if not ranks:
-            ranks.append(RankFile(Path(os.environ["HF_DATASETS_CACHE"]), os.environ.get("RANK", "0")))
-        return ranks[0].batches(plain(self))
-
-    module.DataLoader.__iter__ = timed
-
-
-class RankFile:
-    """What a rank writes: FOLDER/data_wait.RANK, 24 bytes, twice for each batch."""
-
-    def __init__(self, folder: Path, rank: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.file = (folder / f"{FILE}.{rank}").open("wb", buffering=0)
-        self.waited = self.first = 0.0
-
-    def batches(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The same batches."""
+        nonlocal file, waited, first
+        if file < 0:
+            folder = Path(os.environ["HF_DATASETS_CACHE"])
+            folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(folder / f"{FILE}.{os.environ.get('RANK', '0')}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        batches = plain(self)
         while True:
             began = time.monotonic()
-            self.first = self.first or began
-            self._write(began)
+            first = first or began
+            write(began)
             try:
                 batch = next(batches)
             except StopIteration:
                 return
             finally:
-                self.waited += time.monotonic() - began
-                self._write(0.0)
+                waited += time.monotonic() - began
+                write(0.0)
             yield batch
 
-    def _write(self, began: float) -> None:
-        with contextlib.suppress(OSError):  # a full disk ends a run where weights are written, not here
-            os.pwrite(self.file.fileno(), FORM.pack(self.waited, began, self.first), 0)
+    module.DataLoader.__iter__ = timed
 
 
 class DataWaits:

@@ -10,6 +10,7 @@ import os
 import time
 from pathlib import Path
 
+from mmafflm.processes import processes_of, run_name
 from mmafflm.progress import TRAINER_LOG
 
 LEAST_S = 600.0  # a validation, a neighbour or a cold page cache slow a short step more than three times
@@ -20,10 +21,13 @@ Files = dict[Path, tuple[int, int]]  # bytes and time of the latest change
 
 
 class Stall:
-    """Asked at every beat, says when the run in OUT hangs. first_s: the longest pause before the first logged step."""
+    """Asked at every beat of the launcher of a node, says when the run in OUT hangs.
 
-    def __init__(self, out: Path, first_s: float = FIRST_S) -> None:
-        self.out, self.limit_s, self.stepped = out, first_s, False
+    first_s: the longest pause before the first logged step.
+    """
+
+    def __init__(self, out: Path, node_rank: int = 0, first_s: float = FIRST_S) -> None:
+        self.out, self.name, self.limit_s, self.stepped = out, run_name(out, node_rank), first_s, False
         self.looked, self.quiet, self.files = time.monotonic(), 0.0, self._written()
 
     def beat(self) -> str | None:
@@ -39,6 +43,8 @@ class Stall:
                 self.limit_s = max(self.limit_s if self.stepped else LEAST_S, PAUSES * self.quiet)
                 self.stepped = True
             self.quiet = 0.0
+        if self.quiet > self.limit_s and {one.state for one in processes_of(self.name)} == {"T"}:
+            self.quiet = 0.0  # somebody stopped this node's processes to use the machine, and will let them go on
         if self.quiet <= self.limit_s:
             return None
         return f"nothing was written for {self.quiet / 60:.0f} min, and its processes live: it hangs"

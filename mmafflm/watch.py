@@ -1,6 +1,5 @@
-"""What is watched while a run trains: progress, curves, waiting for data, validation, divergence, a standstill."""
+"""What is watched while a run trains: progress, curves, waiting for data, validation and divergence."""
 
-import math
 from pathlib import Path
 from types import TracebackType
 
@@ -17,13 +16,10 @@ from mmafflm.divergence import Judge
 from mmafflm.errors import Fault
 from mmafflm.events import OURS, TRAINER, Curves, TrainerEvents
 from mmafflm.launch import cache_of
-from mmafflm.processes import processes_of, run_name
 from mmafflm.progress import Progress, Row, points, sentence
 from mmafflm.recipe import Plan
 from mmafflm.reporters import BOARD
-from mmafflm.resume import replays
 from mmafflm.seen import Seen
-from mmafflm.stall import FIRST_S, Stall
 from mmafflm.validation import Validation
 
 LONG_S = 60.0  # that a rank of a run that hangs waits for a batch, to be named
@@ -48,9 +44,6 @@ class Watch:
         for row in self.progress.rows:  # what the earlier launches gained
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])
-        # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
-        silent = (start and replays(plan.config)) or plan.config.get("disable_tqdm")
-        self.stall = Stall(out, math.inf if silent else FIRST_S)
         self.validation: Validation | None = None
         if plan.validate:
             self.validation = Validation(out, data.path, plan, *plan.validate, start, self.curves)
@@ -69,15 +62,10 @@ class Watch:
     def beat(self) -> None:
         """Take up what happened since the last call.
 
-        Raises Fault, naming the last good checkpoint, when the loss has diverged or the run hangs.
+        Raises Fault, naming the last good checkpoint, when the loss has diverged.
         """
         if self.progress.grown():
             self._follow(self.waits.take())
-        if why := self.stall.beat():
-            states = {one.state for one in processes_of(run_name(self.out, 0))}
-            if states != {"T"}:
-                raise Fault(self._hangs(why))
-            self.stall.quiet = 0.0  # somebody stopped the whole run to use the machine, and will let it go on
         if self.validation is not None:
             self.validation.beat()
 
@@ -113,7 +101,8 @@ class Watch:
             self.said = tenth
             say(text)
 
-    def _hangs(self, why: str) -> str:
+    def hangs(self, why: str) -> str:
+        """The sentence that ends a run which hangs."""
         whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
         said = f"{self.out}: stopped after step {self.progress.last}, {why}. "
         for rank, seconds in self.waits.under_way().items():

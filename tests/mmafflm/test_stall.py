@@ -16,7 +16,6 @@ import mmafflm.launch as launch
 import mmafflm.processes as processes
 import mmafflm.stall as stall_module
 import mmafflm.train as train_module
-from mmafflm.data_wait import RankFile
 from mmafflm.errors import Fault
 from mmafflm.events import Curves
 from mmafflm.processes import MARK, Process, group_alive, processes_of, roots_of, run_name, stop_group
@@ -26,6 +25,7 @@ from mmafflm.train import train
 from mmafflm.validation import Validation
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import recipe_with
+from tests.mmafflm.test_watch import timed
 from tests.mmafflm.tiny_data import make_data, text_records
 
 
@@ -127,7 +127,9 @@ def test_a_run_that_hangs_ends_with_a_sentence(
             clock.now += 5
             log_steps(out, step)
             beat()
-        next(RankFile(Path(env["HF_DATASETS_CACHE"]), "3").batches(stuck(beat)))
+        monkeypatch.setenv("HF_DATASETS_CACHE", env["HF_DATASETS_CACHE"])
+        monkeypatch.setenv("RANK", "3")
+        next(timed(stuck(beat)))
         raise AssertionError("nobody saw it")
 
     def stuck(beat: Any) -> Iterator[None]:
@@ -139,7 +141,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(
 
     states = ["S", "T"]
     monkeypatch.setattr(train_module, "run", hangs)
-    monkeypatch.setattr("mmafflm.watch.processes_of", lambda name: [Process(71, 1, one) for one in states])
+    monkeypatch.setattr("mmafflm.stall.processes_of", lambda name: [Process(71, 1, one) for one in states])
     data = make_data(tmp_path / "data", text_records(135))
     with pytest.raises(Fault, match=r"run: stopped after step 4, nothing was written for 10 min") as caught:
         train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from mmafflm.data_wait import DataWaits, RankFile, time_loading
+from mmafflm.data_wait import DataWaits, time_loading
 from mmafflm.dataset import Dataset
 from mmafflm.divergence import Judge
 from mmafflm.errors import Fault
@@ -77,18 +78,27 @@ class Clock:
         monkeypatch.setattr("mmafflm.data_wait.time.monotonic", lambda: self.now)
 
 
+def timed(batches: Iterator[Any]) -> Iterator[Any]:
+    """What a rank's DataLoader gives that reads these."""
+
+    class DataLoader:
+        def __iter__(self) -> Iterator[Any]:
+            return batches
+
+    time_loading(SimpleNamespace(DataLoader=DataLoader))
+    return iter(DataLoader())
+
+
 def trained_on(clock: Clock, wait_s: float, batches: int) -> None:
     """A rank waits so long for each of its batches, and computes on each for a second."""
 
-    class DataLoader:
-        def __iter__(self) -> Iterator[int]:
-            for batch in range(batches):
-                clock.now += wait_s
-                yield batch
+    def read() -> Iterator[int]:
+        for batch in range(batches):
+            clock.now += wait_s
+            yield batch
 
-    time_loading(SimpleNamespace(DataLoader=DataLoader))
     found = []
-    for batch in DataLoader():
+    for batch in timed(read()):
         found.append(batch)
         clock.now += 1
     assert found == [*range(batches)]
@@ -106,7 +116,8 @@ def test_waiting_for_data_is_timed_in_each_rank(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("RANK", "1")
     trained_on(clock, wait_s=0, batches=8)
     assert waits.take() == 0  # of both ranks
-    assert next(RankFile(tmp_path / "cache", "7").batches(hangs(waits, clock))) == {"7": 90.0}
+    monkeypatch.setenv("RANK", "7")
+    assert next(timed(hangs(waits, clock))) == {"7": 90.0}
 
 
 def hangs(waits: DataWaits, clock: Clock) -> Iterator[dict[str, float]]:
