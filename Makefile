@@ -44,7 +44,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	$(BIN)/pip install -q --no-deps -r constraints.txt
 	touch $@
 
-setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.7 GB
+setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.6 GB
 
 # PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
 $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt

@@ -115,7 +115,6 @@ def read_yaml(kind: type[T], path: Path) -> T:
         return kind.model_validate(documents.read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         unknown = first["type"] == "extra_forbidden" and len(first["loc"]) == 1
         allowed = f" Known keys: {', '.join(kind.model_fields)}." if unknown else ""
-        raise UsageFault(f"{path}: {where}: {first['msg']}.{allowed}") from None
+        raise UsageFault(f"{path}: {documents.first_wrong(error)}.{allowed}") from None

@@ -1,4 +1,4 @@
-"""`mmaffben diagnose`: the failures that the paper names, each looked for with a number, an interval and a picture.
+"""`mmaffben diagnose`: the failures that the paper names, each looked for with a number and an interval.
 
 Intensity drift, language collapse, modality ignorance, label prior and format: one module each under eval/diagnosis/,
 thresholds and why they stand where they do in eval/diagnosis/finding.py. Answers are read strictly.
@@ -26,7 +26,7 @@ from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
 SCHEMA = 1
-FILE, PICTURES = "diagnosis.json", "diagnosis"
+FILE = "diagnosis.json"
 TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # of run.json
 
 
@@ -36,7 +36,7 @@ def diagnose(
     resamples: int = RESAMPLES,
     advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """Findings, their summary by kind, and the details that the pictures show. Touches no disk.
+    """Findings, their summary by kind, and the details that the report draws. Touches no disk.
 
     ablated: {ablation: the tasks of that run}, over the same records. advance: called after each of the KINDS.
     """
@@ -72,20 +72,18 @@ def _counted(findings: Sequence[Finding]) -> dict[str, int]:
 def diagnose_run(
     run: Path, data: Dataset, ablated: Sequence[Path] = (), subsets: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Diagnose RUN; write RUN/diagnosis.json and the pictures under RUN/diagnosis/, each whole or not at all.
+    """Diagnose RUN; write RUN/diagnosis.json, whole or not at all.
 
     A diagnosis of the same answers that stands there already is read, not made again. Raises Fault for other data, ids
     that do not fit, and ablated runs that differ in more than the ablation.
     """
-    from eval.diagnosis.pictures import draw_all, how_many  # matplotlib takes half a second; the help needs none
-
     described = run_json(run)
     names = chosen_subsets(run, described, data, subsets)
     told = {name: described.get(name) for name in TOLD}
     files = [one / "predictions" / f"{name}.jsonl" for one in (run, *ablated) for name in names]
     made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
     found = standing(run / FILE, made)
-    if found is not None and all((run / name).exists() for kind in found["pictures"].values() for name in kind):
+    if found is not None:
         say(f"{run / FILE}: stands, of the same answers.")
         return found
     tasks = answered_tasks(run, described, data, subsets)
@@ -93,8 +91,6 @@ def diagnose_run(
     with progress("diagnose", len(KINDS)) as advance:
         found = told | diagnose(tasks, others, advance=advance)
     found["not_measured"] = not_measured(run, described, tasks, others)
-    with progress("draw", how_many(found["details"])) as advance:
-        found["pictures"] = draw_all(run / PICTURES, found["details"], advance)
     found[KEY] = made
     write_text(run / FILE, json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     return found

@@ -25,7 +25,7 @@ from eval.report_parts.diagnosis_view import view
 from eval.report_parts.glance import glance
 from eval.report_parts.load import Run, differences, load_runs, rows_of, subsets_of
 from eval.report_parts.model_card import model_card
-from eval.report_parts.results_schema import VERSION, json_schema
+from eval.report_parts.results_schema import VERSION, Results, json_schema, require
 from eval.report_parts.subset_view import Counted, subset_view
 from eval.standing import KEY, made_of, standing
 from mmafflm.bar import progress
@@ -82,8 +82,9 @@ def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     write_text(beside[2], paper_form.latex(printed))
     write_text(beside[3], json.dumps(json_schema(), indent=1) + "\n")
     write_text(out, page(runs, data, parts, thumbnails.refused))
-    found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}  # last: it says that the others stand
-    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")
+    found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}
+    require(Results, found, beside[0], "Please report this as a bug.")
+    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")  # last: it says that the others stand
     return written
 
 

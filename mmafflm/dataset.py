@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmafflm.benchmark import benchmark
 from mmafflm.containers import FIRST, is_safe_to_guess
-from mmafflm.documents import read_json
+from mmafflm.documents import first_wrong, read_json
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.inside import Folder, is_below, quoted, require_inside
 from mmafflm.media import Budget
@@ -88,8 +88,7 @@ class Dataset:
         try:
             return TypeAdapter(Budget).validate_python(found)
         except ValidationError as error:
-            first = error.errors()[0]
-            why = "no budget" if found is None else f"{'.'.join(map(str, ('budget', *first['loc'])))}: {first['msg']}"
+            why = "no budget" if found is None else first_wrong(error, "budget")
             raise Fault(
                 f"{self.path / MANIFEST}: {why} under config, so nobody knows what size its pictures and clips have. "
                 "Build the data again with this version of mmaffin."

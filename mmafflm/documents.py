@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from mmafflm.errors import Fault, UsageFault
 
@@ -76,6 +77,12 @@ def read_json(path: Path, fix: str, object_hook: ObjectHook | None = None) -> di
     if not isinstance(row, dict):
         raise Fault(f"{path}: expected a JSON object, found {type(row).__name__}. {fix}")
     return row
+
+
+def first_wrong(error: ValidationError, *above: str) -> str:
+    """The first key with a wrong value, below the keys `above`, and why it is wrong: "a.b: Field required"."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, (*above, *first['loc'])))}: {first['msg']}"
 
 
 def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:

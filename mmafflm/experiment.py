@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.dataset import Dataset
-from mmafflm.documents import read_yaml
+from mmafflm.documents import first_wrong, read_yaml
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import STOP_S
 from mmafflm.recipe_file import read_recipe
@@ -78,8 +78,7 @@ def load(path: Path) -> Experiment:
     try:
         found = Experiment.model_validate(read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageFault(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        raise UsageFault(f"{path}: {first_wrong(error)}.") from None
     named = {one for pair in found.compare for one in pair} | set(found.diagnose)
     if unknown := sorted(named - found.arms.keys()):
         raise UsageFault(f"{path}: {', '.join(unknown)} is none of its arms ({', '.join(found.arms)}).")

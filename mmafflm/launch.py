@@ -84,10 +84,10 @@ def _first_device(env: dict[str, str]) -> str:
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
-def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[int], None]) -> int:
+def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[], None]) -> int:
     """Run LLaMA-Factory over a config until it ends; its output goes to OUT/train.log. Returns its exit code.
 
-    `beat` is called twice a second, with the launched process. What it raises, or a KeyboardInterrupt, goes on to the
+    `beat` is called twice a second. What it raises, or a KeyboardInterrupt, goes on to the
     caller when every process of the run has been stopped.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
@@ -100,7 +100,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_S)
                 check_interrupt()
-                beat(process.pid)
+                beat()
         finally:
             # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
             stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
@@ -124,18 +124,24 @@ def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subproce
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:
     """The sentence for a run that failed: the last error of its log, and where the rest is."""
-    whole = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
-    text = whole.splitlines()
-    found = [hit.groups() for line in text if (hit := ERROR.match(line.strip()))]
+    text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
+    said = cause(text)
+    if code in (-9, 137) and not said:
+        said = "it was killed (SIGKILL), often for want of memory"
+    said = said or (text.splitlines() or ["it said nothing"])[-1]
+    return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")
+
+
+def cause(log: str) -> str:
+    """The error that a launch ended with, out of its log; empty where there is none."""
+    found = [hit.groups() for line in log.splitlines() if (hit := ERROR.match(line.strip()))]
     errors = [f"{word} {rank}: {error}" if word else error for word, rank, error in found]
     # torchrun repeats a rank's failure as its own; the rank's is the one to read
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
-    causes = [line for line in ours if not ECHO.search(line)] or ours or errors or text or ["it said nothing"]
+    causes = [line for line in ours if not ECHO.search(line)] or ours or [""]
     said = causes[-1]
-    if code in (-9, 137) and not ours:
-        said = "it was killed (SIGKILL), often for want of memory"
-    root = ROOT_CAUSE.search(whole)  # the ranks that then lost it say more, and nothing of use
+    root = ROOT_CAUSE.search(log)  # the ranks that then lost it say more, and nothing of use
     if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
         hint = ", often for want of memory" if sign == signal.SIGKILL else ""
         said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"
-    return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")
+    return said

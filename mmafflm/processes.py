@@ -54,15 +54,6 @@ def roots_of(name: str) -> list[int]:
     return sorted(one.pid for one in found if one.parent not in own)
 
 
-def rank_of(pid: int, proc: Path = PROC) -> str:
-    """`rank 3 (process 4711)`, or `process 4711` where the environment names no rank."""
-    with contextlib.suppress(OSError):
-        for entry in (proc / str(pid) / "environ").read_bytes().split(b"\0"):
-            if entry.startswith(b"RANK="):
-                return f"rank {entry[5:].decode()} (process {pid})"
-    return f"process {pid}"
-
-
 def group_alive(group: int) -> bool:
     """Whether a process of this group still runs (a dead one that nobody waited for does not count)."""
     for stat in PROC.glob("[0-9]*/stat"):

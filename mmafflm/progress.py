@@ -13,7 +13,6 @@ from typing import Any
 from mmafflm.events import TrainerEvents
 from mmafflm.records import append_jsonl, drop_torn_line, write_jsonl
 from mmafflm.seen import Seen
-from mmafflm.waiting import Waited
 
 TRAINER_LOG, PROGRESS = "trainer_log.jsonl", "progress.jsonl"
 Row = dict[str, Any]
@@ -44,14 +43,17 @@ class Progress:
         logged = {int(row["current_steps"]): row for row in self._logged()}  # of a step trained twice, the later
         self.events.read()
         for step in sorted(step for step in logged if self.last < step <= start):
-            self._add(logged[step], Waited(0, 0), timed=False)
+            self._add(logged[step], None, timed=False)
 
     def grown(self) -> bool:
         """Whether the trainer has logged since the last call of follow()."""
         return self.log.exists() and self.log.stat().st_size > self.read_to
 
-    def follow(self, waited: Waited) -> list[Row]:
-        """The rows of what was logged since the last call, appended to progress.jsonl. `waited` is shared by them."""
+    def follow(self, waited: float | None) -> list[Row]:
+        """The rows of what was logged since the last call, appended to progress.jsonl.
+
+        waited: the share of time since then that ranks waited for data, the same for all of these rows.
+        """
         logged = list(self._logged())
         if logged:
             self.events.read()
@@ -71,7 +73,7 @@ class Progress:
                 if "loss" in row:
                     yield row
 
-    def _add(self, logged: dict[str, Any], waited: Waited, timed: bool) -> Row:
+    def _add(self, logged: dict[str, Any], waited: float | None, timed: bool) -> Row:
         step = int(logged["current_steps"])
         event = self.events.steps.get(step, {})
         tokens = self.seen.tokens(self.last + 1, step)
@@ -89,8 +91,7 @@ class Progress:
             "tokens_per_s": round(tokens.real / took_s, 1) if took_s and tokens else None,
             "tokens": tokens.real if tokens else None,
             "real_share": round(tokens.real / tokens.padded, 4) if tokens else None,
-            "data_wait_share": waited.share,
-            "data_wait_samples": waited.samples,
+            "data_wait_share": waited,
             "gpu_reserved_gib": logged.get("vram_reserved"),
             "seen": self.seen.shares(step),
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mmafflm.documents import read_json
+from mmafflm.documents import first_wrong, read_json
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
 
@@ -52,9 +52,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Fault(f"{path}: not the description of a run ({where}: {first['msg']}). {FIX}") from None
+        raise Fault(f"{path}: not the description of a run ({first_wrong(error)}). {FIX}") from None
     return row
 
 

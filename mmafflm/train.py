@@ -1,6 +1,7 @@
 """`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
 
 import contextlib
+import math
 import platform
 import shutil
 from dataclasses import fields
@@ -17,14 +18,15 @@ from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
 from mmafflm.launch import cache_of, environment, failure, log_of, run
 from mmafflm.lengths import media_of_mix
 from mmafflm.media import Budget
-from mmafflm.nodes import Nodes, await_first
+from mmafflm.nodes import AGAIN, Others, await_first
 from mmafflm.processes import roots_of, run_name
 from mmafflm.recipe import Plan, gpus_here, plan
 from mmafflm.records import write_text
 from mmafflm.reporters import environment as reporters_environment
 from mmafflm.reporters import reporter_faults
-from mmafflm.resume import REST, RESUMED, finish_from, step_of, write_resumed
+from mmafflm.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
 from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
+from mmafflm.stall import FIRST_S, Stall
 from mmafflm.untrusted import require_harmless
 from mmafflm.watch import Watch
 from mmafflm.writing import make_folder
@@ -54,7 +56,7 @@ def train(
         say(note)
     if not 0 <= node_rank < nodes:
         raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
-    if faults := reporter_faults(planned, node_rank):
+    if faults := reporter_faults(planned):
         raise UsageFault(faults[0])
     env = environment(planned, out, node_rank, master) | reporters_environment(planned, out)
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
@@ -126,26 +128,20 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
 
 
 def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
-    """Run LLaMA-Factory to its end. Raises Fault, naming the node and the rank that fell first, when it fails."""
-    nodes = Nodes(out, node_rank, 1 if planned.ray else planned.nodes, planned.gpus)
+    """Run LLaMA-Factory to its end. Raises Fault when it fails, hangs or diverges, or another node does."""
+    # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
+    silent = (config.name == RESUMED and replays(planned.config)) or planned.config.get("disable_tqdm")
+    others, stall = Others(planned, out, node_rank), Stall(out, node_rank, math.inf if silent else FIRST_S)
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
 
-    def beat(process: int) -> None:
-        nodes.beat()
+    def beat() -> None:
         if watch:
-            watch.beat(process)
+            watch.beat()
+        if why := stall.beat():
+            raise Fault(watch.hangs(why) if watch else f"{out}: stopped, {why}. Look at the other nodes, and {AGAIN}")
 
-    try:
-        code = run(config, out, env, node_rank, beat)
-    except KeyboardInterrupt:
-        nodes.ended("it was stopped.")
-        raise
-    except Fault as fault:
-        nodes.ended(str(fault))
-        raise
-    if code:
-        raise nodes.failed(failure(log_of(out, node_rank), code))
-    nodes.ended()
+    if code := run(config, out, env, node_rank, beat):
+        raise others.first(failure(log_of(out, node_rank), code))
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # the Arrow copy of the mix
 
 

@@ -1,6 +1,5 @@
-"""What is watched while a run trains: progress, curves, waiting for data, validation, divergence, a standstill."""
+"""What is watched while a run trains: progress, curves, waiting for data, validation and divergence."""
 
-import math
 from pathlib import Path
 from types import TracebackType
 
@@ -11,21 +10,19 @@ from rich.progress import Progress as Bar
 from mmafflm.checkpoints import is_whole, numbered
 from mmafflm.command import say
 from mmafflm.curves import draw
+from mmafflm.data_wait import DataWaits
 from mmafflm.dataset import Dataset
 from mmafflm.divergence import Judge
 from mmafflm.errors import Fault
 from mmafflm.events import OURS, TRAINER, Curves, TrainerEvents
-from mmafflm.processes import Process, processes_of, run_name
+from mmafflm.launch import cache_of
 from mmafflm.progress import Progress, Row, points, sentence
 from mmafflm.recipe import Plan
 from mmafflm.reporters import BOARD
-from mmafflm.resume import replays
 from mmafflm.seen import Seen
-from mmafflm.stall import FIRST_S, Stall, is_paused, suspects
 from mmafflm.validation import Validation
-from mmafflm.waiting import DataWaits, Waited
 
-SOME = 0.05  # of the looks at a run that hangs; one rank of 16 that waits for data stops the others
+LONG_S = 60.0  # that a rank of a run that hangs waits for a batch, to be named
 
 
 class Watch:
@@ -40,16 +37,13 @@ class Watch:
         self.bar = Bar(*columns, console=self.console, disable=not self.console.is_terminal)
         self.task = self.bar.add_task("loading", total=self.steps, completed=start)
         self.said = start * 10 // self.steps if start else -1
-        self.waits: DataWaits | None = None
+        self.waits = DataWaits(cache_of(out, 0))
         self.curves = Curves(out / BOARD / OURS)
         events = TrainerEvents(out / BOARD / TRAINER)
         self.progress = Progress(out, Seen(data, plan), events, plan.global_batch, start)
         for row in self.progress.rows:  # what the earlier launches gained
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])
-        # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
-        silent = (start and replays(plan.config)) or plan.config.get("disable_tqdm")
-        self.stall = Stall(out, self.progress.last, math.inf if silent else FIRST_S)
         self.validation: Validation | None = None
         if plan.validate:
             self.validation = Validation(out, data.path, plan, *plan.validate, start, self.curves)
@@ -62,31 +56,23 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
-        if self.waits is not None:
-            self.waits.close()
         if kind is not None:
             self.close()
 
-    def beat(self, group: int) -> None:
-        """Take up what happened since the last call. `group` is the launched process.
+    def beat(self) -> None:
+        """Take up what happened since the last call.
 
-        Raises Fault, naming the last good checkpoint, when the loss has diverged or the run hangs.
+        Raises Fault, naming the last good checkpoint, when the loss has diverged.
         """
-        if self.waits is None:
-            self.waits = DataWaits(group, pinned=not self.plan.cpu)
-        self._follow(self.waits.take() if self.progress.grown() else Waited(0, 0))
-        if why := self.stall.beat(self.progress.last):
-            living = processes_of(run_name(self.out, 0))
-            if not is_paused(living):
-                raise Fault(self._hangs(why, living, self.waits.take()))
-            self.stall.pardon()
+        if self.progress.grown():
+            self._follow(self.waits.take())
         if self.validation is not None:
             self.validation.beat()
 
     def finish(self) -> None:
         """The run has ended: the last rows, the last validation, and the picture."""
         try:
-            self._follow(Waited(0, 0))
+            self._follow(self.waits.take())
             if self.validation is not None:
                 self.validation.finish()
         finally:
@@ -100,7 +86,7 @@ class Watch:
         if path := draw(self.out):
             say(f"{path}: the curves of this run; all of them: tensorboard --logdir {self.out / BOARD}")
 
-    def _follow(self, waited: Waited) -> None:
+    def _follow(self, waited: float | None) -> None:
         for row in self.progress.follow(waited):
             self._show(row)
             if why := self.judge.judge(row["step"], row["loss"], row["grad_norm"]):
@@ -115,11 +101,13 @@ class Watch:
             self.said = tenth
             say(text)
 
-    def _hangs(self, why: str, living: list[Process], waited: Waited) -> str:
+    def hangs(self, why: str) -> str:
+        """The sentence that ends a run which hangs."""
         whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
-        said = f"{self.out}: stopped, {why}. {suspects(living)}"
-        if (waited.share or 0) > SOME:
-            said += f"At {waited.share:.0%} of {waited.samples} looks a rank of node 0 waited for data. "
+        said = f"{self.out}: stopped after step {self.progress.last}, {why}. "
+        for rank, seconds in self.waits.under_way().items():
+            if seconds > LONG_S:
+                said += f"Rank {rank} has waited for data for {seconds / 60:.0f} min. "
         kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, for no checkpoint is whole"
         return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume goes on {kept}."
 

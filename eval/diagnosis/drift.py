@@ -53,7 +53,7 @@ def series(answered: Answered) -> Iterator[Series]:
 
 
 def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, and for each scale what its picture shows."""
+    """The findings, and for each scale what the report draws."""
     findings, details = [], []
     for one in (one for answered in tasks for one in series(answered)):
         if not len(one.gold):

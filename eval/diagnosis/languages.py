@@ -65,7 +65,7 @@ def record_text(task: Task, record: Record) -> str:
 
 
 def collapse(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, and for each group what its picture shows: scores by language and script, prose by language."""
+    """The findings, and for each group what the report draws: scores by language and script, prose by language."""
     findings, details = [], []
     for group in groups(tasks):
         scored = {name: _scored(group, name, one, resamples) for name, one in group.languages.items()}

@@ -71,7 +71,7 @@ def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: 
 def ignorance(
     tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]], resamples: int = RESAMPLES
 ) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, two for each task and ablation, and what the pictures show. `ablated`: {ablation: its tasks}."""
+    """The findings, two for each task and ablation, and what the report draws. `ablated`: {ablation: its tasks}."""
     findings, details = [], []
     for ablation, others in ablated.items():
         by_name = {other.name: other for other in others}

@@ -19,6 +19,7 @@ from eval.engines.message import Clips, content
 from eval.engines.shown import Shown
 from eval.no_answer import no_answer
 from mmafflm.command import say
+from mmafflm.documents import first_wrong
 from mmafflm.endpoint import Again, FirstRows, Pace, Refused, Stopped, endpoint_of_environment
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
@@ -62,11 +63,8 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
     try:
         read = Options.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageFault(
-            f"--option {'.'.join(map(str, first['loc']))}: {first['msg']}. The engine openai takes "
-            f"{', '.join(Options.model_fields)}."
-        ) from None
+        known = ", ".join(Options.model_fields)
+        raise UsageFault(f"--option {first_wrong(error)}. The engine openai takes {known}.") from None
     return OpenAiEngine(ckpt, root, budget, read)
 
 

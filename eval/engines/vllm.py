@@ -5,8 +5,8 @@ given as an array with metadata that says that its frames were taken already and
 it transformers would take a list of frames for 24 a second and put them all at one time (training has 2 a second).
 
 vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is handed on
-when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts is computed once. How
-likely answers are is found by eval/engines/vllm_trees.py, and where that cannot be by eval/engines/vllm_candidates.py.
+when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts is computed once.
+eval/engines/vllm_candidates.py finds how likely answers are.
 """
 
 import os
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.shown import Frames, Shown
 from eval.engines.vllm_candidates import by_candidate
 from eval.engines.vllm_options import engine_arguments, parse_options
-from eval.engines.vllm_trees import by_tree, can_weigh_trees, trees_agree
+from eval.engines.vllm_requests import Asked, Request
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media import Budget
 from mmafflm.run_file import installed
@@ -39,12 +39,7 @@ ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_USE_V2_MODEL_RUNNER": "0",  # the other, on GPUs alone, has no room for trees of answers
 }
-
-Asked = TypeVar("Asked")
-# What vLLM is asked: a prompt as VllmEngine.ready makes it, and SamplingParams.
-Request = tuple[dict[str, Any], Any]
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -104,8 +99,6 @@ class VllmEngine:
         self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
-        # False: only candidate by candidate. None: not known before the first question.
-        self.trees = None if can_weigh_trees(self.arguments) else False
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -136,17 +129,14 @@ class VllmEngine:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come."""
         # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
         answers = [self.ids(text) for text in candidates]
-        if self.trees is None and wanted:
-            self.trees = trees_agree(self, questions, wanted[0], answers)
-        yield from (by_tree if self.trees else by_candidate)(self, questions, wanted, answers)
+        return by_candidate(self, questions, wanted, answers)
 
-    def sampling(self, finished: bool = True, **given: Any) -> Any:
-        """vLLM's SamplingParams: greedy, and only what is finished is told, or what every step has added."""
+    def sampling(self, **given: Any) -> Any:
+        """vLLM's SamplingParams: greedy, and vLLM hands on finished answers only."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        told = RequestOutputKind.FINAL_ONLY if finished else RequestOutputKind.DELTA
-        return SamplingParams(temperature=0, detokenize=False, output_kind=told, **given)
+        return SamplingParams(temperature=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **given)
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to where the answer begins, and its media."""
@@ -171,39 +161,14 @@ class VllmEngine:
         """
         running: dict[str, Asked] = {}
         while asked or running:
-            self._fill(running, asked, request)
+            while asked and len(running) < self.arguments["max_num_seqs"]:
+                one, name = asked.popleft(), next(self.names)
+                prompt, sampling = request(one)
+                with self._refusing(prompt["prompt_token_ids"]):
+                    self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
+                running[name] = one
             if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
-
-    def hold(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, str]]]:
-        """What has been read to its end, with its name in vLLM's workers, where it is held until the next are asked
-        for. The sampling must let it go on. Raises Fault for a prompt that vLLM refuses.
-        """
-        running: dict[str, Asked] = {}
-        inside: dict[str, str] = {}
-        held: list[str] = []
-        try:
-            while asked or running:
-                inside |= self._fill(running, asked, request)
-                if held := [output.request_id for output in self.llm.llm_engine.step()]:
-                    yield [(running.pop(name), inside.pop(name)) for name in held]
-                    self.llm.llm_engine.abort_request(held)
-                    held = []
-        finally:  # nobody waits for the rest of them either
-            self.llm.llm_engine.abort_request([*held, *running])
-
-    def _fill(
-        self, running: dict[str, Asked], asked: deque[Asked], request: Callable[[Asked], Request]
-    ) -> dict[str, str]:
-        """Ask as many as may run; their names here and in vLLM's workers."""
-        names = {}
-        while asked and len(running) < self.arguments["max_num_seqs"]:
-            one, name = asked.popleft(), next(self.names)
-            prompt, sampling = request(one)
-            with self._refusing(prompt["prompt_token_ids"]):
-                names[name] = self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
-            running[name] = one
-        return names
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Likelihoods with what vLLM itself offers: every candidate answer is a request. It always works, and it is slow.
+"""Likelihoods with what vLLM itself offers: every candidate answer is a request. docs/evaluation.md says what it costs.
 
 vLLM keeps what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once, up
 to its last whole block. A request is the prompt and the answer, whose tokens' probabilities come back
@@ -9,12 +9,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from eval.engines import Likelihoods, Question
-
-if TYPE_CHECKING:
-    from eval.engines.vllm import Request, VllmEngine
+from eval.engines.vllm_requests import Asks, Request
 
 Tokens = tuple[int, ...]
 
@@ -29,7 +27,7 @@ class Weighing(NamedTuple):
 
 
 def by_candidate(
-    engine: "VllmEngine", questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[Sequence[int]]
+    engine: Asks, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[Sequence[int]]
 ) -> Iterator[Likelihoods]:
     """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come. candidates: their tokens."""
     answers = [(*tokens, engine.end) for tokens in candidates]
@@ -53,7 +51,7 @@ def by_candidate(
         yield told
 
 
-def _weighed(engine: "VllmEngine", questions: Sequence[Question]) -> "Callable[[Weighing], Request]":
+def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
     """What is asked of vLLM for a Weighing.
 
     A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
@@ -71,7 +69,7 @@ def _weighed(engine: "VllmEngine", questions: Sequence[Question]) -> "Callable[[
             asked |= {"prompt_logprobs": 0, "skip_reading_prefix_cache": False}
         return engine.sampling(max_tokens=1, **asked)
 
-    def request(one: Weighing) -> "Request":
+    def request(one: Weighing) -> Request:
         given = ready(one.at, one.at in seen)
         seen.add(one.at)
         ids = [*given["prompt_token_ids"], *one.answer]

@@ -65,7 +65,6 @@ def engine_arguments(
         "max_model_len": min(LONGEST, positions),
         "max_num_seqs": IN_FLIGHT,
         "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
-        "worker_extension_cls": "eval.engines.vllm_worker.TreeWeigher",
     }
     if cpu:
         # The cache's size is given, so the largest picture need not be tried (12.8 million pixels). Small blocks: a

@@ -9,6 +9,7 @@ from typing import Any
 from eval.answered import Answered, by_task
 from eval.join import join, load_predictions, require_data, run_json
 from eval.measure import MODES
+from eval.report_parts.results_schema import Diagnosis, Scores, require
 from eval.selection import Selection, split_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
@@ -95,15 +96,14 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
     for mode, found in scores.items():
-        if not isinstance(found, dict) or found.get("schema") != 1 or not isinstance(found.get("subsets"), dict):
-            raise Fault(f"{folder / f'scores.{mode}.json'}: not scores of schema 1. Score the run again.")
+        require(Scores, found, folder / f"scores.{mode}.json", "Score the run again.")
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
             raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = read_made(folder / DIAGNOSIS)
-    if diagnosis is not None and (not isinstance(diagnosis, dict) or diagnosis.get("schema") != 1):
-        raise Fault(f"{folder / DIAGNOSIS}: no diagnosis of schema 1. Make it again: mmaffben diagnose {folder}")
-    read += [DIAGNOSIS] if diagnosis is not None else []
+    if diagnosis is not None:
+        require(Diagnosis, diagnosis, folder / DIAGNOSIS, f"Make it again: mmaffben diagnose {folder}")
+        read.append(DIAGNOSIS)
     read += [READOUT] if (folder / READOUT).exists() else []
     read += sorted(path.name for path in folder.glob("comparison.*.json"))
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]

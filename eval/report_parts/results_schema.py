@@ -1,11 +1,16 @@
-"""The form of results.json, version 1, as types: the JSON Schema beside every results.json is made from them.
+"""The form of results.json, version 1, as types. pydantic makes the JSON Schema next to every results.json of them.
+The report checks against them what it reads, a run's scores and diagnosis, and the results.json that it writes.
 
 The version goes up when something is renamed, removed or means something else; a new key alone does not raise it.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mmafflm.documents import first_wrong
+from mmafflm.errors import Fault
 
 VERSION = 1
 Ends = tuple[float, float]
@@ -147,6 +152,14 @@ class Results(BaseModel):
     comparisons: list[Comparison] = Field(description="of two of the runs, where they were compared")
     figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: what its figures draw")
     examples: dict[str, dict[str, list[Example]]] = Field(description="subset, task: the rows shown")
+
+
+def require(model: type[BaseModel], found: object, path: Path, again: str) -> None:
+    """Raises Fault for JSON that has not the form of `model`, with its first place that differs; again: what helps."""
+    try:
+        model.model_validate(found)
+    except ValidationError as error:
+        raise Fault(f"{path}: {first_wrong(error)}. {again}") from None
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: mends where a clip's text stands.
+"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: changes two modules there.
 
-Its folder stands first in their PYTHONPATH, for torchrun starts the ranks and nothing of ours is called there. What is
-mended and why, mmafflm/positions.py says.
+Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls nothing of ours. What is changed
+and why is in mmafflm/positions.py (the positions of text behind a clip) and mmafflm/data_wait.py (waiting for data).
 """
 
 import sys
@@ -12,32 +12,48 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULE = "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"
+
+def mend_positions(module: Any) -> None:
+    """Text follows all of a clip, as Qwen2.5-VL learned it."""
+    from mmafflm.positions import rope_index
+
+    module.Qwen2_5_VLModel.get_rope_index = rope_index
 
 
-class Mender:
-    """Finds MODULE as Python does, and mends it when it has been run; finds nothing else."""
+def time_loading(module: Any) -> None:
+    """The time of each wait for a batch is written down."""
+    from mmafflm.data_wait import time_loading
+
+    time_loading(module)
+
+
+CHANGED = {
+    "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl": mend_positions,
+    "torch.utils.data.dataloader": time_loading,
+}
+
+
+class Changer:
+    """Finds the modules CHANGED as Python does, and changes each when it has been run; finds nothing else."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What Python asks of everything in sys.meta_path."""
-        spec = PathFinder.find_spec(name, path) if name == MODULE else None
+        spec = PathFinder.find_spec(name, path) if name in CHANGED else None
         if spec is not None and spec.loader is not None:
             loader: Any = spec.loader
             run = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 run(module)
-                from mmafflm.positions import rope_index
-
-                module.Qwen2_5_VLModel.get_rope_index = rope_index
+                CHANGED[name](module)
 
             loader.exec_module = exec_module
         return spec
 
 
-sys.meta_path.insert(0, Mender())
+sys.meta_path.insert(0, Changer())
 
 # `mmafflm train` starts LLaMA-Factory, this starts torchrun, and torchrun starts the ranks: none goes on when the one
 # above it was killed. Programs that these start in passing, such as a reporter's, are left alone.

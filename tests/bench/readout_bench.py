@@ -5,24 +5,20 @@
 With vllm it is the Python of .venv-vllm; NAME=VALUE are options of the engine, or dtype.
 
 Greedy takes as many steps as a trained model would: those of the corpus's own answers, and one for the end. (An
-untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip. For vllm
-it says too how far trees of candidates (eval/engines/vllm_trees.py) are from candidate by candidate.
+untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eval.ablate import questions
-from eval.engines import Engine, Question, make_engine
-from eval.engines.vllm_candidates import by_candidate
-from eval.engines.vllm_trees import by_tree
+from eval.engines import Engine, make_engine
 from eval.readout import candidates
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.standin import make_standin
@@ -31,7 +27,6 @@ from tests.eval.tiny_tests import records_of
 
 ROWS = 48  # a turn
 TURNS = 2
-ALONE = 8  # that are weighed candidate by candidate too
 BATCH = 16  # the command's
 # (subset, task, readout, a usual answer)
 MEASURED = (
@@ -52,13 +47,6 @@ def seconds(engine: Engine, answers: Iterator[Any]) -> float:
     return time.perf_counter() - start
 
 
-def apart(engine: Any, asked: list[Question], texts: list[str]) -> float:
-    """The most that a log-likelihood differs between the two ways that the engine vllm has."""
-    answers = [engine.ids(text) for text in texts]
-    ways = [dict(chain(*weigh(engine, asked, range(len(asked)), answers))) for weigh in (by_tree, by_candidate)]
-    return max(abs(one - other) for at, logs in ways[0].items() for one, other in zip(logs, ways[1][at], strict=True))
-
-
 def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
     """Print both times and their ratio."""
     texts = [one.text for one in candidates(task)]
@@ -74,12 +62,11 @@ def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
         if turn:  # the first warms up
             greedy, weighed = greedy + once[0], weighed + once[1]
     rows = ROWS * TURNS
-    off = f"; trees and requests within {apart(engine, asked[:ALONE], texts):.1g} nats" if engine.name == "vllm" else ""
     print(
         f"{engine.name}, {task.subset} {task.key}, {torch.get_num_threads()} threads, {rows} rows: "
         f"greedy ({steps} steps) {rows / greedy:.2f} rows/s, "
         f"{readout} ({len(texts)} candidates) {rows / weighed:.2f} rows/s, "
-        f"cost {weighed / greedy:.2f} times greedy{off}",
+        f"cost {weighed / greedy:.2f} times greedy",
         flush=True,
     )
 

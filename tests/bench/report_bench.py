@@ -29,7 +29,7 @@ def main(folder: Path | None = None) -> int:
     page, *beside = report(runs, data, folder / "report.html")
     seconds, size = time.perf_counter() - diagnosed, page.stat().st_size / 1e6
     rows = sum(data.manifest["subsets"][name]["test"]["rows"] for name in data.subsets("test"))
-    print(f"diagnose, {rows} rows, 1000 resamples and the pictures: {(diagnosed - start) / len(runs):.1f} s a run")
+    print(f"diagnose, {rows} rows, 1000 resamples: {(diagnosed - start) / len(runs):.1f} s a run")
     others = sum(path.stat().st_size for path in beside) / 1e6
     print(f"report of {len(runs)} such runs: {seconds:.1f} s (limit {LIMIT_S:.0f} s)")
     print(f"page: {size:.2f} MB (limit {LIMIT_MB:.0f} MB), files beside it {others:.2f} MB")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,33 @@ def test_a_link_that_leads_out_is_refused(link: str, data: Dataset, tmp_path: Pa
 def test_scores_name_subsets_only(name: str, data: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_run(run, {"data_hash": data.hash, "subsets": {"XED": {"expected": 3}}})
-    (run / "scores.strict.json").write_text(json.dumps({"schema": 1, "subsets": {name: {}}}))
+    (run / "scores.strict.json").write_text(json.dumps(SCORES | {"subsets": {name: XED}}))
     with pytest.raises(Fault, match="is no subset"):
+        load_runs([run], data)
+
+
+XED = {"n": 3, "unparsed": 0, "metrics": {"macro_f1": 0.5}, "ci95": {"macro_f1": [0.4, 0.6]}}
+SCORES = {"schema": 1, "mode": "strict", "subsets": {"XED": XED}}
+DIAGNOSIS = {"schema": 1, "findings": []}
+
+
+@pytest.mark.parametrize(
+    ("scores", "diagnosis", "said"),
+    [
+        ({"schema": 2}, {}, r"scores\.strict\.json: schema: Input should be 1\. Score the run again"),
+        ({"subsets": []}, {}, r"scores\.strict\.json: subsets: .*dictionary"),
+        ({"subsets": {"XED": XED | {"n": "many"}}}, {}, r"scores\.strict\.json: subsets\.XED\..*\.n: .*integer"),
+        ({"subsets": {"XED": XED | {"metrics": {"macro_f1": "<b>"}}}}, {}, r"metrics\.macro_f1: .*number"),
+        ({}, {"schema": 2}, r"diagnosis\.json: schema: Input should be 1\. Make it again: mmaffben diagnose"),
+        ({}, {"findings": [{"check": "unparsed"}]}, r"diagnosis\.json: findings\.0\.kind: Field required"),
+    ],
+)
+def test_scores_and_diagnosis_have_the_form_of_the_schema(
+    scores: dict[str, Any], diagnosis: dict[str, Any], said: str, data: Dataset, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    write_run(run, {"data_hash": data.hash, "subsets": {"XED": {"expected": 3}}})
+    (run / "scores.strict.json").write_text(json.dumps(SCORES | scores))
+    (run / "diagnosis.json").write_text(json.dumps(DIAGNOSIS | diagnosis))
+    with pytest.raises(Fault, match=said):
         load_runs([run], data)

@@ -45,7 +45,7 @@ def reported(root: Path, rows: int, names: tuple[str, ...] | None = None) -> Pat
         made_run(data, root / name, skill, said=SCRIPT_TAG) for name, skill in (("mmafflm-7b", 0.6), ("qwen-7b", 0.2))
     ]
     found = diagnose(answered_tasks(runs[0], run_json(runs[0]), data), resamples=50)
-    (runs[0] / "diagnosis.json").write_text(json.dumps(found | {"not_measured": [], "pictures": {}}))
+    (runs[0] / "diagnosis.json").write_text(json.dumps(found | {"not_measured": []}))
     if names:
         compare_runs(runs[1], runs[0], data)
     return report(runs, data, root / "report.html")[0]

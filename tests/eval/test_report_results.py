@@ -82,7 +82,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
     made: Made, copy: Path, tmp_path: Path
 ) -> None:
     found = diagnose(answered_tasks(copy, run_json(copy), made.data), resamples=30)
-    (copy / "diagnosis.json").write_text(json.dumps(found | {"not_measured": [], "pictures": {}}))
+    (copy / "diagnosis.json").write_text(json.dumps(found | {"not_measured": []}))
     kinds = {kind.name: kind for kind in view(found)}
     assert list(kinds) == [kind.replace("_", " ") for kind in KINDS]
     scales = len(found["details"]["intensity_drift"])

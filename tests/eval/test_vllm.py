@@ -185,21 +185,10 @@ def test_prompts_are_those_of_hf_token_for_token(side: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_likelihoods_are_those_of_hf(side: dict[str, Any]) -> None:
     hf = side["hf"]["likelihoods"]
-    assert side["vllm"]["trees"] == [True, False, False]  # one by one where all at once comes out wrong, or fails
     for theirs in side["vllm"]["likelihoods"]:
         off = max(abs(a - b) for ours, one in zip(hf, theirs, strict=True) for a, b in zip(ours, one, strict=True))
         print(f"\nlargest difference of {len(hf) * len(CANDIDATES)} log-likelihoods: {off:.1e}")
         assert off < 1e-3  # of sums over up to 40 tokens in float32; 2e-5 was seen
-
-
-@pytest.mark.slow
-def test_no_prompt_is_weighed_whose_cache_vllm_has_taken_back(side: dict[str, Any]) -> None:
-    crowd = side["vllm"]["crowd"]
-    roomy, cramped = crowd["likelihoods"]
-    print(f"\n{crowd['again']} times one of {len(roomy)} prompts was read again")
-    assert crowd["again"] > 0
-    for one, other in zip(roomy, cramped, strict=True):
-        assert other == pytest.approx(one, abs=1e-3)
 
 
 def test_options_are_vllms_and_none_runs_foreign_code() -> None:

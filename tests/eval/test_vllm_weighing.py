@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eval.engines import Question
-from eval.engines.vllm import Request, VllmEngine
+from eval.engines.vllm import VllmEngine
 from eval.engines.vllm_candidates import Weighing
+from eval.engines.vllm_requests import Request
 
 BLOCK = 4
 END = 999
@@ -27,7 +28,7 @@ class MadeUp(VllmEngine):
     """Token ids are code points. What it has read it keeps in whole blocks; the last token it always reads."""
 
     def __init__(self, together: int) -> None:
-        self.together, self.end, self.trees = together, END, False
+        self.together, self.end = together, END
         self.cache, self.asked, self.opened = set[tuple[int, ...]](), 0, list[str]()
 
     def ids(self, text: str) -> list[int]:
@@ -40,7 +41,7 @@ class MadeUp(VllmEngine):
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
         return prompt
 
-    def sampling(self, finished: bool = True, **given: Any) -> Any:
+    def sampling(self, **given: Any) -> Any:
         return SimpleNamespace(**{"prompt_logprobs": None, **given})
 
     def run(self, asked: deque[Any], request: Callable[[Any], Request]) -> Iterator[list[tuple[Weighing, Any]]]:

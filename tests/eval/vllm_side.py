@@ -36,34 +36,8 @@ def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
     return [found[at] for at in sorted(found)]
 
 
-def crowded(engine: VllmEngine, ckpt: str, questions: list[Question], candidates: list[str]) -> dict[str, Any]:
-    """Log-likelihoods with room, and with a cache for three prompts, out of which vLLM drops those that it has read.
-
-    Between two messages vLLM takes a step, so some that ask for nothing let what is held grow until it has no room.
-    again: how often a prompt was read again for that.
-    """
-    texts = [one for one in questions if not one.images + one.videos]
-    many = [Question(f"{one.prompt} {number} {one.prompt}") for number in range(10) for one in texts]
-    ways = [in_order(engine.likelihoods(many, range(len(many)), candidates, 8))]
-    cramped = VllmEngine(ckpt, BUDGET, options={"kv_cache_memory_bytes": "700000", "max_model_len": "512"})
-    cramped.load()
-    cramped.trees = True
-    weigh = cramped.llm.collective_rpc
-
-    def late(*call: Any, **given: Any) -> Any:
-        for _ in range(40):
-            weigh("weigh_tree", args=([], [[1]], engine.end))
-        return weigh(*call, **given)
-
-    cramped.llm.collective_rpc = late
-    ways.append(in_order(cramped.likelihoods(many, range(len(many)), candidates, 8)))
-    return {"likelihoods": ways, "again": int(next(cramped.names)) - len(many)}
-
-
 def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
-    """Token ids, answers, seconds, and log-likelihoods four times: the second time all prompts are in the cache, in
-    the third trees of answers come out wrong, in the fourth vLLM's worker fails. trees: whether they were used.
-    """
+    """Token ids, answers, seconds, and log-likelihoods twice: the second time all prompts are in the cache."""
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
     engine = VllmEngine(ckpt, BUDGET, root=Path(root))
@@ -73,24 +47,11 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     answers = in_order(engine.answer(questions, everything, row["most_tokens"], 8))
     clock.append(time.perf_counter())
     logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
-    trees = [engine.trees]
-    crowd = crowded(engine, ckpt, questions, row["candidates"])
-    weigh = engine.llm.collective_rpc
-
-    def wrongly(*call: Any, **given: Any) -> Any:
-        return [{name: [one + 0.5 for one in logs] for name, logs in found.items()} for found in weigh(*call, **given)]
-
-    for broken in (wrongly, lambda *call, **given: weigh("not_there", **given)):
-        engine.llm.collective_rpc, engine.trees = broken, None
-        logs.append(in_order(engine.likelihoods(questions, everything, row["candidates"], 8)))
-        trees.append(engine.trees)
     load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
     return {
         "tokens": seen(engine, questions),
         "answers": answers,
         "likelihoods": logs,
-        "trees": trees,
-        "crowd": crowd,
         "load_s": load_s,
         "answer_s": answer_s,
     }

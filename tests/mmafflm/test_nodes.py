@@ -1,4 +1,4 @@
-"""Two nodes: hosts in network namespaces of this machine, one killed in mid-run; and what a node says of another."""
+"""Two nodes: hosts in network namespaces of this machine, one killed in mid-run; and what the other one says."""
 
 import json
 import os
@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 import mmafflm.nodes as nodes_module
+import mmafflm.stall as stall_module
+import mmafflm.train as train_module
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.launch import STARTUP, environment, failure
-from mmafflm.nodes import Nodes
 from mmafflm.recipe import plan
 from mmafflm.train import train
 from tests.mmafflm.recipes import RECIPES, recipe_with
@@ -88,7 +89,7 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
     kill_all(hosts[1])
     said = both[0].communicate(timeout=900)[1]
     assert both[0].returncode == 1 and both[1].wait() != 0
-    assert "node 1 (rank 1, " in said.splitlines()[-1] and "is gone without a word" in said.splitlines()[-1]
+    assert "node 1 (rank 1) is gone without a word" in said.splitlines()[-1]
     assert not subprocess.run(["ip", "netns", "pids", hosts[0]], capture_output=True, text=True).stdout.split()
     before = losses(run)
 
@@ -100,97 +101,6 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
     after = losses(run)
     assert len(after) == 20
     assert [after[step] for step in (5, 6)] == pytest.approx([before[step] for step in (5, 6)], rel=1e-5)
-
-
-def beat(out: Path, node: int, launch: int = 1, beats: int = 1, **row: Any) -> None:
-    (out / ".nodes").mkdir(exist_ok=True)
-    shown = {"host": f"host{node}", "beat": [launch, beats], "fault": None, "ended": "fault" in row}
-    (out / ".nodes" / f"{node}.json").write_text(json.dumps(shown | row))
-
-
-class Clock:
-    """A clock that goes on by what is slept; `then` is done after the first sleep."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.then = 0.0, lambda: None
-        monkeypatch.setattr(nodes_module.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(nodes_module.time, "sleep", self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.then()
-
-
-ECHO = Fault("llamafactory-cli train failed (exit 1): RuntimeError: Connection closed by peer [10.0.0.2]:4711.")
-
-
-def test_a_silent_node_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    beat(tmp_path, 1)  # of an earlier run: says nothing
-    nodes = Nodes(tmp_path, node=0, nodes=2, gpus=8)
-    clock.now = 1000.0
-    nodes.beat()
-    beat(tmp_path, 1, launch=2)
-    for _ in range(50):
-        clock.now += 3
-        nodes.beat()
-    clock.now += 60
-    with pytest.raises(Fault, match=r"node 1 \(ranks 8 to 15, host1\) is gone without a word.*--resume on every node"):
-        nodes.beat()
-    assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] is None
-
-
-def test_the_node_that_failed_first_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    nodes = Nodes(tmp_path, node=0, nodes=2, gpus=1)
-    clock.then = lambda: beat(tmp_path, 1, fault="rank 1 was killed (SIGKILL).")
-    assert str(nodes.failed(ECHO)) == "node 1 (rank 1, host1) failed first: rank 1 was killed (SIGKILL)."
-    own = Fault("ValueError: no such template.")
-    assert nodes.failed(own) is own
-    assert json.loads((tmp_path / ".nodes/0.json").read_text())["fault"] == str(own)
-
-
-def test_the_fault_of_a_node_ends_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though their own ranks notice nothing: over NCCL they would wait in a collective until ddp_timeout."""
-    clock = Clock(monkeypatch)
-    beat(tmp_path, 0)  # an earlier launch, which ends only now
-    third = Nodes(tmp_path, node=2, nodes=3, gpus=1)
-    beat(tmp_path, 0, beats=2, fault="it was stopped.")
-    beat(tmp_path, 1, launch=5)
-    clock.now = 10.0
-    third.beat()
-    beat(tmp_path, 0, launch=4, beats=9, fault="the loss is nan at step 7.")
-    clock.now = 20.0
-    with pytest.raises(Fault, match=r"^node 0 \(rank 0, host0\) failed first: the loss is nan at step 7\.$"):
-        third.beat()
-    beat(tmp_path, 0, launch=4, beats=9)
-    beat(tmp_path, 1, launch=5, beats=9, fault="node 0 (rank 0, host0) failed first: the loss is nan at step 7.")
-    clock.now = 30.0
-    with pytest.raises(Fault, match=r"^node 0 \(rank 0, host0\) failed first: the loss is nan at step 7\.$"):
-        third.beat()
-
-
-def test_a_launch_that_began_before_this_one_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    beat(tmp_path, 1, launch=3)
-    first = Nodes(tmp_path, node=0, nodes=2, gpus=1)
-    beat(tmp_path, 1, launch=3, beats=2)
-    clock.now = 10.0
-    first.beat()
-    beat(tmp_path, 1, launch=3, beats=3, fault="rank 1 was killed (SIGKILL).")
-    clock.now = 20.0
-    with pytest.raises(Fault, match=r"node 1 \(rank 1, host1\) failed first: rank 1 was killed"):
-        first.beat()
-
-
-def test_a_node_that_has_ended_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    first, second = (Nodes(tmp_path, node=node, nodes=2, gpus=1) for node in (0, 1))
-    second.beat()
-    first.beat()
-    second.ended()
-    for clock.now in (10.0, 1000.0):  # the first still writes the weights
-        first.beat()
 
 
 TORCHRUN = """
@@ -219,24 +129,113 @@ def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
     assert "(exit 1): rank 1: RuntimeError: DataLoader worker" in str(failure(tmp_path / "train.log", 1))
 
 
-def test_an_echo_without_a_cause_is_said_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Clock(monkeypatch)
-    assert Nodes(tmp_path, node=0, nodes=2, gpus=1).failed(ECHO) is ECHO
+class Clock:
+    """A clock that goes on by what is slept."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def test_the_other_nodes_need_the_folder_of_the_first(tmp_path: Path, base: str, monkeypatch: Any) -> None:
-    Clock(monkeypatch)
-    data = make_data(tmp_path / "data", text_records(64))
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (nodes_module, stall_module):
+        monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def train_second(folder: Path, base: str) -> None:
+    """`mmafflm train` on node 1 of two."""
+    data = make_data(folder / "data", text_records(64))
+    recipe = recipe_with(folder)
+    train(recipe, data, folder / "run", nodes=2, node_rank=1, master=MASTER, base=base, gpus=1)
+
+
+def test_the_other_nodes_need_the_folder_of_the_first(tmp_path: Path, base: str, clock: Clock) -> None:
     with pytest.raises(UsageFault, match=r"node 0 has not begun a run here.*one folder that every node sees"):
-        train(
-            recipe_with(tmp_path), data, tmp_path / "run", nodes=2, node_rank=1, master=MASTER, base=base, gpus=1
-        )  # fmt: skip
+        train_second(tmp_path, base)
+
+
+ECHO = "RuntimeError: [gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:4711"
+
+
+def begin(out: Path) -> None:
+    """Node 0 has begun the run; its log holds an earlier launch."""
+    out.mkdir()
+    (out / "run.json").write_text('{"schema": 1, "finished": false}')
+    (out / "train.log").write_text("ValueError: of the launch before\n")
+
+
+@pytest.mark.parametrize(
+    ("own", "of_first", "said"),
+    [
+        (
+            ECHO,
+            "ValueError: no such template",
+            r"^node 0 \(rank 0\) failed first: ValueError: no such template\. Its log",
+        ),
+        (
+            ECHO,
+            "",
+            r"^node 0 \(rank 0\) is gone without a word: killed, .* run the same command with --resume on every",
+        ),
+        (ECHO, ECHO, r"\(exit 1\): RuntimeError: .*Connection closed by peer.*The whole log: .*train\.node1\.log$"),
+        (
+            "KeyError: 'own'",
+            "ValueError: of node 0",
+            r"\(exit 1\): KeyError: 'own'\. The whole log: .*train\.node1\.log$",
+        ),
+    ],
+)
+def test_the_node_that_fell_first_is_named(
+    own: str, of_first: str, said: str, tmp_path: Path, base: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
+        (out / "train.node1.log").write_text(f"{own}\n")
+        with (out / "train.log").open("a") as log:
+            log.write(f"\n$ llamafactory-cli train\n{of_first}\n")
+        return 1
+
+    begin(tmp_path / "run")
+    monkeypatch.setattr(train_module, "run", fails)
+    with pytest.raises(Fault, match=said):
+        train_second(tmp_path, base)
+
+
+def test_every_node_ends_a_run_that_hangs(
+    tmp_path: Path, base: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node 0 is frozen after its third step: nobody there can say so."""
+
+    def waits(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
+        for step in range(3):
+            clock.now += 20
+            with (out / "trainer_log.jsonl").open("a") as log:
+                log.write(f'{{"current_steps": {step + 1}, "loss": 2.0}}\n')
+            beat()
+        for _ in range(200):
+            clock.now += 5
+            beat()
+        raise AssertionError("nobody saw it")
+
+    begin(tmp_path / "run")
+    monkeypatch.setattr(train_module, "run", waits)
+    with pytest.raises(
+        Fault, match=r"run: stopped, nothing was written for 10 min, .*it hangs\. Look at the other nodes"
+    ):
+        train_second(tmp_path, base)
 
 
 SBATCH = ROOT / "train_configs/slurm/train.sbatch"
 STAND_INS = {
     "scontrol": '[ "$*" = "show hostnames gpu[7-8]" ] && printf "gpu7\\ngpu8\\n"',
-    "srun": """while [ "${1#-}" != "$1" ]; do shift; done
+    "srun": """while [ "${1#-}" != "$1" ]; do echo "$1"; shift; done
 for node in 0 1; do SLURM_NODEID=$node "$@"; done""",
     "mmafflm": 'printf "[%s]" "$@"; echo',
 }
@@ -254,7 +253,9 @@ def test_the_slurm_script_starts_every_node(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     common = ["train", *words, "--resume", "--gpus", "8", "--nodes", "2"]
     started = [[*common, "--node-rank", str(node), "--master", "gpu7:20007"] for node in (0, 1)]
-    assert done.stdout.splitlines() == ["".join(f"[{word}]" for word in words) for words in started]
+    said = done.stdout.splitlines()
+    assert said[-2:] == ["".join(f"[{word}]" for word in words) for words in started]
+    assert said[:-2] == ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]  # one that has ended badly ends all
 
 
 def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatch: Any) -> None:

@@ -18,13 +18,14 @@ import mmafflm.stall as stall_module
 import mmafflm.train as train_module
 from mmafflm.errors import Fault
 from mmafflm.events import Curves
-from mmafflm.processes import MARK, Process, group_alive, processes_of, rank_of, roots_of, run_name, stop_group
+from mmafflm.processes import MARK, Process, group_alive, processes_of, roots_of, run_name, stop_group
 from mmafflm.recipe import plan
-from mmafflm.stall import FIRST_S, LEAST_S, Stall, suspects
+from mmafflm.stall import FIRST_S, LEAST_S, Stall
 from mmafflm.train import train
 from mmafflm.validation import Validation
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import recipe_with
+from tests.mmafflm.test_watch import timed
 from tests.mmafflm.tiny_data import make_data, text_records
 
 
@@ -42,70 +43,72 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(stall_module, "time", made)
+    monkeypatch.setattr("mmafflm.data_wait.time", made)
     return made
 
 
-def quiet(stall: Stall, clock: Clock, seconds: float, step: int) -> str | None:
-    """Beats of five seconds without a new step: what is said, and when nothing is, None."""
+def quiet(stall: Stall, clock: Clock, seconds: float) -> str | None:
+    """Beats of five seconds in which nothing is written: what is said, and when nothing is, None."""
     for _ in range(int(seconds / 5)):
         clock.now += 5
-        if said := stall.beat(step):
+        if said := stall.beat():
             return said
     return None
 
 
-def begun(clock: Clock, out: Path, step_s: float = 60, every: int = 1, rows: int = 6) -> tuple[Stall, int]:
-    """A run that has logged its first rows, after an hour of loading."""
-    stall = Stall(out, 0)
-    assert quiet(stall, clock, 3600, 0) is None
-    for row in range(rows):
-        assert quiet(stall, clock, step_s * every, row * every) is None
-        assert stall.beat((row + 1) * every) is None
-    return stall, rows * every
+def begun(clock: Clock, out: Path, step_s: float) -> Stall:
+    """A run that has logged its first step after an hour of loading; its bar tells when the step began."""
+    stall = Stall(out)
+    assert quiet(stall, clock, 3600) is None
+    (out / "train.log").write_text("0%|")
+    assert quiet(stall, clock, 10) is None  # taken up
+    assert quiet(stall, clock, step_s) is None
+    log_steps(out, 1)
+    assert quiet(stall, clock, 10) is None
+    return stall
 
 
-def test_a_run_that_hangs_is_known_after_ten_usual_steps(tmp_path: Path, clock: Clock) -> None:
-    stall, step = begun(clock, tmp_path, step_s=120)
-    assert quiet(stall, clock, 11 * 120, step) is None
-    assert quiet(stall, clock, 30, step) == (
-        "nothing was written for 22 min after step 6, 120 s a step until then, and its processes live: it hangs"
-    )
+def test_a_run_that_hangs_is_known_after_three_pauses(tmp_path: Path, clock: Clock) -> None:
+    stall = begun(clock, tmp_path, step_s=400)
+    log_steps(tmp_path, 2)
+    assert quiet(stall, clock, 3 * 400) is None
+    assert quiet(stall, clock, 60) == "nothing was written for 21 min, and its processes live: it hangs"
 
 
-def test_rows_of_several_steps_and_short_steps(tmp_path: Path, clock: Clock) -> None:
-    stall, step = begun(clock, tmp_path, step_s=60, every=20)
-    assert stall.limit_s == pytest.approx((20 + 10) * 60, rel=0.01)
-    assert quiet(stall, clock, 29 * 60, step) is None and quiet(stall, clock, 120, step)
-    stall, step = begun(clock, tmp_path, step_s=5)
+def test_a_longer_pause_sets_a_new_limit(tmp_path: Path, clock: Clock) -> None:
+    stall = begun(clock, tmp_path, step_s=60)
     assert stall.limit_s == LEAST_S  # a neighbour may slow a short step that much
+    assert quiet(stall, clock, 590) is None
+    log_steps(tmp_path, 2)
+    assert quiet(stall, clock, 10) is None and stall.limit_s == pytest.approx(3 * 600, rel=0.02)
+    assert quiet(stall, clock, 1700) is None and quiet(stall, clock, 200)
 
 
 def test_the_first_steps_may_take_their_time(tmp_path: Path, clock: Clock) -> None:
     log = tmp_path / "train.log"
-    stall = Stall(tmp_path, 0)
+    stall = Stall(tmp_path)
     for hour in range(4):  # a base that is downloaded
         log.write_text("." * (hour + 1))
-        assert quiet(stall, clock, 3600, 0) is None
-    assert "after the start" in str(quiet(stall, clock, FIRST_S, 0))
-    stall = Stall(tmp_path, 40, first_s=float("inf"))  # resumed by reading again what was seen
-    assert quiet(stall, clock, 20 * 3600, 40) is None
+        assert quiet(stall, clock, 3600) is None
+    assert "120 min" in str(quiet(stall, clock, FIRST_S))
+    stall = Stall(tmp_path, first_s=float("inf"))  # resumed by reading again what was seen
+    assert quiet(stall, clock, 20 * 3600) is None
 
 
 def test_a_checkpoint_that_is_being_written_is_life(tmp_path: Path, clock: Clock) -> None:
-    stall, step = begun(clock, tmp_path)
+    stall = begun(clock, tmp_path, step_s=60)
     part = tmp_path / "checkpoint-6/global_step6/zero_pp_rank_0_mp_rank_00_optim_states.pt"
     part.parent.mkdir(parents=True)
     for size in range(6):  # an hour
         part.write_bytes(bytes(size))
-        assert quiet(stall, clock, 600, step) is None
-    (tmp_path / "train.log").write_text("a warning that repeats itself is none")
-    assert "after step 6" in str(quiet(stall, clock, 700, step))
+        assert quiet(stall, clock, 590) is None
+    assert quiet(stall, clock, 3 * 600)
 
 
 def test_a_launcher_that_stood_still_itself_has_seen_nothing(tmp_path: Path, clock: Clock) -> None:
-    stall, step = begun(clock, tmp_path)
+    stall = begun(clock, tmp_path, step_s=60)
     clock.now += 24 * 3600
-    assert stall.beat(step) is None
+    assert stall.beat() is None
 
 
 def log_steps(out: Path, *steps: int) -> None:
@@ -117,27 +120,33 @@ def log_steps(out: Path, *steps: int) -> None:
 def test_a_run_that_hangs_ends_with_a_sentence(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, nano: Path
 ) -> None:
-    """`train` with a trainer of which only the log is seen: four steps of five seconds, then nothing."""
+    """`train` with a made-up trainer: it logs four steps of five seconds and then waits for data."""
 
     def hangs(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
         for step in range(1, 5):
             clock.now += 5
             log_steps(out, step)
-            beat(os.getpid())
+            beat()
+        monkeypatch.setenv("HF_DATASETS_CACHE", env["HF_DATASETS_CACHE"])
+        monkeypatch.setenv("RANK", "3")
+        next(timed(stuck(beat)))
+        raise AssertionError("nobody saw it")
+
+    def stuck(beat: Any) -> Iterator[None]:
         for beats in range(400):  # every process is stopped for a quarter of an hour, then one of two goes on
             clock.now += 5
             states[0] = "T" if beats < 180 else "S"
-            beat(os.getpid())
-        raise AssertionError("nobody saw it")
+            beat()
+        yield
 
     states = ["S", "T"]
     monkeypatch.setattr(train_module, "run", hangs)
-    monkeypatch.setattr("mmafflm.watch.processes_of", lambda name: [Process(71, 1, one) for one in states])
+    monkeypatch.setattr("mmafflm.stall.processes_of", lambda name: [Process(71, 1, one) for one in states])
     data = make_data(tmp_path / "data", text_records(135))
-    with pytest.raises(Fault, match=r"run: stopped, nothing was written for 10 min after step 4, 5 s") as caught:
+    with pytest.raises(Fault, match=r"run: stopped after step 4, nothing was written for 10 min") as caught:
         train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))
     said = str(caught.value)
-    assert "On node 0 process 71 was stopped by a signal." in said
+    assert "it hangs. Rank 3 has waited for data for 20 min. Look at" in said
     assert said.endswith("--resume goes on from the beginning, for no checkpoint is whole.")
     assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
 
@@ -161,15 +170,14 @@ def test_a_validation_that_hangs_does_not_hold_a_run_that_has_ended(
     assert process.returncode and held.process is None
 
 
-def test_who_stands_still_is_named(tmp_path: Path) -> None:
-    for pid, rank in ((11, b"RANK=0"), (12, b"RANK=1"), (13, b"HOME=/")):
+def test_the_living_processes_of_a_run(tmp_path: Path) -> None:
+    for pid in (11, 12, 13):
         (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "environ").write_bytes(b"MMAFFLM_RUN=0:/run\0" + rank + b"\0")
+        (tmp_path / str(pid) / "environ").write_bytes(b"HOME=/\0MMAFFLM_RUN=0:/run\0")
         (tmp_path / str(pid) / "stat").write_text(f"{pid} (py (x)) {'TRZ'[pid - 11]} {pid - 1} 0 0")
     found = processes_of("0:/run", tmp_path)
     assert sorted(found) == [Process(11, 10, "T"), Process(12, 11, "R")]  # the third is dead
-    assert suspects(found, tmp_path) == "On node 0 rank 0 (process 11) was stopped by a signal. "
-    assert suspects(found[:0]) == "" and rank_of(13, tmp_path) == "process 13" == rank_of(13, tmp_path / "none")
+    assert processes_of("0:/ru", tmp_path) == []
 
 
 # As llamafactory-cli, torchrun and a rank: the first ends at once, the second is killed before it has ended the third.
@@ -219,16 +227,18 @@ def test_one_interrupt_ends_a_run_and_its_processes(
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
     name = run_name(tmp_path, 0)
-    beats: list[int] = []
+    beats: list[str] = []
+    stopped: list[int] = []
 
-    def beat(process: int) -> None:
-        beats.append(process)
+    def beat() -> None:
+        beats.append("begun")
         if comes != "while it is watched":
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
-        beats.append(process)  # held until the beat has ended
+        beats.append("ended")  # held until the beat has ended
 
     def stop(process: "subprocess.Popen[bytes]", named: str) -> None:
+        stopped.append(process.pid)
         if comes == "again while it is stopped":
             signal.raise_signal(signal.SIGINT)
         stop_group(process, named)
@@ -245,8 +255,8 @@ def test_one_interrupt_ends_a_run_and_its_processes(
             pool.submit(whole).result()
     else:
         whole()
-    assert beats and len(set(beats)) == 1 and (len(beats) == 2) == (comes == "while it is watched")
-    assert not group_alive(beats[0]) and not processes_of(name)
+    assert beats[0] == "begun" and (beats[1:] == ["ended"]) == (comes == "while it is watched")
+    assert len(stopped) == 1 and not group_alive(stopped[0]) and not processes_of(name)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 

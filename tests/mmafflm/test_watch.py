@@ -1,25 +1,30 @@
-"""What is watched: planted logs, processes that wait, and one run of nano under ZeRO-3 with everything turned on."""
+"""What is watched: planted logs, loaders that wait, and one run of nano under ZeRO-3 with everything turned on."""
 
 import json
 import math
+import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from mmafflm.data_wait import DataWaits, time_loading
 from mmafflm.dataset import Dataset
 from mmafflm.divergence import Judge
 from mmafflm.errors import Fault
 from mmafflm.events import TrainerEvents
+from mmafflm.launch import STARTUP
 from mmafflm.progress import Progress, read_progress, sentence
 from mmafflm.recipe import Plan, plan
 from mmafflm.records import read_jsonl
 from mmafflm.seen import Seen
 from mmafflm.train import train
-from mmafflm.waiting import DataWaits, Waited, trainers, waits_for_data
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
@@ -65,67 +70,74 @@ def test_a_gradient_that_is_no_number_is_fp16s_own_business() -> None:
     assert Judge(fp16=True).judge(1, 3.0, math.nan) is None
 
 
-STANDS_IN = """
-import multiprocessing, os, queue, sys, threading
-context = multiprocessing.get_context("fork")
-results, (alive, held) = context.Queue(), os.pipe()
-def work():
-    os.close(held)
-    os.read(alive, 1)  # until the trainer is gone
-worker = context.Process(target=work, daemon=True)
-worker.start()
-if sys.argv[1] == "pinned":  # as torch does with a GPU: a thread takes the batches over
-    between, pipe = queue.Queue(), results
-    threading.Thread(target=lambda: between.put(pipe.get()), daemon=True).start()
-    results = between
-print("ready", flush=True)
-while True:
-    if sys.argv[2] == "waits":
-        results.get(timeout=600)  # s, longer than the test
-"""
+class Clock:
+    """A clock that goes on by what is waited and computed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("mmafflm.data_wait.time.monotonic", lambda: self.now)
 
 
-@pytest.mark.parametrize("how", ["plain", "pinned"])
-@pytest.mark.parametrize(("what", "least", "most"), [("waits", 0.9, 1), ("computes", 0, 0.1)])
-def test_waiting_for_data_is_seen_from_outside(how: str, what: str, least: float, most: float) -> None:
-    """A process with a forked worker that gives it nothing, and one that never asks its worker."""
-    process = subprocess.Popen([sys.executable, "-c", STANDS_IN, how, what], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout and process.stdout.readline()
-        assert list(trainers(process.pid)) == [process.pid]
-        if not Path(f"/proc/{process.pid}/syscall").exists():
-            pytest.skip("this kernel shows no system calls")
-        waits = DataWaits(process.pid, pinned=how == "pinned")
-        while waits.samples < 40:
-            waits.thread.join(0.05)
-        waited = waits.take()
-        waits.close()
-    finally:
-        process.kill()
-        process.wait()
-    assert waited.samples >= 40 and waited.share is not None
-    assert least <= waited.share <= most, waited
-    assert waits.take().share is None
+def timed(batches: Iterator[Any]) -> Iterator[Any]:
+    """What a rank's DataLoader gives that reads these."""
+
+    class DataLoader:
+        def __iter__(self) -> Iterator[Any]:
+            return batches
+
+    time_loading(SimpleNamespace(DataLoader=DataLoader))
+    return iter(DataLoader())
 
 
-def test_system_calls_of_a_wait() -> None:
-    poll, timed, forever = (
-        "7 0x7f 0x1 0x1388 0x0 0x0 0x0 0x7f 0x7f",
-        "202 0x7f 0x189 0x0 0x7ffc 0x0",
-        "202 0x7f 0x80 0x2 0x0",
+def trained_on(clock: Clock, wait_s: float, batches: int) -> None:
+    """A rank waits so long for each of its batches, and computes on each for a second."""
+
+    def read() -> Iterator[int]:
+        for batch in range(batches):
+            clock.now += wait_s
+            yield batch
+
+    found = []
+    for batch in timed(read()):
+        found.append(batch)
+        clock.now += 1
+    assert found == [*range(batches)]
+
+
+def test_waiting_for_data_is_timed_in_each_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 0 waits for 3 s in 4, rank 1 never, and rank 7 still waits."""
+    clock = Clock(monkeypatch)
+    waits = DataWaits(tmp_path / "cache")
+    assert waits.take() is None and waits.under_way() == {}
+    clock.now += 500  # a model is loaded
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    trained_on(clock, wait_s=3, batches=4)
+    assert waits.take() == 0.75 and waits.take() is None  # no time has passed since
+    monkeypatch.setenv("RANK", "1")
+    trained_on(clock, wait_s=0, batches=8)
+    assert waits.take() == 0  # of both ranks
+    monkeypatch.setenv("RANK", "7")
+    assert next(timed(hangs(waits, clock))) == {"7": 90.0}
+
+
+def hangs(waits: DataWaits, clock: Clock) -> Iterator[dict[str, float]]:
+    """What the launcher sees of a rank that waits for this."""
+    clock.now += 90
+    assert waits.take() == pytest.approx(90 / (90 * 3), abs=1e-4)  # of three ranks one waits
+    yield waits.under_way()
+
+
+def test_every_dataloader_of_a_run_is_timed(tmp_path: Path) -> None:
+    code = (
+        "from torch.utils.data import DataLoader\n"
+        "print([int(batch) for batch in DataLoader(range(3), num_workers=1)], len(DataLoader(range(3))))"
     )
-    assert [waits_for_data(one, pinned=False) for one in (poll, timed, forever, "running")] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert [waits_for_data(one, pinned=True) for one in (poll, timed, forever, "running")] == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    env = os.environ | {"PYTHONPATH": str(STARTUP), "HF_DATASETS_CACHE": str(tmp_path), "RANK": "3"}
+    waits = DataWaits(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "[0, 1, 2] 3\n", done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data_wait.3"]
+    assert 0 < (waits.take() or 0) < 1 and waits.under_way() == {}
 
 
 @pytest.fixture(scope="module")
@@ -152,30 +164,30 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     log(tmp_path, 1)
     with (tmp_path / "trainer_log.jsonl").open("a") as rows:
         rows.write('{"current_steps": 2, "lo')  # being written
-    assert [row["step"] for row in first.follow(Waited(1, 4))] == [1]
+    assert [row["step"] for row in first.follow(0.25)] == [1]
     with (tmp_path / "trainer_log.jsonl").open("a") as rows:
         rows.write('ss": NaN}\n')
-    (row,) = first.follow(Waited(3, 4))
+    (row,) = first.follow(0.75)
     assert math.isnan(row["loss"]) and row["data_wait_share"] == 0.75 and "loss nan" in sentence(row, 4)
     log(tmp_path, 3)  # logged after the launcher was killed; checkpoint-3 is whole
     with (tmp_path / "progress.jsonl").open("a") as rows:
         rows.write('{"step": 3, "torn')
     second = follower(3)
     log(tmp_path, 4, loss=1.5)
-    second.follow(Waited(0, 0))
+    second.follow(None)
     rows = read_progress(tmp_path)
     assert [row["step"] for row in rows] == [1, 2, 3, 4] and rows[1]["loss"] is None
     assert rows[2]["examples_per_s"] is None and rows[3]["data_wait_share"] is None
     third = follower(2)  # back to an older checkpoint: 3 and 4 are trained again
     assert [row["step"] for row in read_progress(tmp_path)] == [1, 2]
     log(tmp_path, 3, 4, loss=1.0)
-    third.follow(Waited(0, 0))
+    third.follow(None)
     assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 1.0)]
     with (tmp_path / "trainer_log.jsonl").open("a") as rows:
         rows.write('{"current_steps": 4, "to\0\0')  # a power cut
     fourth = follower(3)
     log(tmp_path, 4, loss=0.5)
-    fourth.follow(Waited(0, 0))
+    fourth.follow(None)
     assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 0.5)]
 
 
@@ -216,6 +228,8 @@ def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
     assert all(row["grad_norm"] > 0 and row["learning_rate"] >= 0 for row in rows)
     assert all(row["tokens_per_s"] > 0 and row["examples_per_s"] > 0 for row in rows[1:])
     assert all(0 < row["real_share"] <= 1 for row in rows)
+    assert all(0 <= row["data_wait_share"] < 1 for row in rows[:-1])  # the last may be read when the ranks have ended
+    assert any(row["data_wait_share"] > 0 for row in rows[:-1])
     for kind in ("subset", "language", "modality"):
         assert sum(rows[-1]["seen"][kind].values()) == pytest.approx(1, abs=1e-3)
     assert rows[-1]["seen"]["modality"] == {"image": 0.33333, "text": 0.33333, "video": 0.33333}
