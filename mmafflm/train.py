@@ -56,7 +56,7 @@ def train(
         say(note)
     if not 0 <= node_rank < nodes:
         raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
-    if faults := reporter_faults(planned):
+    if faults := reporter_faults(planned, node_rank):
         raise UsageFault(faults[0])
     env = environment(planned, out, node_rank, master) | reporters_environment(planned, out)
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
