@@ -1,40 +1,45 @@
 """Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: mends where a clip's text stands.
 
 Its folder stands first in their PYTHONPATH, for torchrun starts the ranks and nothing of ours is called there. What is
-mended and why, mmafflm/positions.py says.
+mended and why, the families say (`mend` in mmafflm/families/base.py).
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULE = "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"
+MODELS = "transformers.models."
 
 
 class Mender:
-    """Finds MODULE as Python does, and mends it when it has been run; finds nothing else."""
+    """Finds the modules that a family mends as Python does, and mends them when they have been run."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What Python asks of everything in sys.meta_path."""
-        spec = PathFinder.find_spec(name, path) if name == MODULE else None
-        if spec is not None and spec.loader is not None:
+        mend = _mend_of(name) if name.startswith(MODELS) and ".modeling_" in name else None
+        spec = PathFinder.find_spec(name, path) if mend else None
+        if mend and spec is not None and spec.loader is not None:
             loader: Any = spec.loader
             run = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 run(module)
-                from mmafflm.positions import rope_index
-
-                module.Qwen2_5_VLModel.get_rope_index = rope_index
+                mend(module)
 
             loader.exec_module = exec_module
         return spec
+
+
+def _mend_of(name: str) -> Callable[[ModuleType], None] | None:
+    from mmafflm.families.find import families
+
+    return next((one.mend.apply for one in families() if one.mend and one.mend.module == name), None)
 
 
 sys.meta_path.insert(0, Mender())
