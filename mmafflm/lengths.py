@@ -53,7 +53,9 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
     """
     rows = counted_for(family, data, _rows(data))
     cutoff = int(config.get("cutoff_len", 2048))
-    most = pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange)
+    most = (
+        pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
+    )
     rows = rows.with_columns(most=most)
     path = tokenizer_path(str(config["model_name_or_path"]))
     long = rows.filter(pl.col("most") > cutoff)
@@ -125,13 +127,15 @@ def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFra
     """
     if family.media is built_for().media:
         return rows
-    index = data.path / MEDIA_INDEX
-    stored = {str(one["file"]): one for one in read_jsonl(index)} if index.exists() else {}
+    stored: dict[str, dict[str, Any]] = {}
+    if rows.filter((pl.col("images").list.len() > 0) | (pl.col("videos").list.len() > 0)).height:
+        data.require_unchanged([MEDIA_INDEX])
+        stored = {str(one["file"]): one for one in read_jsonl(data.path / MEDIA_INDEX)}
     budget, counts = data.budget.under(family.media), list[int]()
     for images, videos in rows.select("images", "videos").iter_rows():
         clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
         if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
-            raise Fault(f"{index}: has no {quoted(missing[0])}. Build again.")
+            raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
         sizes = [MediaSize(*budget.size(*_width_height(stored[name]))) for name in images]
         for name, frames in clips:
             size = budget.size(*_width_height(stored[name]), video=True)
