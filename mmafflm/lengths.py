@@ -16,6 +16,7 @@ from mmafflm.dataset import MEDIA_INDEX, MIX, Dataset
 from mmafflm.errors import Fault
 from mmafflm.families.base import Family, MediaSize
 from mmafflm.families.find import built_for
+from mmafflm.hub import file_of
 from mmafflm.inside import Folder, quoted
 from mmafflm.records import read_jsonl
 
@@ -57,7 +58,7 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
         pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
     )
     rows = rows.with_columns(most=most)
-    path = tokenizer_path(str(config["model_name_or_path"]))
+    path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
     long = rows.filter(pl.col("most") > cutoff)
     vision, text_bytes = int(rows["vision_tokens"].sum()), int(rows["text_bytes"].sum())
     most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
@@ -173,16 +174,3 @@ def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int)
             f"({lengths[cut[0]]} tokens): its answer or its pictures would be lost. "
             f"Set cutoff_len: {lengths.max()} or more, or lower the pixel limits."
         )
-
-
-def tokenizer_path(base: str) -> Path | None:
-    """tokenizer.json of a base in a folder or in the hub's cache; None when it is in neither."""
-    local = Path(base) / "tokenizer.json"
-    if local.exists():
-        return local
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return None
-    cached = try_to_load_from_cache(base, "tokenizer.json")
-    return Path(cached) if isinstance(cached, str) else None

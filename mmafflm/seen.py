@@ -5,7 +5,6 @@ tokenizer, and LLaMA-Factory pads a micro-batch to its longest record, rounded u
 with the Trainer's own (include_num_input_tokens_seen), which would cost every micro-batch a collective.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,8 @@ import polars as pl
 
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.families.base import MediaSize
-from mmafflm.lengths import counted_for, text_tokens, tokenizer_path
+from mmafflm.hub import file_of
+from mmafflm.lengths import counted_for, text_tokens
 from mmafflm.order import batches
 from mmafflm.recipe import Plan
 from mmafflm.records import read_jsonl
@@ -80,7 +80,7 @@ class Seen:
 
     def _count(self, rows: npt.NDArray[np.int64]) -> bool:
         """Tokenize the rows that were not yet; False without a tokenizer. A step of 256 takes some 50 ms."""
-        path: Path | None = tokenizer_path(self.base)
+        path = file_of(self.base, "tokenizer.json")
         if path is None:
             return False
         if self.rows is None:

@@ -11,6 +11,7 @@ from mmafflm.checkpoints import AGAIN
 from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.families.base import Architecture, Family
+from mmafflm.hub import file_of
 
 NOT_FAMILIES = ("base", "find")
 BUILT_FOR = "qwen2_5_vl"  # the build scales media and counts tokens for this model type
@@ -73,9 +74,8 @@ def architecture_of(base: str) -> Architecture | None:
 
 
 def config_of(base: str) -> dict[str, Any] | None:
-    """The config.json of a base in a folder, or the published numbers of a name on the hub; None without."""
-    path = Path(base) / "config.json"
-    if path.exists():
+    """The config.json of a base, in its folder or the hub's cache, or else the published numbers; None without."""
+    if path := file_of(base, "config.json"):
         return read_json(path, AGAIN)
     published = [(name, config) for family in families() for name, config in family.published.items()]
     return next((dict(config) for name, config in published if _last(name) == _last(base)), None)

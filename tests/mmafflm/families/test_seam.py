@@ -233,6 +233,19 @@ def test_a_base_that_is_not_here_is_planned_by_its_template(made_up: Family, tmp
         plan(recipe_with(tmp_path, template="no_such_template"), data, gpus=1, base="somebody/else")
 
 
+def test_a_base_in_the_hubs_cache_is_read(made_up: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert family_of_base("somebody/else") is None
+    folder = tmp_path / "models--somebody--else"
+    (folder / "snapshots/abc").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs/main").write_text("abc")
+    (folder / "snapshots/abc/config.json").write_text('{"model_type": "made_up", "width": 9}')
+    size = architecture_of("somebody/else")
+    assert family_of_base("somebody/else") is made_up and size and size.hidden == 9
+
+
 def test_mixed_media_hang_only_where_a_family_says_so(
     made_up: Family, base: str, bare: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
