@@ -30,15 +30,11 @@ def family_of(model_type: object, where: str = "This model") -> Family:
     for family in families():
         if model_type in family.model_types:
             return family
+    known = ", ".join(sorted(one for family in families() for one in family.model_types))
     raise Fault(
-        f"{where}: its model_type is {model_type}, which is not supported; there are {', '.join(known_types())}. "
+        f"{where}: its model_type is {model_type}, which is not supported; supported are {known}. "
         "Name another model, or add its family (mmafflm/families/README.md)."
     )
-
-
-def known_types() -> list[str]:
-    """The model types that are supported."""
-    return sorted(one for family in families() for one in family.model_types)
 
 
 def built_for() -> Family:

@@ -64,7 +64,7 @@ def test_a_family_is_found_without_torch() -> None:
 def test_an_unknown_family_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "made_up"}')
     for asked in (family_of_base, architecture_of):
-        with pytest.raises(Fault, match=rf"{tmp_path}: its model_type is made_up, .*; there are .*qwen2_5_vl"):
+        with pytest.raises(Fault, match=rf"{tmp_path}: its model_type is made_up, .*; supported are .*qwen2_5_vl"):
             asked(str(tmp_path))
     assert family_of_base("somebody/else") is None and architecture_of("somebody/else") is None
     (tmp_path / "config.json").write_text('{"model_type": ["made", "up"]}')
