@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mmafflm.checkpoints import AGAIN, is_whole, numbered
 from mmafflm.documents import read_json
 from mmafflm.errors import Fault
+from mmafflm.families.find import built_for, family_of_base
 from mmafflm.hub import cached_commit
 from mmafflm.media import Budget
 from mmafflm.records import read_jsonl
@@ -25,6 +26,11 @@ class Checkpoint(NamedTuple):
 
     model: str
     adapter: str | None = None
+
+    @property
+    def template(self) -> str:
+        """LLaMA-Factory's name for how the model is prompted; that of the builds' family while no config is here."""
+        return (family_of_base(self.model) or built_for()).template
 
     def identity(self) -> dict[str, str | None]:
         """What run.json keeps: where it stands and a hash of its weights, those of the base included.
@@ -126,7 +132,7 @@ def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
 
 
 def positions_note(ckpt: str) -> str | None:
-    """A sentence where a training on clips does not say where the text behind them stood (mmafflm/positions.py)."""
+    """A sentence where a training on clips does not say where the text behind them stood (rope.py of its family)."""
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
         if described is None or "finished" not in described:  # none of mmafflm train

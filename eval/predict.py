@@ -19,6 +19,7 @@ from mmafflm.benchmark import Task
 from mmafflm.command import say
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
+from mmafflm.families.find import built_for
 from mmafflm.grammar import Labels, Ordinal, Vad
 from mmafflm.media import Budget
 from mmafflm.records import Record, media_files
@@ -173,7 +174,7 @@ def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any
         "schema": 1,
         "checkpoint": ckpt,
         "weights": None,  # an endpoint does not show them
-        "template": "qwen2_vl",
+        "template": built_for().template,
         "budget": budget.to_json(),
         "data": str(data.path.resolve()),
         **asked,

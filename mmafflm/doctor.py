@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from mmafflm.families.find import built_for
+
 # What training needs; constraints.txt has the versions that work together.
 STACK = ("llamafactory", "transformers", "torch", "torchvision", "deepspeed", "peft", "accelerate", "datasets", "trl",
          "av", "decord", "qwen-vl-utils")  # fmt: skip
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an installed wheel has no such file
-BASES = ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct")
 
 
 def examine() -> Iterator[tuple[bool, str, str]]:
@@ -57,7 +58,7 @@ def _hub() -> Iterator[tuple[bool, str, str]]:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return
-    for base in BASES:
+    for base in built_for().published:
         cached = isinstance(try_to_load_from_cache(base, "config.json"), str)
         state = (
             "in the hub's cache" if cached else "not in the hub's cache: downloaded at first use, or give --base DIR"

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from mmafflm.architecture import read_architecture
 from mmafflm.command import say
 from mmafflm.documents import read_settings
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.find import architecture_of
 from mmafflm.hub import folder_of
 from mmafflm.launch import failure
 from mmafflm.records import write_text
@@ -83,7 +83,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
     if missing := sorted(NEEDED - trained.keys()):
         raise Fault(f"{run / CONFIG}: has no {', '.join(missing)}. Restore it.")
     base = str(trained["model_name_or_path"])
-    size = read_architecture(base)
+    size = architecture_of(base)
     config = {
         "model_name_or_path": base,
         "template": trained["template"],

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mmafflm.architecture import Architecture, Trainable, read_architecture
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.base import Architecture, Trainable
+from mmafflm.families.find import architecture_of
 from mmafflm.memory import GIB, USABLE, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.recipe import Plan
 
@@ -109,7 +110,7 @@ class Forecast:
     def best(self, gpu: Gpu, ranks: int) -> Setup | None:
         """The lightest ZeRO stage that fits on so many cards, with its largest micro-batch; None when none does."""
         nodes = self.plan.nodes
-        mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0
+        mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
         for stage, offload in ((2, False), (3, False), (3, True)):
             fits = None
             for micro in (1, 2, 4, 8, 16):
@@ -126,7 +127,7 @@ class Forecast:
 
 def forecast(plan: Plan) -> Forecast | None:
     """The plan with its base's sizes; None when no config.json of the base is here and none is shipped."""
-    size = read_architecture(plan.config["model_name_or_path"])
+    size = architecture_of(plan.config["model_name_or_path"])
     if size is None:
         return None
     setup = Setup.of(plan.config, plan.ranks, plan.nodes)

@@ -62,6 +62,22 @@ def cached(name: str) -> bool:
     return here("config.json") and here(WEIGHTS)
 
 
+def file_of(name: str, file: str) -> Path | None:
+    """A file of a model: in the folder of that name, or in the hub's cache; None when it is in neither."""
+    if (Path(name) / file).exists():
+        return Path(name) / file
+    try:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:
+        return None
+    try:
+        cached = try_to_load_from_cache(name, file)
+    except HFValidationError:  # a path that is no longer there
+        return None
+    return Path(cached) if isinstance(cached, str) else None
+
+
 def folder_of(name: str) -> Path | None:
     """The folder of a model that is here: the folder of that name, or the hub's cache of it when that is whole."""
     if Path(name).is_dir():

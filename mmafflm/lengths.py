@@ -12,18 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.dataset import MEDIA_INDEX, MIX, Dataset
 from mmafflm.errors import Fault
+from mmafflm.families.base import Family, MediaSize
+from mmafflm.families.find import built_for
+from mmafflm.hub import file_of
 from mmafflm.inside import Folder, quoted
+from mmafflm.records import read_jsonl
 
-# LLaMA-Factory's template qwen2_vl, whose system prompt is not the empty one.
-TEMPLATE = (
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-    "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
-)
-TEMPLATE_TOKENS = 22
-MEDIA = ("<image>", "<video>")  # where a picture or clip stands in a prompt
-BYTES_A_TOKEN = 4  # English under Qwen's tokenizer; an estimate where there is none
+BYTES_A_TOKEN = 4  # of English; an estimate where no tokenizer is here
 _NAMES = pl.List(pl.String)
 _TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 _COLUMNS: dict[str, tuple[pl.DataType, ...]] = {
@@ -48,18 +45,20 @@ class Mix:
     counted: bool  # by the base's tokenizer; else estimated from bytes
 
 
-def scan(data: Dataset, config: dict[str, Any], notes: list[str]) -> Mix:
+def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> Mix:
     """Count the mix and refuse a cutoff_len that cuts one of its records.
 
-    Vision tokens stand in the mix's Parquet twin. Text is tokenized where it matters: the records that might be too
+    Text is tokenized where it matters: the records that might be too
     long (byte-level BPE makes no more tokens than there are bytes), and a sample for the total.
     Raises Fault naming the first record that is cut, and the cutoff_len that would hold the longest.
     """
-    rows = _rows(data)
+    rows = counted_for(family, data, _rows(data))
     cutoff = int(config.get("cutoff_len", 2048))
-    most = pl.col("text_bytes") + pl.col("vision_tokens") + len(TEMPLATE.format(prompt="", answer=""))
+    most = (
+        pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
+    )
     rows = rows.with_columns(most=most)
-    path = tokenizer_path(str(config["model_name_or_path"]))
+    path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
     long = rows.filter(pl.col("most") > cutoff)
     vision, text_bytes = int(rows["vision_tokens"].sum()), int(rows["text_bytes"].sum())
     most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
@@ -68,15 +67,15 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str]) -> Mix:
         if long.height:
             notes.append(f"{long.height} records might exceed cutoff_len {cutoff}; no tokenizer is here to count them.")
         last = rows.sort("most").tail(1)
-        guess = text_bytes // BYTES_A_TOKEN + TEMPLATE_TOKENS * rows.height + vision
+        guess = text_bytes // BYTES_A_TOKEN + family.conversation.tokens * rows.height + vision
         longest = int(last["text_bytes"][0]) // BYTES_A_TOKEN + int(last["vision_tokens"][0]) if last.height else 0
         name = str(last["id"][0]) if last.height else ""
         return Mix(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
     longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
-    lengths = text_tokens(path, longest_rows) + longest_rows["vision_tokens"].to_numpy()
+    lengths = text_tokens(path, longest_rows, family) + longest_rows["vision_tokens"].to_numpy()
     _refuse_cut(longest_rows, lengths, cutoff)
     sample = rows.gather_every(max(1, rows.height // SAMPLE))
-    text = int(text_tokens(path, sample).sum() / max(1, sample.height) * rows.height)
+    text = int(text_tokens(path, sample, family).sum() / max(1, sample.height) * rows.height)
     where = int(lengths.argmax()) if len(lengths) else 0
     longest, name = (int(lengths[where]), str(longest_rows["id"][where])) if len(lengths) else (0, "")
     return Mix(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
@@ -122,18 +121,49 @@ def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
                 raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
 
 
-def text_tokens(path: Path, rows: pl.DataFrame) -> npt.NDArray[np.int64]:
+def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """The mix's rows with `vision_tokens` as this family counts them; the build counts them for its own.
+
+    Raises Fault for a picture or clip whose size the build did not keep.
+    """
+    if family.media is built_for().media:
+        return rows
+    stored: dict[str, dict[str, Any]] = {}
+    if rows.filter((pl.col("images").list.len() > 0) | (pl.col("videos").list.len() > 0)).height:
+        data.require_unchanged([MEDIA_INDEX])
+        stored = {str(one["file"]): one for one in read_jsonl(data.path / MEDIA_INDEX)}
+    budget, counts = data.budget.under(family.media), list[int]()
+    for images, videos in rows.select("images", "videos").iter_rows():
+        clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
+        if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
+            raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
+        sizes = [MediaSize(*budget.size(*_width_height(stored[name]))) for name in images]
+        for name, frames in clips:
+            size = budget.size(*_width_height(stored[name]), video=True)
+            sizes.append(MediaSize(*size, frames or stored[name]["frames"] or 1, budget.video_fps))
+        counts.append(sum(map(family.media.tokens, sizes)))
+    return rows.with_columns(vision_tokens=pl.Series(counts, dtype=pl.Int32))
+
+
+def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
+    return int(stored["width"]), int(stored["height"])
+
+
+def text_tokens(path: Path, rows: pl.DataFrame, family: Family) -> npt.NDArray[np.int64]:
     """The text tokens of each row, template and all. Media's start and end marks are counted with vision_tokens."""
     from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train tier has it
 
     tokenizer = Tokenizer.from_file(str(path))
-    turns = rows["messages"].to_list()
-    texts = [TEMPLATE.format(prompt=user["content"], answer=assistant["content"]) for user, assistant in turns]
-    marks = np.array([sum(map(text.count, MEDIA)) for text in texts], np.int64)
-    for mark in MEDIA:
-        texts = [text.replace(mark, "<|vision_start|><|vision_end|>") for text in texts]
+    turns, exchange = rows["messages"].to_list(), family.conversation.exchange
+    texts = [exchange.format(prompt=user["content"], answer=assistant["content"]) for user, assistant in turns]
+    marks = np.zeros(len(texts), np.int64)
+    for placeholder, mark in (("<image>", family.media.image), ("<video>", family.media.video)):
+        edges = mark.around(0)
+        size = len(tokenizer.encode(edges, add_special_tokens=False))
+        marks += size * np.array([text.count(placeholder) for text in texts], np.int64)
+        texts = [text.replace(placeholder, edges) for text in texts]
     counts = [len(one) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    return np.array(counts, np.int64) - 2 * marks
+    return np.array(counts, np.int64) - marks
 
 
 def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int) -> None:
@@ -144,16 +174,3 @@ def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int)
             f"({lengths[cut[0]]} tokens): its answer or its pictures would be lost. "
             f"Set cutoff_len: {lengths.max()} or more, or lower the pixel limits."
         )
-
-
-def tokenizer_path(base: str) -> Path | None:
-    """tokenizer.json of a base in a folder or in the hub's cache; None when it is in neither."""
-    local = Path(base) / "tokenizer.json"
-    if local.exists():
-        return local
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return None
-    cached = try_to_load_from_cache(base, "tokenizer.json")
-    return Path(cached) if isinstance(cached, str) else None

@@ -1,17 +1,17 @@
 """What a training step needs of one GPU's memory, by arithmetic: weights, gradients, optimizer, activations, logits.
 
 An estimate. Model states are DeepSpeed's own estimate (zero/stage3.py and stage_1_and_2.py: 18 bytes a parameter in
-bf16), compared with it in a test; activations are counted from what transformers' Qwen2.5-VL keeps for its backward
-pass, and compared on the nano and pocket stand-ins with measured peaks (tests/mmafflm/test_memory.py, within 20%).
+bf16), compared with it in a test; activations are counted from what the family's layers keep for the backward pass
+(mmafflm/families), and compared on the nano and pocket stand-ins with measured peaks (tests/mmafflm/test_memory.py,
+within 20%).
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmafflm.architecture import Architecture, Trainable
 from mmafflm.documents import read_json
-from mmafflm.media import MERGE
+from mmafflm.families.base import Architecture, Trainable
 
 GIB = 2**30
 # The loss is computed in fp32: at its backward pass there are the log-softmax, its gradient and that of the logits. The
@@ -98,7 +98,7 @@ def memory(size: Architecture, trained: Trainable, setup: Setup, load: Load, lor
     """The peak of a step whose micro-batch holds only the longest record."""
     kept, working = _activations(size, trained, setup, load)
     # The Trainer fetches all micro-batches of an optimizer step before the first, pixels in fp32 on the card.
-    kept += 4 * load.waiting * MERGE**2 * size.patch_values
+    kept += 4 * load.waiting * size.patches_a_token * size.patch_values
     weights, gradients, optimizer, gathered, host = _states(size, trained, setup, lora)
     return Memory(weights, gradients, optimizer, gathered, kept, working, host)
 
@@ -127,12 +127,12 @@ def _activations(size: Architecture, trained: Trainable, setup: Setup, load: Loa
     """(kept for the backward pass, the largest working set on top of it), in bytes."""
     unit = 2 if setup.half else 4
     tokens, merged = setup.micro * load.longest, setup.micro * load.most_vision
-    patches = merged * MERGE**2
-    layer: float = tokens * _text_layer(size, unit)
+    patches = merged * size.patches_a_token
+    layer: float = tokens * size.text_layer.bytes(unit)
     if setup.half and not setup.stage:
         # Autocast: the stream between the layers stays fp32, and each of five products keeps its own bf16 copy of it.
         layer += 10 * tokens * size.hidden
-    block: float = patches * _vision_block(size, unit) if trained.vision else 0
+    block: float = patches * size.vision_block.bytes(unit) if trained.vision else 0
     kept = float(unit * 3 * tokens * size.hidden)  # embeddings with pictures put in, and what the head reads
     kept += unit * merged * size.hidden
     kept += unit * patches * size.patch_values if trained.vision else 0  # pixels, for the patch embedding's gradient
@@ -141,28 +141,13 @@ def _activations(size: Architecture, trained: Trainable, setup: Setup, load: Loa
         kept += unit * patches * size.vision_hidden * size.depth if trained.vision else 0
     else:
         kept += layer * size.layers + block * size.depth
-    if trained.vision or trained.projector:  # norm, four patches as one, before and after GELU
-        kept += patches * (4 + 5 * unit) * size.vision_hidden
+    if trained.vision or trained.projector:
+        kept += patches * size.merging.bytes(unit)
     logits = tokens * size.vocabulary * LOGIT_BYTES
     back = tokens * 3 * unit * size.intermediate, patches * 3 * unit * size.vision_intermediate
     if not setup.checkpointing:
         layer = block = 0
     return kept, max(logits, layer + back[0], block + back[1] if trained.vision else 0)
-
-
-def _text_layer(size: Architecture, unit: int) -> int:
-    """Bytes a token that a decoder layer keeps without checkpointing.
-
-    Two RMSNorms (an fp32 copy, the normalized and the scaled one), queries, keys and values repeated to all heads and
-    attention's output, and in the MLP gate, its SiLU, up and their product.
-    """
-    return 2 * (4 + 2 * unit) * size.hidden + 4 * unit * size.hidden + 4 * unit * size.intermediate
-
-
-def _vision_block(size: Architecture, unit: int) -> int:
-    """Bytes a patch that a vision block keeps: as a decoder layer, with qkv in one piece and windows put together."""
-    norms = 2 * (4 + 2 * unit) * size.vision_hidden
-    return norms + 7 * unit * size.vision_hidden + 4 * unit * size.vision_intermediate
 
 
 def checkpoint_bytes(size: Architecture, trained: Trainable, setup: Setup, lora: bool) -> int:

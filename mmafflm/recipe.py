@@ -16,6 +16,8 @@ from mmafflm.checkpoints import weight_files
 from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.documents import read_json
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.base import Family
+from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.lengths import Mix, scan
 from mmafflm.recipe_file import OURS, Config, read_recipe
 from mmafflm.recipe_reach import reach_notes, require_own
@@ -36,6 +38,7 @@ class Plan:
     nodes: int
     global_batch: int
     mix: Mix
+    family: Family
     base_is_local: bool
     validate: tuple[int, int] | None = None  # steps from one validation to the next, and rows of a subset
 
@@ -83,24 +86,27 @@ def plan(
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
     # the build's budget, in full: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
-    config: Config = {"trust_remote_code": False} | data.budget.to_json()
+    config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
     config |= {key: value for key, value in spec.items() if key not in OURS}
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
+    family = _family(recipe, config, notes)
+    config["template"] = family.template
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
     config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
     config |= {"media_dir": str(data.path.resolve()), "output_dir": str((out or Path("runs") / recipe.stem).resolve())}
     notes += reach_notes(config)
-    mix = scan(data, config, notes)
+    mix = scan(data, config, notes, family)
     how = "counted" if mix.counted else "estimated, no tokenizer is here"
     notes.append(
         f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
         f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
     )
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
-    _refuse_what_breaks(recipe, config, cpu, mix)
+    _refuse_what_breaks(recipe, config, cpu, mix, family)
     validate = (spec["validate_every"], spec["validate_rows"]) if "validate_every" in spec else None
-    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, spec["global_batch"], mix, base_is_local, validate)
+    batch = spec["global_batch"]
+    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, batch, mix, family, base_is_local, validate)
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
@@ -139,6 +145,24 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
             raise Fault(f"{folder}: no {needed}, so not a base model. Download or make it again.")
     weight_files(folder)
     return str(folder.resolve()), True
+
+
+def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
+    """The family of the base. Raises UsageFault where the recipe's template is that of another."""
+    base, template = str(config["model_name_or_path"]), config.get("template")
+    known = family_of_base(base)
+    if known is None:
+        found = family_with(template) if template else built_for()
+        if found is None:
+            raise UsageFault(f"{recipe}: template: {template} is of no supported family. Take the key out.")
+        notes.append(f"{base}: no config.json with a model_type is here, so it is taken for {found.name}.")
+        return found
+    if template not in (None, known.template):
+        raise UsageFault(
+            f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
+            "Take the key out."
+        )
+    return known
 
 
 def _deepspeed_path(recipe: Path, config: Config) -> Path:
@@ -203,11 +227,11 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
     )
 
 
-def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix) -> None:
+def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix, family: Family) -> None:
     """Raises UsageFault for the combinations that facts 6 to 9 saw fail, hang or lie."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
-    images_and_videos = mix.images > 0 and mix.videos > 0
+    hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0
     deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
     checks = {
         "packing breaks the mask of this model. Take packing and neat_packing out": config.get("packing")
@@ -216,10 +240,14 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix) -> No
         and config.get("use_cpu"),
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
-        "Set per_device_train_batch_size: 1, or use ZeRO-2": stage == 3 and micro > 1 and images_and_videos,
+        "Set per_device_train_batch_size: 1, or use ZeRO-2": stage == 3 and micro > 1 and hangs,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
         and config.get("use_reentrant_gc", True)
         and not config.get("disable_gradient_checkpointing"),
+        f"{family.name} takes no pictures, and the mix holds some. Make another with mmaffin mix": mix.images > 0
+        and "image" not in family.media.accepts,
+        f"{family.name} takes no clips, and the mix holds some. Make another with mmaffin mix": mix.videos > 0
+        and "video" not in family.media.accepts,
         "predict_with_generate is impossible under ZeRO-3. Predict with: mmaffben predict": stage == 3
         and config.get("predict_with_generate"),
     }

@@ -13,7 +13,7 @@ from mmafflm.records import write_text
 
 RUN = "run.json"
 # In a training's run.json: {POSITIONS: ORIGINAL} when the text behind clips stood where Qwen2.5-VL learned it, which
-# `mmafflm train` sees to (mmafflm/positions.py); without the key nobody knows.
+# `mmafflm train` sees to (`mend` in mmafflm/families); without the key nobody knows.
 POSITIONS, ORIGINAL = "clip_positions", "original"
 FIX = "Restore it, or name another folder."
 

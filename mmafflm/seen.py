@@ -5,7 +5,6 @@ tokenizer, and LLaMA-Factory pads a micro-batch to its longest record, rounded u
 with the Trainer's own (include_num_input_tokens_seen), which would cost every micro-batch a collective.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +12,16 @@ import numpy.typing as npt
 import polars as pl
 
 from mmafflm.dataset import MIX, Dataset
-from mmafflm.lengths import text_tokens, tokenizer_path
-from mmafflm.media import vision_tokens
+from mmafflm.families.base import MediaSize
+from mmafflm.hub import file_of
+from mmafflm.lengths import counted_for, text_tokens
 from mmafflm.order import batches
 from mmafflm.recipe import Plan
 from mmafflm.records import read_jsonl
 
 KINDS = ("subset", "language", "modality")
 PAD = 8  # LLaMA-Factory's pad_to_multiple_of
-DUMMY = vision_tokens(64, 64)  # a micro-batch of text alone gets a white picture, so that no rank waits for another
+DUMMY = MediaSize(64, 64)  # a micro-batch of text alone gets a white picture, so that no rank waits for another
 
 
 class Tokens(NamedTuple):
@@ -39,6 +39,7 @@ class Seen:
         self.accumulation = int(config["gradient_accumulation_steps"])
         self.micro_batches = batches(plan.mix.rows, config, plan.ranks)  # [steps x accumulation, ranks, micro]
         self.base, self.cutoff = str(config["model_name_or_path"]), int(config.get("cutoff_len", 2048))
+        self.data, self.family = data, plan.family
         self.twin = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
         self.lengths = np.zeros(plan.mix.rows, np.int64)  # 0 until asked for
         self.rows: pl.DataFrame | None = None
@@ -73,20 +74,21 @@ class Seen:
         lengths = self.lengths[micro]
         seen = self.rows["vision_tokens"].to_numpy()[micro] > 0
         filled = lengths.copy()
-        filled[..., 0] += np.where(seen.any(-1), 0, DUMMY)
+        filled[..., 0] += np.where(seen.any(-1), 0, self.family.media.tokens(DUMMY))
         longest = -(-filled.max(-1) // PAD) * PAD
         return Tokens(int(lengths.sum()), int(longest.sum()) * micro.shape[-1])
 
     def _count(self, rows: npt.NDArray[np.int64]) -> bool:
         """Tokenize the rows that were not yet; False without a tokenizer. A step of 256 takes some 50 ms."""
-        path: Path | None = tokenizer_path(self.base)
+        path = file_of(self.base, "tokenizer.json")
         if path is None:
             return False
         if self.rows is None:
-            self.rows = pl.read_parquet(self.twin, columns=["messages", "vision_tokens"])
+            mix = pl.read_parquet(self.twin, columns=["messages", "images", "videos", "vision_tokens"])
+            self.rows = counted_for(self.family, self.data, mix)
         left = rows[self.lengths[rows] == 0]
         if len(left):
             chosen = self.rows[left.tolist()]
-            counted = text_tokens(path, chosen) + chosen["vision_tokens"].to_numpy()
+            counted = text_tokens(path, chosen, self.family) + chosen["vision_tokens"].to_numpy()
             self.lengths[left] = np.minimum(counted, self.cutoff)
         return True

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmafflm.command import say
 from mmafflm.errors import Fault
+from mmafflm.families.find import built_for, family_of_base
 from mmafflm.hub import folder_of
 from mmafflm.launch import failure
 from mmafflm.media import Budget
@@ -39,7 +40,8 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
 
         check(kind_of(folder), folder)
     limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
-    words = [str(cli), "api", "--model_name_or_path", base, "--template", "qwen2_vl", *limits]
+    template = (family_of_base(base) or built_for()).template
+    words = [str(cli), "api", "--model_name_or_path", base, "--template", template, *limits]
     words += ["--trust_remote_code", "false"]
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
     if Path(base).is_dir():

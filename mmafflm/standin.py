@@ -1,7 +1,7 @@
-"""Base models without a hub: nano (random, seconds) and pocket (SmolLM2-135M's text weights), both Qwen2.5-VL.
+"""Base models without a hub: nano (random, seconds) and pocket (SmolLM2-135M's text weights).
 
-Both have a small fresh vision tower, Qwen2.5-VL's chat template and special tokens, and the processor values of the
-real base models, so that what runs on them runs on Qwen2.5-VL-3B and 7B unchanged.
+Both are of the family that builds are for, with a small random vision tower and the family's own chat template, special
+tokens and processor values, so that what runs on them runs on its published models unchanged.
 """
 
 import json
@@ -13,34 +13,21 @@ from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped]
-from transformers import (
-    GenerationConfig,
-    PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
-    Qwen2VLImageProcessor,
-)
-from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
+from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from mmafflm.benchmark import benchmark
 from mmafflm.command import say
 from mmafflm.documents import read_json
 from mmafflm.errors import Fault
+from mmafflm.families.base import Family, StandIn
+from mmafflm.families.find import built_for
 from mmafflm.grammar import Labels, Ordinal
-from mmafflm.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
 from mmafflm.smollm2 import SOURCE, smollm2
 from mmafflm.writing import writing
 
 Kind = Literal["nano", "pocket"]
 MARKER = "standin.json"
 
-# Ids 0 to 2 of SmolLM2 are these very three; the vision tokens are new to it and come after its vocabulary.
-CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-VISION_TOKENS = (
-    *("<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>"),
-    *("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-)
 NANO_VOCABULARY = 4096
 # Blocks of Unicode the benchmark's languages are written in: Latin to Cyrillic, Hebrew, Arabic, Devanagari, Thai, kana.
 LETTERS = (
@@ -48,26 +35,6 @@ LETTERS = (
     *((0x900, 0x97F), (0xE01, 0xE5B), (0x3000, 0x30FF)),
 )
 SEED = 20_250_128
-
-# Qwen2.5-VL's own, from its tokenizer_config.json.
-CHAT_TEMPLATE = (
-    "{% set image_count = namespace(value=0) %}{% set video_count = namespace(value=0) %}"
-    "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}"
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
-    "<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n"
-    "{% else %}{% for content in message['content'] %}"
-    "{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}"
-    "{% set image_count.value = image_count.value + 1 %}"
-    "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% elif content['type'] == 'video' or 'video' in content %}"
-    "{% set video_count.value = video_count.value + 1 %}"
-    "{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}<|vision_start|><|video_pad|><|vision_end|>"
-    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 NANO_TEXT = {
     "hidden_size": 128,
@@ -96,9 +63,9 @@ README = """# {kind}: a stand-in base model
 
 {about}
 
-Architecture: Qwen2.5-VL (`Qwen2_5_VLForConditionalGeneration`), {millions:.1f} million parameters, {dtype}. The vision
+Architecture: {family} (`{model}`), {millions:.1f} million parameters, {dtype}. The vision
 tower is small and random. It loads with plain `from_pretrained` and trains and serves through LLaMA-Factory with
-`template: qwen2_vl`. Made by `mmafflm standin {kind}`, version {version}.
+`template: {template}`. Made by `mmafflm standin {kind}`, version {version}.
 
 Licence: Apache-2.0. {licence}
 """
@@ -143,17 +110,25 @@ def make_standin(kind: str, out: Path) -> None:
 
 
 def _make_nano(out: Path) -> None:
-    tokenizer = _chat_tokenizer(_trained_tokenizer())
-    _save("nano", _fresh_model(NANO_TEXT, NANO_VISION, tokenizer), tokenizer, out)
+    family, parts = _family()
+    tokenizer = _chat_tokenizer(_trained_tokenizer(parts), parts)
+    _save("nano", family, parts, _fresh_model(NANO_TEXT, NANO_VISION, parts, tokenizer), tokenizer, out)
 
 
 def _make_pocket(out: Path) -> None:
     weights, backend = smollm2()
-    tokenizer = _chat_tokenizer(_split_like_smollm2(backend))
-    model = _fresh_model(POCKET_TEXT, POCKET_VISION, tokenizer)
+    family, parts = _family()
+    tokenizer = _chat_tokenizer(_split_like_smollm2(backend), parts)
+    model = _fresh_model(POCKET_TEXT, POCKET_VISION, parts, tokenizer)
     graft(weights, model)
     # float32, unlike the real bases: bfloat16 would round the original's weights, and its logits would not be equal.
-    _save("pocket", model, tokenizer, out)
+    _save("pocket", family, parts, model, tokenizer, out)
+
+
+def _family() -> tuple[Family, StandIn]:
+    family = built_for()
+    assert family.standin, f"{family.name} says how to make a stand-in"
+    return family, family.standin()
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make_pocket}
@@ -176,12 +151,12 @@ def _training_text() -> list[str]:
     return lines * 2 + [chr(code) for code in range(0x4E00, 0xA000)]
 
 
-def _trained_tokenizer() -> Tokenizer:
+def _trained_tokenizer(parts: StandIn) -> Tokenizer:
     backend = _split_like_smollm2(Tokenizer(models.BPE()))
     trainer = trainers.BpeTrainer(
-        vocab_size=NANO_VOCABULARY - len(VISION_TOKENS),
+        vocab_size=NANO_VOCABULARY - len(parts.media_tokens),
         min_frequency=1,
-        special_tokens=list(CHAT_TOKENS),
+        special_tokens=list(parts.chat_tokens),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # all 256 bytes: every text can be encoded
         show_progress=False,
     )
@@ -198,52 +173,36 @@ def _split_like_smollm2(backend: Tokenizer) -> Tokenizer:
     return backend
 
 
-def _chat_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
+def _chat_tokenizer(backend: Tokenizer, parts: StandIn) -> PreTrainedTokenizerFast:
+    padding, start, end = parts.chat_tokens
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>", *VISION_TOKENS],
+        eos_token=end,
+        pad_token=padding,
+        additional_special_tokens=[start, *parts.media_tokens],
         clean_up_tokenization_spaces=False,
         model_max_length=8192,
     )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = parts.chat_template
     return tokenizer
 
 
-def _fresh_model(text: dict[str, Any], vision: dict[str, Any], tokenizer: PreTrainedTokenizerFast) -> Any:
-    """A random Qwen2_5_VLForConditionalGeneration in float32, the same every time."""
-    ids: Any = tokenizer.convert_tokens_to_ids
-    special = {"bos_token_id": None, "eos_token_id": ids("<|im_end|>"), "pad_token_id": ids("<|endoftext|>")}
-    config = Qwen2_5_VLConfig(
-        text_config={**text, **special, "vocab_size": len(tokenizer), "tie_word_embeddings": True},
-        vision_config={
-            **vision,
-            "patch_size": PATCH,
-            "spatial_merge_size": MERGE,
-            "temporal_patch_size": TEMPORAL,
-            "tokens_per_second": 2,
-            "out_hidden_size": text["hidden_size"],
-        },
-        image_token_id=ids("<|image_pad|>"),
-        video_token_id=ids("<|video_pad|>"),
-        vision_start_token_id=ids("<|vision_start|>"),
-        vision_end_token_id=ids("<|vision_end|>"),
-        tie_word_embeddings=True,
-        **special,
-    )
+def _fresh_model(
+    text: dict[str, Any], vision: dict[str, Any], parts: StandIn, tokenizer: PreTrainedTokenizerFast
+) -> Any:
+    """A random model in float32, the same every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        model: Any = Qwen2_5_VLForConditionalGeneration(config)  # type: ignore[no-untyped-call]
-    ends = [ids("<|im_end|>"), ids("<|endoftext|>")]
+        model = parts.model(text, vision, tokenizer)
     greedy: Any = GenerationConfig
-    model.generation_config = greedy(do_sample=False, eos_token_id=ends, pad_token_id=ends[1])
+    padding, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+    model.generation_config = greedy(do_sample=False, eos_token_id=[end, padding], pad_token_id=padding)
     return model
 
 
 @torch.no_grad()
 def graft(weights: dict[str, torch.Tensor], model: Any) -> None:
-    """Copy LlamaForCausalLM's weights {name: tensor} into the text decoder of a Qwen2.5-VL of the same sizes.
+    """Copy LlamaForCausalLM's weights {name: tensor} into the text decoder of a model of the same sizes.
 
     Llama has no attention biases: they become 0. Embeddings above Llama's vocabulary stay as they are.
     """
@@ -255,20 +214,18 @@ def graft(weights: dict[str, torch.Tensor], model: Any) -> None:
             target[: len(source)].copy_(source)
 
 
-def _save(kind: str, model: Any, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    # With the defaults of transformers in place of these pixels, a frame of 128x128 is scaled up to 8 times the tokens.
-    sizes: dict[str, Any] = {"min_pixels": MIN_PIXELS, "max_pixels": MAX_PIXELS}
-    sizes |= {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": TEMPORAL}
-    images: Any = Qwen2VLImageProcessor(**sizes)
-    videos: Any = Qwen2VLVideoProcessor(**sizes)
-    processor: Any = Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=CHAT_TEMPLATE)  # type: ignore
+def _save(kind: str, family: Family, parts: StandIn, model: Any, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    processor = parts.processor(tokenizer)
     model.save_pretrained(out)
     processor.save_pretrained(out)
     # transformers 5 keeps both in processor_config.json; everyone else looks for the two files of the real bases.
-    images.save_pretrained(out)
-    videos.save_pretrained(out)
+    processor.image_processor.save_pretrained(out)
+    processor.video_processor.save_pretrained(out)
     text = README.format(
         kind=kind,
+        family=family.name,
+        model=type(model).__name__,
+        template=family.template,
         about=ABOUT[kind],
         licence=LICENCE[kind],
         millions=model.num_parameters() / 1e6,

@@ -24,12 +24,12 @@ from eval.engines import Answers, Engine, Likelihoods, Question, no_options
 from eval.engines.batch import Batch, Row
 from eval.engines.shared import NAME, Layer, Memory
 from eval.engines.tree import Tree
-from eval.engines.vision import Pixels, Vision, features, positions
+from eval.engines.vision import Pixels, Vision, features
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.find import family_of
 from mmafflm.media import Budget
 from mmafflm.weights import adapted, load, reading
 
-END_OF_TURN = "<|im_end|>"
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -40,7 +40,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class HfEngine:
-    """A checkpoint of the Qwen2.5-VL architecture, see eval/checkpoint.py. Raises Fault when the folder is not one."""
+    """A checkpoint of a family in mmafflm/families, see eval/checkpoint.py. Raises Fault when the folder is not one."""
 
     name = "hf"
 
@@ -54,7 +54,8 @@ class HfEngine:
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights are not the model's."""
         processor = self._read_weights()
-        self.vision = Vision(processor, self.root, self.budget)
+        family = family_of(self.model.config.model_type, self.checkpoint.model)
+        self.vision = Vision(processor, self.root, self.budget, family)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).eval()
         self.tokens_at_a_time = 512 if self.device.type == "cpu" else 8192
@@ -63,7 +64,8 @@ class HfEngine:
         self.model.set_attn_implementation({"text_config": NAME})
         ends = self.model.generation_config.eos_token_id
         ends = set(_whole_numbers(self.checkpoint.model, [] if ends is None else ends))
-        self.ends = torch.tensor(sorted(ends | {self.tokenizer.convert_tokens_to_ids(END_OF_TURN)}), device=self.device)
+        self.end_of_turn: int = self.tokenizer.convert_tokens_to_ids(family.conversation.end_of_turn)
+        self.ends = torch.tensor(sorted(ends | {self.end_of_turn}), device=self.device)
         self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
 
     def _read_weights(self) -> Any:
@@ -87,7 +89,12 @@ class HfEngine:
     def describe(self) -> dict[str, object]:
         """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
         decoding = {"do_sample": False, "repetition_penalty": 1.0}
-        return {**self.checkpoint.identity(), "decoding": decoding, "dtype": self.dtype}
+        return {
+            **self.checkpoint.identity(),
+            "template": self.checkpoint.template,
+            "decoding": decoding,
+            "dtype": self.dtype,
+        }
 
     def encode(self, questions: Sequence[Question]) -> list[list[int]]:
         """The token ids of each question as a user's turn, up to where the answer begins."""
@@ -110,7 +117,7 @@ class HfEngine:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, a batch at a time, the longest first."""
         # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
         answers = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in candidates]
-        tree = Tree.of(answers, self.tokenizer.convert_tokens_to_ids(END_OF_TURN))
+        tree = Tree.of(answers, self.end_of_turn)
         for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
             yield list(zip(chosen, self._weigh(beginning, rows, tree), strict=True))
 
@@ -149,7 +156,7 @@ class HfEngine:
         if look is None:
             where = torch.arange(shared, len(ids)).expand(3, -1)
         else:
-            where = positions(self.model, ids, look)[:, shared:]
+            where = self.vision.positions(self.model, ids, look)[:, shared:]
         return Row(ids[shared:], where, look)
 
     @torch.inference_mode()

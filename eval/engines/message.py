@@ -29,7 +29,7 @@ def content(question: Question, shown: Shown, clips: Clips) -> str | list[Part]:
     if clips == "mp4":
         moving = [[_url("video_url", "video/mp4", mp4(film))] for film in films]
     else:  # an odd number of frames as it was: the one that shown.clips adds is for the model's input for video
-        counts = [shown.count_and_size(video)[0] for video in question.videos]
+        counts = [shown.size_of_clip(video).frames for video in question.videos]
         moving = [[_picture(one) for one in film.pictures[:count]] for film, count in zip(films, counts, strict=True)]
     media = {"<image>": iter([[_picture(one)] for one in shown.images(question)]), "<video>": iter(moving)}
     parts: list[Part] = []

@@ -9,12 +9,13 @@ from PIL import Image
 from eval.engines import Question
 from mmafflm.clips import Broken, open_clip
 from mmafflm.errors import Fault
+from mmafflm.families.base import MediaSize
 from mmafflm.inside import media_path
-from mmafflm.media import Budget, even, open_frames, open_images, stored_picture
+from mmafflm.media import Budget, open_frames, open_images, stored_picture
 
 
 class Frames(NamedTuple):
-    """A clip: an even number of frames of one size (RGB), and how many of them are a second."""
+    """A clip: frames of one size (RGB), the last repeated to fill a step in time, and how many of them are a second."""
 
     pictures: list[Image.Image]
     fps: float
@@ -40,17 +41,23 @@ class Shown:
         """A clip out of its file, or out of its frames' files."""
         if isinstance(video, str):
             pictures, fps = self._opened(video)
-            return Frames(pictures + pictures[-1:] * (even(len(pictures)) - len(pictures)), fps)
+            missing = self.budget.media.padded(len(pictures)) - len(pictures)
+            return Frames(pictures + pictures[-1:] * missing, fps)
         return Frames(open_frames(self.root, video, self.budget), self.budget.video_fps)
 
-    def count_and_size(self, video: str | tuple[str, ...]) -> tuple[int, tuple[int, int]]:
-        """How many frames a clip has, before they are made even, and their size, out of the first one's header."""
-        if isinstance(video, str):
-            pictures = self._opened(video).pictures
-            return len(pictures), pictures[0].size
-        return len(video), self.budget.size(*self.size(video[0]), video=True)
+    def size_of_image(self, image: str) -> MediaSize:
+        """The size of a picture under the budget, out of its header."""
+        return MediaSize(*self.budget.size(*self._stored(image)))
 
-    def size(self, name: str) -> tuple[int, int]:
+    def size_of_clip(self, video: str | tuple[str, ...]) -> MediaSize:
+        """The frames of a clip, before the last is repeated, and their size, out of the first one's header."""
+        if isinstance(video, str):
+            pictures, fps = self._opened(video)
+            return MediaSize(*pictures[0].size, len(pictures), fps)
+        size = self.budget.size(*self._stored(video[0]), video=True)
+        return MediaSize(*size, len(video), self.budget.video_fps)
+
+    def _stored(self, name: str) -> tuple[int, int]:
         """Width and height of a picture as it is stored, out of its header."""
         with stored_picture(self.root, name) as picture:
             return picture.width, picture.height

@@ -1,7 +1,7 @@
 """A question's pictures and clips as the model takes them: the tokens that stand for them, and their pixels.
 
 Everything here must equal what LLaMA-Factory made of the same record in training; tests compare both. What a picture
-may cost, mmafflm/media.py says.
+may cost, mmafflm/media.py says; what stands for it in the prompt, its family (mmafflm/families).
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,9 @@ import torch
 
 from eval.engines import Question
 from eval.engines.shown import Shown
-from mmafflm.media import TEMPORAL, Budget, vision_tokens
-from mmafflm.positions import rope_index
-
-START, END = "<|vision_start|>", "<|vision_end|>"
-IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
+from mmafflm.errors import Fault
+from mmafflm.families.base import Family
+from mmafflm.media import Budget
 
 
 class Pixels(NamedTuple):
@@ -36,19 +34,20 @@ class Pixels(NamedTuple):
 class Vision:
     """The processor of a checkpoint under one budget."""
 
-    def __init__(self, processor: Any, root: Path, budget: Budget) -> None:
-        self.processor, self.budget = processor, budget
-        self.shown = Shown(root, budget)
+    def __init__(self, processor: Any, root: Path, budget: Budget, family: Family) -> None:
+        """Raises Fault for a family whose positions are not known."""
+        if family.positions is None:
+            raise Fault(f"{family.name}: --engine hf does not know its positions. Ask it with --engine vllm or openai.")
+        self.processor, self.family, self.of_row = processor, family, family.positions
+        self.shown = Shown(root, budget.under(family.media))
 
     def text(self, question: Question) -> str:
         """The prompt with the tokens of its media in place of <image> and <video>."""
         prompt = question.prompt
         for image in question.images:
-            size = self.budget.size(*self.shown.size(image))
-            prompt = prompt.replace("<image>", _expanded(IMAGE, vision_tokens(*size)), 1)
+            prompt = prompt.replace("<image>", self.family.media.text(self.shown.size_of_image(image)), 1)
         for video in question.videos:
-            count, size = self.shown.count_and_size(video)
-            prompt = prompt.replace("<video>", _expanded(VIDEO, vision_tokens(*size, count)), 1)
+            prompt = prompt.replace("<video>", self.family.media.text(self.shown.size_of_clip(video)), 1)
         return prompt
 
     def pixels(self, question: Question) -> Pixels:
@@ -62,12 +61,13 @@ class Vision:
             clips = self.shown.clips(question)
             made = self.processor.video_processor(videos=[clip.pictures for clip in clips], return_tensors="pt")
             videos, video_grid = made["pixel_values_videos"], made["video_grid_thw"]
-            seconds = [TEMPORAL / clip.fps for clip in clips]
+            seconds = [self.family.media.frames_a_step / clip.fps for clip in clips]
         return Pixels(images, image_grid, videos, video_grid, seconds)
 
-
-def _expanded(token: str, tokens: int) -> str:
-    return START + token * (tokens - 2) + END
+    def positions(self, model: Any, ids: list[int], look: Pixels) -> torch.Tensor:
+        """A row's positions in time, height and width, (3, tokens), as in training."""
+        found: torch.Tensor = self.of_row(model, ids, look.image_grid, look.video_grid, look.seconds or None)
+        return found
 
 
 def features(model: Any, looks: Sequence[Pixels]) -> dict[str, torch.Tensor]:
@@ -81,21 +81,3 @@ def features(model: Any, looks: Sequence[Pixels]) -> dict[str, torch.Tensor]:
             device = next(model.parameters()).device
             found[name] = torch.cat(embed(torch.cat(pixels).to(device), grids.to(device)).pooler_output)
     return found
-
-
-def positions(model: Any, ids: list[int], look: Pixels) -> torch.Tensor:
-    """A row's positions in time, height and width, (3, tokens), as in training (see mmafflm/positions.py)."""
-    row = torch.tensor([ids])
-    kinds = torch.zeros_like(row)
-    kinds[row == model.config.image_token_id] = 1
-    kinds[row == model.config.video_token_id] = 2
-    found: torch.Tensor = rope_index(
-        model.model,
-        row,
-        kinds,
-        image_grid_thw=look.image_grid,
-        video_grid_thw=look.video_grid,
-        second_per_grid_ts=look.seconds or None,
-        attention_mask=torch.ones_like(row),
-    )[0]
-    return found[:, 0]

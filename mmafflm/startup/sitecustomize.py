@@ -1,53 +1,54 @@
-"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: changes two modules there.
+"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: changes modules there.
 
 Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls nothing of ours. What is changed
-and why is in mmafflm/positions.py (the positions of text behind a clip) and mmafflm/data_wait.py (waiting for data).
+and why is in the model families (`mend` in mmafflm/families/base.py) and in mmafflm/data_wait.py (waiting for data).
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-
-def mend_positions(module: Any) -> None:
-    """Text follows all of a clip, as Qwen2.5-VL learned it."""
-    from mmafflm.positions import rope_index
-
-    module.Qwen2_5_VLModel.get_rope_index = rope_index
+LOADER, MODELS = "torch.utils.data.dataloader", "transformers.models."
 
 
-def time_loading(module: Any) -> None:
+def time_loading(module: ModuleType) -> None:
     """The time of each wait for a batch is written down."""
     from mmafflm.data_wait import time_loading
 
     time_loading(module)
 
 
-CHANGED = {
-    "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl": mend_positions,
-    "torch.utils.data.dataloader": time_loading,
-}
+def change_of(name: str) -> Callable[[ModuleType], None] | None:
+    """What changes the module of this name, when it has been run; None for most."""
+    if name == LOADER:
+        return time_loading
+    if not name.startswith(MODELS) or ".modeling_" not in name:
+        return None
+    from mmafflm.families.find import families
+
+    return next((one.mend.apply for one in families() if one.mend and one.mend.module == name), None)
 
 
 class Changer:
-    """Finds the modules CHANGED as Python does, and changes each when it has been run; finds nothing else."""
+    """Finds the modules that are to be changed as Python does, and changes each when it has been run."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What Python asks of everything in sys.meta_path."""
-        spec = PathFinder.find_spec(name, path) if name in CHANGED else None
-        if spec is not None and spec.loader is not None:
+        change = change_of(name)
+        spec = PathFinder.find_spec(name, path) if change else None
+        if change and spec is not None and spec.loader is not None:
             loader: Any = spec.loader
             run = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 run(module)
-                CHANGED[name](module)
+                change(module)
 
             loader.exec_module = exec_module
         return spec

@@ -25,7 +25,8 @@ from mmafflm.browsing.server import reply
 from mmafflm.browsing.table import open_table
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
-from mmafflm.lengths import TEMPLATE, media_of_mix
+from mmafflm.families.find import built_for
+from mmafflm.lengths import media_of_mix
 from mmafflm.recipe import plan
 from mmafflm.records import media_files, read_records, write_text
 from tests.data_build.reading import hashes
@@ -177,7 +178,10 @@ def test_training_learns_every_answer_whole_and_nothing_else(built: Path, nano: 
     for record, tokens in zip(read_records(built / "mmaffin/mmaffin_train.jsonl"), vision, strict=True):
         media = max(0, tokens - 2)  # without the marks before and after it
         prompt = re.sub("<image>|<video>", "<|vision_start|><|vision_end|>", record.prompt)
-        text, answer = TEMPLATE.format(prompt=prompt, answer=record.answer), f"{record.answer}<|im_end|>\n"
+        text, answer = (
+            built_for().conversation.exchange.format(prompt=prompt, answer=record.answer),
+            f"{record.answer}<|im_end|>\n",
+        )
         ids, labels = (tokenizer.encode(one, add_special_tokens=False).ids for one in (text, answer))
         wanted[tuple(ids), media, len(ids) + media - len(labels), tuple(labels)] += 1
     assert Counter((tuple(ids), media, ignored, tuple(labels)) for ids, media, ignored, labels in seen) == wanted

@@ -13,8 +13,9 @@ from eval.engines.hf import HfEngine
 from eval.engines.vision import Vision
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
+from mmafflm.families.find import built_for
+from mmafflm.families.qwen2_5_vl.rope import rope_index
 from mmafflm.media import open_frames, open_images
-from mmafflm.positions import rope_index
 from mmafflm.records import Record
 from tests.budget import BUDGET
 from tests.media_files import picture_of
@@ -155,7 +156,7 @@ def test_ablations_change_what_is_asked_and_nothing_else(looking: Path, media: P
     assert sorted(one.videos for one in shuffled) == sorted(one.videos for one in whole)
     assert not any(a.videos == b.videos for a, b in zip(shuffled, whole, strict=True))
     assert {one.prompt for one in silent} == {benchmark()["CHSIMS_SP"].tasks[0].ask("")}
-    vision = Vision(AutoProcessor.from_pretrained(looking), media, BUDGET)
+    vision = Vision(AutoProcessor.from_pretrained(looking), media, BUDGET, built_for())
     seen, grey = vision.pixels(whole[0]), vision.pixels(blank[0])
     assert torch.equal(seen.video_grid, grey.video_grid) and grey.videos.std(0).max() < 0.02 < seen.videos.std(0).max()
     with pytest.raises(UsageFault, match="--ablation deaf: not one of none, blank, shuffled, silent"):

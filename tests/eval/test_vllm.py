@@ -153,7 +153,7 @@ def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.Tem
     """What vLLM sees, says and weighs, and hf beside it: {"vllm": ..., "hf": ...}."""
     asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
     clip = next(one for one in asked if one.videos)
-    # as long as real ones: the text behind it stands behind its time, not behind its width (mmafflm/positions.py)
+    # as long as real ones: the text behind it stands behind its time, not behind its width (rope.py of Qwen2.5-VL)
     asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
     file = tmp_path_factory.mktemp("side") / "questions.json"
     row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST}

@@ -14,7 +14,9 @@ from data_build.extract import extract
 from data_build.raw import list_raw
 from eval.engines import Question
 from eval.engines.vision import Vision
-from mmafflm.media import grid, vision_tokens
+from mmafflm.families.find import built_for
+from mmafflm.families.qwen2_5_vl.media import grid
+from mmafflm.media import vision_tokens
 from tests.budget import BUDGET
 from tests.data_build.reading import real
 from tests.media_files import clip_bytes, picture_of, rotated, write
@@ -98,7 +100,7 @@ def test_pictures_cost_and_show_the_same_in_evaluation(
     (name,) = stored(tmp_path / "raw", tmp_path / "data", Media("image", "a.png"))
     of_raw = trained(plugin, processor, [str(tmp_path / "raw/a.png")], [])
     of_stored = trained(plugin, processor, [str(tmp_path / "data" / name)], [])
-    vision = Vision(processor, tmp_path / "data", BUDGET)
+    vision = Vision(processor, tmp_path / "data", BUDGET, built_for())
     question = Question("<image>?", (name,))
     asked = vision.pixels(question)
     for fed in (of_raw, of_stored):
@@ -124,8 +126,8 @@ def test_clips_cost_and_show_the_same_as_clip_as_frames_and_in_evaluation(
     names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "media/a.mp4"))
     of_clip = trained(plugin, processor, [], [str(tmp_path / "raw/media/a.mp4")])
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
-    asked = Vision(processor, tmp_path / "data", BUDGET).pixels(Question("<video>?", (), (names,)))
-    raw = Vision(processor, tmp_path / "raw", BUDGET)
+    asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
+    raw = Vision(processor, tmp_path / "raw", BUDGET, built_for())
     asked_raw = raw.pixels(Question("<video>?", (), ("media/a.mp4",)))
     for fed in (of_clip, of_frames):
         for ours in (asked, asked_raw):
@@ -146,7 +148,7 @@ def test_a_rotated_clip_is_upright_as_frames_and_sideways_as_a_clip(
     write(tmp_path / "raw/a.mp4", rotated(clip_bytes(50, size=(320, 180), colourful=True), 90))
     names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"))
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
-    asked = Vision(processor, tmp_path / "data", BUDGET).pixels(Question("<video>?", (), (names,)))
+    asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
     assert torch.equal(asked.videos, of_frames["pixel_values_videos"])
     _, rows, columns = asked.video_grid[0].tolist()
     assert rows > columns
@@ -186,6 +188,6 @@ def test_real_clips_cost_and_show_the_same(plugin: Any, processor: Any, tmp_path
     write(tmp_path / "raw" / name, (real("clips") / name).read_bytes())
     names = stored(tmp_path / "raw", tmp_path / "data", Media("video", name))
     of_clip = trained(plugin, processor, [], [str(tmp_path / "raw" / name)])
-    asked = Vision(processor, tmp_path / "data", BUDGET).pixels(Question("<video>?", (), (names,)))
+    asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
     assert torch.equal(asked.video_grid, of_clip["video_grid_thw"])
     assert torch.equal(asked.videos, of_clip["pixel_values_videos"])

@@ -1,18 +1,18 @@
-"""The estimate: published parameter counts, DeepSpeed's own arithmetic, measured peaks, the sentences about cards."""
+"""The estimate: DeepSpeed's own arithmetic, measured peaks, the sentences about cards."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mmafflm import forecast as forecasts
-from mmafflm.architecture import SHIPPED, Trainable, from_config, read_architecture
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.find import architecture_of
+from mmafflm.families.qwen2_5_vl.published import PUBLISHED
 from mmafflm.forecast import GPUS, forecast, host_notes, notes, require_disk, require_gpu
 from mmafflm.memory import GIB, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.recipe import plan
@@ -21,7 +21,6 @@ from mmafflm.train import train
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
-PUBLISHED = {"Qwen2.5-VL-3B-Instruct": 3_754_622_976, "Qwen2.5-VL-7B-Instruct": 8_292_166_656}
 FULL = {"finetuning_type": "full", "freeze_vision_tower": False, "freeze_multi_modal_projector": False}
 MIB = 2**20
 
@@ -33,43 +32,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_data(tmp_path_factory.mktemp("data"), records)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_published_counts_by_arithmetic(name: str) -> None:
-    size = read_architecture(f"Qwen/{name}")
-    assert size and size.parameters == PUBLISHED[name]
-    assert size.trainable(FULL) == Trainable(size.text, size.vision, size.projector)
-    assert size.trainable(FULL | {"freeze_vision_tower": True}).total == size.parameters - size.vision
-    # as the hub has it: the text's keys at the top
-    nested = json.loads((SHIPPED / f"{name}.json").read_text())
-    flat = {key: value for key, value in nested.items() if key != "text_config"} | nested["text_config"]
-    assert from_config(flat) == size
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_published_counts_by_the_architecture_itself(name: str) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    with torch.device("meta"):
-        model: Any = Qwen2_5_VLForConditionalGeneration(
-            Qwen2_5_VLConfig(**json.loads((SHIPPED / f"{name}.json").read_text()))
-        )
-    model.tie_weights()
-    assert sum(one.numel() for one in model.parameters()) == PUBLISHED[name]
-    size = read_architecture(name)
-    assert size
-    assert size.vision + size.projector == sum(one.numel() for one in model.model.visual.parameters())
-    assert size.projector == sum(one.numel() for one in model.model.visual.merger.parameters())
-    kinds = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv", "proj")
-    found = [where for where, _ in model.named_modules() if where.split(".")[-1] in kinds and "patch" not in where]
-    with torch.device("meta"):
-        adapted = get_peft_model(model, LoraConfig(r=64, target_modules=found))
-    trained = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
-    assert trained == size.trainable({"lora_rank": 64, "freeze_vision_tower": False}).total
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4, 8])
 def test_model_states_are_deepspeeds(ranks: int) -> None:
@@ -78,7 +40,7 @@ def test_model_states_are_deepspeeds(ranks: int) -> None:
     from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem_needs as zero2
 
     for name in PUBLISHED:
-        size = read_architecture(name)
+        size = architecture_of(name)
         assert size
         trained = size.trainable(FULL)
         for stage, offload in ((2, False), (3, False), (3, True)):
@@ -115,6 +77,7 @@ def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: py
     kind, given = CASES[name]
     text, vision = (getattr(standin, f"{kind.upper()}_{part}") for part in ("TEXT", "VISION"))
     sizes = {
+        "model_type": "qwen2_5_vl",
         "text_config": {**text, "vocab_size": 4096 if kind == "nano" else 49163, "tie_word_embeddings": True},
         "vision_config": {**vision, "out_hidden_size": text["hidden_size"], "patch_size": 14},
         "image_token_id": 12, "video_token_id": 13, "vision_start_token_id": 9, "tie_word_embeddings": True,
@@ -128,7 +91,7 @@ def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: py
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads(done.stdout)["peak"]
 
-    size = read_architecture(str(tmp_path))
+    size = architecture_of(str(tmp_path))
     assert size
     how = {"finetuning_type": "lora", "lora_rank": case["lora"]} if case["lora"] else FULL
     trained = size.trainable(how | {"freeze_vision_tower": case["frozen"]} if not case["lora"] else how)
@@ -157,7 +120,7 @@ PROMISED = [
 def at_the_cutoff(name: str, gpus: int) -> Memory:
     """A recipe's memory when a record is as long as its cutoff_len lets it be, a third of it pictures."""
     config = read_recipe(RECIPES / name)
-    size = read_architecture(config["model_name_or_path"])
+    size = architecture_of(config["model_name_or_path"])
     assert size
     load = Load(config["cutoff_len"], 1365, waiting=100 * config["global_batch"] / gpus)
     lora = config["finetuning_type"] == "lora"
@@ -261,7 +224,7 @@ def test_a_host_that_is_too_small_for_offload_is_said(data: Dataset, monkeypatch
 def test_train_asks_for_the_disk_first(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("model.safetensors", "preprocessor_config.json"):
         (tmp_path / part).write_text("{}")
-    (tmp_path / "config.json").write_text((SHIPPED / "Qwen2.5-VL-3B-Instruct.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(PUBLISHED["Qwen/Qwen2.5-VL-3B-Instruct"]))
     from tokenizers import Tokenizer, models
 
     Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).save(str(tmp_path / "tokenizer.json"))

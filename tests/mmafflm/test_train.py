@@ -159,8 +159,13 @@ def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, base: 
 
 @pytest.mark.slow
 def test_a_failing_run_says_the_error_and_the_log(tmp_path: Path, data: Dataset, base: str) -> None:
-    with pytest.raises(Fault, match="does_not_exist") as caught:
-        train(recipe_with(tmp_path, template="does_not_exist"), data, tmp_path / "run", base=base)
+    with pytest.raises(Fault, match="ValueError: No `target_modules` passed") as caught:
+        train(
+            recipe_with(tmp_path, finetuning_type="lora", lora_target="does_not_exist"),
+            data,
+            tmp_path / "run",
+            base=base,
+        )
     assert str(tmp_path / "run" / "train.log") in str(caught.value)
 
 

@@ -8,6 +8,7 @@ Qwen's own code, transformers up to 5.2 and vLLM go on behind the highest positi
 the seconds of a step cut to whole ones before they are multiplied (huggingface/transformers#48669).
 
 The engine hf asks with these positions, and `mmafflm train` puts them into LLaMA-Factory's processes (mmafflm/startup).
+Qwen2-VL's are the same, but a step in time of a clip is one position, however long it lasts.
 """
 
 from itertools import groupby, repeat
@@ -46,13 +47,28 @@ def rope_index(
             if kind == TEXT:
                 part = torch.arange(len(list(tokens))).expand(3, -1)
             else:
-                step = vision.tokens_per_second * float(next(seconds)) if kind == VIDEO else 0.0
+                step = getattr(vision, "tokens_per_second", 1) * float(next(seconds)) if kind == VIDEO else 0.0
                 part = _in_grid(next(grids[kind]), vision.spatial_merge_size, step)
             parts.append(part + start)
             start = int(parts[-1].max()) + 1
         found[:, row, kept] = torch.cat(parts, 1).to(found)
         ahead.append(start - int(kept.sum()))
     return found, torch.tensor(ahead, device=input_ids.device)[:, None]
+
+
+def positions(
+    model: Any,
+    ids: list[int],
+    image_grid: torch.Tensor | None,
+    clip_grid: torch.Tensor | None,
+    seconds: list[float] | None,
+) -> torch.Tensor:
+    """A row's positions in time, height and width, (3, tokens), as in training. For the names see rope_index."""
+    row = torch.tensor([ids])
+    kinds = torch.full_like(row, TEXT)
+    kinds[row == model.config.image_token_id] = IMAGE
+    kinds[row == model.config.video_token_id] = VIDEO
+    return rope_index(model.model, row, kinds, image_grid, clip_grid, seconds, torch.ones_like(row))[0][:, 0]
 
 
 def _each(grids: torch.Tensor | None) -> Any:

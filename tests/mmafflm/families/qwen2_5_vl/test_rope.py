@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel
 
+from mmafflm.families.qwen2_5_vl.rope import IMAGE, TEXT, VIDEO, rope_index
 from mmafflm.launch import STARTUP
-from mmafflm.positions import IMAGE, TEXT, VIDEO, rope_index
 
 PICTURE, CLIP, LONG = (1, 8, 10), (2, 8, 12), (60, 8, 12)
 
@@ -65,7 +65,7 @@ def test_what_follows_a_clip_follows_all_of_it() -> None:
     assert ours[:, 0, -10:].tolist() == [list(range(348, 358))] * 3
     assert int(ahead) == 358 - 25 - 84 * 12 * 16
     assert torch.equal(ours[:, 0, :-10], theirs[:, 0, :-10]), "up to there transformers agrees"
-    assert int(theirs[0, 0, -10]) == 31, "transformers is mended: mmafflm/positions.py can go"
+    assert int(theirs[0, 0, -10]) == 31, "transformers is mended: rope_index can go"
 
 
 def test_seconds_are_not_cut_to_whole_ones() -> None:
@@ -91,4 +91,4 @@ def test_every_python_of_a_training_run_begins_mended(tmp_path: Path) -> None:
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(STARTUP), str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split()[-2:] == ["mmafflm.positions", "True"]
+    assert done.stdout.split()[-2:] == ["mmafflm.families.qwen2_5_vl.rope", "True"]

@@ -1,0 +1,195 @@
+"""What the project must know of a model family: a Family is data and a few functions.
+
+Nothing here imports torch; a family's function that needs torch imports it when it is called. Sizes are in pixels.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+Config = Mapping[str, Any]  # what a model's config.json holds
+
+
+class MediaSize(NamedTuple):
+    """A picture, or a clip of `frames` frames. fps: of these frames; families that write times into prompts read it."""
+
+    width: int
+    height: int
+    frames: int | None = None
+    fps: float = 2.0
+
+
+class Marks(NamedTuple):
+    """What stands in a prompt for a picture or clip: `pad` as many times as the model has tokens for it."""
+
+    start: str
+    pad: str
+    end: str
+
+    def around(self, tokens: int) -> str:
+        """The text for so many tokens, those of start and end not counted."""
+        return self.start + self.pad * tokens + self.end
+
+
+@dataclass(frozen=True)
+class Media:
+    """How LLaMA-Factory's plugin and the family's processor treat pictures and clips."""
+
+    accepts: tuple[Literal["image", "video"], ...]
+    image: Marks
+    video: Marks
+    smallest: int  # pixels of the smallest frame that the model can see
+    largest: int  # pixels of the largest picture that the processor lets through
+    frames_a_step: int  # frames that make one step in time; the last frame is repeated to fill one. 1 without video
+    fit: Callable[[int, int, int, int], tuple[int, int]]
+    """(width, height, fewest pixels, most pixels) -> the width and height to which the plugin scales."""
+    tokens: Callable[[MediaSize], int]
+    """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included."""
+    text: Callable[[MediaSize], str]
+    """What stands in the prompt for it, each pad written out."""
+
+    def padded(self, frames: int) -> int:
+        """The number of frames once the last is repeated to fill a step."""
+        return frames + -frames % self.frames_a_step
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """How a question and its answer are written."""
+
+    exchange: str  # as LLaMA-Factory's template writes it, with {prompt} and {answer}
+    tokens: int  # of `exchange` without prompt and answer; for estimates where no tokenizer is here
+    end_of_turn: str  # the token that ends an answer
+
+
+class Modules(NamedTuple):
+    """The names of the modules that LLaMA-Factory freezes or trains together, as parts of parameter names."""
+
+    tower: tuple[str, ...]
+    projector: tuple[str, ...]
+    language: tuple[str, ...]
+
+
+class Kept(NamedTuple):
+    """Numbers that a layer keeps for its backward pass: in float32 always, and in the precision of computing."""
+
+    float32: int
+    computed: int
+
+    def bytes(self, unit: int) -> int:
+        """unit: bytes of a number in the precision of computing."""
+        return 4 * self.float32 + unit * self.computed
+
+
+class Trainable(NamedTuple):
+    """Parameters that get gradients, by part of the model."""
+
+    text: int
+    vision: int
+    projector: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.text + self.vision + self.projector
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes of a model. text, vision and projector are parameters; widths are in elements."""
+
+    text: int  # of the decoder, its embedding and its head, tied ones once
+    vision: int
+    projector: int
+    vocabulary: int
+    hidden: int
+    intermediate: int
+    layers: int
+    tied: bool  # the embedding is the head too
+    vision_hidden: int
+    vision_intermediate: int
+    depth: int  # blocks of the vision tower
+    patch_values: int  # numbers of one patch: channels x frames x pixels
+    patches_a_token: int
+    text_layer: Kept  # a token, by a decoder layer without checkpointing
+    vision_block: Kept  # a patch
+    merging: Kept  # a patch, by the projector
+    lora_text: int  # adapter parameters for each rank under `lora_target: all`
+    lora_vision: int
+    dtype: str
+
+    @property
+    def embedding(self) -> int:
+        """Parameters of the embedding: the largest single layer, which ZeRO-3 gathers whole."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, tied ones once."""
+        return self.text + self.vision + self.projector
+
+    def trainable(self, config: Mapping[str, Any]) -> Trainable:
+        """What a LLaMA-Factory config trains: it freezes tower and projector unless told, and LoRA has no projector."""
+        tower = not config.get("freeze_vision_tower", True)
+        if config.get("finetuning_type", "lora") == "lora":
+            rank = int(config.get("lora_rank", 8))
+            return Trainable(rank * self.lora_text, rank * self.lora_vision if tower else 0, 0)
+        projector = not config.get("freeze_multi_modal_projector", True)
+        language = not config.get("freeze_language_model", False)
+        return Trainable(self.text if language else 0, self.vision if tower else 0, self.projector if projector else 0)
+
+    def flops(self, tokens: int, vision_tokens: int, trained: Trainable) -> float:
+        """FLOPs of training on so many tokens (vision tokens among them), without recomputation.
+
+        6 N a token where everything trains: 2 forward, 2 back through the activations, 2 for the weights' gradients
+        (Kaplan et al. 2020, section 2.1). What is frozen saves its gradients; a frozen tower the way back too.
+        Attention's own products, below 4% at 1,000 tokens, are left out; the embedding's lookup costs nothing.
+        """
+        decoder = self.text - (0 if self.tied else self.embedding)
+        text = 4 * decoder + 2 * min(trained.text, decoder)
+        patches = vision_tokens * self.patches_a_token
+        seen = 4 * self.vision + 2 * trained.vision if trained.vision else 2 * self.vision
+        merged = 4 * self.projector + 2 * trained.projector if trained.projector else 2 * self.projector
+        return float(text * tokens + seen * patches + merged * vision_tokens)
+
+
+class Mend(NamedTuple):
+    """What a training process changes in a module of transformers as soon as it is imported, and why it must."""
+
+    module: str
+    apply: Callable[[ModuleType], None]
+
+
+class StandIn(NamedTuple):
+    """What a small random model of the family is made with. See mmafflm/standin.py."""
+
+    chat_tokens: tuple[str, ...]  # the padding token, the start of a turn, the end of a turn
+    media_tokens: tuple[str, ...]
+    chat_template: str
+    model: Callable[[dict[str, Any], dict[str, Any], Any], Any]
+    """(text sizes, vision sizes, tokenizer) -> a model with random weights."""
+    processor: Callable[[Any], Any]
+    """tokenizer -> the family's own processor, with the limits of the published models."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family. `family.media is other.media` when both see the same pixels and tokens."""
+
+    name: str  # as people write it
+    model_types: tuple[str, ...]  # `model_type` of the config.json that it covers
+    template: str  # LLaMA-Factory's name for how it is prompted
+    conversation: Conversation
+    media: Media
+    modules: Modules
+    architecture: Callable[[Config], Architecture]
+    """The sizes of a config.json. Raises KeyError where it lacks one."""
+    published: Mapping[str, Config]  # hub id: what of its config.json decides the sizes
+    mixed_media_hangs: bool  # a micro-batch with pictures and clips hangs under ZeRO-3
+    positions: Callable[..., Any] | None = None
+    """(model, ids, image grid, clip grid, seconds of a step of each clip) -> positions of one row, (3, tokens).
+
+    None: the fast path of the engine hf cannot ask this family."""
+    mend: Mend | None = None
+    standin: Callable[[], StandIn] | None = None

@@ -1,0 +1,81 @@
+"""Which family does a model belong to? Every module beside this one is a family: NAME.py, or NAME/family.py."""
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from mmafflm import families as room
+from mmafflm.checkpoints import AGAIN
+from mmafflm.documents import read_json
+from mmafflm.errors import Fault
+from mmafflm.families.base import Architecture, Family
+from mmafflm.hub import file_of
+
+NOT_FAMILIES = ("base", "find")
+BUILT_FOR = "qwen2_5_vl"  # the build scales media and counts tokens for this model type
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """All families, by the names of their files. Read at the first question; none of them imports torch."""
+    found = sorted((one.name, one.ispkg) for one in iter_modules(room.__path__) if one.name not in NOT_FAMILIES)
+    modules = [import_module(f"{room.__name__}.{name}{'.family' * folder}") for name, folder in found]
+    return tuple(module.FAMILY for module in modules)
+
+
+def family_of(model_type: object, where: str = "This model") -> Family:
+    """The family of a config.json's `model_type`. Raises Fault, a sentence about `where`, when none covers it."""
+    for family in families():
+        if model_type in family.model_types:
+            return family
+    known = ", ".join(sorted(one for family in families() for one in family.model_types))
+    raise Fault(
+        f"{where}: its model_type is {model_type}, which is not supported; supported are {known}. "
+        "Name another model, or add its family (mmafflm/families/README.md)."
+    )
+
+
+def built_for() -> Family:
+    """The family whose budget rules and token counts a build has."""
+    return family_of(BUILT_FOR)
+
+
+def family_of_base(base: str) -> Family | None:
+    """The family of a base model; None when no config.json of it is here. Raises Fault when no family covers it."""
+    config = config_of(base)
+    return family_of(config["model_type"], base) if config and "model_type" in config else None
+
+
+def family_with(template: str) -> Family | None:
+    """The first family that LLaMA-Factory prompts with this template; the one that builds are for, if it is that."""
+    return next((one for one in (built_for(), *families()) if one.template == template), None)
+
+
+def architecture_of(base: str) -> Architecture | None:
+    """The sizes of a base; None when no config.json of it is here, or it lacks one of the sizes.
+
+    Raises Fault for a model that no family covers, and for a config.json whose values are not of their kind.
+    """
+    config, family = config_of(base), family_of_base(base)
+    if config is None or family is None:
+        return None
+    try:
+        return family.architecture(config)
+    except KeyError:
+        return None
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise Fault(f"{Path(base) / 'config.json'}: not the sizes of a model ({error}). {AGAIN}") from None
+
+
+def config_of(base: str) -> dict[str, Any] | None:
+    """The config.json of a base, in its folder or the hub's cache, or else the published numbers; None without."""
+    if path := file_of(base, "config.json"):
+        return read_json(path, AGAIN)
+    published = [(name, config) for family in families() for name, config in family.published.items()]
+    return next((dict(config) for name, config in published if _last(name) == _last(base)), None)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]

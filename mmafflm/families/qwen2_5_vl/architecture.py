@@ -1,0 +1,92 @@
+"""How large a Qwen2.5-VL is, by arithmetic over its config.json: parameters and what its layers keep. No torch.
+
+A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device and gets the published counts, 3,754,622,976 and
+8,292,166,656, which are those of this arithmetic.
+"""
+
+from typing import Any, NamedTuple
+
+from mmafflm.families.base import Architecture, Config, Kept
+from mmafflm.families.qwen2_5_vl.media import MERGE, PATCH, TEMPORAL
+
+TEXT_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+             "vocab_size")  # fmt: skip
+VISION_KEYS = ("hidden_size", "intermediate_size", "depth")
+
+
+class Tower(NamedTuple):
+    """A vision tower: its sizes, its parameters without the patch embedding, and what it keeps and adapts."""
+
+    hidden: int
+    intermediate: int
+    depth: int
+    block: int  # parameters of one block
+    merger_norm: int
+    kept: Kept  # a patch, by one block
+    lora: int  # inputs plus outputs of a block's linear maps
+
+
+def from_config(config: Config) -> Architecture:
+    """The sizes of a config.json. Raises KeyError where it lacks one."""
+    return build(config, _tower(config["vision_config"]))
+
+
+def _tower(vision: Config) -> Tower:
+    """RMSNorms, qkv and proj with biases, and a gated MLP with biases."""
+    hidden, wide, depth = (int(vision[key]) for key in VISION_KEYS)
+    attention, norms = 4 * hidden**2 + 4 * hidden, 2 * hidden
+    return Tower(
+        hidden=hidden,
+        intermediate=wide,
+        depth=depth,
+        block=attention + 3 * hidden * wide + 2 * wide + hidden + norms,
+        merger_norm=hidden,
+        # As a decoder layer, with qkv in one piece and windows put together.
+        kept=Kept(2 * hidden, 11 * hidden + 4 * wide),
+        lora=6 * hidden + 3 * (hidden + wide),
+    )
+
+
+def build(config: Config, tower: Tower) -> Architecture:
+    """A decoder of Qwen2 behind a tower whose merger makes one token of four patches.
+
+    The config is flat as on the hub or nested as transformers 5 writes it: `text_config` wins over flat keys.
+    """
+    text, vision = config.get("text_config") or config, config["vision_config"]
+    hidden, wide, layers, heads, groups, vocabulary = (int(text[key]) for key in TEXT_KEYS)
+    tied = bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))
+    narrow = hidden // heads * groups  # keys, and values
+    layer = 2 * hidden**2 + hidden + 2 * narrow * (hidden + 1) + 3 * hidden * wide + 2 * hidden
+    merged = tower.hidden * MERGE**2
+    patch_values = _patch_values(vision)
+    return Architecture(
+        text=layers * layer + hidden + vocabulary * hidden * (1 if tied else 2),
+        vision=patch_values * tower.hidden + tower.depth * tower.block,
+        projector=tower.merger_norm + merged**2 + merged + merged * hidden + hidden,
+        vocabulary=vocabulary,
+        hidden=hidden,
+        intermediate=wide,
+        layers=layers,
+        tied=tied,
+        vision_hidden=tower.hidden,
+        vision_intermediate=tower.intermediate,
+        depth=tower.depth,
+        patch_values=patch_values,
+        patches_a_token=MERGE**2,
+        # Two RMSNorms (an fp32 copy, the normalized and the scaled one), queries, keys and values repeated to all heads
+        # and attention's output, and in the MLP gate, its SiLU, up and their product.
+        text_layer=Kept(2 * hidden, 8 * hidden + 4 * wide),
+        vision_block=tower.kept,
+        merging=Kept(tower.hidden, 5 * tower.hidden),  # norm, four patches as one, before and after GELU
+        # The linear maps that `lora_target: all` finds in the decoder, the head not; and those of the blocks.
+        lora_text=layers * (4 * hidden + 2 * (hidden + narrow) + 3 * (hidden + wide)),
+        lora_vision=tower.depth * tower.lora,
+        dtype=str(config.get("dtype") or config.get("torch_dtype") or text.get("dtype") or "bfloat16"),
+    )
+
+
+def _patch_values(vision: Any) -> int:
+    """`in_chans` is the hub's older name of `in_channels`."""
+    channels = int(vision.get("in_channels", vision.get("in_chans", 3)))
+    side, frames = int(vision.get("patch_size", PATCH)), int(vision.get("temporal_patch_size", TEMPORAL))
+    return channels * frames * side**2
