@@ -5,12 +5,12 @@ row whose reader gives an Example.origin, found by corpus and source. What a raw
 stands on both sides of a split is counted; it is left there, for the splits are the corpora's own.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_build.corpus import Corpus, corpora
 from data_build.media_index import Index
 from data_build.stage import Outcome
 from data_build.utterances import MAX_S
@@ -20,14 +20,6 @@ from mmafflm.records import Record, media_files, read_jsonl, read_records, write
 
 ORIGINS = "origins.jsonl"
 QUOTED = 5  # names of what stands on both sides
-# Where a stored picture's raw file names what it was taken from; films by the part of a clip's name before its number
-# (SAMSEMO's clips are named so in what was seen of it, unchecked).
-NAMED = {
-    "emotic": ("source picture", re.compile(r"(.+)")),
-    "chsims": ("film or series", re.compile(r"(?:.*/)?([^/!]+)/[^/]+$")),
-    "samsemo": ("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),
-}
-TOLD = {"speaker": "speaker", "episode": "episode"}  # key of an origin -> what it is
 SCENE = "dialogue, by the seconds of an episode that it shares with one of the other side"
 
 Origin = Mapping[str, Any]
@@ -81,40 +73,39 @@ def shared_origins(
     """What stands in a subset's training rows and in its test, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
     for subset, splits in rows.items():
-        corpus = benchmark()[subset].corpus
-        if {"train", "test"} <= set(splits) and (corpus in NAMED or any(corpus == name for name, _ in origins)):
+        corpus = corpora()[benchmark()[subset].corpus]
+        if {"train", "test"} <= set(splits) and (corpus.raw_origin or any(corpus.name == name for name, _ in origins)):
             train, test = (
                 [_origin(record, corpus, index, origins) for record in read_records(data / split_file(subset, split))]
                 for split in ("train", "test")
             )
-            found[subset] = count(train, test)
+            found[subset] = count(train, test, corpus.counted_origins)
     return found
 
 
-def _origin(record: Record, corpus: str, index: Index, origins: Origins) -> dict[str, Any]:
+def _origin(record: Record, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
     """What is known of a record's origin: from its table, or else from the name of its raw file."""
-    known = dict(origins.get((corpus, record.source), {}))
-    if corpus in NAMED:
-        what, pattern = NAMED[corpus]
+    known = dict(origins.get((corpus.name, record.source), {}))
+    if corpus.raw_origin:
+        what, pattern = corpus.raw_origin
         match = pattern.fullmatch(index[media_files(record)[0]].raw.partition("/")[2])
         if match:
             known.setdefault(what, match[1])
     return known
 
 
-def count(train: list[dict[str, Any]], test: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """For each kind of origin: how many the two sides have, how many stand on both, and with how many rows of each.
 
     Names are compared as they are written, so that MELD's "All" or "Woman" is one speaker, though several people.
     Dialogues have no name that holds in two splits: theirs is the time in an episode, see shared_dialogues.
     """
-    kinds = {**TOLD, **{what: what for what, _ in NAMED.values()}}
     counted = []
-    for key, what in kinds.items():
-        sides = [Counter(origin[key] for origin in side if key in origin) for side in (train, test)]
+    for kind in kinds:
+        sides = [Counter(origin[kind] for origin in side if kind in origin) for side in (train, test)]
         if all(sides):
             both = sides[0].keys() & sides[1].keys()
-            counted.append(_counted(what, sides, [both, both]))
+            counted.append(_counted(kind, sides, [both, both]))
     spans = [[span for origin in side if (span := _span(origin))] for side in (train, test)]
     if all(spans):
         sides = [Counter(span.dialogue for span in side) for side in spans]
