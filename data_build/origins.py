@@ -16,7 +16,7 @@ from data_build.stage import Outcome
 from data_build.utterances import MAX_S
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import split_file
-from mmafflm.records import Record, media_files, read_jsonl, read_records, write_jsonl
+from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
 
 ORIGINS = "origins.jsonl"
 QUOTED = 5  # names of what stands on both sides
@@ -24,6 +24,9 @@ SCENE = "dialogue, by the seconds of an episode that it shares with one of the o
 
 Origin = Mapping[str, Any]
 Origins = dict[tuple[str, str], Origin]  # by corpus and source
+Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame; "" without
+Traces = dict[str, dict[str, list[Trace]]]  # by subset and side
+SIDES = ("train", "test")
 
 
 class Span(NamedTuple):
@@ -50,46 +53,50 @@ def write_origins(data: Path, origins: Origins) -> None:
         write_jsonl(data / ORIGINS, rows)
 
 
-def keep_origins(data: Path, outcomes: Mapping[str, Outcome]) -> Origins:
-    """Write the lines of the rows that have stayed, in reading order; the outcomes lose the others."""
-    for outcome in outcomes.values():
-        if outcome.origins:
-            files = [split_file(name, split) for name, of in outcome.rows.items() for split in of]
-            there = {record.source for file in files for record in read_records(data / file)}
-            outcome.origins = {source: of for source, of in outcome.origins.items() if source in there}
-    kept = of_outcomes(outcomes)
-    write_origins(data, kept)
-    return kept
-
-
 def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
     """The table of a build that is being made."""
     return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
 
 
-def shared_origins(
-    data: Path, rows: Mapping[str, Collection[str]], index: Index, origins: Origins
-) -> dict[str, list[dict[str, Any]]]:
+def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Origins) -> Traces:
+    """The traces of a finished build. rows: {subset: splits} of what stands on disk."""
+    corpora_told = {name for name, _ in origins}
+    return {
+        subset: {
+            split: [
+                (record.source, next(iter(media_files(record)), ""))
+                for record in read_records(data / split_file(subset, split))
+            ]
+            for split in SIDES
+        }
+        for subset, splits in rows.items()
+        if set(SIDES) <= set(splits) and is_traced(corpora()[benchmark()[subset].corpus], corpora_told)
+    }
+
+
+def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
+    """Whether anything is known of where a corpus's rows are from. told: corpora with a table."""
+    return corpus.raw_origin is not None or corpus.name in told
+
+
+def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
     """What stands in a subset's training rows and in its test, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
-    for subset, splits in rows.items():
-        corpus = corpora()[benchmark()[subset].corpus]
-        if {"train", "test"} <= set(splits) and (corpus.raw_origin or any(corpus.name == name for name, _ in origins)):
-            train, test = (
-                [_origin(record, corpus, index, origins) for record in read_records(data / split_file(subset, split))]
-                for split in ("train", "test")
-            )
+    for subset, of in traces.items():
+        if all(of.get(split) for split in SIDES):
+            corpus = corpora()[benchmark()[subset].corpus]
+            train, test = ([_origin(trace, corpus, index, origins) for trace in of[split]] for split in SIDES)
             found[subset] = count(train, test, corpus.counted_origins)
     return found
 
 
-def _origin(record: Record, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
+def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
     """What is known of a record's origin: from its table, or else from the name of its raw file."""
-    known = dict(origins.get((corpus.name, record.source), {}))
-    if corpus.raw_origin:
+    source, file = trace
+    known = dict(origins.get((corpus.name, source), {}))
+    if corpus.raw_origin and file:
         what, pattern = corpus.raw_origin
-        match = pattern.fullmatch(index[media_files(record)[0]].raw.partition("/")[2])
-        if match:
+        if match := pattern.fullmatch(index[file].raw.partition("/")[2]):
             known.setdefault(what, match[1])
     return known
 
