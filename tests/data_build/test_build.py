@@ -116,6 +116,30 @@ def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_
     assert not list(out.rglob("*.partial"))
 
 
+def test_each_record_is_written_once_and_read_once_to_be_hashed(raw: Path, tmp_path: Path) -> None:
+    program = (
+        "import collections, json, pathlib, sys\n"
+        "opened = collections.Counter()\n"
+        "def note(event, args):\n"
+        "    name = pathlib.Path(str(args[0])).name if event == 'open' else ''\n"
+        "    if name.strip('.').startswith(('XED_', 'onlineshopping_', 'mmaffin_train')) and 'jsonl' in name:\n"
+        "        opened[f'{args[1]} {name}'] += 1\n"
+        "sys.addaudithook(note)\n"
+        "from data_build.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(json.dumps(opened))\n"
+    )
+    words = ["--raw", raw, "--out", tmp_path / "data", "--subsets", "XED,onlineshopping", "--jobs", "1"]
+    command = [sys.executable, "-c", program, "build", *map(str, words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    leaked = json.loads((tmp_path / "data/manifest.json").read_text())["leakage"]["leaks"]
+    files = [f"{name}_{split}" for name in ("XED", "onlineshopping") for split in SPLITS]
+    once = {f"xb .{name}.jsonl.partial": 1 for name in [*files, "mmaffin_train"]}
+    assert leaked and json.loads(done.stdout) == once | {f"rb {name}.jsonl": 1 for name in [*files, "mmaffin_train"]}
+
+
 def shown(record: Record) -> tuple[str, ...]:
     """What a record asks about: its words and its pictures, whose names tell what they show."""
     return (record.prompt.lower(), *media_files(record))
