@@ -136,8 +136,8 @@ def test_each_record_is_written_once_and_read_once_to_be_hashed(raw: Path, tmp_p
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     leaked = json.loads((tmp_path / "data/manifest.json").read_text())["leakage"]["leaks"]
     files = [f"{name}_{split}" for name in ("XED", "onlineshopping") for split in SPLITS]
-    once = {f"xb .{name}.jsonl.partial": 1 for name in [*files, "mmaffin_train"]}
-    assert leaked and json.loads(done.stdout) == once | {f"rb {name}.jsonl": 1 for name in [*files, "mmaffin_train"]}
+    once = {f"x .{name}.jsonl.partial": 1 for name in [*files, "mmaffin_train"]}
+    assert leaked and json.loads(done.stdout) == once | {f"r {name}.jsonl": 1 for name in [*files, "mmaffin_train"]}
 
 
 def shown(record: Record) -> tuple[str, ...]:
