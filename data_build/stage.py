@@ -130,11 +130,11 @@ def write_rows(chosen: Chosen, leaked: Mapping[str, tuple[str, str]], data: Path
     is_leaked = (pl.col("to") == "train") & pl.col("id").is_in(list(leaked))
     outcome.rows.clear()
     for subset in chosen.subsets:
-        mine = rows.filter(pl.col("subset") == subset.name)
-        for name, source in mine.filter(is_leaked).select("id", "source").iter_rows():
+        is_mine = pl.col("subset") == subset.name
+        for name, source in rows.filter(is_mine & is_leaked).select("id", "source").iter_rows():
             outcome.quarantine.append(Quarantined(chosen.corpus.name, source, *leaked[name]))
         for split in SPLITS:
-            some = mine.filter((pl.col("to") == split) & ~is_leaked)
+            some = rows.filter(is_mine & (pl.col("to") == split) & ~is_leaked)
             if some.height:
                 _write_split(subset, split, some, data, index, outcome, mix)
     if outcome.origins:
