@@ -56,11 +56,11 @@ def examine(
     data: Path, rows: dict[str, dict[str, int]], rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
     """The leaks of a build and their report. rows: {subset: {split: rows}} of what stands on disk."""
-    sides = [
+    train, tests = (
         read_rows(data, [(name, side) for name, of in rows.items() if side in of], index, rules.shortest)
         for side in SIDES
-    ]
-    return compare(data, Compared(*sides, stored_traces(data, rows, origins)), rules, index, origins)
+    )
+    return compare(data, Compared(train, tests, stored_traces(data, rows, origins)), rules, index, origins)
 
 
 class Compared(NamedTuple):
