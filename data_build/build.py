@@ -16,17 +16,17 @@ from data_build.corpus import Corpus, Part, corpora
 from data_build.coverage import line
 from data_build.extract import extract
 from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
-from data_build.leak_report import clean_training, in_manifest
+from data_build.leak_report import decide, in_manifest
 from data_build.losses import losses, require_no_loss
 from data_build.manifest import Source, describe, write_seal
 from data_build.media_index import Index, entries, write_index
-from data_build.mix import make_mix
-from data_build.origins import keep_origins
+from data_build.mix import Mix
+from data_build.origins import of_outcomes, write_origins
 from data_build.pool import Failed, run_guarded
 from data_build.registry import twin_of, write_registry
 from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
 from data_build.sources import find_sources
-from data_build.stage import Outcome, write_corpus
+from data_build.stage import Chosen, Outcome, choose_rows, write_rows
 from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file
@@ -73,14 +73,14 @@ def construct(plan: Plan) -> bool:
         folders = _read_all(sources, data, 1 if plan.origin else jobs)
         (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
         index: Index = {}
-        outcomes = {}
+        chosen = []
         for source in sources:
             shards = find_shards(folders[source.corpus.name])
             if wanted := wanted_media(shards, config.splits, config.seed, plan.limit):
                 shards = _open_media(source, shards, wanted, plan, jobs, index)
-            outcomes[source.corpus.name] = _write(source, folders, shards, data, config, plan.limit, index)
+            chosen.append(_choose(source, folders[source.corpus.name], shards, config, plan.limit))
         write_index(data, index)
-        _finish(plan, outcomes, folders, index)
+        _finish(plan, chosen, folders, index)
         write_state(data, made)
         shutil.rmtree(data / WORK, ignore_errors=True)
     return True
@@ -160,19 +160,10 @@ def _open_media(source: Source, shards: Shards, wanted: list[str], plan: Plan, j
     return Shards(shards.paths, taken_frame(taken), notes)
 
 
-def _write(
-    source: Source,
-    folders: dict[str, list[Path]],
-    shards: Shards,
-    data: Path,
-    config: Config,
-    limit: int | None,
-    index: Index,
-) -> Outcome:
+def _choose(source: Source, folders: list[Path], shards: Shards, config: Config, limit: int | None) -> Chosen:
     name = source.corpus.name
-    outcome = write_corpus(
-        source.corpus, folders[name], shards, source.subsets, config.splits, config.seed, limit, data, index
-    )
+    chosen = choose_rows(source.corpus, folders, shards, source.subsets, config.splits, config.seed, limit)
+    outcome = chosen.outcome
     outcome.notes = shards.notes
     for lost in outcome.lost_marks:
         say(f"{name}: {lost}.")
@@ -184,15 +175,19 @@ def _write(
             f"{name}: {outcome.rows_read} rows read, but {kept} kept and {dropped} in quarantine. "
             "This is a bug in the reader; please report it with the corpus's name."
         )
-    return outcome
+    return chosen
 
 
-def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: Index) -> None:
-    """Mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
+def _finish(plan: Plan, chosen: list[Chosen], folders: Folders, index: Index) -> None:
+    """Leaks, records, mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
     data, config = plan.data, plan.config
-    leakage = clean_training(data, outcomes, config.leaks, index)
+    leakage = decide(data, chosen, config.leaks, index)
+    mix = Mix(config.mix, config.seed, None, config.most_translated)
+    for one in chosen:
+        write_rows(one, leakage.out, data, index, mix)
+    outcomes = {one.corpus.name: one.outcome for one in chosen}
     _say_rows(plan, outcomes)
-    keep_origins(data, outcomes)
+    write_origins(data, of_outcomes(outcomes))
     splits = [(name, split) for out in outcomes.values() for name, of in out.rows.items() for split in of]
     files = {split_file(*split) for split in splits}
     twins = {twin_of(data / "mmaffin", data / name).relative_to(data).as_posix() for name in files}
@@ -208,11 +203,11 @@ def _finish(plan: Plan, outcomes: dict[str, Outcome], folders: Folders, index: I
     )
     manifest = describe(config, plan.sources, outcomes, plan.limit, versions())
     manifest |= {"code": code(plan), "raw_video": plan.raw_video}
-    manifest["leakage"] = in_manifest(leakage)
+    manifest["leakage"] = in_manifest(leakage.told)
     (data / IMPORT_PAGE).unlink(missing_ok=True)
     if plan.finish:
         plan.finish(data, folders, manifest)
-    manifest["mix"] = make_mix(data, config.mix, config.seed, index, None, config.most_translated)
+    manifest["mix"] = mix.write(data)
     write_card(data, manifest)
     write_seal(data, manifest)
 

@@ -15,6 +15,7 @@ from data_build.faces import backdrop, draw_face
 # x264's AVX-512 code gave 2 to 25 of 238 clips other bytes the next time (core 165 of PyAV 16, AMD EPYC), AVX2 none.
 # Every x86-64 has SSE2, so all of them write the same. One thread, as the bits are divided among the threads.
 X264 = {"preset": "veryfast", "crf": "28", "tune": "animation", "x264-params": "asm=SSE2"}
+SHORTEST_S, LONGEST_S = 0.8, 2.2  # of a clip whose length nothing else sets
 SMALLEST = 0.6  # a face is never drawn smaller than this part of its full size
 
 
@@ -96,3 +97,8 @@ def silence(duration_s: float) -> bytes:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
+
+
+def draw_duration_s(random: Random, least: float = SHORTEST_S) -> float:
+    """The length of a clip, in whole milliseconds."""
+    return round(random.uniform(least, LONGEST_S), 3)

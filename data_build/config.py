@@ -46,6 +46,18 @@ def shipped_budget() -> Budget:
     return TypeAdapter(Budget).validate_python(documents.read_yaml(SHIPPED)["budget"])
 
 
+def default_splits() -> dict[str, Split]:
+    """What the corpora's files say of subsets without their own split."""
+    found = {name: size for corpus in corpora().values() for name, size in corpus.splits.items()}
+    return {name: Split(**found[name]) for name in benchmark() if name in found}
+
+
+def default_mix() -> dict[str, int]:
+    """The rows of each subset that the corpora's files give it in the training mix."""
+    found = {name: rows for corpus in corpora().values() for name, rows in corpus.mix.items()}
+    return {name: found[name] for name in benchmark() if name in found}
+
+
 class Config(BaseModel):
     """What a build depends on besides the raw files."""
 
@@ -53,10 +65,10 @@ class Config(BaseModel):
 
     seed: NonNegativeInt
     corpora: dict[str, dict[str, Any]] = {}
-    splits: dict[str, Split]
+    splits: dict[str, Split] = Field(default_factory=default_splits)
     budget: Budget = Field(default_factory=shipped_budget)
     leaks: Leaks = Leaks()
-    mix: dict[str, NonNegativeInt]
+    mix: dict[str, NonNegativeInt] = Field(default_factory=default_mix)
     most_translated: Share = MOST_TRANSLATED  # of each subset's rows in the mix
 
 

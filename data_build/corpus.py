@@ -146,6 +146,12 @@ class Corpus:
     `terms` is the reason, a clause.
     own_licences: each row's picture or clip has a licence of its own, "licence" in its origin. Rows whose own licence
     does not allow it, or is not known, may not be passed on, whatever holds for the corpus.
+    samples(scale, seed) makes a small made-up copy in the raw layout: {file below the corpus's folder: its bytes}.
+    mix: rows of each subset in the default training mix; a subset that is not named has no share.
+    splits: of a subset without its own split, the sizes that the build draws; see Split in config.py.
+    told_origins: keys of Example.origin that are counted on both sides of a split, such as "speaker".
+    raw_origin: what a raw picture's or clip's name says of its origin, and the pattern whose first group is that.
+    choices: sentences for the data card, on what the paper leaves open.
     """
 
     name: str
@@ -160,6 +166,17 @@ class Corpus:
     own_licences: bool = False
     terms: str = "no terms are known that allow it"
     cite: str = ""
+    samples: Callable[[int, int], dict[str, bytes]] | None = None
+    mix: Mapping[str, int] = field(default_factory=dict)
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    told_origins: tuple[str, ...] = ()
+    raw_origin: tuple[str, re.Pattern[str]] | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def counted_origins(self) -> list[str]:
+        """Each kind of origin that is counted on both sides of a split, once."""
+        return list(dict.fromkeys([*self.told_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
 
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:

@@ -1,21 +1,20 @@
-"""What find_leaks has found: counts, examples and origins on both sides of a split; JSON, Markdown; and the removal."""
+"""What find_leaks has found: counts, examples and origins on both sides of a split. And what is taken out."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from data_build.config import Leaks
-from data_build.leaks import Leak, find_leaks, read_rows
+from data_build.corpus import corpora
+from data_build.leaks import Leak, Row, find_leaks, read_rows, table_rows, words_column
 from data_build.media_index import Index
-from data_build.origins import Origins, of_outcomes, shared_origins
-from data_build.registry import write_records
-from data_build.stage import Outcome
-from mmafflm.benchmark import benchmark
+from data_build.origins import SIDES, Origins, Traces, is_traced, of_outcomes, shared_origins, stored_traces
+from data_build.stage import Chosen
 from mmafflm.command import say
-from mmafflm.dataset import split_file
-from mmafflm.records import Quarantined, Record, read_records, write_text
+from mmafflm.records import write_text
 
 REPORT = "leakage"  # DATA/leakage.json and .md
 REASON = {"exact": "stands in a test", "near": "nearly stands in a test"}
@@ -57,47 +56,70 @@ def examine(
     data: Path, rows: dict[str, dict[str, int]], rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
     """The leaks of a build and their report. rows: {subset: {split: rows}} of what stands on disk."""
-    train = read_rows(data, [(name, "train") for name, of in rows.items() if "train" in of], index, rules.shortest)
-    tests = read_rows(data, [(name, "test") for name, of in rows.items() if "test" in of], index, rules.shortest)
-    leaks = find_leaks(train, tests, rules, data)
-    return leaks, report(leaks, (len(train), len(tests)), rules, shared_origins(data, rows, index, origins))
+    train, tests = (
+        read_rows(data, [(name, side) for name, of in rows.items() if side in of], index, rules.shortest)
+        for side in SIDES
+    )
+    return compare(data, Compared(train, tests, stored_traces(data, rows, origins)), rules, index, origins)
 
 
-def clean_training(data: Path, outcomes: dict[str, Outcome], rules: Leaks, index: Index) -> dict[str, Any]:
-    """Take the training rows that stand in a test out of the files, into the quarantine; returns the report."""
-    rows = {name: of for outcome in outcomes.values() for name, of in outcome.rows.items()}
-    leaks, told = examine(data, rows, rules, index, of_outcomes(outcomes))
+class Compared(NamedTuple):
+    """What is compared: the training rows and the tests' of all subsets, and where both are from."""
+
+    train: list[Row]
+    tests: list[Row]
+    traces: Traces
+
+
+def compare(
+    data: Path, rows: Compared, rules: Leaks, index: Index, origins: Origins
+) -> tuple[list[Leak], dict[str, Any]]:
+    """The leaks among these rows and their report. data: where the pictures are."""
+    leaks = find_leaks(rows.train, rows.tests, rules, data)
+    shared = shared_origins(rows.traces, index, origins)
+    return leaks, report(leaks, (len(rows.train), len(rows.tests)), rules, shared)
+
+
+class Decided(NamedTuple):
+    """The report, and the training rows that are not to be written: {id: (reason, detail)}."""
+
+    told: dict[str, Any]
+    out: dict[str, tuple[str, str]]
+
+
+def decide(data: Path, chosen: Sequence[Chosen], rules: Leaks, index: Index) -> Decided:
+    """Which of the chosen training rows copy a test row, before any is written. Writes the report."""
+    rows = Compared([], [], {})
+    for one in chosen:
+        _gather(one, rows, rules, index)
+    outcomes = {one.corpus.name: one.outcome for one in chosen}
+    leaks, told = compare(data, rows, rules, index, of_outcomes(outcomes))
     say(f"leakage: {len(leaks)} of {told['train_rows']} training rows stand, exactly or nearly, in a test")
-    by_subset: dict[str, dict[str, Leak]] = {}
-    for leak in leaks if rules.remove else ():
-        by_subset.setdefault(leak.train.subset, {})[leak.train.id] = leak
-    for subset, out in by_subset.items():
-        _rewrite(data, outcomes[benchmark()[subset].corpus], subset, out, index)
     write_report(data, told)
-    return told
+    return Decided(told, {leak.train.id: _why(leak) for leak in (leaks if rules.remove else ())})
 
 
-def _rewrite(data: Path, outcome: Outcome, subset: str, out: dict[str, Leak], index: Index) -> None:
-    """The training file without the rows in `out`; counts and quarantine follow."""
-    path = data / split_file(subset, "train")
-    records = list(read_records(path))
-    kept = [record for record in records if record.id not in out]
-    for record in records:
-        if leak := out.get(record.id):
-            detail = f"{leak.test.id} ({leak.similarity:.2f} of the words' trigrams): {leak.train.words[:LONGEST]}"
-            outcome.quarantine.append(Quarantined(benchmark()[subset].corpus, record.source, REASON[leak.kind], detail))
-    keys = outcome.keys[subset, "train"]
-    outcome.keys[subset, "train"] = keys.filter([record.id not in out for record in records])
-    for counted in (outcome.rows, outcome.labels, outcome.languages):
-        counted[subset].pop("train")
-    if kept:
-        outcome.rows[subset] = {"train": write_records(data / "mmaffin", path, kept, index), **outcome.rows[subset]}
-        outcome.labels[subset]["train"] = _labels(kept)
-        outcome.languages[subset]["train"] = Counter(record.language for record in kept)
+def _gather(chosen: Chosen, compared: Compared, rules: Leaks, index: Index) -> None:
+    """Add the training and test rows of a corpus."""
+    rows = chosen.rows()
+    if rows.is_empty():
+        return
+    rows = rows.select(
+        "id", "subset", "to", "source", words_column(rows).alias("words"), picture=pl.col("files").list.first()
+    ).with_columns(pl.col("picture").fill_null(""))
+    is_known = is_traced(corpora()[chosen.corpus.name], [chosen.corpus.name] if chosen.outcome.origins else [])
+    for subset in chosen.subsets:
+        for side, into in zip(SIDES, (compared.train, compared.tests), strict=True):
+            some = rows.filter((pl.col("subset") == subset.name) & (pl.col("to") == side))
+            into += table_rows(some, index, rules.shortest)
+            if is_known:
+                compared.traces.setdefault(subset.name, {})[side] = list(some.select("source", "picture").iter_rows())
 
 
-def _labels(records: list[Record]) -> Counter[str]:
-    return Counter(label for record in records if isinstance(record.gold, list) for label in record.gold)
+def _why(leak: Leak) -> tuple[str, str]:
+    """The reason and the detail that the quarantine gives."""
+    words = leak.train.words[:LONGEST]
+    return REASON[leak.kind], f"{leak.test.id} ({leak.similarity:.2f} of the words' trigrams): {words}"
 
 
 def in_manifest(told: dict[str, Any]) -> dict[str, Any]:

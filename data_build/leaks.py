@@ -59,8 +59,11 @@ def read_rows(data: Path, names: Iterable[tuple[str, str]], index: Index, shorte
 def make_rows(rows: Iterable[tuple[str, str, str, str]], index: Index, shortest: int) -> list[Row]:
     """Rows of id, subset, words (as written) and picture."""
     table = pl.DataFrame(list(rows), ["id", "subset", "words", "picture"], orient="row")
-    if table.is_empty():
-        return []
+    return [] if table.is_empty() else table_rows(table, index, shortest)
+
+
+def table_rows(table: pl.DataFrame, index: Index, shortest: int) -> list[Row]:
+    """Rows of a table with the columns id, subset, words (as written) and picture."""
     table = table.with_columns(words=folded(pl.col("words")))
     length = pl.col("words").str.len_chars() + pl.col("words").str.count_matches(WIDE)
     table = table.with_columns(long=length >= shortest)
@@ -74,6 +77,17 @@ def _sight_of(name: str, picture: str, index: Index) -> int:
     if picture not in index:
         raise Fault(f"{name}: {quoted(picture)}: not in {MEDIA_INDEX}. Run mmaffin check, or build again.")
     return int(index[picture].dhash or "0", 16)
+
+
+def words_column(rows: pl.DataFrame) -> pl.Series:
+    """The words of rows that are still in the shards: their text, or what a release's own prompt quotes."""
+    if "prompt" not in rows.columns:
+        return rows["text"]
+    asked = rows.select("subset", "task", "text", "prompt").iter_rows()
+    words = [
+        text if not prompt else words_of(benchmark()[name].task(task), prompt) for name, task, text, prompt in asked
+    ]
+    return pl.Series(words, dtype=pl.String)
 
 
 def _records(data: Path, subset: str, split: str) -> Iterator[tuple[str, str, str, str]]:

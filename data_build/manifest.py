@@ -1,5 +1,6 @@
 """manifest.json: what a build was made of and what came out, with the SHA-256 of every file on both sides."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +16,9 @@ from data_build.raw import RawFile
 from data_build.stage import Outcome
 from mmafflm.benchmark import Subset
 from mmafflm.dataset import MANIFEST, MEDIA_INDEX, data_hash, split_file
-from mmafflm.records import Record, sha256_of, write_text
+from mmafflm.records import Record, write_text
+
+BLOCK = 1 << 20  # bytes of a file that are read at a time
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def write_seal(data: Path, manifest: dict[str, Any]) -> None:
     names = {path.relative_to(data).as_posix(): path for path in paths}
     # the index answers for the other files under media/, a hundred thousand of them
     manifest["files"] = {
-        name: {"rows": _count(path), "sha256": sha256_of(path)}
+        name: _counted(path)
         for name, path in names.items()
         if name != MANIFEST and (name == MEDIA_INDEX or not name.startswith(f"{FOLDER}/"))
     }
@@ -127,8 +130,11 @@ def write_seal(data: Path, manifest: dict[str, Any]) -> None:
     write_text(data / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
 
 
-def _count(path: Path) -> int | None:
-    if path.suffix != ".jsonl":
-        return None
-    with path.open("rb") as lines:
-        return sum(1 for _ in lines)
+def _counted(path: Path) -> dict[str, Any]:
+    """The rows of a JSONL file and the SHA-256, in one reading."""
+    seen, rows = hashlib.sha256(), 0
+    with path.open("rb") as data:
+        while block := data.read(BLOCK):
+            seen.update(block)
+            rows += block.count(b"\n")
+    return {"rows": rows if path.suffix == ".jsonl" else None, "sha256": seen.hexdigest()}

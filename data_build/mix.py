@@ -4,7 +4,8 @@ LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import orjson
 import polars as pl
 
 from data_build.media_index import Index
-from data_build.registry import twin_of, write_twin
+from data_build.registry import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table, write_twin
 from data_build.translate.ids import FROM, original_id
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
@@ -23,14 +24,13 @@ MOST_TRANSLATED = 0.5  # of a subset's rows
 
 
 class Line(NamedTuple):
-    """A record's place in the mix, and its bytes."""
+    """A row of a training file: its place there, and what decides whether and where the mix has it."""
 
+    place: int
     shuffle: bytes
-    stratum: tuple[str, str, bytes]
+    stratum: tuple[str, str, bytes]  # task, emotion, gold
     language: str
-    id: str
     translated: bool
-    data: bytes
 
 
 def shares(total: int, available: dict[str, int]) -> dict[str, int]:
@@ -62,34 +62,124 @@ def shares_with_translated(
         left = shares(fit, used)  # fewer than before, so this ends
 
 
+@dataclass
+class Mix:
+    """A training mix while it is drawn, subset by subset, and its rows until they are written.
+
+    languages: see make_mix. most_translated: the share of a subset's rows that may be translations.
+    """
+
+    asked: dict[str, int]
+    seed: int
+    languages: list[str] | None = None
+    most_translated: float = MOST_TRANSLATED
+    frames: list[pl.DataFrame] = field(default_factory=list)  # of twins, with `line` and `shuffle`
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)  # subset -> language -> rows
+    translated: dict[str, dict[str, int]] = field(default_factory=dict)  # of these
+
+    def draw(self, subset: str, lines: Iterable[Line]) -> list[Line]:
+        """Those of a training file's rows that the mix takes, in file order.
+
+        Each language gets its share, stratified by task, emotion and gold. A subset with fewer rows than asked gives
+        all it has.
+        """
+        wanted = self.asked.get(subset, 0)
+        chosen = sorted(_draw(lines, wanted, self.most_translated)) if wanted else []
+        if chosen:
+            self.rows[subset] = _by_language(chosen)
+        if translated := [line for line in chosen if line.translated]:
+            self.translated[subset] = _by_language(translated)
+        return chosen
+
+    def add(self, chosen: list[Line], kept: pl.DataFrame) -> None:
+        """Take the rows that were drawn. kept: see Written."""
+        if chosen:
+            shuffle = pl.Series("shuffle", [line.shuffle for line in chosen], pl.Binary)
+            self.frames.append(kept.with_columns(shuffle))
+
+    def write(self, data: Path) -> dict[str, Any]:
+        """Write the mix, its rows shuffled, and its twin; returns what the manifest says of it."""
+        path = data / "mmaffin" / f"{MIX}.jsonl"
+        frames = self.frames
+        if any(frame.schema["videos"] == pl.List(pl.String) for frame in frames):
+            frames = [as_files(frame) for frame in frames]
+        table = pl.concat(frames) if frames else SCHEMA.to_frame().with_columns(line=b"", shuffle=b"")
+        order = table["shuffle"].arg_sort()
+        twin = []
+        with replacing(path) as out:
+            for start in range(0, max(1, len(order)), CHUNK):
+                some = table[order.slice(start, CHUNK)]
+                out.writelines(some["line"])
+                twin.append(some.select(SCHEMA.names()))
+        write_table(twin_of(data / "mmaffin", path), pl.concat(twin))
+        taken = {
+            name: {subset: of[subset] for subset in self.asked if subset in of}
+            for name, of in (("subsets", self.rows), ("translated", self.translated))
+        }
+        about = {"file": f"mmaffin/{MIX}.jsonl", "rows": table.height, "seed": self.seed, "subsets": taken["subsets"]}
+        about |= {"asked": self.asked, "translated": taken["translated"], "most_translated": self.most_translated}
+        about |= {} if self.languages is None else {"only_languages": self.languages}
+        return about | lengths(table)
+
+
+def _by_language(lines: list[Line]) -> dict[str, int]:
+    return dict(sorted(Counter(line.language for line in lines).items()))
+
+
 def make_mix(
     data: Path,
     asked: dict[str, int],
     seed: int,
-    index: Index,
     languages: list[str] | None = None,
     most_translated: float = MOST_TRANSLATED,
     barred: Container[str] = (),
 ) -> dict[str, Any]:
-    """Write the training mix and its twin; returns what the manifest says of it.
+    """Write a training mix out of the files of a build; returns what the manifest says of it.
 
+    A subset that was not built, or has no such language, is left out.
     languages: only these ("es", with its translations; "es<-en", those from English alone), or all.
-    most_translated: the share of a subset's rows that may be translations. barred: ids of rows that are not drawn,
-    nor is what was made of them.
+    barred: ids of rows that are not drawn, nor is what was made of them.
     """
+    mix = Mix(asked, seed, languages, most_translated)
     only = None if languages is None else frozenset(languages)
-    taken, translated = write_mix(data, asked, seed, only, most_translated, barred)
-    drawn = {"file": f"mmaffin/{MIX}.jsonl", "rows": 0, "seed": seed, "subsets": taken, "asked": asked}
-    drawn |= {"translated": translated, "most_translated": most_translated}
-    return drawn | ({"only_languages": languages} if languages is not None else {}) | add_twin(data, index)
+    for subset in asked:
+        path = data / split_file(subset, "train")
+        if path.exists() and (chosen := mix.draw(subset, _lines(path, seed, only, barred))):
+            places = [line.place for line in chosen]
+            mix.add(chosen, with_lines(pl.read_parquet(twin_of(data / "mmaffin", path)), places, _at(path, places)))
+    return mix.write(data)
+
+
+def _lines(path: Path, seed: int, languages: frozenset[str] | None, barred: Container[str]) -> Iterator[Line]:
+    """The rows of a training file that may be drawn."""
+    with path.open("rb") as lines:
+        for place, data in enumerate(lines):
+            row = orjson.loads(data)
+            if (languages is not None and not _origins(row) & languages) or (
+                barred and original_id(row["id"]) in barred
+            ):
+                continue
+            stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
+            made = bool(row["translated_from"])
+            yield Line(place, shuffle_key(seed, row["id"]), stratum, row["language"], made)
+
+
+def _at(path: Path, places: list[int]) -> list[bytes]:
+    """The lines at these places."""
+    wanted = set(places)
+    with path.open("rb") as lines:
+        return [line for place, line in enumerate(lines) if place in wanted]
 
 
 def add_twin(data: Path, index: Index) -> dict[str, Any]:
     """Write the twin of the mix that stands; returns its rows and, for each kind of length, its histogram."""
-    mix = data / "mmaffin" / f"{MIX}.jsonl"
-    rows = write_twin(data / "mmaffin", mix, index)
-    twin = pl.read_parquet(twin_of(data / "mmaffin", mix), columns=["vision_tokens", "text_bytes"])
-    return {"rows": rows} | {name: histogram(twin[name]) for name in twin.columns}
+    twin = write_twin(data / "mmaffin", data / "mmaffin" / f"{MIX}.jsonl", index)
+    return {"rows": twin.height} | lengths(twin)
+
+
+def lengths(twin: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """For each kind of length its histogram."""
+    return {name: histogram(twin[name]) for name in ("vision_tokens", "text_bytes")}
 
 
 def histogram(lengths: pl.Series) -> dict[str, int]:
@@ -99,59 +189,12 @@ def histogram(lengths: pl.Series) -> dict[str, int]:
     return {high: count for high, count in counts.items() if count}
 
 
-class Taken(NamedTuple):
-    """Rows of the mix, by subset and language; and how many of them are translations."""
-
-    rows: dict[str, dict[str, int]]
-    translated: dict[str, dict[str, int]]
-
-
-def write_mix(
-    data: Path,
-    rows: dict[str, int],
-    seed: int,
-    languages: frozenset[str] | None,
-    most_translated: float,
-    barred: Container[str] = (),
-) -> Taken:
-    """Write DATA/mmaffin/mmaffin_train.jsonl out of the training files.
-
-    A subset that was not built, or has no such language, is left out; one with fewer rows than asked gives all it has.
-    """
-    chosen: list[Line] = []
-    taken = Taken({}, {})
-    for subset, wanted in rows.items():
-        path = data / split_file(subset, "train")
-        if wanted and path.exists():
-            if not (lines := list(_draw(path, wanted, seed, languages, most_translated, barred))):
-                continue
-            chosen += lines
-            taken.rows[subset] = dict(sorted(Counter(line.language for line in lines).items()))
-            if translated := Counter(line.language for line in lines if line.translated):
-                taken.translated[subset] = dict(sorted(translated.items()))
-    chosen.sort()
-    with replacing(data / "mmaffin" / f"{MIX}.jsonl") as out:
-        out.writelines(line.data for line in chosen)
-    return taken
-
-
-def _draw(
-    path: Path, wanted: int, seed: int, languages: frozenset[str] | None, most: float, barred: Container[str]
-) -> Iterator[Line]:
+def _draw(lines: Iterable[Line], wanted: int, most: float) -> Iterator[Line]:
     """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
     originals: dict[str, list[Line]] = defaultdict(list)
     translated: dict[str, list[Line]] = defaultdict(list)
-    with path.open("rb") as lines:
-        for data in lines:
-            row = orjson.loads(data)
-            if (languages is not None and not _origins(row) & languages) or (
-                barred and original_id(row["id"]) in barred
-            ):
-                continue
-            stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
-            made = bool(row["translated_from"])
-            line = Line(shuffle_key(seed, row["id"]), stratum, row["language"], row["id"], made, data)
-            (translated if made else originals)[line.language].append(line)
+    for line in lines:
+        (translated if line.translated else originals)[line.language].append(line)
     own_rows, made_rows = ({one: len(lines) for one, lines in of.items()} for of in (originals, translated))
     for language, rows in shares_with_translated(wanted, own_rows, made_rows, most).items():
         own = min(rows, len(originals[language]))

@@ -5,33 +5,28 @@ row whose reader gives an Example.origin, found by corpus and source. What a raw
 stands on both sides of a split is counted; it is left there, for the splits are the corpora's own.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_build.corpus import Corpus, corpora
 from data_build.media_index import Index
 from data_build.stage import Outcome
 from data_build.utterances import MAX_S
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import split_file
-from mmafflm.records import Record, media_files, read_jsonl, read_records, write_jsonl
+from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
 
 ORIGINS = "origins.jsonl"
 QUOTED = 5  # names of what stands on both sides
-# Where a stored picture's raw file names what it was taken from; films by the part of a clip's name before its number
-# (SAMSEMO's clips are named so in what was seen of it, unchecked).
-NAMED = {
-    "emotic": ("source picture", re.compile(r"(.+)")),
-    "chsims": ("film or series", re.compile(r"(?:.*/)?([^/!]+)/[^/]+$")),
-    "samsemo": ("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),
-}
-TOLD = {"speaker": "speaker", "episode": "episode"}  # key of an origin -> what it is
 SCENE = "dialogue, by the seconds of an episode that it shares with one of the other side"
 
 Origin = Mapping[str, Any]
 Origins = dict[tuple[str, str], Origin]  # by corpus and source
+Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame; "" without
+Traces = dict[str, dict[str, list[Trace]]]  # by subset and side
+SIDES = ("train", "test")
 
 
 class Span(NamedTuple):
@@ -58,63 +53,66 @@ def write_origins(data: Path, origins: Origins) -> None:
         write_jsonl(data / ORIGINS, rows)
 
 
-def keep_origins(data: Path, outcomes: Mapping[str, Outcome]) -> Origins:
-    """Write the lines of the rows that have stayed, in reading order; the outcomes lose the others."""
-    for outcome in outcomes.values():
-        if outcome.origins:
-            files = [split_file(name, split) for name, of in outcome.rows.items() for split in of]
-            there = {record.source for file in files for record in read_records(data / file)}
-            outcome.origins = {source: of for source, of in outcome.origins.items() if source in there}
-    kept = of_outcomes(outcomes)
-    write_origins(data, kept)
-    return kept
-
-
 def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
     """The table of a build that is being made."""
     return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
 
 
-def shared_origins(
-    data: Path, rows: Mapping[str, Collection[str]], index: Index, origins: Origins
-) -> dict[str, list[dict[str, Any]]]:
+def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Origins) -> Traces:
+    """The traces of a finished build. rows: {subset: splits} of what stands on disk."""
+    corpora_told = {name for name, _ in origins}
+    return {
+        subset: {
+            split: [
+                (record.source, next(iter(media_files(record)), ""))
+                for record in read_records(data / split_file(subset, split))
+            ]
+            for split in SIDES
+        }
+        for subset, splits in rows.items()
+        if set(SIDES) <= set(splits) and is_traced(corpora()[benchmark()[subset].corpus], corpora_told)
+    }
+
+
+def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
+    """Whether anything is known of where a corpus's rows are from. told: corpora with a table."""
+    return corpus.raw_origin is not None or corpus.name in told
+
+
+def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
     """What stands in a subset's training rows and in its test, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
-    for subset, splits in rows.items():
-        corpus = benchmark()[subset].corpus
-        if {"train", "test"} <= set(splits) and (corpus in NAMED or any(corpus == name for name, _ in origins)):
-            train, test = (
-                [_origin(record, corpus, index, origins) for record in read_records(data / split_file(subset, split))]
-                for split in ("train", "test")
-            )
-            found[subset] = count(train, test)
+    for subset, of in traces.items():
+        if all(of.get(split) for split in SIDES):
+            corpus = corpora()[benchmark()[subset].corpus]
+            train, test = ([_origin(trace, corpus, index, origins) for trace in of[split]] for split in SIDES)
+            found[subset] = count(train, test, corpus.counted_origins)
     return found
 
 
-def _origin(record: Record, corpus: str, index: Index, origins: Origins) -> dict[str, Any]:
+def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
     """What is known of a record's origin: from its table, or else from the name of its raw file."""
-    known = dict(origins.get((corpus, record.source), {}))
-    if corpus in NAMED:
-        what, pattern = NAMED[corpus]
-        match = pattern.fullmatch(index[media_files(record)[0]].raw.partition("/")[2])
-        if match:
+    source, file = trace
+    known = dict(origins.get((corpus.name, source), {}))
+    if corpus.raw_origin and file:
+        what, pattern = corpus.raw_origin
+        if match := pattern.fullmatch(index[file].raw.partition("/")[2]):
             known.setdefault(what, match[1])
     return known
 
 
-def count(train: list[dict[str, Any]], test: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """For each kind of origin: how many the two sides have, how many stand on both, and with how many rows of each.
 
     Names are compared as they are written, so that MELD's "All" or "Woman" is one speaker, though several people.
     Dialogues have no name that holds in two splits: theirs is the time in an episode, see shared_dialogues.
     """
-    kinds = {**TOLD, **{what: what for what, _ in NAMED.values()}}
     counted = []
-    for key, what in kinds.items():
-        sides = [Counter(origin[key] for origin in side if key in origin) for side in (train, test)]
+    for kind in kinds:
+        sides = [Counter(origin[kind] for origin in side if kind in origin) for side in (train, test)]
         if all(sides):
             both = sides[0].keys() & sides[1].keys()
-            counted.append(_counted(what, sides, [both, both]))
+            counted.append(_counted(kind, sides, [both, both]))
     spans = [[span for origin in side if (span := _span(origin))] for side in (train, test)]
     if all(spans):
         sides = [Counter(span.dialogue for span in side) for side in spans]

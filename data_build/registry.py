@@ -6,14 +6,15 @@ fixed schema, so it loads whichever row comes first.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from data_build.media_index import Index, tokens_of
-from mmafflm.records import Record, read_records, replacing, write_jsonl, write_text
+from mmafflm.records import Record, dump, read_records, replacing, write_text
 
 TWINS = "parquet"  # below DATA/mmaffin
 CHUNK = 10_000  # records that are Python objects at a time: 2 kB each, 0.4 as columns
@@ -54,29 +55,62 @@ class Twin:
             self.clips = True
         return [[video] if isinstance(video, str) else video for video in record.videos]
 
-    def write(self, path: Path) -> None:
-        """Write the Parquet file."""
+    def table(self) -> pl.DataFrame:
+        """The twin's rows."""
         table = pl.concat(self.frames)
-        if self.clips:
-            table = table.with_columns(pl.col("videos").list.eval(pl.element().list.first()))
-        with replacing(path) as out:
-            table.write_parquet(out, row_group_size=1024)
+        return as_files(table) if self.clips else table
 
 
-def write_records(mmaffin: Path, source: Path, records: Iterable[Record], index: Index) -> int:
-    """Write a JSONL file of records, and its twin below `mmaffin`; returns the rows."""
+class Written(NamedTuple):
+    """How many rows a JSONL file has; and of those to be kept in hand the twin's rows, each with its `line`."""
+
+    rows: int
+    kept: pl.DataFrame
+
+
+def as_files(table: pl.DataFrame) -> pl.DataFrame:
+    """The twin of clips that are files: each in place of the list of one that it is until then."""
+    if table.schema["videos"] == pl.List(pl.String):
+        return table
+    return table.with_columns(pl.col("videos").list.eval(pl.element().list.first()))
+
+
+def write_records(
+    mmaffin: Path, source: Path, records: Iterable[Record], index: Index, keep: Collection[int] = ()
+) -> Written:
+    """Write a JSONL file of records, and its twin below `mmaffin`. keep: places of rows, ascending."""
+    twin, rows, lines, wanted = Twin(index), 0, [], set(keep)
+    with replacing(source) as out:
+        for record in twin.passing(records):
+            line = dump(record.to_json())
+            out.write(line)
+            if rows in wanted:
+                lines.append(line)
+            rows += 1
+    table = twin.table()
+    write_table(twin_of(mmaffin, source), table)
+    return Written(rows, with_lines(table, keep, lines))
+
+
+def with_lines(table: pl.DataFrame, places: Collection[int], lines: list[bytes]) -> pl.DataFrame:
+    """The rows of a twin at these places, with the lines of the JSONL file there."""
+    return table[list(places)].with_columns(pl.Series("line", lines, pl.Binary))
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a twin's Parquet file."""
+    with replacing(path) as out:
+        table.write_parquet(out, row_group_size=1024)
+
+
+def write_twin(mmaffin: Path, source: Path, index: Index) -> pl.DataFrame:
+    """Write the twin of a JSONL file of records that stands already; returns it."""
     twin = Twin(index)
-    rows = write_jsonl(source, (record.to_json() for record in twin.passing(records)))
-    twin.write(twin_of(mmaffin, source))
-    return rows
-
-
-def write_twin(mmaffin: Path, source: Path, index: Index) -> int:
-    """Write the twin of a JSONL file of records that stands already; returns the rows."""
-    twin = Twin(index)
-    rows = sum(1 for _ in twin.passing(read_records(source)))
-    twin.write(twin_of(mmaffin, source))
-    return rows
+    for _ in twin.passing(read_records(source)):
+        pass
+    table = twin.table()
+    write_table(twin_of(mmaffin, source), table)
+    return table
 
 
 def twin_of(mmaffin: Path, source: Path) -> Path:

@@ -16,7 +16,6 @@ from typing import Any
 from data_build.card import write_card
 from data_build.config import MixFile
 from data_build.manifest import write_seal
-from data_build.media_index import read_index
 from data_build.mix import make_mix
 from data_build.registry import twin_of
 from data_build.translate.copies import QUARANTINE, left_out
@@ -80,7 +79,7 @@ def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) ->
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
     manifest: dict[str, Any] = dict(dataset.manifest)
     barred = left_out(data / QUARANTINE) if "translation" in manifest else set[str]()
-    manifest["mix"] = make_mix(data, asked, mix.seed, read_index(data), mix.languages, mix.most_translated, barred)
+    manifest["mix"] = make_mix(data, asked, mix.seed, mix.languages, mix.most_translated, barred)
     if data != dataset.path:
         manifest["mix_over"] = dataset.hash
     write_card(data, manifest)

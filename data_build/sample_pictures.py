@@ -1,7 +1,7 @@
-"""Made-up EMOTIC, FER2013 and CFAPS: drawn faces in the exact raw layouts.
+"""Made-up EMOTIC in its raw layout: pictures of drawn people, and Annotations.mat. corpora/emotic.py would be too long.
 
-A face's colour and mouth tell the emotion, how strong they are tells the intensity; FER2013 has no colour, there the
-brightness of face and wall tells it. Some pictures are traps of the real corpora: see TRAPS.
+A face's colour and mouth tell the emotion, how strong they are tells the intensity. Some pictures are traps of the
+real corpus: see TRAPS.
 """
 
 import io
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data_build.faces import EMOTIONS, backdrop, draw, draw_face, draw_grey, vad
-from data_build.sample_writer import Files, csv_bytes, take
+from data_build.faces import EMOTIONS, backdrop, draw_face, vad
+from data_build.sample_writer import Files, take
 
 # What the annotators of EMOTIC see in a weak and in a strong emotion: each of the 26 categories occurs.
 CATEGORIES = {
@@ -46,16 +46,6 @@ TRAPS = {
     ("test", 4): "no categories",
 }
 
-FER_CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-CFAPS_FOLDERS = {  # the system's own spelling
-    "1anger": ("A", "愤怒", "anger"),
-    "2disguse": ("D", "厌恶", "disgust"),
-    "3fear": ("F", "恐惧", "fear"),
-    "4sad": ("SA", "悲伤", "sadness"),
-    "5surprise": ("SU", "惊讶", "surprise"),
-    "6neutral": ("N", "平静", "neutral"),
-    "7happy": ("H", "高兴", "happiness"),
-}
 
 Matlab = NDArray[Any]
 
@@ -193,41 +183,3 @@ def _mat(splits: Mapping[str, Matlab]) -> bytes:
     savemat(out, splits, do_compression=True)
     header = b"MATLAB 5.0 MAT-file, made up by `mmaffin samples`"
     return header.ljust(116) + out.getvalue()[116:]  # scipy writes the hour there
-
-
-def fer2013(scale: int, seed: int) -> Files:
-    """fer2013.csv; three rows of it are copies: one plain, one of a test picture, one that says something else."""
-    random = Random(f"{seed} fer2013")
-    rows: dict[str, list[list[str]]] = {}
-    for usage, size in (("Training", 560), ("PublicTest", 42), ("PrivateTest", 42)):
-        rows[usage] = []
-        for emotion in take(random, list(FER_CLASSES), size * scale):
-            pixels = draw_grey(emotion, random.uniform(0.5, 1), random).tobytes()
-            rows[usage].append([str(FER_CLASSES.index(emotion)), " ".join(map(str, pixels)), usage])
-    one, other = rows["Training"][0], next(row for row in rows["Training"] if row[0] != rows["Training"][0][0])
-    copies = [one, [*rows["PublicTest"][0][:2], "Training"], [one[0], *other[1:]]]
-    table = [["emotion", "pixels", "Usage"], *rows["Training"], *copies, *rows["PublicTest"], *rows["PrivateTest"]]
-    return {"fer2013.csv": csv_bytes(table)}
-
-
-def cfaps(scale: int, seed: int) -> Files:
-    """Seven folders of pictures, one of them a palette png, and the rating sheet."""
-    random = Random(f"{seed} cfaps")
-    files: Files = {}
-    sheet = [["图片", "类型", "认同度", "强度"]]
-    for folder, (code, kind, emotion) in CFAPS_FOLDERS.items():
-        for sex in ("male", "female"):
-            for number in range(1, 10 * scale + 1):
-                stem = f"{code}{sex[0].upper()}{number}"
-                raters = random.randint(77, 100)  # those who agreed with the type
-                mean = round(raters * random.uniform(2, 9)) / raters
-                sheet.append([stem, kind, str(raters), f"{mean:.15g}"])  # as a spreadsheet shows it
-                picture = draw(emotion, (mean - 1) / 8, random, (130, 150))
-                palette = stem == "HF1"
-                out = io.BytesIO()
-                if palette:
-                    picture.quantize(64).save(out, "PNG")
-                else:
-                    picture.save(out, "JPEG", quality=85)
-                files[f"{folder}/{sex}/{stem}.{'png' if palette else 'jpg'}"] = out.getvalue()
-    return {"ratings.csv": csv_bytes(sheet), **files}

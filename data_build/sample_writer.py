@@ -47,6 +47,12 @@ def take(random: Random, labels: list[Label], rows: int) -> list[Label]:
     return taken
 
 
+def clock(seconds: float, hour: str, mark: str) -> str:
+    """A time as a table writes it: 00:12:34,567 with the hour "00" and the mark ","."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{hour}:{whole // 60:02}:{whole % 60:02}{mark}{thousandths:03}"
+
+
 def csv_bytes(rows: list[list[str]], delimiter: str = ",", end: str = "\n") -> bytes:
     """A table with csv's default quoting."""
     out = io.StringIO(newline="")

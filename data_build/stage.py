@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 
 from data_build.config import Split
@@ -15,6 +17,7 @@ from data_build.coverage import First, Kept
 from data_build.extract import FRAME
 from data_build.lost_marks import Lost, lost_marks
 from data_build.media_index import Index
+from data_build.mix import Line, Mix
 from data_build.registry import write_records
 from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection
 from data_build.shards import Shards, choose, numbers
@@ -22,6 +25,7 @@ from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS, Quarantined, Record
+from mmafflm.sampling import shuffle_key
 
 
 @dataclass
@@ -42,7 +46,50 @@ class Outcome:
         self.kept = Kept(self.rows)
 
 
-def write_corpus(
+@dataclass(frozen=True)
+class Chosen:
+    """A corpus whose rows are chosen and still in the shards: nothing of it is written yet."""
+
+    corpus: Corpus
+    subsets: list[Subset]
+    shards: Shards
+    to: pl.Series  # of each usable row: its split, or null
+    number: pl.Series  # of each usable row: see shards.numbers
+    outcome: Outcome
+
+    def rows(self) -> pl.DataFrame:
+        """The kept rows in reading order: text, what was taken of their media, `to`, and `id`."""
+        frames, start = [], 0
+        for frame in self.shards.frames(*self.corpus.columns, "key"):
+            examples = frame.filter(pl.col("reason").is_null())
+            place = slice(start, start + examples.height)
+            start += examples.height
+            placed = examples.with_columns(self.to[place].alias("to"), self.number[place].alias("n"))
+            frames.append(placed.filter(pl.col("to").is_not_null()))
+        if not frames:
+            return pl.DataFrame(schema=dict.fromkeys(("subset", "to", "id", "source"), pl.String))
+        rows = pl.concat(frames)
+        made = _ids(self.subsets)
+        own = pl.when(pl.col("id") != "").then("id") if "id" in rows.columns else pl.lit(None, pl.String)
+        return rows.with_columns(id=pl.coalesce(own, made)).drop("n")
+
+
+def _ids(subsets: list[Subset]) -> pl.Expr:
+    """The ids of rows: subset, what tells its questions apart, split, running number. No cap or seed changes one."""
+    several = [subset.name for subset in subsets if len(subset.languages) > 1]
+    many = [subset.name for subset in subsets if len(subset.tasks) > 1]
+    parts = [
+        pl.col("subset"),
+        pl.when(pl.col("subset").is_in(several)).then("language"),
+        pl.when(pl.col("subset").is_in(many)).then("task"),
+        pl.when(pl.col("emotion") != "").then("emotion"),
+        pl.col("to").cast(pl.String),
+        pl.col("n").cast(pl.String).str.zfill(6),
+    ]
+    return pl.concat_str(parts, separator="/", ignore_nulls=True)
+
+
+def choose_rows(
     corpus: Corpus,
     folders: list[Path],
     shards: Shards,
@@ -50,33 +97,49 @@ def write_corpus(
     splits: dict[str, Split],
     seed: int,
     limit: int | None,
-    data: Path,
-    index: Index,
-) -> Outcome:
-    """Choose among the rows of all parts (in order) and write SUBSET_SPLIT.jsonl for each subset that has rows.
+) -> Chosen:
+    """Choose among the rows of all parts (in order).
 
     Raises Fault when nothing is kept of the corpus, or of a subset of which rows were read.
     """
-    number = numbers(shards)
-    chosen = choose(shards, splits, seed, limit)
+    selection = choose(shards, splits, seed, limit)
     outcome = Outcome()
+    chosen = Chosen(corpus, subsets, shards, selection.to, numbers(shards), outcome)
     bad = list(_bad_rows(corpus, folders, outcome.kept))
     outcome.rows_read = shards.rows() + len(bad)
-    outcome.quarantine = [*bad, *_dropped_rows(corpus, shards, chosen, outcome.kept)]
-    kept = _kept_rows(shards, number, chosen, corpus.columns)
+    outcome.quarantine = [*bad, *_dropped_rows(corpus, shards, selection, outcome.kept)]
+    kept = chosen.rows()
     if kept.height:
         outcome.lost_marks = lost_marks(kept.select("source", "text"))
         for subset, split, task in kept.select("subset", "to", "task").unique().iter_rows():
             outcome.kept.tasks.setdefault((subset, split), set()).add(task)
         told = kept.filter(pl.col("origin").is_not_null()).select("source", "origin")
         outcome.origins = {source: json.loads(origin) for source, origin in told.iter_rows()}
-    for subset in subsets:
-        for split in SPLITS:
-            rows = kept.filter((pl.col("subset") == subset.name) & (pl.col("to") == split))
-            if rows.height:
-                _write_split(subset, split, rows, data, index, outcome)
+        for subset, split, rows in kept.group_by("subset", "to").len().iter_rows():
+            outcome.rows.setdefault(subset, {})[split] = rows
     outcome.kept.check(corpus.name, [subset.name for subset in subsets])
-    return outcome
+    return chosen
+
+
+def write_rows(chosen: Chosen, leaked: Mapping[str, tuple[str, str]], data: Path, index: Index, mix: Mix) -> None:
+    """Write SUBSET_SPLIT.jsonl for each subset that has rows, and count them; the mix takes its share on the way.
+
+    leaked: {id: (reason, detail)} of training rows that go into the quarantine instead.
+    """
+    outcome, rows = chosen.outcome, chosen.rows()
+    is_leaked = (pl.col("to") == "train") & pl.col("id").is_in(list(leaked))
+    outcome.rows.clear()
+    for subset in chosen.subsets:
+        is_mine = pl.col("subset") == subset.name
+        for name, source in rows.filter(is_mine & is_leaked).select("id", "source").iter_rows():
+            outcome.quarantine.append(Quarantined(chosen.corpus.name, source, *leaked[name]))
+        for split in SPLITS:
+            some = rows.filter(is_mine & (pl.col("to") == split) & ~is_leaked)
+            if some.height:
+                _write_split(subset, split, some, data, index, outcome, mix)
+    if outcome.origins:
+        stayed = set(rows.filter(~is_leaked)["source"])
+        outcome.origins = {source: of for source, of in outcome.origins.items() if source in stayed}
 
 
 def _bad_rows(corpus: Corpus, folders: list[Path], kept: Kept) -> Iterator[Quarantined]:
@@ -119,22 +182,9 @@ def _raw_file(media: str) -> str:
     return str(json.loads(media).get("file", ""))
 
 
-def _kept_rows(shards: Shards, number: pl.Series, chosen: Selection, columns: tuple[str, ...]) -> pl.DataFrame:
-    """The kept examples with their text, what was taken of their media, `to`, and `n`, their running number."""
-    frames, start = [], 0
-    for frame in shards.frames(*columns, "key"):
-        examples = frame.filter(pl.col("reason").is_null())
-        place = slice(start, start + examples.height)
-        start += examples.height
-        frames.append(
-            examples.with_columns(chosen.to[place].alias("to"), number[place].alias("n")).filter(
-                pl.col("to").is_not_null()
-            )
-        )
-    return pl.concat(frames) if frames else pl.DataFrame(schema={"subset": pl.String, "to": pl.String})
-
-
-def _write_split(subset: Subset, split: str, rows: pl.DataFrame, data: Path, index: Index, outcome: Outcome) -> None:
+def _write_split(
+    subset: Subset, split: str, rows: pl.DataFrame, data: Path, index: Index, outcome: Outcome, mix: Mix
+) -> None:
     labels: Counter[str] = Counter()
     tasks = {task.key: task for task in subset.tasks}
 
@@ -148,26 +198,33 @@ def _write_split(subset: Subset, split: str, rows: pl.DataFrame, data: Path, ind
                 labels[label] += 1
             yield record
 
-    path = split_file(subset.name, split)
-    outcome.rows.setdefault(subset.name, {})[split] = write_records(data / "mmaffin", data / path, records(), index)
+    drawn = mix.draw(subset.name, _lines(subset, rows, mix.seed)) if split == "train" else []
+    path, places = data / split_file(subset.name, split), [line.place for line in drawn]
+    written = write_records(data / "mmaffin", path, records(), index, places)
+    mix.add(drawn, written.kept)
+    outcome.rows.setdefault(subset.name, {})[split] = written.rows
     outcome.labels.setdefault(subset.name, {})[split] = labels
     languages = Counter(rows["language"].to_list())
     outcome.languages.setdefault(subset.name, {})[split] = languages
     outcome.keys[subset.name, split] = rows["key"]
 
 
-def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Record:
-    """The record of one chosen row: prompt and answer to the letter, and an id that no cap or seed changes.
+def _lines(subset: Subset, rows: pl.DataFrame, seed: int) -> Iterator[Line]:
+    """What the mix has to know of training rows."""
+    kinds = {task.key: task.kind for task in subset.tasks}
+    golds = {gold: orjson.dumps(json.loads(gold)) for gold in rows["gold"].unique()}
+    made = rows["translated_from"].fill_null("") if "translated_from" in rows.columns else repeat("")
+    columns = rows.select("id", "task", "emotion", "gold", "language").iter_rows()
+    for place, ((name, task, emotion, gold, language), origin) in enumerate(zip(columns, made, strict=False)):
+        stratum = (kinds[task], emotion or "", golds[gold])
+        yield Line(place, shuffle_key(seed, name), stratum, language, bool(origin))
 
-    A row of a release keeps the id and the prompt that it has.
-    """
+
+def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Record:
+    """The record of one chosen row: prompt and answer to the letter. A row of a release keeps the prompt it has."""
     gold = json.loads(row["gold"])
-    where = [subset.name]
-    where += [row["language"]] if len(subset.languages) > 1 else []
-    where += [task.key] if len(subset.tasks) > 1 else []
-    where += [row["emotion"]] if row["emotion"] else []
     return Record(
-        id=row.get("id") or "/".join([*where, split, f"{row['n']:06}"]),
+        id=row["id"],
         subset=subset.name,
         task=task.kind,
         split=split,

@@ -1,4 +1,4 @@
-"""MMAFFBen as data: the 18 subsets, their tasks, prompts, answer grammars, metrics and published sizes.
+"""MMAFFBen as data: its subsets, their tasks, prompts, answer grammars, metrics and published sizes.
 
 The data stands in benchmark/*.yaml (paper Table 4 and the published evaluator) and is loaded once.
 """
@@ -64,7 +64,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Subset:
-    """One of the 18 published subsets."""
+    """One subset: 18 are published."""
 
     name: str
     corpus: str
@@ -98,28 +98,31 @@ def _grammar(spec: dict[str, Any], sets: dict[str, dict[int, list[str]]]) -> Gra
         case "ordinal":
             return Ordinal(tuple(spec["classes"].items()))
         case "labels":
-            labels = (Label(number, names[0], tuple(names[1:])) for number, names in sets[spec["set"]].items())
+            named = spec["labels"] if "labels" in spec else sets[spec["set"]]
+            labels = (Label(number, names[0], tuple(names[1:])) for number, names in named.items())
             return Labels(tuple(labels), spec.get("most", 1))
     raise ValueError(f"unknown grammar {spec}")
 
 
 @cache
 def benchmark() -> dict[str, Subset]:
-    """The 18 subsets by name, in the order of the published predictions files."""
+    """The subsets by name, in the order of the published predictions files."""
     spec, prompts = yaml.safe_load(_text("subsets.yaml")), yaml.safe_load(_text("prompts.yaml"))
     grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}
 
     def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:
-        emotions = tuple(one.get("emotions", ()))
+        emotions, shared = tuple(one.get("emotions", ())), isinstance(one["prompt"], str)
+        prompt = prompts[one["prompt"]] if shared else one["prompt"]
+        grammar = one["grammar"]
         return Task(
             subset=subset,
             key=key,
             kind=one["kind"],
             modality=whole["modality"],
-            prompt_id=one["prompt"],
-            prompt=prompts[one["prompt"]]["prompt"],
-            ours=prompts[one["prompt"]].get("ours", False),
-            grammar=grammars[one["grammar"]],
+            prompt_id=one["prompt"] if shared else f"{subset} {key}",
+            prompt=prompt["prompt"],
+            ours=prompt.get("ours", False),
+            grammar=grammars[grammar] if isinstance(grammar, str) else _grammar(grammar, spec["label_sets"]),
             test_rows=whole["test_rows"][key],
             emotions=emotions,
             emotion_rows=tuple(whole.get("emotion_rows", {}).items()) if emotions else (),
@@ -142,7 +145,7 @@ def benchmark() -> dict[str, Subset]:
 def choose_subsets(names: str | None) -> list[Subset]:
     """The subsets named in a comma-separated list, in the benchmark's order; all when None.
 
-    Raises UsageFault for a name that is not one of the 18.
+    Raises UsageFault for a name that is none of them.
     """
     known = benchmark()
     if names is None:

@@ -17,15 +17,19 @@ Sizes     870 pictures (the system's own description adds up to 900, with 150 of
 """
 
 import hashlib
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from random import Random
 from typing import Any, NamedTuple
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.faces import draw
 from data_build.pictures import SUFFIXES, by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.sample_writer import Files, csv_bytes
 from data_build.spreadsheet import worksheets
 from mmafflm.errors import Fault
 
@@ -212,6 +216,40 @@ def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
             yield f"{file.name}:{line}", stripped
 
 
+FOLDERS = {  # the system's own spelling
+    "1anger": ("A", "愤怒", "anger"),
+    "2disguse": ("D", "厌恶", "disgust"),
+    "3fear": ("F", "恐惧", "fear"),
+    "4sad": ("SA", "悲伤", "sadness"),
+    "5surprise": ("SU", "惊讶", "surprise"),
+    "6neutral": ("N", "平静", "neutral"),
+    "7happy": ("H", "高兴", "happiness"),
+}
+
+
+def _samples(scale: int, seed: int) -> Files:
+    """Seven folders of pictures, one of them a palette png, and the rating sheet."""
+    random = Random(f"{seed} cfaps")
+    files: Files = {}
+    sheet = [["图片", "类型", "认同度", "强度"]]
+    for folder, (code, kind, emotion) in FOLDERS.items():
+        for sex in ("male", "female"):
+            for number in range(1, 10 * scale + 1):
+                stem = f"{code}{sex[0].upper()}{number}"
+                raters = random.randint(77, 100)  # those who agreed with the type
+                mean = round(raters * random.uniform(2, 9)) / raters
+                sheet.append([stem, kind, str(raters), f"{mean:.15g}"])  # as a spreadsheet shows it
+                picture = draw(emotion, (mean - 1) / 8, random, (130, 150))
+                palette = stem == "HF1"
+                out = io.BytesIO()
+                if palette:
+                    picture.quantize(64).save(out, "PNG")
+                else:
+                    picture.save(out, "JPEG", quality=85)
+                files[f"{folder}/{sex}/{stem}.{'png' if palette else 'jpg'}"] = out.getvalue()
+    return {"ratings.csv": csv_bytes(sheet), **files}
+
+
 CORPUS = Corpus(
     name="cfaps",
     licence="none known; handed out to researchers on request",
@@ -225,6 +263,8 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"sheet": None, "picture": "图片", "type": None, "intensity": "强度"},
     terms="no licence is known, and its authors hand it out one by one",
+    samples=_samples,
+    mix={"CFAPS_EC": 500, "CFAPS_EI": 500},
     cite="Gong, Huang, Wang, Luo (2011): Revision of the Chinese Facial Affective Picture System. Chinese "
     "Mental Health Journal 25(1)",
 )

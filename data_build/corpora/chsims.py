@@ -17,9 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_build.clips import draw_duration_s, render, silence
 from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
 from data_build.pictures import by_key
 from data_build.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.sample_writer import Files, Writer, csv_bytes
 from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
 from mmafflm.errors import Fault
 
@@ -161,6 +163,41 @@ def _items(
         yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip)
 
 
+SAMPLE_ROWS = {"train": 300, "valid": 30, "test": 60}
+CLIPS = 15  # of a video
+LEVELS = [-1.0, -0.8, -0.6, -0.4, -0.2, *[0.0] * 5, 0.2, 0.4, 0.6, 0.8, 1.0]  # as many of each polarity
+SILENT, LONG = ("train", 17), ("test", 17)  # rows of a split
+
+
+def _samples(scale: int, seed: int) -> Files:
+    """label.csv without a header, as in the copy of 4049 files, and the clips. Negative is sad or angry."""
+    writer = Writer(seed, "chsims", "zh")
+    random = writer.random
+    table: list[list[str]] = []
+    files: Files = {}
+    for mode, number, level in _made_rows(writer, scale):
+        emotion = "neutral" if level == 0 else "happiness" if level > 0 else random.choice(("sadness", "anger"))
+        video, clip = f"video_{len(table) // CLIPS + 1:04}", f"{len(table) % CLIPS + 1:04}"
+        noisy = level == -0.6 and number % 2  # what a sum of floats leaves behind
+        label = "-0.6000000000000001" if noisy else str(level)
+        annotation = "Neutral" if level == 0 else "Positive" if level > 0 else "Negative"
+        table.append([video, clip, writer.tell(""), label, "0.0", "0.0", str(level), annotation, mode])
+        if (mode, number) == SILENT:
+            data = silence(1.0)
+        elif (mode, number) == LONG:
+            data = render((emotion,), abs(level), random, 65, (160, 90), fps=2)
+        else:
+            data = render((emotion,), abs(level), random, draw_duration_s(random))
+        files[f"Raw/{video}/{clip}.mp4"] = data
+    return {"label.csv": csv_bytes(table), **files}
+
+
+def _made_rows(writer: Writer, scale: int) -> Iterator[tuple[str, int, float]]:
+    for mode, rows in SAMPLE_ROWS.items():
+        for number, level in enumerate(writer.take(LEVELS, rows * scale)):
+            yield mode, number, level
+
+
 CORPUS = Corpus(
     name="chsims",
     licence="none stated",
@@ -174,6 +211,9 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
     terms="no licence of the data is stated, and the clips are from films and television",
+    samples=_samples,
+    mix={"CHSIMS_SP": 1_000, "CHSIMS_SI": 1_000},
+    raw_origin=("film or series", re.compile(r"(?:.*/)?([^/!]+)/[^/]+$")),
     cite="Yu et al. (2020): CH-SIMS: A Chinese Multimodal Sentiment Analysis Dataset with Fine-grained "
     "Annotation of Modality. ACL",
 )

@@ -27,6 +27,7 @@ from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, ba
 from data_build.matlab import load_variables
 from data_build.pictures import by_key, folders, is_picture
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.sample_pictures import emotic
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.grammar import Gold, Vad
@@ -271,6 +272,9 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_read(part, options)),
     options={"crop": "person"},
     terms="it is handed out by request, for non-commercial research and education only",
+    samples=emotic,
+    mix={"EMOTIC_EC": 8_000, "EMOTIC_SI": 8_000},
+    raw_origin=("source picture", re.compile(r"(.+)")),
     cite="Kosti, Alvarez, Recasens, Lapedriza (2019): Context Based Emotion Recognition using EMOTIC Dataset. "
     "IEEE TPAMI",
 )

@@ -10,6 +10,7 @@ Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eva
 Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup stays
 """
 
+import json
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
 from data_build.raw import RawFile, one_of
+from data_build.sample_words import interjections
+from data_build.sample_writer import Files, Writer
 from mmafflm.documents import parse_json
 from mmafflm.errors import Fault
 
@@ -103,6 +106,36 @@ def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Examp
     return Example(about["subset"], "ec", "zh", about["split"], [label], text, source)
 
 
+LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
+
+
+def _samples(scale: int, seed: int) -> Files:
+    files = {"readme.txt": b"made up by `mmaffin samples`\n"}
+    for domain, sizes in (("usual", (140, 20, 40)), ("virus", (70, 10, 20))):
+        writer = Writer(seed, f"ewect {domain}", "zh")
+        for split, rows in zip(("train", "eval", "test"), sizes, strict=True):
+            labelled = [
+                {"id": number, "content": writer.tell(interjections(label)), "label": label}
+                for number, label in enumerate(writer.take(list(LABELS), rows * scale), 1)
+            ]
+            if split == "train":  # two copies that disagree, and an empty one
+                labelled.append({**labelled[0], "id": len(labelled) + 1, "label": labelled[1]["label"]})
+                labelled.append({"id": len(labelled) + 1, "content": "", "label": "sad"})
+                files[f"train/{domain}_train.txt"] = _json(labelled)
+                continue
+            bare = [{"id": row["id"], "content": row["content"]} for row in labelled]
+            place = "eval" if split == "eval" else "test/real"
+            files[f"{place}/{domain}_{split}.txt"] = _json(bare)
+            files[f"{place}/{domain}_{split}_labeled.txt"] = _json(labelled)
+        decoys = [{"id": number, "content": writer.tell(""), "label": "neutral"} for number in range(1, 11)]
+        files[f"test/mixed/{domain}_test_labeled.txt"] = _json(decoys)
+    return files
+
+
+def _json(rows: list[dict[str, object]]) -> bytes:
+    return json.dumps(rows, ensure_ascii=False).encode()
+
+
 CORPUS = Corpus(
     name="ewect",
     licence="none stated",
@@ -119,5 +152,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part)),
     terms="no licence is stated",
+    samples=_samples,
+    mix={"EWECT_usual": 8_000, "EWECT_virus": 4_000},
     cite="SMP2020-EWECT, the evaluation of Weibo emotion classification at SMP 2020, https://smp2020ewect.github.io/",
 )

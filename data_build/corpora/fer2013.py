@@ -21,11 +21,14 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.faces import draw_grey
 from data_build.pictures import by_key, folders, is_picture
 from data_build.raw import RawFile, one_of, stream_csv
+from data_build.sample_writer import Files, csv_bytes, take
 from mmafflm.errors import Fault
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
@@ -153,6 +156,24 @@ def _row(row: Mapping[str, str], source: str) -> Example | Bad:
     return Example("FER2013", "ec", NO_LANGUAGE, split, [label], "", source, media=media)
 
 
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+
+
+def _samples(scale: int, seed: int) -> Files:
+    """fer2013.csv; three rows of it are copies: one plain, one of a test picture, one that says something else."""
+    random = Random(f"{seed} fer2013")
+    rows: dict[str, list[list[str]]] = {}
+    for usage, size in (("Training", 560), ("PublicTest", 42), ("PrivateTest", 42)):
+        rows[usage] = []
+        for emotion in take(random, list(EMOTIONS), size * scale):
+            pixels = draw_grey(emotion, random.uniform(0.5, 1), random).tobytes()
+            rows[usage].append([str(EMOTIONS.index(emotion)), " ".join(map(str, pixels)), usage])
+    one, other = rows["Training"][0], next(row for row in rows["Training"] if row[0] != rows["Training"][0][0])
+    copies = [one, [*rows["PublicTest"][0][:2], "Training"], [one[0], *other[1:]]]
+    table = [["emotion", "pixels", "Usage"], *rows["Training"], *copies, *rows["PublicTest"], *rows["PrivateTest"]]
+    return {"fer2013.csv": csv_bytes(table)}
+
+
 CORPUS = Corpus(
     name="fer2013",
     licence="rules of the Kaggle competition (login and accept); none by the authors",
@@ -161,6 +182,9 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part)),
     terms="it is given to those who accept the rules of its Kaggle competition; its authors state no licence",
+    samples=_samples,
+    mix={"FER2013": 9_000},
+    splits={"FER2013": {"test": 0, "val": 2_870}},  # it has a test of its own; the validation rows come out of Training
     cite="Goodfellow et al. (2013): Challenges in Representation Learning: A report on three machine learning "
     "contests. ICONIP",
 )

@@ -19,12 +19,16 @@ Clips     test clips named final_videos_test... were cut anew and go before thei
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from random import Random
 from typing import Any
 
+from data_build.clips import draw_duration_s, render
 from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
 from data_build.encodings import C1
+from data_build.faces import EMOTIONS
 from data_build.pictures import by_key
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.sample_writer import Files, Writer, clock, csv_bytes, tarred
 from data_build.utterances import MAX_S, columns, is_clip, max_s
 from mmafflm.errors import Fault
 
@@ -146,6 +150,77 @@ def _seconds(time: str) -> float | None:
     return 3600 * hours + 60 * minutes + seconds + thousandths / 1000
 
 
+SAMPLE_ROWS = {"train": 392, "dev": 28, "test": 56}
+FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
+HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+UTTERANCES = 7  # in a dialogue
+TRUNCATED, PAGE_AT, MISSING = ("train", 11), ("train", 23), ("dev", 27)  # rows of a split
+TWINS = (0, 20, 40)  # rows of test whose plain clip is cut wrongly
+STUB = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ".ljust(212, b"\0")  # AppleDouble
+PAGE = b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>Not Found</body></html>\n"
+
+
+def _samples(scale: int, seed: int) -> Files:
+    """MELD.Raw.tar.gz. Only surprise has two sentiments: a strong one is positive, a weak one negative."""
+    writer = Writer(seed, "meld", "en")
+    random = writer.random
+    members: Files = {"MELD.Raw/README.txt": b"made up by `mmaffin samples`\n"}
+    for split, rows in SAMPLE_ROWS.items():
+        table = [HEADER.split(",")]
+        clips: Files = {}
+        for number, emotion in enumerate(writer.take(EMOTIONS, rows * scale)):
+            intensity = random.choice((random.uniform(0.4, 0.55), random.uniform(0.85, 1)))
+            duration_s = draw_duration_s(random)
+            row = _made_row(writer, number, emotion, intensity, duration_s)
+            table.append(row)
+            clip = f"dia{row[5]}_utt{row[6]}.mp4"
+            data = render((emotion,), intensity, random, duration_s)
+            clips.update(_made_clips((split, number), clip, data, emotion, random))
+        if split == "test":  # a clip that no row names
+            clips[f"dia{rows * scale // UTTERANCES}_utt0.mp4"] = render(("neutral",), 0.5, random, 0.8)
+        sheet = csv_bytes(table)
+        inner = {f"{FOLDERS[split]}/{name}": data for name, data in sorted(clips.items())}
+        if split == "train":
+            inner["train_sent_emo.csv"] = sheet
+        else:
+            members[f"MELD.Raw/{split}_sent_emo.csv"] = sheet
+        members[f"MELD.Raw/{split}.tar.gz"] = tarred(inner)
+    return {"MELD.Raw.tar.gz": tarred(members)}
+
+
+def _made_row(writer: Writer, number: int, emotion: str, intensity: float, duration_s: float) -> list[str]:
+    random = writer.random
+    signs = {"neutral": "neutral", "happiness": "positive", "surprise": "positive" if intensity > 0.7 else "negative"}
+    utterance = writer.tell("")
+    if random.random() < 0.2:  # the older tables have cp1252's apostrophe as a control character
+        utterance = f"That\x92s it, {utterance}"
+    dialogue, place = divmod(number, UTTERANCES)
+    hour = "0" if random.random() < 0.25 else "00"
+    start = 4.0 * number % 3000
+    return [
+        *(str(number + 1), utterance, random.choice(("Ada", "Ben", "Cleo"))),
+        *("joy" if emotion == "happiness" else emotion, signs.get(emotion, "negative")),
+        *(str(dialogue), str(place), str(random.randint(1, 9)), str(random.randint(1, 24))),
+        *(clock(start, hour, ","), clock(start + duration_s, hour, ",")),
+    ]
+
+
+def _made_clips(row: tuple[str, int], name: str, data: bytes, emotion: str, random: Random) -> Files:
+    """The files of one row: usually its clip."""
+    if row == TRUNCATED:
+        return {name: data[: len(data) // 2]}
+    if row == PAGE_AT:
+        return {name: PAGE}
+    if row == MISSING:
+        return {}
+    if row[0] == "test" and row[1] in TWINS:
+        wrong = random.choice([other for other in EMOTIONS if other != emotion])
+        right = f"final_videos_test{name}"
+        cut = render((wrong,), 1, random, 2.5)
+        return {name: cut, right: data, f"._{name}": STUB, f"._{right}": STUB}
+    return {name: data}
+
+
 CORPUS = Corpus(
     name="meld",
     licence="GPL-3.0 (annotations); footage: Warner Bros.",
@@ -160,5 +235,8 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
     terms="the GPL-3.0 is on the annotations; the footage belongs to Warner",
+    samples=_samples,
+    mix={"MELD_EC": 5_000, "MELD_SP": 5_000},
+    told_origins=("speaker", "episode"),
     cite="Poria et al. (2019): MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations. ACL",
 )

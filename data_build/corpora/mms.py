@@ -21,6 +21,8 @@ import polars as pl
 
 from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
 from data_build.raw import RawFile, one_of, stream_csv
+from data_build.sample_words import interjections
+from data_build.sample_writer import Files, Writer, csv_bytes
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
@@ -219,6 +221,22 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
     return Rows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
 
 
+def _samples(scale: int, seed: int) -> Files:
+    files = {}
+    signs = {"-1": "negative", "0": "neutral", "1": "positive"}
+    for language in benchmark()["MMS"].languages:
+        writer = Writer(seed, "mms", language)
+        rows = [
+            [label, writer.tell(interjections(signs[label])), f"{writer.random.random():.6f}"]
+            for label in writer.take(list(signs), 30 * scale)
+        ]
+        rows[0][1] = f'"{rows[0][1]}"'
+        if language == "en":  # rows that the corpus's own loader drops
+            rows += [["1", "", "0.5"], ["mixed", writer.tell(""), "0.5"]]
+        files[f"data/{language}/{language}_sample.tsv"] = csv_bytes(rows, "\t", "\n")
+    return files
+
+
 CORPUS = Corpus(
     name="mms",
     licence="CC BY-NC 4.0 (packaging); the texts keep the licences of their 79 sources",
@@ -227,6 +245,9 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: _read(part),
     terms="each text keeps the licence of its source, one of 79, and a record does not say which",
+    samples=_samples,
+    mix={"MMS": 16_200},  # 600 a language
+    splits={"MMS": {"test": 500, "val": 100, "train": 5_000}},
     cite="Augustyniak et al. (2023): Massively Multilingual Corpus of Sentiment Datasets and Multi-faceted "
     "Sentiment Classification Benchmark. arXiv 2306.07902",
 )

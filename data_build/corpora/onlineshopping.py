@@ -14,6 +14,8 @@ from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.sample_words import interjections
+from data_build.sample_writer import Files, Writer, csv_bytes, zipped
 from mmafflm.errors import Fault
 
 FILE = "online_shopping_10_cats.csv"
@@ -54,6 +56,20 @@ def _row(fields: list[str], source: str) -> Example | Bad:
     return Example("onlineshopping", "sp", "zh", None, [label], text, source)
 
 
+CATEGORIES = ("书籍", "平板", "手机", "水果", "洗发水", "热水器", "蒙牛", "衣服", "计算机", "酒店")
+
+
+def _samples(scale: int, seed: int) -> Files:
+    writer = Writer(seed, "onlineshopping", "zh")
+    table = [["cat", "label", "review"]]
+    for category in CATEGORIES:
+        for label, sign in (("1", "positive"), ("0", "negative")):
+            table += ([category, label, writer.tell(interjections(sign))] for _ in range(15 * scale))
+    table[1][2] = "\ufeff" + table[1][2]
+    table += [["热水器", "1", ""], ["酒店", "0", table[2][2]]]  # an empty review, and a copy that disagrees
+    return {"online_shopping_10_cats.zip": zipped({FILE: csv_bytes(table, ",", "\n")})}
+
+
 CORPUS = Corpus(
     name="onlineshopping",
     licence="none stated (SophonPlus/ChineseNlpCorpus)",
@@ -62,5 +78,8 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part)),
     terms="no licence is stated, and its authors are not known",
+    samples=_samples,
+    mix={"onlineshopping": 5_000},
+    splits={"onlineshopping": {"test": 2_500, "val": 1_000}},
     cite="online_shopping_10_cats of https://github.com/SophonPlus/ChineseNlpCorpus",
 )

@@ -16,13 +16,19 @@ Rows out  an id in the lists of two splits goes into neither, so that nothing le
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
+from random import Random
 from typing import Any, NamedTuple
 
+from data_build.clips import draw_duration_s, render
 from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.faces import EMOTIONS, LOOKS, draw
 from data_build.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.sample_words import interjections
+from data_build.sample_writer import Files, Writer, clock, tsv_bytes, zipped
 from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
@@ -188,6 +194,72 @@ def _origin(row: Mapping[str, str]) -> dict[str, str | float]:
     return {name: text for name, column in columns if (text := clean(row.get(column, "")))}
 
 
+SAMPLE_ROWS = {"train": 80, "valid": 8, "test": 16}  # of each language
+LANGUAGES = ("DE", "EN", "ES", "KO", "PL")
+ANNOTATIONS = [f"emotion_{rank}_annotator_{annotator}" for annotator in (1, 2, 3) for rank in (1, 2)]
+HEADER = [
+    *("utterance_id", "movie_title", "movie_link", "source_scene_start", "source_scene_stop", "language", "sex", "age"),
+    *("race", "covered_face", "multiple_faces", *ANNOTATIONS, "aggregated_emotions"),
+    *("annotator_1", "annotator_2", "annotator_3", "transcript"),
+    *(f"translation_{language.lower()}" for language in LANGUAGES),
+    *("duration", "movie_type", "license"),
+]
+
+
+def _samples(scale: int, seed: int) -> Files:
+    """samsemo.tsv, the splits, and a zip a language. A second emotion is the second half of the clip."""
+    writers = {code: Writer(seed, "samsemo", code.lower()) for code in LANGUAGES}
+    table = [HEADER]
+    files: Files = {}
+    for code, writer in writers.items():
+        members: Files = {}
+        random = writer.random
+        video = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=9))
+        for split, rows in SAMPLE_ROWS.items():
+            ids = []
+            for number, emotion in enumerate(writer.take(list(LOOKS), rows * scale)):
+                second = random.choice([other for other in EMOTIONS if other != emotion])
+                emotions = (emotion, second) if random.random() < 0.2 else (emotion,)
+                utterance = f"{video}{number // 10 % 10}_{len(table)}"
+                duration_s = draw_duration_s(random, 1.2)
+                intensity = random.uniform(0.6, 1)
+                clip = render(emotions, intensity, random, duration_s)
+                members[f"{utterance}/{utterance}.mp4"] = clip
+                members[f"{utterance}/image_0.jpg"] = _still(emotion, intensity, random)
+                signal = interjections(*emotions) if number % 2 else ""
+                table.append(_made_row(utterance, code, emotions, duration_s, signal, writers))
+                ids.append(utterance)
+            files[f"splits/{split}_split_{code}.txt"] = "".join(f"{name}\n" for name in ids).encode()
+        files[f"data/{code}.zip"] = zipped(members)
+    return {"samsemo.tsv": tsv_bytes(table), **files}
+
+
+def _still(emotion: str, intensity: float, random: Random) -> bytes:
+    out = io.BytesIO()
+    draw(emotion, intensity, random, (64, 64)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _made_row(
+    utterance: str, code: str, emotions: tuple[str, ...], duration_s: float, signal: str, writers: dict[str, Writer]
+) -> list[str]:
+    random = writers[code].random
+    start = random.uniform(0, 3000)
+    licence = "CC BY-NC-ND 4.0" if int(utterance.rpartition("_")[2]) % 20 == 0 else "CC BY 4.0"
+    texts = {language: writer.tell(signal) for language, writer in writers.items()}
+    if random.random() < 0.05:
+        texts[code] = f'"{texts[code]}'  # the table has no quoting, and a lonely quotation mark is text
+    return [
+        *(utterance, f"film of {utterance[:10]}", f"https://example.org/{utterance[:10]}"),
+        *(clock(start, "00", ".")[:8], clock(start + duration_s, "00", ".")[:8], code),
+        *(random.choice(("female", "male")), random.choice(("child", "adult", "elderly")), "other", "no", "no"),
+        *((*emotions, "")[:2] * 3),
+        ", ".join(emotions),
+        *("1", "2", "3", texts[code], *texts.values()),
+        *(f"{duration_s:.3f}", "vlog", licence),
+    ]
+
+
 CORPUS = Corpus(
     name="samsemo",
     licence="CC BY 4.0 (annotations); the videos each their own, see the column license",
@@ -199,6 +271,10 @@ CORPUS = Corpus(
     terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
     "samsemo.tsv and in origins.jsonl, and of the conditions of the whole nothing was seen",
     own_licences=True,
+    samples=_samples,
+    mix={"SAMSEMO": 5_000},  # 1000 a language
+    told_origins=("film",),
+    raw_origin=("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),  # seen so in a part of it, unchecked
     cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
     "Interspeech",
 )

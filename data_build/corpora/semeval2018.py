@@ -16,10 +16,13 @@ Labels    V-reg stands in the files as 0..1 and the prompt asks for -1..1: writt
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
 from data_build.raw import RawFile, one_of
+from data_build.sample_words import ADVERBS, VALENCE, interjections
+from data_build.sample_writer import Files, Writer, tsv_bytes, zipped
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from mmafflm.grammar import Gold, Labels, Ordinal
@@ -174,6 +177,87 @@ def _expected() -> dict[str, int]:
     }
 
 
+ARCHIVE = "SemEval2018-Task1-all-data"
+
+
+def _samples(scale: int, seed: int) -> Files:
+    members: Files = {"__MACOSX/._" + ARCHIVE: b"\0"}
+    for folder, code, language in (("English", "En", "en"), ("Arabic", "Ar", "ar"), ("Spanish", "Es", "es")):
+        writer = Writer(seed, "semeval2018", language)
+        for split, tail, ei, rows in (("train", "train", 48, 60), ("dev", "dev", 4, 12), ("test", "test-gold", 6, 28)):
+            place = {"train": "training", "dev": "development", "test": "test-gold"}[split]
+            start = "" if (code, split) == ("En", "train") else "2018-"  # so are the real files named
+            for emotion in EMOTIONS:
+                reg, oc = _made_intensity(writer, code, split, emotion, ei * scale)
+                for task, table in (("EI-reg", reg), ("EI-oc", oc)):
+                    stem = f"{task}-{code}-{emotion}-{tail}.txt"
+                    members[f"{ARCHIVE}/{folder}/{task}/{place}/{start}{stem}"] = tsv_bytes(table)
+            tables = zip(("V-reg", "V-oc"), _made_valence(writer, code, split, rows * scale), strict=True)
+            for task, table in (*tables, ("E-c", _made_emotions(writer, code, split, rows * scale))):
+                stem = f"2018-{task.replace('V-', 'Valence-')}-{code}-{tail}.txt"
+                members[f"{ARCHIVE}/{folder}/{task}/{stem}"] = tsv_bytes(table)
+    return {f"{ARCHIVE}.zip": zipped(members)}
+
+
+def _ids(code: str, split: str) -> Iterator[str]:
+    """Ids that are unique within a file, and differ between splits."""
+    year = "2017" if (code, split) == ("En", "train") else "2018"
+    first = {"train": 1, "dev": 20_001, "test": 40_001}[split]
+    return (f"{year}-{code}-{number:05}" for number in count(first))
+
+
+def _mystery(code: str, split: str, dimension: str) -> list[list[str]]:
+    if (code, split) != ("En", "test"):
+        return []
+    text = "The situation makes Leroy feel annoyed."
+    return [[f"2018-En-mystery-{number:05}", f"{text} {number}", dimension, "0.000"] for number in range(1, 18)]
+
+
+def _made_intensity(
+    writer: Writer, code: str, split: str, emotion: str, rows: int
+) -> tuple[list[list[str]], list[list[str]]]:
+    """The EI-reg and EI-oc tables of one emotion: the same tweets under the same ids."""
+    classes = ("no {} can be inferred", "low amount of {} can be inferred", "moderate amount of {} can be inferred")
+    texts = [text.format(emotion) for text in (*classes, "high amount of {} can be inferred")]
+    reg = [["ID", "Tweet", "Affect Dimension", "Intensity Score"]]
+    oc = [["ID", "Tweet", "Affect Dimension", "Intensity Class"]]
+    ids = _ids(code, split)
+    for level in writer.take(["0", "1", "2", "3"], rows):
+        tweet = writer.tell(f"{ADVERBS[int(level)]} {interjections(emotion)}")
+        score = 0.125 + int(level) * 0.25 + writer.random.uniform(-0.06, 0.06)
+        row = [next(ids), tweet, emotion]
+        reg.append([*row, f"{score:.3f}"])
+        oc.append([*row, f"{level}: {texts[int(level)]}"])
+    return reg + _mystery(code, split, emotion), oc
+
+
+def _made_valence(writer: Writer, code: str, split: str, rows: int) -> tuple[list[list[str]], list[list[str]]]:
+    """The V-reg and V-oc tables: the same tweets under the same ids."""
+    reg = [["ID", "Tweet", "Affect Dimension", "Intensity Score"]]
+    oc = [["ID", "Tweet", "Affect Dimension", "Intensity Class"]]
+    ids = _ids(code, split)
+    for chosen in writer.take(list(VALENCE), rows):
+        level = int(chosen)
+        sign = "positive" if level > 0 else "negative"
+        tweet = writer.tell(f"{ADVERBS[abs(level)]} {interjections(sign)}" if level else interjections("neutral"))
+        row = [next(ids), tweet, "valence"]
+        reg.append([*row, f"{0.5 + level / 7 + writer.random.uniform(-0.03, 0.03):.3f}"])
+        oc.append([*row, f"{level}: {VALENCE[chosen]} emotional state can be inferred"])
+    return reg + _mystery(code, split, "valence"), oc
+
+
+def _made_emotions(writer: Writer, code: str, split: str, rows: int) -> list[list[str]]:
+    table = [["ID", "Tweet", *EC_HEADER]]
+    ids = _ids(code, split)
+    for chosen in writer.take([*EC_HEADER, ""], rows):
+        names = {chosen} - {""}
+        if names and writer.random.random() < 0.4:
+            names.add(writer.random.choice(EC_HEADER))
+        signal = interjections(*(name for name in EC_HEADER if name in names)) or interjections("neutral")
+        table.append([next(ids), writer.tell(signal), *(str(int(name in names)) for name in EC_HEADER)])
+    return table
+
+
 CORPUS = Corpus(
     name="semeval2018",
     licence="free for research; no redistribution; cite the paper",
@@ -183,5 +267,12 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"valence_scale": "signed"},
     terms="its README says: Do not redistribute the data",
+    samples=_samples,
+    mix={"semeval2018_english": 10_000, "semeval2018_arabic": 6_000, "semeval2018_spanish": 8_000},
+    choices=(
+        "SemEval V-reg: 2x-1 with three decimals, since the prompt asks for -1..1. Pearson does not change.",
+        "SemEval EI-oc has no prompt in the paper; ours is worded like its neighbours and marked in "
+        "`mmafflm/benchmark/prompts.yaml`.",
+    ),
     cite="Mohammad, Bravo-Marquez, Salameh, Kiritchenko (2018): SemEval-2018 Task 1: Affect in Tweets. SemEval",
 )

@@ -19,6 +19,8 @@ from typing import Any
 
 from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
 from data_build.raw import RawFile, csv_rows, one_of
+from data_build.sample_words import interjections
+from data_build.sample_writer import Files, Writer, csv_bytes
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 
@@ -101,6 +103,28 @@ def _row(fields: list[str], source: str, language: str) -> Example | Bad:
     return Example("XED", "ec", language, None, gold, text, source)
 
 
+def _samples(scale: int, seed: int) -> Files:
+    files = {}
+    numbers = {name: number for number, name in LABELS.items()}
+    junk = ["lost\nda/1954/46672/1.xml.gz\ten/1954/2.xml.gz\t113\t137", "4"]
+    for language in benchmark()["XED"].languages:
+        writer = Writer(seed, "xed", language)
+        rows = []
+        for chosen in writer.take([name for name in numbers if name != "neutral"], 40 * scale):
+            other = writer.random.choice(list(numbers)[1:]) if writer.random.random() < 0.36 else chosen
+            names = [name for name in numbers if name in (chosen, other)]
+            rows.append([writer.tell(interjections(*names)), ", ".join(numbers[name] for name in names)])
+        if language == "tr":
+            text = "\n".join("\t".join(row) for row in [HEADER, *rows])
+            files["Projections/tr-projections2.tsv"] = text.encode()
+        else:
+            rows[0][0] = f'"{rows[0][0]}"'
+            rows.insert(2, junk)
+            end = "\n" if language == "en" else "\r\n"
+            files[f"Projections/{language}-projections.tsv"] = csv_bytes(rows, "\t", end)
+    return files
+
+
 CORPUS = Corpus(
     name="xed",
     licence="CC BY 4.0",
@@ -111,6 +135,10 @@ CORPUS = Corpus(
     options={"en_fi": "projections"},
     redistribute=True,
     terms="the CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/) allows it, with source and changes named",
+    samples=_samples,
+    mix={"XED": 15_000},  # 600 a language
+    splits={"XED": {"test": 500, "val": 100}},
+    choices=("XED English and Finnish come from the projections unless the config says `annotated`.",),
     cite="Öhman, Pàmies, Kajava, Tiedemann (2020): XED: A Multilingual Dataset for Sentiment Analysis and "
     "Emotion Detection. COLING",
 )

@@ -142,7 +142,7 @@ def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequenc
         return Languages([language or UNKNOWN for language in written], "written in the rows")
     blocks = _blocks(subset, len(texts))
     published = split == "test" and len(texts) == subset.test_rows
-    if subset.name in ("MMS", "XED") and blocks and _letters_agree(texts, blocks):
+    if subset.modality == "text" and blocks and _letters_agree(texts, blocks):
         return Languages(blocks, "the published order" if published else "blocks of one size in the published order")
     found = [_by_letters(subset, text) for text in texts]
     return Languages(found, "letters that only one of its languages has; the rest is not recovered")

@@ -118,7 +118,7 @@ def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, A
         entry = entries.get(file.basename)
         split = split_of(entry["name"] if entry else file.basename.rpartition(".")[0])
         if split is None:
-            say(f"{file.name}: none of the 18 subsets; left out")
+            say(f"{file.name}: none of the {len(benchmark())} subsets; left out")
         elif split in found:
             other = found[split][0]
             is_twin = file.basename.endswith(".parquet") and not other.basename.endswith(".parquet")

@@ -265,9 +265,7 @@ def _put_in_place(data: Path) -> None:
     mix = manifest["mix"]
     most = mix.get("most_translated", MOST_TRANSLATED)
     barred = left_out(data / QUARANTINE)
-    manifest["mix"] = make_mix(
-        data, mix["asked"], mix["seed"], read_index(data), mix.get("only_languages"), most, barred
-    )
+    manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], mix.get("only_languages"), most, barred)
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

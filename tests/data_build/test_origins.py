@@ -28,7 +28,7 @@ def test_speakers_and_dialogues_on_both_sides_are_counted_with_their_rows():
         spoken("train/3", "Ross", 10.0, 315.0),  # cut wrongly, it would take in the whole episode
     ]
     test = [spoken("test/0", "Ross", 14.0, 16.0), spoken("test/0", "Rachel", 16.0, 17.0), spoken("test/1", "Ann", 1, 2)]
-    speakers, episodes, dialogues = count(train, test)
+    speakers, episodes, dialogues = count(train, test, CORPUS.counted_origins)
     assert (speakers["of"], speakers["train"], speakers["test"], speakers["both"]) == ("speaker", 3, 3, 1)
     assert (speakers["train_rows"], speakers["test_rows"], speakers["examples"]) == (2, 1, ["Ross"])
     assert (episodes["of"], episodes["both"], episodes["train_rows"], episodes["test_rows"]) == ("episode", 1, 4, 3)
@@ -38,8 +38,8 @@ def test_speakers_and_dialogues_on_both_sides_are_counted_with_their_rows():
 
 
 def test_a_table_that_says_little_is_counted_as_far_as_it_goes():
-    assert count([{"speaker": "Joey"}], [{}]) == []
-    (films,) = count([{"film": "a"}, {"film": "b", "licence": "CC BY"}], [{"film": "b", "start_s": 1.0}])
+    assert count([{"speaker": "Joey"}], [{}], ["speaker"]) == []
+    (films,) = count([{"film": "a"}, {"film": "b", "licence": "CC BY"}], [{"film": "b", "start_s": 1.0}], ["film"])
     assert (films["of"], films["both"], films["train_rows"], films["examples"]) == ("film", 1, 1, ["b"])
 
 
@@ -76,7 +76,7 @@ def test_the_real_tables_of_meld(tmp_path):
         [json.loads(row["origin"]) for row in read.examples[::2] if row["split"] == split]
         for split in ("train", "test")
     ]
-    told = {one["of"].partition(",")[0]: one for one in count(*sides)}
+    told = {one["of"].partition(",")[0]: one for one in count(*sides, CORPUS.counted_origins)}
     numbers = ("train", "test", "both", "train_rows", "test_rows")
     assert [told["speaker"][name] for name in numbers] == [260, 100, 69, 9194, 2501]
     assert [told["episode"][name] for name in numbers] == [188, 143, 142, 8259, 2609]

@@ -14,14 +14,17 @@ import pytest
 import scipy.io
 from PIL import Image, ImageOps
 
-from data_build import sample_pictures, sample_videos
+from data_build import sample_pictures
 from data_build.clips import render
+from data_build.corpora import cfaps, chsims, samsemo
+from data_build.corpora.meld import FOLDERS, HEADER
+from data_build.corpus import corpora
 from data_build.faces import EMOTIONS, LOOKS, draw, draw_face, draw_grey
 from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark
 from tests.data_build.reading import hashes
 
-CORPORA = ("emotic", "fer2013", "cfaps", "samsemo", "meld", "chsims")
+CORPORA = sorted({subset.corpus for subset in benchmark().values() if subset.modality != "text"})
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +78,8 @@ def test_the_same_arguments_give_the_same_bytes_in_ten_megabytes(raw, tmp_path):
     write_samples(tmp_path, only=CORPORA)
     assert hashes(tmp_path) == hashes(raw)
     assert sum(path.stat().st_size for path in raw.rglob("*") if path.is_file()) < 20e6
-    assert sample_pictures.fer2013(1, seed=1) != sample_pictures.fer2013(1, seed=0)
-    assert len(sample_pictures.cfaps(2, 0)) == 2 * 140 + 1
+    assert corpora()["fer2013"].samples(1, 1) != corpora()["fer2013"].samples(1, 0)
+    assert len(corpora()["cfaps"].samples(2, 0)) == 2 * 140 + 1
 
 
 def test_faces_differ_by_emotion_and_by_strength():
@@ -177,7 +180,7 @@ def test_cfaps_has_seven_folders_and_a_rating_sheet(raw):
     assert list(rows[0]) == ["图片", "类型", "认同度", "强度"]
     pictures = [path for path in (raw / "cfaps").rglob("*.*") if path.suffix in (".jpg", ".png")]
     assert {path.stem for path in pictures} == {row["图片"] for row in rows} and len(pictures) == len(rows) == 140
-    assert Counter(path.parts[-3] for path in pictures) == dict.fromkeys(sample_pictures.CFAPS_FOLDERS, 20)
+    assert Counter(path.parts[-3] for path in pictures) == dict.fromkeys(cfaps.FOLDERS, 20)
     assert {path.stem for path in pictures if path.parts[-3:-1] == ("5surprise", "female")} >= {"SUF1", "SUF10"}
     with Image.open(raw / "cfaps/7happy/female/HF1.png") as picture:
         assert picture.mode == "P"
@@ -189,7 +192,7 @@ def test_cfaps_has_seven_folders_and_a_rating_sheet(raw):
 def test_samsemo_has_a_table_splits_and_a_zip_a_language(raw):
     lines = (raw / "samsemo/samsemo.tsv").read_text().splitlines()
     header, *rows = [line.split("\t") for line in lines]
-    assert header == sample_videos.SAMSEMO_HEADER and {len(row) for row in rows} == {len(header)}
+    assert header == samsemo.HEADER and {len(row) for row in rows} == {len(header)}
     rows = [dict(zip(header, row, strict=True)) for row in rows]
     by_id = {row["utterance_id"]: row for row in rows}
     assert all(re.fullmatch(r"\w{10}_\d+", name) for name in by_id) and len(by_id) == len(rows) == 5 * 104
@@ -212,10 +215,10 @@ def test_samsemo_has_a_table_splits_and_a_zip_a_language(raw):
 def test_meld_is_archives_in_an_archive_with_bad_clips(meld):
     clips, sheets = meld
     assert {split: len(rows) for split, rows in sheets.items()} == {"train": 392, "dev": 28, "test": 56}
-    assert ",".join(sheets["dev"][0]) == sample_videos.MELD_HEADER
+    assert ",".join(sheets["dev"][0]) == HEADER
     assert any("\x92" in row["Utterance"] for row in sheets["test"])
     bad, missing = {}, []
-    for split, folder in sample_videos.MELD_FOLDERS.items():
+    for split, folder in FOLDERS.items():
         for row in sheets[split]:
             name = f"{folder}/dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}.mp4"
             if name not in clips[split]:
@@ -253,7 +256,7 @@ def test_chsims_has_a_headless_table_and_bad_clips(raw):
     assert rows[0][:2] == ["video_0001", "0001"] and {len(row) for row in rows} == {9}
     assert Counter(row[-1] for row in rows) == {"train": 300, "valid": 30, "test": 60}
     assert Counter(row[-2] for row in rows) == dict.fromkeys(("Negative", "Neutral", "Positive"), 130)
-    assert {round(float(row[3]), 1) for row in rows} == set(sample_videos.CHSIMS_LEVELS)
+    assert {round(float(row[3]), 1) for row in rows} == set(chsims.LEVELS)
     assert any(row[3] == "-0.6000000000000001" for row in rows)
     odd = Counter()
     for video, clip, *_, mode in rows:

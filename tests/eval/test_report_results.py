@@ -16,6 +16,7 @@ from eval.report_parts.diagnosis_view import view
 from eval.report_parts.glance import glance
 from eval.report_parts.load import load_runs
 from eval.report_parts.results_schema import Results
+from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from tests.eval.page import Page
 from tests.eval.reported import Made
@@ -56,7 +57,9 @@ def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
         subsets = run.scores["strict"]["subsets"].values()
         rows, unparsed = (sum(one[what] for one in subsets) for what in ("n", "unparsed"))
         first, against, found = glance(run)
-        assert first.startswith(f"18 of 18 subsets, {rows} rows; {unparsed / rows:.1%} of the answers")
+        assert first.startswith(
+            f"{len(benchmark())} of {len(benchmark())} subsets, {rows} rows; {unparsed / rows:.1%} of the answers"
+        )
         tasks = [task for one in subsets for task in one.get("tasks", {"": one}).values()]
         metrics = [(task, "macro_f1" if "macro_f1" in task["metrics"] else "pearson") for task in tasks]
         above = sum(task["ci95"][name][0] > task["majority"][name] for task, name in metrics)
@@ -86,7 +89,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
     kinds = {kind.name: kind for kind in view(found)}
     assert list(kinds) == [kind.replace("_", " ") for kind in KINDS]
     scales = len(found["details"]["intensity_drift"])
-    assert len(kinds["intensity drift"].drawings) == scales == 17
+    assert len(kinds["intensity drift"].drawings) == scales >= 17
     assert len(kinds["language collapse"].drawings) == len(found["details"]["language_collapse"])
     assert len(kinds["label prior"].drawings) == len(kinds["format"].drawings) == 1
     report([copy], made.data, tmp_path / "r.html")

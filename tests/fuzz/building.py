@@ -18,8 +18,8 @@ from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
 from tests.fuzz.mutations import Case, mutated, small_corpus
 
-TEXT = ("semeval2018", "ewect", "onlineshopping", "xed", "mms")
-MEDIA = ("fer2013", "cfaps", "emotic", "samsemo", "meld", "chsims")
+TEXT = tuple(dict.fromkeys(one.corpus for one in benchmark().values() if one.modality == "text"))
+MEDIA = tuple(dict.fromkeys(one.corpus for one in benchmark().values() if one.modality != "text"))
 
 
 class Outcome(NamedTuple):
