@@ -43,10 +43,10 @@ def require_harmless(folder: Path) -> None:
 
 def _is_known(folder: Path) -> bool:
     """Whether transformers has its own code for the model of this folder, so that it ignores auto_map."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # seconds to import
+    from transformers import CONFIG_MAPPING  # seconds to import
 
     settings = read_json(folder / CONFIG, AGAIN) if (folder / CONFIG).exists() else {}
-    return settings.get("model_type") in CONFIG_MAPPING_NAMES
+    return settings.get("model_type") in CONFIG_MAPPING
 
 
 def _require_template_names(path: Path, templates: Any) -> None:
