@@ -12,7 +12,8 @@ from typing import Any
 
 from data_build.card import write_card
 from data_build.config import Config
-from data_build.corpus import Corpus, Part, corpora
+from data_build.corpora.find import corpora
+from data_build.corpus import Corpus, Part
 from data_build.coverage import line
 from data_build.extract import extract
 from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
@@ -23,10 +24,10 @@ from data_build.media_index import Index, entries, write_index
 from data_build.mix import Mix
 from data_build.origins import of_outcomes, write_origins
 from data_build.pool import Failed, run_guarded
-from data_build.registry import twin_of, write_registry
 from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
 from data_build.sources import find_sources
 from data_build.stage import Chosen, Outcome, choose_rows, write_rows
+from data_build.twins import twin_of, write_registry
 from mmafflm.benchmark import Subset
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, MIX, split_file

@@ -12,10 +12,10 @@ import jinja2
 import yaml
 
 from data_build.card_figures import write_figures
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.licences import fault
 from data_build.media_index import read_index
-from data_build.registry import TWINS
+from data_build.twins import TWINS
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX
 from mmafflm.hub import hub_languages

@@ -4,9 +4,9 @@ from collections import Counter
 
 import polars as pl
 
+from data_build.ids import TRANSLATE
 from data_build.media_index import is_of_clip, media_faults, read_index
-from data_build.registry import TWINS
-from data_build.translate.rows import TRANSLATE
+from data_build.twins import TWINS
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.dataset import MEDIA_INDEX, MIX, MIX_FILE, Dataset
 from mmafflm.errors import Fault

@@ -6,14 +6,15 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
-from data_build.corpus import NO_LANGUAGE, corpora
-from data_build.mix import MOST_TRANSLATED
-from data_build.translate.ids import FROM
+from data_build.corpora.find import corpora
+from data_build.corpus import NO_LANGUAGE
+from data_build.ids import FROM
 from mmafflm import documents
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault
 from mmafflm.media import Budget
 
+MOST_TRANSLATED = 0.5  # of a subset's rows in the mix
 SHIPPED = Path(str(files("data_build").joinpath("default.yaml")))
 Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T", bound=BaseModel)

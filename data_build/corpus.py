@@ -3,19 +3,15 @@
 Adding a corpus adds that file, its entry in benchmark/subsets.yaml and its test; nothing else lists corpora.
 """
 
-import importlib
 import json
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-import data_build.corpora
 from data_build.raw import RawFile
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import Fault
@@ -238,11 +234,3 @@ def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:
     """The sentence for a folder that holds files, none of them of this corpus."""
     found = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
     return Fault(f"{corpus}: no file of it among {found}; expected {expected}. Put the corpus's own files there.")
-
-
-@cache
-def corpora() -> dict[str, Corpus]:
-    """Every corpus in the folder, by name."""
-    modules = (module.name for module in pkgutil.iter_modules(data_build.corpora.__path__))
-    found = (importlib.import_module(f"data_build.corpora.{name}").CORPUS for name in sorted(modules))
-    return {corpus.name: corpus for corpus in found}

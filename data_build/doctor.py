@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_build.corpus import Corpus, corpora
+from data_build.corpora.find import corpora
+from data_build.corpus import Corpus
 from data_build.coverage import PartCount
 from data_build.sources import find_parts
 from mmafflm.benchmark import benchmark

@@ -21,7 +21,7 @@ from PIL import Image
 
 from data_build.archives import read_zipped, stream_members
 from data_build.corpus import Media
-from data_build.near import difference_hash
+from data_build.picture_hash import difference_hash
 from data_build.pool import Failed, run_guarded
 from data_build.raw import RawFile
 from data_build.room import Room, spread

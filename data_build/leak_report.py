@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from data_build.config import Leaks
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.leaks import Leak, Row, find_leaks, read_rows, table_rows, words_column
 from data_build.media_index import Index
 from data_build.origins import SIDES, Origins, Traces, is_traced, of_outcomes, shared_origins, stored_traces

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from data_build.config import Leaks
 from data_build.media_index import Index
-from data_build.near import jaccard, near_hashes, near_texts, thumbnail
-from data_build.release.recover import words_of
+from data_build.near import jaccard, near_hashes, near_texts
+from data_build.picture_hash import thumbnail
 from data_build.select import folded
+from data_build.words import words_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MEDIA_INDEX, split_file
 from mmafflm.errors import Fault

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.origins import Origin, Origins, read_origins
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 import orjson
 import polars as pl
 
+from data_build.config import MOST_TRANSLATED
+from data_build.ids import FROM, original_id
 from data_build.media_index import Index
-from data_build.registry import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table, write_twin
-from data_build.translate.ids import FROM, original_id
+from data_build.twins import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table, write_twin
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 from mmafflm.sampling import shuffle_key
-
-MOST_TRANSLATED = 0.5  # of a subset's rows
 
 
 class Line(NamedTuple):

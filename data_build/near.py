@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 SHINGLE = 3  # characters: one edit in a text of 30 leaves 25 of 31 shared
 BANDS, ROWS = 16, 4  # texts that share 0.7 of their shingles meet in a band with a chance of 0.99, 0.8: 0.9998
@@ -161,13 +160,6 @@ def _meet(left: Sequence[Hashes], right: Sequence[_Sorted], most: int) -> Pairs:
     return np.stack([pairs // len(right[0].rows), pairs % len(right[0].rows)], axis=1)
 
 
-def difference_hash(picture: Image.Image) -> int:
-    """64 bits: whether each of 8 x 8 places of the grey picture is darker than its right neighbour (dHash)."""
-    grey = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    bits = (grey[:, 1:] > grey[:, :-1]).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
 def near_hashes(left: Hashes, right: Hashes, most_bits: int = 3) -> Pairs:
     """The pairs of difference hashes that differ in at most `most_bits` (up to 3) bits."""
     if not len(left) or not len(right):
@@ -184,8 +176,3 @@ def _picture_bands(hashes: Hashes) -> list[Hashes]:
         (hashes >> np.uint64(shift)) & np.uint64((1 << bits) - 1)
         for shift, bits in zip(shifts.tolist(), PICTURE_BITS, strict=True)
     ]
-
-
-def thumbnail(picture: Image.Image) -> NDArray[np.float32]:
-    """64 x 64 grey levels, to compare two pictures by."""
-    return np.asarray(picture.convert("L").resize((64, 64), Image.Resampling.BOX), dtype=np.float32)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_build.corpus import Corpus, corpora
+from data_build.corpora.find import corpora
+from data_build.corpus import Corpus
 from data_build.media_index import Index
 from data_build.stage import Outcome
 from data_build.utterances import MAX_S

@@ -14,17 +14,16 @@ from typing import Any
 
 from data_build.build import IMPORT_PAGE
 from data_build.card import write_card
+from data_build.ids import TRANSLATE, original_id
 from data_build.leak_report import REPORT, write_report
 from data_build.licences import REASON, Held, by_licence
 from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index, write_index
 from data_build.mix import add_twin
 from data_build.origins import read_origins, write_origins
-from data_build.registry import twin_of, write_records, write_registry
 from data_build.release.give_out import place
 from data_build.release.page import page_text
-from data_build.translate.ids import original_id
-from data_build.translate.rows import TRANSLATE
+from data_build.twins import twin_of, write_records, write_registry
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
 from mmafflm.documents import read_json

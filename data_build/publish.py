@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.licences import Held, held_back
 from data_build.portion import write_portion
 from mmafflm.benchmark import benchmark

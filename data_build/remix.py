@@ -17,8 +17,8 @@ from data_build.card import write_card
 from data_build.config import MixFile
 from data_build.manifest import write_seal
 from data_build.mix import make_mix
-from data_build.registry import twin_of
 from data_build.translate.copies import QUARANTINE, left_out
+from data_build.twins import twin_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX_FILE, Dataset
 from mmafflm.errors import Fault, UsageFault

@@ -10,7 +10,7 @@ of the real corpora: mystery rows, an empty review, junk rows, decoys, conflicti
 from collections.abc import Container
 from pathlib import Path
 
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from mmafflm.errors import UsageFault
 from mmafflm.records import replacing
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from data_build.config import Config
-from data_build.corpus import Corpus, Part, corpora, unrecognised
+from data_build.corpora.find import corpora
+from data_build.corpus import Corpus, Part, unrecognised
 from data_build.manifest import Source
 from data_build.raw import list_raw
 from mmafflm.benchmark import Subset

@@ -18,9 +18,9 @@ from data_build.extract import FRAME
 from data_build.lost_marks import Lost, lost_marks
 from data_build.media_index import Index
 from data_build.mix import Line, Mix
-from data_build.registry import write_records
 from data_build.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection
 from data_build.shards import Shards, choose, numbers
+from data_build.twins import write_records
 from mmafflm.benchmark import Subset, Task
 from mmafflm.dataset import split_file
 from mmafflm.errors import Fault

@@ -9,7 +9,7 @@ from operator import itemgetter
 import numpy as np
 import polars as pl
 
-from data_build.registry import twin_of
+from data_build.twins import twin_of
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.records import Record
 from mmafflm.sampling import shuffle_key

@@ -18,8 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from eval.bootstrap import SEED, interval, p_value
-from eval.diagnosis.finding import number
-from eval.metrics import Floats
+from eval.metrics import Floats, number
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 

@@ -18,11 +18,10 @@ import numpy as np
 from eval.aggregate import Unit, aggregates, macro_over_languages
 from eval.answered import Answered, by_task, chosen_subsets
 from eval.bootstrap import SEED, Measure, Values, paired_bootstrap
-from eval.diagnosis.finding import number
 from eval.diagnosis.modality import changes
 from eval.figure import withheld
 from eval.join import load_predictions, run_json
-from eval.metrics import Floats
+from eval.metrics import Floats, number
 from eval.paired import distinct, holm, scorer, seed_of
 from eval.selection import Selection, split_of
 from eval.verdict import right_rows

@@ -7,6 +7,7 @@ Labels are boolean matrices [n, classes]; a row without a label (an answer that 
 NaN where a metric is not defined.
 """
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -150,3 +151,8 @@ def weighted_jaccard(counts: Counts) -> Floats:
     """Jaccard of each class, averaged by the class's gold rows (jaccard_score, average="weighted"); 0 without gold."""
     jaccard = _ratio(counts.hits, counts.wanted + counts.given - counts.hits, 0.0)
     return _ratio((jaccard * counts.wanted).sum(1), counts.wanted.sum(1), 0.0)
+
+
+def number(value: float) -> float | None:
+    """A value for JSON: None where it is not defined."""
+    return float(value) if math.isfinite(value) else None

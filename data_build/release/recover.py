@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from data_build.corpus import NO_LANGUAGE
 from data_build.release.gold import emotion_in, read_gold
+from data_build.words import pattern_of, quoted_text
 from mmafflm.benchmark import Subset, Task
 from mmafflm.grammar import Ordinal
 
@@ -44,7 +45,7 @@ def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Ask
     """
     by_order = _at(subset, position)
     for task in subset.tasks:
-        match = _pattern(task.prompt).fullmatch(prompt.strip())
+        match = pattern_of(task.prompt).fullmatch(prompt.strip())
         if match:
             emotion = _emotion(task, match.groupdict().get("emotion"), answer, by_order)
             text = (match.groupdict().get("text") or "").strip()
@@ -57,16 +58,7 @@ def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Ask
     else:
         names = ", ".join(task.key for task in fitting) or "none of its tasks"
         raise ValueError(f"the prompt is none of {subset.name}'s and its answer fits {names}")
-    return Asked(task, _emotion(task, _named(prompt), answer, by_order), _quoted(prompt), how, False)
-
-
-@cache
-def _pattern(prompt: str) -> re.Pattern[str]:
-    """A prompt with any text, emotion and white space."""
-    parts = re.split(r"(\{text\}|\{transcript\}|\{emotion\})", prompt)
-    wild = {"{text}": "(?P<text>.*)", "{transcript}": "(?P<text>.*)", "{emotion}": r"(?P<emotion>\w+)"}
-    words = [wild.get(part) or r"\s+".join(re.escape(word) for word in re.split(r"\s+", part)) for part in parts]
-    return re.compile("".join(words).replace("<image>", r"<image>\s*").replace("<video>", r"<video>\s*"), re.S)
+    return Asked(task, _emotion(task, _named(prompt), answer, by_order), quoted_text(prompt), how, False)
 
 
 def _at(subset: Subset, position: int | None) -> tuple[Task, str | None] | None:
@@ -97,22 +89,6 @@ def _emotion(task: Task, named: str | None, answer: str, by_order: tuple[Task, s
 def _named(prompt: str) -> str | None:
     match = re.search(r"[Ee]motion(?: E)?:\s*(\w+)", prompt)
     return match[1] if match else None
-
-
-def words_of(task: Task, prompt: str) -> str:
-    """The text or transcript within a record's prompt; empty where the task has none. Foreign prompts: as _quoted."""
-    if "{text}" not in task.prompt and "{transcript}" not in task.prompt:
-        return ""
-    match = _pattern(task.prompt).fullmatch(prompt)
-    return match["text"] if match else _quoted(prompt)
-
-
-def _quoted(prompt: str) -> str:
-    """The text within a prompt that is not ours: what stands behind the first "Text:" or "Content:", else all of it."""
-    body = re.sub(r"^(?:<image>|<video>)\s*", "", prompt)
-    tail = r"(?:\.\s*Emotion(?: E)?:.*|\.?\s*Intensity (?:Score|Class):?)?"
-    match = re.search(rf"\b(?:Text|Content):\s*(.*?){tail}$", body, re.S)
-    return (match[1] if match else body).strip()
 
 
 def _fits(task: Task, answer: str) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from data_build.build import construct, require_free
 from data_build.config import Config
-from data_build.corpus import Corpus, Part, corpora
+from data_build.corpora.find import corpora
+from data_build.corpus import Corpus, Part
 from data_build.inputs import Plan
 from data_build.manifest import Source
 from data_build.pictures import is_picture

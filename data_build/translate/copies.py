@@ -17,11 +17,11 @@ from typing import Any
 import polars as pl
 
 from data_build.config import Leaks
+from data_build.ids import TRANSLATE, original_id
 from data_build.leaks import find_leaks, make_rows, read_rows
 from data_build.media_index import Index
 from data_build.select import folded
-from data_build.translate.ids import original_id
-from data_build.translate.rows import TRANSLATE, Brief, words_in
+from data_build.translate.rows import Brief, words_in
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.records import Record, media_files, read_jsonl

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from data_build.ids import original_id
 from data_build.translate.engine import Engine
-from data_build.translate.ids import original_id
 from data_build.translate.rows import Brief
 from data_build.translate.work import Translator
 from mmafflm.errors import UsageFault

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
-from data_build.release.recover import words_of
+from data_build.ids import FROM, new_id
 from data_build.translate.engine import Engine
-from data_build.translate.ids import FROM, new_id
 from data_build.translate.marks import has_words
+from data_build.words import words_of
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
 from mmafflm.sampling import sample
 
-TRANSLATE = "translate"  # in the quarantine, in the place of a corpus
 SPLITS = ("train", "val")  # a test is never translated
 
 

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from data_build.build import only_one, require_free
 from data_build.card import write_card
+from data_build.config import MOST_TRANSLATED
+from data_build.ids import TRANSLATE
 from data_build.manifest import counts, write_seal
 from data_build.media_index import Index, read_index
-from data_build.mix import MOST_TRANSLATED, make_mix
-from data_build.registry import write_records
+from data_build.mix import make_mix
 from data_build.translate import ROUND_TRIP
 from data_build.translate.cache import Cache
 from data_build.translate.copies import LEAKED, QUARANTINE, copies, left_out, on_both_sides
@@ -27,7 +28,6 @@ from data_build.translate.judge import fault
 from data_build.translate.round_trip import Figure, Pair, round_trips
 from data_build.translate.rows import (
     SPLITS,
-    TRANSLATE,
     Brief,
     Order,
     Standing,
@@ -40,6 +40,7 @@ from data_build.translate.rows import (
     wanted_rows,
 )
 from data_build.translate.work import Translator
+from data_build.twins import write_records
 from mmafflm.command import say
 from mmafflm.dataset import MANIFEST, Dataset, manifest_fault, split_file
 from mmafflm.errors import Fault, UsageFault

@@ -12,8 +12,8 @@ import numpy as np
 
 from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, Measure, Values, distribution, interval
-from eval.diagnosis.finding import Finding, number
-from eval.metrics import Array, Floats
+from eval.diagnosis.finding import Finding
+from eval.metrics import Array, Floats, number
 from eval.paired import distinct, seed_of
 from mmafflm.grammar import Labels, Ordinal, Vad
 

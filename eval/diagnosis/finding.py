@@ -151,11 +151,6 @@ def verdict(check: str, ci95: list[float] | None, rows: int) -> str:
     return "found" if beyond else "absent" if clear else "unsure"
 
 
-def number(value: float) -> float | None:
-    """A value for JSON: None where it is not defined."""
-    return float(value) if math.isfinite(value) else None
-
-
 def share(hits: int, rows: int, seed: int, resamples: int = RESAMPLES) -> tuple[float | None, list[float] | None]:
     """A share of rows and its bootstrap interval, widened by the rule of three (3 / n) where it is 0 or 1."""
     if not rows:

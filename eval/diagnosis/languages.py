@@ -12,11 +12,11 @@ import numpy as np
 
 from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, distribution, interval
-from eval.diagnosis.finding import CHECKS, Finding, number, share
+from eval.diagnosis.finding import CHECKS, Finding, share
 from eval.diagnosis.prior import lift
 from eval.diagnosis.prose import NONE, language_of_prose, script
 from eval.figure import withheld
-from eval.metrics import Floats
+from eval.metrics import Floats, number
 from eval.paired import distinct, scorer, seed_of
 from mmafflm.benchmark import Task, benchmark
 from mmafflm.grammar import Labels

@@ -14,9 +14,9 @@ import numpy as np
 from eval.ablate import ABLATIONS
 from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, paired_bootstrap
-from eval.diagnosis.finding import Finding, number, share
+from eval.diagnosis.finding import Finding, share
 from eval.figure import withheld
-from eval.metrics import Array
+from eval.metrics import Array, number
 from eval.paired import distinct, scorer, seed_of
 from eval.selection import Selection
 from mmafflm.benchmark import Task

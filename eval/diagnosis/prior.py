@@ -14,8 +14,8 @@ import numpy as np
 from eval import metrics
 from eval.answered import Answered
 from eval.bootstrap import RESAMPLES, Values, distribution, interval
-from eval.diagnosis.finding import Finding, number
-from eval.metrics import Array, Bools, Counts, Floats, label_counts
+from eval.diagnosis.finding import Finding
+from eval.metrics import Array, Bools, Counts, Floats, label_counts, number
 from eval.paired import distinct, seed_of
 from mmafflm.grammar import Labels, Ordinal
 

@@ -10,7 +10,7 @@ import pytest
 
 from data_build.card import metadata
 from data_build.card_figures import write_figures
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from mmafflm.benchmark import benchmark
 from mmafflm.dataset import Dataset
 

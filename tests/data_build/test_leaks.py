@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 from data_build.build import build
 from data_build.config import Config, Leaks
 from data_build.leaks import Row, find_leaks, make_rows
-from data_build.near import difference_hash, jaccard, near_hashes, near_texts
+from data_build.near import jaccard, near_hashes, near_texts
+from data_build.picture_hash import difference_hash
 from mmafflm.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl

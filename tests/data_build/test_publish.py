@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from data_build.check import check
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.licences import held_back
 from data_build.portion import write_portion
 from data_build.publish import choose, publish

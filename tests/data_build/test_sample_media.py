@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from data_build import sample_pictures
 from data_build.clips import render
 from data_build.corpora import cfaps, chsims, samsemo
+from data_build.corpora.find import corpora
 from data_build.corpora.meld import FOLDERS, HEADER
-from data_build.corpus import corpora
 from data_build.faces import EMOTIONS, LOOKS, draw, draw_face, draw_grey
 from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from data_build.corpus import corpora
+from data_build.corpora.find import corpora
 from data_build.samples import write_samples
 from mmafflm.benchmark import benchmark
 from mmafflm.errors import UsageFault

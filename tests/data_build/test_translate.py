@@ -10,11 +10,11 @@ import pytest
 
 from data_build.check import check
 from data_build.config import load_mix
+from data_build.ids import new_id
 from data_build.mix import shares_with_translated
 from data_build.remix import remix
 from data_build.translate import stage
 from data_build.translate.cache import CACHE
-from data_build.translate.ids import new_id
 from data_build.translate.judge import fault
 from data_build.translate.languages import languages, near
 from data_build.translate.marks import lost, pieces

@@ -8,13 +8,13 @@ import pytest
 
 from data_build.check import check
 from data_build.config import Leaks, load_mix
+from data_build.ids import new_id, original_id
 from data_build.leak_report import examine, markdown
 from data_build.media_index import read_index
 from data_build.origins import read_origins
 from data_build.remix import remix
 from data_build.translate import stage
 from data_build.translate.copies import left_out, on_both_sides, through_translation
-from data_build.translate.ids import new_id, original_id
 from data_build.translate.rows import Brief, Order, words_in
 from data_build.translate.stage import translate
 from mmafflm.benchmark import benchmark

@@ -8,7 +8,7 @@ import pytest
 
 from mmafflm.families.base import Trainable
 from mmafflm.families.find import architecture_of, built_for, family_of
-from mmafflm.families.qwen2_vl import FAMILY
+from mmafflm.families.qwen2_vl.family import FAMILY
 from tests.budget import BUDGET
 from tests.media_files import picture_of
 

@@ -2,6 +2,7 @@
 
 from mmafflm.benchmark import benchmark
 
+TRANSLATE = "translate"  # in the quarantine, in the place of a corpus
 FROM = "<-"  # what it was made of stands behind it
 
 
