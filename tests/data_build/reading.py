@@ -13,6 +13,7 @@ from data_build.corpus import EXAMPLES, QUARANTINE, Corpus
 from data_build.raw import list_raw
 from mmafflm.errors import Fault
 from mmafflm.records import sha256_of
+from tests.paths import SHARED
 
 
 class Read(NamedTuple):
@@ -83,7 +84,7 @@ def zipped(path: Path, members: dict[str, str]) -> Path:
 
 def real(corpus: str) -> Path:
     """The folder of a real corpus; the test is skipped where it is not."""
-    beside = Path(__file__).parents[2].parent / "shared" / "raw"
+    beside = SHARED / "raw"
     root = Path(os.environ.get("MMAFFLM_RAW", beside)) / corpus
     if not root.is_dir():
         pytest.skip(f"no real {corpus} in {root}; set MMAFFLM_RAW")

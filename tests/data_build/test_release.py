@@ -22,6 +22,7 @@ from mmafflm.recipe import plan
 from mmafflm.records import Record, media_files, read_jsonl, sha256_of
 from tests.command import mmaffben, mmaffin
 from tests.look_alike import look_alike
+from tests.paths import ROOT
 
 TEXTS = [name for name, subset in benchmark().items() if subset.modality == "text"]
 OTHERS = [name for name in benchmark() if name not in TEXTS]
@@ -259,7 +260,7 @@ def test_released_data_go_from_json_to_a_plan_and_scores(exported: Path, tmp_pat
     typed(mmaffin, "import", "--from", exported, "--out", data, "--jobs", "1", "--limit", "6")
     typed(mmaffin, "check", "--data", data)
     dataset = Dataset.open(data)
-    planned = plan(Path(__file__).parents[2] / "train_configs/nano.yaml", dataset, base=look_alike(tmp_path / "base"))
+    planned = plan(ROOT / "train_configs/nano.yaml", dataset, base=look_alike(tmp_path / "base"))
     assert planned.config["dataset"] == "mmaffin_train" and planned.config["max_steps"] >= 1
     answers = tmp_path / "generated_predictions.jsonl"
     records = rows(dataset, "XED", "test") + rows(dataset, "FER2013", "test")

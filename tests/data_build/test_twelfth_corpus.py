@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 CORPUS = '''
 """DIARY: entries of made-up diaries, each calm or tense."""
 

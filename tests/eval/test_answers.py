@@ -12,8 +12,9 @@ from eval.answers import Unparsed, parse
 from eval.no_answer import no_answer
 from mmafflm.grammar import Labels, Ordinal, Vad
 from tests.eval.answer_tasks import EI_OC, EMOTIC, FER, NONE, POLARITY, SIGNED, TASKS, UNIT, V_OC, VAD, XED, read
+from tests.paths import SHARED
 
-CASES = Path(__file__).parents[3] / "shared" / "reference" / "strict_answers.csv"
+CASES = SHARED / "reference" / "strict_answers.csv"
 MORE_CASES = Path(__file__).parent / "person_reads.csv"
 
 

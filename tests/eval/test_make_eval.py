@@ -13,8 +13,8 @@ from data_build.config import load_config
 from data_build.samples import write_samples
 from mmafflm.benchmark import choose_subsets
 from tests.eval.page import Page
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ROWS = 6  # test rows a subset
 WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.html", "report.results.json")
 

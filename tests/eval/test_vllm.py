@@ -29,8 +29,8 @@ from mmafflm.records import read_jsonl
 from mmafflm.sampling import sample
 from tests.budget import BUDGET
 from tests.eval.vllm_side import in_order
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 3  # rows of each of the 18 subsets
 SIDE = ("XED", "FER2013", "CHSIMS_SP", "semeval2018_english")
 SIDE_ROWS = 6

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import yaml
 
-RECIPES = Path(__file__).parents[2] / "train_configs"
+from tests.paths import ROOT
+
+RECIPES = ROOT / "train_configs"
 NAMES = sorted(path.name for path in RECIPES.glob("*.yaml"))
 PAPER = RECIPES / "llamafactory/paper-as-run.yaml"
 

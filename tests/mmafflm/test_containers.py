@@ -14,8 +14,9 @@ from mmafflm.clips import Broken, open_clip
 from mmafflm.containers import MOV_BOXES, container_of, is_safe_to_guess
 from tests.budget import BUDGET
 from tests.media_files import clip_bytes, referring, write
+from tests.paths import SHARED
 
-GIVEN = Path(__file__).parents[2].parent / "shared/faults/hostile/clips"
+GIVEN = SHARED / "faults/hostile/clips"
 SECRET, PORT = "secret.mp4", 45454
 SCRIPTS = {
     "concat": "ffconcat version 1.0\nfile secret.mp4\n",

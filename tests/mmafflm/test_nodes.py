@@ -22,8 +22,8 @@ from mmafflm.recipe import plan
 from mmafflm.train import train
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 MASTER = "10.77.0.1:29400"  # in a namespace of its own, so nobody else's port
 
 

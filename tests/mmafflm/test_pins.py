@@ -1,13 +1,12 @@
 """constraints.txt is installed without a resolver, so this test is what compares it with the packages' own metadata."""
 
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 
 def pins() -> dict[str, str]:

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from mmafflm.source_hash import source_hash
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ASKED = (("data_build.corpora.meld",), ("data_build.corpora.xed",), ("mmafflm.clips",), ("eval",))
 
 

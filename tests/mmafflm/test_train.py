@@ -24,8 +24,8 @@ from mmafflm.train import train
 from tests.mmafflm.reading import read_ids
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 NANO = RECIPES / "nano.yaml"
 ZERO3 = {"deepspeed": "deepspeed/zero3.json", "per_device_train_batch_size": 2, "logging_steps": 1}
 

@@ -13,8 +13,7 @@ import pytest
 from mmafflm.errors import Fault
 from mmafflm.untrusted import require_harmless
 from tests.eval.tiny_tests import make_tests
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 AUTO = ("AutoConfig", "AutoModel", "AutoTokenizer", "AutoProcessor", "AutoImageProcessor")
 LEADING_OUT = ("../../.bashrc", "/etc/cron.d/x", "..", ".", "a/b", "a\\b", "a\0b", "", "C:x")

@@ -25,8 +25,8 @@ from mmafflm.seen import Seen
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 PRODUCT = ("mmafflm", "eval", "data_build")
 TOKEN = re.compile(r"<\|\w+\|>")
 # The patch of 14 pixels, its token of 28, their areas, and the processor's limits; data_build's numbers are counts.
