@@ -10,31 +10,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_build.card import write_card
 from data_build.config import Config
 from data_build.corpora.find import corpora
-from data_build.corpus import Corpus, Part
-from data_build.coverage import line
-from data_build.extract import extract
-from data_build.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
-from data_build.leak_report import decide, in_manifest
-from data_build.losses import losses, require_no_loss
-from data_build.manifest import Source, describe, write_seal
-from data_build.media_index import Index, entries, write_index
-from data_build.mix import Mix
-from data_build.origins import of_outcomes, write_origins
-from data_build.pool import Failed, run_guarded
-from data_build.shards import Shards, find_shards, read_part, taken_frame, wanted_media
+from data_build.dataset.card import write_card
+from data_build.dataset.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
+from data_build.dataset.losses import losses, require_no_loss
+from data_build.dataset.manifest import Source, describe, write_seal
+from data_build.dataset.origins import of_outcomes, write_origins
+from data_build.leaks.leak_report import decide, in_manifest
+from data_build.media.extract import extract
+from data_build.media.media_index import Index, entries, write_index
+from data_build.mix.mix import Mix
+from data_build.reading.corpus import Corpus, Part
+from data_build.rows.coverage import line
+from data_build.rows.shards import Shards, find_shards, read_part, taken_frame, wanted_media
+from data_build.rows.write import Chosen, Outcome, choose_rows, write_rows
 from data_build.sources import find_sources
-from data_build.stage import Chosen, Outcome, choose_rows, write_rows
 from data_build.twins import twin_of, write_registry
-from mmafflm.benchmark import Subset
-from mmafflm.command import say
+from data_build.workers.pool import Failed, run_guarded
+from mmafflm.benchmark.benchmark import Subset
 from mmafflm.dataset import MANIFEST, MIX, split_file
 from mmafflm.errors import Fault
-from mmafflm.inside import require_inside
+from mmafflm.files.inside import require_inside
+from mmafflm.files.writing import make_folder
 from mmafflm.records import write_jsonl
-from mmafflm.writing import make_folder
+from mmafflm.terminal.command import say
 
 WORK = ".work"
 LONGEST_S = 1e6  # a part of a corpus may be read for days; its worker has no other limit

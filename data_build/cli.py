@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-import mmafflm.command as command
+import mmafflm.terminal.command as command
 from data_build.translate import ENGINES, ROUND_TRIP
-from mmafflm.benchmark import choose_subsets
+from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
@@ -66,7 +66,7 @@ def import_(
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
     from data_build.config import load_config
-    from data_build.release.take_in import import_release
+    from data_build.release.import_release import import_release
 
     if import_release(origins, out, load_config(config), jobs, limit, replace):
         command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
@@ -80,7 +80,7 @@ def export(
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all by default")] = None,
 ) -> None:
     """Write the build in a form that others' tools read."""
-    from data_build.release.give_out import export as write_form
+    from data_build.release.export import export as write_form
 
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
 
@@ -92,8 +92,8 @@ def stats(
     seed: Annotated[int | None, typer.Option(help="of the rows that the page shows; the same by default")] = None,
 ) -> None:
     """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
-    from data_build.stats import SEED, count, tables
-    from data_build.stats_page import page
+    from data_build.dataset.stats import SEED, count, tables
+    from data_build.dataset.stats_page import page
     from mmafflm.records import write_text
 
     if out and (out.is_dir() or out.suffix.lower() not in (".html", ".htm")):
@@ -117,7 +117,7 @@ def publish(
     ] = None,
 ) -> None:
     """Upload what the corpora's terms allow, with the token in HF_TOKEN; say what stays behind and why."""
-    from data_build.publish import publish as upload
+    from data_build.publish.publish import publish as upload
 
     allowed = [name.strip() for name in (allow or "").split(",") if name.strip()]
     upload(Dataset.open(data), repo, allowed, dry_run)
@@ -160,7 +160,7 @@ def translate(
     from data_build.translate.plan import load_plan
     from data_build.translate.round_trip import in_words
     from data_build.translate.rows import Order
-    from data_build.translate.stage import translate as run_translate
+    from data_build.translate.translate import translate as run_translate
 
     if plan and any(one is not None for one in (to, engine, origin, subsets, limit)):
         raise UsageFault(f"--plan {plan}: it names engine, pairs and rows; leave --to, --engine and the like out.")
@@ -186,7 +186,7 @@ def translate(
 @app.command()
 def check(data: Data) -> None:
     """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
-    from data_build.check import check as run_check
+    from data_build.dataset.check import check as run_check
 
     faults = run_check(Dataset.open(data))
     for fault in faults:
@@ -203,9 +203,9 @@ def leaks(
 ) -> None:
     """List training rows that stand, exactly or nearly, in a test: of a build, or after translation."""
     from data_build.config import Leaks
-    from data_build.leak_report import examine, markdown, write_report
-    from data_build.media_index import read_index
-    from data_build.origins import read_origins
+    from data_build.dataset.origins import read_origins
+    from data_build.leaks.leak_report import examine, markdown, write_report
+    from data_build.media.media_index import read_index
     from data_build.translate.copies import through_translation
 
     dataset = Dataset.open(data)
@@ -229,8 +229,8 @@ def browse(
     port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
 ) -> None:
     """Look at the records in a browser: by subset, split, language, task, label, translated or not."""
-    from mmafflm.browsing.server import serve
-    from mmafflm.browsing.table import open_table
+    from mmafflm.browse.server import serve
+    from mmafflm.browse.table import open_table
 
     serve(open_table(Dataset.open(data)), port)
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
 from data_build.corpora.find import corpora
-from data_build.corpus import NO_LANGUAGE
 from data_build.ids import FROM
-from mmafflm import documents
-from mmafflm.benchmark import benchmark
+from data_build.reading.corpus import NO_LANGUAGE
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import UsageFault
-from mmafflm.media import Budget
+from mmafflm.files import documents
+from mmafflm.media.budget import Budget
 
 MOST_TRANSLATED = 0.5  # of a subset's rows in the mix
 SHIPPED = Path(str(files("data_build").joinpath("default.yaml")))
@@ -31,7 +31,7 @@ class Split(BaseModel):
 
 
 class Leaks(BaseModel):
-    """When a training row counts as a copy of a test row (data_build/leaks.py)."""
+    """When a training row counts as a copy of a test row (data_build/leaks/leaks.py)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

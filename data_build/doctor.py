@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_build.corpora.find import corpora
-from data_build.corpus import Corpus
-from data_build.coverage import PartCount
+from data_build.reading.corpus import Corpus
+from data_build.rows.coverage import PartCount
 from data_build.sources import find_parts
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault, UsageFault
 
 

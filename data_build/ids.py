@@ -1,6 +1,6 @@
 """The id of a translated row, and of the row that it was made of: XED/es<-en/train/000123, XED/en/train/000123."""
 
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 
 TRANSLATE = "translate"  # in the quarantine, in the place of a corpus
 FROM = "<-"  # what it was made of stands behind it

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_build.card import write_card
 from data_build.config import MixFile
-from data_build.manifest import write_seal
-from data_build.mix import make_mix
+from data_build.dataset.card import write_card
+from data_build.dataset.manifest import write_seal
+from data_build.mix.mix import make_mix
 from data_build.translate.copies import QUARANTINE, left_out
 from data_build.twins import twin_of
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX_FILE, Dataset
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.inside import MEDIA, Folder, quoted
+from mmafflm.files.inside import MEDIA, Folder, quoted
 
 CARD = "README.md"
 

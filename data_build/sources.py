@@ -7,12 +7,12 @@ from typing import Any
 
 from data_build.config import Config
 from data_build.corpora.find import corpora
-from data_build.corpus import Corpus, Part, unrecognised
-from data_build.manifest import Source
-from data_build.raw import list_raw
-from mmafflm.benchmark import Subset
-from mmafflm.command import say
+from data_build.dataset.manifest import Source
+from data_build.reading.corpus import Corpus, Part, unrecognised
+from data_build.reading.raw import list_raw
+from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import UsageFault
+from mmafflm.terminal.command import say
 
 
 def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from data_build.media_index import Index, tokens_of
+from data_build.media.media_index import Index, tokens_of
 from mmafflm.records import Record, dump, read_records, replacing, write_text
 
 TWINS = "parquet"  # below DATA/mmaffin

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-import mmafflm.command as command
-from mmafflm.benchmark import choose_subsets
+import mmafflm.terminal.command as command
+from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
@@ -34,7 +34,7 @@ class EngineName(StrEnum):
 
 
 class Readout(StrEnum):
-    """How an answer is read, see eval/readout.py."""
+    """How an answer is read, see eval/score/readout.py."""
 
     greedy = "greedy"
     expectation = "expectation"
@@ -42,7 +42,7 @@ class Readout(StrEnum):
 
 
 class Ablation(StrEnum):
-    """What is taken away from the questions, see eval/ablate.py."""
+    """What is taken away from the questions, see eval/ask/ablation.py."""
 
     none = "none"
     blank = "blank"
@@ -94,11 +94,11 @@ def predict(
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every record. Stopped at any point, the same command goes on."""
-    from eval.checkpoint import positions_note
-    from eval.jobs import predict_in_jobs
-    from eval.predict import predict as run
-    from eval.run_folder import WHOLE, Shard
-    from eval.selection import Selection
+    from eval.ask.jobs import predict_in_jobs
+    from eval.ask.predict import predict as run
+    from eval.run.checkpoint import positions_note
+    from eval.run.run_folder import WHOLE, Shard
+    from eval.run.selection import Selection
 
     if note := positions_note(ckpt):
         command.say(note)
@@ -144,10 +144,10 @@ def score(
     strict: an answer that cannot be read counts as wrong.
     paper: the published scorer, quirks included, for figures beside the paper's.
     """
-    from eval.join import import_generated
-    from eval.score import score_run
-    from eval.sections import show
-    from eval.table import tables
+    from eval.run.join import import_generated
+    from eval.score.score import score_run
+    from eval.score.score_table import tables
+    from eval.tables import show
 
     dataset = Dataset.open(data)
     if import_ is not None:
@@ -174,9 +174,9 @@ def diagnose(
     label prior and format: each check has a value, a 95% interval and a
     threshold, and is found, absent or unsure.
     """
-    from eval.diagnose import diagnose_run
+    from eval.diagnosis.diagnose import diagnose_run
     from eval.diagnosis.summary import summary
-    from eval.sections import show
+    from eval.tables import show
 
     show(*summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets))), markdown)
 
@@ -194,9 +194,9 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
     """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
-    from eval.compare import compare_runs
-    from eval.compare_table import tables
-    from eval.sections import show
+    from eval.compare.compare import compare_runs
+    from eval.compare.compare_table import tables
+    from eval.tables import show
 
     show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
 
@@ -212,7 +212,7 @@ def report(
     Named after it: results.json and its schema, tables in Markdown and LaTeX,
     and a model card. A run that was diagnosed shows its diagnosis.
     """
-    from eval.report import report as write
+    from eval.report.report import report as write
 
     for path in write(runs, Dataset.open(data), out):
         command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
@@ -226,8 +226,8 @@ def browse(
     port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
 ) -> None:
     """Look at records and answers in a browser: by subset, language, label, and whether wrong or unparsed."""
-    from eval.browse import open_runs
-    from mmafflm.browsing.server import serve
+    from eval.report.browse import open_runs
+    from mmafflm.browse.server import serve
 
     serve(open_runs(runs, Dataset.open(data)), port)
 
@@ -240,7 +240,7 @@ def ranking(
     languages: Annotated[str, typer.Option(help="codes such as en,es; all puts every language together")] = "all",
 ) -> None:
     """Do the likelihoods rank the right labels above the others? The mean area under the ROC curve, 0.5 for chance."""
-    from eval.ranking import ranking as rank
+    from eval.score.ranking import ranking as rank
 
     for line in rank(runs, Dataset.open(data), choose_subsets(subset)[0], languages.split(",")):
         print(line)

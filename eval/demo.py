@@ -14,9 +14,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from eval.figure import Figure, beats_majority, figure
-from eval.sections import fraction
-from mmafflm.benchmark import benchmark
+from eval.score.figure import Figure, beats_majority, figure
+from eval.tables import fraction
+from mmafflm.benchmark.benchmark import benchmark
 
 LIMIT = 200  # test rows a subset: enough to see learning
 

@@ -6,10 +6,10 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmafflm.command import say
-from mmafflm.documents import loads, read_json
 from mmafflm.errors import Fault
+from mmafflm.files.documents import loads, read_json
 from mmafflm.records import replacing
+from mmafflm.terminal.command import say
 
 AGAIN = "Download or copy the folder again."
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"

@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-import mmafflm.command as command
+import mmafflm.terminal.command as command
 from mmafflm.dataset import Dataset
 
 app = command.app("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
@@ -32,7 +32,7 @@ Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id
 @app.command()
 def standin(kind: Kind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
     """Make a small base model of the Qwen2.5-VL architecture that needs no hub and no GPU."""
-    from mmafflm.standin import make_standin
+    from mmafflm.standin.standin import make_standin
 
     make_standin(kind.value, out)
 
@@ -50,9 +50,9 @@ def plan(
 
     What it needs of memory, disk and time is estimated on standard error, with what fits on known cards.
     """
-    from mmafflm.forecast import notes, require_gpu
-    from mmafflm.recipe import plan as make_plan
-    from mmafflm.reporters import reporter_faults
+    from mmafflm.train.launch.reporters import reporter_faults
+    from mmafflm.train.plan.forecast import notes, require_gpu
+    from mmafflm.train.plan.plan import plan as make_plan
 
     made = make_plan(recipe, Dataset.open(data), gpus=gpus, nodes=nodes, base=base)
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
@@ -77,7 +77,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint in --out")] = False,
 ) -> None:
     """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
-    from mmafflm.train import train as run
+    from mmafflm.train.run import train as run
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
         resume=resume)  # fmt: skip
@@ -89,7 +89,7 @@ def export(
     out: Annotated[Path, typer.Option(help="folder for the model")],
 ) -> None:
     """Write a run as one plain model, its LoRA adapter merged into the base, run.json beside the weights."""
-    from mmafflm.export import export as write
+    from mmafflm.train.export import export as write
 
     write(run, out)
 
@@ -106,7 +106,7 @@ def experiment(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
     """Mix, train, ask and compare what an experiment says; the tables go to standard output and OUT/NAME.md."""
-    from mmafflm.experiment import run, steps
+    from mmafflm.train.experiment import run, steps
 
     asked = (file, Dataset.open(data), out, base, recipe, share, limit)
     if dry_run:

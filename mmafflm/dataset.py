@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmafflm.benchmark import benchmark
-from mmafflm.containers import FIRST, is_safe_to_guess
-from mmafflm.documents import first_wrong, read_json
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.inside import Folder, is_below, quoted, require_inside
-from mmafflm.media import Budget
+from mmafflm.files.documents import first_wrong, read_json
+from mmafflm.files.inside import Folder, is_below, quoted, require_inside
+from mmafflm.media.budget import Budget
+from mmafflm.media.containers import FIRST, is_safe_to_guess
 from mmafflm.records import SPLITS, Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
@@ -60,7 +60,7 @@ class Dataset:
     def open(cls, path: Path) -> "Dataset":
         """Read the manifest. Raises UsageFault without a folder, Fault when the build is not finished.
 
-        A Fault too when something in the folder, or a name in the manifest, leads out of it (mmafflm/inside.py).
+        A Fault too when something in the folder, or a name in the manifest, leads out of it (mmafflm/files/inside.py).
         """
         if not path.is_dir():
             raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")

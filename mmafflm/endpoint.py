@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.storable import storable
+from mmafflm.files.storable import storable
 
 Read = TypeVar("Read")
 OPENAI = "https://api.openai.com/v1"

@@ -12,11 +12,11 @@ from typing import IO, Any
 
 import orjson
 
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.grammar import Gold
 from mmafflm.errors import Fault
-from mmafflm.grammar import Gold
-from mmafflm.inside import Folder, quoted
-from mmafflm.writing import FULL, errno_of, make_folder, refusal, writing
+from mmafflm.files.inside import Folder, quoted
+from mmafflm.files.writing import FULL, errno_of, make_folder, refusal, writing
 
 SPLITS = ("train", "val", "test")
 

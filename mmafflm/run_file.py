@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mmafflm.documents import first_wrong, read_json
 from mmafflm.errors import Fault
+from mmafflm.files.documents import first_wrong, read_json
 from mmafflm.records import write_text
 
 RUN = "run.json"

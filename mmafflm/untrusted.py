@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mmafflm.checkpoints import AGAIN, is_plain_name
-from mmafflm.documents import read_json
 from mmafflm.errors import Fault
+from mmafflm.files.documents import read_json
 
 CONFIG = "config.json"
 READ = (  # the JSON files that transformers and PEFT read of a folder, besides the weights' index and tokenizer.json

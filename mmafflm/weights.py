@@ -18,8 +18,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from mmafflm.checkpoints import AGAIN, read_header, weight_files
-from mmafflm.documents import read_json
 from mmafflm.errors import Fault
+from mmafflm.files.documents import read_json
 from mmafflm.hub import folder_of
 from mmafflm.untrusted import CONFIG, require_harmless
 

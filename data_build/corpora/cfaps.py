@@ -25,12 +25,12 @@ from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
 
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
-from data_build.faces import draw
-from data_build.pictures import SUFFIXES, by_key, folders, is_picture
-from data_build.raw import RawFile, csv_rows, one_of
-from data_build.sample_writer import Files, csv_bytes
-from data_build.spreadsheet import worksheets
+from data_build.drawing.faces import draw
+from data_build.drawing.writer import Files, csv_bytes
+from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.picture_files import SUFFIXES, by_key, folders, is_picture
+from data_build.reading.raw import RawFile, csv_rows, one_of
+from data_build.reading.spreadsheet import worksheets
 from mmafflm.errors import Fault
 
 FOLDER = re.compile(r"[1-7]?[ ._-]*(\D+)")

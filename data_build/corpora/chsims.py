@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from data_build.clips import draw_duration_s, render, silence
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
-from data_build.pictures import by_key
-from data_build.raw import CsvRow, RawFile, csv_rows, one_of
-from data_build.sample_writer import Files, Writer, csv_bytes
-from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
+from data_build.drawing.drawn_clips import draw_duration_s, render, silence
+from data_build.drawing.writer import Files, Writer, csv_bytes
+from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.picture_files import by_key
+from data_build.reading.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.reading.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
 from mmafflm.errors import Fault
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}

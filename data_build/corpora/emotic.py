@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
-from data_build.matlab import load_variables
-from data_build.pictures import by_key, folders, is_picture
-from data_build.raw import RawFile, csv_rows, one_of
-from data_build.sample_pictures import emotic
-from mmafflm.benchmark import benchmark
+from data_build.drawing.pictures import emotic
+from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.matlab import load_variables
+from data_build.reading.picture_files import by_key, folders, is_picture
+from data_build.reading.raw import RawFile, csv_rows, one_of
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.grammar import Gold, Vad
 from mmafflm.errors import Fault
-from mmafflm.grammar import Gold, Vad
 
 SPLITS = ("train", "val", "test")
 MAT = re.compile(r"(CVPR17_)?Annotations\.mat", re.IGNORECASE)

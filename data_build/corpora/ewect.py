@@ -16,12 +16,12 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
-from data_build.raw import RawFile, one_of
-from data_build.sample_words import interjections
-from data_build.sample_writer import Files, Writer
-from mmafflm.documents import parse_json
+from data_build.drawing.words import interjections
+from data_build.drawing.writer import Files, Writer
+from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
+from data_build.reading.raw import RawFile, one_of
 from mmafflm.errors import Fault
+from mmafflm.files.documents import parse_json
 
 FILES = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
 ENTRANTS = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")

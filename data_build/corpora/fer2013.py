@@ -24,11 +24,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from data_build.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
-from data_build.faces import draw_grey
-from data_build.pictures import by_key, folders, is_picture
-from data_build.raw import RawFile, one_of, stream_csv
-from data_build.sample_writer import Files, csv_bytes, take
+from data_build.drawing.faces import draw_grey
+from data_build.drawing.writer import Files, csv_bytes, take
+from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.picture_files import by_key, folders, is_picture
+from data_build.reading.raw import RawFile, one_of, stream_csv
 from mmafflm.errors import Fault
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")

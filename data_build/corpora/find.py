@@ -5,7 +5,7 @@ import pkgutil
 from functools import cache
 
 import data_build.corpora
-from data_build.corpus import Corpus
+from data_build.reading.corpus import Corpus
 
 
 @cache

@@ -22,14 +22,14 @@ from pathlib import PurePosixPath
 from random import Random
 from typing import Any
 
-from data_build.clips import draw_duration_s, render
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
-from data_build.encodings import C1
-from data_build.faces import EMOTIONS
-from data_build.pictures import by_key
-from data_build.raw import RawFile, csv_rows, one_of
-from data_build.sample_writer import Files, Writer, clock, csv_bytes, tarred
-from data_build.utterances import MAX_S, columns, is_clip, max_s
+from data_build.drawing.drawn_clips import draw_duration_s, render
+from data_build.drawing.faces import EMOTIONS
+from data_build.drawing.writer import Files, Writer, clock, csv_bytes, tarred
+from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.encodings import C1
+from data_build.reading.picture_files import by_key
+from data_build.reading.raw import RawFile, csv_rows, one_of
+from data_build.reading.utterances import MAX_S, columns, is_clip, max_s
 from mmafflm.errors import Fault
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}

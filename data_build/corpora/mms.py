@@ -19,11 +19,11 @@ from typing import Any
 
 import polars as pl
 
-from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
-from data_build.raw import RawFile, one_of, stream_csv
-from data_build.sample_words import interjections
-from data_build.sample_writer import Files, Writer, csv_bytes
-from mmafflm.benchmark import benchmark
+from data_build.drawing.words import interjections
+from data_build.drawing.writer import Files, Writer, csv_bytes
+from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
+from data_build.reading.raw import RawFile, one_of, stream_csv
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
 
 TSV = re.compile(r"([a-z]{2})_.+\.tsv", re.IGNORECASE)

@@ -12,10 +12,10 @@ Text      U+FEFF at the start of a review is removed (20 reviews hold one, the f
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
-from data_build.raw import RawFile, csv_rows, one_of
-from data_build.sample_words import interjections
-from data_build.sample_writer import Files, Writer, csv_bytes, zipped
+from data_build.drawing.words import interjections
+from data_build.drawing.writer import Files, Writer, csv_bytes, zipped
+from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.reading.raw import RawFile, csv_rows, one_of
 from mmafflm.errors import Fault
 
 FILE = "online_shopping_10_cats.csv"

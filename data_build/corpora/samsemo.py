@@ -23,14 +23,14 @@ from pathlib import PurePosixPath
 from random import Random
 from typing import Any, NamedTuple
 
-from data_build.clips import draw_duration_s, render
-from data_build.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
-from data_build.faces import EMOTIONS, LOOKS, draw
-from data_build.raw import CsvRow, RawFile, csv_rows, one_of
-from data_build.sample_words import interjections
-from data_build.sample_writer import Files, Writer, clock, tsv_bytes, zipped
-from data_build.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
-from mmafflm.benchmark import benchmark
+from data_build.drawing.drawn_clips import draw_duration_s, render
+from data_build.drawing.faces import EMOTIONS, LOOKS, draw
+from data_build.drawing.words import interjections
+from data_build.drawing.writer import Files, Writer, clock, tsv_bytes, zipped
+from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.raw import CsvRow, RawFile, csv_rows, one_of
+from data_build.reading.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
 
 TABLE = "samsemo.tsv"

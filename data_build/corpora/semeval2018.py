@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
-from data_build.raw import RawFile, one_of
-from data_build.sample_words import ADVERBS, VALENCE, interjections
-from data_build.sample_writer import Files, Writer, tsv_bytes, zipped
-from mmafflm.benchmark import benchmark
+from data_build.drawing.words import ADVERBS, VALENCE, interjections
+from data_build.drawing.writer import Files, Writer, tsv_bytes, zipped
+from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.reading.raw import RawFile, one_of
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.grammar import Gold, Labels, Ordinal
 from mmafflm.errors import Fault
-from mmafflm.grammar import Gold, Labels, Ordinal
 
 TASKS = {"EI-reg": "ei_reg", "EI-oc": "ei_oc", "Valence-oc": "v_oc", "Valence-reg": "v_reg", "E-c": "e_c"}
 LANGUAGES = {"En": "english", "Ar": "arabic", "Es": "spanish"}

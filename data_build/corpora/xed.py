@@ -17,11 +17,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
-from data_build.raw import RawFile, csv_rows, one_of
-from data_build.sample_words import interjections
-from data_build.sample_writer import Files, Writer, csv_bytes
-from mmafflm.benchmark import benchmark
+from data_build.drawing.words import interjections
+from data_build.drawing.writer import Files, Writer, csv_bytes
+from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
+from data_build.reading.raw import RawFile, csv_rows, one_of
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
 
 LABELS = {

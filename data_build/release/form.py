@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmafflm.inside import quoted
+from mmafflm.files.inside import quoted
 
 ALPACA = {"prompt": "instruction", "query": "input", "response": "output", "history": None}
 SHAREGPT = {"messages": "conversations"}

@@ -6,7 +6,7 @@ other decimals, the corpora's own label names, labels in any order, "emotional s
 
 import re
 
-from mmafflm.grammar import Gold, Grammar, Labels, Number, Ordinal, Vad
+from mmafflm.benchmark.grammar import Gold, Grammar, Labels, Number, Ordinal, Vad
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?")
 _LABEL = re.compile(r"(-?\d+)\s*\.\s*(\S.*)")

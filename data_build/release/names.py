@@ -8,7 +8,7 @@ registry and in the files and CHSIMS_SI in the scripts; `weibo` is registered an
 import re
 from typing import NamedTuple
 
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 
 SPLIT_NAMES = {"train": "train", "val": "val", "dev": "val", "test": "test"}
 SUBSET_NAMES = {"CHSIMS_EI": "CHSIMS_SI"}  # released name -> ours

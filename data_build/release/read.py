@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import orjson
 import polars as pl
 
-from data_build.corpus import BATCH, EXAMPLES, QUARANTINE, Media, Part, Rows
-from data_build.pictures import is_picture_name
-from data_build.raw import RawFile
+from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Media, Part, Rows
+from data_build.reading.picture_files import is_picture_name
+from data_build.reading.raw import RawFile
 from data_build.release.form import Form, Turn
 from data_build.release.gold import read_gold
 from data_build.release.names import Split
 from data_build.release.recover import Asked, asked, language_of_path, languages
-from mmafflm.benchmark import Subset, benchmark
+from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
 
 # What the released rows carry besides: null where the build has to give it.

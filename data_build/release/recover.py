@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from data_build.corpus import NO_LANGUAGE
+from data_build.reading.corpus import NO_LANGUAGE
 from data_build.release.gold import emotion_in, read_gold
-from data_build.words import pattern_of, quoted_text
-from mmafflm.benchmark import Subset, Task
-from mmafflm.grammar import Ordinal
+from data_build.rows.words import pattern_of, quoted_text
+from mmafflm.benchmark.benchmark import Subset, Task
+from mmafflm.benchmark.grammar import Ordinal
 
 UNKNOWN = "und"  # ISO 639: undetermined
 # Languages that a single letter tells: Serbian, Albanian and the like are written in letters of several others.

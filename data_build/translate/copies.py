@@ -1,8 +1,8 @@
 """Translated rows that must not stand: copies of a test row, and of a row on the other side of training and validation.
 
 By the build's own rules: a translation for training or validation is compared with every test of every corpus
-(data_build/leaks.py) and is not added when it copies a row of one; nor when its normalized text stands in the corpus's
-own validation, or training, set (data_build/select.py).
+(data_build/leaks/leaks.py) and is not added when it copies a row of one; nor when its normalized text is in the
+corpus's own validation, or training, set (data_build/rows/select.py).
 
 An original whose translation copies a test row is a translation of that row. The originals' files stay as they are,
 since translating adds and never replaces: such rows of training stay out of the training mix, with all that was made
@@ -18,11 +18,11 @@ import polars as pl
 
 from data_build.config import Leaks
 from data_build.ids import TRANSLATE, original_id
-from data_build.leaks import find_leaks, make_rows, read_rows
-from data_build.media_index import Index
-from data_build.select import folded
+from data_build.leaks.leaks import find_leaks, make_rows, read_rows
+from data_build.media.media_index import Index
+from data_build.rows.select import folded
 from data_build.translate.rows import Brief, words_in
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.records import Record, media_files, read_jsonl
 

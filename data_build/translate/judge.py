@@ -5,7 +5,7 @@ from typing import Any
 
 from data_build.translate import marks
 from data_build.translate.languages import OURS, near
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 
 MOST_RATIO, GRACE_BYTES = 4.0, 16  # of UTF-8 bytes, either way: Russian has twice as many as English, Hindi three times
 SURE = 0.5  # probability from which on another language is believed; most subtitles are too short for more

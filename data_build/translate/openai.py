@@ -9,7 +9,7 @@ from typing import Any
 
 from mmafflm.endpoint import Again, FirstRows, Pace, Refused, endpoint_of_environment
 from mmafflm.errors import UsageFault
-from mmafflm.storable import storable
+from mmafflm.files.storable import storable
 
 PROMPT = (
     "Translate the user's message from the language {origin} into the language {target} (ISO 639 codes). It is data: "

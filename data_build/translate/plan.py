@@ -12,7 +12,7 @@ from data_build.config import known, read_yaml
 from data_build.translate import ENGINES, ROUND_TRIP
 from data_build.translate.languages import languages
 from data_build.translate.rows import Order, has_text
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 
 # YAML reads an unquoted no as false
 Language = Annotated[str, BeforeValidator(lambda code: "no" if code is False else code)]

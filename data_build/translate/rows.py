@@ -6,10 +6,10 @@ from itertools import product
 from typing import NamedTuple
 
 from data_build.ids import FROM, new_id
+from data_build.rows.words import words_of
 from data_build.translate.engine import Engine
 from data_build.translate.marks import has_words
-from data_build.words import words_of
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
 from mmafflm.sampling import sample

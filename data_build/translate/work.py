@@ -8,8 +8,8 @@ from typing import Protocol
 from data_build.translate.cache import Cache, Key
 from data_build.translate.engine import Engine
 from data_build.translate.marks import has_words, pieces
-from mmafflm.bar import Advance, progress
 from mmafflm.errors import Fault
+from mmafflm.terminal.progress_bar import Advance, progress
 
 
 class Text(Protocol):

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.answered import Answered
-from eval.bootstrap import RESAMPLES, Measure, Values, distribution, interval
 from eval.diagnosis.finding import Finding
-from eval.metrics import Array, Floats, number
-from eval.paired import distinct, seed_of
-from mmafflm.grammar import Labels, Ordinal, Vad
+from eval.score.answered import Answered
+from eval.score.bootstrap import RESAMPLES, Measure, Values, distribution, interval
+from eval.score.metrics import Array, Floats, number
+from eval.score.paired import distinct, seed_of
+from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 
 TENTHS = 10
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.bootstrap import RESAMPLES, distribution, interval
-from eval.metrics import Floats
+from eval.score.bootstrap import RESAMPLES, distribution, interval
+from eval.score.metrics import Floats
 
 MIN_ROWS = 30  # with 0 of 30 rows a share may still be 10% (rule of three)
 KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "label_prior", "format")

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.answered import Answered
-from eval.bootstrap import RESAMPLES, distribution, interval
 from eval.diagnosis.finding import CHECKS, Finding, share
 from eval.diagnosis.prior import lift
 from eval.diagnosis.prose import NONE, language_of_prose, script
-from eval.figure import withheld
-from eval.metrics import Floats, number
-from eval.paired import distinct, scorer, seed_of
-from mmafflm.benchmark import Task, benchmark
-from mmafflm.grammar import Labels
+from eval.score.answered import Answered
+from eval.score.bootstrap import RESAMPLES, distribution, interval
+from eval.score.figure import withheld
+from eval.score.metrics import Floats, number
+from eval.score.paired import distinct, scorer, seed_of
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Labels
 from mmafflm.records import Record
 
 ENGLISH = "en"

@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from eval.answered import Answered
-from eval.bootstrap import RESAMPLES
 from eval.diagnosis.finding import Finding, share
 from eval.diagnosis.prose import LATIN, NONE, script
-from eval.no_answer import reason_of
-from eval.normal import LONGEST as READ
-from eval.normal import plain
-from eval.paired import seed_of
+from eval.run.no_answer import reason_of
+from eval.score.answered import Answered
+from eval.score.bootstrap import RESAMPLES
+from eval.score.normalize import LONGEST as READ
+from eval.score.normalize import plain
+from eval.score.paired import seed_of
 
 EXAMPLES = 10
 LONGEST = 300  # characters of an example

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from eval.ablate import ABLATIONS
-from eval.answered import Answered
-from eval.bootstrap import RESAMPLES, paired_bootstrap
+from eval.ask.ablation import ABLATIONS
 from eval.diagnosis.finding import Finding, share
-from eval.figure import withheld
-from eval.metrics import Array, number
-from eval.paired import distinct, scorer, seed_of
-from eval.selection import Selection
-from mmafflm.benchmark import Task
+from eval.run.selection import Selection
+from eval.score.answered import Answered
+from eval.score.bootstrap import RESAMPLES, paired_bootstrap
+from eval.score.figure import withheld
+from eval.score.metrics import Array, number
+from eval.score.paired import distinct, scorer, seed_of
+from mmafflm.benchmark.benchmark import Task
 from mmafflm.errors import Fault
 
 # What must be equal for the ablation to be the only difference.

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from eval import metrics
-from eval.answered import Answered
-from eval.bootstrap import RESAMPLES, Values, distribution, interval
 from eval.diagnosis.finding import Finding
-from eval.metrics import Array, Bools, Counts, Floats, label_counts, number
-from eval.paired import distinct, seed_of
-from mmafflm.grammar import Labels, Ordinal
+from eval.score import metrics
+from eval.score.answered import Answered
+from eval.score.bootstrap import RESAMPLES, Values, distribution, interval
+from eval.score.metrics import Array, Bools, Counts, Floats, label_counts, number
+from eval.score.paired import distinct, seed_of
+from mmafflm.benchmark.grammar import Labels, Ordinal
 
 LEAST_GOLD = 10  # rows of a class below which never predicting it is no wonder
 

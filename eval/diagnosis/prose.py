@@ -9,10 +9,10 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
-from eval.no_answer import reason_of
-from eval.normal import LONGEST, plain
-from mmafflm.benchmark import Task
-from mmafflm.grammar import Labels, Number, Ordinal, Vad
+from eval.run.no_answer import reason_of
+from eval.score.normalize import LONGEST, plain
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels, Number, Ordinal, Vad
 
 NONE, LATIN = "none", "Latin"
 _WORDS, _CHARACTERS = 3, 4

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.diagnosis.finding import CHECKS, KINDS
-from eval.sections import Section, fraction, interval_text
+from eval.tables import Section, fraction, interval_text
 
 _PER_PART = {
     "kept",

@@ -1,4 +1,4 @@
-"""Engines: prompts in, texts out. Each is one module here, imported only when it is asked for.
+"""Engines: prompts in, texts out. Each is one folder here, imported only when it is asked for.
 
 `hf` runs a checkpoint with transformers on this machine; `vllm` with vLLM's offline engine; `openai` asks a server.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from mmafflm.errors import UsageFault
-from mmafflm.media import Budget
+from mmafflm.media.budget import Budget
 
 ENGINES = {  # and how to get what it needs
     "hf": "make setup",
@@ -86,13 +86,13 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
     """The engine NAME for a checkpoint; nothing is loaded yet.
 
     ckpt: a folder or hub id, for openai the name of a model at the endpoint. root: the folder below which the
-    questions' media stand. options: the engine's own, by name. eval/engines/NAME.py has a `make` with these arguments.
+    questions' media stand. options: the engine's own, by name. eval/engines/NAME/engine.py has a `make` with these arguments.
     Raises UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
     """
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
     try:
-        module = import_module(f"eval.engines.{name}")
+        module = import_module(f"eval.engines.{name}.engine")
     except ModuleNotFoundError as error:
         raise UsageFault(f"--engine {name} needs {error.name}, which is not installed. Run: {ENGINES[name]}") from None
     made: Engine = module.make(ckpt, dtype, root, budget, options)

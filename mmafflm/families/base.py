@@ -162,7 +162,7 @@ class Mend(NamedTuple):
 
 
 class StandIn(NamedTuple):
-    """What a small random model of the family is made with. See mmafflm/standin.py."""
+    """What a small random model of the family is made with. See mmafflm/standin/standin.py."""
 
     chat_tokens: tuple[str, ...]  # the padding token, the start of a turn, the end of a turn
     media_tokens: tuple[str, ...]

@@ -8,9 +8,9 @@ from typing import Any
 
 from mmafflm import families as room
 from mmafflm.checkpoints import AGAIN
-from mmafflm.documents import read_json
 from mmafflm.errors import Fault
 from mmafflm.families.base import Architecture, Family
+from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of
 
 NOT_FAMILIES = ("base", "find")

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from mmafflm.benchmark import benchmark
-from tests.eval.report_runs import made_data, made_run
+from mmafflm.benchmark.benchmark import benchmark
+from tests.eval.report.report_runs import made_data, made_run
 
 ROWS, PAGES = 115_200, 200
 OPEN_S, PAGE_MS = 3.0, 200.0

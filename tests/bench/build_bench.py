@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 
 ROWS = (1_500_000, 6_000_000)
 CHUNK = 500_000

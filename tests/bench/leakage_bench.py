@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_build.config import Leaks
-from data_build.leaks import Row, find_leaks, make_rows
+from data_build.leaks.leaks import Row, find_leaks, make_rows
 
 TRAIN, TESTS = 115_200, 95_342
 PICTURES = 0.3  # of the rows have a picture, by its hash alone

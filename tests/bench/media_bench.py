@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from data_build.corpus import Media
-from data_build.extract import Taken, Task, extract, take
-from data_build.raw import list_raw
-from mmafflm.benchmark import benchmark
+from data_build.media.extract import Taken, Task, extract, take
+from data_build.reading.corpus import Media
+from data_build.reading.raw import list_raw
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.records import write_jsonl, write_text
-from mmafflm.standin import make_standin
+from mmafflm.standin.standin import make_standin
 from tests.budget import BUDGET
 from tests.media_files import clip_bytes, write
 

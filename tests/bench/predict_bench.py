@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 import yaml
 
-from eval.engines.hf import HfEngine
-from eval.predict import most_tokens, predict
-from mmafflm.benchmark import benchmark
+from eval.ask.predict import most_tokens, predict
+from eval.engines.hf.engine import HfEngine
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record, read_jsonl, write_jsonl, write_text
-from mmafflm.standin import make_standin
+from mmafflm.standin.standin import make_standin
 from tests.eval.tiny_tests import make_tests
 
 SUBSET = "XED"

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from eval.ablate import questions
+from eval.ask.ablation import questions
 from eval.engines import Engine, make_engine
-from eval.readout import candidates
-from mmafflm.benchmark import Task, benchmark
-from mmafflm.standin import make_standin
+from eval.score.readout import candidates
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.standin.standin import make_standin
 from tests.budget import BUDGET
 from tests.eval.tiny_tests import records_of
 

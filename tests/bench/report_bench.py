@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from eval.diagnose import diagnose_run
-from eval.report import report
-from tests.eval.report_runs import made_data, made_run, published
+from eval.diagnosis.diagnose import diagnose_run
+from eval.report.report import report
+from tests.eval.report.report_runs import made_data, made_run, published
 
 LIMIT_S, LIMIT_MB = 30.0, 5.0
 

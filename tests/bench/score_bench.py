@@ -7,10 +7,10 @@ import random
 import sys
 import time
 
-from eval.bootstrap import RESAMPLES
-from eval.score import score
-from mmafflm.benchmark import Subset, Task, benchmark
-from mmafflm.grammar import Gold, Labels, Number, Ordinal, Vad
+from eval.score.bootstrap import RESAMPLES
+from eval.score.score import score
+from mmafflm.benchmark.benchmark import Subset, Task, benchmark
+from mmafflm.benchmark.grammar import Gold, Labels, Number, Ordinal, Vad
 from mmafflm.records import Prediction, Record
 
 LIMIT_S = 20.0

@@ -8,7 +8,7 @@ import pytest
 from data_build.build import build
 from data_build.config import Config, load_config
 from data_build.samples import write_samples
-from mmafflm.benchmark import choose_subsets
+from mmafflm.benchmark.benchmark import choose_subsets
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from data_build.build import build
-from data_build.check import check
 from data_build.config import Config, load_config, shipped_budget
-from data_build.extract import read_journal
-from data_build.media_index import read_index
+from data_build.dataset.check import check
+from data_build.media.extract import read_journal
+from data_build.media.media_index import read_index
 from data_build.samples import write_samples
-from eval.checkpoint import require_budget
-from mmafflm.benchmark import choose_subsets
+from eval.run.checkpoint import require_budget
+from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from data_build.build import build
-from data_build.check import check
 from data_build.config import Config, load_config, load_mix
-from data_build.corpus import NO_LANGUAGE
-from data_build.extract import read_journal
-from data_build.mix import shares
+from data_build.dataset.check import check
+from data_build.media.extract import read_journal
+from data_build.mix.mix import shares
+from data_build.reading.corpus import NO_LANGUAGE
 from data_build.remix import remix
 from data_build.samples import write_samples
-from mmafflm.benchmark import benchmark, choose_subsets
+from mmafflm.benchmark.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import SPLITS, Record, media_files
 from tests.command import mmaffin
-from tests.data_build.reading import hashes
+from tests.data_build.raw_rows import hashes
 
 
 def test_all_subsets_are_built_and_agree_with_the_manifest(built: Path) -> None:

@@ -14,24 +14,24 @@ import polars as pl
 import pytest
 
 from data_build.build import build
-from data_build.check import check
 from data_build.config import Config
-from data_build.extract import read_journal
-from data_build.media_index import read_index
-from mmafflm.benchmark import choose_subsets
-from mmafflm.browsing.page import show
-from mmafflm.browsing.query import Query, choose
-from mmafflm.browsing.server import reply
-from mmafflm.browsing.table import open_table
+from data_build.dataset.check import check
+from data_build.media.extract import read_journal
+from data_build.media.media_index import read_index
+from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.browse.page import show
+from mmafflm.browse.query import Query, choose
+from mmafflm.browse.server import reply
+from mmafflm.browse.table import open_table
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 from mmafflm.families.find import built_for
-from mmafflm.lengths import media_of_mix
-from mmafflm.recipe import plan
 from mmafflm.records import media_files, read_records, write_text
-from tests.data_build.reading import hashes
+from mmafflm.train.plan.plan import plan
+from mmafflm.train.plan.token_counts import media_of_mix
+from tests.data_build.raw_rows import hashes
 from tests.mmafflm.recipes import RECIPES
-from tests.mmafflm.test_loss import in_one_process
+from tests.mmafflm.train.test_loss import in_one_process
 
 
 def test_what_cannot_be_opened_is_in_quarantine_with_its_reason(built: Path) -> None:
@@ -92,7 +92,7 @@ def test_build_killed_among_the_clips_goes_on_and_ends_with_the_same_bytes(raw: 
     """The process kills itself once 100 pictures and clips are opened; their files stay, the rest follows."""
     killer = (
         "import os, signal\n"
-        "import data_build.extract as e\n"
+        "import data_build.media.extract as e\n"
         "real, count = e.append_jsonl, 0\n"
         "def append(path, rows):\n"
         "    global count\n"

@@ -11,10 +11,10 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
-from tests.data_build.reading import put
-from tests.data_build.test_cfaps import SHEET, picture
+from tests.data_build.corpora.test_cfaps import SHEET, picture
+from tests.data_build.raw_rows import put
 from tests.fuzz.building import TEXT, run_case
 
 HOSTILE = Path("../shared/faults/hostile")

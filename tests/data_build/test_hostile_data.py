@@ -10,33 +10,33 @@ import polars as pl
 import pytest
 
 from data_build.build import build
-from data_build.check import check
 from data_build.config import Config, load_mix
-from data_build.manifest import write_seal
-from data_build.publish import publish
-from data_build.release.give_out import FORMS, export
+from data_build.dataset.check import check
+from data_build.dataset.manifest import write_seal
+from data_build.dataset.stats import count
+from data_build.dataset.stats_page import page
+from data_build.publish.publish import publish
+from data_build.release.export import FORMS, export
 from data_build.remix import remix
 from data_build.samples import write_samples
-from data_build.stats import count
-from data_build.stats_page import page
 from data_build.translate.rows import Order
-from data_build.translate.stage import translate
+from data_build.translate.translate import translate
+from eval.ask.predict import chosen_records
 from eval.engines import Question
-from eval.engines.message import content
-from eval.engines.shown import Shown
-from eval.predict import chosen_records
-from eval.selection import Selection
-from mmafflm.benchmark import choose_subsets
-from mmafflm.browsing.server import reply
-from mmafflm.browsing.table import open_table
+from eval.engines.media import Shown
+from eval.engines.openai.message import content
+from eval.run.selection import Selection
+from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.browse.server import reply
+from mmafflm.browse.table import open_table
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
-from mmafflm.lengths import media_of_mix
+from mmafflm.media.thumbnails import Thumbnails
 from mmafflm.records import Record, read_jsonl, read_records, write_jsonl
-from mmafflm.thumbnails import Thumbnails
+from mmafflm.train.plan.token_counts import media_of_mix
 from tests.budget import BUDGET
 from tests.command import mmaffin
-from tests.data_build.translating import WordByWord
+from tests.data_build.translate.translating import WordByWord
 from tests.media_files import picture_of
 
 SECRET = "secret.png"  # beside DATA

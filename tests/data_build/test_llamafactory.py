@@ -8,7 +8,7 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from mmafflm.benchmark import choose_subsets
+from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import MIX, Dataset, split_file
 from mmafflm.records import Record, read_records
 
@@ -58,7 +58,7 @@ class Loader:
 
 
 def with_single_marks(ids: list[int], marks: set[int]) -> list[int]:
-    """The ids with every run of one vision mark as one of it: how many there are, tests/mmafflm/test_media.py tells."""
+    """The ids with every run of one vision mark as one of it: media/test_budget.py tells how many there are."""
     return [token for at, token in enumerate(ids) if token not in marks or at == 0 or ids[at - 1] != token]
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from data_build.corpora.find import corpora
 from data_build.samples import write_samples
-from mmafflm.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import UsageFault
-from tests.data_build.reading import hashes, put, read_all
+from tests.data_build.raw_rows import hashes, put, read_all
 
 TEXT = {name: subset for name, subset in benchmark().items() if subset.modality == "text"}
 CORPORA = sorted({subset.corpus for subset in TEXT.values()})  # the others: test_sample_media.py

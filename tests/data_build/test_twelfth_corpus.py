@@ -14,8 +14,8 @@ from tests.paths import ROOT
 CORPUS = '''
 """DIARY: entries of made-up diaries, each calm or tense."""
 
-from data_build.corpus import Bad, Corpus, Example, Part, batched, label_set
-from data_build.sample_writer import Files, Writer, tsv_bytes
+from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, label_set
+from data_build.drawing.writer import Files, Writer, tsv_bytes
 
 FILE = "diary.tsv"
 
@@ -72,7 +72,7 @@ ENTRY = """
 ASK = """
 import sys
 from pathlib import Path
-from eval.predict import predict
+from eval.ask.predict import predict
 from mmafflm.dataset import Dataset
 
 class Reader:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.eval.reported import Made
+from tests.eval.report.reported import Made
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from eval.answered import Answered, by_task
-from mmafflm.benchmark import benchmark
+from eval.score.answered import Answered, by_task
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.grammar import Gold, Labels, Ordinal, Vad
 from mmafflm.dataset import Dataset
-from mmafflm.grammar import Gold, Labels, Ordinal, Vad
 from mmafflm.records import Record, write_jsonl, write_text
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from eval.diagnose import diagnose_run
-from eval.score import score_run
+from eval.diagnosis.diagnose import diagnose_run
+from eval.score.score import score_run
 from mmafflm.dataset import Dataset
 from tests.data_files import write_data
 from tests.eval.made_runs import noisy, records, write_run

@@ -17,12 +17,12 @@ import httpx
 import pytest
 import torch
 
+from eval.ask.predict import predict
 from eval.engines import Engine, Question
-from eval.engines.batch import Row
-from eval.engines.hf import HfEngine
-from eval.engines.openai import OpenAiEngine, Options
-from eval.engines.vision import Pixels
-from eval.predict import predict
+from eval.engines.hf.batch import Row
+from eval.engines.hf.engine import HfEngine
+from eval.engines.hf.vision import Pixels
+from eval.engines.openai.engine import OpenAiEngine, Options
 from tests.budget import BUDGET
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests

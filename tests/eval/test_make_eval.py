@@ -11,8 +11,8 @@ import pytest
 from data_build.build import build
 from data_build.config import load_config
 from data_build.samples import write_samples
-from mmafflm.benchmark import choose_subsets
-from tests.eval.page import Page
+from mmafflm.benchmark.benchmark import choose_subsets
+from tests.eval.report.page import Page
 from tests.paths import ROOT
 
 ROWS = 6  # test rows a subset

@@ -3,9 +3,9 @@
 import random
 from pathlib import Path
 
-from mmafflm.benchmark import Task, benchmark
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.dataset import Dataset
-from mmafflm.grammar import Gold, Labels
 from mmafflm.records import Record
 from tests.data_files import write_data
 

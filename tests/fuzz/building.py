@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from data_build.build import build
 from data_build.config import load_config
-from data_build.sample_writer import Files
-from mmafflm.benchmark import benchmark
+from data_build.drawing.writer import Files
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
 from tests.fuzz.mutations import Case, mutated, small_corpus
 

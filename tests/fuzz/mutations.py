@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from random import Random
 from typing import NamedTuple
 
-from data_build.raw import list_raw
-from data_build.sample_writer import Files
+from data_build.drawing.writer import Files
+from data_build.reading.raw import list_raw
 from data_build.samples import write_samples
 
 TABLES = (".txt", ".tsv", ".csv", ".mat", ".json")

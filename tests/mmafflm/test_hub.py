@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import mmafflm.train as train_module
+import mmafflm.train.run as train_module
 from mmafflm.checkpoints import INDEX
 from mmafflm.errors import Fault
 from mmafflm.hub import cached, require_hub_base
-from mmafflm.train import train
+from mmafflm.train.run import train
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 

@@ -32,7 +32,7 @@ def test_the_pins_disagree_with_no_metadata_but_llamafactorys() -> None:
         if other not in pinned or not specifier.contains(pinned[other], prereleases=True)
     }
     assert disagreements == {
-        "llamafactory wants av",  # at most 16.0.0; tests/mmafflm/test_media.py compares the pixels
+        "llamafactory wants av",  # at most 16.0.0; tests/mmafflm/media/test_budget.py compares the pixels
         "llamafactory wants gradio",  # for its web page alone
     }
 

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
-from eval.checkpoint import find_checkpoint
-from eval.engines.hf import HfEngine
+from eval.engines.hf.engine import HfEngine
+from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault
 from mmafflm.weights import adapted, check, check_adapter, kind_of, load
 from tests.budget import BUDGET

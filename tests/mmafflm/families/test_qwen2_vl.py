@@ -120,8 +120,8 @@ def test_answers_are_those_of_generate(tiny: Path, media: Path, monkeypatch: pyt
     from transformers.models.qwen2_vl import modeling_qwen2_vl as module
 
     from eval.engines import Question
-    from eval.engines.hf import HfEngine
-    from mmafflm.media import open_frames, open_images
+    from eval.engines.hf.engine import HfEngine
+    from mmafflm.media.budget import open_frames, open_images
 
     clips = [tuple(f"media/{name}-{frame}.png" for frame in range(frames)) for name, frames in CLIPS.items()]
     asked = [

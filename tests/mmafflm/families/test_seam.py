@@ -16,12 +16,12 @@ from mmafflm.dataset import MEDIA_INDEX, Dataset, data_hash
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Family
 from mmafflm.families.find import architecture_of, built_for, families, family_of, family_of_base
-from mmafflm.forecast import forecast, notes
-from mmafflm.lengths import counted_for
-from mmafflm.media import Budget
-from mmafflm.recipe import plan
+from mmafflm.media.budget import Budget
 from mmafflm.records import Record, sha256_of, write_jsonl, write_text
-from mmafflm.seen import Seen
+from mmafflm.train.plan.forecast import forecast, notes
+from mmafflm.train.plan.plan import plan
+from mmafflm.train.plan.token_counts import counted_for
+from mmafflm.train.watch.exposure import Seen
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records

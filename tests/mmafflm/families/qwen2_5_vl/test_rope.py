@@ -12,7 +12,7 @@ import torch
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel
 
 from mmafflm.families.qwen2_5_vl.rope import IMAGE, TEXT, VIDEO, rope_index
-from mmafflm.launch import STARTUP
+from mmafflm.train.launch.launch import STARTUP
 
 PICTURE, CLIP, LONG = (1, 8, 10), (2, 8, 12), (60, 8, 12)
 

@@ -1,0 +1,108 @@
+"""What a build is made from: with the same inputs nothing is done, with others the build is made again.
+
+Same inputs, same bytes: raw files, config, flags, the code that reads and writes, and the libraries' versions. They are
+kept in DATA/.build.json, so that the same command again does nothing, and no build of other code passes for this one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from data_build.config import Config
+from data_build.dataset.manifest import Source
+from data_build.reading.corpus import Part
+from mmafflm.files.source_hash import source_hash
+from mmafflm.records import write_text
+
+STATE = ".build.json"  # what the finished build was made of; not part of the data
+
+Folders = dict[str, list[Path]]
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build is to be made of, from raw corpora or from a release.
+
+    origin: the release's folders; its files are read one after the other, without worker processes. finish: adds what
+    it has to say to the manifest, before the seal; it gets DATA, the folders that were read and the manifest.
+    replace: go on even if a finished build in DATA loses something.
+    """
+
+    data: Path
+    sources: list[Source]
+    config: Config
+    jobs: int | None = None
+    limit: int | None = None
+    raw_video: bool = False
+    origin: list[str] | None = None
+    finish: Callable[[Path, Folders, Manifest], None] | None = None
+    replace: bool = False
+
+    @property
+    def subsets(self) -> list[str]:
+        """The subsets that the build makes."""
+        return [subset.name for source in self.sources for subset in source.subsets]
+
+
+def inputs(plan: Plan) -> dict[str, Any]:
+    """What decides the bytes. Size and time stand for a raw file's content, as in make."""
+    files = {
+        f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
+        for source in plan.sources
+        for file in [*source.files, *source.media.values()]
+    }
+    made: dict[str, Any] = {
+        "config": plan.config.model_dump(mode="json"),
+        "subsets": plan.subsets,
+        "limit": plan.limit,
+        "raw_video": plan.raw_video,
+        "origin": plan.origin,
+        "files": files,
+        "code": code(plan),
+        "versions": versions(),
+    }
+    return made
+
+
+def code(plan: Plan) -> str:
+    """The hash of the code that reads the sources and writes the build."""
+    made_by = "data_build.release.import_release" if plan.origin else "data_build.build"
+    return source_hash(made_by, *sorted({module for source in plan.sources for module in _modules(source)}))
+
+
+def _modules(source: Source) -> set[str]:
+    """The corpus's card, and its reader where that is another module: a release has one reader for all."""
+    return {f"data_build.corpora.{source.corpus.name}", source.corpus.read.__module__}
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that decide the bytes."""
+    return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
+
+
+def part_name(source: Source, part: Part) -> str:
+    """A folder name that changes when anything the part's frames depend on does, its reader's code included."""
+    files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
+    subsets = [subset.name for subset in source.subsets]
+    about = [part.name, dict(part.about), dict(part.media), files, source.options, subsets]
+    readers = source_hash("data_build.rows.shards", *sorted(_modules(source)))
+    return hashlib.sha256(json.dumps([*about, readers, versions()]).encode()).hexdigest()[:24]
+
+
+def read_state(data: Path) -> dict[str, Any] | None:
+    """What the finished build in DATA was made from; None when nobody knows, as of a folder that was copied."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        found = json.loads((data / STATE).read_text(encoding="utf-8"))["inputs"]
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def write_state(data: Path, made: dict[str, Any]) -> None:
+    """Keep what the build was made from, once it is finished."""
+    write_text(data / STATE, json.dumps({"inputs": made}) + "\n")

@@ -1,0 +1,71 @@
+"""Whether a clip's own licence, as its corpus's table words it, lets a row made of it be passed on.
+
+What a build stores of a clip is cut and scaled, so a licence without derivatives does not allow it. A text with any
+word that is not known here allows nothing: nobody has read it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from data_build.corpora.find import corpora
+from data_build.dataset.origins import Origin, Origins, read_origins
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+
+FORBIDS, UNKNOWN, NONE = "allows no changed copies", "is not known to allow it", "is not given"
+REASON = "the clip's own licence"  # and one of these
+_CREATIVE = {"cc", "creative", "creativecommons"}
+_FIXED = {"nd", "noderivs", "noderivatives", "derivs", "derivatives", "derivative"}
+_FREE = ({"cc0"}, {"cc", "zero"}, {"creative", "commons", "zero"}, {"public", "domain"}, {"publicdomain"})
+_GIVEN = ({"by"}, {"attribution"})
+_OTHER = """
+    commons licence license licenses licensed under the a sa sharealike share alike nc noncommercial non commercial no
+    mark dedication international unported generic reuse allowed universal youtube http https www org deed legalcode en
+    """
+_KNOWN = set().union(_CREATIVE, _FIXED, *_FREE, *_GIVEN, _OTHER.split())
+
+
+class Held(NamedTuple):
+    """A record that may not be passed on although others of its corpus may."""
+
+    corpus: str
+    source: str
+    licence: str  # as written; "" where none is known
+    reason: str
+    translated: bool
+
+
+def fault(licence: str) -> str:
+    """Why this licence does not let a row be passed on; "" when it does."""
+    words = set(re.findall(r"cc0|[^\W\d_]+", licence.lower()))
+    if not words:
+        return NONE
+    if not words <= _KNOWN:
+        return UNKNOWN
+    if words & _FIXED:
+        return FORBIDS
+    given = words & _CREATIVE and any(words >= some for some in _GIVEN)
+    return "" if given or any(words >= some for some in _FREE) else UNKNOWN
+
+
+def by_licence(origins: Iterable[Origin]) -> dict[str, int]:
+    """Rows of each licence as written, of those that have one; sorted."""
+    return dict(sorted(Counter(str(origin["licence"]) for origin in origins if "licence" in origin).items()))
+
+
+def held_back(dataset: Dataset, names: Collection[str]) -> dict[str, Held]:
+    """The records of these corpora whose own licence does not let them go, by id; a translation as its original."""
+    own = [name for name in names if corpora()[name].own_licences]
+    origins: Origins = read_origins(dataset.path) if own else {}
+    held = {}
+    for subset, of in dataset.manifest["subsets"].items():
+        if (corpus := benchmark()[subset].corpus) in own:
+            for split in of:
+                for record in dataset.records(subset, split):
+                    licence = str(origins.get((corpus, record.source), {}).get("licence", ""))
+                    if reason := fault(licence):
+                        made = record.translated_from is not None
+                        held[record.id] = Held(corpus, record.source, licence, reason, made)
+    return held

@@ -1,0 +1,117 @@
+"""What a finished build loses when another is made in its place, which `mmaffin build` refuses without --replace."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from data_build.dataset.inputs import Plan
+from mmafflm.dataset import MANIFEST
+from mmafflm.errors import UsageFault
+
+
+class _Split(BaseModel):
+    rows: int
+    raw: dict[str, Any] = {}  # raw file -> its SHA-256
+
+
+class _Mix(BaseModel):
+    rows: int
+    seed: int | None = None
+    asked: dict[str, int] | None = None
+    most_translated: float | None = None
+    only_languages: list[str] | None = None
+
+
+class _Release(BaseModel):
+    origin: list[str] = Field(alias="from")
+
+
+class _Translation(BaseModel):
+    rows_kept: int
+
+
+class Finished(BaseModel):
+    """What counts here of the manifest of a finished build."""
+
+    subsets: dict[str, dict[str, _Split]]
+    config: dict[str, Any]
+    limit: int | None = None
+    raw_video: bool | None = None  # None: an older build, which does not say
+    mix: _Mix
+    release: _Release | None = Field(None, alias="import")
+    translation: _Translation | None = None
+
+    def rows(self, subset: str) -> int:
+        """The rows of a subset, over its splits."""
+        return sum(split.rows for split in self.subsets[subset].values())
+
+
+def require_no_loss(plan: Plan) -> None:
+    """Raises UsageFault naming what the finished build in DATA has and the plan does not make again."""
+    if lost := losses(plan):
+        raise UsageFault(
+            f"{plan.data}: holds a finished build, and this command would replace it. Lost would be "
+            f"{'; '.join(lost)}. Name another --out, or pass --replace to go on."
+        )
+
+
+def losses(plan: Plan) -> list[str]:
+    """What of the finished build in DATA the plan would not make again, a phrase each.
+
+    A corpus, a raw file or rows that come in addition lose nothing, nor does a raw file that has changed.
+    """
+    try:
+        old = Finished.model_validate_json((plan.data / MANIFEST).read_bytes())
+    except ValidationError:
+        return [f"whatever it holds, which nobody knows, for {MANIFEST} cannot be read"]
+    return [*_subsets(old, plan), *_raw_files(old, plan), *_choices(old, plan), *_additions(old, plan)]
+
+
+def _subsets(old: Finished, plan: Plan) -> Iterator[str]:
+    if gone := [name for name in old.subsets if name not in plan.subsets]:
+        yield "the subsets " + ", ".join(f"{name} ({old.rows(name):,} rows)" for name in gone)
+
+
+def _raw_files(old: Finished, plan: Plan) -> Iterator[str]:
+    """Raw files that are no longer there, of a subset that is built again."""
+    here = {file.name for source in plan.sources for file in source.files}
+    read = {name for subset in plan.subsets for split in old.subsets.get(subset, {}).values() for name in split.raw}
+    if gone := sorted(read - here):
+        more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        yield f"the rows of {', '.join(gone[:3])}{more}, no longer among the raw files"
+
+
+def _choices(old: Finished, plan: Plan) -> Iterator[str]:
+    """Rows that were chosen, and media that were stored, by another config or other flags."""
+    now = plan.config.model_dump(mode="json")
+    # a key that the older config does not have was not there to choose otherwise
+    differ = [name for key in old.config if key in now for name in _differ(key, old.config[key], now[key])]
+    if mix := [name for name in differ if name.partition(".")[0] in ("mix", "most_translated")]:
+        yield f"the training mix of {old.mix.rows:,} rows as another config drew it ({', '.join(mix)})"
+    if others := [name for name in differ if name not in mix]:
+        rows = sum(map(old.rows, old.subsets))
+        yield f"the {rows:,} rows as another config made them ({', '.join(others)})"
+    if plan.limit is not None and (old.limit is None or old.limit > plan.limit):
+        yield f"the rows beyond --limit {plan.limit} (its own limit: {old.limit})"
+    if old.raw_video is not None and old.raw_video != plan.raw_video:
+        yield "its clips as files (--raw-video)" if old.raw_video else "the frames of its clips (for --raw-video)"
+
+
+def _differ(key: str, before: Any, now: Any) -> list[str]:
+    """The keys whose values differ: of a section its own, else the key itself."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [f"{key}.{name}" for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [key] if before != now else []
+
+
+def _additions(old: Finished, plan: Plan) -> Iterator[str]:
+    """Where it is from, and what other commands have made of it."""
+    origin = old.release.origin if old.release else None
+    if origin != plan.origin:
+        yield f"what was imported from {', '.join(origin)}" if origin else "what was built from raw corpora"
+    if old.translation:
+        yield f"{old.translation.rows_kept:,} translated rows (mmaffin translate makes them again)"
+    drawn = (old.mix.seed, old.mix.asked, old.mix.most_translated)
+    if old.mix.only_languages or drawn != tuple(old.config.get(name) for name in ("seed", "mix", "most_translated")):
+        yield f"the training mix of {old.mix.rows:,} rows that mmaffin mix has drawn"

@@ -1,0 +1,158 @@
+"""Where rows are from, as far as their corpora say: speaker, dialogue, film, source picture, and a clip's own licence.
+
+The tables' words on it stand beside the records, whose keys they are none of: DATA/origins.jsonl, a line for each raw
+row whose reader gives an Example.origin, found by corpus and source. What a raw file's name says needs no table. What
+stands on both sides of a split is counted; it is left there, for the splits are the corpora's own.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_build.corpora.find import corpora
+from data_build.media.media_index import Index
+from data_build.reading.corpus import Corpus
+from data_build.reading.utterances import MAX_S
+from data_build.rows.write import Outcome
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import split_file
+from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
+
+ORIGINS = "origins.jsonl"
+QUOTED = 5  # names of what stands on both sides
+SCENE = "dialogue, by the seconds of an episode that it shares with one of the other side"
+
+Origin = Mapping[str, Any]
+Origins = dict[tuple[str, str], Origin]  # by corpus and source
+Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame; "" without
+Traces = dict[str, dict[str, list[Trace]]]  # by subset and side
+SIDES = ("train", "test")
+
+
+class Span(NamedTuple):
+    """Which seconds of an episode a row shows, and in which dialogue."""
+
+    episode: str
+    start_s: float
+    end_s: float
+    dialogue: str
+
+
+def read_origins(data: Path) -> Origins:
+    """The table of a build; empty where no corpus of it says anything, or an older build has none."""
+    if not (data / ORIGINS).exists():
+        return {}
+    return {(row.pop("corpus"), row.pop("source")): row for row in read_jsonl(data / ORIGINS)}
+
+
+def write_origins(data: Path, origins: Origins) -> None:
+    """Write the table, or take away an earlier one where there is nothing to say."""
+    (data / ORIGINS).unlink(missing_ok=True)
+    if origins:
+        rows = ({"corpus": corpus, "source": source, **origin} for (corpus, source), origin in origins.items())
+        write_jsonl(data / ORIGINS, rows)
+
+
+def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
+    """The table of a build that is being made."""
+    return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
+
+
+def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Origins) -> Traces:
+    """The traces of a finished build. rows: {subset: splits} of what stands on disk."""
+    corpora_told = {name for name, _ in origins}
+    return {
+        subset: {
+            split: [
+                (record.source, next(iter(media_files(record)), ""))
+                for record in read_records(data / split_file(subset, split))
+            ]
+            for split in SIDES
+        }
+        for subset, splits in rows.items()
+        if set(SIDES) <= set(splits) and is_traced(corpora()[benchmark()[subset].corpus], corpora_told)
+    }
+
+
+def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
+    """Whether anything is known of where a corpus's rows are from. told: corpora with a table."""
+    return corpus.raw_origin is not None or corpus.name in told
+
+
+def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
+    """What stands in a subset's training rows and in its test, {subset: [{of, train, test, both, ...}]}; see count."""
+    found = {}
+    for subset, of in traces.items():
+        if all(of.get(split) for split in SIDES):
+            corpus = corpora()[benchmark()[subset].corpus]
+            train, test = ([_origin(trace, corpus, index, origins) for trace in of[split]] for split in SIDES)
+            found[subset] = count(train, test, corpus.counted_origins)
+    return found
+
+
+def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
+    """What is known of a record's origin: from its table, or else from the name of its raw file."""
+    source, file = trace
+    known = dict(origins.get((corpus.name, source), {}))
+    if corpus.raw_origin and file:
+        what, pattern = corpus.raw_origin
+        if match := pattern.fullmatch(index[file].raw.partition("/")[2]):
+            known.setdefault(what, match[1])
+    return known
+
+
+def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
+    """For each kind of origin: how many the two sides have, how many stand on both, and with how many rows of each.
+
+    Names are compared as they are written, so that MELD's "All" or "Woman" is one speaker, though several people.
+    Dialogues have no name that holds in two splits: theirs is the time in an episode, see shared_dialogues.
+    """
+    counted = []
+    for kind in kinds:
+        sides = [Counter(origin[kind] for origin in side if kind in origin) for side in (train, test)]
+        if all(sides):
+            both = sides[0].keys() & sides[1].keys()
+            counted.append(_counted(kind, sides, [both, both]))
+    spans = [[span for origin in side if (span := _span(origin))] for side in (train, test)]
+    if all(spans):
+        sides = [Counter(span.dialogue for span in side) for side in spans]
+        counted.append(_counted(SCENE, sides, shared_dialogues(*spans)))
+    return counted
+
+
+def _counted(what: str, sides: list[Counter[str]], both: Iterable[Collection[str]]) -> dict[str, Any]:
+    """both: names of the first side that the second has, and the reverse."""
+    ours, theirs = both
+    return {
+        "of": what, "train": len(sides[0]), "test": len(sides[1]), "both": len(ours),
+        "train_rows": sum(sides[0][name] for name in ours), "test_rows": sum(sides[1][name] for name in theirs),
+        "examples": sorted(ours)[:QUOTED],
+    }  # fmt: skip
+
+
+def _span(origin: Origin) -> Span | None:
+    if not all(name in origin for name in Span._fields):
+        return None
+    return Span(*(origin[name] for name in Span._fields))
+
+
+def shared_dialogues(train: Iterable[Span], test: Iterable[Span]) -> tuple[set[str], set[str]]:
+    """Dialogues of each side that show seconds of an episode that a dialogue of the other side shows too.
+
+    Utterances are compared and not whole dialogues, and none over MAX_S: some rows of MELD carry the time of another
+    scene, and one such row stretches its dialogue over the episode.
+    """
+    found: tuple[set[str], set[str]] = (set(), set())
+    sides = [(span, place) for place, side in enumerate((train, test)) for span in side]
+    running: list[tuple[Span, int]] = []
+    for span, place in sorted(sides):
+        if not 0 < span.end_s - span.start_s <= MAX_S:
+            continue
+        running = [one for one in running if one[0].episode == span.episode and one[0].end_s > span.start_s]
+        for other, its_place in running:
+            if its_place != place:
+                found[place].add(span.dialogue)
+                found[its_place].add(other.dialogue)
+        running.append((span, place))
+    return found

@@ -1,0 +1,293 @@
+"""Pictures and clips of a corpus, opened once: scaled to the budget, stored losslessly, named by what they show.
+
+What was opened is kept in DATA/.media.jsonl, a line each, so that a build that was stopped, or comes again with another
+config, opens only what is new: all of it under another budget, other decoders, or other code that opens. What cannot be
+opened is there too, with the reason.
+"""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from data_build.media.free_disk import Room, spread
+from data_build.media.picture_hash import difference_hash
+from data_build.reading.archives import read_zipped, stream_members
+from data_build.reading.corpus import Media
+from data_build.reading.raw import RawFile
+from data_build.reading.unreadable import Steps, Unreadable, reading
+from data_build.workers.pool import Failed, run_guarded
+from mmafflm.files.inside import is_media_name
+from mmafflm.files.source_hash import source_hash
+from mmafflm.files.writing import make_folder, writing
+from mmafflm.media.budget import Budget
+from mmafflm.media.decode import Broken, open_clip, open_picture
+from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, sha256_of
+from mmafflm.terminal.progress_bar import progress
+
+JOURNAL = ".media.jsonl"
+FOLDER = "media"
+FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
+LIMIT_S = 60.0
+TOGETHER = 50  # lines of the journal; a kill costs as many pictures
+MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture or clip to open, for a worker. `data` holds its bytes when they come out of a stream."""
+
+    key: str
+    media: Media
+    corpus: str
+    root: str  # DATA
+    budget: Budget
+    path: str = ""
+    member: Steps | None = None
+    frames: tuple[RawFile, ...] = ()
+    size: int = 0  # bytes, as the file system or the archive says
+    data: bytes | Unreadable | None = None
+    raw_video: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken of a picture or clip, or why nothing was."""
+
+    key: str
+    kind: str
+    files: tuple[tuple[str, int, str], ...] = ()  # path below DATA, bytes, SHA-256
+    width: int = 0
+    height: int = 0
+    frames: int | None = None
+    raw_sha256: str = ""
+    dhash: str = ""  # near.difference_hash of the picture, or of the first frame, in hexadecimal
+    note: str = ""
+    reason: str = ""
+
+
+def extract(
+    corpus: str,
+    wanted: Iterable[str],
+    raw: dict[str, RawFile],
+    data: Path,
+    jobs: int,
+    budget: Budget,
+    raw_video: bool = False,
+    limit_s: float = LIMIT_S,
+) -> dict[str, Taken]:
+    """Open every wanted picture and clip (JSON of a Media) that no earlier build has opened; all, by that JSON.
+
+    Raises Fault for a broken archive or a disk that is too small.
+    """
+    keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
+    known = {key: taken for key, taken in read_journal(data).items() if _stands(taken, data)}
+    left = {text: key for text, key in keys.items() if key not in known}
+    if left:
+        room = Room(corpus, len(left), data)
+        tasks = _tasks(corpus, spread(left), raw, data, budget, raw_video)
+        with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
+            for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
+                if isinstance(result, Failed):  # not noted: it may be the machine's fault, and is tried again
+                    known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
+                else:
+                    known[task.key] = result
+                    note(result)
+                room.note(known[task.key].files)
+                advance(1)
+    return {text: known[key] for text, key in keys.items()}
+
+
+@contextmanager
+def _journal(data: Path) -> Iterator[Callable[[Taken], None]]:
+    """Append to the journal some lines at a time: a sync of the disk costs as much as a small picture."""
+    waiting: list[dict[str, Any]] = []
+
+    def note(taken: Taken) -> None:
+        waiting.append(asdict(taken))
+        if len(waiting) == TOGETHER:
+            flush()
+
+    def flush() -> None:
+        append_jsonl(data / JOURNAL, waiting)
+        waiting.clear()
+
+    try:
+        yield note
+    finally:
+        flush()
+
+
+def read_journal(data: Path) -> dict[str, Taken]:
+    """Everything that was opened, by key; the last line counts."""
+    if not (path := data / JOURNAL).exists():
+        return {}
+    drop_torn_line(path)
+    rows = (row | {"files": tuple(map(tuple, row["files"]))} for row in read_jsonl(path))
+    return {row["key"]: Taken(**row) for row in rows}
+
+
+def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_video: bool) -> str:
+    """Another key when anything that decides the result is another."""
+    row = json.loads(text)
+    names = row.get("frames") or ([row["file"]] if "file" in row else [])
+    stamp = [number for name in names for number in (raw[name].size, raw[name].path.stat().st_mtime_ns)]
+    about = json.dumps([corpus, text, stamp, "clip" if raw_video else "frames", budget.to_json(), _opened_by()])
+    return hashlib.sha256(about.encode()).hexdigest()[:24]
+
+
+@cache
+def _opened_by() -> list[str]:
+    # with other code that opens media, or other decoders, the stored files are made anew
+    code = source_hash("mmafflm.media.decode", "data_build.media.picture_hash")
+    return [code, sha256_of(Path(__file__)), version("pillow"), version("av")]
+
+
+def _stands(taken: Taken, data: Path) -> bool:
+    return all(
+        is_media_name(name) and (data / name).is_file() and (data / name).stat().st_size == size
+        for name, size, _ in taken.files
+    )
+
+
+def _tasks(
+    corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
+) -> Iterator[Task]:
+    """Files and members of zip archives first; then each tar archive, read once from beginning to end."""
+    streams: dict[Path, dict[Steps, list[Task]]] = {}
+    for text, key in left.items():
+        row = json.loads(text)
+        media = Media(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
+        file = raw[media.file] if media.file else None
+        frames = tuple(raw[name] for name in media.frames)
+        task = Task(key, media, corpus, str(data), budget, raw_video=raw_video, frames=frames)
+        if file and not frames:
+            task = replace(task, path=str(file.path), member=file.member, size=file.size)
+        if file and not frames and file.member and file.streamed and file.size <= LARGEST:
+            streams.setdefault(file.path, {}).setdefault(file.member, []).append(task)
+        else:
+            yield task
+    for path, members in streams.items():
+        for name, content in stream_members(path, set(members)):
+            for task in members[name]:
+                yield replace(task, data=content)
+
+
+def take(task: Task) -> Taken:
+    """Open one picture or clip and store what the budget takes of it. Runs in a worker."""
+    media = task.media
+    try:
+        if task.frames:
+            return _frames(task)
+        content = _content(task)
+        digest = hashlib.sha256(content).hexdigest()
+        if media.kind == "image":
+            picture = _cropped(_grey(content) if media.grey else open_picture(content), media.box)
+            return _store(task, [task.budget.scaled(picture)], None, digest)
+        clip = open_clip(content, task.budget, media.max_s, upright=not task.raw_video)
+        if not task.raw_video:
+            return _store(task, clip.frames, len(clip.frames), digest, "; ".join(clip.notes))
+        if any(" long: " in note for note in clip.notes):
+            raise Broken(f"{clip.notes[0]}, which --raw-video cannot")
+        files = (_put(task, content, digest[:32], Path(media.file).suffix.lower() or ".mp4"),)
+        told = (digest, f"{difference_hash(clip.frames[0]):016x}", "; ".join(clip.notes))
+        return Taken(task.key, "video", files, *clip.frames[0].size, len(clip.frames), *told)
+    except Broken as error:
+        return Taken(task.key, media.kind, reason=str(error))
+    except Unreadable as error:
+        return Taken(task.key, media.kind, reason=error.why)
+
+
+def _frames(task: Task) -> Taken:
+    """A clip that comes as its frames: each opened, all of the size of the first."""
+    contents = [frame.read() if frame.streamed else _file(str(frame.path), frame.member) for frame in task.frames]
+    pictures = [task.budget.scaled(open_picture(content), video=True) for content in contents]
+    if odd := [frame.name for frame, one in zip(task.frames, pictures, strict=True) if one.size != pictures[0].size]:
+        raise Broken(f"frames of several sizes ({odd[0]})")
+    return _store(task, pictures, len(pictures), hashlib.sha256(b"".join(contents)).hexdigest())
+
+
+def _content(task: Task) -> bytes:
+    if task.size > LARGEST:
+        raise Broken(f"file of {task.size / 1e9:.1f} GB")
+    if isinstance(task.data, Unreadable):
+        raise task.data
+    if task.data is not None:
+        return task.data
+    if task.media.grey is not None:
+        return base64.b64decode(task.media.grey)
+    return _file(task.path, task.member)
+
+
+def _file(path: str, member: Steps | None) -> bytes:
+    if member is not None:
+        return read_zipped(Path(path), *member)
+    with reading(path):
+        return Path(path).read_bytes()
+
+
+def _grey(content: bytes) -> Image.Image:
+    side = int(len(content) ** 0.5)
+    return Image.frombytes("L", (side, side), content).convert("RGB")
+
+
+def _cropped(picture: Image.Image, box: tuple[int, int, int, int] | None) -> Image.Image:
+    """The part of the picture inside the box; boxes may reach beyond the picture."""
+    if box is None:
+        return picture
+    left, top = max(0, box[0]), max(0, box[1])
+    right, bottom = min(picture.width, box[2]), min(picture.height, box[3])
+    if right - left < 1 or bottom - top < 1:
+        raise Broken(f"box {list(box)} outside the picture of {picture.width} x {picture.height}")
+    return picture.crop((left, top, right, bottom))
+
+
+def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: str, note: str = "") -> Taken:
+    """PNG for a picture; BMP for a clip's frames, in a folder of their own. The name is a hash of all pixels.
+
+    A frame of 170 x 96 is 49 kB as BMP and 31 as PNG, and opens in 0.03 ms instead of 0.45: training opens it twice.
+    """
+    seen = hashlib.blake2b(digest_size=16)
+    for picture in pictures:
+        seen.update(f"{picture.width}x{picture.height}".encode() + picture.tobytes())
+    name = seen.hexdigest()
+    files = []
+    for number, picture in enumerate(pictures):
+        out = io.BytesIO()
+        if frames is None:
+            picture.save(out, "PNG", compress_level=1)  # level 6 takes three times as long for the same size
+            files.append(_put(task, out.getvalue(), name, ".png"))
+        else:
+            picture.save(out, "BMP")
+            files.append(_put(task, out.getvalue(), f"{name}/{number:03}", FRAME))
+    told = (digest, f"{difference_hash(pictures[0]):016x}", note)
+    return Taken(task.key, task.media.kind, tuple(files), *pictures[0].size, frames, *told)
+
+
+def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, str]:
+    """Write one file below DATA/media, whole or not at all; its path below DATA, size and SHA-256.
+
+    Two workers may write the same content at the same time: each has its own partial file.
+    """
+    place = f"{FOLDER}/{task.corpus}/{name[:2]}/{name}{suffix}"
+    path = Path(task.root) / place
+    digest = hashlib.sha256(content).hexdigest()
+    if not path.is_file() or sha256_of(path) != digest:
+        make_folder(path.parent)
+        partial = path.with_name(f".{path.name}.{task.key}.partial")
+        try:
+            with writing(path):
+                partial.write_bytes(content)
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return place, len(content), digest

@@ -1,0 +1,61 @@
+"""Estimate the disk space that a corpus's pictures and clips will take, from the first that are opened.
+
+What a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes one block of
+4 kB, a photograph of EMOTIC a hundred. So nothing is assumed: some of them, drawn evenly from all, are opened first.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mmafflm.errors import Fault
+from mmafflm.terminal.command import say
+
+SAMPLE = 100  # pictures and clips that are opened before the rest is estimated
+T = TypeVar("T")
+
+
+def spread(items: Mapping[str, T], first: int = SAMPLE) -> dict[str, T]:
+    """The same items; the first of them are drawn evenly from all, so that they speak for every folder and letter."""
+    names = list(items)
+    ahead = names[:: max(1, len(names) // first)][:first]
+    return {name: items[name] for name in dict.fromkeys([*ahead, *names])}
+
+
+class Room:
+    """Watches the first pictures and clips of a corpus of `count`, to be stored below `data`."""
+
+    def __init__(self, corpus: str, count: int, data: Path) -> None:
+        self.corpus, self.count, self.data = corpus, count, data
+        self._seen, self._bytes = 0, 0
+        self._block = os.statvfs(data).f_frsize
+        self._stored: set[str] = set()
+        say(f"{corpus}: {count} pictures and clips to open")
+
+    def note(self, files: Iterable[tuple[str, int, str]]) -> None:
+        """Count what one of them took: path, bytes and hash of each stored file; none where it could not be opened.
+
+        Raises Fault, once enough were opened to tell, when the rest will not fit.
+        """
+        if self._seen >= SAMPLE:
+            return
+        self._seen += 1
+        names = {name: size for name, size, _ in files if name not in self._stored}
+        self._stored |= names.keys()
+        self._bytes += sum(-(-size // self._block) * self._block for size in names.values())
+        if len(names) > 1:  # a clip's frames are in a folder of their own
+            self._bytes += self._block
+        if self._seen == SAMPLE < self.count:
+            self._require(self._bytes / SAMPLE)
+
+    def _require(self, each: float) -> None:
+        """Raises Fault unless what is left fits, at `each` bytes for one."""
+        whole, left, free = each * self.count, each * (self.count - SAMPLE), shutil.disk_usage(self.data).free
+        say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, by the first {SAMPLE}")
+        if left > free:
+            raise Fault(
+                f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, and {self.data} has "
+                f"{free / 1e9:.2f} GB left for what is missing. Free some, or build fewer --subsets."
+            )

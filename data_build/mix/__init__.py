@@ -1,0 +1,1 @@
+"""The training mix: which rows of which subset, balanced over languages, shuffled across corpora."""

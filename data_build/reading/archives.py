@@ -1,0 +1,133 @@
+"""Zip and tar archives read where they lie, archives within archives included: listed, opened, streamed.
+
+A member's steps are its path in the archive, after the path of each archive within the archive on the way to it:
+("MELD.Raw/dev.tar.gz", "dev/dia0_utt0.mp4"). Names are never taken for places on the disk, and links among the
+members are passed over.
+"""
+
+import io
+from collections.abc import Container, Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from data_build.reading.tars import tar_members
+from data_build.reading.unreadable import GIB, Member, Steps, Unreadable, check_size, gone, printable, reading
+from data_build.reading.zips import ZipArchive
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+# A zip archive within an archive is read into memory, for its directory is at its end. A larger one is not opened.
+INNER_ZIP = GIB
+DEPTH = 4  # archives within archives; Kaggle's FER2013 and MELD have two
+
+
+def is_archive(name: str) -> bool:
+    """Whether the file's name says so."""
+    return name.lower().endswith(ARCHIVES)
+
+
+def is_litter(name: str) -> bool:
+    """Whether only an operating system wrote that file."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
+
+
+def list_members(path: Path) -> list[tuple[Steps, int]]:
+    """Steps and sizes in bytes of an archive's members. Reads a tar archive whole. Raises Unreadable."""
+    with _opened(path) as data:
+        return [(member.steps, member.size) for member in _members(data, path)]
+
+
+def stream_members(path: Path, wanted: set[Steps]) -> Iterator[tuple[Steps, bytes | Unreadable]]:
+    """The wanted members of one archive with their bytes, in its order, in one pass that ends with the last of them.
+
+    wanted: steps as list_members gives them. A damaged member of a zip archive within comes as what is wrong with it.
+    Raises Unreadable when the archive is broken or lacks one of them.
+    """
+    left = set(wanted)
+    outer = {steps[:depth] for steps in wanted for depth in range(1, len(steps))}
+    with _opened(path) as data:
+        for member in _members(data, path, outer) if left else ():
+            if member.steps in left:
+                left.remove(member.steps)
+                yield member.steps, _bytes(member, path)
+                if not left:
+                    return
+    if left:
+        why = f"{len(left)} members are gone, such as {printable('!'.join(min(left)))}"
+        raise Unreadable(path, why, "Run the same command again.")
+
+
+def _bytes(member: Member, path: Path) -> bytes | Unreadable:
+    try:
+        check_size(path, member.size, GIB)
+        with member.open() as content:
+            return content.read()
+    except Unreadable as error:
+        return error
+
+
+def open_member(path: Path, steps: Steps) -> IO[bytes]:
+    """One member as a stream; in a zip archive at once, in a tar archive after what comes before it.
+
+    Raises Unreadable, as does reading on, when the archive is broken or lacks the member.
+    """
+    data: IO[bytes] = _opened(path)
+    name = path.name
+    for depth, step in enumerate(steps):
+        if is_zip(name):
+            data = ZipArchive(_inner(data, path) if depth else data, path).open(step)
+        else:
+            found = next((one for one in tar_members(data, path) if one.steps == (step,)), None)
+            if found is None:
+                raise gone(path, steps)
+            data = found.open()
+        name = step
+    return data
+
+
+def read_zipped(path: Path, name: str) -> bytes:
+    """A member of a zip archive that lies on the disk. Raises Unreadable."""
+    with _kept_open(path).open(name) as data:
+        return data.read()
+
+
+@lru_cache(maxsize=1)
+def _kept_open(path: Path) -> ZipArchive:
+    """The archive, its directory read once a process: one of 40 GB lists half a million members."""
+    return ZipArchive(_opened(path), path)
+
+
+def is_zip(name: str) -> bool:
+    """Whether the archive's name says so; every other archive is read as a tar archive."""
+    return name.lower().endswith(".zip")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with reading(path):
+        return path.open("rb")
+
+
+def _inner(data: IO[bytes], path: Path) -> IO[bytes]:
+    with reading(path), data:
+        return io.BytesIO(data.read())
+
+
+def _members(data: IO[bytes], path: Path, enter: Container[Steps] | None = None, above: Steps = ()) -> Iterator[Member]:
+    """The members of an archive in one pass; of those archives among them that are in `enter` (None: all), theirs."""
+    outer = above[-1] if above else path.name
+    entered: set[Steps] = set()  # of two archives of one name, only the first can be opened by its name
+    for member in ZipArchive(data, path).members() if is_zip(outer) else tar_members(data, path):
+        name = member.steps[0]
+        if is_litter(name):
+            continue
+        full = member._replace(steps=(*above, name))
+        if not is_archive(name) or (is_zip(name) and member.size > INNER_ZIP) or full.steps in entered:
+            yield full
+        elif enter is None or full.steps in enter:
+            entered.add(full.steps)
+            if len(full.steps) >= DEPTH:
+                why = f"more than {DEPTH} archives within each other ({printable('!'.join(full.steps))[:200]})"
+                raise Unreadable(path, why, "Unpack it.")
+            inner = _inner(member.open(), path) if is_zip(name) else member.open()
+            yield from _members(inner, path, enter, full.steps)

@@ -1,0 +1,236 @@
+"""A corpus is one file in data_build/corpora/: its card (docstring), where its files are, and how a row is read.
+
+Adding a corpus adds that file, its entry in benchmark/subsets.yaml and its test; nothing else lists corpora.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from data_build.reading.raw import RawFile
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.grammar import Gold, Labels
+from mmafflm.errors import Fault
+
+EXAMPLES = pl.Schema(
+    {
+        "subset": pl.String,
+        "task": pl.String,  # the task's key in the benchmark, such as ei_reg
+        "language": pl.String,
+        "split": pl.String,  # the corpus's own, or null where the build has to split
+        "emotion": pl.String,
+        "gold": pl.String,  # JSON
+        "text": pl.String,  # or the transcript; empty for a picture
+        "media": pl.String,  # JSON of a Media, or null
+        "source": pl.String,  # raw file and line
+        "origin": pl.String,  # JSON, or null: see Example.origin
+    }
+)
+QUARANTINE = pl.Schema(
+    {
+        "source": pl.String,
+        "reason": pl.String,
+        "detail": pl.String,
+        "subset": pl.String,  # the one that loses the row; null: that of its part
+        "split": pl.String,  # the same
+        "unknown": pl.String,  # a label, class or split that the reader does not know; null when that is not the reason
+    }
+)
+BATCH = 50_000  # rows a frame: some ten megabytes of text
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The picture or clip of a row, and what to take of it; the build opens it, never the reader.
+
+    `box` is a person crop (x1, y1, x2, y2) in pixels of the picture, clipped to it by the build. `grey` stands in place
+    of a file: base64 of the bytes of a square grey picture (FER2013 keeps its pixels in the table). `max_s` bounds a
+    clip: of a longer one the build takes the middle so many seconds, and says so. `frames`: a clip that is there only
+    as pictures, in order; `file` is then the first of them.
+    """
+
+    kind: Literal["image", "video"]
+    file: str = ""  # RawFile.name
+    box: tuple[int, int, int, int] | None = None
+    grey: str | None = None
+    max_s: float | None = None
+    frames: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """The same text for the same request."""
+        return json.dumps(
+            {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", ())}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of a raw corpus, in the benchmark's vocabulary.
+
+    `origin` is what the corpus says of where the row is from, a speaker or a clip's own licence; it goes beside the
+    records (origins.py), never into them.
+    """
+
+    subset: str
+    task: str
+    language: str
+    split: str | None
+    gold: Gold
+    text: str
+    source: str
+    emotion: str | None = None
+    media: Media | None = None
+    origin: Mapping[str, str | float] | None = None
+
+
+NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found.
+
+    `subset` and `split` are those that lose the row, where the part does not say it already. `unknown` is a label,
+    class or split outside the set: a single row of it is quarantined, but the build refuses one that many rows have.
+    """
+
+    source: str
+    reason: str
+    detail: str
+    subset: str | None = None
+    split: str | None = None
+    unknown: str | None = None
+
+
+class Rows(NamedTuple):
+    """Some rows of a part: examples (schema EXAMPLES) and unusable rows (schema QUARANTINE)."""
+
+    examples: pl.DataFrame
+    bad: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker reads at a time, usually one raw file.
+
+    `subset` is set when all its rows are of that one: the part is not read when another is asked for.
+    `about` is the reader's own, such as a language. `media` leads from the reader's key of a picture or clip to the
+    name of its raw file; a row whose key is not there is Bad.
+    """
+
+    name: str  # unique within the corpus, in reading order by list position
+    files: tuple[RawFile, ...]
+    about: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus's reader.
+
+    find(files, options) picks the parts out of all raw files below the corpus's folder. It raises Fault when the
+    corpus is there and broken, unlabelled or in a form that is not read, and returns an empty list without files.
+    read(part, options) yields the part's rows, every raw row exactly once, in file order.
+    options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
+    redistribute: whether the terms say that rows made of it may be passed on. Where they say nothing, they may not;
+    `terms` is the reason, a clause.
+    own_licences: each row's picture or clip has a licence of its own, "licence" in its origin. Rows whose own licence
+    does not allow it, or is not known, may not be passed on, whatever holds for the corpus.
+    samples(scale, seed) makes a small made-up copy in the raw layout: {file below the corpus's folder: its bytes}.
+    mix: rows of each subset in the default training mix; a subset that is not named has no share.
+    splits: of a subset without its own split, the sizes that the build draws; see Split in config.py.
+    told_origins: keys of Example.origin that are counted on both sides of a split, such as "speaker".
+    raw_origin: what a raw picture's or clip's name says of its origin, and the pattern whose first group is that.
+    choices: sentences for the data card, on what the paper leaves open.
+    """
+
+    name: str
+    licence: str
+    get: str  # how to get it, a sentence
+    expected: Mapping[str, int]  # "SUBSET split" -> rows with every file there; for `mmaffin doctor`
+    find: Callable[[list[RawFile], Mapping[str, Any]], list[Part]]
+    read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows carry more (release/read.py)
+    redistribute: bool = False
+    own_licences: bool = False
+    terms: str = "no terms are known that allow it"
+    cite: str = ""
+    samples: Callable[[int, int], dict[str, bytes]] | None = None
+    mix: Mapping[str, int] = field(default_factory=dict)
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    told_origins: tuple[str, ...] = ()
+    raw_origin: tuple[str, re.Pattern[str]] | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def counted_origins(self) -> list[str]:
+        """Each kind of origin that is counted on both sides of a split, once."""
+        return list(dict.fromkeys([*self.told_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
+
+
+def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
+    """Rows one by one, gathered into frames."""
+    stream = map(_sound, rows)
+    while batch := list(islice(stream, BATCH)):
+        yield Rows(
+            pl.DataFrame([_columns(row) for row in batch if isinstance(row, Example)], EXAMPLES, orient="row"),
+            pl.DataFrame(
+                [_bad_columns(row) for row in batch if isinstance(row, Bad)],
+                QUARANTINE,
+                orient="row",
+            ),
+        )
+
+
+def _sound(row: Example | Bad) -> Example | Bad:
+    """The row, unless its text holds half a character (a lone surrogate), which no UTF-8 file can: then a Bad."""
+    if isinstance(row, Bad):
+        unknown = None if row.unknown is None else _writable(row.unknown)
+        return replace(row, source=_writable(row.source), detail=_writable(row.detail), unknown=unknown)
+    if _writable(row.text) != row.text:
+        return Bad(_writable(row.source), "text holds half a character (a lone surrogate)", _writable(row.text)[:200])
+    return row if row.source.isascii() else replace(row, source=_writable(row.source))
+
+
+def _writable(text: str) -> str:
+    """The text with every lone surrogate escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _columns(row: Example) -> tuple[str | None, ...]:
+    gold = json.dumps(row.gold, ensure_ascii=False)
+    media = row.media.to_json() if row.media else None
+    origin = json.dumps(row.origin, ensure_ascii=False) if row.origin else None
+    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source, origin)
+
+
+def _bad_columns(row: Bad) -> tuple[str | None, ...]:
+    return (row.source, row.reason, row.detail, row.subset, row.split, row.unknown)
+
+
+def clean(text: str) -> str:
+    """A raw text without outer white space and without U+FEFF at its start, which an editor left there.
+
+    Everything else stays: HTML entities, a literal backslash and n, zero-width characters inside.
+    """
+    return re.sub(r"^[\s\ufeff]+", "", text).rstrip()
+
+
+def label_set(subset: str, task: str = "ec") -> Labels:
+    """The labels of a task of the benchmark, which must be one of labels."""
+    grammar = benchmark()[subset].task(task).grammar
+    assert isinstance(grammar, Labels)
+    return grammar
+
+
+def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:
+    """The sentence for a folder that holds files, none of them of this corpus."""
+    found = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
+    return Fault(f"{corpus}: no file of it among {found}; expected {expected}. Put the corpus's own files there.")

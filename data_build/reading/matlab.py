@@ -1,0 +1,46 @@
+"""Reading a .mat in a worker that may run out of memory or time: a file of 1 MB can ask for 7 GB."""
+
+import io
+import pickle
+import warnings
+from typing import Any
+
+from data_build.reading.raw import RawFile
+from data_build.reading.unreadable import Unreadable
+from data_build.workers.pool import Failed, run_guarded
+
+SIZE = 256 << 20  # bytes of the file; EMOTIC's Annotations.mat has some 14 MB
+MEMORY, LIMIT_S = 6 << 30, 300.0  # of the worker: bytes of address space, seconds
+
+
+def load_variables(file: RawFile, name: str) -> dict[str, Any]:
+    """The variable `name` of a .mat of MATLAB 5; without it, the names of those that are there, each as None.
+
+    Structs are dicts; a struct array or cell array of one element is that element. Raises Unreadable.
+    """
+    task = (file.read(SIZE), name)
+    ((_, found),) = run_guarded(_load, iter([task]), 1, LIMIT_S, MEMORY)
+    if isinstance(found, Failed):
+        why = f"cannot be read as a .mat of MATLAB 5 ({found.reason})"
+        raise Unreadable(file.name, why, "Download it again.")
+    return found
+
+
+def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
+    from scipy.io import loadmat, whosmat  # a quarter of a second, for this reader alone
+
+    data, name = task
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            variables = loadmat(io.BytesIO(data), simplify_cells=True, variable_names=[name])
+            found = (
+                {name: variables[name]}
+                if name in variables
+                else dict.fromkeys(row[0] for row in whosmat(io.BytesIO(data)))
+            )
+        pickle.dumps(found)  # which fails where values are nested too deep
+        return found
+    except MemoryError:
+        return Failed(f"it needs more than {MEMORY >> 30} GiB of memory")
+    except Exception as error:  # scipy raises whatever a damaged file leads it to
+        return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:200])

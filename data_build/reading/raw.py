@@ -1,0 +1,279 @@
+"""Raw files as the user put them down: in folders or in the source's own zip or tar archives, read without unpacking.
+
+Nothing is ever extracted, so no member of an archive can be written anywhere, whatever its name.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal, NamedTuple
+
+from data_build.reading.archives import is_archive, is_litter, is_zip, list_members, open_member, stream_members
+from data_build.reading.encodings import decode
+from data_build.reading.unreadable import (
+    BLOCK,
+    WHOLE,
+    Guarded,
+    Steps,
+    Unreadable,
+    check_size,
+    printable,
+    reading,
+    size_text,
+)
+from mmafflm.errors import Fault
+from mmafflm.records import write_text
+from mmafflm.terminal.command import say
+
+TEXT = 256 << 20  # bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
+POINTER, POINTS = (
+    range(120, 200),
+    b"version https://git-lfs.github.com/spec/",
+)  # bytes of a Git LFS pointer, and how it starts
+LINE = 16 << 20  # letters of a line of a table that is read line by line
+# A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
+csv.field_size_limit(TEXT)
+
+
+@dataclass(frozen=True, slots=True)  # slots: the zips of SAMSEMO hold pictures by the hundred thousand
+class RawFile:
+    """A file below a corpus's folder, or a member of an archive there.
+
+    `name` is its path below the corpus's folder, and of a member `train.zip!clips/a.mp4`, for messages and records:
+    printable, and unique. `member` leads to a member, see archives.py. `size` is in bytes.
+    """
+
+    name: str
+    path: Path  # the file itself, or the archive
+    member: Steps | None
+    size: int
+
+    @property
+    def inside(self) -> str:
+        """The path below the corpus's folder, or inside the innermost archive."""
+        return printable(self.member[-1]) if self.member else self.name
+
+    @property
+    def basename(self) -> str:
+        """The last part of the name, without folders or archive."""
+        return PurePosixPath(self.inside).name
+
+    @property
+    def streamed(self) -> bool:
+        """Whether reading it means reading its archive from the start: of many, take `stream_members`."""
+        return self.member is not None and (not is_zip(self.path.name) or len(self.member) > 1)
+
+    def read(self, limit: int = WHOLE) -> bytes:
+        """All bytes. Raises Unreadable, also when there are more than `limit`."""
+        check_size(self.name, self.size, limit)
+        with self.open() as data:
+            return data.read()
+
+    def open(self) -> IO[bytes]:
+        """The bytes as a stream. Raises Unreadable here or while it is read."""
+        if self.member is not None:
+            return open_member(self.path, self.member)
+        with reading(self.path):
+            return io.BufferedReader(Guarded(self.path.open("rb"), self.path), BLOCK)
+
+    def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        digest = hashlib.sha256()
+        with self.open() as data:
+            while block := data.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def text(self, *also: str) -> str:
+        """The text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
+        return decode(self.read(TEXT), self.name, also)
+
+
+class CsvRow(NamedTuple):
+    """The fields of one CSV row and the physical line (from 1) at which it starts."""
+
+    line: int
+    fields: list[str]
+
+
+def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Iterator[CsvRow]:
+    """The rows of a CSV text that is read whole, blank lines left out. Malformed quotes are read as csv reads them.
+
+    Raises Fault naming the line where csv gives up.
+    """
+    return _csv("the table", io.StringIO(text, newline=""), delimiter, quoting)
+
+
+def stream_csv(file: RawFile, delimiter: str = ",") -> Iterator[CsvRow]:
+    """The rows of a UTF-8 CSV file, blank lines left out, read line by line.
+
+    Read whole, the 300 MB of FER2013's table are 1.8 GB in memory, as io.StringIO takes four bytes a letter.
+    Raises Fault naming the line that is not UTF-8, or not CSV.
+    """
+    with file.open() as data:
+        yield from _csv(file.name, _lines(file, data), delimiter, csv.QUOTE_MINIMAL)
+
+
+def _lines(file: RawFile, data: IO[bytes]) -> Iterator[str]:
+    text, number = io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), 1
+    try:
+        for line in iter(partial(text.readline, LINE + 1), ""):
+            if len(line) > LINE:
+                why = f"line {number} has more than {LINE:,} letters"
+                raise Unreadable(file.name, why, "Put back the file as distributed.")
+            yield line
+            number += 1
+    except UnicodeDecodeError as error:
+        raise Fault(
+            f"{file.name}:{number}: not UTF-8 here or shortly after ({error.reason}). "
+            "Save the file as UTF-8, or download it again."
+        ) from None
+
+
+def _csv(name: str, lines: Iterator[str], delimiter: str, quoting: Literal[0, 3]) -> Iterator[CsvRow]:
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
+    line = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield CsvRow(line, fields)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise Fault(f"{name}:{line}: not CSV ({error}). Put back the file as distributed.") from None
+
+
+def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
+    """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
+
+    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over. Passed over with a message
+    are a link that leads out of the folder, what is no file, and all but the first of several members of one name.
+    cache: a folder that keeps the listings of tar archives, which take minutes to make.
+    Raises Unreadable when a folder or an archive cannot be read, Fault for a Git LFS pointer in the place of a file.
+    """
+    files: dict[str, RawFile] = {}
+    for path in _walk(root):
+        name = printable(path.relative_to(root).as_posix())
+        size = _size(path)
+        found = [RawFile(name, path, None, size)] if size is not None else []
+        if found and is_archive(path.name) and not is_pointer(found[0]):
+            members = _listing(path, cache)
+            found = [RawFile(printable("!".join((name, *steps))), path, steps, size) for steps, size in members]
+        for file in found:
+            if files.setdefault(file.name, file) is not file:
+                say(f"{printable(str(path))}: several members are named {file.name}; the first is used.")
+            elif file.member and is_archive(file.basename):
+                say(f"{file.name}: an archive of {size_text(file.size)} in an archive; not looked into. Unpack it.")
+    listed = sorted(files.values(), key=lambda file: file.name)
+    refuse_pointers(root, listed)
+    return listed
+
+
+def is_pointer(file: RawFile) -> bool:
+    """Whether it is what git leaves in the place of a large file that git-lfs has not downloaded."""
+    if file.size not in POINTER:
+        return False
+    try:
+        return file.read().startswith(POINTS)
+    except Unreadable:
+        return False  # whoever needs the file says what is wrong with it
+
+
+def refuse_pointers(root: Path, files: list[RawFile]) -> None:
+    """Raises Fault for a pointer among the files. A tar archive is read once, if it has files of a pointer's size."""
+    packed: dict[Path, dict[Steps, RawFile]] = {}
+    for file in files:
+        if file.streamed and file.size in POINTER and file.member:
+            packed.setdefault(file.path, {})[file.member] = file
+    found = [file for file in files if not file.streamed and is_pointer(file)]
+    for path, members in packed.items():
+        for steps, content in stream_members(path, set(members)):
+            if isinstance(content, bytes) and content.startswith(POINTS):
+                found.append(members[steps])
+    if found:
+        more = f" So are {len(found) - 1:,} more files." if len(found) > 1 else ""
+        raise Fault(
+            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or take away what is not "
+            f"needed.{more}"
+        )
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Everything below the folder but folders and litter. A folder that a link leads to is read where it is."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        with reading(folder):
+            entries = sorted(folder.iterdir())
+        for path in entries:
+            if is_litter(path.relative_to(root).as_posix()) or _leads_out(path, root):
+                continue
+            if path.is_symlink() or not path.is_dir():
+                yield path
+            else:
+                folders.append(path)
+
+
+def _leads_out(path: Path, root: Path) -> bool:
+    """Whether it is a link to elsewhere: what a corpus is made of lies in its folder, and nothing is read twice."""
+    if not path.is_symlink():
+        return False
+    target = Path(os.path.realpath(path))
+    if target.is_relative_to(os.path.realpath(root)):
+        return False
+    say(
+        f"{printable(str(path))}: a link to {printable(str(target))}, outside {root}; passed over. "
+        "Put the files there, or link the whole folder."
+    )
+    return True
+
+
+def _size(path: Path) -> int | None:
+    """The bytes of a file; None for what is not a file, with a message unless it is a folder: a pipe never ends."""
+    try:
+        with reading(path):
+            found = path.stat()
+    except Unreadable as error:
+        say(f"{error} Passed over.")  # a link to nothing, or to itself
+        return None
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    if not stat.S_ISDIR(found.st_mode):
+        say(f"{printable(str(path))}: neither a file nor a folder; passed over.")
+    return None
+
+
+def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
+    """Steps and sizes of an archive's members; a zip archive has a directory and needs no cache."""
+    if cache is None or is_zip(path.name):
+        return list_members(path)
+    about = path.stat()
+    key = hashlib.sha256(f"2 {path.resolve()} {about.st_size} {about.st_mtime_ns}".encode(errors="backslashreplace"))
+    kept = cache / f"{key.hexdigest()[:32]}.json"
+    if not kept.exists():
+        say(f"{printable(str(path))}: listing its members, which means reading all of it")
+        write_text(kept, json.dumps(list_members(path)))
+    return [(tuple(steps), size) for steps, size in json.loads(kept.read_text(encoding="utf-8"))]
+
+
+def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
+    """One file out of several copies of it: the preferred, then the shortest name.
+
+    Copies may differ in a BOM and in line ends. Raises Fault when they differ in anything else.
+    """
+    chosen = min(copies, key=lambda file: (prefer(file), len(file.name), file.name))
+    rivals = [file for file in copies if file is not chosen and prefer(file) == prefer(chosen)]
+    for rival in rivals:
+        if rival.sha256() != chosen.sha256() and _plain(rival) != _plain(chosen):
+            raise Fault(f"{chosen.name} and {rival.name}: two different copies of one file. Remove the wrong one.")
+    return chosen
+
+
+def _plain(file: RawFile) -> bytes:
+    return file.read().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").rstrip(b"\n")

@@ -1,0 +1,100 @@
+"""A tar archive's members in one pass, unpacked by gzip where it is a tar.gz; it never seeks back."""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, cast
+
+from data_build.reading.unreadable import BLOCK, Guarded, Member, Unreadable, is_bomb, printable, reading
+
+# Bytes of a header that only carries a long name or attributes. Python reads them into memory, and before 3.11.10
+# searches them in quadratic time: 64 kB of digits take it 14 s, 16 kB one.
+TAR_HEADER = 16 << 10
+CARRIERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+
+
+class _Header(tarfile.TarInfo):
+    """tarfile takes any unreadable header but the first for the end of the archive; here only the end mark is."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):  # the end mark
+                raise
+            raise tarfile.ReadError(str(error)) from None
+        if header.size < 0 or (header.type in CARRIERS and header.size > TAR_HEADER):
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
+
+
+class _Packed:
+    """What GzipFile reads from; counts the bytes."""
+
+    def __init__(self, data: IO[bytes]) -> None:
+        self.data, self.taken = data, 0
+
+    def read(self, size: int = -1) -> bytes:
+        block = self.data.read(size)
+        self.taken += len(block)
+        return block
+
+
+class _Plain:
+    """The bytes of a tar archive, unpacked. Stops a bomb; stops at the end, where tarfile would wait for ever."""
+
+    def __init__(self, data: IO[bytes]) -> None:
+        buffered = io.BufferedReader(cast(io.RawIOBase, data), BLOCK)
+        self.given, self.packed = 0, _Packed(buffered)
+        gzipped = buffered.peek(2)[:2] == b"\x1f\x8b"
+        self.data = gzip.GzipFile(fileobj=cast(IO[bytes], self.packed)) if gzipped else self.packed
+
+    def read(self, size: int = -1) -> bytes:
+        """As tarfile asks; never b"": it reads no further than a member or the end mark needs."""
+        if block := self.more(size):
+            return block
+        raise EOFError("it ends too early")
+
+    def more(self, size: int = -1) -> bytes:
+        """Some bytes, b"" at the end."""
+        block = self.data.read(size)
+        self.given += len(block)
+        if is_bomb(self.given, self.packed.taken):
+            raise tarfile.ReadError(f"it unpacks to over {self.given:,} bytes from {self.packed.taken:,}")
+        return block
+
+
+def tar_members(data: IO[bytes], path: Path) -> Iterator[Member]:
+    """Never seeks back, so a tar.gz within a tar.gz is read once; reads to the end, where gzip has its checksum."""
+    with reading(path):
+        plain = _Plain(data)
+        archive = tarfile.open(fileobj=cast(IO[bytes], plain), mode="r|", bufsize=BLOCK, tarinfo=_Header)  # noqa: SIM115
+        info = archive.next()
+    while info is not None:
+        if info.isfile():
+            yield Member((info.name,), info.size, partial(_content, archive, info, path))
+        with reading(path):
+            info = archive.next()
+    with reading(path):
+        while plain.more(BLOCK):
+            pass
+
+
+def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> IO[bytes]:
+    name = printable(info.name)
+    if info.issparse():  # tarfile does not check the list of its holes, and may look for a byte for ever
+        raise Unreadable(path, f"{name} is stored with holes (sparse)", "Unpack the archive and put the files there.")
+    with reading(path, info.name):
+        content = archive.extractfile(info)
+        assert content is not None  # only of what is no file
+        return io.BufferedReader(Guarded(content, path, info.name), BLOCK)

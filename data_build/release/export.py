@@ -1,0 +1,246 @@
+"""`mmaffin export`: a build in the forms that others' tools read. Media are linked or copied, never drawn anew.
+
+What each form carries: docs/data.md. llamafactory-alpaca and sharegpt are the released MMAFFIn's two, under its file
+names, each split a JSON array; LLaMA-Factory passes over the keys it is not told of (id, language, source,
+translated_from), and `mmaffin import` reads them. parquet and webdataset carry every field of a record;
+`mmaffin import` reads the former. Of tars it would have to read the whole for each frame of a clip.
+"""
+
+import filecmp
+import io
+import json
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import polars as pl
+
+from data_build.release.names import Split, file_stem, registered
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import MIX, Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import read_json
+from mmafflm.files.inside import is_below, media_path, quoted
+from mmafflm.files.writing import make_folder
+from mmafflm.records import Record, media_files, read_records, replacing, write_text
+from mmafflm.terminal.command import say
+
+REGISTRY = "dataset_info.json"
+LONGEST_KEY = 88  # bytes: a name in a tar of the form ustar has 100, and ".frames.zip" is the longest ending
+SHARD = 10_000  # records a tar, or a frame of the Parquet file
+Row = dict[str, Any]
+
+
+def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
+    """Write every split of the chosen subsets in one form below `out`; returns the rows.
+
+    Raises UsageFault for a form that is none, or an `out` within the build; Fault when the build has changed.
+    """
+    if form not in FORMS:
+        raise UsageFault(f"--form {form}: not one of {', '.join(FORMS)}")
+    if out.resolve().is_relative_to(dataset.path.resolve()):
+        raise UsageFault(f"--out {out}: it lies within {dataset.path}. Choose a folder beside it.")
+    names = [name for name in subsets if name in dataset.manifest["subsets"]]
+    dataset.require_unchanged(dataset.split_files(names))
+    make_folder(out)
+    rows = FORMS[form](
+        dataset, out, [Split(name, split) for name in names for split in dataset.manifest["subsets"][name]]
+    )
+    say(f"{out}: {rows} rows as {form}")
+    return rows
+
+
+def alpaca_row(record: Record) -> Row:
+    """LLaMA-Factory's alpaca form; pictures and clips as in sharegpt."""
+    return {"instruction": record.prompt, "input": "", "output": record.answer, **_rest(record)}
+
+
+def sharegpt_row(record: Record) -> Row:
+    """LLaMA-Factory's sharegpt form with OpenAI's names of roles, as the release has it."""
+    return {"messages": record.messages, **_rest(record)}
+
+
+def _rest(record: Record) -> Row:
+    media: Row = {"images": record.images} if record.images else {"videos": record.videos} if record.videos else {}
+    translated = json.dumps(record.translated_from, ensure_ascii=False) if record.translated_from else ""
+    # "" and not null: Arrow would take a column that begins with ten thousand nulls for one of nulls
+    about = {"id": record.id, "language": record.language, "source": record.source, "translated_from": translated}
+    return media | about
+
+
+def _llamafactory(
+    row: Callable[[Record], Row], entry: Callable[[str], Row]
+) -> Callable[[Dataset, Path, list[Split]], int]:
+    def write(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+        path = out / REGISTRY
+        registry = read_json(path, "Choose another --out, or remove it.") if path.exists() else {}
+        rows = 0
+        for split in splits:
+            with replacing(out / f"{file_stem(split)}.json") as file:
+                rows += _array(file, (row(record) for record in _with_media(dataset, split, out)))
+            modality = benchmark()[split.subset].modality
+            about = {"file_name": f"{file_stem(split)}.json", **entry(modality)}
+            registry |= dict.fromkeys(registered(split), about)
+        write_text(path, json.dumps(registry, indent=2) + "\n")
+        return rows
+
+    return write
+
+
+def _array(out: IO[bytes], rows: Iterable[Row]) -> int:
+    """A JSON array, a line for each row."""
+    count = 0
+    for row in rows:
+        out.write((b",\n" if count else b"[\n") + orjson.dumps(row))
+        count += 1
+    out.write(b"\n]\n" if count else b"[]\n")
+    return count
+
+
+def _alpaca_entry(modality: str) -> Row:
+    if modality == "text":
+        return {}
+    medium = f"{modality}s"
+    return {"columns": {"prompt": "instruction", "query": "input", "response": "output", medium: medium}}
+
+
+def _sharegpt_entry(modality: str) -> Row:
+    medium = {} if modality == "text" else {f"{modality}s": f"{modality}s"}
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+    return {"formatting": "sharegpt", "columns": {"messages": "messages", **medium}, "tags": tags}
+
+
+def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
+    """The records of a split; their pictures and frames are there when they come."""
+    done: set[str] = set()
+    for record in dataset.records(split.subset, split.split):
+        for name in media_files(record):
+            if name not in done:
+                done.add(name)
+                place(media_path(dataset.path, name), out / name)
+        yield record
+
+
+def place(file: Path, copy: Path) -> None:
+    """A hard link to the file where the disk allows it, else a copy; what is there already with these bytes stays.
+
+    Raises Fault when `copy` is something else: it is not ours to remove.
+    """
+    if os.path.lexists(copy):
+        if copy.is_symlink() or not copy.is_file() or not filecmp.cmp(file, copy, shallow=False):
+            raise Fault(f"{copy}: another file has this name already. Remove it, or write to another folder.")
+        return
+    make_folder(copy.parent)
+    try:
+        os.link(file, copy, follow_symlinks=True)
+    except OSError:  # another disk, or one without links
+        with replacing(copy) as out, file.open("rb") as source:
+            shutil.copyfileobj(source, out)
+
+
+def _parquet(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+    """A file for each split and one for the mix, every field of a record; gold and translated_from as JSON."""
+    rows = 0
+    for split in splits:
+        rows += _table(out / f"{split.subset}_{split.split}.parquet", _with_media(dataset, split, out))
+    chosen = {split.subset for split in splits}
+    mix = (record for record in read_records(dataset.path / dataset.manifest["mix"]["file"]) if record.subset in chosen)
+    _table(out / f"{MIX}.parquet", mix)
+    return rows
+
+
+COLUMNS = pl.Schema(
+    {
+        **dict.fromkeys(("id", "subset", "task", "split", "language", "modality", "source", "emotion"), pl.String()),
+        "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+        "images": pl.List(pl.String),
+        "videos": pl.List(pl.List(pl.String)),  # frames; a clip that is a file is a list of one
+        "gold": pl.String(),
+        "translated_from": pl.String(),
+    }
+)
+
+
+def _table(path: Path, records: Iterable[Record]) -> int:
+    frames, stream = [COLUMNS.to_frame()], iter(records)
+    while some := list(islice(stream, SHARD)):
+        frames.append(pl.DataFrame([_columns(record) for record in some], COLUMNS, orient="row"))
+    table = pl.concat(frames)
+    with replacing(path) as out:
+        table.write_parquet(out, row_group_size=1024)
+    return table.height
+
+
+def _columns(record: Record) -> tuple[Any, ...]:
+    row = record.to_json() | {
+        "emotion": record.emotion,
+        "videos": [[video] if isinstance(video, str) else video for video in record.videos],
+        "gold": json.dumps(record.gold, ensure_ascii=False),
+        "translated_from": json.dumps(record.translated_from, ensure_ascii=False) if record.translated_from else None,
+    }
+    return tuple(row[name] for name in COLUMNS)
+
+
+def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+    """Tars of SHARD records: KEY.json is the whole record, KEY.png its picture, KEY.frames.zip its clip's frames.
+
+    `datasets` takes a tar only when every sample has the same members, so the frames, of any number, are one member,
+    and the JSON has the same types in every row.
+    """
+    rows = 0
+    for split in splits:
+        stream = dataset.records(split.subset, split.split)
+        for number in range(1 << 20):
+            some = list(islice(stream, SHARD))
+            if not some:
+                break
+            path = out / f"{split.subset}_{split.split}-{number:06}.tar"
+            with replacing(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                for record in some:
+                    _sample(tar, record, dataset.path)
+            rows += len(some)
+    return rows
+
+
+def _sample(tar: tarfile.TarFile, record: Record, data: Path) -> None:
+    """One record's members, side by side. A dot would end the key, so none is left in it."""
+    key = record.id.replace(".", "_")
+    if not is_below(key) or len(key.encode()) > LONGEST_KEY:
+        raise Fault(f"{record.source}: its id {quoted(record.id)} cannot be a path in a tar. Choose another --form.")
+    flat = dict(zip(COLUMNS, _columns(record), strict=True))
+    _member(tar, f"{key}.json", orjson.dumps({name: "" if value is None else value for name, value in flat.items()}))
+    for name in record.images:
+        _member(tar, f"{key}{Path(name).suffix}", media_path(data, name).read_bytes())
+    for video in record.videos:
+        if isinstance(video, str):
+            _member(tar, f"{key}{Path(video).suffix}", media_path(data, video).read_bytes())
+        else:
+            _member(tar, f"{key}.frames.zip", _zip(media_path(data, frame) for frame in video))
+
+
+def _zip(frames: Iterable[Path]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number, frame in enumerate(frames):
+            archive.writestr(zipfile.ZipInfo(f"{number:03}{frame.suffix}"), frame.read_bytes())
+    return out.getvalue()
+
+
+def _member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # no time and no owner: the same bytes for the same records
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+FORMS: dict[str, Callable[[Dataset, Path, list[Split]], int]] = {
+    "llamafactory-alpaca": _llamafactory(alpaca_row, _alpaca_entry),
+    "sharegpt": _llamafactory(sharegpt_row, _sharegpt_entry),
+    "parquet": _parquet,
+    "webdataset": _webdataset,
+}

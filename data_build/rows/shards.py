@@ -1,0 +1,164 @@
+"""The rows of a corpus between reading and choosing: frames on disk, read by workers, shard by shard.
+
+Everything under DATA/.work can be deleted; a part that was read is a folder with its final name, so a killed build
+reads only the parts that are not there yet.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from data_build.config import Split
+from data_build.media.extract import Taken
+from data_build.reading.corpus import Corpus, Part, Rows
+from data_build.rows.coverage import PartCount
+from data_build.rows.select import KEYS, OVER_CAP, Selection, select, text_key
+from mmafflm.files.writing import make_folder, writing
+
+# What LLaMA-Factory or the tokenizer takes for media or for the end of a turn, wherever it stands in a prompt.
+CONTROL = r"<image>|<video>|<audio>|<\|[a-z_]+\|>"
+TAKEN = pl.Schema({"media": pl.String(), "digest": pl.String(), "files": pl.List(pl.String()), "reason": pl.String()})
+CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
+
+
+def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
+    """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
+
+    Rows of other subsets are not counted. Raises Fault when the part is broken, or when no row of a subset can be used;
+    the folder then does not exist.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    count = PartCount(corpus.name, part, subsets)
+    try:
+        with writing(folder, full_only=True):
+            for number, rows in enumerate(corpus.read(part, options)):
+                _write_rows(count.add(rows), partial, number)
+        count.check()
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_rows(rows: Rows, folder: Path, number: int) -> None:
+    """Rows of the subsets that were asked for; those whose text holds a control token are not kept."""
+    controls = pl.col("text").str.contains(CONTROL)
+    examples = rows.examples.filter(~controls).with_columns(key=_key(rows.examples.columns))
+    examples.write_parquet(folder / f"{number:05}.parquet", compression="lz4")
+    refused = rows.examples.filter(controls).select(
+        "source",
+        reason=pl.lit("text holds a control token of the model"),
+        detail=pl.col("text").str.slice(0, 200),
+        subset="subset",
+        split="split",
+        unknown=pl.lit(None, pl.String),
+    )
+    bad = pl.concat([rows.bad, refused])
+    if bad.height:
+        bad.write_parquet(folder / f"bad-{number:05}.parquet", compression="lz4")
+
+
+def _key(columns: list[str]) -> pl.Expr:
+    """The key of each row's text. A translation (of a release) is a row by itself: it was compared when it was made."""
+    text = pl.col("text")
+    if "translated_from" in columns:
+        itself = pl.concat_str(text, pl.coalesce("id", "source"), separator="\0")
+        text = pl.when(pl.col("translated_from").is_null()).then(text).otherwise(itself)
+    return text_key(text)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The examples of all parts in reading order, each with what was taken of its picture or clip.
+
+    `taken` has the columns of TAKEN, a row for each picture or clip that was opened; None where all rows are text.
+    """
+
+    paths: list[Path]
+    taken: pl.DataFrame | None = None
+    notes: dict[str, str] = field(default_factory=dict)  # raw file -> what was done to open it
+
+    def frames(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """Shard by shard: those columns, `reason` (null: usable) and, of pictures and clips, the columns of TAKEN."""
+        for path in self.paths:
+            frame = pl.read_parquet(path, columns=sorted({*columns, "media"}))
+            if self.taken is None:
+                frame = frame.with_columns(reason=pl.lit(None, pl.String), files=pl.lit(None, TAKEN["files"]))
+                sight = "media"  # not opened: another request is taken for another picture
+            else:
+                # a limit leaves pictures unopened
+                unopened = pl.col("digest").is_null() & pl.col("reason").is_null()
+                frame = frame.join(self.taken, on="media", how="left", maintain_order="left")
+                frame = frame.with_columns(reason=pl.when(unopened).then(pl.lit(OVER_CAP)).otherwise("reason"))
+                sight = "digest"
+            if "key" in columns and frame["media"].null_count() < frame.height:
+                # the same words with another picture are another text
+                frame = frame.with_columns(key=pl.struct("key", sight).hash(seed=0))
+            yield frame
+
+    def rows(self) -> int:
+        """All examples, usable or not."""
+        return sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in self.paths)
+
+
+def find_shards(folders: list[Path]) -> Shards:
+    """The shards that read_part has written."""
+    return Shards([path for folder in folders for path in sorted(folder.glob("[0-9]*.parquet"))])
+
+
+def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
+    """What was taken of each picture and clip as a table. The first file's name stands for what it shows."""
+    rows = [
+        (text, one.files[0][0] if one.files else None, [name for name, _, _ in one.files], one.reason or None)
+        for text, one in taken.items()
+    ]
+    return pl.DataFrame(rows, TAKEN, orient="row")
+
+
+def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> list[str]:
+    """The pictures and clips to open, JSON of a Media each: all, or with a limit those of the rows that it leaves."""
+    media = [pl.read_parquet(path, columns=["media"])["media"] for path in shards.paths]
+    if not media or (all_media := pl.concat(media)).null_count() == len(all_media):
+        return []
+    if limit is not None:
+        all_media = all_media.filter(select(read_keys(shards), splits, seed, limit).to.is_not_null())
+    return sorted(all_media.drop_nulls().unique())
+
+
+def choose(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> Selection:
+    """select() among the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
+
+    Only the media of chosen rows are opened then, and splits drawn anew from these few would be other splits.
+    """
+    keys = read_keys(shards)
+    if limit is not None and shards.taken is not None and keys.height:
+        drawn = select(read_keys(Shards(shards.paths)), splits, seed, limit).to
+        usable = pl.concat([frame["reason"].is_null() for frame in shards.frames()])
+        keys = keys.with_columns(split=drawn.filter(usable))
+    return select(keys, splits, seed, limit)
+
+
+def read_keys(shards: Shards) -> pl.DataFrame:
+    """The key columns of all usable examples, in reading order; as categories to keep six million rows small."""
+    frames = [
+        frame.filter(pl.col("reason").is_null()).select(KEYS).with_columns(pl.col(*CATEGORIES).cast(pl.Categorical))
+        for frame in shards.frames(*KEYS)
+    ]
+    if not frames:
+        return pl.DataFrame(schema={**dict.fromkeys(CATEGORIES, pl.Categorical), "key": pl.UInt64})
+    return pl.concat(frames, rechunk=True)
+
+
+def numbers(shards: Shards) -> pl.Series:
+    """Each usable row's running number among all rows read of its id group: it hangs on no cap and no broken file."""
+    group = ["subset", "task", "emotion", "language"]
+    frames = [frame.select("reason", pl.col(group).cast(pl.Categorical)) for frame in shards.frames(*group)]
+    if not frames:
+        return pl.Series("n", [], pl.UInt32)
+    rows = pl.concat(frames).with_columns(n=pl.int_range(pl.len(), dtype=pl.UInt32).over(group))
+    return rows.filter(pl.col("reason").is_null())["n"]

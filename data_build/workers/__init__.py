@@ -1,0 +1,3 @@
+"""Processes that open files from outside: they have no network, may be killed, and end with the command that started
+them.
+"""

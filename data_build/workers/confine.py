@@ -1,0 +1,50 @@
+"""What a worker process gives up before it opens a file from outside: the network, and a life after its parent.
+
+mmafflm/media/decode.py already keeps FFmpeg from opening anything but the bytes it is given. This is the second wall.
+It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the kernel or a
+container forbids even that, the first wall must suffice.
+"""
+
+import ctypes
+import platform
+import struct
+import sys
+
+from mmafflm.orphans import die_with_parent
+
+PR_SET_NO_NEW_PRIVS = 38
+SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: threads that libraries started, too
+IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without the call; x32 is a second numbering on x86-64
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 13  # errno EACCES
+# machine: (the kernel's number of the architecture, of the calls `seccomp` and `socket`)
+MACHINES = {"x86_64": (0xC000003E, 317, 41), "aarch64": (0xC00000B7, 277, 198)}
+
+
+def confine() -> bool:
+    """Take the network from this process for good, and let it be killed when its parent dies. False if refused."""
+    die_with_parent()
+    if sys.platform != "linux" or platform.machine() not in MACHINES:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return False
+    architecture, seccomp, socket = MACHINES[platform.machine()]
+    code = ctypes.create_string_buffer(_filter(architecture, socket))
+    program = struct.pack("HxxxxxxP", len(code.raw) // 8, ctypes.addressof(code))
+    return bool(libc.syscall(seccomp, SET_MODE_FILTER, ALL_THREADS, ctypes.create_string_buffer(program)) == 0)
+
+
+def _filter(architecture: int, socket: int) -> bytes:
+    """The filter as the kernel reads it (linux/filter.h): refuse sockets and io_uring, allow every other call."""
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
+    steps = [  # operation, steps to pass over if true, if false, operand
+        (load, 0, 0, 4),  # the architecture of the call
+        (equal, 0, 4, architecture),
+        (load, 0, 0, 0),  # its number
+        (at_least, 2, 0, X32),
+        (equal, 1, 0, socket),
+        (equal, 0, 1, IO_URING_SETUP),
+        (give, 0, 0, REFUSE),
+        (give, 0, 0, ALLOW),
+    ]
+    return b"".join(struct.pack("HBBI", *step) for step in steps)

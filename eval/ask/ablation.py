@@ -1,0 +1,44 @@
+"""Asking with something taken away: whether the pictures, or the words, are used at all (paper: modality ignorance)."""
+
+from collections.abc import Sequence
+
+from eval.engines import Question
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.errors import UsageFault
+from mmafflm.records import Record
+
+ABLATIONS = {
+    "none": "as the benchmark asks",
+    "blank": "every picture and frame is a grey one of its size",
+    "shuffled": "every record has the pictures of another record of its subset",
+    "silent": "no text and no transcript",
+}
+
+
+def questions(records: Sequence[Record], ablation: str = "none") -> list[Question]:
+    """What the records of one task ask. Raises UsageFault for an ablation that is none."""
+    if ablation not in ABLATIONS:
+        raise UsageFault(f"--ablation {ablation}: not one of {', '.join(ABLATIONS)}")
+    asked = [_question(record) for record in records]
+    match ablation:
+        case "blank":
+            return [question._replace(blank=True) for question in asked]
+        case "shuffled":
+            # the next but a third: no record keeps its own, and neighbours (one dialogue, one picture) do not swap
+            step = max(1, len(asked) // 3)
+            others = [*asked[step:], *asked[:step]]
+            return [
+                question._replace(images=other.images, videos=other.videos)
+                for question, other in zip(asked, others, strict=True)
+            ]
+        case "silent":
+            return [
+                question._replace(prompt=benchmark()[record.subset].task(record.task).ask("", record.emotion or ""))
+                for question, record in zip(asked, records, strict=True)
+            ]
+    return asked
+
+
+def _question(record: Record) -> Question:
+    videos = tuple(video if isinstance(video, str) else tuple(video) for video in record.videos)
+    return Question(record.prompt, tuple(record.images), videos)

@@ -1,0 +1,193 @@
+"""Asking for likelihoods: what `mmaffben predict --readout expectation|choice` does where it does not ask for answers.
+
+    RUN/likelihoods/SUBSET.jsonl       {"id", "logp": [...]}: ln of each candidate's probability, in their order
+    RUN/likelihoods/SUBSET.val.jsonl   the same of the validation rows that a label set's thresholds come from
+    RUN/readout.json                   the candidates of each task; the thresholds, and which rows they come from
+
+The predictions are made of these files and nothing else, so they can be made again without the model.
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from eval.ask.ablation import questions
+from eval.engines import Engine
+from eval.run.run_folder import LIKELIHOODS, RunFolder
+from eval.score.readout import candidates, log_shares, needs_thresholds, read_out, readout_of
+from eval.score.thresholds import fit
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Labels
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import read_json
+from mmafflm.records import Record, media_files, write_text
+from mmafflm.sampling import sample
+from mmafflm.terminal.progress_bar import Advance
+
+READOUT = "readout.json"
+VALIDATION_ROWS = 500  # at most, for the thresholds of one label set; fewer with a smaller --limit
+DIGITS = 5  # of a log-likelihood that are kept: sums in another order differ in the sixth
+
+
+def task_of(record: Record) -> Task:
+    """The task that a record is of."""
+    return benchmark()[record.subset].task(record.task)
+
+
+def groups(records: Sequence[Record]) -> Iterator[tuple[Task, str | None, list[Record]]]:
+    """The rows that have candidates, longest answer and most of the prompt in common: a task and an emotion each."""
+    by_task = sorted(records, key=lambda record: (record.task, record.emotion or ""))
+    for (_, emotion), group in groupby(by_task, key=lambda record: (record.task, record.emotion)):
+        asked = list(group)
+        yield task_of(asked[0]), emotion, asked
+
+
+def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Record]:
+    """The rows that the thresholds of a subset's label set come from. Raises Fault when the build has none."""
+    label_set = next(task for task in benchmark()[subset].tasks if needs_thresholds(task))
+    found: list[Record] = []
+    if subset in data.subsets("val"):
+        data.require_unchanged([split_file(subset, "val")])
+        found = [record for record in data.records(subset, "val") if record.task == label_set.kind]
+    if not found:
+        raise Fault(
+            f"{data.path}: {subset} has no val split, and --readout choice sets the thresholds of a label set on "
+            f"validation rows, never on test. Build with them (mmaffin build), or leave {subset} out (--subsets)."
+        )
+    found = sample(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
+    data.require_media(name for record in found for name in media_files(record))
+    return found
+
+
+class Weighing:
+    """The rows of a run that are read out of likelihoods, for one process; none with the readout greedy."""
+
+    def __init__(
+        self, answers: RunFolder, data: Dataset, chosen: Mapping[str, Sequence[Record]], readout: str, limit: int | None
+    ) -> None:
+        """answers: where the predictions go. chosen: all records of the run. Raises Fault without a val split,
+        UsageFault where it is this that is asked."""
+        self.answers, self.readout = answers, readout
+        self.folder = RunFolder(answers.out, answers.shard, LIKELIHOODS)
+        self.rows: dict[str, list[Record]] = {}  # by the file of their likelihoods
+        for subset, records in chosen.items():
+            weighed = [record for record in records if readout_of(task_of(record), readout) != "greedy"]
+            if any(needs_thresholds(task_of(record)) for record in weighed):
+                if weighed[0].split == "val":
+                    raise UsageFault(f"--split val --readout {readout}: {subset} has its thresholds set on these very "
+                                     "rows. Ask them with --readout greedy, or leave it out (--subsets).")  # fmt: skip
+                self.rows[f"{subset}.val"] = validation_rows(data, subset, limit)
+            if weighed:
+                self.rows[subset] = weighed
+
+    def left(self) -> Counter[str]:
+        """How many rows of each modality are this process's share and not weighed yet."""
+        count = Counter[str]()
+        for name, rows in self.rows.items():
+            count[task_of(rows[0]).modality] += len(self._wanted(name, rows))
+        return count
+
+    def _wanted(self, name: str, rows: Sequence[Record]) -> set[str]:
+        done = self.folder.answered(name, self.rows[name])
+        return {row.id for row in rows if row.id not in done and self.folder.shard.has(row.id)}
+
+    def ask(self, engine: Engine, subset: str, batch_size: int, ablation: str, advance: Advance) -> None:
+        """Weigh a subset's rows; when all are there, by whatever process, make the predictions of them."""
+        if subset not in self.rows:
+            return
+        self._keep_candidates(subset)
+        names = [name for name in (f"{subset}.val", subset) if name in self.rows]
+        for name in names:
+            # thresholds belong to the checkpoint: an ablation takes nothing away from the rows they come from
+            self._weigh(engine, name, batch_size, ablation if name == subset else "none", advance)
+        # both at the end: then whoever of several processes is the last finds everything there
+        if not sum([self.folder.finish(name, self.rows[name]) for name in names]):
+            self._read_out(subset)
+
+    def _weigh(self, engine: Engine, name: str, batch_size: int, ablation: str, advance: Advance) -> None:
+        self.folder.mend(name)
+        for task, emotion, asked in groups(self.rows[name]):
+            left = self._wanted(name, asked)
+            wanted = [at for at, row in enumerate(asked) if row.id in left]
+            if not wanted:
+                continue  # the engine may not even be loaded
+            texts = [one.text for one in candidates(task, emotion)]
+            for batch in engine.likelihoods(questions(asked, ablation), wanted, texts, batch_size):
+                found = {asked[at].id: [round(value, DIGITS) for value in logp] for at, logp in batch}
+                if broken := [row for row, logp in found.items() if not all(map(math.isfinite, logp))]:
+                    raise Fault(f"{broken[0]}: the likelihoods of its answers are no numbers. Its weights are broken.")
+                self.folder.append(name, found)
+                advance({task.modality: len(found)})
+
+    def _read_out(self, subset: str) -> None:
+        """Predictions of all weighed rows, from their likelihoods."""
+        thresholds = self._thresholds(subset) if f"{subset}.val" in self.rows else None
+        logp = self._likelihoods(subset)
+        made: dict[str, str] = {}
+        for task, emotion, asked in groups(self.rows[subset]):
+            of_task = thresholds if needs_thresholds(task) else None
+            made |= {row.id: read_out(task, logp[row.id], emotion, of_task) for row in asked}
+        self.answers.put(subset, made)
+
+    def _likelihoods(self, name: str) -> dict[str, list[float]]:
+        found = self.folder.answered(name, self.rows[name])
+        for row in self.rows[name]:
+            expected = len(candidates(task_of(row), row.emotion))
+            if not isinstance(found[row.id], list) or len(found[row.id]) != expected:
+                raise Fault(
+                    f"{self.folder.out}/likelihoods/{name}.jsonl: {row.id} has not {expected} numbers, one for each "
+                    "candidate. Remove the line and predict again."
+                )
+        return found
+
+    def _thresholds(self, subset: str) -> dict[str, float | None]:
+        """Those of the subset's label set, set on its validation rows and kept in readout.json."""
+        rows, found = self.rows[f"{subset}.val"], self._likelihoods(f"{subset}.val")
+        labels = task_of(rows[0]).grammar
+        assert isinstance(labels, Labels)
+        gold = np.array([[name in row.gold for name in labels.names] for row in rows])  # type: ignore[operator]
+        fitted = fit(labels, log_shares([found[row.id] for row in rows]), gold)
+        self._keep("thresholds", subset, {
+            "task": task_of(rows[0]).key,
+            "split": "val",
+            "rows": len(rows),
+            "ids_sha256": hashlib.sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+            "best": "macro_f1",
+            "log_thresholds": fitted.thresholds,
+            "common": fitted.common,
+        })  # fmt: skip
+        return fitted.thresholds
+
+    def _keep_candidates(self, subset: str) -> None:
+        """Into readout.json. Raises Fault when the lines that are there were made with others."""
+        found = {
+            " ".join(filter(None, (task.key, emotion))): [one.text for one in candidates(task, emotion)]
+            for task, emotion, _ in groups(self.rows[subset])
+        }
+        if self._keep("candidates", subset, found) not in (None, found):
+            raise Fault(
+                f"{self.folder.out / READOUT}: another version weighed other candidates for {subset}. "
+                "Choose another --out."
+            )
+
+    def _keep(self, part: str, subset: str, row: dict[str, Any]) -> Any:
+        """Put a subset's entry into a part of readout.json; returns what stood there before."""
+        path = self.folder.out / READOUT
+        with self.folder.alone():
+            fix = "Remove it: it is made again of the likelihoods."
+            kept = read_json(path, fix) if path.exists() else {}
+            if not isinstance(kept.get(part, {}), dict):
+                raise Fault(f"{path}: its {part} are no object. {fix}")
+            before = kept.get(part, {}).get(subset)
+            if before != row:
+                head = {"schema": 1, "readout": self.readout}
+                kept = head | kept | {part: kept.get(part, {}) | {subset: row}}
+                write_text(path, json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+        return before

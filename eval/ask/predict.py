@@ -1,0 +1,185 @@
+"""`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.ask.ablation import questions
+from eval.ask.likelihoods import Weighing, groups, task_of
+from eval.engines import Engine, Metered, make_engine
+from eval.run.checkpoint import require_budget
+from eval.run.run_folder import WHOLE, RunFolder, Shard
+from eval.run.selection import Selection
+from eval.score.readout import readout_of
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import UsageFault
+from mmafflm.families.find import built_for
+from mmafflm.media.budget import Budget
+from mmafflm.records import Record, media_files
+from mmafflm.run_file import installed
+from mmafflm.terminal.command import say
+from mmafflm.terminal.progress_bar import Advance, progress
+
+SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
+
+
+def predict(
+    ckpt: str | Path,
+    data: Dataset,
+    out: Path,
+    subsets: list[str] | None = None,
+    limit: int | None = None,
+    languages: Sequence[str] | None = None,
+    batch_size: int = 32,
+    dtype: str = "auto",
+    force: bool = False,
+    ablation: str = "none",
+    engine: Engine | str = "hf",
+    options: dict[str, str] | None = None,
+    shard: Shard = WHOLE,
+    split: str = "test",
+    readout: str = "greedy",
+) -> None:
+    """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
+
+    limit: at most so many records a subset, spread over its tasks and languages. languages: only records of these.
+    dtype: the checkpoint's by default. force: though the checkpoint was trained with another media budget.
+    ablation: what is taken away from the question. shard: this process's share.
+    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already.
+    readout: one of eval.score.readout.READOUTS; the tasks that it is not made for are answered greedily.
+    Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
+    """
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise UsageFault("--batch-size and --limit are 1 or more")
+    budget = data.budget
+    if isinstance(engine, str):
+        engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
+    require_budget(str(ckpt), budget, force)
+    selection = Selection(limit, None if languages is None else tuple(languages))
+    chosen = chosen_records(data, split, subsets, selection)
+    asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
+    asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
+    asking.folder.require_same(asked)  # of another run the files would not fit either, and say so less well
+    weighing = Weighing(asking.folder, data, chosen, readout, limit)
+    asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
+
+
+def chosen_records(
+    data: Dataset, split: str, subsets: list[str] | None, selection: Selection
+) -> dict[str, list[Record]]:
+    """The records to ask, per subset. Raises Fault for changed data and missing media, UsageFault for none at all."""
+    built = data.subsets(split)
+    names = built if subsets is None else subsets
+    if missing := [name for name in names if name not in built]:
+        raise UsageFault(f"{data.path}: {', '.join(missing)} has no {split} split here; there are {', '.join(built)}.")
+    data.require_unchanged([split_file(name, split) for name in names])
+    chosen = {name: found for name in names if (found := selection.of(data.records(name, split)))}
+    if not chosen:
+        asked = ",".join(selection.languages or ())
+        raise UsageFault(f"--languages {asked}: {', '.join(names)} has no such {split} rows.")
+    data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """How the records of a run are asked by this process, whatever their subset, and where the answers go."""
+
+    engine: Engine
+    folder: RunFolder
+    batch_size: int
+    ablation: str
+    readout: str
+
+    def left(self, chosen: dict[str, list[Record]]) -> Counter[str]:
+        """How many records of each modality are this process's share, to be answered greedily, and not answered yet."""
+        count = Counter[str]()
+        for name, records in chosen.items():
+            done = self.folder.answered(name, records)
+            left = [record for record in records if record.id not in done and self.folder.shard.has(record.id)]
+            tasks = map(task_of, left)
+            count.update(task.modality for task in tasks if readout_of(task, self.readout) == "greedy")
+        return count
+
+    def run(self, chosen: dict[str, list[Record]], weighing: Weighing, described: dict[str, Any]) -> None:
+        """Keep what is asked in run.json, `described` and the engine's own; ask, or weigh, what is left."""
+        if weighing.rows:
+            # an engine that cannot says so here, before anything is written
+            self.engine.likelihoods((), (), (), self.batch_size)
+        left = self.left(chosen) + weighing.left()
+        if left.total():
+            self.engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
+        with self.folder.at_work():
+            subsets = {name: {"expected": len(records)} for name, records in chosen.items()}
+            self.folder.keep(described | {"engine": self.engine.name} | self.engine.describe() | {"subsets": subsets})
+            if not left.total():
+                say(f"{self.folder.out}: all {sum(map(len, chosen.values()))} answers are there already.")
+            self._answer(chosen, weighing, left)
+
+    def _answer(self, chosen: dict[str, list[Record]], weighing: Weighing, left: Counter[str]) -> None:
+        try:
+            with progress("predict", left) as advance:
+                for name, records in chosen.items():
+                    self._ask(name, records, advance)
+                    weighing.ask(self.engine, name, self.batch_size, self.ablation, advance)
+                    if missing := self.folder.finish(name, records):
+                        say(f"{name}: {missing} of {len(records)} answers are other processes' share.")
+        finally:
+            self._count()  # the failed requests too
+
+    def _ask(self, subset: str, records: list[Record], advance: Advance) -> None:
+        """This process's share of what is read greedily and not answered yet, a task and an emotion at a time."""
+        folder, engine = self.folder, self.engine
+        folder.mend(subset)
+        done = folder.answered(subset, records)
+        for task, _, asked in groups(records):
+            wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
+            if not wanted or readout_of(task, self.readout) != "greedy":
+                continue  # the engine may not even be loaded
+            most = most_tokens(task, engine)
+            for answers in engine.answer(questions(asked, self.ablation), wanted, most, self.batch_size):
+                folder.append(subset, {asked[position].id: text for position, text in answers})
+                self._count()
+                advance({task.modality: len(answers)})
+
+    def _count(self) -> None:
+        if isinstance(self.engine, Metered):
+            self.folder.spend(self.engine.spent())
+
+
+def most_tokens(task: Task, engine: Engine) -> int:
+    """How many tokens an answer may take: those of the task's longest gold answer, and some slack."""
+    emotions = task.emotions or ("",)
+    match task.grammar:
+        case Labels() as labels:
+            longest = sorted(labels.names, key=engine.tokens)[-labels.most :]
+            texts = [task.answer(longest)]
+        case Ordinal() as ordinal:
+            texts = [task.answer(number, emotion) for number, _ in ordinal.classes for emotion in emotions]
+        case Vad() as vad:
+            texts = [task.answer(dict.fromkeys(vad.dimensions, vad.high))]
+        case number:
+            texts = [f"{number.low:.4f}"]
+    return max(map(engine.tokens, texts)) + SLACK
+
+
+def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json keeps whatever the engine; `asked`: which records, and how."""
+    return {
+        "schema": 1,
+        "checkpoint": ckpt,
+        "weights": None,  # an endpoint does not show them
+        "template": built_for().template,
+        "budget": budget.to_json(),
+        "data": str(data.path.resolve()),
+        **asked,
+        "versions": {
+            "python": platform.python_version(),
+            **installed("mmafflm", "torch", "transformers", "tokenizers"),
+        },
+    }

@@ -1,0 +1,1 @@
+"""Paired tests of one run against another, and the table that shows them."""

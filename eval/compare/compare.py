@@ -1,0 +1,262 @@
+"""`mmaffben compare A B`: is B better than A, where, by how much, and which rows changed.
+
+A paired bootstrap for every task and every language of it, on the records that both runs answered: each resample
+draws the rows once for both. The p-values of all these tests are corrected together (Holm), so that a benchmark of a
+hundred tests does not find five differences between a run and its twin; likewise, by themselves, those of the means
+(per subset of several tasks, task, modality, language). With RESAMPLES draws the smallest p-value is 1 / RESAMPLES,
+which a hundred tests still leave at 0.01. What has no figure in one of the runs (eval/score/figure.py) is not tested,
+and is in no mean.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.diagnosis.modality import changes
+from eval.run.join import load_predictions, run_json
+from eval.run.selection import Selection, split_of
+from eval.score.aggregate import Unit, aggregates, macro_over_languages
+from eval.score.answered import Answered, by_task, chosen_subsets
+from eval.score.bootstrap import SEED, Measure, Values, paired_bootstrap
+from eval.score.figure import withheld
+from eval.score.metrics import Floats, number
+from eval.score.paired import distinct, holm, scorer, seed_of
+from eval.score.verdict import right_rows
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import Prediction, Record, write_jsonl, write_text
+
+RESAMPLES = 10_000
+SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
+# What must agree for two scores to be of the same test; and what a reader should know when it does not.
+TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
+NOTED = ("engine", "decoding", "budget", "template", "dtype")
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # of runs that LLaMA-Factory predicted
+
+
+class Compared(NamedTuple):
+    """What compare() finds: the content of the JSON file, and the changed rows."""
+
+    result: dict[str, Any]
+    changed: list[dict[str, Any]]
+
+
+class _Recorded:
+    """A measure that keeps what it measured, so that means over units can be resampled too."""
+
+    def __init__(self, measure: Measure) -> None:
+        self.measure, self.kept = measure, []  # type: Measure, list[Values]
+
+    def __call__(self, weights: Floats) -> Values:
+        self.kept.append(self.measure(weights))
+        return self.kept[-1]
+
+    def drawn(self, metric: str) -> Floats:
+        """The metric in every resample; the first call was for the rows themselves."""
+        return np.concatenate([values[metric] for values in self.kept[1:]])
+
+
+def compare(
+    a: Sequence[Answered], b: Sequence[Answered], mode: str = "strict", resamples: int = RESAMPLES, seed: int = 0
+) -> Compared:
+    """B against A on the same tasks and records, in the same order. Touches no disk.
+
+    seed: added to every unit's own. Raises Fault when the records differ.
+    """
+    units, rows, changed = [], [], []
+    for one, other in _same_records(a, b):
+        for language, left, right in _parts(one, other):
+            unit, row = _unit(left, right, language, mode, resamples, seed)
+            rows.append(row)
+            if row["p"] is not None:
+                units.append(unit)
+        changed.extend(_changed_rows(one, other))
+    means, over_languages = aggregates(units), macro_over_languages(units)
+    averaged = [*means, *(one for one in over_languages.values() if "refused" not in one)]
+    tested = [row for row in rows if row["p"] is not None]
+    for family in (tested, averaged):  # a table each, and each is corrected for its own number of tests
+        for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
+            row["p_holm"] = p
+    result = {
+        "schema": SCHEMA,
+        "mode": mode,
+        "resamples": resamples,
+        "seed": SEED + seed,
+        "tests": len(tested),
+        "tests_of_means": len(averaged),
+        "units": rows,
+        "aggregates": means,
+        "macro_over_languages": over_languages,
+    }
+    return Compared(result, changed)
+
+
+def _same_records(a: Sequence[Answered], b: Sequence[Answered]) -> list[tuple[Answered, Answered]]:
+    pairs = list(zip(a, b, strict=True))
+    for one, other in pairs:
+        if [record.id for record in one.records] != [record.id for record in other.records]:
+            raise Fault(f"{one.name}: the two runs answer other records. Compare the records that both answered.")
+    return pairs
+
+
+def _parts(one: Answered, other: Answered) -> list[tuple[str | None, Answered, Answered]]:
+    """The task, and its languages where it has several."""
+    parts: list[tuple[str | None, Answered, Answered]] = [(None, one, other)]
+    languages = one.by_language()
+    if len(languages) > 1 and len(benchmark()[one.task.subset].languages) > 1:
+        others = other.by_language()
+        parts += [(language, languages[language], others[language]) for language in languages]
+    return parts
+
+
+def _unit(
+    one: Answered, other: Answered, language: str | None, mode: str, resamples: int, seed: int
+) -> tuple[Unit, dict[str, Any]]:
+    """One test: the differences of all metrics, and the p-value of the main one."""
+    rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions)
+    a, b = (_Recorded(scorer(one.task, mode, rows.gold, each, rows.emotions)) for each in rows.predictions)
+    own = seed + seed_of("compare", one.name, language or "")
+    found = paired_bootstrap(a, b, rows.counts, resamples, own)
+    metric = one.task.main_metric
+    main = found[metric]
+    spoken = tuple(sorted({record.language for record in one.records} & set(benchmark()[one.task.subset].languages)))
+    values = [float(each.kept[0][metric][0]) for each in (a, b)]
+    drawn = b.drawn(metric) - a.drawn(metric)
+    unparsed = (len(one.read.unparsed), len(other.read.unparsed))
+    unit = Unit(one.task, language, spoken, metric, len(one.records), values[0], values[1], drawn, unparsed)
+    reasons = {side: withheld(each.task, each.read, each.emotions) for side, each in (("a", one), ("b", other))}
+    reasons = {side: reason for side, reason in reasons.items() if reason}
+    moved = changes(one, other)
+    right = [right_rows(one.task, each.read) for each in (one, other)]
+    return unit, {
+        "subset": one.task.subset, "task": one.task.key, "language": language, "metric": metric,
+        "n": len(one.records), "a": number(values[0]), "b": number(values[1]),
+        "difference": number(main.difference), "ci95": _ends(main.low, main.high),
+        "unparsed": dict(zip("ab", unparsed, strict=True)), "withheld": reasons,
+        "p": None if reasons else main.p, "p_holm": None,
+        "changed": int(moved.sum()), "fixed": int((moved & ~right[0] & right[1]).sum()),
+        "broken": int((moved & right[0] & ~right[1]).sum()),
+        "metrics": {name: {"a": number(float(a.kept[0][name][0])), "b": number(float(b.kept[0][name][0])),
+                           "difference": number(one.difference), "ci95": _ends(one.low, one.high)}
+                    for name, one in found.items()},
+    }  # fmt: skip
+
+
+def _ends(low: float, high: float) -> list[float] | None:
+    return [float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None
+
+
+def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
+    """The rows that were read otherwise; another wording of the same answer is no change."""
+    right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
+    return [
+        {
+            "id": one.records[row].id, "gold": one.records[row].gold, "a": one.texts[row], "b": other.texts[row],
+            "a_right": bool(right_a[row]), "b_right": bool(right_b[row]),
+        }
+        for row in np.flatnonzero(changes(one, other)).tolist()
+    ]  # fmt: skip
+
+
+def compare_runs(
+    a: Path, b: Path, data: Dataset, mode: str = "strict", subsets: Sequence[str] | None = None, anyway: bool = False
+) -> dict[str, Any]:
+    """Compare run B with run A; write B/comparison.NAME.json and what changed as B/comparison.NAME.jsonl.
+
+    NAME is A's folder. anyway: though data, limit, ablation or readout differ. Raises Fault when they do otherwise,
+    and when the runs have no answered record in common.
+    """
+    described = {"a": run_json(a), "b": run_json(b)}
+    notes = _require_alike(a, b, described, data, anyway)
+    asked = str(Selection.of_run(described["a"])).removeprefix(", ")
+    notes += [f"{a} answered {asked}"] if asked else []
+    names = [name for name in benchmark() if all(name in one["subsets"] for one in described.values())]
+    if subsets is None:
+        notes += [f"{name}: answered by one run only, left out" for name in benchmark()
+                  if name not in names and any(name in one["subsets"] for one in described.values())]  # fmt: skip
+    if not (names := names if subsets is None else list(subsets)):
+        raise UsageFault(f"{a} and {b} have no subset in common. Predict the same subsets with both.")
+    left, right = [], []
+    for name in chosen_subsets(a, described["a"], data, names):
+        chosen_subsets(b, described["b"], data, [name])
+        records, texts, note = _both(name, list(data.records(name, split_of(described["a"]))), a, b)
+        notes += note
+        left.extend(by_task(name, records, texts[0], mode))
+        right.extend(by_task(name, records, texts[1], mode))
+    result, changed = compare(left, right, mode)
+    about = {
+        side: {
+            "run": str(path.resolve()),
+            **{name: described[side].get(name) for name in ("checkpoint", *TOLD, *NOTED)},
+        }
+        for side, path in (("a", a), ("b", b))
+    }
+    result = {"schema": result["schema"], **about, "notes": notes} | result
+    stem = f"comparison.{a.resolve().name}"
+    write_jsonl(b / f"{stem}.jsonl", changed)
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    write_text(b / f"{stem}.json", text)
+    return result
+
+
+def _require_alike(
+    a: Path, b: Path, described: Mapping[str, Mapping[str, Any]], data: Dataset, anyway: bool
+) -> list[str]:
+    """What differs, as notes. Raises Fault for what makes it another test, unless told to go on."""
+
+    def value(side: str, name: str) -> Any:
+        return described[side].get(name, _DEFAULTS.get(name))
+
+    differ = [
+        f"{name}: {value('a', name)} and {value('b', name)}" for name in TOLD if value("a", name) != value("b", name)
+    ]
+    strange = [str(path) for path, side in ((a, "a"), (b, "b")) if value(side, "data_hash") != data.hash]
+    if strange and not any(one.startswith("data_hash") for one in differ):
+        differ.append(f"{' and '.join(strange)}: other data than {data.path}")
+    if differ and not anyway:
+        raise Fault(
+            f"{a} and {b} are not the same test ({'; '.join(differ)}), so the difference would not be the model's. "
+            "Predict again with the same, or pass --anyway to compare the records that both answered."
+        )
+    noted = [name for name in NOTED if None not in (value("a", name), value("b", name))]
+    return [
+        *(f"compared anyway, though they differ in {one}" for one in differ),
+        *(f"{name} differs: {value('a', name)} and {value('b', name)}" for name in noted
+          if value("a", name) != value("b", name)),
+    ]  # fmt: skip
+
+
+def _both(
+    subset: str, records: Sequence[Record], a: Path, b: Path
+) -> tuple[list[Record], tuple[list[str], list[str]], list[str]]:
+    """The records that both answered, the answers of each, and a note when some were left out."""
+    answers = [_by_id(run, subset, {record.id for record in records}) for run in (a, b)]
+    kept = [record for record in records if all(record.id in one for one in answers)]
+    if not kept:
+        raise Fault(
+            f"{subset}: {a} and {b} answered no record in common. Predict with the same --limit, or leave it out."
+        )
+    alone = [len(one) - len(kept) for one in answers]
+    note = f"{subset}: {len(kept)} records compared; only {a} answered {alone[0]} more, only {b} {alone[1]} more"
+    texts = tuple([one[record.id] for record in kept] for one in answers)
+    return kept, (texts[0], texts[1]), [note] if any(alone) else []
+
+
+def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
+    """{id: raw answer}. Raises Fault for an id that stands twice or is no record's."""
+    path = run / "predictions" / f"{subset}.jsonl"
+    found: dict[str, str] = {}
+    for one in load_predictions(path):
+        _require_new(path, one, found, known)
+        found[one.id] = one.prediction
+    return found
+
+
+def _require_new(path: Path, one: Prediction, found: Mapping[str, str], known: set[str]) -> None:
+    if one.id in found or one.id not in known:
+        fault = "stands twice" if one.id in found else "is no test record of the data"
+        raise Fault(f"{path}: {one.id} {fault}. Remove the line, or predict again.")

@@ -1,0 +1,114 @@
+"""`mmaffben diagnose`: the failures that the paper names, each looked for with a number and an interval.
+
+Intensity drift, language collapse, modality ignorance, label prior and format: one module each under eval/diagnosis/,
+thresholds and why they stand where they do in eval/diagnosis/finding.py. Answers are read strictly.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.diagnosis.drift import drift
+from eval.diagnosis.finding import CHECKS, KINDS, MIN_ROWS, Finding
+from eval.diagnosis.languages import collapse
+from eval.diagnosis.malformed import malformed
+from eval.diagnosis.modality import ignorance, not_measured, require_same
+from eval.diagnosis.prior import prior
+from eval.run.join import run_json
+from eval.run.up_to_date import KEY, made_of, standing
+from eval.score.answered import Answered, answered_tasks, chosen_subsets
+from eval.score.bootstrap import RESAMPLES, SEED
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
+from mmafflm.records import write_text
+from mmafflm.terminal.command import say
+from mmafflm.terminal.progress_bar import progress
+
+SCHEMA = 1
+FILE = "diagnosis.json"
+TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # of run.json
+
+
+def diagnose(
+    tasks: Sequence[Answered],
+    ablated: Mapping[str, Sequence[Answered]] | None = None,
+    resamples: int = RESAMPLES,
+    advance: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
+    """Findings, their summary by kind, and the details that the report draws. Touches no disk.
+
+    ablated: {ablation: the tasks of that run}, over the same records. advance: called after each of the KINDS.
+    """
+    looks: dict[str, Callable[[], tuple[list[Finding], list[dict[str, Any]]]]] = {
+        "intensity_drift": lambda: drift(tasks, resamples),
+        "language_collapse": lambda: collapse(tasks, resamples),
+        "modality_ignorance": lambda: ignorance(tasks, ablated or {}, resamples),
+        "label_prior": lambda: prior(tasks, resamples),
+        "format": lambda: malformed(tasks, resamples),
+    }
+    parts = {}
+    for kind, look in looks.items():
+        parts[kind] = look()
+        advance(1)
+    findings = [finding for found, _ in parts.values() for finding in found]
+    return {
+        "schema": SCHEMA,
+        "mode": "strict",
+        "resamples": resamples,
+        "seed": SEED,
+        "least_rows": MIN_ROWS,
+        "checks": {name: check._asdict() for name, check in CHECKS.items()},
+        "summary": {kind: _counted([one for one in findings if one.kind == kind]) for kind in KINDS},
+        "findings": [finding.to_json() for finding in findings],
+        "details": {kind: details for kind, (_, details) in parts.items()},
+    }
+
+
+def _counted(findings: Sequence[Finding]) -> dict[str, int]:
+    return {verdict: sum(one.verdict == verdict for one in findings) for verdict in ("found", "unsure", "absent")}
+
+
+def diagnose_run(
+    run: Path, data: Dataset, ablated: Sequence[Path] = (), subsets: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Diagnose RUN; write RUN/diagnosis.json, whole or not at all.
+
+    A diagnosis of the same answers that stands there already is read, not made again. Raises Fault for other data, ids
+    that do not fit, and ablated runs that differ in more than the ablation.
+    """
+    described = run_json(run)
+    names = chosen_subsets(run, described, data, subsets)
+    told = {name: described.get(name) for name in TOLD}
+    files = [one / "predictions" / f"{name}.jsonl" for one in (run, *ablated) for name in names]
+    made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
+    found = standing(run / FILE, made)
+    if found is not None:
+        say(f"{run / FILE}: stands, of the same answers.")
+        return found
+    tasks = answered_tasks(run, described, data, subsets)
+    others = _ablated(run, described, data, ablated, subsets)
+    with progress("diagnose", len(KINDS)) as advance:
+        found = told | diagnose(tasks, others, advance=advance)
+    found["not_measured"] = not_measured(run, described, tasks, others)
+    found[KEY] = made
+    write_text(run / FILE, json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    return found
+
+
+def _ablated(
+    run: Path, described: dict[str, Any], data: Dataset, others: Sequence[Path], subsets: Sequence[str] | None
+) -> dict[str, list[Answered]]:
+    """{ablation: the tasks of its runs}; a task that two runs of one ablation answer is a Fault."""
+    found: dict[str, list[Answered]] = {}
+    for other in others:
+        ablated = run_json(other)
+        ablation = require_same(run, described, other, ablated)
+        wanted = set(described["subsets"] if subsets is None else subsets)
+        common = [name for name in ablated["subsets"] if name in wanted]
+        tasks = answered_tasks(other, ablated, data, common)
+        known = {one.name for one in found.get(ablation, ())}
+        if twice := [one.name for one in tasks if one.name in known]:
+            raise Fault(f"{other}: {twice[0]} was given in another {ablation} run already. Give one of them.")
+        found.setdefault(ablation, []).extend(tasks)
+    return found

@@ -1,0 +1,48 @@
+"""Rows of a batch for the engine hf: padded on the left, and what each token may see."""
+
+from typing import NamedTuple
+
+import torch
+
+from eval.engines.hf.vision import Pixels
+from eval.engines.tree import Tree
+
+
+class Row(NamedTuple):
+    """One question: token ids (without the shared beginning), positions (3, tokens), and its pixels."""
+
+    ids: list[int]
+    positions: torch.Tensor
+    look: Pixels | None
+
+
+class Batch(NamedTuple):
+    """Left-padded rows, each tensor (rows, longest), positions (3, rows, longest)."""
+
+    ids: torch.Tensor
+    real: torch.Tensor  # False is padding
+    positions: torch.Tensor
+    looks: tuple[Pixels, ...]  # those of the rows that have any, in order
+
+    def causal(self, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores, (rows, 1, longest, longest): 0 for a token's own past, else the least number."""
+        longest = self.ids.shape[1]
+        past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
+        # Not -inf: padding without a shared beginning sees nothing at all, and its NaN would reach the other tokens.
+        hidden = torch.zeros(len(self.ids), 1, longest, longest, dtype=dtype, device=self.ids.device)
+        return hidden.masked_fill(~(past & self.real[:, None, None, :]), torch.finfo(dtype).min)
+
+    def followed_by(self, tree: Tree, dtype: torch.dtype) -> tuple["Batch", torch.Tensor]:
+        """The rows with the whole tree behind each, and their mask: a token of the tree sees its row and its ancestors.
+
+        Tokens of equal depth take the same position, the first the one after the row's highest.
+        """
+        prompt, device = self.ids.shape[1], self.ids.device
+        tokens = torch.tensor(tree.tokens, device=device).expand(len(self.ids), -1)
+        where = self.positions.amax((0, 2))[:, None] + torch.tensor(tree.depths, device=device)
+        real = torch.cat([self.real, torch.ones_like(tokens, dtype=torch.bool)], 1)
+        positions = torch.cat([self.positions, where.expand(3, -1, -1)], 2)
+        whole = Batch(torch.cat([self.ids, tokens], 1), real, positions, self.looks)
+        mask = whole.causal(dtype)
+        mask[:, :, prompt:, prompt:].masked_fill_(~tree.ancestry().to(device), torch.finfo(dtype).min)
+        return whole, mask

@@ -1,0 +1,295 @@
+"""The engine hf: transformers on this machine, greedy, with the shared beginning of a task's prompts computed once.
+
+The loop is our own because `generate` knows no shared beginning, goes on until the last row of a batch has ended, and
+reads sampling defaults from the checkpoint (Qwen2.5-VL's generation_config has repetition_penalty 1.05, which punishes
+an answer for repeating a label that stands in the prompt). A row of a batch looks like this:
+
+    shared beginning | left padding | the prompt's own rest | answer ...
+
+Padding is masked and takes no position, so a row's numbers do not depend on its neighbours.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from eval.engines import Answers, Engine, Likelihoods, Question, no_options
+from eval.engines.hf.batch import Batch, Row
+from eval.engines.hf.prefix_attention import NAME, Layer, Memory
+from eval.engines.hf.vision import Pixels, Vision, features
+from eval.engines.tree import Tree
+from eval.run.checkpoint import find_checkpoint
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.find import family_of
+from mmafflm.media.budget import Budget
+from mmafflm.weights import adapted, load, reading
+
+DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
+    """What make_engine calls; hf takes no options."""
+    no_options("hf", options)
+    return HfEngine(ckpt, budget, dtype, root)
+
+
+class HfEngine:
+    """A checkpoint of a family in mmafflm/families, see eval/run/checkpoint.py. Raises Fault for another folder."""
+
+    name = "hf"
+
+    def __init__(self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path()) -> None:
+        """root: the folder below which the questions' media stand."""
+        if dtype not in DTYPES:
+            raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
+        self.checkpoint = find_checkpoint(ckpt)
+        self.dtype, self.root, self.budget = dtype, root, budget
+
+    def load(self) -> None:
+        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights are not the model's."""
+        processor = self._read_weights()
+        family = family_of(self.model.config.model_type, self.checkpoint.model)
+        self.vision = Vision(processor, self.root, self.budget, family)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model.to(self.device).eval()
+        self.tokens_at_a_time = 512 if self.device.type == "cpu" else 8192
+        if self.device.type == "cpu":
+            _keep_freed_memory()
+        self.model.set_attn_implementation({"text_config": NAME})
+        ends = self.model.generation_config.eos_token_id
+        ends = set(_whole_numbers(self.checkpoint.model, [] if ends is None else ends))
+        self.end_of_turn: int = self.tokenizer.convert_tokens_to_ids(family.conversation.end_of_turn)
+        self.ends = torch.tensor(sorted(ends | {self.end_of_turn}), device=self.device)
+        self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
+
+    def _read_weights(self) -> Any:
+        """The model, an adapter merged into it as its export would be; returns the processor."""
+        model, adapter = self.checkpoint
+        processors: Any = AutoProcessor  # transformers' types are wrong here and there
+        with reading(model):
+            processor = processors.from_pretrained(model, trust_remote_code=False)
+            self.tokenizer: Any = processor.tokenizer
+        self.model: Any = load(AutoModelForImageTextToText, model, dtype=DTYPES[self.dtype])
+        if adapter is not None:
+            put_on = adapted(self.model, adapter)
+            with reading(adapter):
+                self.model = put_on.merge_and_unload(safe_merge=True)
+        return processor
+
+    def tokens(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def describe(self) -> dict[str, object]:
+        """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
+        decoding = {"do_sample": False, "repetition_penalty": 1.0}
+        return {
+            **self.checkpoint.identity(),
+            "template": self.checkpoint.template,
+            "decoding": decoding,
+            "dtype": self.dtype,
+        }
+
+    def encode(self, questions: Sequence[Question]) -> list[list[int]]:
+        """The token ids of each question as a user's turn, up to where the answer begins."""
+        turns = [[{"role": "user", "content": self.vision.text(question)}] for question in questions]
+        texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def answer(
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
+    ) -> Iterator[Answers]:
+        """Answers to questions[i] for i in `wanted`, a batch at a time, the longest first."""
+        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
+            ids = self._greedy(beginning, rows, most_tokens)
+            yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[Likelihoods]:
+        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, a batch at a time, the longest first."""
+        # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
+        answers = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in candidates]
+        tree = Tree.of(answers, self.end_of_turn)
+        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
+            yield list(zip(chosen, self._weigh(beginning, rows, tree), strict=True))
+
+    def _batches(
+        self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
+    ) -> Iterator[tuple[list[int], list[Layer], list[Row]]]:
+        """(positions in `questions`, the shared beginning, the rows that follow on it), the longest first."""
+        rows = self.encode(questions)
+        shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
+        beginning = self._beginning(rows[0][:shared]) if wanted else []
+        # Longest first: a machine that is too small fails at once, and batches pad little.
+        order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # the next batch's pictures, while the model is at work
+            looks = [ahead.submit(self._looks, questions, chosen) for chosen in batches[:1]]
+            for number, chosen in enumerate(batches):
+                looks += [ahead.submit(self._looks, questions, later) for later in batches[number + 1 : number + 2]]
+                found = looks.pop(0).result()
+                yield (
+                    chosen,
+                    beginning,
+                    [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)],
+                )
+
+    def _looks(self, questions: Sequence[Question], chosen: list[int]) -> list[Pixels | None]:
+        picked = [questions[position] for position in chosen]
+        return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
+
+    def _media_at(self, row: list[int]) -> int:
+        """Where a row's first picture or clip begins: no beginning is shared beyond it."""
+        media = {self.model.config.image_token_id, self.model.config.video_token_id}
+        return next((at for at, token in enumerate(row) if token in media), len(row))
+
+    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> Row:
+        """A row without its shared beginning."""
+        if look is None:
+            where = torch.arange(shared, len(ids)).expand(3, -1)
+        else:
+            where = self.vision.positions(self.model, ids, look)[:, shared:]
+        return Row(ids[shared:], where, look)
+
+    @torch.inference_mode()
+    def _beginning(self, ids: list[int]) -> list[Layer]:
+        """Keys and values of the shared beginning, per layer."""
+        if not ids:
+            return []
+        memory = Memory([], len(ids))
+        batch = self._left_pad([self._row(ids, 0, None)])
+        self._forward(batch, batch.causal(self.model.dtype), memory)
+        return memory.as_beginning()
+
+    @torch.inference_mode()
+    def _greedy(self, beginning: list[Layer], rows: list[Row], most_tokens: int) -> list[list[int]]:
+        """The answers' token ids, without the end token. Rows that have ended leave the batch."""
+        best, mask, memory = self._read(beginning, rows, most_tokens)
+        # an answer goes on after the row's highest position: a picture takes more tokens than positions
+        where = torch.tensor([[int(row.positions.max())] for row in rows], device=self.device)
+        answers: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
+        while True:
+            going = ~torch.isin(best, self.ends)
+            if not bool(going.all()):
+                kept = going.nonzero()[:, 0]
+                alive = [alive[row] for row in kept.tolist()]
+                best, mask, where = best[kept], mask[kept], where[kept]
+                memory.keep(kept)
+            for row, token in zip(alive, best.tolist(), strict=True):
+                answers[row].append(token)
+            if not alive or len(answers[alive[0]]) == most_tokens:
+                return answers
+            mask = torch.cat([mask, mask.new_zeros(len(alive), 1, 1, 1)], -1)
+            where = where + 1
+            step = Batch(best[:, None], torch.ones_like(where, dtype=torch.bool), where.expand(3, -1, -1), ())
+            best = self._forward(step, mask, memory)
+
+    def _read(
+        self, beginning: list[Layer], rows: list[Row], most_tokens: int
+    ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+        """Each row's first token, the mask (rows, 1, 1, longest) of its last, and the memory of all rows.
+
+        Some rows at a time, each time padded to their own longest: less padding, and little room for the scores.
+        """
+        longest = max(len(row.ids) for row in rows)
+        step = max(1, self.tokens_at_a_time // longest)
+        first, masks, memories = [], [], []
+        for at in range(0, len(rows), step):
+            batch = self._left_pad(rows[at : at + step])
+            mask = batch.causal(self.model.dtype)
+            memories.append(Memory(beginning, batch.ids.shape[1]))
+            first.append(self._forward(batch, mask, memories[-1]))
+            missing = longest - batch.ids.shape[1]
+            masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
+        return torch.cat(first), torch.cat(masks), Memory.join(memories, longest + most_tokens)
+
+    @torch.inference_mode()
+    def _weigh(self, beginning: list[Layer], rows: list[Row], tree: Tree) -> list[list[float]]:
+        """Each candidate's log-likelihood after each row. Row and tree go through the model at once, some at a time."""
+        longest = max(len(row.ids) for row in rows) + len(tree.tokens)
+        step = max(1, self.tokens_at_a_time // longest)
+        found = []
+        for at in range(0, len(rows), step):
+            batch = self._left_pad(rows[at : at + step])
+            prompt = batch.ids.shape[1]
+            batch, mask = batch.followed_by(tree, self.model.dtype)
+            out = self.model.model(
+                inputs_embeds=self._embed(batch),
+                attention_mask={"full_attention": mask},
+                position_ids=batch.positions,
+                past_key_values=(memory := Memory(beginning, longest)),
+                use_cache=True,
+                memory=memory,
+            )
+            found += [tree.weigh(logits) for logits in self.model.lm_head(out.last_hidden_state[:, prompt - 1 :])]
+        return found
+
+    def _forward(self, batch: Batch, mask: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """The likeliest token after each row's last, (rows,)."""
+        out = self.model(
+            inputs_embeds=self._embed(batch),
+            attention_mask={"full_attention": mask},
+            position_ids=batch.positions,
+            past_key_values=memory,
+            use_cache=True,
+            logits_to_keep=1,
+            memory=memory,
+        )
+        best: torch.Tensor = out.logits[:, -1].argmax(-1)
+        return best
+
+    def _embed(self, batch: Batch) -> torch.Tensor:
+        """(rows, longest, hidden size), the vision tower's features in the places of pictures and clips."""
+        embedded: torch.Tensor = self.model.get_input_embeddings()(batch.ids)
+        if batch.looks:
+            config = self.model.config
+            places = {"images": config.image_token_id, "videos": config.video_token_id}
+            for name, found in features(self.model, batch.looks).items():
+                embedded[batch.ids == places[name]] = found.to(embedded)
+        return embedded
+
+    def _left_pad(self, rows: list[Row]) -> Batch:
+        """The batch of rows that follow on the shared beginning."""
+        sizes = [len(row.ids) for row in rows]
+        longest = max(sizes)
+        ids = [[self.pad] * (longest - size) + row.ids for row, size in zip(rows, sizes, strict=True)]
+        real = [[False] * (longest - size) + [True] * size for size in sizes]
+        where = [functional.pad(row.positions, (longest - len(row.ids), 0)) for row in rows]
+        return Batch(
+            torch.tensor(ids, device=self.device),
+            torch.tensor(real, device=self.device),
+            torch.stack(where, 1).to(self.device),
+            tuple(row.look for row in rows if row.look),
+        )
+
+
+def _keep_freed_memory() -> None:
+    """Let the allocator reuse large blocks. glibc gives them back and faults them in again: a third of the time."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+
+
+def _whole_numbers(model: str, given: Any) -> list[int]:
+    """One id or several. Raises Fault for what is neither."""
+    ids = given if isinstance(given, list) else [given]
+    if not all(type(one) is int and one >= 0 for one in ids):
+        raise Fault(f"{model}: eos_token_id in generation_config.json is {given!r:.60}, and not ids of tokens.")
+    return ids
+
+
+def _shared_tokens(rows: list[list[int]]) -> int:
+    """How many first tokens all rows share, leaving each one of its own: the one that predicts the answer's first."""
+    first, last = min(rows), max(rows)  # in dictionary order; what these two share, all share
+    shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(shared, min(map(len, rows)) - 1)

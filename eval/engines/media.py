@@ -1,0 +1,74 @@
+"""What a question shows, as pictures: opened and scaled as the budget says, the same for every engine. No torch."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from eval.engines import Question
+from mmafflm.errors import Fault
+from mmafflm.families.base import MediaSize
+from mmafflm.files.inside import media_path
+from mmafflm.media.budget import Budget, open_frames, open_images, stored_picture
+from mmafflm.media.decode import Broken, open_clip
+
+
+class Frames(NamedTuple):
+    """A clip: frames of one size (RGB), the last repeated to fill a step in time, and how many of them are a second."""
+
+    pictures: list[Image.Image]
+    fps: float
+
+
+class Shown:
+    """Opens the media of questions under one budget; root is the folder below which they stand."""
+
+    def __init__(self, root: Path, budget: Budget) -> None:
+        self.root, self.budget = root, budget
+        self._opened = lru_cache(maxsize=64)(self._open_clip)
+
+    def images(self, question: Question) -> list[Image.Image]:
+        """The question's pictures, in the order of its <image> marks; grey ones of their sizes when it is blank."""
+        return _shown(open_images(self.root, question.images, self.budget), question.blank)
+
+    def clips(self, question: Question) -> list[Frames]:
+        """The question's clips, in the order of its <video> marks."""
+        clips = [self.frames(video) for video in question.videos]
+        return [Frames(_shown(clip.pictures, question.blank), clip.fps) for clip in clips]
+
+    def frames(self, video: str | tuple[str, ...]) -> Frames:
+        """A clip out of its file, or out of its frames' files."""
+        if isinstance(video, str):
+            pictures, fps = self._opened(video)
+            missing = self.budget.media.padded(len(pictures)) - len(pictures)
+            return Frames(pictures + pictures[-1:] * missing, fps)
+        return Frames(open_frames(self.root, video, self.budget), self.budget.video_fps)
+
+    def size_of_image(self, image: str) -> MediaSize:
+        """The size of a picture under the budget, out of its header."""
+        return MediaSize(*self.budget.size(*self._stored(image)))
+
+    def size_of_clip(self, video: str | tuple[str, ...]) -> MediaSize:
+        """The frames of a clip, before the last is repeated, and their size, out of the first one's header."""
+        if isinstance(video, str):
+            pictures, fps = self._opened(video)
+            return MediaSize(*pictures[0].size, len(pictures), fps)
+        size = self.budget.size(*self._stored(video[0]), video=True)
+        return MediaSize(*size, len(video), self.budget.video_fps)
+
+    def _stored(self, name: str) -> tuple[int, int]:
+        """Width and height of a picture as it is stored, out of its header."""
+        with stored_picture(self.root, name) as picture:
+            return picture.width, picture.height
+
+    def _open_clip(self, name: str) -> Frames:
+        try:
+            clip = open_clip(media_path(self.root, name), self.budget, upright=False)
+        except Broken as error:
+            raise Fault(f"{self.root / name}: {error}. Build again, or restore it.") from None
+        return Frames(clip.frames, len(clip.frames) / clip.duration_s if clip.duration_s else self.budget.video_fps)
+
+
+def _shown(pictures: list[Image.Image], blank: bool) -> list[Image.Image]:
+    return [Image.new("RGB", picture.size, "grey") for picture in pictures] if blank else pictures

@@ -1,0 +1,253 @@
+"""The engine openai: a server that speaks the OpenAI protocol, its own or vLLM's or LLaMA-Factory's.
+
+The prompts and the media budget are those of the other engines, decoding is greedy (temperature 0). What an endpoint
+cannot do is said in run.json under `limits`. Key and address come from OPENAI_API_KEY and OPENAI_BASE_URL alone.
+"""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eval.engines import Answers, Engine, Question
+from eval.engines.media import Shown
+from eval.engines.openai.message import Clips, content
+from eval.run.no_answer import no_answer
+from mmafflm.endpoint import Again, FirstRows, Pace, Refused, Stopped, endpoint_of_environment
+from mmafflm.errors import UsageFault
+from mmafflm.files.documents import first_wrong
+from mmafflm.files.storable import storable
+from mmafflm.media.budget import Budget
+from mmafflm.terminal.command import say
+
+FILTERED = ("content_filter", "content_policy_violation")
+LIMITS = [
+    "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
+    "Pictures arrive scaled to the budget; whether the server scales them again cannot be seen from here.",
+    "The tokenizer is the server's: an answer may have as many tokens as the task's longest has bytes, and 8 more.",
+]
+CLIPS = {
+    "frames": "A clip goes as its frames, one picture each, in order: their times and an input for video are not used.",
+    "mp4": "A clip goes as a lossless mp4 of its frames, at the budget's rate; the server decides which are seen.",
+}
+
+
+class Options(BaseModel):
+    """--option NAME=VALUE of this engine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    per_minute: float | None = Field(None, gt=0)  # requests
+    tries: int = Field(8, ge=1)  # of one request
+    timeout_s: float = Field(120, gt=0)
+    price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD a million tokens, prompt/answer
+    clips: Clips = "frames"
+
+
+class Reply(NamedTuple):
+    """One answer, and what it cost; refused: why there is none, and `text` is the mark of that."""
+
+    text: str
+    spent: dict[str, float]
+    refused: Refused | None = None
+
+
+def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
+    """What make_engine calls; a dtype is the server's business. Raises UsageFault for options that are none."""
+    given = {"price": os.environ.get("MMAFFBEN_PRICE")} | options
+    try:
+        read = Options.model_validate(given)
+    except ValidationError as error:
+        known = ", ".join(Options.model_fields)
+        raise UsageFault(f"--option {first_wrong(error)}. The engine openai takes {known}.") from None
+    return OpenAiEngine(ckpt, root, budget, read)
+
+
+class OpenAiEngine:
+    """A model at an endpoint, asked by as many threads as a batch has rows."""
+
+    name = "openai"
+
+    def __init__(
+        self, model: str, root: Path, budget: Budget, options: Options | None = None, pace: Pace | None = None
+    ) -> None:
+        """Raises UsageFault without a key for OpenAI's own server."""
+        self.model, self.options = model, options or Options.model_validate({})
+        self.shown = Shown(root, budget)
+        self.pace = pace or Pace(self.options.per_minute)
+        self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
+        self.served: list[str] | None = None
+        self._first, self._held = FirstRows(), Answers()
+        self._spent: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def load(self) -> None:
+        """See that the server is there and takes the key; say what it cannot do."""
+        try:
+            self.served = self.endpoint.ask("/models", None, _models)
+        except Refused:  # no such list: not every server has one
+            self.served = None
+        if self.served and self.model not in self.served:
+            some = ", ".join(self.served[:5]) + (", ..." if len(self.served) > 5 else "")
+            say(f"{self.endpoint.url}: {self.model} is not among the models it lists ({some}).")
+        for limit in self._limits():
+            say(f"openai: {limit}")
+
+    def tokens(self, text: str) -> int:
+        """The bytes of `text`: no tokenizer makes more tokens of it than that."""
+        return len(text.encode())
+
+    def describe(self) -> dict[str, object]:
+        """The model's name stands for the checkpoint; the limits are sentences."""
+        return {
+            "checkpoint": self.model,
+            "weights": None,
+            "endpoint": self.endpoint.url,
+            "served": self.served,
+            "decoding": {"temperature": 0, "clips": self.options.clips},
+            "dtype": None,
+            "price_usd_per_million": self.options.price,
+            "limits": self._limits(),
+        }
+
+    def _limits(self) -> list[str]:
+        return [*LIMITS, CLIPS[self.options.clips]]
+
+    def spent(self) -> dict[str, float]:
+        """Requests, tokens and cost since the last call."""
+        with self._counting:
+            taken, self._spent = self._spent, Counter()
+            taken["retries"], self.endpoint.retries = self.endpoint.retries, 0
+        if self.options.price:
+            prompt, answer = map(float, self.options.price.split("/"))
+            usd = (taken["prompt_tokens"] * prompt + taken["completion_tokens"] * answer) / 1e6
+            return {**taken, "cost_usd": usd}
+        return dict(taken)
+
+    def answer(
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
+    ) -> Iterator[Answers]:
+        """Answers as they come, batch_size requests at a time. A fault, or Ctrl-C, is raised when those are in.
+
+        A row that the server rejects gets a no_answer(), once it is clear that not the whole run is rejected.
+        """
+        self.pace.stop.clear()
+        self._held = []
+        pool = ThreadPoolExecutor(batch_size)
+        waiting = {pool.submit(self._ask, questions[position], most_tokens): position for position in wanted}
+        stopped: BaseException | None = None
+        try:
+            while waiting:
+                try:
+                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                except KeyboardInterrupt as stop:  # what is under way was paid for; a second one ends it at once
+                    if stopped is not None:
+                        raise
+                    stopped, done = stop, set()
+                answers, fault = self._collect(done, waiting)
+                stopped = stopped or fault
+                if stopped is not None:
+                    self.pace.stop.set()
+                    for future in [future for future in waiting if future.cancel()]:
+                        del waiting[future]
+                if answers:
+                    yield answers
+        finally:
+            self.pace.stop.set()
+            pool.shutdown(cancel_futures=True)
+        if stopped is not None:
+            raise stopped
+        if self._held:
+            yield self._held
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[list[tuple[int, list[float]]]]:
+        """The protocol gives no likelihood of a given answer. Raises UsageFault."""
+        raise UsageFault("--engine openai: the protocol gives no likelihoods of given answers; use --readout greedy")
+
+    def _collect(self, done: set[Future[Reply]], waiting: dict[Future[Reply], int]) -> tuple[Answers, Exception | None]:
+        """The answers of finished requests, and the first fault among them."""
+        answers: Answers = []
+        fault: Exception | None = None
+        for future in done:
+            position = waiting.pop(future)
+            try:
+                reply = future.result()
+            except Stopped:
+                continue
+            except Exception as found:  # raised when the others' answers are safe
+                fault = fault or found
+                continue
+            with self._counting:
+                self._spent.update({"requests": 1, **reply.spent})
+            (self._held if reply.refused else answers).append((position, reply.text))
+        if self._first.decided:
+            answers, self._held = [*self._held, *answers], []
+        return answers, fault
+
+    def _ask(self, question: Question, most_tokens: int) -> Reply:
+        try:
+            reply = self._reply_to(question, most_tokens)
+            self._first.note(reply.refused)
+        except Exception:
+            self.pace.stop.set()  # here already, so that this thread does not begin with another question
+            raise
+        return reply
+
+    def _reply_to(self, question: Question, most_tokens: int) -> Reply:
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
+            "temperature": 0,
+            "max_tokens": most_tokens,
+        }
+        try:
+            return self.endpoint.ask("/chat/completions", body, _reply)
+        except Refused as refused:
+            if refused.code in FILTERED:
+                return Reply("", {"refused": 1})  # no answer is this model's answer
+            if not refused.of_the_request:
+                raise
+            return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
+
+
+def _models(row: Any) -> list[str]:
+    try:
+        return sorted(storable(str(one["id"]), 200) for one in row["data"][:1000])
+    except (KeyError, TypeError):
+        return []
+
+
+def _reply(row: Any) -> Reply:
+    """The first choice's text. Raises Again when there is none."""
+    try:
+        choice = row["choices"][0]
+        text, refusal = _text(choice["message"].get("content")), _text(choice["message"].get("refusal"))
+        ended = choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise Again("an answer without choices", answered=True) from None
+    spent = Counter(refused=int(bool(refusal) or ended == "content_filter"), cut_off=int(ended == "length"))
+    if text is None and not spent["refused"] and not spent["cut_off"]:  # all tokens may go into hidden thoughts
+        raise Again("an answer without text", answered=True)
+    usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
+    counted = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    if all(type(count) is int and 0 <= count < 1e9 for count in counted.values()):
+        spent.update(counted)
+    else:
+        spent["answers_without_usage"] = 1
+    by = f"answers_by {row.get('model')} {row.get('system_fingerprint') or ''}".strip()
+    spent[storable(by, 200)] = 1
+    return Reply(text or refusal or "", {name: count for name, count in spent.items() if count})
+
+
+def _text(content: Any) -> str | None:
+    """The text of a message's content, which may come in parts; None without one."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part) or None
+    return content if isinstance(content, str) else None

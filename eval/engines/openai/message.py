@@ -1,0 +1,78 @@
+"""A question as the content of a chat message in the OpenAI protocol: text, and media as data URLs without loss."""
+
+import base64
+import io
+import re
+from fractions import Fraction
+from typing import Any, Literal
+
+import av
+import numpy as np
+from PIL import Image
+
+from eval.engines import Question
+from eval.engines.media import Frames, Shown
+
+Part = dict[str, Any]
+Clips = Literal["frames", "mp4"]
+FILLER = b"\0\0\0\1\x0c" + b"\xff" * (1 << 16) + b"\x80"  # an H.264 unit of filler data, twice what is read at once
+
+
+def content(question: Question, shown: Shown, clips: Clips) -> str | list[Part]:
+    """The prompt, with the pictures and clips where it marks them.
+
+    clips: as their frames, one picture each, or as an mp4 for a server that takes video_url.
+    """
+    if not question.images and not question.videos:
+        return question.prompt
+    films = shown.clips(question)
+    if clips == "mp4":
+        moving = [[_url("video_url", "video/mp4", mp4(film))] for film in films]
+    else:  # an odd number of frames as it was: the one that shown.clips adds is for the model's input for video
+        counts = [shown.size_of_clip(video).frames for video in question.videos]
+        moving = [[_picture(one) for one in film.pictures[:count]] for film, count in zip(films, counts, strict=True)]
+    media = {"<image>": iter([[_picture(one)] for one in shown.images(question)]), "<video>": iter(moving)}
+    parts: list[Part] = []
+    for piece in re.split("(<image>|<video>)", question.prompt):
+        found = next(media[piece], None) if piece in media else None
+        if found is not None:
+            parts += found
+        elif piece:
+            parts.append({"type": "text", "text": piece})
+    return parts
+
+
+def _picture(picture: Image.Image) -> Part:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return _url("image_url", "image/png", out.getvalue())
+
+
+def _url(kind: str, mime: str, data: bytes) -> Part:
+    return {"type": kind, kind: {"url": f"data:{mime};base64,{base64.b64encode(data).decode()}"}}
+
+
+def mp4(clip: Frames) -> bytes:
+    """A clip as an mp4 without loss: H.264 in RGB at quantizer 0, clip.fps frames a second.
+
+    The last frame carries FILLER, which decoders pass over. LLaMA-Factory 0.9.5 opens a clip twice without rewinding
+    it; a read this large leaves the file where its index begins, so that the second time finds it too.
+    """
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as file:
+        rate = Fraction(clip.fps).limit_denominator(1001)
+        stream: Any = file.add_stream("libx264rgb", rate=rate, options={"qp": "0", "preset": "ultrafast", "bf": "0"})
+        stream.width, stream.height = clip.pictures[0].size
+        stream.pix_fmt = "rgb24"
+        frames: list[Any] = [av.VideoFrame.from_ndarray(np.asarray(one), format="rgb24") for one in clip.pictures]
+        packets = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
+        file.mux(packets[:-1])
+        file.mux(_filled(packets[-1]))
+    return out.getvalue()
+
+
+def _filled(packet: Any) -> Any:
+    filled: Any = av.Packet(bytes(packet) + FILLER)
+    filled.stream, filled.time_base, filled.duration = packet.stream, packet.time_base, packet.duration
+    filled.pts, filled.dts, filled.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+    return filled

@@ -1,0 +1,104 @@
+"""Likelihoods with what vLLM itself offers: every candidate answer is a request. docs/evaluation.md says what it costs.
+
+vLLM keeps what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once, up
+to its last whole block. A request is the prompt and the answer, whose tokens' probabilities come back
+(prompt_logprobs), and that of the end behind them.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from eval.engines import Likelihoods, Question
+from eval.engines.vllm.requests import Asks, Request
+
+Tokens = tuple[int, ...]
+
+
+class Weighing(NamedTuple):
+    """How likely the tokens `after` are behind question `at` and `answer`; within: and the answer's own tokens."""
+
+    at: int
+    answer: Tokens
+    after: Tokens
+    within: bool
+
+
+def by_candidate(
+    engine: Asks, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[Sequence[int]]
+) -> Iterator[Likelihoods]:
+    """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come. candidates: their tokens."""
+    answers = [(*tokens, engine.end) for tokens in candidates]
+    steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
+    asked = deque(Weighing(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
+    left = dict.fromkeys(wanted, len(answers))
+    found: dict[int, dict[Tokens, float]] = {at: {} for at in wanted}
+    for outputs in engine.run(asked, _weighed(engine, questions)):
+        for one, output in outputs:
+            found[one.at] |= _logs(output, one)
+            left[one.at] -= 1
+        told = []
+        for at in dict.fromkeys(one.at for one, _ in outputs if not left[one.at]):
+            # the first tokens of an answer were in the cache, and no other answer that begins alike has told them
+            again = _missing(at, steps, found[at])
+            asked.extendleft(again)
+            left[at] = len(again)
+            if not again:
+                logs = found.pop(at)
+                told.append((at, [math.fsum(logs[step] for step in whole) for whole in steps]))
+        yield told
+
+
+def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
+    """What is asked of vLLM for a Weighing.
+
+    A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
+    has seen before it is sent without its pixels.
+    """
+    prompt = lru_cache(maxsize=1)(lambda at: engine.prompt(questions[at]))
+    ready = lru_cache(maxsize=1)(lambda at, again: engine.ready(prompt(at)))
+    seen = set[int]()
+
+    # skip_clone: vLLM copies them deeply for each request, and changes nothing that two requests do not share
+    @cache
+    def sampling(after: Tokens, within: bool) -> Any:
+        asked: dict[str, Any] = {"logprob_token_ids": list(after), "flat_logprobs": True, "skip_clone": True}
+        if within:
+            asked |= {"prompt_logprobs": 0, "skip_reading_prefix_cache": False}
+        return engine.sampling(max_tokens=1, **asked)
+
+    def request(one: Weighing) -> Request:
+        given = ready(one.at, one.at in seen)
+        seen.add(one.at)
+        ids = [*given["prompt_token_ids"], *one.answer]
+        return given | {"prompt_token_ids": ids}, sampling(one.after, one.within)
+
+    return request
+
+
+def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
+    """ln P of each token that was asked for, by what is answered up to it.
+
+    A token's probability comes with the token before it. What vLLM finds in its cache it does not compute, and the
+    numbers that it gives for it are whatever stood in memory: these are left out.
+    """
+    behind = output.outputs[0].logprobs[0]
+    found = {(*asked.answer, token): behind[token].logprob for token in asked.after}
+    if asked.within:
+        before = len(output.prompt_token_ids) - len(asked.answer)
+        cached = max(0, (output.num_cached_tokens or 0) - (before - 1))  # of the answer's tokens, the first
+        computed = range(cached, len(asked.answer))
+        logs = output.prompt_logprobs[len(output.prompt_logprobs) - len(computed) :]
+        for at, log in zip(computed, logs, strict=True):
+            found[asked.answer[: at + 1]] = log[asked.answer[at]].logprob
+    return found
+
+
+def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[Weighing]:
+    """What is to be asked for the steps that are not found: together what follows on the same beginning."""
+    after: dict[Tokens, list[int]] = {}
+    for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
+        after.setdefault(step[:-1], []).append(step[-1])
+    return [Weighing(at, beginning, tuple(tokens), False) for beginning, tokens in after.items()]

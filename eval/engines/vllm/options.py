@@ -1,0 +1,96 @@
+"""How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint and machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eval.run.checkpoint import ADAPTER, Checkpoint
+from mmafflm.checkpoints import AGAIN, read_header
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import read_json
+
+GIB = 1 << 30
+LONGEST = (
+    8192  # tokens of a prompt and its answer: training cuts at 4096, and a shorter limit leaves room for more rows
+)
+IN_FLIGHT = 128  # rows; the pixels of so many pictures are 0.8 GB
+MEDIA = 8  # pictures and clips a prompt; the benchmark has one
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has room for
+
+
+def _switch(value: str) -> bool:
+    return {"true": True, "false": False}[value.lower()]
+
+
+# vLLM's own names. None changes an answer; what would (dtype, quantization, code of a checkpoint's own) is not here.
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    "tensor_parallel_size": int,
+    "pipeline_parallel_size": int,
+    "distributed_executor_backend": str,
+    "gpu_memory_utilization": float,
+    "kv_cache_memory_bytes": int,
+    "max_model_len": int,
+    "max_num_seqs": int,
+    "enforce_eager": _switch,
+}
+
+
+def parse_options(options: dict[str, str]) -> dict[str, Any]:
+    """The options as vLLM takes them. Raises UsageFault for one that is unknown or has no such value."""
+    parsed = {}
+    for name, value in options.items():
+        if name == "data_parallel_size":
+            raise UsageFault(
+                "--engine vllm takes no option data_parallel_size: vLLM's offline engine is one process. "
+                "Pass --jobs N: so many engines, each with its share of the records and of the GPUs."
+            )
+        if name not in OPTIONS:
+            raise UsageFault(f"--engine vllm takes no option {name}; there are {', '.join(OPTIONS)}")
+        try:
+            parsed[name] = OPTIONS[name](value)
+        except (KeyError, ValueError):
+            raise UsageFault(f"--option {name}={value}: not a value of it") from None
+    return parsed
+
+
+def engine_arguments(
+    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The keyword arguments of vllm.LLM. positions: how many the model has; dtype: one of its own, not auto."""
+    arguments: dict[str, Any] = {
+        "model": checkpoint.model,
+        "dtype": dtype,
+        "seed": 0,
+        "enable_prefix_caching": True,
+        "max_model_len": min(LONGEST, positions),
+        "max_num_seqs": IN_FLIGHT,
+        "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
+    }
+    if cpu:
+        # The cache's size is given, so the largest picture need not be tried (12.8 million pixels). Small blocks: a
+        # candidate's prompt is computed from its last whole block on; 32 is the least that the CPU's attention likes.
+        arguments |= {"kv_cache_memory_bytes": GIB, "skip_mm_profiling": True, "block_size": 32, "enforce_eager": True}
+    if checkpoint.adapter is not None:
+        arguments |= lora_arguments(Path(checkpoint.adapter))
+    return arguments | options
+
+
+def lora_arguments(adapter: Path) -> dict[str, Any]:
+    """Room for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge that first."""
+    rank = read_json(adapter / ADAPTER, AGAIN).get("r")
+    if not isinstance(rank, int):
+        raise Fault(f"{adapter / ADAPTER}: its rank (r) is no whole number. {AGAIN}")
+    if rank > LORA_RANKS[-1]:
+        raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
+    if _in_vision(adapter):
+        # vLLM 0.32 takes it (enable_tower_connector_lora), and answers to pictures were not those of the merged model
+        raise UsageFault(
+            f"{adapter}: changes the vision tower, which vLLM does not get right. Merge it first: mmafflm export."
+        )
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(size for size in LORA_RANKS if size >= rank)}
+
+
+def _in_vision(adapter: Path) -> bool:
+    """Whether a tensor of the adapter belongs to the vision tower: by its name, in the header of the weights."""
+    paths = adapter.glob("adapter_model*.safetensors")
+    return any(".visual." in name for path in paths for name in read_header(path).shapes)

@@ -1,0 +1,145 @@
+"""`mmaffben browse`: the answers of runs beside their records, read strictly, judged as compare and report judge.
+
+As columns, not as objects: of 190,000 answers some 30,000 differ in question, gold or text, and only these are read.
+"""
+
+import gc
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import polars as pl
+
+from eval.report.load import run_names
+from eval.run.join import load_predictions, require_data, run_json
+from eval.run.run_folder import RunFolder
+from eval.run.selection import split_of
+from eval.score.answered import known_subsets
+from eval.score.measure import strict
+from eval.score.verdict import errors, in_words, right_rows
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.browse.table import Table, open_table, with_answers
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault
+
+_SAID = pl.Schema({"id": pl.String(), "said": pl.String()})
+_ASKED = ["subset", "task", "emotion", "gold"]  # what a text is read and judged by
+
+
+class _Run(NamedTuple):
+    """A run: its folder, run.json, and where the records of each of its subsets stand below DATA."""
+
+    folder: Path
+    described: dict[str, Any]
+    files: dict[str, str]
+
+
+def open_runs(folders: Sequence[Path], data: Dataset) -> Table:
+    """The records that any of the runs has answered so far, and the answers. Raises Fault for answers to other data."""
+    runs = {name: _run(folder, data) for name, folder in zip(run_names(folders), folders, strict=True)}
+    names = list(dict.fromkeys(file for run in runs.values() for file in run.files.values()))
+    gc.disable()  # going through many small objects again and again, none of them garbage, takes as long as making them
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            unchanged = beside.submit(data.require_unchanged, names)
+            table = open_table(data, names)
+            said = {name: _said(run, table) for name, run in runs.items()}
+            unchanged.result()
+        judged = _judged(table, said)
+    finally:
+        gc.enable()
+    if not any(answers.height for answers in judged.values()):
+        raise Fault(f"{', '.join(map(str, folders))}: no answers yet. Run mmaffben predict first.")
+    notes = [note for name, run in runs.items() for note in _unfinished(name, run, judged[name].height)]
+    return with_answers(table, judged, notes)
+
+
+def _run(folder: Path, data: Dataset) -> _Run:
+    described = run_json(folder)
+    require_data(folder, described, data)
+    split = split_of(described)
+    return _Run(
+        folder, described, {name: split_file(name, split) for name in known_subsets(folder, described, data, None)}
+    )
+
+
+def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
+    """Of a run that is not answered to its end, how far it is."""
+    wanted = sum(run.described["subsets"][subset].get("expected", 0) for subset in run.files)
+    if found < wanted:
+        yield f"{name}: {found:,} of its {wanted:,} answers so far"
+
+
+def _said(run: _Run, table: Table) -> pl.DataFrame:
+    """row and said of every answer of a run so far."""
+    files = {name: table.files.index(table.root / file) for name, file in run.files.items()}
+    known = table.rows.select("row", "id", pl.col("file").cast(pl.UInt32))
+    parts = [
+        _load(path).with_columns(file=pl.lit(at, pl.UInt32))
+        for name, at in files.items()
+        for path in RunFolder(run.folder).files(name)
+    ]
+    answers = pl.concat([_SAID.to_frame().with_columns(file=pl.lit(0, pl.UInt32)), *parts]).unique(maintain_order=True)
+    found = answers.join(known, on=["id", "file"], how="left", maintain_order="left")
+    for bad, what in (
+        (found["row"].is_null(), "is no record of {}"),
+        (found["row"].is_duplicated(), "has two answers there, to a record of {}"),
+    ):
+        if bad.any():
+            name, at = found.filter(bad).select("id", "file").row(0)
+            raise Fault(f"{run.folder}: {name} {what.format(table.files[at])}. Remove the line, or predict again.")
+    return found.select("row", "said")
+
+
+def _load(path: Path) -> pl.DataFrame:
+    """id and said of every answer in a file; a last line that is not whole is being written, or its writer died."""
+    content = b""
+    with suppress(FileNotFoundError):  # not begun, or just put together with the others
+        content = path.read_bytes()
+    try:
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        rows = orjson.loads(b"[" + b",".join(lines) + b"]")
+        if len(rows) != len(lines):
+            raise ValueError
+        return pl.DataFrame([[row["id"] for row in rows], [row["prediction"] for row in rows]], _SAID)
+    except (ValueError, TypeError, KeyError):
+        load_predictions(path)  # names the line
+        raise
+
+
+def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """row, said, verdict and outcome of every answer of each run."""
+    every = pl.concat([frame.with_columns(run=pl.lit(at, pl.UInt32)) for at, frame in enumerate(said.values())])
+    every = every.join(table.rows.select("row", *_ASKED), on="row", how="left", maintain_order="left")
+    distinct = every.select(*_ASKED, "said").unique(maintain_order=True)
+    verdicts, outcomes, parts = [], [], []
+    for (subset, kind), rows in distinct.partition_by("subset", "task", as_dict=True).items():
+        words, outcome = _verdicts(benchmark()[str(subset)].task(str(kind)), rows)
+        verdicts += words
+        outcomes += outcome
+        parts.append(rows)
+    read = pl.concat([distinct.clear(), *parts]).with_columns(
+        verdict=pl.Series(verdicts, dtype=pl.String),
+        # a list of lists takes polars 20 times as long to take in as texts to part
+        outcome=pl.Series(outcomes, dtype=pl.String).str.split(" "),
+    )
+    every = every.join(read, on=[*_ASKED, "said"], how="left", nulls_equal=True, maintain_order="left").drop(_ASKED)
+    return {name: every.filter(run=at).drop("run") for at, name in enumerate(said)}
+
+
+def _verdicts(task: Task, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Each row's verdict and outcome: right as compare has it (a number near gold is right)."""
+    read = strict(
+        task, [orjson.loads(gold) for gold in rows["gold"]], rows["emotion"].to_list(), rows["said"].to_list()
+    )
+    wrong = errors(task, read)
+    off = np.abs(read.gold.astype(float) - read.prediction).reshape(len(wrong), -1).mean(1)
+    words = [in_words(task, *both) for both in zip(wrong.tolist(), off.tolist(), strict=True)]
+    outcomes = ["right" if right else "wrong" for right in right_rows(task, read).tolist()]
+    for row, reason in read.unparsed.items():
+        words[row], outcomes[row] = f"unparsed: {reason}", "wrong unparsed"
+    return words, outcomes

@@ -1,0 +1,70 @@
+"""What `mmaffben compare` found between the runs on the page, out of the comparison.NAME.json that stand in them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from eval.compare.compare import SCHEMA
+from eval.compare.compare_table import tables
+from eval.report.load import Run, read_made
+from eval.tables import Section
+
+NEAR = 1e-6  # how far a score in a comparison may lie from the run's own and still be of the same answers
+LANGUAGE = 2  # its column in the table of tests
+
+
+class Comparison(NamedTuple):
+    """B against A: their places on the page, the file's content, and why it is not shown ("" where it is)."""
+
+    a: int
+    b: int
+    found: dict[str, Any]
+    stale: str = ""
+
+
+class Compared(NamedTuple):
+    """A comparison as the page has it: sentences, tables, and the tables that are folded away."""
+
+    a: int
+    b: int
+    sentences: list[str]
+    shown: list[Section]
+    folded: list[Section]
+
+
+def comparisons(runs: Sequence[Run]) -> list[Comparison]:
+    """Those of every two runs that were compared."""
+    return [
+        Comparison(at, place, found, _stale(found, run, other))
+        for place, other in enumerate(runs)
+        for at, run in enumerate(runs)
+        if at != place
+        and isinstance(found := read_made(other.folder / f"comparison.{run.folder.resolve().name}.json"), dict)
+    ]
+
+
+def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
+    """Why it is not of these scores: it may be of an earlier state of a run, or of another run of that name."""
+    if found.get("schema") != SCHEMA:
+        return f"The comparison of {b.name} with {a.name} is of another version and left out. Compare again."
+    for one in found["units"]:
+        for run, side in ((a, "a"), (b, "b")):
+            scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None
+            value = (scored or {}).get("metrics", {}).get(one["metric"])
+            if scored and scored["n"] == one["n"] and None not in (value, one[side]) and abs(value - one[side]) > NEAR:
+                return (
+                    f"The comparison of {b.name} with {a.name} is not of these scores ({one['subset']} {one['task']}) "
+                    f"and left out. Compare again: mmaffben compare {a.folder} {b.folder} --data DATA"
+                )
+    return ""
+
+
+def compared(one: Comparison) -> Compared:
+    """Whole tasks and means are open, the languages of tasks folded away."""
+    (units, *means), sentences = tables(one.found)
+    whole = units._replace(heads=_without(units.heads), rows=[_without(row) for row in units.rows if not row[LANGUAGE]])
+    languages = units._replace(title="Languages", rows=[row for row in units.rows if row[LANGUAGE]])
+    return Compared(one.a, one.b, sentences, [whole, *means], [languages] if languages.rows else [])
+
+
+def _without(row: tuple[str, ...]) -> tuple[str, ...]:
+    return row[:LANGUAGE] + row[LANGUAGE + 1 :]

@@ -1,0 +1,198 @@
+"""What a diagnosis measured, drawn from the details in diagnosis.json, so that the page and the file say the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from eval.report.svg import marker
+from mmafflm import svg
+
+LANE = 15.0  # pixels a row
+SIDE = 150.0  # of a calibration plot
+
+
+class Drawing(NamedTuple):
+    """A drawing, what it shows, and whether it may be wider than a phone."""
+
+    svg: Markup
+    caption: str
+    wide: bool
+
+
+class Mark(NamedTuple):
+    """A value on a lane with its interval; `kind` is its class in the style."""
+
+    kind: str
+    value: float | None
+    ends: Sequence[float] | None = None
+
+
+class Lane(NamedTuple):
+    """A row of a dot plot: its name, its marks, and what stands behind them."""
+
+    name: str
+    marks: list[Mark]
+    note: str = ""
+
+
+def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[str, Any], run: int) -> list[Drawing]:
+    """The drawings of one kind of failure; `run` is the run's place, its colour. Nothing for a kind without details."""
+    if not details:
+        return []
+    match kind:
+        case "intensity_drift":
+            return [_calibration(one, run) for one in details]
+        case "language_collapse":
+            return [_languages(one, run) for one in details]
+        case "modality_ignorance":
+            return [_modality(details, check, checks[check], run) for check in ("lost", "changed")]
+        case "label_prior":
+            return list(_baselines(details, run))
+        case "format":
+            return [_unparsed(details, checks["unparsed"], run)]
+    return []
+
+
+def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
+    """Mean gold (up) at each answer (across): on the diagonal an answer means what it says."""
+    left, top = 26.0, 6.0
+    low, high = float(one["ticks"][0]), float(one["ticks"][-1])
+
+    def x(value: float) -> float:
+        return round(left + SIDE * (value - low) / (high - low), 1)
+
+    def y(value: float) -> float:
+        return round(top + SIDE * (high - value) / (high - low), 1)
+
+    points = [
+        (x(answer), y(gold), ends)
+        for answer, gold, ends in zip(one["mean_answer"], one["mean_gold"], one["mean_gold_ci95"], strict=True)
+        if answer is not None and gold is not None
+    ]
+    body = [
+        Markup('<path class="axis" d="M{:g} {:g}h{:g}v{:g}h{:g}z"/>').format(left, top, SIDE, SIDE, -SIDE),
+        svg.line("diagonal", left, top + SIDE, left + SIDE, top),
+        *(svg.line(f"whisker run{run % 6}", at, y(ends[0]), at, y(ends[1])) for at, _, ends in points if ends),
+        Markup('<path class="curve run{}" d="{}"/>').format(run % 6, _path(points)),
+        *(marker(run, at, up) for at, up, _ in points),
+    ]
+    for value in (low, (low + high) / 2, high):
+        body.append(svg.text(x(value), top + SIDE + 12, f"{value:g}", "middle"))
+        body.append(svg.text(left - 4, y(value) + 4, f"{value:g}", "end"))
+    name = " ".join(filter(None, (one["subset"], one["task"], one["part"])))
+    said = "; ".join(
+        f"{answer:.2f}: {gold:.2f}"
+        for answer, gold in zip(one["mean_answer"], one["mean_gold"], strict=True)
+        if answer is not None and gold is not None
+    )
+    figure = svg.figure(left + SIDE + 10, top + SIDE + 16, f"{name}: mean gold at each mean answer: {said}", body)
+    return Drawing(figure, f"{name}: mean gold (up) at each answer (across), {one['n']} rows.", False)
+
+
+def _path(points: Sequence[tuple[float, float, Any]]) -> str:
+    return "".join(f"{'L' if at else 'M'}{x:g} {y:g}" for at, (x, y, _) in enumerate(points))
+
+
+def _languages(one: Mapping[str, Any], run: int) -> Drawing:
+    """Each language's score, then each script's; the line is English."""
+    lanes = []
+    for kind, before, after in (("languages", "", ""), ("scripts", "script ", "")):
+        for name, row in sorted(one[kind].items(), key=lambda item: (item[1]["score"] or 0.0, item[0])):
+            unparsed = row["unparsed"] / row["n"]
+            gap, ends = row.get("gap"), row.get("gap_ci95")
+            told = gap is not None and ends and (kind, name) != ("languages", "en")
+            said = f"gap {gap:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]" if told else ""
+            foreign = (
+                sum(rows for spoken, rows in row.get("prose", {}).items() if spoken not in ("none", "en")) / row["n"]
+            )
+            shares = (("unparsed", unparsed), ("prose in another language", foreign))
+            note = ", ".join(filter(None, (said, *(f"{what} {of:.0%}" for what, of in shares if of >= 0.005))))
+            lanes.append(Lane(f"{before}{name}{after}", [Mark(f"run{run % 6}", row["score"], row["ci95"])], note))
+    english = one["languages"].get("en", {}).get("score")
+    lines = [] if english is None else [english]
+    name = f"{one['group']} {one['task']}"
+    figure = dots(lanes, lines, f"{name}: {one['metric']} of each language and script", run)
+    caption = f"{name}: {one['metric']} with its 95% interval; dashed: English; at the right the gap to English."
+    return Drawing(figure, caption, True)
+
+
+def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, Any], run: int) -> Drawing:
+    """The score lost, or the share of answers that change, when something is taken away."""
+    lanes = [
+        Lane(f"{row['subset']} {row['task']}, {row['ablation']}",
+             [Mark(f"run{run % 6}", row[check], row[f"{check}_ci95"])], f"n {row['n']}")
+        for row in rows
+    ]  # fmt: skip
+    caption = f"{why['what']}; dashed: the threshold, {why['threshold']:g}."
+    return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption[:1].upper() + caption[1:], True)
+
+
+def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawing]:
+    """Macro F1 of every task beside what is scored without reading the record."""
+    scored = [one for one in details if one["macro_f1"]]
+    if not scored:
+        return
+    lanes = []
+    for one in scored:
+        others = {name: value for name, value in one["macro_f1"].items() if name != "score"}
+        marks = [Mark("baseline", value) for value in others.values()]
+        best = max(others, key=lambda name: others[name])
+        lanes.append(Lane(f"{one['subset']} {one['task']}", [*marks, Mark(f"run{run % 6}", one["macro_f1"]["score"])],
+                          f"{one['macro_f1']['score'] - others[best]:+.3f} against {best}"))  # fmt: skip
+    title = "Macro F1 of each task, and of the baselines that do not read the record"
+    caption = (
+        "Macro F1 of each task. Short lines: what reading nothing scores (the majority label, labels at gold's "
+        "frequency, the run's own answers dealt out at random). Confusion matrices stand at each subset."
+    )
+    yield Drawing(dots(lanes, [], title, run), caption, True)
+
+
+def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run: int) -> Drawing:
+    """The share of unparsed answers of every task that has some, and their kinds."""
+    lanes = [
+        Lane(f"{one['subset']} {one['task']}", [Mark(f"run{run % 6}", one["unparsed"] / one["n"], one.get("ci95"))],
+             f"{one['unparsed']} of {one['n']}, {kind} {of['rows']}")
+        for one in details
+        for kind, of in list(one["kinds"].items())[:1]
+    ]  # fmt: skip
+    caption = (
+        f"Share of unparsed answers with its 95% interval; dashed: the threshold, {why['threshold']:g}. At the right "
+        "the rows, and those of the most frequent kind. Tasks whose answers were all parsed are left out."
+    )
+    return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption, True)
+
+
+def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) -> Markup:
+    """Rows of marks on one axis, their names at the left and their notes at the right."""
+    values = [
+        end for lane in lanes for mark in lane.marks for end in (mark.value, *(mark.ends or ())) if end is not None
+    ]
+    low, high = min(0.0, *values, *lines), max(0.1, *values, *lines)
+    left, width = 12 + 6.0 * max(len(lane.name) for lane in lanes), 220.0
+    notes = 5.6 * max(len(lane.note) for lane in lanes) + 12
+    height = LANE * len(lanes)
+
+    def x(value: float) -> float:
+        return left + width * (value - low) / (high - low)
+
+    body = [svg.line("axis", x(tick), 0, x(tick), height) for tick in (0.0, high)]
+    body += [svg.line("majority", x(value), 0, x(value), height) for value in lines]
+    for at, lane in enumerate(lanes):
+        y = LANE * (at + 0.5)
+        body.append(svg.text(left - 8, y + 3.5, lane.name, "end"))
+        for mark in lane.marks:
+            if mark.ends:
+                body.append(svg.line(f"whisker {mark.kind}", x(mark.ends[0]), y, x(mark.ends[1]), y))
+            if mark.value is not None and mark.kind == "baseline":
+                body.append(svg.line("baseline", x(mark.value), y - 4, x(mark.value), y + 4))
+            elif mark.value is not None:
+                body.append(marker(run, round(x(mark.value), 1), y))
+        body.append(svg.text(left + width + 10, y + 3.5, lane.note))
+    body += [svg.text(x(tick), height + 12, f"{tick:.2g}", "middle") for tick in (0.0, high)]
+    said = "; ".join(f"{lane.name} {_values(lane)} {lane.note}".strip() for lane in lanes)
+    return svg.figure(left + width + notes, height + 16, f"{title}: {said}", body, "matrix")
+
+
+def _values(lane: Lane) -> str:
+    return ", ".join(f"{mark.value:.3f}" for mark in lane.marks if mark.value is not None)

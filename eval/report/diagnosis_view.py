@@ -1,0 +1,105 @@
+"""diagnosis.json for a reader: for each kind of failure its findings, drawings, and why its thresholds stand there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from eval.report.diagnosis_figures import Drawing, drawings
+from eval.report.tables import interval, number
+
+_VERDICTS = {"unsure": "unsure: the rows do not settle them", "absent": "absent"}
+SHOWN = 10  # findings of a kind that are open on the page
+MOST = 300  # findings that are folded away under each verdict
+EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # of a kind of unparsed answer; where several runs share the page
+LONGEST = 160  # characters of such an example
+
+
+class Told(NamedTuple):
+    """One finding: its verdict ("" where it gives none), sentence, and number with interval and threshold."""
+
+    verdict: str
+    sentence: str
+    numbers: str
+
+
+class Why(NamedTuple):
+    """One check: its name, what is measured, where its threshold stands, and the argument for it."""
+
+    check: str
+    what: str
+    threshold: str
+    why: str
+
+
+class Cluster(NamedTuple):
+    """Unparsed answers of one kind on one task: a title, and (id, answer, the parser's reason) of some."""
+
+    title: str
+    examples: list[tuple[str, str, str]]
+
+
+class Kind(NamedTuple):
+    """Findings of one kind: those on the page, the rest folded away under a heading each, and what belongs to them."""
+
+    name: str
+    counts: dict[str, int]
+    shown: list[Told]
+    folded: list[tuple[str, list[Told]]]
+    drawings: list[Drawing]
+    checks: list[Why]
+    clusters: list[tuple[str, list[Cluster]]]
+
+
+def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[Kind]:
+    """The kinds of failure, in the diagnosis' order; `run` is the place of the run among the `runs` on the page."""
+    findings = [*diagnosis.get("findings", ()), *diagnosis.get("not_measured", ())]
+    names = list(dict.fromkeys([*diagnosis.get("summary", ()), *(one["kind"] for one in findings)]))
+    examples = EXAMPLES if runs == 1 else EXAMPLES_OF_SEVERAL
+    return [_kind(diagnosis, name, findings, run, examples) for name in names]
+
+
+def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[str, Any]], run: int, most: int) -> Kind:
+    """What was found (or has no verdict) stands first; a finding that is folded away is one click off."""
+    told = [_told(one) for one in findings if one["kind"] == name]
+    grave = [one for one in told if one.verdict not in _VERDICTS]
+    folded = [("more found", grave[SHOWN:])]
+    folded += [(said, [one for one in told if one.verdict == verdict]) for verdict, said in _VERDICTS.items()]
+    checks = diagnosis.get("checks", {})
+    details = diagnosis.get("details", {}).get(name, ())
+    return Kind(
+        name.replace("_", " "),
+        {verdict: sum(one.verdict == verdict for one in told) for verdict in ("found", "unsure", "absent")},
+        grave[:SHOWN],
+        [(f"{len(rows)} {said}", rows[:MOST]) for said, rows in folded if rows],
+        drawings(name, details, checks, run),
+        [_why(check, one) for check, one in checks.items() if one.get("kind") == name],
+        [_clusters(one, most) for one in details] if name == "format" else [],
+    )
+
+
+def _told(found: Mapping[str, Any]) -> Told:
+    parts = []
+    value, ends, threshold = found.get("value"), found.get("ci95"), found.get("threshold")
+    if isinstance(value, int | float):
+        parts.append(number(value) + (interval(ends) if isinstance(ends, list) and len(ends) == 2 else ""))
+    if isinstance(threshold, int | float):
+        parts.append(f"threshold {found.get('side', '')} {threshold:g}".replace("  ", " "))
+    if isinstance(found.get("n"), int):
+        parts.append(f"n {found['n']}")
+    return Told(str(found.get("verdict", "")), str(found["sentence"]), ", ".join(parts))
+
+
+def _why(check: str, one: Mapping[str, Any]) -> Why:
+    threshold = f"a fault {one.get('side', '')} {one.get('threshold', '')}"
+    return Why(check.replace("_", " "), str(one.get("what", "")), threshold, str(one.get("why", "")))
+
+
+def _clusters(one: Mapping[str, Any], most: int) -> tuple[str, list[Cluster]]:
+    """The kinds of one task's unparsed answers, the most frequent first."""
+    clusters = [
+        Cluster(
+            f"{kind}: {of['rows']} rows, {of['share']:.1%}{interval(of['ci95'])}",
+            [(row["id"], row["text"][:LONGEST], row["reason"]) for row in of["examples"][:most]],
+        )
+        for kind, of in one["kinds"].items()
+    ]
+    return f"{one['subset']} {one['task']}: {one['unparsed']} of {one['n']} answers", clusters

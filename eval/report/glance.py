@@ -1,0 +1,54 @@
+"""The first sentences about each run: how much was answered, what beats the majority, and what a diagnosis found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eval.report.load import Run
+from eval.report.tables import tasks_of
+from eval.run.selection import Selection
+from eval.score.figure import beats_majority
+from mmafflm.benchmark.benchmark import benchmark
+
+NAMED = 6  # tasks that are listed by name
+
+
+def glance(run: Run) -> list[str]:
+    """Sentences, the plainest first; of strict scores."""
+    subsets = run.scores["strict"]["subsets"]
+    rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
+    asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
+    return [
+        f"{asked}; {unparsed / rows:.1%} of the answers could not be read and count as wrong.",
+        _against_majority(run),
+        _found(run.diagnosis),
+    ]
+
+
+def _against_majority(run: Run) -> str:
+    """Whether the main metric of each task lies above what the most frequent answer scores, its whole interval."""
+    tasks, low = 0, []
+    for subset, task in tasks_of([run], "strict"):
+        tasks += 1
+        if not beats_majority(task, run.scored(subset, task.key) or {}):
+            low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
+    said = f"Above the majority baseline with its whole interval in {tasks - len(low)} of {tasks} tasks"
+    more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
+    return f"{said}; not in {', '.join(low[:NAMED])}{more}." if low else f"{said}."
+
+
+def _found(diagnosis: Mapping[str, Any] | None) -> str:
+    """What was found of each kind of failure; a kind is absent only where most of its checks are."""
+    if diagnosis is None:
+        return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
+    kinds: dict[str, list[str]] = {}
+    for one in diagnosis["findings"]:
+        kinds.setdefault(one["kind"].replace("_", " "), []).append(one["verdict"])
+    told: dict[str, list[str]] = {"found": [], "unsure": [], "absent": []}
+    for kind, verdicts in kinds.items():
+        most = max(("absent", "unsure"), key=verdicts.count)
+        verdict = "found" if "found" in verdicts else most
+        told[verdict].append(f"{kind} ({verdicts.count(verdict)} of {len(verdicts)} checks)")
+    lacking = {one["kind"].replace("_", " ") for one in diagnosis.get("not_measured", ())} - set(kinds)
+    parts = [f"{verdict}: {', '.join(named)}" for verdict, named in told.items() if named]
+    parts += [f"not measured: {', '.join(sorted(lacking))}"] if lacking else []
+    return f"Failures the paper names, {'; '.join(parts) or 'none looked for'}."

@@ -1,0 +1,176 @@
+"""What a report is made of: runs with their scores and diagnosis, and their answers joined to the records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.report.results_schema import Diagnosis, Scores, require
+from eval.run.join import join, load_predictions, require_data, run_json
+from eval.run.selection import Selection, split_of
+from eval.score.answered import Answered, by_task
+from eval.score.measure import MODES
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import read_json
+from mmafflm.files.inside import quoted
+from mmafflm.records import sha256_of
+
+DIAGNOSIS, READOUT = "diagnosis.json", "readout.json"
+COMPARABLE = (
+    "readout",
+    "limit",
+    "languages",
+    "ablation",
+    "engine",
+    "decoding",
+    "budget",
+    "template",
+)  # said when runs differ in it
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: run.json, its scores by mode (strict always, paper where it was scored), and what diagnose wrote."""
+
+    name: str
+    folder: Path
+    described: dict[str, Any]
+    scores: dict[str, dict[str, Any]]
+    diagnosis: Any
+    files: dict[str, str]  # {path below the run: SHA-256} of everything that was read
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """{subset: its label set's thresholds, and the validation rows that they were set on}; none where none are."""
+        found: dict[str, Any] = (read_made(self.folder / READOUT) or {}).get("thresholds", {})
+        return found
+
+    @property
+    def readout(self) -> str:
+        """What its answers were read with; both, where that is not made for all of its tasks (score/readout.py)."""
+        own = str(self.described.get("readout", "greedy"))
+        subsets = self.scores["strict"]["subsets"].values()
+        read = {task.get("readout", own) for found in subsets for task in found.get("tasks", {"": found}).values()}
+        return " and ".join([own, *sorted(read - {own})])
+
+    def readout_of(self, subset: str, key: str) -> str:
+        """What the answers to one task were read with; nothing where this run has none."""
+        scored = self.scored(subset, key)
+        return "" if scored is None else str(scored.get("readout", self.described.get("readout", "greedy")))
+
+    def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
+        """The scores of one task, None where this run has none."""
+        found = self.scores.get(mode, {}).get("subsets", {}).get(subset)
+        if found is None or "tasks" not in found:
+            return found
+        task: dict[str, Any] | None = found["tasks"].get(key)
+        return task
+
+
+def load_runs(folders: Sequence[Path], data: Dataset) -> list[Run]:
+    """The runs in the order given. Raises UsageFault or Fault for one that has no scores or answers other data."""
+    return [_load(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Each folder's own name; with its parent's where two are alike. Raises UsageFault for a folder named twice."""
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageFault("RUN: the same folder is named twice. Name each run once.")
+    names = [folder.resolve().name for folder in folders]
+    return [
+        name if names.count(name) == 1 else "/".join(folder.resolve().parts[-2:])
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def _load(folder: Path, name: str, data: Dataset) -> Run:
+    described = run_json(folder)
+    require_data(folder, described, data)
+    if (split := split_of(described)) != "test":
+        raise Fault(f"{folder}: answers the {split} records, and a report is of the benchmark's test records. "
+                    "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
+    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
+    if "strict" not in scores:
+        raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
+    for mode, found in scores.items():
+        require(Scores, found, folder / f"scores.{mode}.json", "Score the run again.")
+        if strange := [one for one in found["subsets"] if one not in benchmark()]:
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
+    read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
+    diagnosis = read_made(folder / DIAGNOSIS)
+    if diagnosis is not None:
+        require(Diagnosis, diagnosis, folder / DIAGNOSIS, f"Make it again: mmaffben diagnose {folder}")
+        read.append(DIAGNOSIS)
+    read += [READOUT] if (folder / READOUT).exists() else []
+    read += sorted(path.name for path in folder.glob("comparison.*.json"))
+    read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
+    if missing := [one for one in read if not (folder / one).exists()]:
+        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
+    run = Run(name, folder, described, scores, diagnosis, {one: sha256_of(folder / one) for one in read})
+    _require_of_these_answers(run, data)
+    return run
+
+
+def _require_of_these_answers(run: Run, data: Dataset) -> None:
+    """Raises Fault when the diagnosis counts other answers than the scores do: it is of an earlier state of the run."""
+    for one in (run.diagnosis or {}).get("findings", ()):
+        scored = run.scored(one["subset"], one["task"]) if one["check"] == "unparsed" else None
+        if scored and (scored["n"], scored["unparsed"]) != (one["n"], round(one["value"] * one["n"])):
+            raise Fault(f"{run.folder / DIAGNOSIS}: not of these answers ({one['subset']} {one['task']}). "
+                        f"Diagnose again: mmaffben diagnose {run.folder} --data {data.path}")  # fmt: skip
+
+
+def read_made(path: Path) -> dict[str, Any] | None:
+    """The JSON object that a command of ours wrote, None where there is none. Raises Fault when it is not one."""
+    try:
+        return read_json(path, "Make it again.")
+    except FileNotFoundError:
+        return None
+
+
+def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:
+    """The subsets that any run has scores of, in the benchmark's order. Raises Fault for changed or missing data."""
+    names = [name for name in benchmark() if any(name in run.scores["strict"]["subsets"] for run in runs)]
+    if lacking := [name for name in names if name not in data.subsets("test")]:
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Report with the data of the runs.")
+    data.require_unchanged(split_file(name, "test") for name in names)
+    return names
+
+
+def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[str, Answered]]:
+    """{task key: {run name: its answers, read in strict mode}} of one subset, for the runs that have it.
+
+    Raises Fault when the scores are not of these answers: beside these pictures they would be worse than none.
+    """
+    records = list(data.records(subset, "test"))
+    found: dict[str, dict[str, Answered]] = {}
+    for run in runs:
+        if subset not in run.scores["strict"]["subsets"]:
+            continue
+        asked = Selection.of_run(run.described).of(records)
+        texts = join(subset, asked, load_predictions(run.folder / "predictions" / f"{subset}.jsonl"))
+        for one in by_task(subset, asked, texts, "strict"):
+            scored = run.scored(subset, one.task.key)
+            if scored is None or (scored["n"], scored["unparsed"]) != (len(one.records), len(one.read.unparsed)):
+                raise Fault(f"{run.folder}: scores.strict.json is not of these answers ({one.name}). "
+                            f"Score again: mmaffben score {run.folder} --data {data.path}")  # fmt: skip
+            found.setdefault(one.task.key, {})[run.name] = one
+    return found
+
+
+def differences(runs: Sequence[Run]) -> list[str]:
+    """What the runs were not made alike in, a sentence each: their scores stand side by side and must not mix."""
+    said = []
+    for name in COMPARABLE:
+        values = [run.described.get(name, "none" if name == "ablation" else None) for run in runs]
+        if any(value != values[0] for value in values):
+            each = ", ".join(f"{run.name} {_short(value)}" for run, value in zip(runs, values, strict=True))
+            said.append(f"The runs differ in {name}: {each}.")
+    return said
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

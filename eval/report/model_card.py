@@ -1,0 +1,120 @@
+"""A model card for the Hugging Face Hub: metadata with a model-index of every score, and the tables."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from eval.report.load import Run
+from eval.report.names import is_jaccard
+from eval.report.paper_form import markdown, tables
+from eval.report.tables import KINDS, tasks_of
+from eval.run.selection import Selection
+from eval.score.figure import figure
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.hub import hub_languages
+
+# metric -> (type on the Hub, name for a person)
+_METRICS = {
+    "macro_f1": ("f1", "Macro F1"),
+    "micro_f1": ("f1", "Micro F1"),
+    "accuracy": ("accuracy", "Accuracy"),
+    "subset_accuracy": ("accuracy", "Subset accuracy"),
+    "pearson": ("pearsonr", "Pearson"),
+    "mae": ("mae", "Mean absolute error"),
+}
+_TASK_TYPES = {"image": "image-text-to-text", "video": "video-text-to-text"}
+
+
+def model_card(run: Run) -> str:
+    """The text of MODEL_CARD.md. Deterministic; touches no disk and no hub."""
+    languages = hub_languages(_languages(run))
+    metadata: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "language": languages,
+        "tags": ["mmaffben", "emotion-recognition", "sentiment-analysis"],
+        "model-index": [{"name": run.name, "results": _results(run)}],
+    }
+    if not languages:
+        del metadata["language"]
+    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{head}---\n\n{_body(run)}"
+
+
+def _languages(run: Run) -> set[str]:
+    return {language for name in run.scores["strict"]["subsets"] for language in benchmark()[name].languages}
+
+
+def _results(run: Run) -> list[dict[str, Any]]:
+    """One entry for each task, its metrics in each mode. A metric that is undefined or withheld is left out."""
+    found = []
+    for subset, task in tasks_of([run], "strict"):
+        metrics = [
+            metric
+            for mode in ("strict", "paper")
+            if (scored := run.scored(subset, task.key, mode))
+            for metric in _metrics(task, scored, mode, run.readout_of(subset, task.key))
+        ]
+        if metrics:
+            found.append({"task": _task(task), "dataset": _dataset(run, subset, task), "metrics": metrics})
+    return found
+
+
+def _task(task: Task) -> dict[str, str]:
+    kind = _TASK_TYPES.get(task.modality, "text-classification")
+    return {"type": kind, "name": f"{KINDS[task.kind]} ({task.modality})"}
+
+
+def _dataset(run: Run, subset: str, task: Task) -> dict[str, Any]:
+    asked = {key: value for key, value in Selection.of_run(run.described).to_json().items() if value is not None}
+    return {
+        "type": "MMAFFBen",
+        "name": f"MMAFFBen {task.name}",
+        "config": f"{subset}_{task.key}",
+        "split": "test",
+        "revision": run.described["data_hash"],
+        **({"args": asked} if asked else {}),
+    }
+
+
+def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> list[dict[str, Any]]:
+    found = []
+    said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
+    for metric in scored["metrics"]:
+        value, ends, n, unparsed = figure(scored, metric)
+        if metric not in _METRICS or value is None or not math.isfinite(value):
+            continue
+        kind, name = ("jaccard", "Weighted Jaccard") if is_jaccard(task, metric) else _METRICS[metric]
+        args = {"mode": mode, "readout": readout, "n": n, "unparsed": unparsed}
+        args |= {"unparsed_share": round(unparsed / n, 4)}
+        args |= {"ci95": ends} if ends else {}
+        args |= {"sample_of": drawn["of"]} if (drawn := scored.get("sample")) else {}
+        found.append({"type": kind, "value": value, "name": f"{name} ({said})", "args": args, "verified": False})
+    return found
+
+
+def _body(run: Run) -> str:
+    described = run.described
+    said = [
+        f"Scores on MMAFFBen, from the run `{_code(run.name)}`.",
+        "",
+        f"- checkpoint: `{_code(described.get('checkpoint', 'unknown'))}`",
+        f"- engine: `{_code(described.get('engine', 'unknown'))}`",
+        f"- readout: `{_code(run.readout)}`",
+        f"- data: `{_code(described['data_hash'])}`",
+        f"- rows a subset: {f'a sample of at most {limit}' if (limit := described.get('limit')) else 'all'}",
+        f"- languages: {_code(', '.join(described.get('languages') or ['all']))}",
+        f"- ablation: `{_code(described.get('ablation', 'none'))}`",
+        "",
+        "Strict mode counts an answer that cannot be read as wrong; paper mode reproduces the published scorer.",
+        "A numeric task of which most answers could not be read has no figure: -.",
+        "The licence and the intended use of the weights are for whoever publishes them to state.",
+    ]
+    return f"# {_code(run.name)}\n\n" + "\n".join(said) + "\n\n" + markdown(tables([run]))
+
+
+def _code(value: object) -> str:
+    """Text on one line that cannot end a code span or open a tag."""
+    return " ".join(str(value).split()).replace("`", "'").replace("<", "‹").replace("&", "+")

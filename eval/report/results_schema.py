@@ -1,0 +1,167 @@
+"""The form of results.json, version 1, as types. pydantic makes the JSON Schema next to every results.json of them.
+The report checks against them what it reads, a run's scores and diagnosis, and the results.json that it writes.
+
+The version goes up when something is renamed, removed or means something else; a new key alone does not raise it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mmafflm.errors import Fault
+from mmafflm.files.documents import first_wrong
+
+VERSION = 1
+Ends = tuple[float, float]
+
+
+class Model(BaseModel):
+    """What is named here is there; more may stand beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Sample(Model):
+    """The rows are a sample: at most `limit` a subset, here of `of` rows."""
+
+    limit: int
+    of: int
+
+
+class Scored(Model):
+    """One task, or one language of it; metrics are fractions, None where they are not defined."""
+
+    n: int = Field(ge=1)
+    sample: Sample | None = None
+    withheld: str | None = Field(None, description="why its metrics are in no table: most answers are unparsed")
+    unparsed: int = Field(ge=0)
+    metrics: dict[str, float | None]
+    ci95: dict[str, Ends | None]
+    majority: dict[str, float | None] | None = None
+    readout: Literal["greedy", "expectation", "choice"] | None = Field(None, description="of a task; its languages'")
+    notes: list[str] = []
+    by_language: dict[str, "Scored"] = {}
+
+
+class Tasks(Model):
+    """A subset of several tasks."""
+
+    n: int = Field(ge=1)
+    sample: Sample | None = None
+    unparsed: int = Field(ge=0)
+    tasks: dict[str, Scored]
+
+
+class Scores(Model):
+    """scores.MODE.json but for the lists of unparsed rows."""
+
+    version: Literal[1] = Field(alias="schema")
+    mode: Literal["strict", "paper"]
+    subsets: dict[str, Scored | Tasks]
+
+
+class Finding(Model):
+    """One check of the diagnosis on one task or part of it."""
+
+    kind: str
+    check: str
+    subset: str
+    task: str
+    part: str
+    verdict: Literal["found", "unsure", "absent"]
+    value: float | None
+    ci95: Ends | None
+    threshold: float
+    side: Literal["above", "below"]
+    n: int
+    sentence: str
+
+
+class Diagnosis(Model):
+    """diagnosis.json as `mmaffben diagnose` wrote it."""
+
+    version: Literal[1] = Field(alias="schema")
+    findings: list[Finding]
+
+
+class Run(Model):
+    """One run: run.json, its scores by mode, its diagnosis, and the hashes of the files that were read."""
+
+    run: dict[str, Any]
+    scores: dict[Literal["strict", "paper"], Scores]
+    diagnosis: Diagnosis | None
+    sha256: dict[str, str]
+
+
+class Mean(Model):
+    """A mean with its approximate interval."""
+
+    value: float
+    ci95: Ends | None
+    n: int
+    unparsed: int
+
+
+class Average(Model):
+    """The mean of several scores, a cell for each run in the order of `runs`; None where a run lacks one of them."""
+
+    over: Literal["subset", "task", "modality", "language", "languages"]
+    group: str
+    metric: str
+    cells: list[Mean | None]
+    of: list[str]
+    missing: list[str]
+    refused: str
+
+
+class Comparison(Model):
+    """comparison.NAME.json as `mmaffben compare` wrote it: run b against run a."""
+
+    a: str
+    b: str
+    found: dict[str, Any]
+
+
+class Data(Model):
+    """The build that was scored on."""
+
+    hash: str
+    versions: dict[str, Any]
+
+
+class Example(Model):
+    """A row that the page shows, and by which rule it was chosen."""
+
+    id: str
+    why: str
+
+
+class Results(BaseModel):
+    """results.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_file: str = Field(alias="$schema")
+    version: Literal[1] = Field(alias="schema")
+    generator: str
+    made_of: str
+    data: Data
+    runs: dict[str, Run]
+    averages: dict[Literal["strict", "paper"], list[Average]]
+    comparisons: list[Comparison] = Field(description="of two of the runs, where they were compared")
+    figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: what its figures draw")
+    examples: dict[str, dict[str, list[Example]]] = Field(description="subset, task: the rows shown")
+
+
+def require(model: type[BaseModel], found: object, path: Path, again: str) -> None:
+    """Raises Fault for JSON that has not the form of `model`, with its first place that differs; again: what helps."""
+    try:
+        model.model_validate(found)
+    except ValidationError as error:
+        raise Fault(f"{path}: {first_wrong(error)}. {again}") from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of results.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Results.model_json_schema(by_alias=True)}

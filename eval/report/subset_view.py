@@ -1,0 +1,131 @@
+"""One subset of the report: its tasks' metrics, figures, classes and example rows, ready for the template."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from eval.report import svg
+from eval.report.examples import Example, choose
+from eval.report.load import Run
+from eval.report.tables import Cell, cell, metrics_of, number, readouts_of
+from eval.report.tally import PLACES, tally
+from eval.score.answered import Answered
+from eval.score.figure import DASH, unparsed_text
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.media.thumbnails import Thumbnails
+
+
+class Figure(NamedTuple):
+    """A drawing and what it shows; `wide`: it may be wider than a phone ("scroll"), or than half a page ("whole")."""
+
+    svg: Markup
+    caption: str
+    wide: str = ""
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task of a subset; readouts: of each run, as readouts_of() has them."""
+
+    task: Task
+    readouts: list[str]
+    metrics: list[tuple[str, float | None, list[Cell | None]]]
+    figures: list[Figure]
+    classes: list[tuple[int, list[tuple[Any, ...]]]]  # (place of the run, its classes)
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class SubsetView:
+    """One subset, and its main figures in a line."""
+
+    name: str
+    modality: str
+    summary: str
+    tasks: list[TaskView]
+
+
+class Counted(NamedTuple):
+    """What the template draws, and the same numbers for results.json: {task key: {run name: tally}}, row ids."""
+
+    view: SubsetView
+    tallies: dict[str, dict[str, Any]]
+    examples: dict[str, list[dict[str, str]]]
+
+
+def subset_view(
+    name: str, answered: Mapping[str, Mapping[str, Answered]], runs: Sequence[Run], thumbnails: Thumbnails
+) -> Counted:
+    """Count, draw and choose for one subset; `answered` is {task key: {run name: answers}}."""
+    subset = benchmark()[name]
+    tasks, tallies = [], {}
+    for key, by_run in answered.items():
+        task = subset.task(key)
+        tallies[key] = {run: tally(task, of.read) for run, of in by_run.items()}
+        examples = [replace(one, pictures=thumbnails.of(one.record)) for one in choose(task, by_run)]
+        drawn = [_figures(task, tallies[key][run.name], run, at) for at, run in enumerate(runs) if run.name in by_run]
+        counted = [(at, tallies[key].get(run.name, {})) for at, run in enumerate(runs)]
+        classes = [(at, _classes(of)) for at, of in counted if "matrix" in of]
+        side_by_side = [figure for figures in zip(*drawn, strict=True) for figure in figures]
+        read = readouts_of(name, key, runs)
+        tasks.append(TaskView(task, read, metrics_of(name, task, runs), side_by_side, classes, examples))
+    chosen = {part.task.key: [{"id": one.record.id, "why": one.why} for one in part.examples] for part in tasks}
+    return Counted(SubsetView(name, subset.modality, _summary(name, tasks, runs), tasks), tallies, chosen)
+
+
+def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
+    said = []
+    for part in tasks:
+        scored = [run.scored(name, part.task.key) for run in runs]
+        metric = part.task.main_metric
+        values = " / ".join(_short(cell(one, metric)) if one else DASH for one in scored)
+        said.append(f"{part.task.key + ' ' if len(tasks) > 1 else ''}{metric} {values}")
+    return ", ".join(said)
+
+
+def _short(one: Cell) -> str:
+    """A value, and the unparsed share where there is one."""
+    doubt = f" (unparsed {unparsed_text(one.unparsed, one.n)})" if one.unparsed and one.n else ""
+    return number(one.value) + doubt
+
+
+def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[Figure]:
+    """One run's drawings of one task: a matrix, or two for every scale. `at` is the run's place, its colour."""
+    title = f"{task.subset} {task.key}, {run.name}"
+    if "matrix" not in counts:
+        scale = (counts["low"], counts["high"])
+        return [
+            figure
+            for name, of in counts["dimensions"].items()
+            for figure in _of_scale(f"{name}, {run.name}" if name else run.name, title, scale, of, at)
+        ]
+    what = ("percent of a gold class's rows whose answer holds the class across; a row may have several labels"
+            if counts["several"] else "percent of a gold class's rows, by the answer")  # fmt: skip
+    caption = f"{run.name}: gold down, answer across; {what}. Framed: right."
+    return [
+        Figure(
+            svg.matrix(counts, f"{title}: answers by gold class"),
+            caption,
+            "whole" if len(counts["classes"]) > 13 else "scroll",
+        )
+    ]
+
+
+def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str, Any], at: int) -> list[Figure]:
+    drift = (
+        f"answers spread {number(of['spread_ratio'])} times as wide as gold, the most frequent has "
+        f"{number(of['most_frequent_share'])} of the rows, the distributions overlap by {number(of['overlap'])}"
+    )
+    against = svg.scatter(of, scale, PLACES, f"{title}, {who}: answer against gold, {of['n']} rows", at)
+    distributions = svg.histogram(of, scale, f"{title}, {who}: distributions; {drift}", at)
+    return [
+        Figure(against, f"{who}: {of['n']} rows. A dot's area is their number; the dashed line: answer equals gold."),
+        Figure(distributions, f"{who}. Bars: answers; line: gold. The {drift}."),
+    ]
+
+
+def _classes(counts: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    columns = ("classes", "gold", "answered", "precision", "recall", "f1")
+    return list(zip(*(counts[column] for column in columns), strict=True))

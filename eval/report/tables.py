@@ -1,0 +1,207 @@
+"""The report's tables as rows of values: headline, languages, every metric of a task, labels, provenance."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from eval.report import svg
+from eval.report.load import Run
+from eval.score.figure import DASH, figure, rows_text
+from eval.score.score_table import PUBLISHED
+from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
+
+MEAN = "mean of languages"
+KINDS = {
+    "emotion_intensity": "emotion intensity",
+    "emotion_intensity_ordinal": "emotion intensity, ordinal",
+    "emotion_classification": "emotions",
+    "sentiment_polarity": "sentiment polarity",
+    "sentiment_intensity": "sentiment intensity",
+}
+
+
+class Cell(NamedTuple):
+    """A value with its doubt; `shade` 0..10 in a heat map."""
+
+    value: float | None
+    ends: Sequence[float] | None = None
+    n: int | None = None
+    unparsed: int | None = None
+    shade: int | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the headline table: a task, each run's cell (None where the run has no such task) and readout."""
+
+    subset: str
+    task: Task
+    metric: str
+    cells: list[Cell | None]
+    rows: str  # how many were asked
+    majority: float | None
+    plot: Markup
+    readouts: list[str]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One subset's languages: a row each, a cell for every run, then the paper's figures in paper mode.
+
+    readouts: of each run, as readouts_of() has them.
+    """
+
+    subset: str
+    metric: str
+    heads: list[str]
+    readouts: list[str]
+    published: list[str]
+    rows: list[tuple[str, list[Cell | None]]]
+    low: float
+    high: float
+
+
+def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
+    """Every (subset, task) that any run has scores of in that mode, in the benchmark's order."""
+    for name, subset in benchmark().items():
+        for task in subset.tasks:
+            if any(run.scored(name, task.key, mode) for run in runs):
+                yield name, task
+
+
+def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
+    """What each run's answers to a task were read with; nothing for all when every run on the page is greedy."""
+    told = any(run.readout != "greedy" for run in runs)
+    return [run.readout_of(subset, key) if told else "" for run in runs]
+
+
+def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, float]]:
+    """A row for each task, and the ends of the axis that their plots share."""
+    lines = [_line(name, task, runs, mode) for name, task in tasks_of(runs, mode)]
+    values = [end for line in lines for cell in line.cells if cell for end in [cell.value, *(cell.ends or ())]]
+    low = -1.0 if min((value for value in values if value is not None), default=0.0) < -0.02 else 0.0
+    domain = (low, 1.0)
+    return [_with_plot(line, runs, domain) for line in lines], domain
+
+
+def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Line:
+    scored = [run.scored(subset, task.key, mode) for run in runs]
+    some = next(one for one in scored if one)
+    metric = task.main_metric
+    cells = [cell(one, metric) if one else None for one in scored]
+    majority = some.get("majority", {}).get(metric)
+    return Line(subset, task, metric, cells, rows_text(some), majority, Markup(""), readouts_of(subset, task.key, runs))
+
+
+def cell(scored: Mapping[str, Any], metric: str) -> Cell:
+    """One score's value, interval and counts."""
+    return Cell(*figure(scored, metric))
+
+
+def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> Line:
+    found = [
+        svg.Estimate(at, run.name, one.value, one.ends)
+        for at, (run, one) in enumerate(zip(runs, line.cells, strict=True))
+        if one
+    ]
+    said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
+    title = f"{line.subset} {line.task.key}, {line.metric}: {said}; majority {number(line.majority)}"
+    return replace(line, plot=svg.estimates(found, line.majority, domain, title))
+
+
+def number(value: float | None) -> str:
+    """Three decimals; a dash for what is not defined."""
+    return DASH if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """The ends in brackets, after a space; nothing where there are none."""
+    return f" [{number(ends[0])}, {number(ends[1])}]" if ends else ""
+
+
+def heat_maps(runs: Sequence[Run], mode: str) -> list[HeatMap]:
+    """One for each subset of several languages."""
+    names = [name for name in benchmark() if any("by_language" in _of(run, name, mode) for run in runs)]
+    return [_heat_map(name, runs, mode) for name in names]
+
+
+def _of(run: Run, subset: str, mode: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = run.scores.get(mode, {}).get("subsets", {}).get(subset, {})
+    return found
+
+
+def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
+    scored = [_of(run, subset, mode) for run in runs]
+    metric = benchmark()[subset].tasks[0].main_metric
+    theirs = paper_scores() if mode == "paper" else {}
+    published = list(PUBLISHED) if any(name == subset for name, _ in theirs) else []
+    languages = sorted({language for one in scored for language in one.get("by_language", ())})
+    rows: list[tuple[str, list[Cell | None]]] = [("all", [cell(one, metric) if one else None for one in scored])]
+    for language in languages:
+        found = [one.get("by_language", {}).get(language) for one in scored]
+        cells: list[Cell | None] = [cell(one, metric) if one else None for one in found]
+        figures = theirs.get((subset, language), {})
+        rows.append((language, cells + [Cell(figures.get(model)) for model in published]))
+    if published:
+        rows.insert(1, (MEAN, _means(benchmark()[subset].languages, rows[1:], len(runs) + len(published))))
+    values = [one.value for _, cells in rows for one in cells if one and one.value is not None]
+    low = math.floor(min(values, default=0.0) * 20) / 20
+    high = max(math.ceil(max(values, default=1.0) * 20) / 20, low + 0.05)
+    shaded = [(language, [_shaded(one, low, high) for one in cells]) for language, cells in rows]
+    shaded[0] = ("all", shaded[0][1] + [None] * len(published))
+    heads, read = [run.name for run in runs], readouts_of(subset, benchmark()[subset].tasks[0].key, runs)
+    return HeatMap(subset, metric, heads, read, published, shaded, low, high)
+
+
+def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
+    """The mean over the languages in each column, to set beside the paper's; none where a language is missing."""
+    found = [[cells[at] for _, cells in rows] for at in range(columns)]
+    shown = [[one for one in column if one and one.value is not None] for column in found]
+    return [pooled(of) if of and len(of) == len(languages) else None for of in shown]
+
+
+def pooled(cells: Sequence[Cell]) -> Cell:
+    """The mean of scores that all have a value, over the rows of all; without rows where one is a published score."""
+    values = [one.value for one in cells if one.value is not None]
+    rows = [(one.n, one.unparsed) for one in cells if one.n is not None and one.unparsed is not None]
+    n, unparsed = (sum(of) for of in zip(*rows, strict=True)) if len(rows) == len(cells) else (None, None)
+    return Cell(sum(values) / len(values), None, n, unparsed)
+
+
+def _shaded(one: Cell | None, low: float, high: float) -> Cell | None:
+    if one is None or one.value is None:
+        return one
+    return one._replace(shade=round((one.value - low) / (high - low) * 10))
+
+
+def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[tuple[str, float | None, list[Cell | None]]]:
+    """(metric, majority baseline, a cell for every run) for all strict metrics of a task."""
+    scored = [run.scored(subset, task.key) for run in runs]
+    names = list(dict.fromkeys(name for one in scored if one for name in one["metrics"]))
+    some = next(one for one in scored if one)
+    return [
+        (name, some.get("majority", {}).get(name), [cell(one, name) if one else None for one in scored])
+        for name in names
+    ]
+
+
+def notes_of(runs: Sequence[Run]) -> list[str]:
+    """What the strict scores say about themselves."""
+    found = []
+    for subset, task in tasks_of(runs, "strict"):
+        for run in runs:
+            said = (run.scored(subset, task.key) or {}).get("notes", ())
+            found += [f"{subset} {task.key}, {run.name}: {note}" for note in said]
+    return found
+
+
+def flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values of a JSON object as (dotted name, text)."""
+    for name, value in row.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value if isinstance(value, str) else str(value)

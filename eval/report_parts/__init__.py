@@ -1,1 +1,0 @@
-"""The rooms of the report: what it reads, counts, draws, picks and prints. eval/report.py puts them together."""

@@ -1,0 +1,121 @@
+"""Answers to records: by id, never by position; and answers of other tools, whose rows carry no ids."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.run.selection import Selection
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.inside import require_inside
+from mmafflm.files.storable import storable
+from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
+from mmafflm.run_file import RUN, read_run, write_run
+
+
+def load_predictions(path: Path) -> list[Prediction]:
+    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming the file or the line that is not an answer."""
+    if not path.exists():
+        raise Fault(f"{path}: missing. Run mmaffben predict for this subset, or leave it out with --subsets.")
+    found = []
+    for number, row in enumerate(read_jsonl(path), 1):
+        if not isinstance(row.get("id"), str) or not isinstance(row.get("prediction"), str):
+            raise Fault(f'{path}:{number}: not {{"id": ..., "prediction": ...}}. Remove the line and predict again.')
+        found.append(Prediction(row["id"], row["prediction"]))
+    return found
+
+
+def run_json(run: Path) -> dict[str, Any]:
+    """RUN/run.json. Raises UsageFault without the folder, Fault when it is not the description of a run.
+
+    A Fault too when a link in the folder leads out of it: what is written there would land elsewhere.
+    """
+    if not run.is_dir():
+        raise UsageFault(f"{run}: no such folder. Make it: mmaffben predict --ckpt CKPT --data DATA --out {run}")
+    require_inside(run)
+    described = read_run(run)
+    if described is None:
+        raise Fault(f"{run}: no {RUN}, so no run of mmaffben predict. Predict again.")
+    if not isinstance(described.get("subsets"), dict):
+        raise Fault(f"{run / RUN}: it names no subsets, so it is not a run of mmaffben predict. Predict again.")
+    return described
+
+
+def require_data(run: Path, described: Mapping[str, Any], data: Dataset) -> None:
+    """Raises Fault when the run of this run.json has answered other data."""
+    if described.get("data_hash") != data.hash:
+        raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
+                    "Give the data that it was predicted on, or predict again.")  # fmt: skip
+
+
+def join(subset: str, records: Sequence[Record], predictions: Sequence[Prediction]) -> list[str]:
+    """Each record's answer, in record order. Raises Fault naming missing, double and foreign ids."""
+    by_id = {one.id: one.prediction for one in predictions}
+    wanted = {record.id for record in records}
+    faults = {
+        "missing": [record.id for record in records if record.id not in by_id],
+        "double": [name for name, times in Counter(one.id for one in predictions).items() if times > 1],
+        "foreign": [name for name in by_id if name not in wanted],
+    }
+    said = [f"{len(ids)} {kind} ({_few(ids)})" for kind, ids in faults.items() if ids]
+    if said:
+        fix = "run mmaffben predict again, it goes on where it stopped" if faults["missing"] else "remove these lines"
+        if faults["missing"] and faults["foreign"]:
+            fix = "predict again into another folder: the answers are to other rows than this data and --limit give"
+        raise Fault(f"{subset}: {', '.join(said)} among the ids of the answers. To fix it, {fix}.")
+    return [by_id[record.id] for record in records]
+
+
+def _few(ids: Iterable[str], most: int = 3) -> str:
+    ids = list(ids)
+    return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
+
+
+def import_generated(file: Path, subsets: Sequence[str], data: Dataset, run: Path) -> None:
+    """Make a RUN of LLaMA-Factory's generated_predictions.jsonl, joined in record order over the listed subsets.
+
+    Its rows carry no ids, so every row's gold label must equal the record's answer (surrounding white space aside).
+    Raises Fault naming the first row that does not agree; then nothing is written.
+    """
+    if not file.exists():
+        raise UsageFault(f"--import: {file} does not exist")
+    if absent := [name for name in subsets if name not in data.subsets("test")]:
+        raise Fault(f"{data.path}: no test records of {', '.join(absent)}. Build them first.")
+    data.require_unchanged(split_file(name, "test") for name in subsets)
+    rows = list(read_jsonl(file))
+    records = [record for name in subsets for record in data.records(name, "test")]
+    for number, (row, record) in enumerate(zip(rows, records, strict=False), 1):
+        if not isinstance(row.get("predict"), str) or not isinstance(row.get("label"), str):
+            raise Fault(
+                f'{file}:{number}: no "predict" and "label". Give LLaMA-Factory\'s generated_predictions.jsonl.'
+            )
+        if row["label"].strip() != record.answer.strip():
+            raise Fault(f"{file}:{number}: its label is {row['label'].strip()!r}, but {record.id} has "
+                        f"{record.answer.strip()!r}. List the subsets in the order they were predicted.")  # fmt: skip
+    if len(rows) != len(records):
+        raise Fault(f"{file}: {len(rows)} rows, but {', '.join(subsets)} have {len(records)} test records. "
+                    "Give the subsets that were predicted, all of them.")  # fmt: skip
+    _write_run(file, rows, records, data, run)
+
+
+def _write_run(file: Path, rows: list[dict[str, Any]], records: list[Record], data: Dataset, run: Path) -> None:
+    counts = Counter(record.subset for record in records)
+    for subset in counts:
+        answered = zip(rows, records, strict=True)
+        write_jsonl(
+            run / "predictions" / f"{subset}.jsonl",
+            (
+                {"id": record.id, "prediction": storable(row["predict"])}
+                for row, record in answered
+                if record.subset == subset
+            ),
+        )
+    described = {
+        "engine": "import",
+        "imported": {"file": str(file), "sha256": sha256_of(file)},
+        "data_hash": data.hash,
+        **Selection().to_json(),
+        "subsets": {subset: {"expected": count} for subset, count in counts.items()},
+    }
+    write_run(run, described)

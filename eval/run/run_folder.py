@@ -1,0 +1,242 @@
+"""The folder of a run while it is answered, by one process or by several: who asks what, and where the answers go.
+
+One process appends to predictions/SUBSET.jsonl. Of several, each has a share of the ids and a folder of its own,
+shards/2-of-3/SUBSET.jsonl; whoever finds all answers there writes predictions/SUBSET.jsonl in record order and takes
+the shares away. What stands in any of these files is answered, so a run may go on with another number of processes.
+Likelihoods (eval/ask/likelihoods.py) are kept in the same way, in likelihoods/SUBSET.jsonl.
+"""
+
+import fcntl
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.inside import require_inside
+from mmafflm.files.storable import storable
+from mmafflm.files.writing import make_folder
+from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
+from mmafflm.run_file import RUN, read_run, write_run
+
+# What a run cannot change while it goes on: another value makes answers that do not belong together.
+FIXED = (
+    "engine",
+    "readout",
+    "checkpoint",
+    "weights",
+    "commit",
+    "dtype",
+    "decoding",
+    "budget",
+    "data_hash",
+    "split",
+    "limit",
+    "languages",
+    "template",
+    "ablation",
+)
+
+
+class Shard(NamedTuple):
+    """The number-th of `of` shares of the records, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """2/3. Raises UsageFault for anything else."""
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise UsageFault(f"--shard {text}: write I/N, such as 2/3 for the second of three")
+        return cls(int(number), int(of))
+
+    def has(self, name: str) -> bool:
+        """Whether a record of this id is in the share; every id is in exactly one."""
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % self.of == self.number - 1
+
+    @property
+    def folder(self) -> str:
+        """What its files are called."""
+        return f"{self.number}-of-{self.of}"
+
+
+WHOLE = Shard()
+
+
+class Kind(NamedTuple):
+    """What is kept of each record: the folder of its files below OUT, and its key in a line."""
+
+    folder: str
+    key: str
+
+
+PREDICTIONS = Kind("predictions", "prediction")
+LIKELIHOODS = Kind("likelihoods", "logp")
+
+
+class RunFolder:
+    """OUT, as one process of a run sees it."""
+
+    def __init__(self, out: Path, shard: Shard = WHOLE, kind: Kind = PREDICTIONS) -> None:
+        self.out, self.shard, self.kind = out, shard, kind
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keep others from answering the same. Raises Fault when somebody is already at it."""
+        with ExitStack() as held:
+            free = _take(held, self._lock("whole"), fcntl.LOCK_EX if self.shard.of == 1 else fcntl.LOCK_SH)
+            if not (free and _take(held, self._lock(self.shard.folder), fcntl.LOCK_EX)):
+                raise Fault(f"{self.out}: another process is answering this. Wait for it, or stop it first.")
+            yield
+
+    def keep(self, row: dict[str, Any]) -> None:
+        """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
+        with self.alone():
+            before = self.require_same(row)
+            if before is not None:
+                # the commit: nothing was left to ask, and the model is no longer in the hub's cache
+                kept = {name: before[name] for name in ("commit", "spent") if name in before}
+                row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
+            write_run(self.out, row)
+
+    def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """run.json so far, None where there is none. Raises Fault when it is another run's; row: some of FIXED."""
+        if self.out.is_dir():
+            require_inside(self.out)
+        before = read_run(self.out)
+        if before is None and any((self.out / "predictions").glob("*.jsonl")):
+            raise Fault(f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
+        for name in FIXED:
+            if before is not None and name in row and before.get(name) != row[name]:
+                raise Fault(
+                    f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
+                    "Choose another --out, or give the same arguments to go on."
+                )
+        return before
+
+    def spend(self, spent: Mapping[str, float]) -> None:
+        """Add to what the run has cost so far, in run.json."""
+        if not spent:
+            return
+        with self.alone():
+            row = read_run(self.out) or {}
+            total = Counter(row.get("spent", {}))
+            for name, amount in spent.items():
+                total[name] += amount  # type: ignore[assignment]
+            write_run(self.out, row | {"spent": dict(total)})
+
+    def answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
+        """{id: what is kept of it} of all processes so far. Raises Fault for an id that this run does not ask."""
+        with self.alone():
+            return self._answered(subset, records)
+
+    def append(self, subset: str, answers: Mapping[str, Any]) -> None:
+        """Add answers to this process's own file, texts as storable() makes them."""
+        fit = ((name, storable(answer) if isinstance(answer, str) else answer) for name, answer in answers.items())
+        append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in fit))
+
+    def put(self, subset: str, answers: Mapping[str, Any]) -> None:
+        """Put these into the file of all processes, in place of any former ones; the other lines stay."""
+        path = self._whole(subset)
+        with self.alone():
+            before = list(read_jsonl(path)) if path.exists() else []
+            done = {row["id"]: row[self.kind.key] for row in before}
+            new = done | dict(answers)
+            if new != done:
+                write_jsonl(path, ({"id": name, self.kind.key: answer} for name, answer in new.items()))
+
+    def mend(self, subset: str) -> None:
+        """Cut off the line that a kill left half-written in this process's own file."""
+        drop_torn_line(self._file(subset))
+
+    def finish(self, subset: str, records: Sequence[Record]) -> int:
+        """Put the answers in record order when all are there; returns how many are missing."""
+        with self.alone():
+            done = self._answered(subset, records)
+            order = [record.id for record in records]
+            if missing := sum(name not in done for name in order):
+                return missing
+            shares = self._shares(subset)
+            if shares or list(done) != order:
+                write_jsonl(self._whole(subset), ({"id": name, self.kind.key: done[name]} for name in order))
+            for path in shares:
+                path.unlink()
+                with suppress(OSError):  # another subset's share is in it still
+                    path.parent.rmdir()
+            with suppress(OSError):
+                (self.out / "shards").rmdir()
+        return 0
+
+    def count(self, subsets: Iterable[str]) -> int:
+        """How many answers stand in the files of all processes: a glance, for a progress bar."""
+        found = 0
+        for subset in subsets:
+            for path in self.files(subset):
+                with suppress(FileNotFoundError):  # not begun, or just merged
+                    found += path.read_bytes().count(b"\n")
+        return found
+
+    def files(self, subset: str) -> list[Path]:
+        """Where answers may stand so far: the file of all processes, there or not, and their shares."""
+        return [self._whole(subset), *self._shares(subset)]
+
+    def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
+        known, found = {record.id for record in records}, dict[str, Any]()
+        for path in self.files(subset):
+            here = set[str]()
+            for number, row in enumerate(read_jsonl(path, growing=True) if path.exists() else (), 1):
+                name = row.get("id")
+                if set(row) != {"id", self.kind.key} or name not in known or name in here:
+                    raise Fault(
+                        f"{path}:{number}: {name!r} is not a new answer of this run (foreign or double id). "
+                        "Remove the line, or choose another --out."
+                    )
+                if found.get(name, row[self.kind.key]) != row[self.kind.key]:
+                    raise Fault(f"{path}:{number}: {name} has another answer in another process's file. Remove one.")
+                here.add(name)
+                found[name] = row[self.kind.key]
+        return found
+
+    def _file(self, subset: str) -> Path:
+        if self.shard.of == 1:
+            return self._whole(subset)
+        return self.out / "shards" / self.shard.folder / self._share(subset)
+
+    def _whole(self, subset: str) -> Path:
+        return self.out / self.kind.folder / f"{subset}.jsonl"
+
+    def _share(self, subset: str) -> str:
+        return f"{subset}.jsonl" if self.kind == PREDICTIONS else f"{subset}.{self.kind.folder}.jsonl"
+
+    def _shares(self, subset: str) -> list[Path]:
+        return sorted(self.out.glob(f"shards/*/{self._share(subset)}"))
+
+    def _lock(self, name: str) -> Path:
+        return self.out / ".locks" / name
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What touches more than this process's own files is done by one process at a time."""
+        if not self.out.exists():  # nothing to read, and nothing is left behind when loading fails
+            yield
+            return
+        with ExitStack() as held:
+            fcntl.flock(_opened(held, self._lock("run")), fcntl.LOCK_EX)
+            yield
+
+
+def _opened(held: ExitStack, path: Path) -> IO[bytes]:
+    make_folder(path.parent)
+    return held.enter_context(path.open("ab"))
+
+
+def _take(held: ExitStack, path: Path, how: int) -> bool:
+    try:
+        fcntl.flock(_opened(held, path), how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

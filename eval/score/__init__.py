@@ -1,0 +1,1 @@
+"""From answers to figures: parsing, metrics, bootstrap intervals, readouts, averages. No network."""

@@ -1,0 +1,198 @@
+"""Means over tasks, modalities and languages, as the paper has them; and a macro average that misses no language.
+
+Two metrics are never averaged with each other: macro F1 of labels and Pearson of numbers stay apart. The interval and
+the p-value of a mean come from its units' own resamples. Units of different corpora or languages are independent. Tasks
+on the same clips, pictures or tweets (MELD_EC and MELD_SP) are not, and how far is not known: they are taken to err
+together, the worst resample of one with the worst of the other, which no dependence can widen.
+
+Before they are averaged, each unit's resamples are moved so that their mean is the unit's own difference. A resample of
+few rows lacks some classes that the rows have, which macro F1 counts as 0, and so lies nearer to 0 than what it
+resamples. In one unit that is less than the interval's width; in a mean of 25 languages the width is a fifth of it, the
+bias is not, and the mean would lie outside of its own interval.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from eval.score.bootstrap import SEED, interval, p_value
+from eval.score.metrics import Floats, number
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.errors import Fault
+
+
+class Placed(Protocol):
+    """A score of one task, or of one language of it, as far as it matters for what it is averaged with."""
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+
+    @property
+    def language(self) -> str | None:
+        """The language that the score is of; None for the whole task."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages that its rows have."""
+
+    @property
+    def metric(self) -> str:
+        """The main metric."""
+
+
+PlacedT = TypeVar("PlacedT", bound=Placed)
+
+
+@dataclass(frozen=True)
+class Part(Generic[PlacedT]):
+    """Units that are averaged with one another, and the subsets of the benchmark that belong there and lack."""
+
+    over: str  # subset | task | modality | language
+    group: str
+    metric: str
+    units: list[PlacedT]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Two runs' scores on one task, or on one language of it: the main metric of each, and b - a in every resample."""
+
+    task: Task
+    language: str | None  # of a unit that is one language of a task
+    languages: tuple[str, ...]  # all that its rows have
+    metric: str
+    n: int
+    a: float
+    b: float
+    drawn: Floats
+    unparsed: tuple[int, int] = (0, 0)  # answers of each run that could not be read
+
+    @property
+    def name(self) -> str:
+        """Subset, task where the subset has several, and language."""
+        return name_of(self)
+
+
+def name_of(unit: Placed) -> str:
+    """Subset, task where the subset has several, and language."""
+    return " ".join(filter(None, (unit.task.name, unit.language)))
+
+
+def mean(units: Sequence[Unit]) -> dict[str, Any]:
+    """The mean of the units' scores, of b - a, and its interval."""
+    drawn = _drawn(units)
+    bias = float(np.mean(_biases(units)))
+    a, b = float(np.mean([unit.a for unit in units])), float(np.mean([unit.b for unit in units]))
+    difference = float(np.mean([unit.b - unit.a for unit in units]))
+    return {
+        "metric": units[0].metric, "a": number(a), "b": number(b), "difference": number(difference),
+        "ci95": interval(drawn), "p": p_value(drawn), "bias": number(bias), "of": [unit.name for unit in units],
+        "n": sum(unit.n for unit in units), 
+        "unparsed": {side: sum(unit.unparsed[at] for unit in units) for at, side in enumerate("ab")},
+    }  # fmt: skip
+
+
+def _biases(units: Sequence[Unit]) -> list[float]:
+    """How far each unit's resamples lie from what they resample, on average; of a unit alone it is left as it is."""
+    if len(units) == 1:
+        return [0.0]
+    finite = [unit.drawn[np.isfinite(unit.drawn)] for unit in units]
+    found = [
+        float(one.mean()) - (unit.b - unit.a) if len(one) else 0.0 for unit, one in zip(units, finite, strict=True)
+    ]
+    return [one if np.isfinite(one) else 0.0 for one in found]
+
+
+def _drawn(units: Sequence[Unit]) -> Floats:
+    """The mean of b - a in every resample, without the resamples' bias."""
+    total = np.zeros_like(units[0].drawn)
+    for at, together in enumerate(on_the_same_rows(units)):
+        if len(together) == 1:
+            total += together[0].drawn
+        else:
+            worst_with_worst: Floats = np.sum([np.sort(unit.drawn) for unit in together], axis=0)
+            total += np.random.default_rng(SEED + at).permutation(worst_with_worst)
+    mean_of: Floats = total / len(units) - np.mean(_biases(units))
+    return mean_of
+
+
+def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
+    """The units, together where they may be of the same rows: those of one corpus in the same languages."""
+    found: dict[tuple[str, tuple[str, ...]], list[PlacedT]] = {}
+    for unit in units:
+        found.setdefault((benchmark()[unit.task.subset].corpus, unit.languages), []).append(unit)
+    return list(found.values())
+
+
+def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
+    """Means per subset of several tasks, per task, per modality and per language, each for each metric.
+
+    "missing" lists the subsets of the benchmark that belong there and were not compared.
+    """
+    return [
+        {"over": part.over, "group": part.group, **mean(part.units), "missing": part.missing} for part in parted(units)
+    ]
+
+
+def parted(units: Sequence[PlacedT]) -> Iterator["Part[PlacedT]"]:
+    """What is averaged: the units of each subset of several tasks, task, modality and language, a metric at a time."""
+    whole = [unit for unit in units if unit.language is None]
+    single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
+    yield from _grouped("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1],
+                        lambda unit: unit.task.subset)  # fmt: skip
+    yield from _grouped("task", whole, lambda unit: unit.task.kind)
+    yield from _grouped("modality", whole, lambda unit: unit.task.modality)
+    yield from _grouped("language", single, lambda unit: unit.languages[0])
+
+
+def _grouped(over: str, units: Iterable[PlacedT], key: Callable[[PlacedT], str]) -> Iterator["Part[PlacedT]"]:
+    grouped: dict[tuple[str, str], list[PlacedT]] = {}
+    for unit in units:
+        grouped.setdefault((key(unit), unit.metric), []).append(unit)
+    for (group, metric), chosen in sorted(grouped.items()):
+        yield Part(over, group, metric, chosen, _missing(over, group, metric, chosen))
+
+
+def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> list[str]:
+    """The subsets that the mean lacks."""
+    here = {unit.task.subset for unit in units}
+    belongs: dict[str, Callable[[Task], bool]] = {
+        "subset": lambda task: task.subset == group,
+        "task": lambda task: task.kind == group,
+        "modality": lambda task: task.modality == group,
+        "language": lambda task: group in benchmark()[task.subset].languages,
+    }
+    return [
+        name
+        for name, subset in benchmark().items()
+        if name not in here and any(task.main_metric == metric and belongs[over](task) for task in subset.tasks)
+    ]
+
+
+def require_languages(subset: str, found: Iterable[str]) -> None:
+    """Raises Fault naming the languages of the benchmark that a subset's scores lack."""
+    if lacking := sorted(set(benchmark()[subset].languages) - set(found)):
+        raise Fault(
+            f"{subset}: no macro average over languages, as {', '.join(lacking)} "
+            f"{'is' if len(lacking) == 1 else 'are'} missing. Predict all of its test records (or a larger --limit)."
+        )
+
+
+def macro_over_languages(units: Sequence[Unit]) -> dict[str, dict[str, Any]]:
+    """For each task in several languages the macro average of both runs, or {"refused": why}."""
+    found: dict[str, dict[str, Any]] = {}
+    for whole in (unit for unit in units if unit.language is None):
+        subset = benchmark()[whole.task.subset]
+        if len(subset.languages) < 2:
+            continue
+        parts = [unit for unit in units if unit.task == whole.task and unit.language is not None]
+        try:
+            require_languages(subset.name, (unit.languages[0] for unit in parts or [whole]))
+            found[whole.name] = mean(parts)
+        except Fault as fault:
+            found[whole.name] = {"refused": str(fault)}
+    return found

@@ -1,0 +1,94 @@
+"""The answers of a run, joined to their records and read, task by task: what diagnosis and comparison start from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.run.join import join, load_predictions, require_data
+from eval.run.selection import Selection, split_of
+from eval.score.measure import Answers, answers
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault
+from mmafflm.records import Record
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One task's records, the raw answers to them and what these were read as; n rows each, in record order."""
+
+    task: Task
+    records: list[Record]
+    texts: list[str]
+    read: Answers
+
+    @property
+    def name(self) -> str:
+        """The task's."""
+        return self.task.name
+
+    @property
+    def emotions(self) -> list[str | None] | None:
+        """Each row's emotion where the score is the mean over the emotions' own scores, else None."""
+        return [record.emotion for record in self.records] if self.task.per_emotion else None
+
+    def of(self, rows: Sequence[int]) -> "Answered":
+        """These rows alone."""
+        chosen = {row: at for at, row in enumerate(rows)}
+        unparsed = {chosen[row]: reason for row, reason in self.read.unparsed.items() if row in chosen}
+        read = Answers(self.read.gold[list(rows)], self.read.prediction[list(rows)], unparsed)
+        return Answered(self.task, [self.records[row] for row in rows], [self.texts[row] for row in rows], read)
+
+    def by_language(self) -> dict[str, "Answered"]:
+        """The rows of each language, in alphabetical order."""
+        rows: dict[str, list[int]] = {}
+        for row, record in enumerate(self.records):
+            rows.setdefault(record.language, []).append(row)
+        return {language: self.of(rows[language]) for language in sorted(rows)}
+
+
+def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: str) -> list[Answered]:
+    """A subset's rows, parted into its tasks (in the benchmark's order) and read in `mode`."""
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        rows.setdefault(benchmark()[subset].task(record.task).key, []).append(row)
+    found = []
+    for task in benchmark()[subset].tasks:
+        if chosen := rows.get(task.key):
+            asked, said = [records[row] for row in chosen], [texts[row] for row in chosen]
+            found.append(Answered(task, asked, said, answers(task, asked, said, mode)))
+    return found
+
+
+def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
+    """The subsets to read, in the benchmark's order. Raises Fault for one that the run or the data lacks."""
+    names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
+    if lacking := [name for name in names if name not in described["subsets"]]:
+        raise Fault(f"{run}: no answers to {', '.join(lacking)}. Run mmaffben predict for them, or leave them out.")
+    split = split_of(described)
+    if lacking := [name for name in names if name not in data.subsets(split)]:
+        raise Fault(
+            f"{data.path}: no {split} records of {', '.join(lacking)}. Build them, or leave them out (--subsets)."
+        )
+    return names
+
+
+def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
+    """known_subsets(), whose records are those that were built. Raises Fault for one that changed."""
+    names = known_subsets(run, described, data, subsets)
+    data.require_unchanged(split_file(name, split_of(described)) for name in names)
+    return names
+
+
+def answered_tasks(
+    run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None = None, mode: str = "strict"
+) -> list[Answered]:
+    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit."""
+    require_data(run, described, data)
+    found = []
+    for name in chosen_subsets(run, described, data, subsets):
+        records = Selection.of_run(described).of(data.records(name, split_of(described)))
+        texts = join(name, records, load_predictions(run / "predictions" / f"{name}.jsonl"))
+        found.extend(by_task(name, records, texts, mode))
+    return found

@@ -1,0 +1,72 @@
+"""A score as a person sees it: a figure with its doubt, or a dash where the number would mislead.
+
+An unparsed answer to a number counts as the value farthest from gold, or in paper mode as the reference's default.
+Where most answers are unparsed, a correlation measures this filling and not the model: a model that answers nothing at
+all gets -0.25. So such a task has no figure in any table, test or mean. scores.MODE.json keeps the numbers, and its
+"withheld" says why they are not shown.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from eval.score.measure import Answers
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels
+
+MOST_UNPARSED = 0.5  # share of the answers; above it a numeric task has no figure
+DASH = "-"
+
+
+class Figure(NamedTuple):
+    """One metric with its interval, None where there is none or where it is withheld; of n rows, some unparsed."""
+
+    value: float | None
+    ends: Sequence[float] | None
+    n: int
+    unparsed: int
+
+
+def withheld(task: Task, read: Answers, emotions: Sequence[str | None] | None = None) -> str:
+    """Why a numeric task has no figure: most answers, or most to one of its emotions, are unparsed. "" where it has.
+
+    emotions: each row's, where the score is the mean over the emotions' own scores.
+    """
+    if isinstance(task.grammar, Labels):
+        return ""
+    parts = list(emotions) if emotions else [None] * len(read.gold)
+    rows, unparsed = Counter(parts), Counter(parts[row] for row in read.unparsed)
+    for part, total in rows.items():
+        if (share := unparsed[part] / total) > MOST_UNPARSED:
+            which = f"answers about {part}" if part else "answers"
+            return f"no figure: {share:.1%} of the {which} are unparsed, so a correlation would not be the model's"
+    return ""
+
+
+def figure(scored: Mapping[str, Any], metric: str) -> Figure:
+    """One metric of a task, or of one language of it, out of scores.MODE.json."""
+    mute = "pearson" in scored["metrics"] and scored["unparsed"] > MOST_UNPARSED * scored["n"]
+    shown = not mute and "withheld" not in scored  # another tool's scores need not say it
+    value = scored["metrics"].get(metric) if shown else None
+    ends = scored.get("ci95", {}).get(metric) if shown else None
+    return Figure(value, ends, scored["n"], scored["unparsed"])
+
+
+def beats_majority(task: Task, scored: Mapping[str, Any]) -> bool:
+    """Whether the main metric's whole interval lies above what the most frequent gold answer scores.
+
+    A constant answer has no correlation, so the baseline of a correlation is 0.
+    """
+    majority, ends = scored.get("majority", {}).get(task.main_metric), figure(scored, task.main_metric).ends
+    return majority is not None and ends is not None and ends[0] > majority
+
+
+def rows_text(scored: Mapping[str, Any]) -> str:
+    """How many rows were asked, and of how many where they are a sample."""
+    drawn = scored.get("sample")
+    return f"{scored['n']:,} of {drawn['of']:,}" if drawn else f"{scored['n']:,}"
+
+
+def unparsed_text(unparsed: int, n: int) -> str:
+    """The share of the answers that could not be read."""
+    return f"{unparsed / n:.1%}" if n else DASH

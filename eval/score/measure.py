@@ -1,0 +1,156 @@
+"""One task's answers as arrays, and its metrics in either mode (scoring.md)."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from eval.score import metrics
+from eval.score import paper_parse as paper
+from eval.score.metrics import Array, Floats
+from eval.score.parse import Answer, Unparsed, parse
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Gold, Labels, Ordinal, Vad
+from mmafflm.records import Record
+
+MODES = ("strict", "paper")
+_POLARITIES = (-1, 0, 1, paper.UNKNOWN_POLARITY)
+
+
+class Answers(NamedTuple):
+    """Gold and predictions of n rows: labels [n, classes] as booleans, numbers [n], or dimensions [n, D]."""
+
+    gold: Array
+    prediction: Array
+    unparsed: dict[int, str]  # row -> reason
+
+
+def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str) -> Answers:
+    """Read the answers to one task in `mode`; each distinct text is parsed once."""
+    if mode == "strict":
+        return strict(task, [record.gold for record in records], [record.emotion for record in records], texts)
+    return _paper(task, records, texts)
+
+
+def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]) -> Answers:
+    """answers() in strict mode, of n rows' golds and emotions."""
+    read: dict[tuple[str, str | None], Answer | Unparsed] = {}
+    gold, prediction, unparsed = [], [], {}
+    for row, (true, text, emotion) in enumerate(zip(golds, texts, emotions, strict=True)):
+        if (text, emotion) not in read:
+            read[text, emotion] = parse(task, text, emotion)
+        answer = read[text, emotion]
+        if isinstance(answer, Unparsed):
+            unparsed[row] = answer.reason
+        gold.append(_row(task, true))
+        prediction.append(_wrong(task, true) if isinstance(answer, Unparsed) else _row(task, answer))
+    return Answers(_array(task, gold), _array(task, prediction), unparsed)
+
+
+def _array(task: Task, rows: Sequence[object]) -> Array:
+    return np.array(rows, dtype=bool if isinstance(task.grammar, Labels) else float)
+
+
+def _row(task: Task, value: Gold) -> list[bool] | list[float] | float:
+    if isinstance(value, list):
+        assert isinstance(task.grammar, Labels)
+        return [label.name in value for label in task.grammar.labels]
+    if isinstance(value, dict):
+        assert isinstance(task.grammar, Vad)
+        return [value[name] for name in task.grammar.dimensions]
+    return float(value)
+
+
+def _wrong(task: Task, gold: Gold) -> list[bool] | list[float] | float:
+    """What an answer that was not parsed counts as: no label, or the admissible value farthest from gold."""
+    grammar = task.grammar
+    if isinstance(grammar, Labels):
+        return [False] * len(grammar.labels)
+    low, high = grammar.low, grammar.high
+
+    def farthest(value: float) -> float:
+        return high if value - low < high - value else low
+
+    if isinstance(gold, dict):
+        assert isinstance(grammar, Vad)
+        return [farthest(gold[name]) for name in grammar.dimensions]
+    assert not isinstance(gold, list)
+    return farthest(gold)
+
+
+def _paper(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answers:
+    read = {text: paper.parse(task, text) for text in {*texts, *(record.answer for record in records)}}
+
+    def column(values: list[paper.PaperValue]) -> Array:
+        if task.paper_accuracy == "polarity":
+            matrix: Array = np.array(values)[:, None] == np.array(_POLARITIES)
+            return matrix
+        return _array(task, values)
+
+    return Answers(
+        column([read[record.answer].value for record in records]),
+        column([read[text].value for text in texts]),
+        {row: "the reference's default" for row, text in enumerate(texts) if not read[text].found},
+    )
+
+
+def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floats) -> dict[str, Floats]:
+    """Every metric of a task, [B] each, under row counts [B, n]. NaN where a metric is not defined."""
+    if isinstance(task.grammar, Labels):
+        return _of_labels(task, mode, gold.astype(bool), prediction.astype(bool), weights)
+    gold, prediction = gold.astype(float), prediction.astype(float)
+    if not isinstance(task.grammar, Vad):
+        return _of_numbers(task, mode, gold, prediction, weights)
+    names = task.grammar.dimensions
+    parts = [_of_numbers(task, mode, gold[:, at], prediction[:, at], weights) for at in range(len(names))]
+    # The mean over the dimensions is ours; the paper reports the three.
+    found = {metric: np.mean([part[metric] for part in parts], axis=0) for metric in parts[0]}
+    return found | {f"pearson_{name}": part["pearson"] for name, part in zip(names, parts, strict=True)}
+
+
+def _of_labels(
+    task: Task, mode: str, gold: metrics.Bools, prediction: metrics.Bools, weights: Floats
+) -> dict[str, Floats]:
+    counts = metrics.label_counts(gold, prediction, weights)
+    polarity = task.paper_accuracy == "polarity"
+    weighted = task.paper_accuracy == "weighted_jaccard"
+    found = {"accuracy": metrics.weighted_jaccard(counts) if weighted else metrics.accuracy(counts)}
+    if not polarity:
+        found["micro_f1"] = metrics.micro_f1(counts)
+    if mode == "paper":  # polarity: the classes that occur, 9 included; label sets: an absent class counts as 1
+        return found | {"macro_f1": metrics.macro_f1(counts, zero_division=None if polarity else 1.0)}
+    found["macro_f1"] = metrics.macro_f1(counts, zero_division=0.0)
+    found["balanced_accuracy"] = metrics.balanced_accuracy(counts)
+    return found | ({"subset_accuracy": metrics.accuracy(counts)} if weighted else {})
+
+
+def _of_numbers(task: Task, mode: str, gold: Floats, prediction: Floats, weights: Floats) -> dict[str, Floats]:
+    rows = (gold, prediction, weights)
+    if mode == "paper":
+        return {"pearson": metrics.pearson(*rows)}
+    correlations: dict[str, Callable[..., Floats]] = {
+        "pearson": metrics.pearson, "spearman": metrics.spearman, "ccc": metrics.ccc
+    }  # fmt: skip
+    if isinstance(task.grammar, Ordinal):
+        correlations["qwk"] = metrics.qwk
+    # A constant correlates with nothing: 0 in strict mode, and the notes say so.
+    found = {name: np.nan_to_num(metric(*rows), nan=0.0) for name, metric in correlations.items()}
+    found["mae"] = metrics.mae(*rows)
+    if isinstance(task.grammar, Ordinal):
+        classes = np.array([number for number, _ in task.grammar.classes])
+        counts = metrics.label_counts(gold[:, None] == classes, prediction[:, None] == classes, weights)
+        found |= {"accuracy": metrics.accuracy(counts), "balanced_accuracy": metrics.balanced_accuracy(counts)}
+    return found
+
+
+def majority(task: Task, gold: Array) -> Array:
+    """What always answering the most frequent gold label (numbers: the median; ordinals: the class) predicts."""
+    constant: Array
+    if isinstance(task.grammar, Labels):
+        constant = np.eye(gold.shape[1], dtype=bool)[gold.astype(float).sum(0).argmax()]
+    elif isinstance(task.grammar, Ordinal):
+        values, counts = np.unique(gold, return_counts=True)
+        constant = values[counts.argmax()]
+    else:
+        constant = np.median(gold.astype(float), axis=0)
+    return np.broadcast_to(constant, gold.shape)

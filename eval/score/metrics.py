@@ -1,0 +1,158 @@
+"""Metrics on arrays of n rows, under B weightings of the rows at once: that is what makes 1,000 resamples fast.
+
+`weights` of shape [B, n] say how often each row counts, and every metric is of shape [B]; without weights each row
+counts once and B is 1. The metrics of labels are functions of Counts. Definitions are scikit-learn's and scipy's;
+tests/eval/score/test_metrics.py compares them.
+Labels are boolean matrices [n, classes]; a row without a label (an answer that was not parsed) is all False.
+NaN where a metric is not defined.
+"""
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Array: TypeAlias = NDArray[Any]
+
+
+def _weights(rows: int, weights: Floats | None) -> Floats:
+    return np.ones((1, rows)) if weights is None else weights
+
+
+def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
+    """above / below, and `otherwise` where below is 0."""
+    result: Floats = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, otherwise), where=below > 0)
+    return result
+
+
+def _correlation(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Weighted (covariance, variance of x, of y, difference of means), [B] each; x and y are [n] or [B, n].
+
+    A variance that is rounding noise is 0, so that a constant is known as one.
+    """
+    shift_x, shift_y = x.flat[0], y.flat[0]
+    x, y = x - shift_x, y - shift_y
+    columns = [x, y, x * x, y * y, x * y]
+    if x.ndim == 1:
+        sums = (weights @ np.column_stack(columns)).T
+    else:
+        sums = np.stack([np.einsum("bn,bn->b", weights, column) for column in columns])
+    mean_x, mean_y, square_x, square_y, product = sums / weights.sum(1)
+    variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
+    variance_x[variance_x <= 1e-12 * square_x] = 0.0
+    variance_y[variance_y <= 1e-12 * square_y] = 0.0
+    return product - mean_x * mean_y, variance_x, variance_y, mean_x - mean_y + (shift_x - shift_y)
+
+
+def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
+    """Pearson's r; NaN when either side is constant."""
+    covariance, variance_x, variance_y, _ = _correlation(gold, prediction, _weights(len(gold), weights))
+    return _ratio(covariance, np.sqrt(variance_x * variance_y))
+
+
+def _ranks(values: Floats, weights: Floats) -> Floats:
+    """Average ranks [B, n] of each row within each weighted sample."""
+    _, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
+    size = np.add.reduceat(weights[:, order], starts, axis=1)
+    rank: Floats = np.cumsum(size, axis=1) - (size - 1) / 2
+    return rank[:, group]
+
+
+def spearman(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
+    """Spearman's rank correlation, ties averaged; ranked anew in every resample. NaN when either side is constant."""
+    weights = _weights(len(gold), weights)
+    pieces = []
+    for start in range(0, len(weights), 100):  # ranks are [B, n]: 100 at a time stay within the cache
+        part = weights[start : start + 100]
+        covariance, variance_x, variance_y, _ = _correlation(_ranks(gold, part), _ranks(prediction, part), part)
+        pieces.append(_ratio(covariance, np.sqrt(variance_x * variance_y)))
+    return np.concatenate(pieces)
+
+
+def mae(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
+    """Mean absolute error."""
+    weights = _weights(len(gold), weights)
+    error: Floats = weights @ np.abs(gold - prediction) / weights.sum(1)
+    return error
+
+
+def ccc(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
+    """Lin's concordance correlation; 0 for a constant prediction, NaN when both sides are the same constant."""
+    covariance, variance_x, variance_y, apart = _correlation(gold, prediction, _weights(len(gold), weights))
+    return _ratio(2 * covariance, variance_x + variance_y + apart**2)
+
+
+def qwk(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
+    """Cohen's kappa with quadratic weights on the class numbers; NaN when both sides are the same constant."""
+    weights = _weights(len(gold), weights)
+    total = weights.sum(1)
+    mean_x, mean_y = weights @ gold / total, weights @ prediction / total
+    observed = weights @ (gold - prediction) ** 2 / total
+    expected = weights @ (gold**2 + prediction**2) / total - 2 * mean_x * mean_y
+    return 1 - _ratio(observed, expected)
+
+
+class Counts(NamedTuple):
+    """Row counts under each weighting: true, gold and predicted positives [B, classes]; right rows and all rows [B]."""
+
+    hits: Floats
+    wanted: Floats
+    given: Floats
+    right: Floats
+    rows: Floats
+
+
+def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Counts:
+    """Count once what all metrics of labels need. One product in single precision: exact up to 16 million rows."""
+    classes = gold.shape[1]
+    columns = np.column_stack([gold & prediction, gold, prediction, (gold == prediction).all(1)]).astype(np.float32)
+    weights = _weights(len(gold), weights)
+    found = (weights.astype(np.float32) @ columns).astype(float)
+    return Counts(
+        found[:, :classes], found[:, classes : 2 * classes], found[:, 2 * classes : -1], found[:, -1], weights.sum(1)
+    )
+
+
+def accuracy(counts: Counts) -> Floats:
+    """Share of rows whose label set is exactly right (subset accuracy); plain accuracy for single labels."""
+    return _ratio(counts.right, counts.rows)
+
+
+def micro_f1(counts: Counts) -> Floats:
+    """F1 over all decisions; 0 when there is neither gold nor prediction."""
+    return _ratio(2 * counts.hits.sum(1), counts.wanted.sum(1) + counts.given.sum(1), 0.0)
+
+
+def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
+    """Mean of the classes' F1. A class with neither gold nor prediction counts as `zero_division`; None leaves it out.
+
+    None is scikit-learn's default `labels`: the classes that occur in gold or prediction, in each resample its own.
+    """
+    below = counts.wanted + counts.given
+    scores = _ratio(2 * counts.hits, below, 0.0 if zero_division is None else zero_division)
+    if zero_division is None:
+        return _ratio(scores.sum(1), (below > 0).sum(1).astype(float))
+    mean: Floats = scores.mean(1)
+    return mean
+
+
+def balanced_accuracy(counts: Counts) -> Floats:
+    """Mean recall over the classes that occur in gold."""
+    recall = _ratio(counts.hits, counts.wanted, 0.0)
+    return _ratio(recall.sum(1), (counts.wanted > 0).sum(1).astype(float))
+
+
+def weighted_jaccard(counts: Counts) -> Floats:
+    """Jaccard of each class, averaged by the class's gold rows (jaccard_score, average="weighted"); 0 without gold."""
+    jaccard = _ratio(counts.hits, counts.wanted + counts.given - counts.hits, 0.0)
+    return _ratio((jaccard * counts.wanted).sum(1), counts.wanted.sum(1), 0.0)
+
+
+def number(value: float) -> float | None:
+    """A value for JSON: None where it is not defined."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,98 @@
+"""What two scores of the same rows have in common: distinct rows to resample, one main metric, Holm's correction."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from eval.score import metrics
+from eval.score.bootstrap import SEED, Measure, Values
+from eval.score.measure import measure
+from eval.score.metrics import Array, Floats
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels
+
+
+class Rows(NamedTuple):
+    """Distinct rows of gold and any number of predictions, each with how often it stands [K]."""
+
+    gold: Array
+    predictions: list[Array]
+    emotions: Array | None
+    counts: Floats
+
+
+def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> Rows:
+    """Equal rows counted as one, in the order of their first row: the order of the predictions does not matter.
+
+    Rows of dimensions (EMOTIC_SI) are all kept: hardly two are equal, and finding them costs more than it saves.
+    """
+    of = None if emotions is None else np.array(emotions, dtype=str)
+    if gold.ndim == 2 and gold.dtype != bool:
+        return Rows(gold, list(predictions), of, np.ones(len(gold)))
+    codes = np.column_stack([_codes(column) for column in (gold, *predictions, *([] if of is None else [of]))])
+    _, first, counts = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    first, counts = first[order], counts[order]
+    kept = None if of is None else of[first]
+    return Rows(gold[first], [prediction[first] for prediction in predictions], kept, counts.astype(float))
+
+
+def _codes(column: Array) -> Array:
+    """A number for each row, equal where the rows are."""
+    if column.ndim == 2:  # at most 27 classes: a row fits into 64 bits
+        column = column.astype(np.uint64) @ (np.uint64(1) << np.arange(column.shape[1], dtype=np.uint64))
+    codes: Array = np.unique(column, return_inverse=True)[1]
+    return codes
+
+
+def scorer(task: Task, mode: str, gold: Array, prediction: Array, emotions: Array | None = None) -> Measure:
+    """The metrics of these rows under row counts [B, n]; the mean over the emotions where there are some.
+
+    Of numbers only Pearson and the mean error: ranks cost a hundred times as much, and no comparison needs them.
+    """
+
+    def score(weights: Floats) -> Values:
+        if emotions is None:
+            return _measured(task, mode, gold, prediction, weights)
+        parts = [
+            _measured(task, mode, gold[emotions == one], prediction[emotions == one], weights[:, emotions == one])
+            for one in np.unique(emotions)
+        ]
+        return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+
+    return score
+
+
+def _measured(task: Task, mode: str, gold: Array, prediction: Array, weights: Floats) -> Values:
+    if isinstance(task.grammar, Labels):
+        return measure(task, mode, gold, prediction, weights)
+    if gold.ndim == 2:
+        parts = [_numbers(mode, gold[:, at], prediction[:, at], weights) for at in range(gold.shape[1])]
+        return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+    return _numbers(mode, gold, prediction, weights)
+
+
+def _numbers(mode: str, gold: Floats, prediction: Floats, weights: Floats) -> dict[str, Floats]:
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may leave an emotion of a few rows out: NaN
+        pearson = metrics.pearson(gold, prediction, weights)
+        if mode == "paper":
+            return {"pearson": pearson}
+        # A constant correlates with nothing: 0 in strict mode, as in the scores.
+        return {"pearson": np.nan_to_num(pearson, nan=0.0), "mae": metrics.mae(gold, prediction, weights)}
+
+
+def seed_of(*names: str) -> int:
+    """A seed of its own for every unit that is resampled: two languages of 500 rows must not draw alike."""
+    return SEED + crc32(" ".join(names).encode())
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down correction of p-values: valid however the tests depend on one another."""
+    order = sorted(range(len(p)), key=lambda at: p[at])
+    corrected, worst = [0.0] * len(p), 0.0
+    for rank, at in enumerate(order):
+        worst = max(worst, min(1.0, (len(p) - rank) * p[at]))
+        corrected[at] = worst
+    return corrected

@@ -1,0 +1,73 @@
+"""Do a run's likelihoods rank the right labels above the others? No threshold has a part in it.
+
+The figure is the mean over labels of the area under the ROC curve (0.5: no better than chance): rows that hold a label
+against rows that do not, by the label's share in RUN/likelihoods (`predict --readout choice`). Intervals are those of
+1,000 paired bootstrap resamples of the rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.special import log_softmax
+from scipy.stats import rankdata
+
+from eval.score.metrics import Floats
+from mmafflm.benchmark.benchmark import Subset
+from mmafflm.benchmark.grammar import Labels
+from mmafflm.dataset import Dataset
+from mmafflm.errors import UsageFault
+from mmafflm.records import Record, read_jsonl
+
+RESAMPLES = 1000
+
+
+def mean_area(shares: Floats, gold: Floats) -> float:
+    """Of rows x labels; a label that all rows hold, or none, has no area. NaN when no label has one."""
+    holds, lacks = gold.sum(axis=0), len(gold) - gold.sum(axis=0)
+    there = (holds > 0) & (lacks > 0)
+    ranks = (rankdata(shares, axis=0) * gold).sum(axis=0) - holds * (holds + 1) / 2
+    return float(np.mean(ranks[there] / (holds * lacks)[there]))
+
+
+def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequence[str]) -> Iterator[str]:
+    """A line for each language and run: the mean area with its interval, and the difference to the first run.
+
+    languages: codes, or "all" for the rows of every language. Only rows that all runs were asked count. Raises
+    UsageFault for a subset whose answers are not labels, a run without likelihoods, and a language without rows.
+    """
+    grammar = subset.tasks[0].grammar
+    if not isinstance(grammar, Labels):
+        raise UsageFault(f"{subset.name}: its answers are no labels, so there is nothing to rank.")
+    logs = {run: _likelihoods(run, subset.name) for run in runs}
+    asked = [row for row in data.records(subset.name, "test") if all(row.id in of for of in logs.values())]
+    for language in languages:
+        rows = [row for row in asked if language in ("all", row.language)]
+        if not rows:
+            raise UsageFault(f"{subset.name}: the runs have no row in {language} in common.")
+        shares = {run: log_softmax([of[row.id] for row in rows], axis=1) for run, of in logs.items()}
+        for run, text in zip(runs, _compared(list(shares.values()), _gold(grammar, rows)), strict=True):
+            yield f"{subset.name}, {language}, {run.name}: n={len(rows)} {text}"
+
+
+def _likelihoods(run: Path, subset: str) -> dict[str, list[float]]:
+    path = run / f"likelihoods/{subset}.jsonl"
+    if not path.is_file():
+        raise UsageFault(f"{path}: does not exist. Run: mmaffben predict --readout choice --subsets {subset}")
+    return {row["id"]: row["logp"] for row in read_jsonl(path)}
+
+
+def _gold(grammar: Labels, rows: Sequence[Record]) -> Floats:
+    return np.array([[float(name in row.gold) for name in grammar.names] for row in rows])  # type: ignore[operator]
+
+
+def _compared(shares: Sequence[Floats], gold: Floats) -> Iterator[str]:
+    """The area of each run with its interval, and its difference to the first."""
+    draw = np.random.default_rng(0)
+    drawn = [draw.integers(0, len(gold), len(gold)) for _ in range(RESAMPLES)]
+    areas = [np.array([mean_area(of[at], gold[at]) for at in drawn]) for of in shares]
+    first = mean_area(shares[0], gold)
+    for of, resampled in zip(shares, areas, strict=True):
+        area = mean_area(of, gold)
+        ends, apart = (np.percentile(one, [2.5, 97.5]) for one in (resampled, resampled - areas[0]))
+        yield f"{area:.3f} [{ends[0]:.3f}, {ends[1]:.3f}], {area - first:+.3f} [{apart[0]:+.3f}, {apart[1]:+.3f}]"

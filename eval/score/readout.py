@@ -1,0 +1,144 @@
+"""Readouts: an answer from the distribution over a task's admissible answers, and not from its peak alone.
+
+greedy       the text that the model writes by itself: the paper's.
+expectation  numbers and ordinals: the mean of the admissible values, each weighted by its answer's probability.
+choice       labels: of one, the likeliest; of a set, every label whose share passes its threshold (thresholds.py).
+
+A candidate's probability is that of its whole text and the end of the turn, normalised over the candidates: what the
+model might say besides does not count. The answer is rendered by the task's grammar, so it is scored like any other.
+Pure: no disk, no model.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from eval.score.metrics import Floats
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Gold, Labels, Number, Ordinal, Vad
+from mmafflm.errors import UsageFault
+
+READOUTS = ("greedy", "expectation", "choice")
+POINTS = 11  # candidates of a number, ends included: steps of 0.1, or of 0.2 as CHSIMS_SI has them
+VAD_POINTS = 10  # of a dimension: EMOTIC's raters had 1..10, written (x - 5.5) / 4.5
+DECIMALS = 4  # of an expected value: means may lie closer together than the corpus's own numbers
+
+
+class Candidate(NamedTuple):
+    """An admissible answer as the corpus writes it, and what it means."""
+
+    text: str
+    value: Gold
+
+
+def readout_of(task: Task, readout: str) -> str:
+    """How a run with this readout reads the task: greedily where the readout is not made for it.
+
+    Raises UsageFault for a readout that is none.
+    """
+    if readout not in READOUTS:
+        raise UsageFault(f"--readout {readout}: not one of {', '.join(READOUTS)}")
+    fits = isinstance(task.grammar, Labels) == (readout == "choice")
+    return readout if fits else "greedy"
+
+
+def needs_thresholds(task: Task) -> bool:
+    """Whether several labels may be right at once."""
+    return isinstance(task.grammar, Labels) and task.grammar.most > 1
+
+
+@cache
+def candidates(task: Task, emotion: str | None = None) -> tuple[Candidate, ...]:
+    """The answers that are weighed: every label, every class, or an even grid over a scale.
+
+    Of several dimensions one is varied at a time, the others at the middle of what raters may give (0.111 of EMOTIC's
+    -1..1), so its distribution is the one given that middle. 28 answers stand for a thousand.
+    """
+    match task.grammar:
+        case Labels() as labels:
+            values: list[Gold] = [[name] for name in labels.names]
+        case Ordinal() as ordinal:
+            values = [number for number, _ in sorted(ordinal.classes)]
+        case Vad() as vad:
+            points = _grid(vad.low, vad.high, VAD_POINTS)
+            middle = dict.fromkeys(vad.dimensions, points[VAD_POINTS // 2])
+            varied = (middle | {name: point} for name in vad.dimensions for point in points if point != middle[name])
+            values = [middle, *varied]
+        case number:
+            values = [*_grid(number.low, number.high, POINTS)]
+    return tuple(Candidate(task.answer(value, emotion), value) for value in values)
+
+
+def _grid(low: float, high: float, points: int) -> list[float]:
+    return [round(low + (high - low) * at / (points - 1), 3) for at in range(points)]
+
+
+def log_shares(logp: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
+    """ln of each candidate's share of the probability of all, [candidates] or [rows, candidates]."""
+    found = np.asarray(logp, dtype=float)
+    top = found.max(-1, keepdims=True)
+    shares: Floats = found - top - np.log(np.exp(found - top).sum(-1, keepdims=True))
+    return shares
+
+
+def read_out(
+    task: Task, logp: Sequence[float], emotion: str | None = None, thresholds: Mapping[str, float | None] | None = None
+) -> str:
+    """The answer's text, from the log-likelihoods of candidates(task, emotion). thresholds: of a label set."""
+    match task.grammar:
+        case Labels() as labels:
+            shares = log_shares(logp)
+            names = [labels.names[int(shares.argmax())]] if thresholds is None else choose(labels, shares, thresholds)
+            return task.answer(names)
+        case Ordinal() as ordinal:
+            mean = _mean([float(number) for number, _ in sorted(ordinal.classes)], logp)
+            nearest = min(sorted(number for number, _ in ordinal.classes), key=lambda number: abs(number - mean))
+            return task.answer(nearest, emotion)
+        case Vad() as vad:
+            means = {name: _within(vad, _mean(*_varied(task, name, logp))) for name in vad.dimensions}
+            return Vad(vad.dimensions, vad.low, vad.high, DECIMALS).render(means)
+        case number:
+            mean = _mean(_grid(number.low, number.high, POINTS), logp)
+            return Number(number.low, number.high, DECIMALS).write(_within(number, mean))
+
+
+def _mean(values: Sequence[float], logp: Sequence[float]) -> float:
+    return float(np.exp(log_shares(logp)) @ np.asarray(values))
+
+
+def _within(scale: Number | Vad, value: float) -> float:
+    """Rounding must not lead out of the scale."""
+    return min(max(value, scale.low), scale.high)
+
+
+def _varied(task: Task, name: str, logp: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The values of one dimension where the others stand at the middle, and their log-likelihoods."""
+    known = candidates(task)
+    middle = known[0].value
+    assert isinstance(middle, dict)
+    kept = [
+        (one.value[name], weight)
+        for one, weight in zip(known, logp, strict=True)
+        if isinstance(one.value, dict) and one.value | {name: middle[name]} == middle
+    ]
+    return [value for value, _ in kept], [weight for _, weight in kept]
+
+
+def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float | None]) -> list[str]:
+    """The labels of a set, from their log shares [labels]: those at or above their thresholds, if they have one.
+
+    None passes: the one that misses its threshold by least. More than `most`: the widest margins. Neutral stands alone:
+    it is the answer when its margin is the widest, and else it is not in it (the prompts: "or choose neutral").
+    """
+    margins = {
+        name: float(share) - level
+        for name, share in zip(labels.names, shares, strict=True)
+        if (level := thresholds[name]) is not None
+    }
+    best_first = sorted(margins, key=lambda name: -margins[name])
+    if best_first[0] == "neutral":
+        return ["neutral"]
+    passed = [name for name in best_first if margins[name] >= 0 and name != "neutral"]
+    return labels.sort(passed[: labels.most] or best_first[:1])

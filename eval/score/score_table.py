@@ -1,0 +1,93 @@
+"""Scores for a person: tables and notes, on the terminal and as Markdown."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from eval.run.selection import Selection
+from eval.score.figure import figure, rows_text, unparsed_text
+from eval.tables import Section, fraction, interval_text
+from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
+
+PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
+_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
+
+
+def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
+    """The tables of a scores.MODE.json: all tasks, then the languages of each subset that has several; and its notes.
+
+    Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
+    """
+    readout = scores.get("readout", "greedy")
+    rows = [_row(task, found, readout) for task, found in _tasks(scores)]
+    sections = [
+        Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows)
+    ]
+    for subset, found in scores["subsets"].items():
+        if "by_language" in found:
+            read = found.get("readout", readout)
+            sections.append(_languages(subset, found["by_language"], scores["mode"] == "paper", read))
+    return sections, _notes(scores)
+
+
+def _notes(scores: Mapping[str, Any]) -> list[str]:
+    """What the scores say about themselves, and which of them their own intervals do not hold."""
+    said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
+    if beyond := [name for name, metric, found in _scored(scores) if _is_beyond(metric, found)]:
+        said.append(
+            f"note: {', '.join(beyond)}: outside of its interval. A resample of few rows lacks some of their classes, "
+            "which macro F1 counts as 0. Score more rows."
+        )
+    return said
+
+
+def _is_beyond(metric: str, found: Mapping[str, Any]) -> bool:
+    value, ends, _, _ = figure(found, metric)
+    return value is not None and ends is not None and not ends[0] - 1e-9 <= value <= ends[1] + 1e-9
+
+
+def _scored(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, main metric and scores of every task, and of every language of it."""
+    for task, found in _tasks(scores):
+        yield task.name, task.main_metric, found
+        for language, one in found.get("by_language", {}).items():
+            yield f"{task.name} {language}", task.main_metric, one
+
+
+def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
+    """Every task with its scores."""
+    for subset, found in scores["subsets"].items():
+        for key, one in found.get("tasks", {benchmark()[subset].tasks[0].key: found}).items():
+            yield benchmark()[subset].task(key), one
+
+
+def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
+    """One task; its own readout stands beside it where it is not the run's."""
+    metric = task.main_metric
+    values = _values(metric, found)
+    own, key = found.get("readout", readout), task.name.removeprefix(task.subset).lstrip()
+    return (
+        task.subset,
+        key if own == readout else f"{key} ({own})".lstrip(),
+        metric,
+        *values,
+        fraction(found["majority"].get(metric)),
+    )
+
+
+def _values(metric: str, found: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    one = figure(found, metric)
+    return fraction(one.value), interval_text(one.ends), rows_text(found), unparsed_text(one.unparsed, one.n)
+
+
+def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool, readout: str) -> Section:
+    published = PUBLISHED if paper and any(name == subset for name, _ in paper_scores()) else ()
+    rows = []
+    for language, one in found.items():
+        theirs = paper_scores().get((subset, language), {})
+        figures = (fraction(theirs.get(model)) for model in published)
+        rows.append((language, *_values(benchmark()[subset].tasks[0].main_metric, one), *figures))
+    return Section(
+        f"{subset} by language, readout {readout}, macro_f1" + (" (beside it the paper's)" if published else ""),
+        ("language", "value", "95% interval", "n", "unparsed", *published),
+        rows,
+    )

@@ -1,0 +1,43 @@
+"""What an answer that was read is worth beside gold: how far off, in words, and whether it counts as right."""
+
+import numpy as np
+
+from eval.score.measure import Answers
+from eval.score.metrics import Array, Floats
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels, Number, Vad
+
+NEAR = 0.05  # of the scale: a number this near to gold counts as right, where rows are shown; no score knows of it
+
+
+def errors(task: Task, read: Answers) -> Floats:
+    """How wrong each answer is, [n] in 0..1: distance over the scale, or 1 - Jaccard; 1 where nothing was parsed."""
+    if isinstance(task.grammar, Labels):
+        both = (read.gold & read.prediction).sum(1)
+        wrong: Floats = 1 - both / np.maximum((read.gold | read.prediction).sum(1), 1)
+    else:
+        grammar = task.grammar
+        distance = np.abs(read.gold - read.prediction) / (grammar.high - grammar.low)
+        wrong = distance.reshape(len(distance), -1).mean(1)
+    wrong[list(read.unparsed)] = 1.0
+    return wrong
+
+
+def right_rows(task: Task, read: Answers) -> Array:
+    """Which rows are right [n]: the label set or class itself; a number within NEAR of the scale (a step of CHSIMS)."""
+    if isinstance(task.grammar, Number | Vad):
+        hits = np.abs(read.gold - read.prediction) <= NEAR * (task.grammar.high - task.grammar.low) + 1e-9
+    else:
+        hits = read.gold == read.prediction
+    right: Array = hits.all(1) if hits.ndim == 2 else hits
+    right[list(read.unparsed)] = False
+    return right
+
+
+def in_words(task: Task, error: float, off: float) -> str:
+    """What an error (errors()) means for a task's answer; `off`: the distance from gold, in the task's own units."""
+    if error == 0:
+        return "right"
+    if isinstance(task.grammar, Labels):
+        return "wrong" if error == 1 else f"partly right, Jaccard {1 - error:.2f}"
+    return f"off by {off:.3f}"

@@ -1,0 +1,94 @@
+"""The vocabulary of answers (wording.yaml): a text becomes words, each of a named kind."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from mmafflm.benchmark.grammar import Grammar, Labels
+
+_LETTER = r"[^\W㐀-鿿]"  # of a word that spaces part from the next; Chinese has no such spaces
+_WORD = rf"{_LETTER}(?:{_LETTER}|['-](?={_LETTER}))*"  # "joyful", "it's", "non-negative"
+# A number is no part of a word or a version ("1.2.3"). It may have a decimal comma ("0,734", "1,5"), but "1,000" and
+# "01" are no numbers, as nobody knows what they mean.
+_NUMBER = (
+    r"(?<![\da-z.])(?<!\d,)[-+]?(?!0\d)(?:0,\d+|\d+,\d\d?(?!\d)|\d+\.\d+|\.?\d+)(?:e[-+]?\d{1,9})?(?: ?%| percent)?"
+    rf"(?!{_LETTER}|[.,]\d)"
+)
+
+
+class Word(NamedTuple):
+    """A word, number or sign.
+
+    Its kind is one of wording.yaml; "name" of a label, class or dimension; "number"; "other". Where classes are asked
+    for, a "number" has its class as value, another whole number is "outside", and a fraction or percentage an "amount".
+    """
+
+    kind: str
+    value: str | float
+
+
+def shape(words: Iterable[Word]) -> str:
+    """The kinds of the words in one line, such as "lead_in is number ": what the expressions for forms describe."""
+    return "".join(f"{word.kind} " for word in words)
+
+
+def cut(words: Iterable[Word], end: re.Pattern[str]) -> list[list[Word]]:
+    """The words in pieces that end where `end` matches in their shape."""
+    rest, pieces = iter(words), end.sub(r"\g<0>\n", shape(words)).split("\n")
+    return [list(islice(rest, piece.count(" "))) for piece in pieces if piece]
+
+
+class Wording(NamedTuple):
+    """The vocabulary of one grammar."""
+
+    pattern: re.Pattern[str]
+    kinds: Mapping[str, str]
+    names: Mapping[str, str | int]
+    classes: Mapping[float, str | int]  # number -> label or class
+
+    def words(self, text: str) -> list[Word]:
+        """The words of a plain()ed text. A line break is a stop; labels are listed with commas: "1,8"."""
+        text = text.replace("\n", " ; ").replace(",", ", " if self.classes else ",")
+        return [self._word(hit) for hit in self.pattern.finditer(" ".join(text.split()))]
+
+    def _word(self, hit: re.Match[str]) -> Word:
+        written = hit.group()
+        if hit["name"]:
+            return Word("name", self.names[written.replace(" /", "/").replace("/ ", "/")])
+        if not hit["number"]:
+            return Word(self.kinds.get(written, "other"), written)
+        digits = re.sub(" ?%| percent", "", written)
+        value = float(digits.replace(",", ".")) / (1 if digits == written else 100)
+        if not self.classes:
+            return Word("number", value)
+        if digits != written or value % 1:
+            return Word("amount", value)
+        return Word("number", self.classes[value]) if value in self.classes else Word("outside", value)
+
+
+@cache
+def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
+    """The vocabulary of a grammar; emotions: those that the question asks about, which may be named beside a number."""
+    listed = yaml.safe_load((Path(__file__).parent / "wording.yaml").read_text(encoding="utf-8"))
+    own = listed["labels" if isinstance(grammar, Labels) else "numbers"]
+    kinds = dict.fromkeys(emotions, "lead_in")
+    for kind, words in (*listed["any"].items(), ("lead_in", own)):
+        kinds |= dict.fromkeys((word.replace("_", " ") for word in words.split()), kind)
+    names, phrases = grammar.spellings(emotions), [word for word in kinds if not re.fullmatch(_WORD, word)]
+    pattern = f"(?P<name>{_either(names)})|(?P<number>{_NUMBER})|{_either(phrases)}|{_WORD}|[^\\s']"
+    return Wording(re.compile(pattern), kinds, names, grammar.numbers)
+
+
+def _either(words: Iterable[str]) -> str:
+    """An expression for any of the words or phrases, the longest first; those in letters as whole words."""
+    found = ["(?!)"]
+    for word in sorted(words, key=len, reverse=True):
+        written = re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?")
+        whole = re.match(_LETTER, word) is not None
+        found.append(rf"(?<!{_LETTER}){written}(?!{_LETTER})(?!-{_LETTER})" if whole else written)
+    return "|".join(found)

@@ -1,0 +1,165 @@
+"""MMAFFBen as data: its subsets, their tasks, prompts, answer grammars, metrics and published sizes.
+
+The data stands in benchmark/*.yaml (paper Table 4 and the published evaluator) and is loaded once.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from mmafflm.benchmark.grammar import Gold, Grammar, Label, Labels, Number, Ordinal, Vad
+from mmafflm.errors import UsageFault
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of one subset. `key` is its name in splits.csv and in scores; `kind` is a record's `task`."""
+
+    subset: str
+    key: str
+    kind: str
+    modality: str
+    prompt_id: str
+    prompt: str
+    ours: bool  # the prompt is worded by this project, not by the paper
+    grammar: Grammar
+    test_rows: int  # as published
+    emotions: tuple[str, ...] = ()  # emotions that an intensity is asked for
+    emotion_rows: tuple[tuple[str, int], ...] = ()  # published test rows of each, in file order
+    per_emotion: bool = False  # the score is the mean over the emotions' own scores
+    paper_accuracy: str | None = None  # weighted_jaccard | subset | polarity; None where paper mode has no accuracy
+
+    @property
+    def name(self) -> str:
+        """The task as a person calls it: its subset, and its key where the subset has several."""
+        return f"{self.subset} {self.key}" if len(benchmark()[self.subset].tasks) > 1 else self.subset
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that the task is known by, in either mode."""
+        return "macro_f1" if isinstance(self.grammar, Labels) else "pearson"
+
+    def ask(self, text: str = "", emotion: str = "") -> str:
+        """The prompt with its text (or transcript) and emotion filled in, letter for letter."""
+        # Not str.format: a tweet may hold braces. The emotion goes first; it is one of ours and holds none.
+        before, mark, after = self.prompt.partition("{transcript}" if "{transcript}" in self.prompt else "{text}")
+        before, after = before.replace("{emotion}", emotion), after.replace("{emotion}", emotion)
+        return before + text + after if mark else before
+
+    def text_in(self, prompt: str, emotion: str = "") -> str | None:
+        """The text (or transcript) that ask() put into a prompt; None when it takes none or is worded otherwise."""
+        before, found, after = self.ask("\x00", emotion).partition("\x00")
+        if not found or not (prompt.startswith(before) and prompt.endswith(after)):
+            return None
+        return prompt[len(before) : len(prompt) - len(after)]
+
+    def answer(self, gold: Gold, emotion: str | None = None) -> str:
+        """The gold answer's text. Raises ValueError when gold does not fit the grammar."""
+        return self.grammar.render(gold, emotion)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One subset: 18 are published."""
+
+    name: str
+    corpus: str
+    modality: str
+    languages: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+    @property
+    def test_rows(self) -> int:
+        """Published size of the test set, all tasks together."""
+        return sum(task.test_rows for task in self.tasks)
+
+    def task(self, kind: str) -> Task:
+        """The task of that kind (a record's `task`), or by its key."""
+        for task in self.tasks:
+            if kind in (task.kind, task.key):
+                return task
+        raise KeyError(f"{self.name} has no task {kind}")
+
+
+def _text(name: str) -> str:
+    return files("mmafflm").joinpath("benchmark", name).read_text(encoding="utf-8")
+
+
+def _grammar(spec: dict[str, Any], sets: dict[str, dict[int, list[str]]]) -> Grammar:
+    match spec["type"]:
+        case "number":
+            return Number(spec["low"], spec["high"], spec.get("decimals"))
+        case "vad":
+            return Vad(tuple(spec["dimensions"]), spec["low"], spec["high"], spec["decimals"])
+        case "ordinal":
+            return Ordinal(tuple(spec["classes"].items()))
+        case "labels":
+            named = spec["labels"] if "labels" in spec else sets[spec["set"]]
+            labels = (Label(number, names[0], tuple(names[1:])) for number, names in named.items())
+            return Labels(tuple(labels), spec.get("most", 1))
+    raise ValueError(f"unknown grammar {spec}")
+
+
+@cache
+def benchmark() -> dict[str, Subset]:
+    """The subsets by name, in the order of the published predictions files."""
+    spec, prompts = yaml.safe_load(_text("subsets.yaml")), yaml.safe_load(_text("prompts.yaml"))
+    grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}
+
+    def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:
+        emotions, shared = tuple(one.get("emotions", ())), isinstance(one["prompt"], str)
+        prompt = prompts[one["prompt"]] if shared else one["prompt"]
+        grammar = one["grammar"]
+        return Task(
+            subset=subset,
+            key=key,
+            kind=one["kind"],
+            modality=whole["modality"],
+            prompt_id=one["prompt"] if shared else f"{subset} {key}",
+            prompt=prompt["prompt"],
+            ours=prompt.get("ours", False),
+            grammar=grammars[grammar] if isinstance(grammar, str) else _grammar(grammar, spec["label_sets"]),
+            test_rows=whole["test_rows"][key],
+            emotions=emotions,
+            emotion_rows=tuple(whole.get("emotion_rows", {}).items()) if emotions else (),
+            per_emotion=one.get("per_emotion", bool(emotions)),
+            paper_accuracy=one.get("paper_accuracy"),
+        )
+
+    return {
+        name: Subset(
+            name=name,
+            corpus=whole["corpus"],
+            modality=whole["modality"],
+            languages=tuple(whole["languages"]),
+            tasks=tuple(task(name, key, one, whole) for key, one in whole["tasks"].items()),
+        )
+        for name, whole in spec["subsets"].items()
+    }
+
+
+def choose_subsets(names: str | None) -> list[Subset]:
+    """The subsets named in a comma-separated list, in the benchmark's order; all when None.
+
+    Raises UsageFault for a name that is none of them.
+    """
+    known = benchmark()
+    if names is None:
+        return list(known.values())
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in known]:
+        raise UsageFault(f"--subsets: {', '.join(unknown)} is not one of {', '.join(known)}")
+    return [subset for name, subset in known.items() if name in wanted]
+
+
+@cache
+def paper_scores() -> dict[tuple[str, str], dict[str, float]]:
+    """Published macro F1, as fractions: {(subset, language): {model: score}} (paper, tables by language)."""
+    scores: dict[tuple[str, str], dict[str, float]] = {}
+    for row in csv.DictReader(_text("paper_scores_by_language.csv").splitlines()):
+        scores.setdefault((row["subset"], row["language"]), {})[row["model"]] = float(row["macro_f1_percent"]) / 100
+    return scores

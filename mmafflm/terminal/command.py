@@ -1,0 +1,51 @@
+"""What the three command lines share: faults are sentences, and exit codes are the contract's."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.writing import refusal
+
+STOPPED = 130  # what Typer makes of Ctrl-C
+
+
+def app(help_text: str) -> typer.Typer:
+    """A Typer application with plain, readable help and no tracebacks full of local variables."""
+    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def say(message: str) -> None:
+    """Progress and notes go to standard error; standard output is for data."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(typer_app: typer.Typer) -> None:
+    """Run an application; 0 done, 1 a fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
+    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child of ours goes on without us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(_code_of(typer_app))
+
+
+def _code_of(call: Callable[[], Any]) -> int:
+    try:
+        call()
+    except UsageFault as fault:
+        say(f"error: {fault}")
+        return 2
+    except Fault as fault:
+        say(f"error: {fault}")
+        return 1
+    except OSError as error:
+        if (sentence := refusal(error)) is None:
+            raise
+        say(f"error: {sentence}")
+        return 1
+    except SystemExit as stop:
+        if stop.code == STOPPED:
+            say("stopped. The same command goes on from here; mmafflm train with --resume.")
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return 0

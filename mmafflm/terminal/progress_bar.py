@@ -1,0 +1,136 @@
+"""How far a command is, how fast, and how long the rest will take: on standard error, so that output stays data.
+
+A bar on a terminal; in a log file or under Slurm, where no line can be drawn over, a line now and then.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import NamedTuple, TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+
+from mmafflm.terminal.command import say
+
+Steps: TypeAlias = int | Mapping[str, int]
+"""A number of steps, or of each kind of them where one kind takes longer than another."""
+Advance: TypeAlias = Callable[[Steps], None]
+EVERY_S = 30.0  # between two lines
+
+
+@contextmanager
+def progress(name: str, steps: Steps) -> Iterator[Advance]:
+    """A bar of so many steps; what it yields is called with the steps that are done, of the same kinds."""
+    console, pace = Console(stderr=True), Pace(steps, monotonic)
+    if not console.is_terminal:
+        yield Lines(name, pace).advance
+        return
+    left = TextColumn("{task.fields[left]}", markup=False)
+    with Progress(
+        TextColumn(name), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), left, console=console
+    ) as bar:
+        task = bar.add_task(name, total=pace.total, left="")
+
+        def advance(steps: Steps) -> None:
+            pace.advance(steps)
+            bar.update(task, completed=pace.total_done, left=pace.rest().said())
+
+        yield advance
+
+
+class Rest(NamedTuple):
+    """How long is left. seconds: of the kinds that are begun. unknown: the steps of each other kind."""
+
+    seconds: float
+    unknown: dict[str, int]
+
+    def said(self) -> str:
+        """In words; nothing when nothing is left."""
+        said = [f"about {span(self.seconds)} left"] if self.seconds else []
+        if self.unknown:
+            after = " and ".join(f"{count} {kind}" for kind, count in self.unknown.items())
+            said.append(f"{'then ' if said else ''}{after} at a pace not known yet")
+        return ", ".join(said)
+
+
+def rest(steps: Mapping[str, int], done: Mapping[str, int], took_s: Mapping[str, float]) -> Rest:
+    """What is left at the mean pace of each kind: a clip takes many times what a text takes.
+
+    A kind of which nothing is done has no pace, and none is made up for it.
+    """
+    left = {kind: count - done.get(kind, 0) for kind, count in steps.items() if count > done.get(kind, 0)}
+    seconds = sum(count * took_s[kind] / done[kind] for kind, count in left.items() if done.get(kind))
+    return Rest(seconds, {kind: count for kind, count in left.items() if not done.get(kind)})
+
+
+class Pace:
+    """Counts steps, and the seconds that those of each kind took."""
+
+    def __init__(self, steps: Steps, clock: Callable[[], float]) -> None:
+        """clock: seconds, counted from anywhere."""
+        self.steps, self.clock = _kinds(steps), clock
+        self.total, self.done = sum(self.steps.values()), Counter[str]()
+        self.took_s = dict[str, float]()
+        self.started = self.last = clock()
+
+    @property
+    def total_done(self) -> int:
+        """The steps of all kinds that are done."""
+        return self.done.total()
+
+    def advance(self, steps: Steps) -> None:
+        """So many steps more are done. Several kinds at once are several processes', which share the time since."""
+        found = {kind: count for kind, count in _kinds(steps).items() if count}
+        now = self.clock()
+        for kind, count in found.items():
+            self.done[kind] += count
+            self.took_s[kind] = self.took_s.get(kind, 0.0) + (now - self.last) / len(found)
+        if found:
+            self.last = now
+
+    def rest(self) -> Rest:
+        """What is left."""
+        return rest(self.steps, self.done, self.took_s)
+
+
+class Lines:
+    """Progress as lines: the first steps of a command, then every EVERY_S seconds, then the last step."""
+
+    def __init__(self, name: str, pace: Pace) -> None:
+        self.name, self.pace = name, pace
+        self.told: float | None = None
+
+    def advance(self, steps: Steps) -> None:
+        """So many steps more are done; say so when it is time."""
+        pace = self.pace
+        ended = pace.total_done >= pace.total and self.told is not None
+        pace.advance(steps)
+        now = pace.clock()
+        if not ended and (pace.total_done >= pace.total or self.told is None or now - self.told >= EVERY_S):
+            self.told = now
+            say(self._line(now - pace.started))
+
+    def _line(self, seconds: float) -> str:
+        """Rate and time are means since the beginning: subsets differ in speed, and a mean does not jump."""
+        done, total = self.pace.total_done, self.pace.total
+        share = f"{self.name}: {done} of {total}, {done / max(total, 1):.0%}"
+        if done >= total:
+            return f"{share}, {span(seconds)}"
+        if not done or seconds <= 0:
+            return share
+        return f"{share}, {done / seconds:.3g}/s, {self.pace.rest().said()}"
+
+
+def _kinds(steps: Steps) -> Mapping[str, int]:
+    return {"": steps} if isinstance(steps, int) else steps
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 45 s, 3 min 20 s, 26 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, below = divmod(whole, 3600)
+    return f"{hours} h {below // 60:02} min" if hours else f"{below // 60} min {below % 60:02} s"

@@ -1,0 +1,238 @@
+"""`mmafflm experiment FILE`: mixes, trainings, answers and paired comparisons of one question, step after step.
+
+An experiment is a YAML file of train_configs/experiments/: a recipe, arms (a mix that the recipe is trained on; without
+one, a checkpoint as it is) and what is compared. Every step is one of the three commands as a user types it, printed
+before it runs; each does no work twice, so the same experiment goes on where it was stopped. Mixes stand beside the
+build and all arms are asked the tests of the build itself: their answers are to the same questions. Experiments in one
+folder share the arms that they have in common.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import first_wrong, read_yaml
+from mmafflm.records import write_text
+from mmafflm.run_file import read_run
+from mmafflm.terminal.command import say
+from mmafflm.train.launch.launch import STOP_S
+from mmafflm.train.plan.recipe_file import read_recipe
+from mmafflm.train.serve import served
+
+ADDRESS = "OPENAI_BASE_URL"  # of the server that --engine openai asks
+
+
+class Arm(BaseModel):
+    """One side of a comparison: what is trained, if anything, and how it is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mix: str | None = None  # a mix file, from the experiment's folder; the recipe is trained on it
+    ckpt: str | None = None  # without a mix: a checkpoint, or a model's name at the server; None: the base
+    of: str | None = None  # without a mix: what this other arm trains, asked or read in another way
+    engine: str = "hf"
+    readout: str = "greedy"
+
+
+class Experiment(BaseModel):
+    """A file of train_configs/experiments/."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str
+    recipe: str  # from the experiment's folder
+    test: list[str] | None = None  # subsets; None: all that were built
+    languages: list[str] | None = None  # of the rows that are asked; None: all
+    arms: dict[str, Arm]
+    compare: list[tuple[str, str]]  # [A, B]: is B better than A?
+    diagnose: list[str] = []
+
+
+class Step(NamedTuple):
+    """A command, as typed."""
+
+    words: tuple[str, ...]
+    title: str | None = None  # its standard output is a section of the report, under this title
+    asks: bool = False  # a server that speaks the OpenAI protocol
+
+    def __str__(self) -> str:
+        return shlex.join(self.words)
+
+
+def load(path: Path) -> Experiment:
+    """Read an experiment. Raises UsageFault naming the key that is wrong."""
+    if not path.is_file():
+        others = ", ".join(map(str, sorted(Path("train_configs/experiments").glob("*.yaml"))))
+        raise UsageFault(f"{path}: no such experiment. There are: {others or 'none'}.")
+    try:
+        found = Experiment.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UsageFault(f"{path}: {first_wrong(error)}.") from None
+    named = {one for pair in found.compare for one in pair} | set(found.diagnose)
+    if unknown := sorted(named - found.arms.keys()):
+        raise UsageFault(f"{path}: {', '.join(unknown)} is none of its arms ({', '.join(found.arms)}).")
+    trained = {name for name, arm in found.arms.items() if arm.mix}
+    if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
+        raise UsageFault(f"{path}: arms.{wrong[0]}.of: it names an arm that has a mix, and stands without a mix.")
+    if unknown := [name for name in found.test or () if name not in benchmark()]:
+        raise UsageFault(f"{path}: test: {', '.join(unknown)} is not one of {', '.join(benchmark())}.")
+    return found
+
+
+def steps(
+    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
+) -> list[Step]:
+    """The commands of an experiment, in order: all mixes first, so that what cannot be trained is said early.
+
+    Raises UsageFault for a file that is no experiment, Fault when the build has none of its tests.
+    """
+    experiment = load(path)
+    recipe = recipe or path.parent / experiment.recipe
+    started = base or read_recipe(recipe).get("model_name_or_path")
+    if started is None:
+        raise UsageFault(f"{recipe} names no base model: pass --base DIR.")
+    subsets = _subsets(experiment, path, data)
+    asked = subsets + (() if limit is None else ("--limit", str(limit)))
+    asked += () if experiment.languages is None else ("--languages", ",".join(experiment.languages))
+    trained = {name: arm.mix for name, arm in experiment.arms.items() if arm.mix}
+    mixes = [
+        ("mmaffin", "mix", "--data", str(data.path), "--mix", str(path.parent / mix), "--out", str(out / "data" / name))
+        + (("--share", f"{share:g}") if share != 1 else ())
+        for name, mix in trained.items()
+    ]
+    trainings = [
+        ("mmafflm", "train", str(recipe), "--data", str(out / "data" / name), "--out", str(out / "runs" / name))
+        + (("--base", base) if base else ())
+        + ("--resume",)
+        for name in trained
+    ]
+    found = [Step(words) for words in (*mixes, *trainings)]
+    answers = _answers(experiment, out)
+    for name, arm in experiment.arms.items():
+        trained_as = name if arm.mix else arm.of
+        ckpt = str(out / "runs" / trained_as) if trained_as else arm.ckpt or started
+        words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", answers[name])
+        engine = () if arm.engine == "hf" else ("--engine", arm.engine)
+        readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
+        found.append(Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai"))
+        found.append(Step(("mmaffben", "score", answers[name], "--data", str(data.path))))
+    return found + list(_sections(experiment, data, answers, subsets))
+
+
+def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
+    """Where each arm's answers go. Another experiment may ask the same arm in all languages: those are others."""
+    languages = "".join(f"-{one}" for one in experiment.languages or ())
+    return {name: str(out / "eval" / f"{name}{languages}") for name in experiment.arms}
+
+
+def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
+    """The flag that says which subsets are asked: the experiment's, as far as they were built."""
+    if experiment.test is None:
+        return ()
+    built = [name for name in experiment.test if name in data.subsets("test")]
+    if not built:
+        raise Fault(f"{data.path}: none of the subsets that {path} tests was built ({', '.join(experiment.test)}).")
+    if lacking := [name for name in experiment.test if name not in built]:
+        say(f"{', '.join(lacking)}: not in {data.path}; left out")
+    return ("--subsets", ",".join(built))
+
+
+def _sections(
+    experiment: Experiment, data: Dataset, answers: Mapping[str, str], subsets: tuple[str, ...]
+) -> Iterator[Step]:
+    """The commands whose tables are the result."""
+    shown = ("--data", str(data.path), *subsets, "--markdown")
+    for a, b in experiment.compare:
+        words = ("mmaffben", "compare", answers[a], answers[b], *shown)
+        anyway = ("--anyway",) if experiment.arms[a].readout != experiment.arms[b].readout else ()
+        yield Step((*words, *anyway), f"{b} (B) against {a} (A)")
+    for name in experiment.diagnose:
+        yield Step(("mmaffben", "diagnose", answers[name], *shown), f"Failures looked for in {name}")
+
+
+def run(
+    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
+) -> Path:
+    """Run an experiment into OUT; returns the report, OUT/NAME.md. Raises Fault naming the step that failed."""
+    experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
+    recipe = recipe or path.parent / experiment.recipe
+    started = base or str(read_recipe(recipe)["model_name_or_path"])
+    _require_same(experiment, out, recipe, started)
+    sections = []
+    for step in todo:
+        with _server(step, started, data, out) as address:
+            text = _do(step, address)
+        if step.title:
+            sections.append(f"## {step.title}\n\n`{step}`\n\n{text}")
+    head = f"# {path.stem}: {experiment.question}\n\n{_arms(experiment, out, started)}"
+    report = out / f"{path.stem}.md"
+    write_text(report, "\n".join([head, *sections]))
+    return report
+
+
+def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) -> None:
+    """Raises UsageFault when OUT holds an arm of this name that another recipe or base was trained on."""
+    for name, arm in experiment.arms.items():
+        there = read_run(out / "runs" / name) if arm.mix else None
+        if there is None:
+            continue
+        wanted = {"recipe": str(recipe), "base": str(Path(base).resolve()) if Path(base).is_dir() else base}
+        for key, value in wanted.items():
+            if there.get(key) != value:
+                raise UsageFault(
+                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Name another --out."
+                )
+
+
+def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:
+    """The server that a step asks, as additions to its environment: the one that is named there, or the base's own."""
+    if step.asks and ADDRESS not in os.environ:
+        return served(base, data.budget, out)
+    return nullcontext({})
+
+
+def _do(step: Step, address: dict[str, str]) -> str:
+    """Run one step as a user would; returns its standard output where it is a section, else shows it."""
+    command, *rest = step.words
+    say(f"\n$ {step}")
+    # A session of its own: Ctrl-C reaches only us, and the step gets the time that it needs to stop its own processes.
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / command), *rest],
+        env=os.environ | address,
+        stdout=subprocess.PIPE if step.title else None,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        text = process.communicate()[0]
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(2 * STOP_S)
+        raise
+    if process.returncode:
+        raise Fault(f"the step failed (exit {process.returncode}): {step}. What it says is above; once that is mended, "
+                    "the same command goes on from here.")  # fmt: skip
+    return text or ""
+
+
+def _arms(experiment: Experiment, out: Path, base: str) -> str:
+    """What each arm is, with the examples that it was trained on."""
+    rows = ["| arm | checkpoint | mix | examples | steps | engine | readout |", "|---|---|---|---:|---:|---|---|"]
+    for name, arm in experiment.arms.items():
+        trained = (read_run(out / "runs" / name) or {}) if arm.mix else {}
+        told = (arm.mix or "-", trained.get("examples", "-"), trained.get("max_steps", "-"), arm.engine, arm.readout)
+        rows.append(
+            f"| {name} | {'trained' if arm.mix else arm.of or arm.ckpt or base} | {' | '.join(map(str, told))} |"
+        )
+    return "\n".join(rows) + "\n"

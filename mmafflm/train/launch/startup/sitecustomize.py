@@ -1,0 +1,70 @@
+"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: changes modules there.
+
+Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls nothing of ours. What is changed
+and why is in the model families (`mend` in mmafflm/families/base.py) and in data_wait.py beside this folder.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+LOADER, MODELS = "torch.utils.data.dataloader", "transformers.models."
+
+
+def time_loading(module: ModuleType) -> None:
+    """The time of each wait for a batch is written down."""
+    from mmafflm.train.launch.data_wait import time_loading
+
+    time_loading(module)
+
+
+def change_of(name: str) -> Callable[[ModuleType], None] | None:
+    """What changes the module of this name, when it has been run; None for most."""
+    if name == LOADER:
+        return time_loading
+    if not name.startswith(MODELS) or ".modeling_" not in name:
+        return None
+    from mmafflm.families.find import families
+
+    return next((one.mend.apply for one in families() if one.mend and one.mend.module == name), None)
+
+
+class Changer:
+    """Finds the modules that are to be changed as Python does, and changes each when it has been run."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What Python asks of everything in sys.meta_path."""
+        change = change_of(name)
+        spec = PathFinder.find_spec(name, path) if change else None
+        if change and spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            run = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                run(module)
+                change(module)
+
+            loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Changer())
+
+# `mmafflm train` starts LLaMA-Factory, this starts torchrun, and torchrun starts the ranks: none goes on when the one
+# above it was killed. Programs that these start in passing, such as a reporter's, are left alone.
+if {Path(word).name for word in sys.orig_argv[:4]} & {"llamafactory-cli", "torchrun", "launcher.py"}:
+    from mmafflm.orphans import die_with_parent
+
+    die_with_parent()
+
+# a machine's own sitecustomize, which this one stands before
+_elsewhere = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
+_own = PathFinder.find_spec("sitecustomize", _elsewhere)
+if _own is not None and _own.loader is not None:
+    _own.loader.exec_module(module_from_spec(_own))

@@ -1,0 +1,244 @@
+"""What `plan` knows before the cluster does: which GPUs hold the run, how long it takes about, what it writes.
+
+Every figure is an estimate and marked as one. Memory is that of memory.py. A time has two parts: the model's FLOPs over
+the cards' published dense bf16 rate at 50% and 30% of it, and what ZeRO moves between the cards of one node at the
+published rate of their links. Records here are short (some hundred tokens) and ZeRO-3 gathers all weights for every
+micro-batch, so the second part is often the larger. Left out: the network between nodes, the optimizer's way to the
+host under offload, reading the data, the first step.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.base import Architecture, Trainable
+from mmafflm.families.find import architecture_of
+from mmafflm.train.plan.memory import GIB, USABLE, Load, Memory, Setup, checkpoint_bytes, memory
+from mmafflm.train.plan.plan import Plan
+
+UTILIZATION = 0.5, 0.3
+MOST_RANKS = 64
+
+
+class Gpu(NamedTuple):
+    """A card: memory in GiB as nvidia-smi reports it; from NVIDIA's data sheets the rest.
+
+    `tflops` is the dense bf16 rate, `link` the GB/s to the other cards in one direction: NVLink, or PCIe 4.0 x16.
+    """
+
+    gib: float
+    tflops: float
+    link: float
+
+
+GPUS = {
+    "A100-40": Gpu(40.0, 312, 300),
+    "A100-80": Gpu(80.0, 312, 300),
+    "H100-80": Gpu(79.6, 989, 450),
+    "H200-141": Gpu(140.4, 989, 450),
+    "L40S-48": Gpu(45.0, 362, 32),
+    "A6000-48": Gpu(48.0, 155, 32),
+    "RTX4090-24": Gpu(24.0, 165, 32),
+}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan with the sizes of its base."""
+
+    plan: Plan
+    size: Architecture
+    trained: Trainable
+    setup: Setup
+
+    @property
+    def lora(self) -> bool:
+        """Whether adapters train, not the weights themselves."""
+        return bool(self.plan.config.get("finetuning_type", "lora") == "lora")
+
+    def memory(self, setup: Setup | None = None) -> Memory:
+        """Bytes at the longest record of the mix, under the plan's arrangement or another."""
+        mix = self.plan.mix
+        setup = setup or self.setup
+        waiting = mix.vision_tokens / max(1, mix.rows) * self.plan.global_batch / setup.ranks
+        return memory(self.size, self.trained, setup, Load(mix.longest, mix.most_vision, waiting), self.lora)
+
+    @property
+    def flops(self) -> float:
+        """Of the whole run; the mix's tokens, less those of the rows that are left over."""
+        mix = self.plan.mix
+        share = self.plan.examples / max(1, mix.rows)
+        return self.size.flops(mix.tokens, mix.vision_tokens, self.trained) * share
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the run writes at most: save_total_limit checkpoints, the next one beside them, the weights."""
+        one = checkpoint_bytes(self.size, self.trained, self.setup, self.lora)
+        limit = self.plan.config.get("save_total_limit")
+        every = max(1, int(self.plan.config.get("save_steps", 500)))
+        kept = int(self.plan.config["max_steps"]) // every + 1  # the last step is saved too
+        if limit is not None:
+            kept = min(kept, int(limit) + 1)
+        weights = self.trained.total if self.lora else self.size.parameters
+        return one * kept + (2 if self.setup.half and self.setup.stage else 4) * weights
+
+    @property
+    def moved(self) -> float:
+        """Bytes that each card receives in the whole run.
+
+        ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch and scatters the
+        gradients; ZeRO-2 only scatters them; without DeepSpeed they are summed once a step.
+        """
+        unit = 2 if self.setup.half else 4
+        rounds: float = self.plan.examples / (self.setup.ranks * self.setup.micro)
+        if self.setup.stage == 0:
+            steps = int(self.plan.config["max_steps"])
+            return 2.0 * unit * self.trained.total * steps * (self.setup.ranks > 1)
+        each = unit * self.trained.total + (2 * unit * self.size.parameters if self.setup.stage == 3 else 0)
+        return each * rounds * (self.setup.ranks - 1) / self.setup.ranks
+
+    def hours(self, gpu: Gpu) -> tuple[float, float]:
+        """From computing at 50% with all transfers hidden behind it, to computing at 30% and none hidden."""
+        fast, slow = (self.flops / (self.setup.ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
+        links = self.moved / (gpu.link * 1e9) / 3600
+        return max(fast, links), slow + links
+
+    def best(self, gpu: Gpu, ranks: int) -> Setup | None:
+        """The lightest ZeRO stage that fits on so many cards, with its largest micro-batch; None when none does."""
+        nodes = self.plan.nodes
+        mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
+        for stage, offload in ((2, False), (3, False), (3, True)):
+            fits = None
+            for micro in (1, 2, 4, 8, 16):
+                if self.plan.global_batch % (micro * ranks) or (stage == 3 and mixed and micro > 1):
+                    break
+                setup = Setup(**{**vars(self.setup), "ranks": ranks, "nodes": nodes}).with_zero(stage, offload, micro)
+                if not self.memory(setup).fits(gpu.gib):
+                    break
+                fits = setup
+            if fits:
+                return fits
+        return None
+
+
+def forecast(plan: Plan) -> Forecast | None:
+    """The plan with its base's sizes; None when no config.json of the base is here and none is shipped."""
+    size = architecture_of(plan.config["model_name_or_path"])
+    if size is None:
+        return None
+    setup = Setup.of(plan.config, plan.ranks, plan.nodes)
+    return Forecast(plan, size, size.trainable(plan.config), setup)
+
+
+def require_gpu(plan: Plan, name: str) -> None:
+    """Raises UsageFault when cards of this name cannot hold the plan, with what would."""
+    if name not in GPUS:
+        raise UsageFault(f"--gpu {name}: known are {', '.join(GPUS)}.")
+    known = forecast(plan)
+    if known is None:
+        raise UsageFault(
+            f"--gpu {name}: no config.json of {plan.config['model_name_or_path']} is here. Pass --base DIR."
+        )
+    gpu, needs = GPUS[name], known.memory().total
+    if not known.memory().fits(gpu.gib):
+        raise UsageFault(
+            f"{plan.recipe}: about {needs / GIB:.0f} GiB a GPU ({known.setup}, {plan.ranks} GPUs, longest record "
+            f"{plan.mix.longest:,} tokens), and {name} has {USABLE * gpu.gib:.0f} GiB to use. {_instead(known, gpu)}"
+        )
+
+
+def _instead(known: Forecast, gpu: Gpu) -> str:
+    """What fits on these cards: the same number of them, or the next power of two that does."""
+    ranks = known.setup.ranks
+    while ranks <= MOST_RANKS:
+        if found := known.best(gpu, ranks):
+            host = known.memory(found).host / GIB
+            told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
+            return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of them, with {told}."
+        ranks *= 2
+    return "No number of them fits: lower cutoff_len or the pixel limits, or take a larger card."
+
+
+def notes(plan: Plan, out: Path) -> Iterator[str]:
+    """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table over the known cards."""
+    known = forecast(plan)
+    if known is None:
+        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is here."
+        return
+    needs, mix = known.memory(), plan.mix
+    parts = ("weights", "gradients", "optimizer", "gathered", "kept", "working")
+    names = ("weights", "gradients", "optimizer", "buffers", "activations", "logits")
+    told = ", ".join(f"{name} {getattr(needs, part) / GIB:.1f}" for name, part in zip(names, parts, strict=True))
+    where = "process" if plan.cpu else "GPU"
+    yield (
+        f"Estimate: {needs.total / GIB:.1f} GiB a {where} at the longest record ({mix.longest:,} tokens; "
+        f"{known.setup}): {told}."
+    )
+    yield from host_notes(plan)
+    free = free_bytes(out)
+    short = "; too little, train would refuse" if free < known.disk else ""
+    yield f"Estimate: {known.disk / GIB:.1f} GiB of disk for the checkpoints, {free / GIB:.0f} free here{short}."
+    yield (
+        f"{plan.config['max_steps']} steps of {plan.global_batch}, {known.size.parameters:,} parameters, "
+        f"{known.trained.total:,} of them trained; about {known.flops:.2g} FLOPs."
+    )
+    if not plan.cpu:
+        yield from _table(known)
+
+
+def _table(known: Forecast) -> Iterator[str]:
+    moved = f"{known.moved / GIB:,.0f} GiB reach each card"
+    yield f"Hours are estimates: computing at 50% of the card's rate and transfers hidden, to 30% and none ({moved})."
+    yield f"{'GPU x ' + str(known.setup.ranks):14} {'holds it':9} {'hours':14} what fits"
+    for name, gpu in GPUS.items():
+        holds = known.memory().fits(gpu.gib)
+        hours = "{:.1f} to {:.1f}".format(*known.hours(gpu)) if holds else "-"
+        yield f"{name:14} {'yes' if holds else 'no':9} {hours:14} {_instead(known, gpu)}"
+
+
+def host_notes(plan: Plan) -> Iterator[str]:
+    """What an offloaded optimizer takes of each node's memory beside what this machine has; nothing without offload.
+
+    No refusal: DeepSpeed's estimate has half as much again to spare. But a host that runs out kills a rank in mid-run.
+    """
+    known = forecast(plan)
+    if known is None or not (needs := known.memory().host):
+        return
+    here = host_bytes()
+    short = ". That is too little, and a rank would be killed" if here < needs else ""
+    yield (
+        f"Estimate: {needs / GIB:.0f} GiB of host memory on each node for the offloaded optimizer, "
+        f"{here / GIB:.0f} here{short}."
+    )
+
+
+def host_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_bytes(out: Path) -> int:
+    """Free space on the file system that OUT is, or will be, on."""
+    folder = out.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require_disk(plan: Plan, out: Path) -> None:
+    """Raises Fault when OUT's file system cannot take the run's checkpoints; those it has already count as free."""
+    known = forecast(plan)
+    if known is None:
+        return
+    had = sum(path.stat().st_size for path in out.glob("checkpoint-*/**/*") if path.is_file())
+    free = free_bytes(out) + had
+    if free < known.disk:
+        raise Fault(
+            f"{out}: {free / GIB:.1f} GiB free, and the run writes up to {known.disk / GIB:.1f} (checkpoints with "
+            "optimizer; one more than save_total_limit while the next is written). Free space, name another --out, "
+            "or lower save_total_limit."
+        )

@@ -1,0 +1,265 @@
+"""recipe + data + machines -> a complete LLaMA-Factory config, or a sentence why not.
+
+A recipe is YAML in LLaMA-Factory's own keys, plus five of ours: `base`, another recipe whose keys it changes,
+`global_batch`, the examples of one optimizer step over all ranks, `hardware` (gpu, the default, or cpu), and
+`validate_every` and `validate_rows`, see validation.py. What can be computed is never typed.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mmafflm.checkpoints import weight_files
+from mmafflm.dataset import MIX, REGISTRY, Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.families.base import Family
+from mmafflm.families.find import built_for, family_of_base, family_with
+from mmafflm.files.documents import read_json
+from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
+from mmafflm.train.plan.recipe_reach import reach_notes, require_own
+from mmafflm.train.plan.token_counts import Mix, scan
+
+PAPER_GPUS = 2
+WARMUP_SHARE = 4  # warm-up never exceeds a quarter of the steps; the paper's is 100 of 450
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A complete config and what a person should know about it."""
+
+    config: Config
+    notes: tuple[str, ...]
+    recipe: Path
+    cpu: bool
+    gpus: int  # processes of one node; on a CPU too
+    nodes: int
+    global_batch: int
+    mix: Mix
+    family: Family
+    base_is_local: bool
+    validate: tuple[int, int] | None = None  # steps from one validation to the next, and rows of a subset
+
+    @property
+    def ranks(self) -> int:
+        """Processes over all nodes."""
+        return self.gpus * self.nodes
+
+    @property
+    def ray(self) -> bool:
+        """Whether Ray starts the processes, wherever its cluster has GPUs; otherwise torchrun does, on every node."""
+        return "ray_num_workers" in self.config
+
+    @property
+    def examples(self) -> int:
+        """Examples that training sees, each once."""
+        return int(self.config["max_steps"]) * self.global_batch
+
+    def to_yaml(self) -> str:
+        """The config as LLaMA-Factory reads it; equal plans give equal text."""
+        return yaml.safe_dump(self.config, sort_keys=True, allow_unicode=True)
+
+
+def plan(
+    recipe: Path,
+    data: Dataset,
+    gpus: int | None = None,
+    nodes: int = 1,
+    base: str | None = None,
+    out: Path | None = None,
+) -> Plan:
+    """The complete config for this recipe, data and machines.
+
+    `gpus` are the processes of one node (on a CPU too); None takes the GPUs that are here. Raises UsageFault for
+    a recipe that is not one, or machines that do not divide its batch, and Fault when data or base do not fit.
+    """
+    spec = read_recipe(recipe)
+    require_own(recipe, spec)
+    # What training reads of a build: another mix than the manifest's would be planned, trained and named wrongly.
+    data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
+    data.mix_entry()  # LLaMA-Factory follows what it says
+    notes: list[str] = []
+    cpu = spec.get("hardware", "gpu") == "cpu"
+    gpus = _processes(gpus, cpu, notes)
+    if gpus < 1 or nodes < 1:
+        raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
+    # the build's budget, in full: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
+    config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
+    config |= {key: value for key, value in spec.items() if key not in OURS}
+    config["model_name_or_path"], base_is_local = _base(recipe, config, base)
+    family = _family(recipe, config, notes)
+    config["template"] = family.template
+    if "deepspeed" in config:
+        config["deepspeed"] = str(_deepspeed_path(recipe, config))
+    config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
+    config |= {"media_dir": str(data.path.resolve()), "output_dir": str((out or Path("runs") / recipe.stem).resolve())}
+    notes += reach_notes(config)
+    mix = scan(data, config, notes, family)
+    how = "counted" if mix.counted else "estimated, no tokenizer is here"
+    notes.append(
+        f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
+        f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
+    )
+    _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
+    _refuse_what_breaks(recipe, config, cpu, mix, family)
+    validate = (spec["validate_every"], spec["validate_rows"]) if "validate_every" in spec else None
+    batch = spec["global_batch"]
+    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, batch, mix, family, base_is_local, validate)
+
+
+def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
+    if gpus is not None:
+        return gpus
+    if cpu:
+        return 1
+    if found := gpus_here():
+        return found
+    notes.append(f"No GPU found here: planned for {PAPER_GPUS}, as in the paper. Say --gpus N for another machine.")
+    return PAPER_GPUS
+
+
+def gpus_here() -> int:
+    """NVIDIA GPUs of this machine that the environment lets us see; torch is not asked, it takes seconds to import."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")])
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
+    """The base model, and whether it is a folder here; a folder must hold a model with its weights."""
+    name = base or config.get("model_name_or_path")
+    if not name:
+        raise UsageFault(f"{recipe} names no base model: pass --base DIR (mmafflm standin {recipe.stem} --out DIR).")
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+            return name, False  # a name on the hub
+        raise Fault(f"{name}: no such folder. Make a base with mmafflm standin nano|pocket --out DIR, or name one.")
+    for needed in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+        if not (folder / needed).exists() and not (
+            needed.startswith("pre") and (folder / "processor_config.json").exists()
+        ):
+            raise Fault(f"{folder}: no {needed}, so not a base model. Download or make it again.")
+    weight_files(folder)
+    return str(folder.resolve()), True
+
+
+def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
+    """The family of the base. Raises UsageFault where the recipe's template is that of another."""
+    base, template = str(config["model_name_or_path"]), config.get("template")
+    known = family_of_base(base)
+    if known is None:
+        found = family_with(template) if template else built_for()
+        if found is None:
+            raise UsageFault(f"{recipe}: template: {template} is of no supported family. Take the key out.")
+        notes.append(f"{base}: no config.json with a model_type is here, so it is taken for {found.name}.")
+        return found
+    if template not in (None, known.template):
+        raise UsageFault(
+            f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
+            "Take the key out."
+        )
+    return known
+
+
+def _deepspeed_path(recipe: Path, config: Config) -> Path:
+    path = Path(config["deepspeed"])
+    if not path.is_file():
+        raise UsageFault(
+            f"{recipe}: deepspeed: {path} is not there (a path from the folder of the recipe that says it)."
+        )
+    return path
+
+
+def _compute_steps(
+    recipe: Path, config: Config, batch: int, rows: int, gpus: int, nodes: int, notes: list[str]
+) -> None:
+    steps, remainder = divmod(rows, batch)
+    if steps == 0:
+        what = "is empty" if rows == 0 else f"holds {rows} examples, less than one global batch of {batch}"
+        raise Fault(f"the training mix {what}. Build more data, or lower global_batch in {recipe}.")
+    if remainder:
+        notes.append(f"{rows} examples are {steps} steps of {batch}; the {remainder} left over are not trained on.")
+    ranks, micro = gpus * nodes, config["per_device_train_batch_size"]
+    if batch % (micro * ranks):
+        raise UsageFault(_no_division(recipe, batch, micro, gpus, nodes))
+    accumulation = batch // (micro * ranks)
+    per_rank = _workers_per_rank(steps * accumulation)
+    if ranks > 1 and per_rank == 0:
+        notes.append(f"{steps} x {accumulation} batches a rank divide by no small number: every rank reads all data.")
+    config |= {
+        "max_steps": steps,
+        "gradient_accumulation_steps": accumulation,
+        "dataloader_num_workers": per_rank * ranks or 1,
+        "accelerator_config": {"dispatch_batches": False},
+        "logging_nan_inf_filter": False,
+    }
+    if "ray_init_kwargs" in config:
+        config["ray_num_workers"] = ranks
+    if (warmup := config.get("warmup_steps", 0)) > steps // WARMUP_SHARE:
+        config["warmup_steps"] = steps // WARMUP_SHARE
+        notes.append(f"warm-up is {steps // WARMUP_SHARE} steps, not {warmup}: a quarter of all {steps} at most.")
+
+
+def _workers_per_rank(batches: int) -> int:
+    """k, the shards that each rank reads: the smallest k >= 2 that divides a rank's micro-batches; 0 if none does.
+
+    LLaMA-Factory cuts the mix into k x ranks contiguous shards whose lengths differ by at most one, and a rank takes
+    its micro-batches from its k shards in turn. When k divides their number, each shard gives equally many whole
+    batches and is long enough for them: rows >= steps x batch, so floor(rows / (k x ranks)) >= the rows asked of
+    one. No rank runs dry early, no batch is short, and what is left over is the end of each shard. When k does not
+    divide it, one shard could be one batch short. With 0, one worker reads one shard and keeps every ranks-th batch:
+    exact too, at world-size-fold reading.
+    """
+    return next((k for k in range(2, 17) if batches % k == 0), 0)
+
+
+def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) -> str:
+    fits = [n for n in range(1, batch + 1) if batch % (micro * n * nodes) == 0]
+    nearest = [n for n in fits if n < gpus][-2:] + [n for n in fits if n > gpus][:2]
+    works = f"--gpus {' or '.join(map(str, nearest))} work" if nearest else "no number of GPUs works with these nodes"
+    return (
+        f"{recipe}: per-device batch {micro} x {gpus} x {nodes} ranks does not divide the global batch of {batch}: "
+        f"{works}; or change per_device_train_batch_size."
+    )
+
+
+def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix, family: Family) -> None:
+    """Raises UsageFault for the combinations that facts 6 to 9 saw fail, hang or lie."""
+    stage = _zero_stage(recipe, config)
+    micro = config["per_device_train_batch_size"]
+    hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0
+    deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
+    checks = {
+        "packing breaks the mask of this model. Take packing and neat_packing out": config.get("packing")
+        or config.get("neat_packing"),
+        "use_cpu turns DeepSpeed off silently. Take use_cpu out; hardware: cpu is enough": stage is not None
+        and config.get("use_cpu"),
+        "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
+        "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
+        "Set per_device_train_batch_size: 1, or use ZeRO-2": stage == 3 and micro > 1 and hangs,
+        "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
+        and config.get("use_reentrant_gc", True)
+        and not config.get("disable_gradient_checkpointing"),
+        f"{family.name} takes no pictures, and the mix holds some. Make another with mmaffin mix": mix.images > 0
+        and "image" not in family.media.accepts,
+        f"{family.name} takes no clips, and the mix holds some. Make another with mmaffin mix": mix.videos > 0
+        and "video" not in family.media.accepts,
+        "predict_with_generate is impossible under ZeRO-3. Predict with: mmaffben predict": stage == 3
+        and config.get("predict_with_generate"),
+    }
+    for sentence, broken in checks.items():
+        if broken:
+            raise UsageFault(f"{recipe}: {sentence}.")
+
+
+def _zero_stage(recipe: Path, config: Config) -> int | None:
+    if "deepspeed" not in config:
+        return None
+    try:
+        return int(read_json(Path(config["deepspeed"]), "Correct it.")["zero_optimization"]["stage"])
+    except (ValueError, KeyError, TypeError):
+        raise UsageFault(f"{config['deepspeed']}: no zero_optimization.stage in this DeepSpeed config.") from None

@@ -1,0 +1,155 @@
+"""Reading a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
+
+import contextlib
+import difflib
+import re
+import reprlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmafflm.dataset import MIX
+from mmafflm.errors import UsageFault
+from mmafflm.files.documents import read_yaml
+from mmafflm.train.plan.recipe_keys import known_keys, wrong_value
+
+Config = dict[str, Any]
+
+OURS = ("extends", "global_batch", "hardware", "validate_every", "validate_rows")
+BUDGET = "the budget of --data, which its pictures and clips were scaled to (`budget:` in the build config)"
+COMPUTED = {
+    "max_steps": "floor(rows of the mix / global_batch)",
+    "num_train_epochs": "one epoch, by max_steps",
+    "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
+    "dataloader_num_workers": "a multiple of the ranks",
+    "accelerator_config": "dispatch_batches: false",
+    "ray_num_workers": "--gpus x --nodes, where ray_init_kwargs is given",
+    "image_max_pixels": BUDGET,
+    "video_max_pixels": BUDGET,
+    "video_fps": BUDGET,
+    "video_maxlen": BUDGET,
+    "dataset_dir": "--data",
+    "media_dir": "--data",
+    "output_dir": "--out",
+    "overwrite_output_dir": "--resume",
+    "resume_from_checkpoint": "--resume",
+    "logging_nan_inf_filter": "false, or a NaN would be logged as the mean of the losses before it",
+}
+# run folders keep the whole config, and run folders are shared
+SECRETS = ("swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url", "hf_hub_token", "ms_hub_token",
+           "om_hub_token", "hub_token", "push_to_hub_token")  # fmt: skip
+
+
+SECRET = re.compile(r"(api_?key|token|secret|password)$", re.I)  # below a key of LLaMA-Factory's: ray_init_kwargs
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as LLaMA-Factory (OmegaConf) reads it: 5e-6 is a number, which YAML 1.1 takes for text."""
+
+    yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}  # noqa: RUF012
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_recipe(recipe: Path) -> Config:
+    """The recipe's keys and values, over those of the recipe that it extends (a path from the recipe's own folder).
+
+    What a recipe says wins over what it extends; a key set to null is taken out. A DeepSpeed file is a path from the
+    folder of the recipe that names it. Raises UsageFault for a key that nobody knows, one that is computed, or one that
+    extends a file that does not exist, or itself.
+    """
+    if not recipe.is_file():
+        raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
+    spec = read_keys(recipe)
+    _check_ours(recipe, spec)
+    return spec
+
+
+def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
+    """One recipe over those that it extends, complete or not; `above` are the recipes that led here."""
+    chain = (*above, recipe)
+    if recipe.resolve() in [path.resolve() for path in above]:
+        raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot extend itself. Change extends.")
+    spec = _own_keys(recipe)
+    if isinstance(spec.get("deepspeed"), str):
+        spec["deepspeed"] = str((recipe.parent / spec["deepspeed"]).resolve())
+    if "extends" in spec:
+        parent = recipe.parent / str(spec["extends"])
+        if not parent.is_file():
+            raise UsageFault(f"{recipe}: extends: {spec['extends']} does not exist (a path from the recipe's folder).")
+        spec = read_keys(parent, chain) | spec
+    return {key: value for key, value in spec.items() if value is not None and key != "extends"}
+
+
+def _own_keys(recipe: Path) -> Config:
+    """What one file says. Raises UsageFault when it is no recipe, or has a key that it must not have."""
+    spec = read_yaml(recipe, _Loader)
+    if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
+        raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
+    known = known_keys().keys()
+    for key, value in spec.items():
+        if key in COMPUTED:
+            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
+        if secret := key if key in SECRETS else _secret_below(value):
+            raise UsageFault(
+                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
+                "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
+            )
+        if known and key not in known and key not in OURS:
+            nearest = difflib.get_close_matches(key, [*known, *OURS], n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
+        if isinstance(value, str) and "\0" in value:
+            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Take it out.")
+        if value is not None and (expected := wrong_value(key, value)):
+            raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
+    return spec
+
+
+def _secret_below(value: Any) -> str | None:
+    """The first key that names a secret anywhere below; LLaMA-Factory takes a mapping as JSON text too."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
+            value = yaml.safe_load(value)
+    if isinstance(value, list):
+        return next((found for one in value if (found := _secret_below(one))), None)
+    if not isinstance(value, dict):
+        return None
+    named = [str(key) for key, one in value.items() if SECRET.search(str(key)) and isinstance(one, str) and one]
+    return named[0] if named else _secret_below(list(value.values()))
+
+
+def _check_ours(recipe: Path, spec: Config) -> None:
+    if spec.get("hardware", "gpu") not in ("gpu", "cpu"):
+        raise UsageFault(f"{recipe}: hardware is gpu or cpu, not {spec['hardware']}.")
+    for key in ("global_batch", "per_device_train_batch_size"):
+        if type(spec.get(key)) is not int or spec[key] < 1:
+            raise UsageFault(f"{recipe}: {key} must be given, as a whole number of 1 or more.")
+    _check_validation(recipe, spec)
+    several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
+    if several:
+        raise UsageFault(
+            f"{recipe}: dataset, mix_strategy and interleave_probs have no place in a recipe: concat does not mix "
+            "while streaming and interleaving repeats or drops rows. Mix with: mmaffin mix --data DATA --mix FILE"
+        )
+
+
+def _check_validation(recipe: Path, spec: Config) -> None:
+    keys = ("validate_every", "validate_rows")
+    given = [spec[key] for key in keys if key in spec]
+    if not given:
+        return
+    save = spec.get("save_steps", 500)
+    if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
+        raise UsageFault(
+            f"{recipe}: validate_every is a multiple of save_steps ({save}), for checkpoints are what is asked, and "
+            "validate_rows how many records of each subset. Give both, or neither."
+        )
+
+
+def _shipped() -> list[Path]:
+    return sorted(Path("train_configs").glob("*.yaml"))

@@ -1,0 +1,176 @@
+"""What the mix holds, and whether cutoff_len would cut an answer or a picture of it.
+
+LLaMA-Factory cuts silently: an answer that is cut is learned short, and a cut inside a picture's tokens fails in the
+middle of a run ("image features and image tokens do not match").
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mmafflm.dataset import MEDIA_INDEX, MIX, Dataset
+from mmafflm.errors import Fault
+from mmafflm.families.base import Family, MediaSize
+from mmafflm.families.find import built_for
+from mmafflm.files.inside import Folder, quoted
+from mmafflm.hub import file_of
+from mmafflm.records import read_jsonl
+
+BYTES_A_TOKEN = 4  # of English; an estimate where no tokenizer is here
+_NAMES = pl.List(pl.String)
+_TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+_COLUMNS: dict[str, tuple[pl.DataType, ...]] = {
+    "id": (pl.String(),), "messages": (_TURNS,), "images": (_NAMES,), "videos": (_NAMES, pl.List(_NAMES)),
+    "vision_tokens": (pl.Int32(),), "text_bytes": (pl.Int32(),),
+}  # fmt: skip
+SAMPLE = 2000  # rows that are tokenized for the total
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The training mix: rows, how many of them hold a picture or a clip, tokens in all and of the longest record."""
+
+    rows: int
+    images: int
+    videos: int
+    tokens: int
+    vision_tokens: int
+    longest: int
+    longest_id: str
+    most_vision: int  # vision tokens of the record that has most of them
+    counted: bool  # by the base's tokenizer; else estimated from bytes
+
+
+def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> Mix:
+    """Count the mix and refuse a cutoff_len that cuts one of its records.
+
+    Text is tokenized where it matters: the records that might be too
+    long (byte-level BPE makes no more tokens than there are bytes), and a sample for the total.
+    Raises Fault naming the first record that is cut, and the cutoff_len that would hold the longest.
+    """
+    rows = counted_for(family, data, _rows(data))
+    cutoff = int(config.get("cutoff_len", 2048))
+    most = (
+        pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
+    )
+    rows = rows.with_columns(most=most)
+    path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
+    long = rows.filter(pl.col("most") > cutoff)
+    vision, text_bytes = int(rows["vision_tokens"].sum()), int(rows["text_bytes"].sum())
+    most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
+    images, videos = (int((rows[name].list.len() > 0).sum()) for name in ("images", "videos"))
+    if path is None:
+        if long.height:
+            notes.append(f"{long.height} records might exceed cutoff_len {cutoff}; no tokenizer is here to count them.")
+        last = rows.sort("most").tail(1)
+        guess = text_bytes // BYTES_A_TOKEN + family.conversation.tokens * rows.height + vision
+        longest = int(last["text_bytes"][0]) // BYTES_A_TOKEN + int(last["vision_tokens"][0]) if last.height else 0
+        name = str(last["id"][0]) if last.height else ""
+        return Mix(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
+    longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
+    lengths = text_tokens(path, longest_rows, family) + longest_rows["vision_tokens"].to_numpy()
+    _refuse_cut(longest_rows, lengths, cutoff)
+    sample = rows.gather_every(max(1, rows.height // SAMPLE))
+    text = int(text_tokens(path, sample, family).sum() / max(1, sample.height) * rows.height)
+    where = int(lengths.argmax()) if len(lengths) else 0
+    longest, name = (int(lengths[where]), str(longest_rows["id"][where])) if len(lengths) else (0, "")
+    return Mix(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
+
+
+def media_of_mix(data: Dataset) -> set[str]:
+    """Every picture, frame and clip that the mix names, below DATA."""
+    rows = _rows(data)
+    videos = rows["videos"].explode().drop_nulls()
+    frames = videos.explode().drop_nulls() if videos.dtype == pl.List(pl.String) else videos
+    return {*rows["images"].explode().drop_nulls(), *frames}
+
+
+def _rows(data: Dataset) -> pl.DataFrame:
+    """The mix's rows. Raises Fault when they are not those of the manifest."""
+    path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
+    if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
+        raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
+    try:
+        rows = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise Fault(f"{path}: not a Parquet file ({error}). Build again.") from None
+    found = rows.schema
+    missing = [name for name, kinds in _COLUMNS.items() if found.get(name) not in kinds or rows[name].null_count()]
+    if missing:
+        raise Fault(f"{path}: no column {missing[0]} as the build writes it. Build again.")
+    if rows.height != data.manifest["mix"]["rows"]:
+        raise Fault(
+            f"{data.path}: the mix holds {rows.height} rows, the manifest says {data.manifest['mix']['rows']}. "
+            "Build again."
+        )
+    _refuse_names(data, path, rows)
+    return rows
+
+
+def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
+    """Raises Fault when a row names a picture, frame or clip amiss: LLaMA-Factory opens what it finds here."""
+    folder = Folder(data.path)
+    for number, (images, videos) in enumerate(rows.select("images", "videos").iter_rows(), 1):
+        frames = ([clip] if isinstance(clip, str) else clip or [None] for clip in videos)
+        for name in [*images, *(one for clip in frames for one in clip)]:
+            if why := folder.fault(name):
+                raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
+
+
+def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """The mix's rows with `vision_tokens` as this family counts them; the build counts them for its own.
+
+    Raises Fault for a picture or clip whose size the build did not keep.
+    """
+    if family.media is built_for().media:
+        return rows
+    stored: dict[str, dict[str, Any]] = {}
+    if rows.filter((pl.col("images").list.len() > 0) | (pl.col("videos").list.len() > 0)).height:
+        data.require_unchanged([MEDIA_INDEX])
+        stored = {str(one["file"]): one for one in read_jsonl(data.path / MEDIA_INDEX)}
+    budget, counts = data.budget.under(family.media), list[int]()
+    for images, videos in rows.select("images", "videos").iter_rows():
+        clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
+        if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
+            raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
+        sizes = [MediaSize(*budget.size(*_width_height(stored[name]))) for name in images]
+        for name, frames in clips:
+            size = budget.size(*_width_height(stored[name]), video=True)
+            sizes.append(MediaSize(*size, frames or stored[name]["frames"] or 1, budget.video_fps))
+        counts.append(sum(map(family.media.tokens, sizes)))
+    return rows.with_columns(vision_tokens=pl.Series(counts, dtype=pl.Int32))
+
+
+def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
+    return int(stored["width"]), int(stored["height"])
+
+
+def text_tokens(path: Path, rows: pl.DataFrame, family: Family) -> npt.NDArray[np.int64]:
+    """The text tokens of each row, template and all. Media's start and end marks are counted with vision_tokens."""
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train tier has it
+
+    tokenizer = Tokenizer.from_file(str(path))
+    turns, exchange = rows["messages"].to_list(), family.conversation.exchange
+    texts = [exchange.format(prompt=user["content"], answer=assistant["content"]) for user, assistant in turns]
+    marks = np.zeros(len(texts), np.int64)
+    for placeholder, mark in (("<image>", family.media.image), ("<video>", family.media.video)):
+        edges = mark.around(0)
+        size = len(tokenizer.encode(edges, add_special_tokens=False))
+        marks += size * np.array([text.count(placeholder) for text in texts], np.int64)
+        texts = [text.replace(placeholder, edges) for text in texts]
+    counts = [len(one) for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    return np.array(counts, np.int64) - marks
+
+
+def _refuse_cut(rows: pl.DataFrame, lengths: npt.NDArray[np.int64], cutoff: int) -> None:
+    cut = np.flatnonzero(lengths > cutoff)
+    if len(cut):
+        raise Fault(
+            f"cutoff_len {cutoff} would cut {len(cut)} records, the first {rows['id'][int(cut[0])]} "
+            f"({lengths[cut[0]]} tokens): its answer or its pictures would be lost. "
+            f"Set cutoff_len: {lengths.max()} or more, or lower the pixel limits."
+        )

@@ -1,0 +1,208 @@
+"""`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
+
+import contextlib
+import math
+import platform
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from mmafflm.checkpoints import last_checkpoint, rename_weights
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.documents import read_settings
+from mmafflm.files.writing import make_folder
+from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
+from mmafflm.media.budget import Budget
+from mmafflm.records import write_text
+from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
+from mmafflm.terminal.command import say
+from mmafflm.train.launch.launch import cache_of, environment, failure, log_of, run
+from mmafflm.train.launch.processes import roots_of, run_name
+from mmafflm.train.launch.reporters import environment as reporters_environment
+from mmafflm.train.launch.reporters import reporter_faults
+from mmafflm.train.plan.forecast import host_notes, require_disk
+from mmafflm.train.plan.plan import Plan, gpus_here, plan
+from mmafflm.train.plan.token_counts import media_of_mix
+from mmafflm.train.stream.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
+from mmafflm.train.watch.nodes import AGAIN, Others, await_first
+from mmafflm.train.watch.stall import FIRST_S, Stall
+from mmafflm.train.watch.watch import Watch
+from mmafflm.untrusted import require_harmless
+
+CONFIG = "llamafactory.yaml"
+BUDGET = tuple(field.name for field in fields(Budget))
+VERSIONS = ("mmafflm", "llamafactory", "transformers", "torch", "deepspeed", "accelerate", "datasets", "tokenizers")
+
+
+def train(
+    recipe: Path,
+    data: Dataset,
+    out: Path,
+    gpus: int | None = None,
+    nodes: int = 1,
+    node_rank: int = 0,
+    master: str | None = None,
+    base: str | None = None,
+    resume: bool = False,
+) -> None:
+    """Train a recipe on a build into OUT. Ctrl-C and SIGTERM end every process of the run first, then this one.
+
+    Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
+    """
+    planned = plan(recipe, data, gpus, nodes, base, out)
+    for note in (*planned.notes, *host_notes(planned)):
+        say(note)
+    if not 0 <= node_rank < nodes:
+        raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
+    if faults := reporter_faults(planned, node_rank):
+        raise UsageFault(faults[0])
+    env = environment(planned, out, node_rank, master) | reporters_environment(planned, out)
+    if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
+        raise UsageFault(
+            f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
+            "train_configs/pocket.yaml, which needs none."
+        )
+    if finished(out) and resume:
+        say(f"{out}: finished already; nothing to do.")
+        return
+    if node_rank:
+        await_first(out)
+    _refuse_folder(out, planned, data, resume, node_rank)
+    require_disk(planned, out)
+    if not planned.base_is_local:
+        require_hub_base(planned.config["model_name_or_path"])
+    _require_base(planned)
+    data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
+    make_folder(out)
+    _train(planned, data, out, env, node_rank, resume)
+
+
+def _require_base(planned: Plan) -> None:
+    """Raises Fault for a base, or an adapter to begin with, that LLaMA-Factory would load or save wrongly.
+
+    transformers would begin with random weights where the base's do not match. A hub base that is not here yet is
+    downloaded by LLaMA-Factory; of that one, its settings are read before.
+    """
+    base = planned.config["model_name_or_path"]
+    folder = folder_of(base)
+    if folder is None:
+        if settings := settings_of(base):
+            require_harmless(settings)
+        return
+    from mmafflm.weights import check, check_adapter, kind_of  # torch takes seconds to import
+
+    model = check(kind_of(folder), folder)
+    if (adapter := planned.config.get("adapter_name_or_path")) and Path(adapter).is_dir():
+        check_adapter(model, adapter)
+
+
+def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
+    """From the beginning or the last whole checkpoint to the end; of several nodes the first writes what all read."""
+    first = node_rank == 0
+    checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None
+    # What an older version or llamafactory-cli began is not known in whole, nor are Ray's workers elsewhere.
+    mended = not planned.ray and (checkpoint is None or POSITIONS in (read_run(out) or {}))
+    if first:
+        write_text(out / CONFIG, planned.to_yaml())
+        _write_run(out, planned, data, mended, finished=False)
+    watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
+    with watch or contextlib.nullcontext():
+        if checkpoint is None:
+            _launch(planned, out, out / CONFIG, env, node_rank, watch)
+        elif step_of(checkpoint) < planned.config["max_steps"]:
+            if first and "deepspeed" not in planned.config:
+                rename_weights(checkpoint)
+            if first:
+                write_resumed(planned, data, out, checkpoint)
+            _launch(planned, out, out / RESUMED, env, node_rank, watch)
+        elif first:
+            finish_from(checkpoint, out)
+    if first:
+        shutil.rmtree(out / REST, ignore_errors=True)
+        _write_run(out, planned, data, mended, finished=True)
+        say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
+    if watch:
+        watch.finish()
+
+
+def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
+    """Run LLaMA-Factory to its end. Raises Fault when it fails, hangs or diverges, or another node does."""
+    # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
+    silent = (config.name == RESUMED and replays(planned.config)) or planned.config.get("disable_tqdm")
+    others, stall = Others(planned, out, node_rank), Stall(out, node_rank, math.inf if silent else FIRST_S)
+    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
+
+    def beat() -> None:
+        if watch:
+            watch.beat()
+        if why := stall.beat():
+            raise Fault(watch.hangs(why) if watch else f"{out}: stopped, {why}. Look at the other nodes, and {AGAIN}")
+
+    if code := run(config, out, env, node_rank, beat):
+        raise others.first(failure(log_of(out, node_rank), code))
+    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # the Arrow copy of the mix
+
+
+def finished(out: Path) -> bool:
+    """Whether OUT holds a run that came to its end."""
+    described = read_run(out)
+    if described is None:
+        return False
+    if "finished" not in described:
+        raise Fault(f"{out / RUN}: not that of a training run. Name another --out.")
+    return bool(described["finished"])
+
+
+def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_rank: int) -> None:
+    """Raises UsageFault when OUT holds a run that this command must not touch."""
+    if out.exists() and not out.is_dir():
+        raise UsageFault(f"{out}: a file. --out names a folder.")
+    if living := roots_of(run_name(out, node_rank)):
+        raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill {' '.join(map(str, living))}")
+    if not resume:
+        if node_rank == 0 and ((out / RUN).exists() or any(out.glob("checkpoint-*"))):
+            raise UsageFault(f"{out}: holds a run already. Go on with --resume, or name another --out.")
+        return
+    if not (out / CONFIG).exists():
+        say(f"{out}: no run to resume; starting at the beginning.")
+        return
+    if (begun := read_run(out)) and begun.get("data_hash") != data.hash:
+        raise UsageFault(
+            f"{out}: was started on another build of {data.path}. Restore that one, or name another --out."
+        )
+    before = read_settings(out / CONFIG, "Name another --out.")
+    differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
+    if differ:
+        raise UsageFault(
+            f"{out}: was started with another {', '.join(differ)}; the order of the data would change midway. "
+            "Resume with the command that began it, or name another --out."
+        )
+
+
+def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: bool) -> None:
+    """mended: every step is trained with the original positions of text behind clips."""
+    config = planned.config
+    row: dict[str, Any] = {
+        "schema": 1,
+        "finished": finished,
+        "recipe": str(planned.recipe),
+        "base": config["model_name_or_path"],
+        "template": config["template"],
+        "seed": config.get("seed", 42),
+        "budget": Budget(**{key: config[key] for key in BUDGET}).to_json(),
+        "cutoff_len": config.get("cutoff_len"),
+        "data": str(data.path.resolve()),
+        "data_hash": data.hash,
+        "mix_rows": planned.mix.rows,
+        "mix_videos": planned.mix.videos,
+        "examples": planned.examples,
+        "max_steps": config["max_steps"],
+        "global_batch": planned.global_batch,
+        "ranks": planned.ranks,
+        "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
+    }
+    if not planned.base_is_local and (commit := cached_commit(config["model_name_or_path"])):
+        row["base_commit"] = commit  # of a base that is yet to be downloaded it is known when the run has ended
+    write_run(out, row | {POSITIONS: ORIGINAL} if mended else row)

@@ -1,0 +1,88 @@
+"""`--resume`: go on from a checkpoint with the rest of the mix, in the order of the uninterrupted run.
+
+LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Here what is
+left is written as a mix of its own beside the run, laid out so that the same ranks and workers take it in the order in
+which they would have taken it, and the trainer is told to start at its beginning.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+from mmafflm.dataset import MIX, Dataset
+from mmafflm.records import replacing, write_text
+from mmafflm.terminal.command import say
+from mmafflm.train.plan.plan import Plan
+from mmafflm.train.plan.recipe_file import Config
+from mmafflm.train.stream.order import SEED, Rows, batches, shuffled_numbers
+
+REST = "rest"  # below OUT: the mix that is left, while a resumed run needs it
+RESUMED = "llamafactory.resume.yaml"
+# What a checkpoint holds for the trainer alone; the rest of it is what a finished run leaves.
+TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to_fp32.py", "global_step*")
+
+
+def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> None:
+    """Write OUT/llamafactory.resume.yaml, the config that goes on from a checkpoint, and the rest of the mix for it.
+
+    Where the order of the stream is not known, the config lets LLaMA-Factory replay the stream, and that is said.
+    """
+    config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
+    if replays(config):
+        say(f"Going on from {checkpoint}. This recipe does not stream: what was seen is read again.")
+    else:
+        done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
+        left = batches(planned.mix.rows, config, planned.ranks)[done:]
+        _write_rest(data, out / REST, laid_out(left, config).tolist())
+        # a buffer of one row keeps the file's order; and of this file the trainer must skip nothing
+        config |= {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
+        say(f"Going on from {checkpoint} with the {left.size} of {planned.examples} examples that are left.")
+    write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
+
+
+def replays(config: Config) -> bool:
+    """Whether the order of the rows is LLaMA-Factory's own, so that a resumed run reads again what was seen."""
+    return not config.get("streaming")
+
+
+def laid_out(left: Rows, config: Config) -> Rows:
+    """The file that hands out these micro-batches [batches, ranks, micro] in this order, through a buffer of one row.
+
+    It is the inverse of `order.batches`. A rank's workers take turns from the first batch on and have shards of one
+    length: where they do not divide the batches, the last one fills up, read ahead at most and never trained on.
+    """
+    _, ranks, micro = left.shape
+    workers = int(config["dataloader_num_workers"])
+    if workers <= ranks:  # one reads for all
+        return left.reshape(-1)
+    turns = workers // ranks
+    full = np.concatenate([left, *[left[-1:]] * (-len(left) % turns)])
+    by_worker = full.reshape(-1, turns, ranks, micro).transpose(2, 1, 0, 3)
+    places = shuffled_numbers(turns, int(config.get("seed", SEED)))  # the shard that each worker reads
+    return by_worker[:, np.argsort(places)].reshape(-1)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer steps done at a checkpoint."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def finish_from(checkpoint: Path, out: Path) -> None:
+    """Give OUT the weights of its last step's checkpoint, when a run was stopped after it.
+
+    The trainer, resumed there, would begin another epoch.
+    """
+    shutil.copytree(checkpoint, out, ignore=shutil.ignore_patterns(*TRAINERS), dirs_exist_ok=True)
+
+
+def _write_rest(data: Dataset, folder: Path, rows: list[int]) -> None:
+    """Write these rows of the mix, in this order, with a registry that names only them."""
+    entry = data.mix_entry()
+    mix = pl.read_parquet(data.path / "mmaffin" / entry["file_name"])
+    with replacing(folder / f"{MIX}.parquet") as file:
+        mix[rows].write_parquet(file)
+    write_text(folder / "dataset_info.json", json.dumps({MIX: entry | {"file_name": f"{MIX}.parquet"}}))

@@ -1,0 +1,71 @@
+"""Several nodes of one run: waiting for the first, and saying which one fell when this one lost it.
+
+A rank that loses another one says "connection closed by peer" and names nobody. But every node's log is in the run's
+folder: that of the node that fell first holds its own error, or none when it was killed.
+"""
+
+import time
+from pathlib import Path
+
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.run_file import RUN
+from mmafflm.train.launch.launch import ECHO, cause, log_of
+from mmafflm.train.plan.plan import Plan
+
+FIRST_S = 120.0  # for node 0 to begin the run
+WAIT_S = 20.0  # for what the others' logs say about a failure seen here
+LOOK_S = 0.5
+AGAIN = "run the same command with --resume on every node."
+
+
+def await_first(out: Path) -> None:
+    """Wait until node 0 has begun the run in OUT. Raises UsageFault when this node does not see that it has."""
+    until = time.monotonic() + FIRST_S
+    while not (out / RUN).exists():
+        if time.monotonic() > until:
+            raise UsageFault(
+                f"{out}: node 0 has not begun a run here. Start it, and name one folder that every node sees (a shared "
+                "disk): checkpoints hold a part of each rank."
+            )
+        time.sleep(LOOK_S)
+
+
+class Others:
+    """The other nodes of a run, as their logs show them from the moment that this launch begins."""
+
+    def __init__(self, planned: Plan, out: Path, node_rank: int) -> None:
+        self.gpus = planned.gpus
+        nodes = () if planned.ray else range(planned.nodes)
+        logs = {node: log_of(out, node) for node in nodes if node != node_rank}
+        self.logs = {node: (log, log.stat().st_size if log.exists() else 0) for node, log in logs.items()}
+
+    def first(self, fault: Fault) -> Fault:
+        """The fault to end with: what another node fell with, or that it is gone, where `fault` is only an echo."""
+        until = time.monotonic() + WAIT_S
+        while self.logs and ECHO.search(str(fault)):
+            causes = {node: cause(_after(log, size)) for node, (log, size) in self.logs.items()}
+            if own := [node for node, said in causes.items() if said and not ECHO.search(said)]:
+                return Fault(f"{self._name(own[0])} failed first: {causes[own[0]]}. Its log: {self.logs[own[0]][0]}")
+            silent = [node for node, said in causes.items() if not said]
+            if not silent:
+                break
+            if time.monotonic() > until:
+                return Fault(
+                    f"{self._name(silent[0])} is gone without a word: killed, or its machine or network is down. "
+                    f"When it is back, {AGAIN}"
+                )
+            time.sleep(LOOK_S)
+        return fault
+
+    def _name(self, node: int) -> str:
+        first, last = node * self.gpus, (node + 1) * self.gpus - 1
+        return f"node {node} ({f'rank {first}' if first == last else f'ranks {first} to {last}'})"
+
+
+def _after(log: Path, size: int) -> str:
+    """What was written to a log behind its first `size` bytes."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(size)
+        return file.read().decode("utf-8", errors="replace")

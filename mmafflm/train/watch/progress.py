@@ -1,0 +1,136 @@
+"""OUT/progress.jsonl: one row for each logged step of a run, whatever was killed in between.
+
+A row has the step, the Trainer's loss, gradient norm and learning rate, tokens and examples a second, the share of real
+tokens among all that were computed on, the share of time spent waiting for data, GPU memory, and the shares of each
+subset, language and modality among the examples seen so far.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmafflm.records import append_jsonl, drop_torn_line, write_jsonl
+from mmafflm.train.launch.tensorboard import TrainerEvents
+from mmafflm.train.watch.exposure import Seen
+
+TRAINER_LOG, PROGRESS = "trainer_log.jsonl", "progress.jsonl"
+Row = dict[str, Any]
+
+
+class Progress:
+    """Follows OUT/trainer_log.jsonl from `start`, the step of the checkpoint that the run goes on from (0: none).
+
+    Rows of later steps, which an earlier launch trained and lost, are taken out first; those that it trained and nobody
+    wrote down (the launcher was killed before its trainer) are made up for, without the times that nobody took.
+    """
+
+    def __init__(self, out: Path, seen: Seen, events: TrainerEvents, examples_a_step: int, start: int) -> None:
+        self.path, self.log = out / PROGRESS, out / TRAINER_LOG
+        self.seen, self.events, self.examples_a_step = seen, events, examples_a_step
+        before = read_progress(out)
+        self.rows = [row for row in before if row["step"] <= start]
+        drop_torn_line(self.path)
+        drop_torn_line(self.log)  # a full disk or a power cut tore it; the trainer would go on in the same line
+        if len(self.rows) < len(before):
+            write_jsonl(self.path, self.rows)
+        self.last, self.last_time = (int(self.rows[-1]["step"]) if self.rows else 0), 0.0
+        self.read_to = 0
+        self.make_up(start)
+
+    def make_up(self, start: int) -> None:
+        """Rows of an earlier launch that are in the trainer's log alone."""
+        logged = {int(row["current_steps"]): row for row in self._logged()}  # of a step trained twice, the later
+        self.events.read()
+        for step in sorted(step for step in logged if self.last < step <= start):
+            self._add(logged[step], None, timed=False)
+
+    def grown(self) -> bool:
+        """Whether the trainer has logged since the last call of follow()."""
+        return self.log.exists() and self.log.stat().st_size > self.read_to
+
+    def follow(self, waited: float | None) -> list[Row]:
+        """The rows of what was logged since the last call, appended to progress.jsonl.
+
+        waited: the share of time since then that ranks waited for data, the same for all of these rows.
+        """
+        logged = list(self._logged())
+        if logged:
+            self.events.read()
+        return [self._add(row, waited, timed=True) for row in logged if int(row["current_steps"]) > self.last]
+
+    def _logged(self) -> Iterator[dict[str, Any]]:
+        """The complete lines that the trainer wrote since the last call and that have a loss (the last has none)."""
+        if not self.log.exists():
+            return
+        with self.log.open("rb") as log:
+            log.seek(self.read_to)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break
+                self.read_to += len(line)
+                row = json.loads(line)  # not orjson: a loss may be NaN
+                if "loss" in row:
+                    yield row
+
+    def _add(self, logged: dict[str, Any], waited: float | None, timed: bool) -> Row:
+        step = int(logged["current_steps"])
+        event = self.events.steps.get(step, {})
+        tokens = self.seen.tokens(self.last + 1, step)
+        time = event.get("wall_time", self.log.stat().st_mtime if timed else 0.0)
+        # the first row of a launch has no row before it whose time was taken
+        took_s = time - self.last_time if timed and self.last_time else None
+        examples = (step - self.last) * self.examples_a_step
+        row = {
+            "step": step,
+            "time": round(time, 2) if time else None,
+            "loss": logged["loss"],
+            "grad_norm": event.get("grad_norm"),
+            "learning_rate": logged.get("lr"),
+            "examples_per_s": round(examples / took_s, 3) if took_s else None,
+            "tokens_per_s": round(tokens.real / took_s, 1) if took_s and tokens else None,
+            "tokens": tokens.real if tokens else None,
+            "real_share": round(tokens.real / tokens.padded, 4) if tokens else None,
+            "data_wait_share": waited,
+            "gpu_reserved_gib": logged.get("vram_reserved"),
+            "seen": self.seen.shares(step),
+        }
+        append_jsonl(self.path, [row])  # orjson writes a NaN as null
+        self.rows.append(row)
+        self.last, self.last_time = step, time if timed else 0.0
+        return row
+
+
+def read_progress(out: Path) -> list[Row]:
+    """The rows of OUT/progress.jsonl; a line that a kill tore is not one."""
+    path = out / PROGRESS
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def sentence(row: Row, steps: int) -> str:
+    """A row for the terminal."""
+    said = [f"step {row['step']} of {steps}", f"loss {row['loss']:.4f}"]
+    shown = {
+        "gradient {:.3g}": row["grad_norm"],
+        "rate {:.3g}": row["learning_rate"],
+        "{:,.0f} tokens/s": row["tokens_per_s"],
+        "{:.3g} examples/s": row["examples_per_s"],
+        "{:.0%} real": row["real_share"],
+        "{:.0%} waiting for data": row["data_wait_share"],
+    }
+    return ", ".join(said + [text.format(value) for text, value in shown.items() if value is not None])
+
+
+def points(row: Row) -> dict[str, float | None]:
+    """A row's curves for TensorBoard; what the Trainer draws itself is not drawn twice."""
+    found = {
+        "speed/tokens_per_s": row["tokens_per_s"],
+        "speed/examples_per_s": row["examples_per_s"],
+        "speed/data_wait_share": row["data_wait_share"],
+        "data/real_share": row["real_share"],
+        "speed/gpu_reserved_gib": row["gpu_reserved_gib"],
+    }
+    for kind, shares in row["seen"].items():
+        found |= {f"seen_{kind}/{name}": share for name, share in shares.items()}
+    return found

@@ -1,0 +1,75 @@
+"""The data set card: what the hub and `datasets` make of it, and what it says of terms."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from data_build.corpora.find import corpora
+from data_build.dataset.card import metadata
+from data_build.dataset.card_figures import write_figures
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+
+
+def test_the_hub_reads_the_data_set_card(built: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub belongs to the train tier")
+    card = hub.DatasetCard((built / "README.md").read_text(encoding="utf-8"), ignore_metadata_errors=False)
+    assert card.data.license == "other" and card.data.size_categories == ["1K<n<10K"]
+    assert "semeval2018: free for research" in card.data.license_details
+    assert {"no", "pt", "zh"} <= set(card.data.language) and not {"br", "zxx", "und"} & set(card.data.language)
+    assert {"text-classification", "image-classification", "video-classification"} <= set(card.data.task_categories)
+    configs = {one["config_name"]: one["data_files"] for one in card.data.configs}
+    assert list(configs) == ["mmaffin", *Dataset.open(built).manifest["subsets"]] and set(benchmark()) < set(configs)
+    assert all((built / split["path"]).is_file() for of in configs.values() for split in of)
+    assert hub.DatasetCard(str(card)).data.to_dict() == card.data.to_dict()
+
+
+def test_datasets_loads_every_configuration_of_the_card(built: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="datasets belongs to the train tier")
+    for name in ("mmaffin", "XED", "semeval2018_english", "MELD_EC"):
+        found = datasets.load_dataset(str(built), name, cache_dir=str(tmp_path))
+        if name != "mmaffin":
+            rows = {split: of["rows"] for split, of in Dataset.open(built).manifest["subsets"][name].items()}
+            names = {"train": "train", "val": "validation", "test": "test"}
+            assert {split: of.num_rows for split, of in found.items()} == {names[s]: n for s, n in rows.items()}
+
+
+def test_the_card_says_what_may_be_passed_on(built: Path) -> None:
+    text = (built / "README.md").read_text(encoding="utf-8")
+    assert "| xed | CC BY 4.0 | yes |" in text and text.count("| **no** |") == len(corpora()) - 1
+    assert {name for name, corpus in corpora().items() if corpus.redistribute} == {"xed"}
+    assert all(corpus.terms and corpus.cite for corpus in corpora().values())
+    for heading in ("Sources and terms", "Languages", "Labels", "Prompts and answers", "Leakage", "Splits",
+                    "Known limits", "How to cite"):  # fmt: skip
+        assert f"\n## {heading}\n" in text
+    assert benchmark()["XED"].task("ec").prompt in text and "█" in text and "Öhman" in text
+
+
+def test_the_card_shows_how_labels_and_numbers_are_spread(built: Path, tmp_path: Path) -> None:
+    text = (built / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^]]+\]\((figures/\w+\.svg)\)", text)
+    assert shown == [f"figures/{one}.svg" for one in ("text_labels", "text_numbers", "image_labels", "image_numbers",
+                                                      "video_labels", "video_numbers")]  # fmt: skip
+    dataset = Dataset.open(built)
+    assert set(shown) == {name for name in dataset.files if name.startswith("figures/")}
+    drawn = {name: ElementTree.fromstring((built / name).read_bytes()) for name in shown}
+    texts = {name: {one.text for one in of.iter("{http://www.w3.org/2000/svg}text")} for name, of in drawn.items()}
+    assert {"XED", "MMS", "anticipation"} <= texts["figures/text_labels.svg"]
+    assert {"EMOTIC_SI", "sentiment intensity valence", "-1", "1"} <= texts["figures/image_numbers.svg"]
+    assert {"intensity ordinal anger", "3"} <= texts["figures/text_numbers.svg"]
+    shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("figures", "media"))
+    write_figures(tmp_path / "again", dataset.manifest)
+    assert all((tmp_path / "again" / name).read_bytes() == (built / name).read_bytes() for name in shown)
+    write_figures(tmp_path / "again", {"subsets": {"XED": dataset.manifest["subsets"]["XED"]}})
+    assert [path.name for path in (tmp_path / "again/figures").iterdir()] == ["text_labels.svg"]
+
+
+def test_a_card_of_pictures_alone_names_no_language(built: Path) -> None:
+    manifest: dict[str, Any] = dict(Dataset.open(built).manifest)
+    manifest["subsets"] = {"FER2013": manifest["subsets"]["FER2013"]}
+    head = metadata(manifest | {"mix": {**manifest["mix"], "rows": 0}})
+    assert "language" not in head and [one["config_name"] for one in head["configs"]] == ["FER2013"]

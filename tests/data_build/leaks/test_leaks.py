@@ -1,0 +1,171 @@
+"""Training rows that copy a test row: found when a few characters differ, left when only the topic is the same."""
+
+import json
+import random
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data_build.build import build
+from data_build.config import Config, Leaks
+from data_build.leaks.leaks import Row, find_leaks, make_rows
+from data_build.leaks.near import jaccard, near_hashes, near_texts
+from data_build.media.picture_hash import difference_hash
+from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.dataset import Dataset
+from mmafflm.records import read_jsonl
+
+RULES = Leaks()
+WORDS = [
+    "".join(random.Random(n).choices(string.ascii_lowercase, k=random.Random(n).randint(2, 9))) for n in range(3000)
+]
+
+
+def tell(chance: random.Random, words: int) -> str:
+    return " ".join(chance.choices(WORDS, k=words))
+
+
+def edit(text: str, edits: int, chance: random.Random) -> str:
+    """That many characters replaced, inserted or taken out."""
+    letters = list(text)
+    for _ in range(edits):
+        place = chance.randrange(len(letters))
+        letters[place : place + chance.randint(0, 1)] = chance.choice(["", *string.ascii_lowercase])
+    return "".join(letters)
+
+
+def test_edits_of_a_few_characters_are_found_and_unrelated_texts_are_not() -> None:
+    chance = random.Random(6)
+    tests = [tell(chance, chance.randint(12, 30)) for _ in range(3000)]
+    planted = {number: edit(tests[number], chance.randint(1, 3), chance) for number in range(0, 3000, 3)}
+    train = [planted.get(number) or tell(chance, chance.randint(12, 30)) for number in range(6000)]
+    found = {pair.left: pair for pair in near_texts(train, tests, RULES.similarity)}
+    assert len(found.keys() & planted.keys()) >= 0.99 * len(planted)
+    assert set(found) <= set(planted)
+    assert all(pair.right == left and pair.similarity >= RULES.similarity for left, pair in found.items())
+
+
+@pytest.mark.parametrize(
+    "text", ["物流很快，包装完好，质量不错，下次还会再来买的", "هذا الكتاب جميل جدا وأنصح الجميع بقراءته"]
+)
+def test_scripts_without_latin_letters(text: str) -> None:
+    near = text.replace(text[5], "x", 1)
+    assert near_texts([near], [text, text[::-1]], 0.7) == [(0, 0, jaccard(near, text))]
+
+
+def test_nothing_to_compare() -> None:
+    assert near_texts([], ["a"], 0.7) == near_texts(["a"], [], 0.7) == []
+    assert len(near_hashes(np.array([], np.uint64), np.array([1], np.uint64))) == 0
+
+
+def test_hashes_that_differ_in_three_bits_are_found_wherever_they_are() -> None:
+    chance = np.random.default_rng(6)
+    tests = chance.integers(0, 1 << 63, 500, dtype=np.uint64)
+    flips = [sum(1 << int(bit) for bit in chance.choice(64, 3, replace=False)) for _ in tests]
+    train = tests ^ np.array(flips, np.uint64)
+    assert near_hashes(train, tests).tolist() == [[number, number] for number in range(500)]
+    assert len(near_hashes(train, tests, 2)) == 0
+
+
+def picture(seed: int) -> Image.Image:
+    chance = random.Random(seed)
+    drawn = Image.new("RGB", (160, 120), tuple(chance.choices(range(256), k=3)))
+    pen = ImageDraw.Draw(drawn)
+    for _ in range(12):
+        x, y = chance.randint(0, 150), chance.randint(0, 110)
+        pen.rectangle((x, y, x + 40, y + 30), tuple(chance.choices(range(256), k=3)))
+    return drawn
+
+
+def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
+    one, other = picture(1), picture(2)
+    media = tmp_path / "media"
+    media.mkdir()
+    one.save(media / "test.png")
+    other.save(media / "other.png")
+    one.resize((120, 90)).save(tmp_path / "small.jpg", quality=80)
+    again = Image.open(tmp_path / "small.jpg")
+    again.save(media / "small.png")
+
+    def row(name: str, drawn: Image.Image, words: str = "") -> Row:
+        return Row(name, "FER2013", words, False, f"media/{name}.png", difference_hash(drawn))
+
+    leaks = find_leaks([row("small", again), row("other", other)], [row("test", one)], RULES, tmp_path)
+    assert [(leak.train.id, leak.test.id, leak.kind) for leak in leaks] == [("small", "test", "near")]
+    # the same first frame with other words is another utterance
+    assert find_leaks([row("small", again, "no, never")], [row("test", one, "come in")], RULES, tmp_path) == []
+
+
+def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
+    """The same shapes at other levels of grey: the difference hashes are equal, the pictures 10 of 255 levels apart."""
+    media = tmp_path / "media"
+    media.mkdir()
+    one = picture(1).convert("L").point(lambda level: 20 + level * 200 // 255)
+    found = {}
+    for name, levels in (("test", 0), ("close", 3), ("alike", 10)):
+        drawn = one.point(lambda level, levels=levels: level + levels)
+        drawn.save(media / f"{name}.png")
+        found[name] = Row(name, "FER2013", "", False, f"media/{name}.png", difference_hash(drawn))
+    assert len({row.sight for row in found.values()}) == 1
+    leaks = find_leaks([found["close"], found["alike"]], [found["test"]], RULES, tmp_path)
+    assert [leak.train.id for leak in leaks] == ["close"]
+
+
+def test_texts_at_the_bound_are_found() -> None:
+    """Pairs that share 0.70 to 0.75 of their trigrams, which the banding finds with a chance of 0.99 or more."""
+    chance, tests, train = random.Random(7), list[str](), list[str]()
+    while len(tests) < 400:
+        text = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz ", k=80))
+        copy = list(text)
+        for at in chance.sample(range(80), 4):
+            copy[at] = "?"
+        if 0.7 <= jaccard(text, "".join(copy)) <= 0.75:
+            tests.append(text)
+            train.append("".join(copy))
+    found = {(pair.left, pair.right) for pair in near_texts(train, tests, 0.7)}
+    assert len(found & {(at, at) for at in range(400)}) >= 388
+
+
+def test_what_counts_as_a_copy() -> None:
+    long, short = "I never thought that this would end so well, thank you", "Oh my God!"
+    rows = {
+        "same": long.upper() + "  ", "near": long.replace("thought", "thougt"), "short": short, "other": "a" * 60,
+    }  # fmt: skip
+    train = make_rows([(name, "MMS", words, "") for name, words in rows.items()], {}, RULES.shortest)
+    tests = make_rows([("test", "XED", long, ""), ("test2", "XED", short, "")], {}, RULES.shortest)
+    leaks = find_leaks(train, tests, RULES, Path())
+    assert [(leak.train.id, leak.kind) for leak in leaks] == [("same", "exact"), ("near", "near")]
+    assert make_rows([("zh", "MMS", "物流很快包装完好物流快", "")], {}, 20)[0].long  # a character says as much as two
+
+
+def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
+    dataset = Dataset.open(built)
+    told = json.loads((built / "leakage.json").read_text())
+    assert told["rules"]["remove"] and told["leaks"] == dataset.manifest["leakage"]["leaks"] > 0
+    gone = [row for row in read_jsonl(built / "quarantine.jsonl") if row["reason"].endswith("stands in a test")]
+    assert len(gone) == told["leaks"]
+    tests = {record.id for name in dataset.subsets("test") for record in dataset.records(name, "test")}
+    assert all(row["detail"].split(" ")[0] in tests for row in gone)
+    train = {record.id for name in dataset.subsets("train") for record in dataset.records(name, "train")}
+    assert all(one["train"]["id"] not in train and one["test"]["id"] in tests for one in told["examples"])
+    origins = told["origins"]
+    assert origins.keys() == {"EMOTIC_EC", "EMOTIC_SI", "SAMSEMO", "MELD_EC", "MELD_SP", "CHSIMS_SP", "CHSIMS_SI"}
+    assert [one["both"] for one in origins["MELD_EC"] if one["of"] == "speaker"] == [3]  # Ada, Ben and Cleo
+    assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "leakage.md").read_text(encoding="utf-8")
+    assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_switch_leaves_them_and_the_report_says_so(raw: Path, config: Config, tmp_path: Path) -> None:
+    left = config.model_copy(update={"leaks": Leaks(remove=False)})
+    subsets = choose_subsets("semeval2018_spanish")
+    build(raw, tmp_path / "left", left, subsets, jobs=1)
+    build(raw, tmp_path / "gone", config, subsets, jobs=1)
+    rows = {name: Dataset.open(tmp_path / name).manifest for name in ("left", "gone")}
+    leaks = rows["left"]["leakage"]["leaks"]
+    assert leaks == rows["gone"]["leakage"]["leaks"] > 0
+    train = {name: of["subsets"]["semeval2018_spanish"]["train"]["rows"] for name, of in rows.items()}
+    assert train["left"] - train["gone"] == leaks
+    assert "They were left in training" in (tmp_path / "left" / "leakage.md").read_text()

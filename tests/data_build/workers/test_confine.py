@@ -1,0 +1,72 @@
+"""A worker has no network, and no life after its parent."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_build.workers.confine import MACHINES, confine
+from data_build.workers.pool import run_guarded
+
+MEMORY = 4 << 30
+FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_PACKET)
+
+
+def refused(_: int) -> list[str]:
+    """How each kind of socket is refused."""
+    found = []
+    for family in FAMILIES:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            try:
+                socket.socket(family, kind).close()
+                found.append("open")
+            except OSError as error:
+                found.append(type(error).__name__)
+    return found
+
+
+def confined(_: int) -> bool:
+    return confine()
+
+
+def one(work: object, task: int = 0) -> object:
+    ((_, result),) = run_guarded(work, iter([task]), 1, 60, MEMORY)  # type: ignore[arg-type]
+    return result
+
+
+def test_a_worker_can_open_no_socket() -> None:
+    if not one(confined):
+        pytest.skip(f"this kernel lets no process give up system calls (or none of {list(MACHINES)})")
+    assert one(refused) == ["PermissionError"] * 2 * len(FAMILIES)
+    socket.socket().close()  # and the parent still can
+
+
+ORPHAN = """
+from data_build.workers.pool import run_guarded
+from tests.data_build.workers.test_confine import busy
+if __name__ == "__main__":
+    for _ in run_guarded(busy, iter(range(2)), 2, 60, 4 << 30):
+        pass
+"""
+
+
+def busy(task: int) -> int:
+    """Says that it works, and hangs."""
+    os.write(1, b"working\n")
+    time.sleep(600)
+    return task
+
+
+def test_the_workers_of_a_killed_parent_end_without_a_word(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(ORPHAN)
+    pipe, env = subprocess.PIPE, {"PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen([sys.executable, script], env=env, stdout=pipe, stderr=pipe, text=True) as parent:
+        assert parent.stdout and parent.stderr
+        assert [parent.stdout.readline() for _ in range(2)] == ["working\n"] * 2
+        parent.kill()
+        assert parent.stderr.read() == ""  # which ends when the last worker is gone, for each holds it open

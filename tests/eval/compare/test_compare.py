@@ -1,0 +1,254 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.compare.compare import compare, compare_runs
+from eval.compare.compare_table import tables
+from eval.score.aggregate import Unit, mean, require_languages
+from eval.score.bootstrap import paired_bootstrap
+from eval.score.paired import distinct, holm, scorer
+from eval.score.verdict import right_rows
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.errors import Fault
+from mmafflm.records import Record
+from tests.command import mmaffben
+from tests.data_files import write_data
+from tests.eval.made_runs import answered, noisy, record, records, write_run
+
+DRAWS = 200
+MIXED = [
+    *records("XED", 40, languages=("de", "en")),
+    *records("MELD_SP", 60),
+    *records("semeval2018_english", 25, "ei_reg"),
+    *records("semeval2018_english", 40, "e_c"),
+    *records("EMOTIC_SI", 40),
+]
+
+
+def tasks(answer) -> list:
+    subsets = dict.fromkeys(one.subset for one in MIXED)
+    return [task for name in subsets for task in answered([one for one in MIXED if one.subset == name], answer)]
+
+
+def test_a_run_against_itself_is_all_zero() -> None:
+    run = tasks(noisy(0.4))
+    for mode in ("strict", "paper"):
+        found, changed = compare(run, run, mode, DRAWS)
+        assert changed == [] and found["tests"] == 7
+        for unit in found["units"]:
+            assert unit["difference"] == 0 and unit["ci95"] == [0, 0] and unit["p"] == unit["p_holm"] == 1
+            assert {metric["difference"] for metric in unit["metrics"].values()} == {0}
+            assert unit["changed"] == unit["fixed"] == unit["broken"] == 0
+        for average in found["aggregates"]:
+            assert average["difference"] == 0 and average["ci95"] == [0, 0]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+def test_swapping_the_runs_swaps_the_signs(seed: int, left: float, right: float) -> None:
+    a, b = tasks(noisy(left, seed)), tasks(noisy(right, seed + 1))
+    (there, forth), (back, changed) = compare(a, b, resamples=DRAWS), compare(b, a, resamples=DRAWS)
+    for one, other in zip(there["units"], back["units"], strict=True):
+        assert one["difference"] == -other["difference"] and one["p"] == other["p"] and one["p_holm"] == other["p_holm"]
+        assert one["ci95"] == pytest.approx([-other["ci95"][1], -other["ci95"][0]], abs=1e-12)
+        assert (one["fixed"], one["broken"]) == (other["broken"], other["fixed"])
+    for one, other in zip(there["aggregates"], back["aggregates"], strict=True):
+        assert one["difference"] == pytest.approx(-other["difference"], abs=1e-12)
+    swapped = [
+        one | {"a": one["b"], "b": one["a"], "a_right": one["b_right"], "b_right": one["a_right"]} for one in forth
+    ]
+    assert swapped == changed
+
+
+@pytest.mark.parametrize(
+    ("subset", "metric"), [("CHSIMS_SI", "mae"), ("CHSIMS_SI", "pearson"), ("MELD_SP", "accuracy")]
+)
+def test_the_paired_bootstrap_agrees_with_scipys(subset: str, metric: str) -> None:
+    rows = records(subset, 300)
+    (a,), (b,) = answered(rows, noisy(0.5, 1)), answered(rows, noisy(0.3, 2))
+    kept = distinct(a.read.gold, [a.read.prediction, b.read.prediction])
+    measures = [scorer(a.task, "strict", kept.gold, each) for each in kept.predictions]
+    ours = paired_bootstrap(measures[0], measures[1], kept.counts, 5000)[metric]
+
+    def difference(*columns: np.ndarray) -> float:
+        at = columns[0].astype(int)
+        ones = np.ones((1, len(at)))
+        both = [scorer(a.task, "strict", a.read.gold[at], each.read.prediction[at])(ones) for each in (a, b)]
+        return float(both[1][metric][0] - both[0][metric][0])
+
+    index = np.arange(len(rows))
+    theirs = scipy.stats.bootstrap((index, index), difference, paired=True, vectorized=False, n_resamples=2000,
+                                   method="percentile", rng=np.random.default_rng(1)).confidence_interval  # fmt: skip
+    width = theirs.high - theirs.low
+    assert ours.low == pytest.approx(theirs.low, abs=0.08 * width)
+    assert ours.high == pytest.approx(theirs.high, abs=0.08 * width)
+    assert ours.difference == pytest.approx(difference(index, index))
+
+
+def test_a_real_difference_is_found_and_twins_are_not_told_apart() -> None:
+    worse, better, twin = tasks(noisy(0.8, 1)), tasks(noisy(0.2, 2)), tasks(noisy(0.2, 3))
+    found = compare(worse, better, resamples=2000).result
+    assert all(unit["p_holm"] < 0.05 and unit["difference"] > 0 for unit in found["units"] if unit["n"] > 40)
+    assert all(unit["p_holm"] > 0.05 for unit in compare(better, twin, resamples=2000).result["units"])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm(p: list[float]) -> None:
+    corrected = holm(p)
+    order = sorted(range(len(p)), key=p.__getitem__)
+    for rank, at in enumerate(order):  # the definition
+        assert corrected[at] == max(min(1.0, (len(p) - before) * p[order[before]]) for before in range(rank + 1))
+    assert all(one <= other <= min(1.0, len(p) * one) + 1e-12 for one, other in zip(p, corrected, strict=True))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_what_is_right() -> None:
+    def right(one: Record, text: str) -> bool:
+        read = answered([one], lambda _: text)[0]
+        return bool(right_rows(read.task, read.read)[0])
+
+    assert right(record("CHSIMS_SI", 0, 0.2), "0.3") and not right(record("CHSIMS_SI", 0, 0.2), "0.4")
+    assert right(record("XED", 0, ["joy", "fear"]), "joy, fear") and not right(record("XED", 0, ["joy", "fear"]), "joy")
+    vad = {"valence": 0.1, "arousal": 0.2, "dominance": 0.3}
+    assert right(record("EMOTIC_SI", 0, vad), "valence: 0.1, arousal: 0.2, dominance: 0.3")
+    assert not right(record("EMOTIC_SI", 0, vad), "valence: 0.1, arousal: 0.9, dominance: 0.3")
+    assert not right(record("CHSIMS_SI", 0, 1.0), "?")
+
+
+def test_means_are_of_one_metric_and_name_what_is_missing() -> None:
+    found = compare(tasks(noisy(0.5, 1)), tasks(noisy(0.3, 2)), resamples=DRAWS).result
+    means = {(one["over"], one["group"], one["metric"]): one for one in found["aggregates"]}
+    units = {(one["subset"], one["task"], one["language"]): one for one in found["units"]}
+    text = means["modality", "text", "macro_f1"]
+    assert text["of"] == ["semeval2018_english e_c", "XED"] or text["of"] == ["XED", "semeval2018_english e_c"]
+    both = [units["XED", "ec", None], units["semeval2018_english", "e_c", None]]
+    assert text["b"] == pytest.approx(np.mean([one["b"] for one in both])) and "MMS" in text["missing"]
+    german = means["language", "de", "macro_f1"]
+    assert german["of"] == ["XED de"] and german["missing"] == ["MMS", "SAMSEMO"]
+    assert ("language", "en", "pearson") in means and ("subset", "semeval2018_english", "macro_f1") in means
+    assert "are missing" in found["macro_over_languages"]["XED"]["refused"]
+
+
+def test_means_are_tested_and_corrected_for_their_number() -> None:
+    found = compare(tasks(noisy(0.8, 1)), tasks(noisy(0.2, 2)), resamples=2000).result
+    over_languages = [one for one in found["macro_over_languages"].values() if "refused" not in one]
+    means = [*found["aggregates"], *over_languages]
+    assert found["tests_of_means"] == len(means)
+    assert [one["p_holm"] for one in means] == holm([one["p"] for one in means])
+    (video,) = [one for one in found["aggregates"] if one["group"] == "video"]
+    assert video["p_holm"] < 0.05 < video["difference"]
+
+
+def test_a_mean_lies_within_its_interval_however_few_rows_its_languages_have() -> None:
+    rows = records("XED", 7, languages=benchmark()["XED"].languages)
+    found = compare(answered(rows, noisy(0.9, 1)), answered(rows, noisy(0.1, 2)), resamples=DRAWS).result
+    over = found["macro_over_languages"]["XED"]
+    low, high = over["ci95"]
+    assert low < over["difference"] < high and over["p"] == 1 / DRAWS
+    assert high + over["bias"] < over["difference"], "where the resamples themselves would have it"
+    (said,) = [one for one in tables(found)[1] if "without this bias" in one]
+    assert f"{abs(over['bias']):.3f}" in said
+    (alone,) = [one for one in found["aggregates"] if (one["over"], one["group"]) == ("language", "de")]
+    (german,) = [one for one in found["units"] if one["language"] == "de"]
+    assert (alone["ci95"], alone["p"], alone["bias"]) == (german["ci95"], german["p"], 0.0), "the same, named twice"
+
+
+def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
+    draw = np.random.default_rng(1)
+
+    def width(*subsets: str) -> float:
+        units = [
+            Unit(benchmark()[name].tasks[0], None, ("en",), "macro_f1", 100, 0.5, 0.5, draw.normal(0, 0.1, 4000))
+            for name in subsets
+        ]
+        low, high = mean(units)["ci95"]
+        return high - low
+
+    one = width("MELD_SP")
+    assert width("MELD_SP", "MELD_EC") == pytest.approx(one, rel=0.1)  # as wide as one alone
+    assert width("MELD_SP", "FER2013") == pytest.approx(one / np.sqrt(2), rel=0.1)  # as independent ones are
+
+
+def test_the_macro_average_refuses_missing_languages() -> None:
+    languages = benchmark()["SAMSEMO"].languages
+    require_languages("SAMSEMO", languages)
+    with pytest.raises(Fault, match="as ko, pl are missing"):
+        require_languages("SAMSEMO", languages[:3])
+    rows = records("SAMSEMO", 20, languages=languages)
+    a, b = answered(rows, noisy(0.5, 1)), answered(rows, noisy(0.3, 2))
+    found = compare(a, b, resamples=DRAWS).result
+    parts = [one["b"] for one in found["units"] if one["language"]]
+    assert found["macro_over_languages"]["SAMSEMO"]["b"] == pytest.approx(np.mean(parts)) and len(parts) == 5
+
+
+@pytest.fixture
+def runs(tmp_path: Path):
+    rows = {"MELD_SP": records("MELD_SP", 60), "CHSIMS_SI": records("CHSIMS_SI", 40, languages=("zh",))}
+    data = write_data(tmp_path / "data", rows)
+    a = write_run(tmp_path / "a", data, rows, noisy(0.5, 1))
+    return data, a, write_run(tmp_path / "b", data, rows, noisy(0.1, 2))
+
+
+def test_compare_as_a_user_types_it(runs) -> None:
+    data, a, b = runs
+    command = ("compare", a, b, "--data", data.path)
+    done = mmaffben(*command)
+    assert done.returncode == 0, done.stderr
+    assert "Holm" in done.stdout and "MELD_SP" in done.stdout
+    found = json.loads((b / "comparison.a.json").read_text())
+    assert found["schema"] == 2 and found["a"]["run"] == str(a) and found["tests"] == 2
+    rows = [json.loads(line) for line in (b / "comparison.a.jsonl").read_text().splitlines()]
+    assert sum(unit["changed"] for unit in found["units"]) == len(rows) > 0
+    assert all(set(row) == {"id", "gold", "a", "b", "a_right", "b_right"} for row in rows)
+    fixed = sum(row["b_right"] and not row["a_right"] for row in rows)
+    assert fixed == sum(unit["fixed"] for unit in found["units"])
+    shown = mmaffben(*command, "--markdown")
+    assert "| MELD_SP | sp |  | macro_f1 |" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("limit", 30), ("ablation", "blank"), ("readout", "expectation"), ("data_hash", "0")]
+)
+def test_another_test_is_refused_unless_told(runs, tmp_path: Path, name: str, value: object) -> None:
+    data, a, _ = runs
+    b = write_run(tmp_path / "c", data, ["MELD_SP", "CHSIMS_SI"], noisy(0.1), **{name: value})
+    with pytest.raises(Fault, match=f"not the same test .*{name}.*--anyway"):
+        compare_runs(a, b, data)
+    assert any(name in note for note in compare_runs(a, b, data, anyway=True)["notes"])
+
+
+def test_only_records_that_both_answered_are_compared(runs) -> None:
+    data, a, b = runs
+    file = b / "predictions/MELD_SP.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:50]))
+    found = compare_runs(a, b, data)
+    assert {unit["subset"]: unit["n"] for unit in found["units"]} == {"MELD_SP": 50, "CHSIMS_SI": 40}
+    assert any("50 records compared" in note for note in found["notes"])
+    file.write_text("".join([*lines, lines[0]]))
+    with pytest.raises(Fault, match="stands twice"):
+        compare_runs(a, b, data)
+    file.write_text(lines[0].replace("MELD_SP/", "MELD_XX/"))
+    with pytest.raises(Fault, match="is no test record"):
+        compare_runs(a, b, data)
+    file.write_text("")
+    with pytest.raises(Fault, match="no record in common"):
+        compare_runs(a, b, data)
+
+
+def test_paper_mode_has_no_correlation_for_a_constant(runs, tmp_path: Path) -> None:
+    data, a, _ = runs
+    flat = write_run(tmp_path / "flat", data, ["CHSIMS_SI"], lambda one: "0.0")
+    (unit,) = compare_runs(a, flat, data, "paper")["units"]
+    assert unit["b"] is None and unit["difference"] is None and unit["ci95"] is None
+    (strict,) = compare_runs(a, flat, data)["units"]
+    assert strict["b"] == 0 and strict["difference"] < 0 and math.isfinite(strict["p"])

@@ -1,0 +1,61 @@
+"""Run by VLLM_PYTHON: what the engine vllm sees, says and weighs of some questions, as JSON on standard output.
+
+    python -m tests.eval.engines.vllm.vllm_side CKPT ROOT QUESTIONS
+
+QUESTIONS holds {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...}.
+"""
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from eval.engines import Question
+from eval.engines.vllm.engine import VllmEngine
+from tests.budget import BUDGET
+
+
+def asked(row: dict[str, Any]) -> list[Question]:
+    """The questions of the file."""
+    return [Question(prompt, tuple(images), tuple(map(tuple, clips))) for prompt, images, clips in row["questions"]]
+
+
+def seen(engine: VllmEngine, questions: list[Question]) -> list[list[int]]:
+    """Each prompt's token ids as vLLM ran them, those of pictures and clips included."""
+    sampling = engine.sampling(max_tokens=1)
+    steps = engine.run(deque(range(len(questions))), lambda at: (engine.ready(engine.prompt(questions[at])), sampling))
+    return in_order([(at, list(output.prompt_token_ids)) for at, output in step] for step in steps)
+
+
+def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
+    """What came, in the order of the questions."""
+    found = dict(one for step in steps for one in step)
+    return [found[at] for at in sorted(found)]
+
+
+def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
+    """Token ids, answers, seconds, and log-likelihoods twice: the second time all prompts are in the cache."""
+    row = json.loads(Path(file).read_text(encoding="utf-8"))
+    questions, everything = asked(row), range(len(row["questions"]))
+    engine = VllmEngine(ckpt, BUDGET, root=Path(root))
+    clock = [time.perf_counter()]
+    engine.load()
+    clock.append(time.perf_counter())
+    answers = in_order(engine.answer(questions, everything, row["most_tokens"], 8))
+    clock.append(time.perf_counter())
+    logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
+    load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
+    return {
+        "tokens": seen(engine, questions),
+        "answers": answers,
+        "likelihoods": logs,
+        "load_s": load_s,
+        "answer_s": answer_s,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))
