@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from data_build.media.media_index import Index, entries, write_index
 from data_build.mix.mix import Mix
 from data_build.reading.corpus import Corpus, Part
 from data_build.rows.coverage import line
-from data_build.rows.shards import Shards, find_shards, read_part, taken_frame, wanted_media
+from data_build.rows.shards import Shards, find_shards, partial_of, read_part, taken_frame, wanted_media
 from data_build.rows.write import Chosen, Outcome, choose_rows, write_rows
 from data_build.sources import find_sources
 from data_build.twins import twin_of, write_registry
@@ -135,11 +135,20 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
         for task in tasks:
             read_part(*task)
     else:
-        named = ((task[0].name, *task[1:]) for task in tasks)
-        for (name, part, *_), result in run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY):
-            if isinstance(result, Failed):
-                raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
+        _read_in_workers(tasks, jobs)
     return folders
+
+
+def _read_in_workers(tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], Path]], jobs: int) -> None:
+    named = ((task[0].name, *task[1:]) for task in tasks)
+    try:
+        with closing(run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY)) as results:
+            for (name, part, *_), result in results:
+                if isinstance(result, Failed):
+                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
+    finally:
+        for *_, folder in tasks:  # of workers that were stopped because another one failed
+            shutil.rmtree(partial_of(folder), ignore_errors=True)
 
 
 def _read(task: tuple[str, Part, dict[str, Any], list[str], Path]) -> None:

@@ -31,7 +31,7 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
     Rows of other subsets are not counted. Raises Fault when the part is broken, or when no row of a subset can be used;
     the folder then does not exist.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial)
     count = PartCount(corpus.name, part, subsets)
@@ -43,6 +43,11 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def partial_of(folder: Path) -> Path:
+    """Where a part is written until it is whole."""
+    return folder.with_name(f".{folder.name}.partial")
 
 
 def _write_rows(rows: Rows, folder: Path, number: int) -> None:

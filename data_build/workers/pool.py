@@ -9,7 +9,7 @@ import resource
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -47,7 +47,7 @@ class _Busy(Generic[T]):
 
 def run_guarded(
     work: Callable[[T], R], tasks: Iterator[T], jobs: int, limit_s: float, memory: int
-) -> Iterator[tuple[T, R | Failed]]:
+) -> Generator[tuple[T, R | Failed], None, None]:
     """Each task with its result, in the order in which they end.
 
     work: a module-level function; what it raises is a bug and ends the run. limit_s: for one task. memory: bytes of

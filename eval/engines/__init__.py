@@ -86,7 +86,7 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
     """The engine NAME for a checkpoint; nothing is loaded yet.
 
     ckpt: a folder or hub id, for openai the name of a model at the endpoint. root: the folder below which the
-    questions' media stand. options: the engine's own, by name. eval/engines/NAME/engine.py has a `make` with these arguments.
+    questions' media are. options: the engine's own, by name. eval/engines/NAME/engine.py has a `make` that takes these.
     Raises UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
     """
     if name not in ENGINES:

@@ -17,7 +17,7 @@ _HIDDEN = re.compile(
 _SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # "0.7²", of which NFKC would make 0.72
 _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for end in ("/", ""))
 _BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")  # "\boxed{\text{0.7}}"
-_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text", and what ends a turn: "<|im_end|>"
+_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text", and what ends a turn: a token in <| |>
 
 
 class Unclear(Exception):

@@ -121,6 +121,26 @@ def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_
     assert not list(out.rglob("*.partial"))
 
 
+def test_a_worker_that_may_write_no_more_ends_the_build_and_the_others_leave_nothing_half_written(
+    raw: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files, which workers inherit: the first large shard cannot be written."""
+    program = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+        "from data_build.cli import main\n"
+        "main()\n"
+    )
+    out = tmp_path / "data"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "build", "--raw", str(raw), "--out", str(out), "--jobs", "2"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "run the same command again" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not list(out.rglob("*.partial"))
+
+
 def test_each_record_is_written_once_and_read_once_to_be_hashed(raw: Path, tmp_path: Path) -> None:
     program = (
         "import collections, json, pathlib, sys\n"
