@@ -1,1 +1,2 @@
-"""What the benchmark and the build share, and the training of MMAFFLM: plan, launch, stream, watch."""
+"""The training of MMAFFLM (plan, launch, stream, watch), and the code that it shares with the build and the evaluation.
+"""
