@@ -1,1 +1,1 @@
-"""The training of MMAFFLM (plan, launch, stream, watch), and the code that it shares with the build and the evaluation."""
+"""The training of MMAFFLM (plan, launch, stream, watch), and the code that it shares with build and evaluation."""

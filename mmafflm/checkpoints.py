@@ -91,7 +91,7 @@ def shards_of(index: Path) -> set[str]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name from an untrusted file is a plain file name, which cannot lead out of the folder it is joined to."""
+    """Whether a name from an untrusted file is a plain file name, so that it cannot lead out of its folder."""
     return name not in ("", ".", "..") and not any(mark in name for mark in "/\\\0:")
 
 

@@ -116,7 +116,7 @@ def _on_other_hub() -> bool:
 
 
 def cached_commit(name: str) -> str | None:
-    """The commit of model `name` that the cache has for branch main, the one that was read last. None when it has none."""
+    """The commit of model `name` that the cache has for branch main, that is, the one read last. None without one."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json")

@@ -1,4 +1,4 @@
-"""The rows that build, training and evaluation exchange: Record and Prediction, as JSON Lines that a person can open."""
+"""The rows that build, training and evaluation exchange: Record and Prediction, as readable JSON Lines."""
 
 import errno
 import hashlib
@@ -107,7 +107,7 @@ def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of DATA/FOLDER/FILE. Raises Fault naming a line that is not a record, or that names a forbidden file."""
+    """The records of DATA/FOLDER/FILE. Raises Fault naming a line that is not a record or names a forbidden file."""
     data = Folder(path.parent.parent)
     for number, row in enumerate(read_jsonl(path), 1):
         try:

@@ -52,7 +52,7 @@ class Task:
         return before + text + after if mark else before
 
     def text_in(self, prompt: str, emotion: str = "") -> str | None:
-        """The text (or transcript) that ask() put into a prompt; None when the prompt takes none or has other wording."""
+        """The text (or transcript) that ask() put into a prompt; None if the prompt takes none or has other wording."""
         before, found, after = self.ask("\x00", emotion).partition("\x00")
         if not found or not (prompt.startswith(before) and prompt.endswith(after)):
             return None

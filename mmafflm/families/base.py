@@ -74,7 +74,7 @@ class Modules(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Numbers that a layer keeps for its backward pass: those always in float32, and those in the computing precision."""
+    """Numbers that a layer keeps for its backward pass: those always in float32, those in the computing precision."""
 
     float32: int
     computed: int
@@ -161,7 +161,7 @@ class Architecture:
 
 
 class Mend(NamedTuple):
-    """A change that training processes make to a module of transformers as soon as it is imported. The family says why."""
+    """A change that training must make to a module of transformers; it is applied as soon as the module is imported."""
 
     module: str
     apply: Callable[[ModuleType], None]

@@ -1,4 +1,4 @@
-"""Read a whole YAML or JSON file that a person or an earlier command wrote, or say in a sentence why it cannot be read."""
+"""Read a whole YAML or JSON file that a person or an earlier command wrote, or say in a sentence why we cannot."""
 
 import json
 import os

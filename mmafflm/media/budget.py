@@ -56,14 +56,14 @@ class Budget:
         return {field.name: getattr(self, field.name) for field in fields(Budget)}
 
     def frames(self, count: int, duration_s: float) -> list[int]:
-        """Which of a clip's `count` frames are taken: fps of them a second, spread evenly from the first to the last."""
+        """Which of a clip's `count` frames are taken: fps of them a second, evenly from the first to the last."""
         taken = min(count, self.video_maxlen, max(1, math.floor(duration_s * self.video_fps)))
         step = (count - 1) / (taken - 1) if taken > 1 else 0.0
         # the arithmetic of numpy.linspace, which ends exactly on the last frame
         return [int(position * step) if position < taken - 1 or taken == 1 else count - 1 for position in range(taken)]
 
     def size(self, width: int, height: int, video: bool = False) -> tuple[int, int]:
-        """The width and height to which the budget scales a picture or a frame. Scaling a second time changes nothing."""
+        """The width and height to which the budget scales a picture or frame. A second scaling changes nothing."""
         least, most = (VIDEO_MIN_PIXELS, self.video_max_pixels) if video else (IMAGE_MIN_PIXELS, self.image_max_pixels)
         # The plugin does one round. A strip of 10000 x 20 is too large again once its side is 28, so another round
         # follows.

@@ -1,3 +1,3 @@
-"""Training and what follows it: a run, the export of a LoRA run, experiments, a server for a checkpoint. A recipe and
-DATA come in, a RUN folder goes out.
+"""Training and what follows it: a run, the export of a run, experiments, a server for a checkpoint. A recipe and DATA
+come in, a RUN folder goes out.
 """

@@ -15,7 +15,7 @@ VISION_KEYS = ("hidden_size", "intermediate_size", "depth")
 
 
 class Tower(NamedTuple):
-    """A vision tower: its sizes, its parameters without the patch embedding, what a block keeps, and what LoRA adapts."""
+    """A vision tower: its sizes, its parameters without the patch embedding, what a block keeps, what LoRA adapts."""
 
     hidden: int
     intermediate: int

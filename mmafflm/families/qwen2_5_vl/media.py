@@ -12,7 +12,7 @@ from mmafflm.families.base import Marks, Media, MediaSize
 PATCH, MERGE, TEMPORAL = 14, 2, 2
 MIN_PIXELS, MAX_PIXELS = 3136, 12845056
 FACTOR = PATCH * MERGE  # a vision token covers 28 x 28 pixels of a picture, or of two frames
-LONGEST_RATIO, RATIO_AFTER = 200, 180  # the widest shape that the plugin takes, and what it makes of a wider one
+LONGEST_RATIO, RATIO_AFTER = 200, 180  # the widest ratio that the plugin accepts, and what a wider one becomes
 IMAGE = Marks("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 VIDEO = Marks("<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
 

@@ -79,7 +79,7 @@ def _each(grids: torch.Tensor | None) -> Any:
 
 
 def _in_grid(grid: list[int], merged: int, step: float) -> torch.Tensor:
-    """Positions, (3, tokens), of a picture or clip of (time, height, width) patches; a time step is `step` positions."""
+    """Positions, (3, tokens), of a picture or clip of (time, height, width) patches; a time step is `step` long."""
     time, height, width = grid[0], grid[1] // merged, grid[2] // merged
     return torch.stack([
         (torch.arange(time, dtype=torch.float64) * step).long().repeat_interleave(height * width),

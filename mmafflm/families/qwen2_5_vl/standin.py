@@ -1,4 +1,4 @@
-"""The parts that make a stand-in a Qwen2.5-VL: tokens, chat template, and Qwen2.5-VL's own model and processor classes."""
+"""What makes a stand-in a Qwen2.5-VL: tokens, chat template, and Qwen2.5-VL's own model and processor classes."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ def _positions(model: Any, ids: list[int], image_grid: Any, clip_grid: Any, seco
 
 
 def _mend(module: ModuleType) -> None:
-    """Make the text after a clip follow the whole clip: transformers from 5.3 on has the fault that rope.py describes."""
+    """Make the text after a clip follow the whole clip: rope.py describes the fault of transformers from 5.3 on."""
     from mmafflm.families.qwen2_5_vl.rope import rope_index
 
     module.Qwen2VLModel.get_rope_index = rope_index

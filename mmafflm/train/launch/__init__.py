@@ -1,3 +1,3 @@
-"""Starting LLaMA-Factory and ending it: the environment of its processes, their log, who reports, and what their
-Pythons change at the start.
+"""Starting and stopping LLaMA-Factory: the environment of its processes, their log, the reporters, and the changes that
+their Pythons make when they start.
 """

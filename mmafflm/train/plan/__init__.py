@@ -1,3 +1,3 @@
-"""From a recipe, DATA and the machine to LLaMA-Factory's complete config, or a sentence that says why not: keys and
+"""From a recipe, DATA and the machine to LLaMA-Factory's complete config, or to a sentence that says why not: keys and
 values, lengths, memory, disk and hours.
 """
