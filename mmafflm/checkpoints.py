@@ -33,7 +33,7 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
         if fault is None:
             return path
         if aside:
-            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*: the trainer counts those to keep K
+            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*, which the trainer counts to keep K
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
@@ -113,9 +113,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | None]:
-    """The files of optimizer, scheduler and random states that a checkpoint should have, and what is wrong with
-    DeepSpeed's.
-    """
+    """The optimizer, scheduler and random-state files that a checkpoint should have, and what is wrong with them."""
     random = [checkpoint / (f"rng_state_{rank}.pth" if ranks > 1 else "rng_state.pth") for rank in range(ranks)]
     latest = checkpoint / "latest"
     if not latest.exists() and not any(checkpoint.glob("global_step*")):
@@ -153,9 +151,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a safetensors file, without its weights. Raises Fault for any other file, and for one cut
-    short.
-    """
+    """Read the header of a safetensors file, without its weights. Raises Fault for any other or truncated file."""
     whole = path.stat().st_size
     with path.open("rb") as weights:
         size = int.from_bytes(weights.read(8), "little")

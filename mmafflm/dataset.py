@@ -147,10 +147,9 @@ class Dataset:
             raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
 
     def require_media(self, names: Iterable[str]) -> None:
-        """Raises Fault when a picture, frame or clip is not what the build stored: by size and first bytes, not by
-        hash.
+        """Raises Fault when a picture, frame or clip is not what the build stored, by its size and first bytes.
 
-        names: paths below DATA, as records give them. `mmaffin check` compares the hashes.
+        names: paths below DATA, as records give them. `mmaffin check` compares the hashes too.
         """
         wanted = set(names)
         if not wanted:

@@ -75,7 +75,7 @@ class Pace:
             start = self.now() + (asked_s or 0)
             if asked_s is not None:
                 self.next = max(self.next, start)
-        # a random half to all of it, so that threads that failed together do not come back together
+        # a random share of it, at least half: threads that failed together must not come back together
         self._wait_until(start + own_s * (1 + self.draw()) / 2)
 
     def _wait_until(self, moment: float) -> None:
@@ -108,11 +108,10 @@ class Endpoint:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]) -> Read:
-        """POST a body, or GET without one, and return what `read` makes of the JSON answer (`read` raises Again for
-        nonsense).
+        """POST a body, or GET without one, and return what `read` makes of the JSON answer.
 
-        Raises Fault when the server refuses or has failed `tries` times, and Refused when the request itself is to
-        blame. Raises Stopped when the run ends meanwhile.
+        `read` raises Again for nonsense. Raises Fault when the server refuses or has failed `tries` times, and Refused
+        when the request itself is to blame. Raises Stopped when the run ends meanwhile.
         """
         failures = 0
         while True:

@@ -21,10 +21,9 @@ def hub_languages(codes: Iterable[str]) -> list[str]:
 
 
 def require_hub_base(name: str) -> None:
-    """Raises Fault when base `name` is neither complete in the cache nor known to the hub. Called before anything
-    starts.
+    """Raises Fault when base `name` is neither complete in the cache nor known to the hub.
 
-    Without this check, a launch on eight GPUs ends in a traceback a minute later.
+    It is called before anything starts. Without it, a launch on eight GPUs ends in a traceback a minute later.
     """
     try:
         from httpx import HTTPError
@@ -80,9 +79,7 @@ def file_of(name: str, file: str) -> Path | None:
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a model on this machine: the folder of that name, or its copy in the hub's cache when that is
-    complete.
-    """
+    """The folder of a model on this machine: of that name, or a complete copy in the hub's cache. None without one."""
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import try_to_load_from_cache

@@ -50,9 +50,7 @@ def _is_known(folder: Path) -> bool:
 
 
 def _require_template_names(path: Path, templates: Any) -> None:
-    """`templates`: one template, {name: template}, or [{"name", "template"}]: forms that transformers writes or once
-    wrote.
-    """
+    """`templates`: one template, {name: template}, or [{"name", "template"}], as transformers writes or once wrote."""
     if templates is None or isinstance(templates, str):
         return
     names = list(templates) if isinstance(templates, dict) else []

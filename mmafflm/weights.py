@@ -72,9 +72,7 @@ def load(auto: Any, name: str, **given: Any) -> Any:
 
 
 def kind_of(folder: Path) -> Any:
-    """The Auto class of a model that answers questions: for text and pictures if there is one, otherwise for text
-    alone.
-    """
+    """The Auto class of a model that answers questions: for text and pictures if there is one, else for text."""
     require_harmless(folder)
     kind = read_json(folder / CONFIG, AGAIN).get("model_type")
     sees = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -107,9 +105,7 @@ def check(auto: Any, folder: Path) -> Any:
 
 
 class _EqualByShape(TorchFunctionMode):
-    """Make torch.equal work on tensors without values: transformers calls it on tied weights that are stored
-    separately.
-    """
+    """Make torch.equal work on tensors without values: transformers compares tied weights that are stored twice."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.equal:

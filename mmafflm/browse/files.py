@@ -1,6 +1,4 @@
-"""The pictures, frames and clips of a build that may be served: a record names them, their type is known, they are in
-DATA.
-"""
+"""The pictures and clips of a build that may be served: named by a record, of a known type, below DATA."""
 
 from pathlib import Path
 from typing import NamedTuple

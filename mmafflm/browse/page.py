@@ -19,8 +19,9 @@ WAIT_MS = 500  # how long the page shows each frame of a clip
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture or a clip: one file, or `frames` files from number `first` on below `address`. Else `note` says why
-    not.
+    """A picture or a clip, of one file or of `frames` frame files.
+
+    `address` and `first` lead to the (first) file: /media/ROW/first. Without an address, `note` says why there is none.
     """
 
     name: str
@@ -70,9 +71,7 @@ def show(table: Table, row: int) -> Shown:
 
 
 def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
-    """A record's pictures and clips, by their places among its files. Of a clip, only the first frame's file is
-    checked.
-    """
+    """A record's pictures and clips, by their places among its files. Of a clip, only the first file is checked."""
     at = 0
     for names in [*([name] for name in record.images), *([one] if isinstance(one, str) else one
                                                          for one in record.videos)]:  # fmt: skip

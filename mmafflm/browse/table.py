@@ -1,6 +1,6 @@
 """The records of a build: one frame to filter, and lines on disk that are read by offset when a page shows them.
 
-A build of 115,200 rows is a hundred megabytes of JSON; the columns that a filter needs are ten.
+A build of 115,200 rows is a hundred megabytes of JSON; the columns that a filter needs take ten.
 """
 
 import json
@@ -46,8 +46,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` has the columns row, id, emotion, gold (as JSON), file (index into `files`), start and length of its line
-    in bytes, and one column for each facet.
+    """The rows of a build, with what the page needs to filter and to find them.
+
+    `rows` has the columns row, id, emotion, gold (as JSON), file (index into `files`), start and length of its line in
+    bytes, and one column for each facet.
     """
 
     root: Path  # DATA

@@ -12,8 +12,9 @@ Config = Mapping[str, Any]  # what a model's config.json holds
 
 
 class MediaSize(NamedTuple):
-    """A picture, or a clip of `frames` frames. fps: the rate of these frames, for families that write times into
-    prompts.
+    """A picture, or a clip of `frames` frames.
+
+    fps: the rate of these frames, for families that write times into prompts.
     """
 
     width: int
@@ -115,7 +116,7 @@ class Architecture:
     patch_values: int  # numbers of one patch: channels x frames x pixels
     patches_a_token: int
     text_layer: Kept  # for each token, in a decoder layer without checkpointing
-    vision_block: Kept  # a patch
+    vision_block: Kept  # for each patch, in a block of the tower
     merging: Kept  # for each patch, in the projector
     lora_text: int  # adapter parameters for each rank under `lora_target: all`
     lora_vision: int

@@ -70,9 +70,7 @@ def architecture_of(base: str) -> Architecture | None:
 
 
 def config_of(base: str) -> dict[str, Any] | None:
-    """The config.json of a base model, from its folder or the hub's cache, else the published numbers; None without
-    either.
-    """
+    """The config.json of a base model, from its folder or the hub's cache, else the published numbers, else None."""
     if path := file_of(base, "config.json"):
         return read_json(path, AGAIN)
     published = [(name, config) for family in families() for name, config in family.published.items()]

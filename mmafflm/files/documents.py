@@ -86,8 +86,7 @@ def first_wrong(error: ValidationError, *above: str) -> str:
 
 
 def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:
-    """The value of a JSON text. Raises ValueError for text that is not JSON, too deeply nested, or with a lone
-    surrogate.
+    """The value of a JSON text. Raises ValueError for invalid JSON, for too deep nesting, and for a lone surrogate.
 
     Python's own parser is used because it reads NaN, which a trainer writes and orjson refuses. But it raises
     RecursionError for deep nesting, and reads half a surrogate pair into a string that cannot be printed or written.

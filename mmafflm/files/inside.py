@@ -88,8 +88,7 @@ def media_path(root: Path, name: object) -> Path:
 
 
 def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
-    """Raises Fault when something below `root` is a link that leads out of it, so that nothing is read or written
-    there.
+    """Raises Fault when a link below `root` leads out of it, so that nothing is read or written there.
 
     but: folders of `root` that are not searched. Files in media/ are checked one by one when a record names them.
     """

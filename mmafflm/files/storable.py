@@ -8,10 +8,11 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # control char
 
 
 def storable(text: str, longest: int = LONGEST) -> str:
-    """`text` with symbols for control characters (␀ for NUL), � for lone surrogates, and a note in place of a cut-out
+    """`text` with symbols for control characters (␀ for NUL) and � for lone surrogates; too long a text loses its
     middle.
 
-    Escapes such as backslash-u0000 are not used: they hold digits, which a parser of answers would read.
+    A note in place of the middle says how much was cut. Escapes such as backslash-u0000 are not used: they hold digits,
+    which a parser of answers would read.
     """
     if len(text) > longest:
         half = longest // 2

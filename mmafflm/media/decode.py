@@ -87,8 +87,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def open_clip(source: Path | bytes, budget: Budget, max_s: float | None = None, upright: bool = True) -> Clip:
-    """The frames that the budget takes from a clip. From a clip longer than max_s seconds, only the middle max_s are
-    used.
+    """The frames that the budget takes from a clip, or from the middle max_s seconds of a longer clip.
 
     upright: turn the clip by its rotation mark and stretch it by its pixel aspect ratio, as a player does.
     LLaMA-Factory, given a clip, does neither. FFmpeg can open nothing but the bytes of the clip. Raises Broken.

@@ -135,9 +135,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make
 
 
 def _training_text() -> list[str]:
-    """The text from which nano's tokenizer learns: the benchmark's prompts and answers, and letters. Nothing is
-    downloaded.
-    """
+    """What nano's tokenizer learns from: the benchmark's prompts and answers, and letters. Nothing is downloaded."""
     tasks = [task for subset in benchmark().values() for task in subset.tasks]
     lines = [task.prompt for task in tasks]
     for task in tasks:
@@ -167,9 +165,7 @@ def _trained_tokenizer(parts: StandIn) -> Tokenizer:
 
 
 def _split_like_smollm2(backend: Tokenizer) -> Tokenizer:
-    """One token per digit, then bytes, as in the tokenizers of Qwen and SmolLM2. The GGUF file does not hold this
-    setting.
-    """
+    """One token per digit, then bytes, as Qwen and SmolLM2 do; the GGUF file does not hold this setting."""
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )

@@ -1,4 +1,4 @@
-"""What the three command lines share: faults are printed as sentences, and all use the same exit codes."""
+"""What the three command lines share: faults are printed as sentences, and the exit codes of docs/data-format.md."""
 
 import signal
 import sys

@@ -1,8 +1,7 @@
-"""How far a command is, how fast, and how long the rest will take; printed to standard error, so that output stays
-data.
+"""How far a command is, how fast it is, and how long the rest will take.
 
-On a terminal this is a bar. In a log file or under Slurm, where a line cannot be overwritten, a line appears now and
-then.
+It is printed to standard error, so that standard output stays data. On a terminal it is a bar. In a log file or under
+Slurm, where a line cannot be overwritten, a line appears now and then.
 """
 
 from collections import Counter
@@ -83,9 +82,7 @@ class Pace:
         return self.done.total()
 
     def advance(self, steps: Steps) -> None:
-        """Count more steps as done. If several kinds are given, several processes did them at once and share the time
-        since.
-        """
+        """Count more steps as done. Several kinds at once were done by several processes, and share the time since."""
         found = {kind: count for kind, count in _kinds(steps).items() if count}
         now = self.clock()
         for kind, count in found.items():

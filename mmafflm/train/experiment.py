@@ -93,8 +93,7 @@ def load(path: Path) -> Experiment:
 def steps(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> list[Step]:
-    """The commands of an experiment, in order. All mixes come first, so that a mix that cannot be made is reported
-    early.
+    """The commands of an experiment, in order. All mixes come first, so that a faulty mix is reported early.
 
     Raises UsageFault for a file that is not an experiment, Fault when the build has none of its tests.
     """
@@ -132,9 +131,7 @@ def steps(
 
 
 def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
-    """The folder of each arm's answers. It names the languages, because another experiment may ask the same arm in
-    others.
-    """
+    """The folder of each arm's answers, with the languages: another experiment may ask the same arm in others."""
     languages = "".join(f"-{one}" for one in experiment.languages or ())
     return {name: str(out / "eval" / f"{name}{languages}") for name in experiment.arms}
 
@@ -199,8 +196,9 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) ->
 
 
 def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:
-    """The server that a step asks, as additions to its environment: the server named there, or one that we start for
-    the base.
+    """A server for a step that asks one, as additions to its environment.
+
+    Nothing is added when OPENAI_BASE_URL names a server; otherwise we start one for the base.
     """
     if step.asks and ADDRESS not in os.environ:
         return served(base, data.budget, out)

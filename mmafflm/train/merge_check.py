@@ -1,7 +1,7 @@
 """Check that a merged model is its base plus its adapter, by the logits after a text and after a picture.
 
-A failed merge raises no error: it leaves the base's weights unchanged, or adds the adapter to the wrong ones, and
-everything after it runs. The models are loaded one after the other, so that only one is in memory at a time.
+A failed merge raises no error: it leaves the base's weights unchanged, or adds the adapter to the wrong ones, and every
+later step still runs. The models are loaded one after the other, so that only one is in memory at a time.
 """
 
 import gc

@@ -83,7 +83,7 @@ def _require_base(planned: Plan) -> None:
     """Raises Fault for a base model, or an adapter to start from, that LLaMA-Factory would load or save wrongly.
 
     transformers would start with random weights where the base's do not match its config. LLaMA-Factory downloads a hub
-    base that is not on this machine yet; we read only its settings before.
+    base that is not on this machine yet; before that, we can check only its settings.
     """
     base = planned.config["model_name_or_path"]
     folder = folder_of(base)
@@ -99,8 +99,9 @@ def _require_base(planned: Plan) -> None:
 
 
 def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
-    """Train from the beginning, or from the last complete checkpoint. Of several nodes, the first writes the files of
-    all.
+    """Train from the beginning, or from the last complete checkpoint.
+
+    Of several nodes, only the first writes the files that all of them read.
     """
     first = node_rank == 0
     checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None

@@ -33,10 +33,10 @@ def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
 
 
 def grid(width: int, height: int, frames: int | None = None) -> tuple[int, int, int]:
-    """(t, h, w): the patches of 14 x 14 pixels that the processor cuts from a picture, or from a clip of that many
-    frames.
+    """(t, h, w): the patches of 14 x 14 pixels that the processor cuts from a picture or a clip.
 
-    Width and height are those after `fit`. In a clip, two frames make one step; the last of an odd number is repeated.
+    Width and height are those after `fit`. frames: of the clip; None for a picture. Two frames make one step in time;
+    the last of an odd number is repeated.
     """
     rows, columns = round(height / FACTOR), round(width / FACTOR)
     if rows * columns * FACTOR**2 > MAX_PIXELS:

@@ -1,5 +1,4 @@
-"""The positions of a prompt's tokens in time, height and width, as Qwen2.5-VL learned them: text follows the whole
-clip.
+"""A prompt's positions in time, height and width, as Qwen2.5-VL learned them: text follows the whole clip.
 
 transformers from 5.3 on, and so the 5.6 that LLaMA-Factory 0.9.5 accepts at most, continues after a clip's height and
 width alone (huggingface/transformers#45381 shows the positions of 5.2 and later). Two of our frames, one second, take

@@ -1,3 +1,4 @@
-"""Starting and stopping LLaMA-Factory: the environment of its processes, their log, the reporters, and the changes that
-their Pythons make when they start.
+"""Starting and stopping LLaMA-Factory.
+
+The environment of its processes, their log, the reporters, and the changes that their Pythons make at the start.
 """

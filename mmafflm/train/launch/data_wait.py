@@ -49,17 +49,13 @@ def time_loading(module: Any) -> None:
 
 
 class DataWaits:
-    """Reads what this node's ranks wrote, from the same folder. All processes of a node share the clock
-    CLOCK_MONOTONIC.
-    """
+    """Reads what this node's ranks wrote, from the same folder. A node's processes share the clock CLOCK_MONOTONIC."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.last, self.waited = folder, time.monotonic(), 0.0
 
     def take(self) -> float | None:
-        """The share of time that ranks waited since the last call, or since their first batch; None when there is no
-        rank.
-        """
+        """The share of time that ranks waited since the last call, or their first batch; None when there is no rank."""
         now = time.monotonic()
         ranks = self._read()
         waited = sum(waited + (now - began if began else 0) for waited, began, _ in ranks.values())

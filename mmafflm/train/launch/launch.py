@@ -65,8 +65,9 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
 
 
 def cache_of(out: Path, node_rank: int) -> Path:
-    """The folder of a node's Arrow copy of the mix. Nodes may share OUT, and one may end before another, so each has
-    its own.
+    """The folder of a node's Arrow copy of the mix.
+
+    Each node has its own, because nodes may share OUT, and one may end before another.
     """
     return of_node(out / ".cache", node_rank)
 
@@ -87,8 +88,7 @@ def _first_device(env: dict[str, str]) -> str:
 
 
 def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[], None]) -> int:
-    """Run LLaMA-Factory with a config until it ends, and return its exit code. Its output goes to the node's log
-    (train.log).
+    """Run LLaMA-Factory with a config until it ends, and return its exit code. The node's log gets its output.
 
     `beat` is called twice a second. An exception from `beat`, or a KeyboardInterrupt, reaches the caller after every
     process of the run has been stopped.

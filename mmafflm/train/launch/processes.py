@@ -96,11 +96,11 @@ def first_interrupt_held() -> Iterator[Callable[[], None]]:
 
 
 def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:
-    """Stop a process group and the run of that name: SIGTERM to the group, after 20 s SIGKILL to everything that is
-    left.
+    """Stop a process group and the run of that name.
 
-    The first process often ends at once, but torchrun ends only after its ranks. A SIGKILL to torchrun before that
-    would leave the ranks running on the GPUs. A second Ctrl-C ends the waiting.
+    The group gets SIGTERM; after 20 s everything that is left gets SIGKILL. The first process often ends at once, but
+    torchrun ends only after its ranks. A SIGKILL to torchrun before that would leave the ranks running on the GPUs. A
+    second Ctrl-C ends the waiting.
     """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

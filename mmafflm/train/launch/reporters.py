@@ -1,5 +1,4 @@
-"""The services that receive the Trainer's curves besides TensorBoard, and what each needs on this machine before
-launch.
+"""Services that receive the Trainer's curves besides TensorBoard, and what each needs here before the launch.
 
 Without this check a run ends in a traceback once the model is loaded, because a trainer has no terminal to ask for a
 key. No key is read: we only look whether a variable is set, or whether a file with a login exists.
@@ -40,8 +39,9 @@ SPACE = Login(("HF_TOKEN",), ("~/.cache/huggingface/token", "$HF_HOME/token", "$
 
 
 def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
-    """What the recipe's reporters lack on this machine, one sentence each. Only rank 0 logs in; every node needs the
-    package.
+    """What the recipe's reporters lack on this machine, one sentence each.
+
+    Only rank 0 logs in; every node needs the package.
     """
     found = []
     for name in reporters_of(plan.config):

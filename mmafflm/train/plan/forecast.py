@@ -76,9 +76,7 @@ class Forecast:
 
     @property
     def disk(self) -> int:
-        """The most bytes that the run writes: save_total_limit checkpoints, the next one while it is written, the
-        weights.
-        """
+        """The most bytes that the run writes: save_total_limit checkpoints, one more while it is written, and weights."""
         one = checkpoint_bytes(self.size, self.trained, self.setup, self.lora)
         limit = self.plan.config.get("save_total_limit")
         every = max(1, int(self.plan.config.get("save_steps", 500)))
@@ -110,8 +108,9 @@ class Forecast:
         return max(fast, links), slow + links
 
     def best(self, gpu: Gpu, ranks: int) -> Setup | None:
-        """The first ZeRO setup (2, 3, 3 with offload) that fits on so many cards, with its largest micro-batch; else
-        None.
+        """The first ZeRO setup that fits on so many cards, with its largest micro-batch; None when none fits.
+
+        The order is ZeRO-2, ZeRO-3, ZeRO-3 with offload.
         """
         nodes = self.plan.nodes
         mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
@@ -130,9 +129,7 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast | None:
-    """The plan with its base's sizes; None when we have no config.json of the base, neither on this machine nor
-    shipped.
-    """
+    """The plan with its base's sizes; None when a config.json of the base is neither on this machine nor shipped."""
     size = architecture_of(plan.config["model_name_or_path"])
     if size is None:
         return None

@@ -49,9 +49,7 @@ class Plan:
 
     @property
     def ray(self) -> bool:
-        """Whether Ray starts the processes, wherever its cluster has GPUs. Otherwise torchrun starts them on every
-        node.
-        """
+        """Whether Ray starts the processes, wherever its cluster has GPUs; otherwise torchrun does, on every node."""
         return "ray_num_workers" in self.config
 
     @property
@@ -124,9 +122,7 @@ def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
 
 
 def gpus_here() -> int:
-    """NVIDIA GPUs of this machine that the environment shows us. torch is not asked, because importing it takes
-    seconds.
-    """
+    """NVIDIA GPUs of this machine that the environment shows us, without torch, which takes seconds to import."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")])
@@ -210,8 +206,7 @@ def _compute_steps(
 
 
 def _workers_per_rank(batches: int) -> int:
-    """k, the number of shards that each rank reads: the smallest k >= 2 that divides a rank's micro-batches; 0 if none
-    does.
+    """k, the shards that each rank reads: the smallest k >= 2 that divides a rank's micro-batches; 0 if none does.
 
     LLaMA-Factory cuts the mix into k x ranks contiguous shards whose lengths differ by at most one. A rank takes its
     micro-batches from its k shards in turn. If k divides their number, each shard gives equally many whole batches and

@@ -50,12 +50,11 @@ def replays(config: Config) -> bool:
 
 
 def laid_out(left: Rows, config: Config) -> Rows:
-    """The rows of a file that yields these micro-batches, [batches, ranks, micro], in order, through a buffer of one
-    row.
+    """The rows of a file that yields these micro-batches, [batches, ranks, micro], in order.
 
-    This is the inverse of `order.batches`. A rank's workers take turns, starting at the first batch, and their shards
-    have equal length. If the number of workers does not divide the number of batches, copies of the last batch fill the
-    shards. The copies may be read ahead but are never trained on.
+    The file is read through a buffer of one row. This is the inverse of `order.batches`. A rank's workers take turns,
+    starting at the first batch, and their shards have equal length. If the number of workers does not divide the number
+    of batches, copies of the last batch fill the shards. The copies may be read ahead but are never trained on.
     """
     _, ranks, micro = left.shape
     workers = int(config["dataloader_num_workers"])

@@ -19,9 +19,7 @@ AGAIN = "run the same command with --resume on every node."
 
 
 def await_first(out: Path) -> None:
-    """Wait until node 0 has begun the run in OUT. Raises UsageFault when this node sees no run there within FIRST_S
-    seconds.
-    """
+    """Wait until node 0 has begun the run in OUT. Raises UsageFault when no run appears within FIRST_S seconds."""
     until = time.monotonic() + FIRST_S
     while not (out / RUN).exists():
         if time.monotonic() > until:
@@ -42,8 +40,9 @@ class Others:
         self.logs = {node: (log, log.stat().st_size if log.exists() else 0) for node, log in logs.items()}
 
     def first(self, fault: Fault) -> Fault:
-        """The fault to end with. If `fault` only echoes another node's failure, it is that node's error, or that the
-        node is gone.
+        """The fault to end with. If `fault` only echoes a failure of another node, the result names that node.
+
+        It has the other node's error, or says that the node is gone.
         """
         until = time.monotonic() + WAIT_S
         while self.logs and ECHO.search(str(fault)):

@@ -69,7 +69,7 @@ class Progress:
                 if not line.endswith(b"\n"):
                     break
                 self.read_to += len(line)
-                row = json.loads(line)  # not orjson: a loss may be NaN
+                row = json.loads(line)  # json, not orjson: a loss may be NaN
                 if "loss" in row:
                     yield row
 

@@ -55,8 +55,7 @@ class Validation:
             self._begin(step)
 
     def finish(self) -> None:
-        """Wait for the validation under way and for that of the last checkpoint, unless the run's GPUs would be idle
-        meanwhile.
+        """Wait for the validation under way and that of the last checkpoint, unless GPUs would be idle meanwhile.
 
         It waits an hour at most; close() then stops a validation that hangs.
         """
@@ -163,11 +162,10 @@ def spare_gpu(plan: Plan) -> str:
 
 
 def hold(checkpoint: Path, folder: Path) -> Path:
-    """A folder of hard links to a checkpoint's model files, because the trainer may delete them meanwhile. Nothing is
-    copied.
+    """A folder of hard links to a checkpoint's model files, which the trainer may delete meanwhile.
 
-    run.json is linked too, because predict compares its media budget. Raises OSError when the file system has no hard
-    links.
+    Nothing is copied. run.json is linked too, because predict compares its media budget. Raises OSError when the file
+    system has no hard links.
     """
     held = folder / checkpoint.name
     shutil.rmtree(held, ignore_errors=True)

@@ -57,9 +57,7 @@ def _spread(findings: list[Row], subset: str, key: str) -> float | None:
 
 
 def _most_frequent(run: Path, data: Dataset, subsets: list[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """{(subset, task key)}: the most frequent answer (its text), its share, and the share of gold's most frequent
-    answer.
-    """
+    """By (subset, task key): the most frequent answer (its text), its share, and that of gold's most frequent."""
     found = {}
     for subset in subsets:
         records = {record.id: record for record in data.records(subset, "val")}

@@ -26,8 +26,9 @@ LONG_S = 60.0  # when a run hangs, ranks that have waited so long for a batch ar
 
 
 class Watch:
-    """`with Watch(...) as watch: ... watch.beat() ...` while the run trains; `start` is the step from which it
-    continues.
+    """Use `with Watch(...) as watch` and call watch.beat() while the run trains.
+
+    start: the step from which the run continues.
     """
 
     def __init__(self, out: Path, data: Dataset, plan: Plan, start: int) -> None:

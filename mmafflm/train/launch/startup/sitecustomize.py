@@ -1,5 +1,4 @@
-"""Every Python that `mmafflm train` starts runs this file first, LLaMA-Factory's and torchrun's too. It changes
-modules.
+"""The first file that every Python of `mmafflm train` runs (LLaMA-Factory, torchrun, ranks). It changes modules.
 
 Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls none of our code. The changes and
 their reasons are in the model families (`mend` in mmafflm/families/base.py) and in mmafflm/train/launch/data_wait.py.
