@@ -25,8 +25,7 @@ def numbered(out: Path) -> dict[int, Path]:
 def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
     """The newest complete checkpoint of a run of `ranks` processes, or None.
 
-    Incomplete checkpoints are renamed, unless `aside` is false. Where several nodes share the folder, one of them
-    renames.
+    Incomplete ones are renamed, unless `aside` is false: of several nodes that share the folder, only one renames.
     """
     for _, path in sorted(numbered(out).items(), reverse=True):
         fault = what_is_missing(path, ranks)

@@ -105,7 +105,7 @@ def check(auto: Any, folder: Path) -> Any:
 
 
 class _EqualByShape(TorchFunctionMode):
-    """Make torch.equal work on tensors without values: transformers compares tied weights that are stored twice."""
+    """Make torch.equal work on tensors without values: transformers compares tied weights that are stored apart."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.equal:
@@ -190,8 +190,7 @@ def adapted(model: Any, adapter: str) -> Any:
 def check_adapter(model: Any, adapter: str) -> None:
     """Compare the names and shapes of a LoRA adapter with the model that `check` returned, without PEFT.
 
-    Raises Fault for keys of modules that the model lacks, for other shapes, and when one half of an A/B pair is
-    missing.
+    Raises Fault for keys of modules that the model lacks, for other shapes, and for half of an A/B pair.
     """
     folder = Path(adapter)
     found = _adapter_shapes(folder)

@@ -44,7 +44,7 @@ class Task:
         return "macro_f1" if isinstance(self.grammar, Labels) else "pearson"
 
     def ask(self, text: str = "", emotion: str = "") -> str:
-        """The prompt with its text (or transcript) and emotion filled in, unchanged character by character."""
+        """The prompt with its text (or transcript) and emotion inserted exactly as given."""
         # Not str.format: a tweet may hold braces. The emotion is filled in first; it is from our list and has no
         # braces.
         before, mark, after = self.prompt.partition("{transcript}" if "{transcript}" in self.prompt else "{text}")

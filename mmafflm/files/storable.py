@@ -8,11 +8,11 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # control char
 
 
 def storable(text: str, longest: int = LONGEST) -> str:
-    """`text` with symbols for control characters (␀ for NUL) and � for lone surrogates; too long a text loses its
-    middle.
+    """Replace control characters and lone surrogates in `text`, and cut the middle out of a long text.
 
-    A note in place of the middle says how much was cut. Escapes such as backslash-u0000 are not used: they hold digits,
-    which a parser of answers would read.
+    A control character becomes its Unicode symbol (␀ for NUL), a lone surrogate becomes �. A note in place of the
+    middle says how much was cut. Escapes such as backslash-u0000 are not used: they hold digits, which a parser of
+    answers would read.
     """
     if len(text) > longest:
         half = longest // 2

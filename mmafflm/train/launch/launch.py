@@ -52,8 +52,8 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     if plan.cpu:
         # use_cpu would turn DeepSpeed off. When no GPU is visible, both DeepSpeed and the Trainer use the CPU
         env |= {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
-        # Threads that spin while they wait take time from the data workers: 20 steps of nano took 4 s this way instead
-        # of 8 to 49, on two cores with a busy neighbour.
+        # Threads that spin while they wait take time from the data workers. With this setting 20 steps of nano took 4
+        # s, without it 8 to 49 s, on two cores beside a busy program.
         env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         env.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // plan.gpus)))
     if plan.nodes > 1:

@@ -76,7 +76,7 @@ class Forecast:
 
     @property
     def disk(self) -> int:
-        """The most bytes that the run writes: save_total_limit checkpoints, one more while it is written, and weights."""
+        """The most bytes that the run writes: save_total_limit checkpoints, one more while it is written, weights."""
         one = checkpoint_bytes(self.size, self.trained, self.setup, self.lora)
         limit = self.plan.config.get("save_total_limit")
         every = max(1, int(self.plan.config.get("save_steps", 500)))

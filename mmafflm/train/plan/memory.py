@@ -14,13 +14,13 @@ from mmafflm.families.base import Architecture, Trainable
 from mmafflm.files.documents import read_json
 
 GIB = 2**30
-# The loss is computed in fp32. Its backward pass holds the log-softmax, its gradient and the gradient of the logits: 12
-# bytes. The logits themselves are gone by then. In the forward pass the logits, their fp32 copy and the log-softmax
-# take 10 bytes.
+# The loss is computed in fp32. Its backward pass holds the log-softmax, its gradient and the gradient of the logits, 12
+# bytes for each logit. The logits themselves are gone by then. In the forward pass the logits, their fp32 copy and the
+# log-softmax take 10 bytes.
 LOGIT_BYTES = 12
 HOST_FACTOR = 1.5  # DeepSpeed's additional_buffer_factor
 DEFAULT_BUCKET = 500_000_000  # elements
-USABLE = 0.9  # share of a card; a tenth is left for the CUDA context (0.5 GiB), NCCL and fragmentation
+USABLE = 0.9  # share of a card; a tenth is for the CUDA context (about 0.5 GiB), NCCL's buffers and fragmentation
 
 
 @dataclass(frozen=True)

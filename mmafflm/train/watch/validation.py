@@ -1,9 +1,8 @@
 """While a run trains, ask its checkpoints a small fixed set of records of every task, to detect collapse and drift.
 
-Generation inside the run is refused under ZeRO-3, and would occupy every GPU. So it happens outside the run: `mmaffben
-predict`, `score` and `diagnose` run as commands over the validation split, on a GPU that the run does not use or else
-on the CPU. They take one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits for
-them.
+Generation inside the run is refused under ZeRO-3, and would occupy every GPU. So it happens outside the run: mmaffben's
+commands predict, score and diagnose run over the validation split, on a GPU that the run does not use or else on the
+CPU. They take one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits for them.
 """
 
 import contextlib
