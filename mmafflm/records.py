@@ -236,7 +236,7 @@ class replacing:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file or nothing."""
+    """Write a text file, completely or not at all."""
     with replacing(path) as out:
         out.write(text.encode())
 

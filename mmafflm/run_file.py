@@ -57,7 +57,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 
 def write_run(folder: Path, row: dict[str, Any]) -> None:
-    """Write the whole FOLDER/run.json or nothing."""
+    """Write FOLDER/run.json, completely or not at all."""
     write_text(folder / RUN, json.dumps(row, indent=2, ensure_ascii=False) + "\n")
 
 

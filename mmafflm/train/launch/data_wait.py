@@ -1,8 +1,8 @@
 """How long each rank waits for its data: the rank measures the time and writes it to a file, and the launcher reads it.
 
 transformers does not time waiting, and LLaMA-Factory takes no callback of ours. But every batch of a rank comes from a
-torch DataLoader. So startup/sitecustomize.py replaces one public method, DataLoader.__iter__: its iterator gives the
-same batches and times each next(). This works with data workers and without, on a CPU and on a GPU.
+torch DataLoader. So mmafflm/train/launch/startup/sitecustomize.py replaces one public method, DataLoader.__iter__: its
+iterator gives the same batches and times each next(). This works with data workers and without, on a CPU and on a GPU.
 """
 
 import contextlib
