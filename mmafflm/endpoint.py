@@ -26,7 +26,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 PATIENCE_S = 600.0  # a server that asks for a longer wait has run out of quota
 OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # and an answer that cannot be read; another request may succeed
 LARGEST = 1 << 24  # bytes of an answer, 16 MiB; the rest is not read
-FIRST_ROWS = 10  # when so many fail alike before one succeeds, the rows are not to blame
+FIRST_ROWS = 10  # if this many rows fail alike before one succeeds, the rows are not to blame
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429 that waiting never cures
 
 

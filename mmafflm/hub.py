@@ -16,7 +16,7 @@ _NONE = ("zxx", "und")  # a picture without words, and a row in an unknown langu
 
 
 def hub_languages(codes: Iterable[str]) -> list[str]:
-    """Language codes of records, translated to those of the hub's card metadata; sorted."""
+    """Language codes of records as the metadata of a hub card has them, sorted."""
     return sorted({_ISO.get(code, code) for code in codes if code not in _NONE})
 
 

@@ -57,7 +57,7 @@ def reading(where: str | Path) -> Iterator[None]:
 def load(auto: Any, name: str, **given: Any) -> Any:
     """auto.from_pretrained(name, **given), where `auto` is one of transformers' Auto classes of models.
 
-    name: a folder or a hub id. Raises Fault when it cannot be loaded, or when its weights are not those of its config.
+    name: a folder or a hub id. Raises Fault when it cannot be loaded, or when its weights do not match its config.
     """
     if "gguf_file" not in given:
         given["use_safetensors"] = True  # the other format is pickle

@@ -21,7 +21,7 @@ WAIT_MS = 500  # how long the page shows each frame of a clip
 class Seen:
     """A picture or a clip, of one file or of `frames` frame files.
 
-    `address` and `first` lead to the (first) file: /media/ROW/first. Without an address, `note` says why there is none.
+    `address` and `first` lead to the (first) file: /media/ROW/first. When `address` is empty, `note` says why.
     """
 
     name: str

@@ -22,7 +22,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.terminal.command import say
 
 HOST = "127.0.0.1"
-IDLE_S = 60  # a connection that is silent for so long is closed
+IDLE_S = 60  # a connection is closed after this many silent seconds
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
     "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -31,7 +31,7 @@ class Marks(NamedTuple):
     end: str
 
     def around(self, tokens: int) -> str:
-        """The text for so many tokens, not counting those of start and end."""
+        """The text for this many tokens, not counting the start and end marks."""
         return self.start + self.pad * tokens + self.end
 
 
@@ -146,7 +146,7 @@ class Architecture:
         return Trainable(self.text if language else 0, self.vision if tower else 0, self.projector if projector else 0)
 
     def flops(self, tokens: int, vision_tokens: int, trained: Trainable) -> float:
-        """FLOPs of training on so many tokens (including vision tokens), without recomputation.
+        """FLOPs of training on this many tokens (including vision tokens), without recomputation.
 
         If everything trains, N parameters cost 6 N FLOPs a token: 2 forward, 2 back through the activations, 2 for the
         gradients of the weights (Kaplan et al. 2020, section 2.1). A frozen part saves the gradients of its weights; a

@@ -1,7 +1,7 @@
 """A hash of the code that makes a file, so that a file made by other code does not count as up to date.
 
 A version string does not change with every correction of a reader or a metric; the source does. The hash covers a
-module, every module of ours that it imports (anywhere in its code), and the data files next to these modules.
+module, every project module that it imports (anywhere in its code), and the data files next to these modules.
 """
 
 import ast
@@ -17,7 +17,7 @@ DATA = {".yaml", ".csv", ".json", ".j2"}  # prompts, subsets, label sets, page t
 
 @cache
 def source_hash(*names: str) -> str:
-    """SHA-256 over these modules and all modules of ours that they import; a package includes all of its modules.
+    """SHA-256 over these modules and all project modules that they import; a package includes all of its modules.
 
     A module that no import statement mentions, such as a corpus that is found by its name, must be named.
     """
@@ -52,7 +52,7 @@ def _members(name: str) -> Iterator[str]:
 
 
 def _imports(name: str, path: Path) -> Iterator[str]:
-    """The names of ours in a file's import statements: modules, or names within a module, which have no file."""
+    """The project's names in a file's import statements: modules, or names within a module, which have no file."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_bytes())):
         asked: list[str] = []
@@ -66,7 +66,7 @@ def _imports(name: str, path: Path) -> Iterator[str]:
 
 @cache
 def _file(name: str) -> Path | None:
-    """A module's file, found without importing anything; None when the name is not a module of ours."""
+    """A module's file, found without importing anything; None when the name is not a module of this project."""
     top, *parts = name.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:

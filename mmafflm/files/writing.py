@@ -20,7 +20,7 @@ _RUST = re.compile(r"\(os error (\d+)\)")  # polars reports a full disk in an ex
 
 
 def errno_of(error: BaseException | None) -> int | None:
-    """The system's error number of an exception; None when it has none."""
+    """The system's error number of an exception, or None."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = _RUST.search(str(error)) if isinstance(error, Exception) else None

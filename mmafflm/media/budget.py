@@ -44,7 +44,7 @@ class Budget:
 
     @property
     def media(self) -> Media:
-        """The rules for scaling pictures: those of the family that builds are for."""
+        """The rules for scaling pictures, from the family that builds are for."""
         return BUILD
 
     def under(self, media: Media) -> "Budget":

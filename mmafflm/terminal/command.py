@@ -25,7 +25,7 @@ def say(message: str) -> None:
 
 def run(typer_app: typer.Typer) -> None:
     """Run an application. Exit codes: 0 done, 1 fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
-    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that none of our child processes outlives us.
+    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child process outlives us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(typer_app))
 

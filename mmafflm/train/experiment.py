@@ -1,8 +1,8 @@
 """`mmafflm experiment FILE`: the mixes, trainings, answers and paired comparisons that answer one question, in order.
 
-An experiment is a YAML file in train_configs/experiments/. It has a recipe, arms and comparisons. An arm has a mix on
-which the recipe is trained, or else takes a checkpoint as it is. Every step is a call of mmaffin, mmafflm or mmaffben
-as a user types it, printed before it runs. No command does work twice, so the same experiment continues where it was
+An experiment is a YAML file in train_configs/experiments/. It has a recipe, arms and comparisons. An arm names a mix on
+which the recipe is trained, or else an existing checkpoint. Every step is a call of mmaffin, mmafflm or mmaffben as a
+user types it, printed before it runs. No command does work twice, so the same experiment continues where it was
 stopped. The mixes are written to OUT/data, but all arms are asked the tests of the build itself, so that they answer
 the same questions. Experiments in one folder share the arms that they have in common.
 """
@@ -137,7 +137,7 @@ def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
 
 
 def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
-    """The flag for the subsets that are asked: those of the experiment that were built."""
+    """The flag --subsets for an experiment: its test subsets, as far as they were built."""
     if experiment.test is None:
         return ()
     built = [name for name in experiment.test if name in data.subsets("test")]

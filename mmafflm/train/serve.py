@@ -21,7 +21,7 @@ from mmafflm.train.launch.processes import stop_group
 
 HOST = "127.0.0.1"
 LOG = "serve.log"
-READY_S = 600  # loading may take so long: 16 GB from a slow disk
+READY_S = 600  # seconds that loading may take: 16 GB from a slow disk
 POLL_S = 0.5
 
 

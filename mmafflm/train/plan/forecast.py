@@ -90,8 +90,8 @@ class Forecast:
     def moved(self) -> float:
         """Bytes that each card receives in the whole run.
 
-        ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch and scatters the
-        gradients. ZeRO-2 only scatters them. Without DeepSpeed they are summed once a step.
+        ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch, and scatters the
+        gradients. ZeRO-2 only scatters the gradients. Without DeepSpeed the gradients are summed once a step.
         """
         unit = 2 if self.setup.half else 4
         rounds: float = self.plan.examples / (self.setup.ranks * self.setup.micro)
@@ -102,13 +102,13 @@ class Forecast:
         return each * rounds * (self.setup.ranks - 1) / self.setup.ranks
 
     def hours(self, gpu: Gpu) -> tuple[float, float]:
-        """(least, most): computing at 50% with all transfers hidden behind it; computing at 30% with none hidden."""
+        """(least, most): computing at 50% and all transfers hidden behind it; computing at 30%, then all transfers."""
         fast, slow = (self.flops / (self.setup.ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
         links = self.moved / (gpu.link * 1e9) / 3600
         return max(fast, links), slow + links
 
     def best(self, gpu: Gpu, ranks: int) -> Setup | None:
-        """The first ZeRO setup that fits on so many cards, with its largest micro-batch; None when none fits.
+        """The first ZeRO setup that fits on this many cards, with its largest micro-batch; None when nothing fits.
 
         The order is ZeRO-2, ZeRO-3, ZeRO-3 with offload.
         """

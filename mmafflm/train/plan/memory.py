@@ -90,7 +90,7 @@ class Memory:
 class Load:
     """What a step processes, in tokens."""
 
-    longest: int  # tokens of the longest record; all of the micro-batch is assumed to be so long
+    longest: int  # tokens of the longest record; every record of the micro-batch is assumed to be as long
     most_vision: int  # vision tokens of the record with the most of them
     waiting: float = 0  # vision tokens of all examples of one rank in one optimizer step
 

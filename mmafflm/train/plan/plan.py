@@ -1,8 +1,9 @@
 """recipe + data + machines -> a complete LLaMA-Factory config, or a sentence that says why not.
 
-A recipe is YAML in LLaMA-Factory's own keys, plus five of ours: `extends`, another recipe whose keys it changes;
-`global_batch`, the examples of one optimizer step over all ranks; `hardware` (gpu, the default, or cpu);
-`validate_every` and `validate_rows`, see mmafflm/train/watch/validation.py. Whatever can be computed is not typed.
+A recipe is YAML in LLaMA-Factory's own keys, plus five that only this project knows: `extends`, another recipe whose
+keys it changes; `global_batch`, the examples of one optimizer step over all ranks; `hardware` (gpu, the default, or
+cpu); `validate_every` and `validate_rows`, see mmafflm/train/watch/validation.py. Whatever can be computed is not
+typed.
 """
 
 import os

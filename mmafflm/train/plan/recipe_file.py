@@ -1,4 +1,4 @@
-"""Read a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
+"""Read a recipe: YAML in LLaMA-Factory's own keys plus five more, without anything that can be computed."""
 
 import contextlib
 import difflib

@@ -27,7 +27,7 @@ _COLUMNS: dict[str, tuple[pl.DataType, ...]] = {
     "id": (pl.String(),), "messages": (_TURNS,), "images": (_NAMES,), "videos": (_NAMES, pl.List(_NAMES)),
     "vision_tokens": (pl.Int32(),), "text_bytes": (pl.Int32(),),
 }  # fmt: skip
-SAMPLE = 2000  # about so many rows are tokenized to estimate the total
+SAMPLE = 2000  # about this many rows are tokenized to estimate the total
 
 
 @dataclass(frozen=True)

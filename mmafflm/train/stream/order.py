@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
-DRAWN = 1000  # datasets draws so many buffer positions at a time
+DRAWN = 1000  # datasets draws this many buffer positions at a time
 SEED = 42  # transformers' default
 
 
 def batches(rows: int, config: dict[str, Any], ranks: int) -> Rows:
     """Row numbers of the mix, [steps x accumulation, ranks, micro]: each rank's micro-batches in training order.
 
-    rows: the number of rows in the mix; config: that of a complete plan. Step s (from 1) reads `accumulation`
+    rows: the number of rows in the mix; config: a complete plan's config. Step s (from 1) reads `accumulation`
     micro-batches, from (s - 1) * accumulation on.
     """
     micro, workers = int(config["per_device_train_batch_size"]), int(config["dataloader_num_workers"])

@@ -1,8 +1,8 @@
 """OUT/progress.jsonl: one row for each logged step of a run, complete even when the run was killed in between.
 
-A row has the step, the Trainer's loss, gradient norm and learning rate, tokens and examples a second, the share of real
-tokens among all that were computed on, the share of time spent waiting for data, GPU memory, and the shares of each
-subset, language and modality among the examples seen so far.
+A row has the step, the Trainer's loss, gradient norm and learning rate, and the tokens and examples a second. It has
+the share of real tokens among all that were computed on, the share of time spent waiting for data, and GPU memory. It
+also has the shares of each subset, language and modality among the examples seen so far.
 """
 
 import json

@@ -45,7 +45,7 @@ class Validation:
         self.process: subprocess.Popen[bytes] | None = None
 
     def beat(self) -> None:
-        """Continue the validation under way, or begin with the newest checkpoint that is due."""
+        """Continue the current validation, or begin with the newest checkpoint that is due."""
         if self.process is not None:
             if self.process.poll() is None:
                 return
@@ -54,7 +54,7 @@ class Validation:
             self._begin(step)
 
     def finish(self) -> None:
-        """Wait for the validation under way and that of the last checkpoint, unless GPUs would be idle meanwhile.
+        """Wait for the current validation and that of the last checkpoint, unless GPUs would be idle meanwhile.
 
         It waits an hour at most; close() then stops a validation that hangs.
         """
@@ -76,7 +76,7 @@ class Validation:
                 self.beat()  # starts with the last checkpoint
 
     def close(self) -> None:
-        """Stop the validation under way; a resumed run begins it again."""
+        """Stop the current validation; a resumed run begins it again."""
         if self.process is not None:
             stop_group(self.process)
             self.process = None

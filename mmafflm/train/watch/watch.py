@@ -22,7 +22,7 @@ from mmafflm.train.watch.exposure import Seen
 from mmafflm.train.watch.progress import Progress, Row, points, sentence
 from mmafflm.train.watch.validation import Validation
 
-LONG_S = 60.0  # when a run hangs, ranks that have waited so long for a batch are named
+LONG_S = 60.0  # when a run hangs, ranks that have waited longer than this for a batch are named
 
 
 class Watch:
