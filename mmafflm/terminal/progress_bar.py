@@ -23,7 +23,7 @@ EVERY_S = 30.0  # seconds between two lines
 
 @contextmanager
 def progress(name: str, steps: Steps) -> Iterator[Advance]:
-    """A progress bar. It yields a function, to be called with the steps that were done, of the same kinds as `steps`."""
+    """A progress bar. It yields a function, to be called with the steps that were done, of the kinds in `steps`."""
     console, pace = Console(stderr=True), Pace(steps, monotonic)
     if not console.is_terminal:
         yield Lines(name, pace).advance
