@@ -1,1 +1,1 @@
-"""What the benchmark and the build share, and the training of MMAFFLM: plan, launch, stream, watch."""
+"""The training of MMAFFLM (plan, launch, stream, watch), and the code that it shares with build and evaluation."""

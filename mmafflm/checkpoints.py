@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which is whole, and weights under the names that the trainer looks for."""
+"""The checkpoints of a run: which are complete, and how weights get the names that the trainer expects."""
 
 import json
 import shutil
@@ -13,26 +13,26 @@ from mmafflm.terminal.command import say
 
 AGAIN = "Download or copy the folder again."
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
-METADATA = "__metadata__"  # the one name in a safetensors header that is no tensor
-MOST_HEADER = 100_000_000  # bytes; what the safetensors library reads at most
+METADATA = "__metadata__"  # the one key of a safetensors header that does not describe a tensor
+MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 
 
 def numbered(out: Path) -> dict[int, Path]:
-    """The checkpoints of a run by their steps, whole or not."""
+    """{step: folder} of a run's checkpoints, complete or not."""
     return {int(path.name[11:]): path for path in out.glob("checkpoint-*") if path.name[11:].isdecimal()}
 
 
 def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
-    """The newest whole checkpoint of a run of `ranks` processes.
+    """The newest complete checkpoint of a run of `ranks` processes, or None.
 
-    Half-written ones are renamed, unless `aside` is false: of several nodes that see one folder, one does it.
+    Incomplete ones are renamed, unless `aside` is false: of several nodes that share the folder, only one renames.
     """
     for _, path in sorted(numbered(out).items(), reverse=True):
         fault = what_is_missing(path, ranks)
         if fault is None:
             return path
         if aside:
-            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*: the trainer counts those to keep K
+            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*, which the trainer counts to keep K
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
@@ -41,16 +41,16 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint's weights are all there, to answer with or to export."""
+    """Whether a checkpoint has all of its weights, so that it can answer or be exported."""
     return _weights_fault(checkpoint) is None
 
 
 def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
-    """What a checkpoint lacks for `ranks` processes to go on from it, in words; None when it is whole.
+    """What a checkpoint lacks for `ranks` processes to resume from it, in words; None when it is complete.
 
-    A kill leaves files out; a power cut also leaves files short that were written before others. So each is looked at:
-    weights against the sizes in their header, torch's files (ZIP archives) for the directory at their end. Nothing
-    is unpickled.
+    A kill leaves files out. A power cut can also cut short files that were written before others. So every file is
+    checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at their end.
+    Nothing is unpickled.
     """
     if fault := _weights_fault(checkpoint):
         return fault
@@ -76,9 +76,9 @@ def _weights_fault(checkpoint: Path) -> str | None:
 
 
 def shards_of(index: Path) -> set[str]:
-    """The files of weights that an index (model.safetensors.index.json) names, all of them in the index's folder.
+    """The weight files that an index (model.safetensors.index.json) names, all of them in the index's folder.
 
-    Raises Fault when the index is not whole, or names a file somewhere else.
+    Raises Fault when the index is not valid, or names a file somewhere else.
     """
     placed = read_json(index, AGAIN).get("weight_map")
     if not isinstance(placed, dict) or not placed:
@@ -90,15 +90,15 @@ def shards_of(index: Path) -> set[str]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name from a file of somebody else's can only mean a file of the folder that it is put behind."""
+    """Whether a name from an untrusted file is a plain file name, so that it cannot lead out of its folder."""
     return name not in ("", ".", "..") and not any(mark in name for mark in "/\\\0:")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """A whole model's files of weights: those that its index names, or model.safetensors.
+    """The weight files of a model: those that its index names, or model.safetensors.
 
-    Raises Fault when one is not there, and for both: transformers would read the one, vLLM the others. Other formats
-    are not read: pickle may run what it likes.
+    Raises Fault when a file is missing. Also when both forms are there: transformers would read model.safetensors, and
+    vLLM the files of the index. Other formats are not read, because unpickling a file can run any code.
     """
     index = folder / INDEX
     if not index.exists() and not (folder / WEIGHTS).exists():
@@ -112,12 +112,12 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | None]:
-    """The optimizer's, scheduler's and random states that a checkpoint should have; or what is wrong with the list."""
+    """The optimizer, scheduler and random-state files that a checkpoint should have, and what is wrong with them."""
     random = [checkpoint / (f"rng_state_{rank}.pth" if ranks > 1 else "rng_state.pth") for rank in range(ranks)]
     latest = checkpoint / "latest"
     if not latest.exists() and not any(checkpoint.glob("global_step*")):
         return [checkpoint / "optimizer.pt", checkpoint / "scheduler.pt", *random], None
-    # DeepSpeed: a folder of its own, named by `latest`, with one optimizer state a rank
+    # DeepSpeed writes its own folder, which `latest` names, with one optimizer state a rank
     name = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.exists() else ""
     folder = checkpoint / name
     if not is_plain_name(name) or not folder.is_dir():
@@ -138,7 +138,7 @@ def _whole_weights(path: Path) -> bool:
 
 
 class Header(NamedTuple):
-    """What a safetensors file says of its tensors: {name: {"dtype", "shape", "data_offsets"}}, and where they begin."""
+    """The header of a safetensors file: {name: {"dtype", "shape", "data_offsets"}}, and where the data begin."""
 
     entries: dict[str, Any]
     begin: int  # the offset in the file from which data_offsets count
@@ -150,7 +150,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file; no weights are read. Raises Fault for any other file, and one cut short."""
+    """Read the header of a safetensors file, without its weights. Raises Fault for any other or truncated file."""
     whole = path.stat().st_size
     with path.open("rb") as weights:
         size = int.from_bytes(weights.read(8), "little")
@@ -166,7 +166,7 @@ def read_header(path: Path) -> Header:
 
 
 def _end_of(entry: dict[str, Any]) -> int:
-    """Where a tensor's data end. Raises ValueError, KeyError or TypeError for what describes no tensor."""
+    """Where a tensor's data end. Raises ValueError, KeyError or TypeError when the entry does not describe a tensor."""
     numbers = [*entry["shape"], *entry["data_offsets"]]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError("not a shape and two offsets")
@@ -176,9 +176,9 @@ def _end_of(entry: dict[str, Any]) -> int:
 def rename_weights(checkpoint: Path) -> None:
     """Give a checkpoint's weights the names that the model has in memory.
 
-    transformers 5.6 saves Qwen2.5-VL under its published names (visual.*, model.layers.*) and resumes by
-    load_state_dict(strict=False) with the names in memory (model.visual.*, model.language_model.*): nothing matches,
-    a warning scrolls by, and the run goes on from the base's weights with the optimizer's old state (seen: loss 8.4
+    transformers 5.6 saves Qwen2.5-VL under its published names (visual.*, model.layers.*). It resumes by
+    load_state_dict(strict=False) with the names in memory (model.visual.*, model.language_model.*). So nothing matches,
+    a warning scrolls by, and the run continues from the base's weights with the optimizer's old state (seen: loss 8.4
     after step 3 where it was 6.8). DeepSpeed loads its own files and is not affected. from_pretrained reads both.
     """
     for path in sorted(checkpoint.glob("model*.safetensors")):

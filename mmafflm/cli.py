@@ -128,5 +128,5 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """The console command."""
+    """Run the console command `mmafflm`."""
     command.run(app)

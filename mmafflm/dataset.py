@@ -1,4 +1,4 @@
-"""DATA, the folder that `mmaffin build` writes, as the training and the scoring wing read it."""
+"""DATA, the folder that `mmaffin build` writes, as training and evaluation read it."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -17,15 +17,15 @@ from mmafflm.media.containers import FIRST, is_safe_to_guess
 from mmafflm.records import SPLITS, Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
-MEDIA_INDEX = "media/index.jsonl"  # every stored picture, frame and clip: file, bytes, sha256, ...
+MEDIA_INDEX = "media/index.jsonl"  # one row for every stored picture, frame and clip: file, bytes, sha256, ...
 MIX = "mmaffin_train"  # the name of the training mix in dataset_info.json
 MIX_FILE = f"mmaffin/{MIX}.jsonl"
-REGISTRY = "mmaffin/dataset_info.json"  # what LLaMA-Factory looks a data set up in
-_ENTRY = {"file_name", "formatting", "columns", "tags"}  # the keys that the build writes; others lead elsewhere
+REGISTRY = "mmaffin/dataset_info.json"  # where LLaMA-Factory looks up a data set
+_ENTRY = {"file_name", "formatting", "columns", "tags"}  # the keys that the build writes; others may point elsewhere
 
 
 def split_file(subset: str, split: str) -> str:
-    """Where a split's records stand, below DATA: the tests under mmaffben/, the rest under mmaffin/."""
+    """The file of a split's records, below DATA: tests under mmaffben/, the rest under mmaffin/."""
     return f"{'mmaffben' if split == 'test' else 'mmaffin'}/{subset}_{split}.jsonl"
 
 
@@ -36,7 +36,7 @@ def data_hash(files: dict[str, dict[str, Any]]) -> str:
 
 
 class _Missing(Fault, KeyError):
-    """A key that every manifest has. A KeyError too, for what looks whether a key is there."""
+    """A key that every manifest has is missing. Also a KeyError, for code that tests whether a key is there."""
 
     def __str__(self) -> str:
         return f"{MANIFEST} has no {self.args[0]!r}, so it is not what this version builds. Build again."
@@ -51,16 +51,17 @@ class _Described(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished build. `manifest` is manifest.json; `files` in it lists every file with rows and SHA-256."""
+    """A finished build. `manifest` is manifest.json; its `files` lists every file with its rows and SHA-256."""
 
     path: Path
     manifest: dict[str, Any]
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
-        """Read the manifest. Raises UsageFault without a folder, Fault when the build is not finished.
+        """Read the manifest. Raises UsageFault when there is no folder, Fault when the build is not finished.
 
-        A Fault too when something in the folder, or a name in the manifest, leads out of it (mmafflm/files/inside.py).
+        Also raises Fault when a link in the folder, or a name in the manifest, leads out of it
+        (mmafflm/files/inside.py).
         """
         if not path.is_dir():
             raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
@@ -74,14 +75,14 @@ class Dataset:
 
     @property
     def hash(self) -> str:
-        """The build's hash, as run.json keeps it."""
+        """The build's hash, as run.json records it."""
         return str(self.manifest["data_hash"])
 
     @property
     def budget(self) -> Budget:
-        """The pixel and frame budget that the build's pictures and clips were scaled to.
+        """The pixel and frame budget to which the build scaled its pictures and clips.
 
-        Raises Fault when the manifest does not record it, as after an older `mmaffin build`.
+        Raises Fault when the manifest does not record it, as with an older `mmaffin build`.
         """
         config = self.manifest.get("config")
         found = config.get("budget") if isinstance(config, dict) else None
@@ -96,7 +97,7 @@ class Dataset:
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
-        """{path below DATA: {"rows", "sha256"}} of every file that the build wrote."""
+        """{path below DATA: {"rows", "sha256"}} for every file that the build wrote."""
         files: dict[str, dict[str, Any]] = self.manifest["files"]
         return files
 
@@ -105,7 +106,7 @@ class Dataset:
         return [name for name, splits in self.manifest["subsets"].items() if split in splits]
 
     def split_files(self, subsets: Iterable[str] | None = None) -> list[str]:
-        """The files of the records of these subsets, or of all; below DATA."""
+        """The record files of these subsets, or of all subsets; paths below DATA."""
         of: dict[str, Any] = self.manifest["subsets"]
         return [split_file(name, split) for name in (of if subsets is None else subsets) for split in of[name]]
 
@@ -114,9 +115,9 @@ class Dataset:
         return read_records(self.path / split_file(subset, split))
 
     def mix_entry(self) -> dict[str, Any]:
-        """The mix's entry of dataset_info.json. Raises Fault unless it leads LLaMA-Factory to the mix's Parquet file.
+        """The mix's entry in dataset_info.json. Raises Fault unless it points LLaMA-Factory to the mix's Parquet file.
 
-        Other keys (script_url, hf_hub_url, ...) would have it load something else from elsewhere.
+        Other keys (script_url, hf_hub_url, ...) would make LLaMA-Factory load something else from elsewhere.
         """
         path, file = self.path / REGISTRY, f"parquet/{MIX}.parquet"
         try:
@@ -128,7 +129,7 @@ class Dataset:
         return dict(entry)
 
     def changes(self, names: Iterable[str] | None = None) -> list[str]:
-        """What differs on disk from the manifest, a sentence each; all files when names is None."""
+        """How the files on disk differ from the manifest, one sentence each; checks all files when names is None."""
         found = []
         for name in self.files if names is None else names:
             path = self.path / name
@@ -141,14 +142,14 @@ class Dataset:
         return found
 
     def require_unchanged(self, names: Iterable[str]) -> None:
-        """Raises Fault when one of the files differs from the manifest."""
+        """Raises Fault when one of these files differs from the manifest."""
         if changes := self.changes(names):
             raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
 
     def require_media(self, names: Iterable[str]) -> None:
-        """Raises Fault when a picture, frame or clip is not what the build has stored; by size, `mmaffin check` hashes.
+        """Raises Fault when a picture, frame or clip is not what the build stored, by its size and first bytes.
 
-        names: paths below DATA, as records name them.
+        names: paths below DATA, as records give them. `mmaffin check` compares the hashes too.
         """
         wanted = set(names)
         if not wanted:
@@ -177,7 +178,7 @@ class Dataset:
 
 
 def manifest_fault(manifest: Any) -> str | None:
-    """What of a manifest has another form, as far as it names files; None when nothing has."""
+    """What is wrong with a manifest's form, as far as it names files; None when nothing is."""
     if not isinstance(manifest, dict):
         return f"expected an object, found {type(manifest).__name__}"
     files, subsets, mix = (manifest.get(name, {}) for name in ("files", "subsets", "mix"))

@@ -1,4 +1,4 @@
-"""`mmafflm doctor`: what of the training stack works on this machine, and what does not."""
+"""`mmafflm doctor`: which parts of the training stack work on this machine, and which do not."""
 
 import os
 import platform
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from mmafflm.families.find import built_for
 
-# What training needs; constraints.txt has the versions that work together.
+# The packages that training needs; constraints.txt has versions that work together.
 STACK = ("llamafactory", "transformers", "torch", "torchvision", "deepspeed", "peft", "accelerate", "datasets", "trl",
          "av", "decord", "qwen-vl-utils")  # fmt: skip
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an installed wheel has no such file
 
 
 def examine() -> Iterator[tuple[bool, str, str]]:
-    """(fine, what, what was found and what to do) for versions, GPUs, memory, disk and the hub's cache."""
+    """Yield (fine, what, what was found and what to do) for versions, GPUs, memory, disk and the hub's cache."""
     yield from _versions()
     yield from _gpus()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

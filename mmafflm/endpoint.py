@@ -1,8 +1,8 @@
-"""One HTTP endpoint of the OpenAI protocol: paced, retried, and silent about its key.
+"""One HTTP endpoint of the OpenAI protocol: rate-limited, retried, and never showing its key.
 
-A request that fails for a while (429, 5xx, time-out, cut connection, an answer without text) is sent again, later each
-time, or when the server says (Retry-After). One that fails for good ends in a Fault: Refused when the fault is the
-request's own, so that others may go well.
+A request that fails for a passing reason (429, 5xx, time-out, cut connection, an answer without text) is sent again,
+with a longer wait each time, or when the server asks for it (Retry-After). A request that fails for good ends in a
+Fault. The Fault is Refused when the request itself is to blame, so that other requests may succeed.
 """
 
 import json
@@ -23,15 +23,15 @@ Read = TypeVar("Read")
 OPENAI = "https://api.openai.com/v1"
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
-PATIENCE_S = 600.0  # a server that asks for a longer wait has a quota, not a bad moment
-OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # and an answer that cannot be read: another request may do
+PATIENCE_S = 600.0  # a server that asks for a longer wait has run out of quota
+OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # and an answer that cannot be read; another request may succeed
 LARGEST = 1 << 24  # bytes of an answer, 16 MiB; the rest is not read
-FIRST_ROWS = 10  # when as many fail alike, before one goes well, it is not the rows' fault
+FIRST_ROWS = 10  # if this many rows fail alike before one succeeds, the rows are not to blame
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429 that waiting never cures
 
 
 class Again(Exception):
-    """What may go well another time; after_s: how long the server asks to wait; answered: with status 200."""
+    """A failure that a later try may cure. after_s: the wait that the server asks for; answered: its status was 200."""
 
     def __init__(self, why: str, after_s: float | None = None, answered: bool = False) -> None:
         super().__init__(why)
@@ -43,9 +43,9 @@ class Stopped(Exception):
 
 
 class Pace:
-    """When the next request may go: at most per_minute, and not before a wait that the server asked for is over.
+    """When the next request may be sent: at most per_minute, and not before a wait that the server asked for is over.
 
-    Shared by all threads. now, sleep and draw (0..1) are there for tests.
+    All threads share it. now, sleep and draw (0..1) exist for tests.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Pace:
         self._wait_until(turn)
 
     def back_off(self, failures: int, asked_s: float | None) -> None:
-        """Wait after a failure, twice as long every time; everybody waits first as long as the server asks."""
+        """Wait after a failure, twice as long each time. A wait that the server asks for delays all threads first."""
         own_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - 1))
         with self.lock:
             start = self.now() + (asked_s or 0)
             if asked_s is not None:
                 self.next = max(self.next, start)
-        # at least half of it, by chance: threads that failed together must not come back together
+        # a random share of it, at least half: threads that failed together must not come back together
         self._wait_until(start + own_s * (1 + self.draw()) / 2)
 
     def _wait_until(self, moment: float) -> None:
@@ -86,10 +86,10 @@ class Pace:
 
 
 class Endpoint:
-    """A base URL and a key that no message, file or repr shows."""
+    """A base URL and a key. No message, file or repr shows the key."""
 
     def __init__(self, url: str, key: str | None, pace: Pace, tries: int, timeout_s: float) -> None:
-        """Raises UsageFault for a URL that is none, or that holds a password."""
+        """Raises UsageFault for an invalid URL, and for one that holds a password."""
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
@@ -108,10 +108,10 @@ class Endpoint:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]) -> Read:
-        """POST a body, or GET without one; what `read` makes of the JSON that comes (it raises Again for nonsense).
+        """POST a body, or GET without one, and return what `read` makes of the JSON answer.
 
-        Raises Fault when the server refuses, or has failed `tries` times, Refused when this is the request's own fault;
-        Stopped when the run ends meanwhile.
+        `read` raises Again for nonsense. Raises Fault when the server refuses or has failed `tries` times, and Refused
+        when the request itself is to blame. Raises Stopped when the run ends meanwhile.
         """
         failures = 0
         while True:
@@ -149,7 +149,7 @@ class Endpoint:
         message = error.get("message") or error.get("detail") or answer.reason_phrase or "no reason given"
         status, said = answer.status_code, self._said(str(message))
         if status in (401, 403):
-            # without the server's words: some repeat the key
+            # leave out the server's message: some servers repeat the key in it
             return Fault(f"{self.url}{path}: status {status}, the key is refused. Set OPENAI_API_KEY.")
         if (status not in AGAIN and status < 500) or code in QUOTA:
             return Refused(f"{self.url}{path}: status {status}, {said}.", status, code)
@@ -159,14 +159,14 @@ class Endpoint:
         return Again(f"status {status}, {said}", after_s)
 
     def _said(self, text: str) -> str:
-        """One line of the server's words, without the key and what may be one."""
+        """One line of the server's message, with the key replaced."""
         if self._key:
             text = text.replace(self._key, "***")
         return storable(" ".join(text[:2000].split()).rstrip(".")[:200])
 
 
 class Refused(Fault):
-    """The server will never answer this request; code: its own word for why, or an empty text."""
+    """The server will never answer this request. code: the server's own code for the reason, or an empty text."""
 
     def __init__(self, message: str, status: int, code: str = "") -> None:
         super().__init__(message)
@@ -179,7 +179,7 @@ class Refused(Fault):
 
 
 class FirstRows:
-    """Whether the rows are at fault or the run: it is the run when its first ten rows are refused alike."""
+    """Decides whether the rows or the run are to blame: it is the run when its first ten rows are refused alike."""
 
     def __init__(self) -> None:
         self.decided = False
@@ -187,7 +187,7 @@ class FirstRows:
         self._lock = threading.Lock()
 
     def note(self, refused: Refused | None) -> None:
-        """One more row, refused or answered. Raises Fault when it is the tenth of the first ten, all refused alike."""
+        """Count one more row, refused or answered. Raises Fault when the first ten rows were all refused alike."""
         with self._lock:
             if self.decided:
                 return
@@ -199,7 +199,7 @@ class FirstRows:
 
 
 def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoint:
-    """The server of OPENAI_BASE_URL, OpenAI's own without. Raises UsageFault when that has no OPENAI_API_KEY."""
+    """The server of OPENAI_BASE_URL, else OpenAI's own. Raises UsageFault when OpenAI's own has no OPENAI_API_KEY."""
     url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
     if not key and url.rstrip("/") == OPENAI:
         raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that asks for none")
@@ -207,7 +207,7 @@ def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoin
 
 
 def _first_bytes(answer: httpx.Response) -> bytes:
-    """What was sent, or a little more than LARGEST of it."""
+    """All bytes of an answer, or a little more than LARGEST of them."""
     data = bytearray()
     for piece in answer.iter_bytes():
         data += piece
@@ -217,7 +217,7 @@ def _first_bytes(answer: httpx.Response) -> bytes:
 
 
 def _json(data: bytes) -> Any:
-    """None for what is not JSON."""
+    """The value of a JSON text; None when it is not JSON or longer than LARGEST."""
     try:
         return json.loads(data) if len(data) <= LARGEST else None
     except (ValueError, RecursionError):
@@ -230,7 +230,7 @@ def _error(row: Any) -> dict[str, Any]:
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
-    """Seconds, from the header's milliseconds (OpenAI's own), seconds or date."""
+    """Seconds to wait, from the header's milliseconds (OpenAI's own), seconds or date."""
     headers = answer.headers
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:

@@ -1,4 +1,4 @@
-"""The one exception that a command prints as a sentence, without a traceback."""
+"""The exceptions that a command prints as a sentence, without a traceback."""
 
 
 class Fault(Exception):

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: whether a base that is named can be had, from its cache or itself; its codes of languages."""
+"""The Hugging Face Hub: whether a base model is available, from the cache or the hub; and the hub's language codes."""
 
 import os
 from collections.abc import Iterable
@@ -10,27 +10,27 @@ from mmafflm.untrusted import ADDITIONAL
 
 TIMEOUT_S = 20
 
-OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to hubs that are not asked here
-_ISO = {"br": "pt"}  # XED's br is the Portuguese of Brazil; on the hub it would be Breton
-_NONE = ("zxx", "und")  # a picture without words, and a row whose language is not known
+OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to other hubs, which we do not ask
+_ISO = {"br": "pt"}  # XED's br is Brazilian Portuguese; on the hub br is Breton
+_NONE = ("zxx", "und")  # a picture without words, and a row in an unknown language
 
 
 def hub_languages(codes: Iterable[str]) -> list[str]:
-    """The languages of records as the metadata of a card names them, sorted."""
+    """Language codes of records as the metadata of a hub card has them, sorted."""
     return sorted({_ISO.get(code, code) for code in codes if code not in _NONE})
 
 
 def require_hub_base(name: str) -> None:
-    """Raises Fault when base `name` is neither whole in the cache nor known to the hub; asked before anything starts.
+    """Raises Fault when base `name` is neither complete in the cache nor known to the hub.
 
-    Without this a launch of eight GPUs ends in a traceback a minute later.
+    It is called before anything starts. Without it, a launch on eight GPUs ends in a traceback a minute later.
     """
     try:
         from httpx import HTTPError
         from huggingface_hub import HfApi
         from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
     except ImportError:
-        return  # without the train tier nothing is launched
+        return  # without the train extra nothing can be launched
     if cached(name) or _on_other_hub():
         return
     try:
@@ -50,7 +50,7 @@ def require_hub_base(name: str) -> None:
 
 
 def cached(name: str) -> bool:
-    """Whether the cache holds the model's config and all its weights."""
+    """Whether the cache holds the model's config and all of its weights."""
     from huggingface_hub import try_to_load_from_cache
 
     def here(file: str) -> bool:
@@ -63,7 +63,7 @@ def cached(name: str) -> bool:
 
 
 def file_of(name: str, file: str) -> Path | None:
-    """A file of a model: in the folder of that name, or in the hub's cache; None when it is in neither."""
+    """A file of a model, from the folder of that name or from the hub's cache; None when it is in neither."""
     if (Path(name) / file).exists():
         return Path(name) / file
     try:
@@ -73,13 +73,13 @@ def file_of(name: str, file: str) -> Path | None:
         return None
     try:
         cached = try_to_load_from_cache(name, file)
-    except HFValidationError:  # a path that is no longer there
+    except HFValidationError:  # a path that no longer exists
         return None
     return Path(cached) if isinstance(cached, str) else None
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a model that is here: the folder of that name, or the hub's cache of it when that is whole."""
+    """The folder of a model on this machine: of that name, or a complete copy in the hub's cache. None without one."""
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import try_to_load_from_cache
@@ -89,9 +89,9 @@ def folder_of(name: str) -> Path | None:
 
 
 def settings_of(name: str) -> Path | None:
-    """The folder with the JSON files and chat templates of a hub model, downloaded if need be; None on another hub.
+    """The folder with the JSON files and chat templates of a hub model, downloaded if needed; None on another hub.
 
-    To be called after `require_hub_base`. Raises Fault when they cannot be downloaded.
+    Call it after `require_hub_base`. Raises Fault when they cannot be downloaded.
     """
     if _on_other_hub():
         return None
@@ -113,7 +113,7 @@ def _on_other_hub() -> bool:
 
 
 def cached_commit(name: str) -> str | None:
-    """The commit of model `name` that its branch main has in the cache: the one that was read last. None without."""
+    """The commit of model `name` that the cache has for branch main, that is, the one read last. None without one."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json")

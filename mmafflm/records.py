@@ -1,4 +1,4 @@
-"""What passes between the wings: Record and Prediction, as JSON Lines that a person can open."""
+"""The rows that build, training and evaluation exchange: Record and Prediction, as readable JSON Lines."""
 
 import errno
 import hashlib
@@ -31,13 +31,13 @@ class Record:
     split: str
     language: str
     modality: str
-    source: str  # raw file and line, below the corpus's folder
+    source: str  # raw file and line, as a path below the corpus's folder
     messages: list[dict[str, str]]
     images: list[str]
     videos: list[str | list[str]]
     gold: Gold
     translated_from: dict[str, str] | None = None
-    emotion: str | None = None  # written only where the task asks for one emotion's intensity
+    emotion: str | None = None  # written only when the task asks for one emotion's intensity
 
     @property
     def prompt(self) -> str:
@@ -50,8 +50,8 @@ class Record:
         return self.messages[-1]["content"]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of a line, keys in the order of the contract."""
-        # not dataclasses.asdict: it copies every message, at five times the cost
+        """The JSON object of a line; docs/data-format.md describes its keys."""
+        # dataclasses.asdict copies every message and takes five times as long
         row = {name: getattr(self, name) for name in self.__slots__}
         if row["emotion"] is None:
             del row["emotion"]
@@ -59,14 +59,14 @@ class Record:
 
 
 def media_files(record: Record) -> list[str]:
-    """Every picture, frame and clip of a record, below DATA."""
+    """Every picture, frame and clip of a record, as paths below DATA."""
     frames = ([video] if isinstance(video, str) else video for video in record.videos)
     return [*record.images, *(name for video in frames for name in video)]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One raw answer of a model, as it stands in RUN/predictions/SUBSET.jsonl."""
+    """One raw answer of a model, as written to RUN/predictions/SUBSET.jsonl."""
 
     id: str
     prediction: str
@@ -74,7 +74,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A row, or `rows` rows of one source, that were read and not kept."""
+    """A row, or `rows` rows of one source, that the build read but did not keep."""
 
     corpus: str
     source: str
@@ -84,14 +84,14 @@ class Quarantined:
 
 
 def dump(row: Any) -> bytes:
-    """One line of JSON with its newline, the same bytes for the same row."""
+    """One line of JSON with its newline. The same row always gives the same bytes."""
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
     """The objects of a JSON Lines file. Raises Fault naming the line that is not a JSON object.
 
-    growing: somebody may be writing its last line just now; without its newline it is passed over.
+    growing: another process may be writing the last line now; a last line without its newline is skipped.
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -107,7 +107,7 @@ def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of DATA/FOLDER/FILE. Raises Fault naming the line that is not a record, or names a file amiss."""
+    """The records of DATA/FOLDER/FILE. Raises Fault naming a line that is not a record or names a forbidden file."""
     data = Folder(path.parent.parent)
     for number, row in enumerate(read_jsonl(path), 1):
         try:
@@ -129,9 +129,9 @@ def misnamed(record: Record, data: Folder) -> Iterator[str]:
 
 
 def to_record(row: dict[str, Any]) -> Record:
-    """A line's JSON object as a Record. Raises ValueError saying what of it has no such form.
+    """Convert a line's JSON object to a Record. Raises ValueError that names the field of the wrong form.
 
-    What its media are called is not looked at.
+    The names of its media are not checked; `misnamed` does that.
     """
     try:
         record = Record(**row)
@@ -150,7 +150,7 @@ def to_record(row: dict[str, Any]) -> Record:
 
 @cache
 def _tasks() -> frozenset[tuple[str, str]]:
-    """Each subset with each of its tasks."""
+    """Every (subset, task) pair; a task is named by its kind and by its key."""
     return frozenset(
         (name, task) for name, subset in benchmark().items() for one in subset.tasks for task in (one.kind, one.key)
     )
@@ -185,7 +185,7 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write all rows, whole or not at all; returns their number."""
+    """Write all rows or nothing; returns the number of rows."""
     count = 0
     with replacing(path) as out:
         for row in rows:
@@ -195,9 +195,9 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 class replacing:
-    """`with replacing(path) as out`: the file appears under its name only when the block ends well.
+    """`with replacing(path) as out`: the file appears under its name only when the block ends without an exception.
 
-    Raises Fault, naming the path, where nothing can be written, and when the disk is full; then nothing is left behind.
+    Raises Fault, naming the path, when it cannot be written and when the disk is full. Nothing is left behind then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -210,7 +210,7 @@ class replacing:
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
             self.partial.unlink(missing_ok=True)
-            self.out = self.partial.open("xb")  # not "wb": a link of this name would be followed
+            self.out = self.partial.open("xb")  # not "wb", which would follow a link of this name
         return self.out
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
@@ -224,7 +224,7 @@ class replacing:
 
     def _close(self, keep: bool) -> None:
         if not keep:
-            with suppress(OSError):  # what is still buffered may not fit; it is not wanted
+            with suppress(OSError):  # the rest of the buffer may not fit, and is not needed
                 self.out.close()
             return
         try:
@@ -236,15 +236,15 @@ class replacing:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, completely or not at all."""
     with replacing(path) as out:
         out.write(text.encode())
 
 
 def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Append rows and flush them to the disk; each line is one write, so a kill leaves at most one torn line.
+    """Append rows and flush them to the disk, usually in one write, so that a kill leaves at most one torn line.
 
-    Raises Fault when they cannot be written; then the file is as it was.
+    Raises Fault when they cannot be written; the file is then as it was before.
     """
     make_folder(path.parent)
     with writing(path), path.open("ab", buffering=0) as out:
@@ -257,12 +257,12 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             os.fsync(out.fileno())
             written = True
         finally:
-            if not written:  # Ctrl-C too: what is appended next must not stand behind half a line
+            if not written:  # after Ctrl-C too: the next row must not be appended to half a line
                 out.truncate(before)
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a kill left without its newline; everything before it stays as it is."""
+    """Cut off a last line without a newline, which a kill leaves; everything before it is kept."""
     if not path.exists():
         return
     data = path.read_bytes()

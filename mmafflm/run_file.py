@@ -1,4 +1,4 @@
-"""run.json: what a run was made with, beside its weights or its answers."""
+"""run.json: how a run was made, stored next to its weights or its answers."""
 
 import json
 from importlib.metadata import PackageNotFoundError, version
@@ -12,14 +12,14 @@ from mmafflm.files.documents import first_wrong, read_json
 from mmafflm.records import write_text
 
 RUN = "run.json"
-# In a training's run.json: {POSITIONS: ORIGINAL} when the text behind clips stood where Qwen2.5-VL learned it, which
-# `mmafflm train` sees to (`mend` in mmafflm/families); without the key nobody knows.
+# In a training run's run.json, {POSITIONS: ORIGINAL} means that the text after clips had the positions that Qwen2.5-VL
+# learned. `mmafflm train` ensures this (`mend` in mmafflm/families). Without the key we cannot know.
 POSITIONS, ORIGINAL = "clip_positions", "original"
 FIX = "Restore it, or name another folder."
 
 
 class _Described(BaseModel):
-    """The kinds of the values that readers of a run.json use; a key may be absent or null, and others may be there."""
+    """The types of the values of a run.json that we read. Any key may be absent or null, and other keys are allowed."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -44,7 +44,7 @@ class _Described(BaseModel):
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """FOLDER/run.json; None where there is none. Raises Fault when it is not the description of a run."""
+    """FOLDER/run.json, or None when there is none. Raises Fault when the file does not describe a run."""
     path = folder / RUN
     try:
         row = read_json(path, FIX)
@@ -57,12 +57,12 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 
 def write_run(folder: Path, row: dict[str, Any]) -> None:
-    """Write FOLDER/run.json, whole or not at all."""
+    """Write FOLDER/run.json, completely or not at all."""
     write_text(folder / RUN, json.dumps(row, indent=2, ensure_ascii=False) + "\n")
 
 
 def installed(*names: str) -> dict[str, str]:
-    """The versions of those packages that are installed."""
+    """{name: version} of those packages that are installed."""
     found = {}
     for name in names:
         try:

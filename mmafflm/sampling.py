@@ -1,7 +1,7 @@
-"""Which rows a limit takes: a seeded draw, stratified and nested, the same on every machine.
+"""Which rows a limit takes: a seeded sample, stratified and nested, the same on every machine.
 
-Corpora lie sorted by class, product or emotion, so the first rows of a file are no sample of it: the first 1,000 of
-FER2013's test are 958 angry faces and 42 disgusted ones. Every limit draws here instead.
+Corpora are sorted by class, product or emotion, so the first rows of a file do not represent it: the first 1,000 of
+FER2013's test are 958 angry faces and 42 disgusted ones. Every limit therefore samples here.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ SEED = 2505
 
 
 def shuffle_key(seed: int, record_id: str) -> bytes:
-    """A record's place in a shuffled order, 16 bytes: it depends on the seed and the id, on no other record."""
+    """A record's sort key in a shuffled order, 16 bytes. It depends on the seed and the record's id only."""
     return hashlib.blake2b(f"{seed}:{record_id}".encode(), digest_size=16).digest()
 
 
 def draw(strata: npt.NDArray[np.int64], places: npt.NDArray[np.uint64], limit: int) -> npt.NDArray[np.intp]:
     """The positions of at most `limit` of n rows, ascending. strata [n]: each row's group; places [n]: random numbers.
 
-    The rows are drawn in turns. Each turn takes one row of every stratum that still has some, the lowest place first.
+    Rows are drawn in turns. Each turn takes one row of every stratum that has rows left, the one with the lowest place.
     This order does not depend on the limit, so a smaller limit takes a subset of what a larger one takes.
     """
     by_stratum = np.lexsort((places, strata))

@@ -1,4 +1,4 @@
-"""The strokes of a figure as SVG: coloured by the page's style or its own, each value escaped by Markup.format."""
+"""Parts of figures as SVG, coloured by the page's style or by their own; Markup.format escapes every value."""
 
 from collections.abc import Iterable
 
@@ -6,42 +6,42 @@ from markupsafe import Markup
 
 
 def joined(parts: Iterable[Markup]) -> Markup:
-    """The pieces in a row."""
+    """The pieces, one after the other."""
     return Markup("").join(parts)
 
 
 def figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
-    """A drawing of so many CSS pixels, narrower where the screen is; the title is what a screen reader says."""
+    """A drawing of this size in CSS pixels, narrower on a narrow screen; a screen reader reads the title."""
     return Markup(
         '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
     ).format(kind, width, height, width, height, title, joined(body))
 
 
 def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    """A straight line; `kind` is its class in the style."""
+    """A straight line; `kind` is its CSS class."""
     return Markup('<path class="{}" d="M{:g} {:g}L{:g} {:g}"/>').format(
         kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
     )
 
 
 def text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
-    """Text at a point, escaped, turned by so many degrees."""
+    """Text at a point, escaped, rotated by `turn` degrees."""
     turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
     return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
 
 
 def path(kind: str, d: str) -> Markup:
-    """A shape or a curve by its path data; `kind` is its class in the style."""
+    """A shape or a curve by its path data; `kind` is its CSS class."""
     return Markup('<path class="{}" d="{}"/>').format(kind, d)
 
 
 def moved(x: float, y: float, body: Iterable[Markup]) -> Markup:
-    """The pieces, so many pixels to the right and down."""
+    """The pieces, moved this many pixels to the right and down."""
     return Markup('<g transform="translate({:g} {:g})">{}</g>').format(round(x, 1), round(y, 1), joined(body))
 
 
 def document(width: float, height: float, title: str, style: str, body: Iterable[Markup]) -> str:
-    """A file of its own: on white paper (class `paper`), for whatever shows it may be dark; style is CSS, trusted."""
+    """An SVG file on white paper (class `paper`), because a viewer may be dark. style is trusted CSS."""
     return str(
         Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img">'

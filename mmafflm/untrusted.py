@@ -1,7 +1,7 @@
-"""What a model's folder from somebody else may hold: JSON objects, none of its own Python, no names that lead out.
+"""What an untrusted model folder may hold: JSON objects, no Python code of its own, no names that lead out of it.
 
-transformers 5.6 asks on the terminal whether to run a checkpoint's Python unless trust_remote_code is False, which
-every load here passes; and it saves each of a tokenizer's chat templates in a file of the template's name.
+Unless trust_remote_code is False, which every load here passes, transformers 5.6 asks on the terminal whether to run a
+checkpoint's Python. It also saves each of a tokenizer's chat templates in a file with the template's name.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmafflm.errors import Fault
 from mmafflm.files.documents import read_json
 
 CONFIG = "config.json"
-READ = (  # the JSON files that transformers and PEFT read of a folder, besides the weights' index and tokenizer.json
+READ = (  # the JSON files that transformers and PEFT read, besides the weights' index and tokenizer.json
     *(CONFIG, "generation_config.json", "adapter_config.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("added_tokens.json", "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"),
     "chat_template.json",
@@ -22,9 +22,9 @@ ADDITIONAL = "additional_chat_templates"
 
 
 def require_harmless(folder: Path) -> None:
-    """Raises Fault for JSON that cannot be read, for code of the folder's own, and for names that lead out of it.
+    """Raises Fault for unreadable JSON, for the folder's own Python code, and for names that lead out of the folder.
 
-    To be called before transformers reads a folder, and so before anything that it has read is saved.
+    Call it before transformers reads the folder, and so before anything that was read is saved.
     """
     for name in READ:
         if not (folder / name).exists():
@@ -42,7 +42,7 @@ def require_harmless(folder: Path) -> None:
 
 
 def _is_known(folder: Path) -> bool:
-    """Whether transformers has its own code for the model of this folder, so that it ignores auto_map."""
+    """Whether transformers has its own code for this folder's model, in which case it ignores auto_map."""
     from transformers import CONFIG_MAPPING  # seconds to import
 
     settings = read_json(folder / CONFIG, AGAIN) if (folder / CONFIG).exists() else {}
@@ -50,7 +50,7 @@ def _is_known(folder: Path) -> bool:
 
 
 def _require_template_names(path: Path, templates: Any) -> None:
-    """`templates`: one, {name: template}, or [{"name", "template"}], as transformers writes or once wrote them."""
+    """`templates`: one template, {name: template}, or [{"name", "template"}], as transformers writes or once wrote."""
     if templates is None or isinstance(templates, str):
         return
     names = list(templates) if isinstance(templates, dict) else []

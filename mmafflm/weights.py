@@ -1,8 +1,8 @@
-"""Loading weights: what is loaded is all of the model and nothing else, or it is a Fault.
+"""Loading weights: a checkpoint must match its model exactly; anything else is a Fault.
 
-transformers and PEFT fill what a checkpoint lacks with random weights and leave out what they do not know; all they do
-is warn. Here both are asked what they did. Where the files are here already, their headers are compared with the model
-on torch's meta device first: that takes no memory and a second, and it serves those who load by other means (vLLM,
+transformers and PEFT fill missing weights with random numbers, ignore weights that they do not know, and only warn.
+Here we ask both what they did. Where the files are on this machine, we first compare their headers with the model on
+torch's meta device. That takes no memory and a second, and it also protects programs that load in other ways (vLLM,
 LLaMA-Factory).
 """
 
@@ -24,19 +24,19 @@ from mmafflm.hub import folder_of
 from mmafflm.untrusted import CONFIG, require_harmless
 
 LAYERS = ("num_hidden_layers", "depth", "encoder_layers", "decoder_layers")  # keys of a config.json
-NAMED = 3  # keys of a kind that a message names
+NAMED = 3  # how many keys of each kind a message names
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 Shape = tuple[int, ...]
 
 
 @contextmanager
 def reading(where: str | Path) -> Iterator[None]:
-    """What the libraries raise while they read a checkpoint, as a Fault that names it and their first line.
+    """Turn what the libraries raise while they read a checkpoint into a Fault that names it and their first line.
 
-    They check little: a malformed file fails wherever it is used first, with any exception, and tokenizers raises plain
-    Exception. Their warnings are for those who do not check, and stay off the terminal.
+    The libraries check little. A malformed file fails where it is first used, with any exception; tokenizers raises
+    plain Exception. Their warnings are hidden, because we check ourselves.
     """
-    quiet: Any = logging  # transformers' types are wrong here and there
+    quiet: Any = logging  # some of transformers' types are wrong
     verbosity, bars = quiet.get_verbosity(), quiet.is_progress_bar_enabled()
     quiet.set_verbosity(quiet.CRITICAL)
     quiet.disable_progress_bar()
@@ -55,14 +55,14 @@ def reading(where: str | Path) -> Iterator[None]:
 
 
 def load(auto: Any, name: str, **given: Any) -> Any:
-    """auto.from_pretrained(name, **given), `auto` being one of transformers' Auto classes of models.
+    """auto.from_pretrained(name, **given), where `auto` is one of transformers' Auto classes of models.
 
-    name: a folder or a hub id. Raises Fault when it cannot be loaded, or does not hold the model that its config says.
+    name: a folder or a hub id. Raises Fault when it cannot be loaded, or when its weights do not match its config.
     """
     if "gguf_file" not in given:
-        given["use_safetensors"] = True  # the other form is pickle
+        given["use_safetensors"] = True  # the other format is pickle
         if folder := folder_of(name):
-            check(auto, folder)  # before memory is taken for what the config says
+            check(auto, folder)  # before memory is allocated for the model of the config
     with reading(name):
         model, info = auto.from_pretrained(
             name, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True, **given
@@ -72,7 +72,7 @@ def load(auto: Any, name: str, **given: Any) -> Any:
 
 
 def kind_of(folder: Path) -> Any:
-    """The Auto class of the models that answer a question: for text and pictures if there is one, or for text alone."""
+    """The Auto class of a model that answers questions: for text and pictures if there is one, else for text."""
     require_harmless(folder)
     kind = read_json(folder / CONFIG, AGAIN).get("model_type")
     sees = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -82,7 +82,7 @@ def kind_of(folder: Path) -> Any:
 def check(auto: Any, folder: Path) -> Any:
     """Compare the headers of a folder's weights with the model of its config.json; returns the model, without weights.
 
-    Raises Fault for what is missing, unexpected or of another shape, and when the folder cannot be read.
+    Raises Fault for weights that are missing, unexpected or of another shape, and when the folder cannot be read.
     """
     require_harmless(folder)
     shapes: dict[str, Shape] = {}
@@ -94,7 +94,7 @@ def check(auto: Any, folder: Path) -> Any:
         with torch.device("meta"):
             kind: Any = type(auto.from_config(config, trust_remote_code=False))
             tensors = {name: torch.empty(shape) for name, shape in shapes.items()}
-        # The public way to have transformers' own renaming, tying and exceptions without reading weights.
+        # The public way to use transformers' own renaming, tying and exceptions without reading weights.
         with _EqualByShape():
             model, info = kind.from_pretrained(
                 None, config=config, state_dict=tensors, device_map={"": "meta"}, trust_remote_code=False,
@@ -105,7 +105,7 @@ def check(auto: Any, folder: Path) -> Any:
 
 
 class _EqualByShape(TorchFunctionMode):
-    """torch.equal for tensors without values: transformers asks it of tied weights that are stored one by one."""
+    """Make torch.equal work on tensors without values: transformers compares tied weights that are stored apart."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.equal:
@@ -116,7 +116,8 @@ class _EqualByShape(TorchFunctionMode):
 def check_before(auto: Any, model: str, adapter: str | None = None) -> bool:
     """Check a model, and a LoRA adapter for it, that another program will load.
 
-    False for a hub model that is not here yet, which cannot be checked. Raises Fault as `check` and `check_adapter` do.
+    Returns False for a hub model that is not on this machine, which cannot be checked. Raises Fault as `check` and
+    `check_adapter` do.
     """
     folder = folder_of(model)
     if folder is None:
@@ -128,7 +129,7 @@ def check_before(auto: Any, model: str, adapter: str | None = None) -> bool:
 
 
 def _require_depth(folder: Path, config: Mapping[str, Any], tensors: int) -> None:
-    """Raises Fault for more layers than there are tensors: a model of a billion layers is never made, even on meta."""
+    """Raises Fault for more layers than tensors, so that a model of a billion layers is never built, even on meta."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             _require_depth(folder, value, tensors)
@@ -137,7 +138,7 @@ def _require_depth(folder: Path, config: Mapping[str, Any], tensors: int) -> Non
 
 
 def _require_all(where: str | Path, model: Any, info: Mapping[str, Collection[Any]]) -> None:
-    """Raises Fault for loading info that names keys. A buffer that the model makes itself may be stored as well."""
+    """Raises Fault when the loading info lists a fault. A buffer that the model creates itself may also be stored."""
     own = {name for name, _ in model.named_buffers()}
     shapes = [f"{name} {tuple(found)} instead of {tuple(due)}" for name, found, due in info["mismatched_keys"]]
     require_same(where, info["missing_keys"], set(info["unexpected_keys"]) - own, shapes)
@@ -146,7 +147,7 @@ def _require_all(where: str | Path, model: Any, info: Mapping[str, Collection[An
 def require_same(
     where: str | Path, missing: Collection[str], unexpected: Collection[str], mismatched: Collection[str]
 ) -> None:
-    """Raises Fault that counts the keys of each kind and names the first of them, when there are any."""
+    """Raises Fault when there are such keys. It counts the keys of each kind and names the first of them."""
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
     found = [
         f"{len(keys)} {kind} ({', '.join(sorted(keys)[:NAMED])}{', ...' if len(keys) > NAMED else ''})"
@@ -161,10 +162,10 @@ def require_same(
 
 
 def adapted(model: Any, adapter: str) -> Any:
-    """`model` with a LoRA adapter on it: PEFT's model, the adapter not yet merged.
+    """`model` with a LoRA adapter attached: PEFT's model, not yet merged.
 
-    Raises Fault when the adapter is of another kind, when it matches nothing in the model, when a key is missing,
-    unexpected or of another shape, and when it cannot be read.
+    Raises Fault when the adapter is not LoRA, when nothing in the model matches it, when a key is missing, unexpected
+    or of another shape, and when it cannot be read.
     """
     import peft
 
@@ -178,7 +179,7 @@ def adapted(model: Any, adapter: str) -> Any:
         state_of: Any = peft.get_peft_model_state_dict
         state = state_of(put_on, save_embedding_layers=False)
         due = {name: tuple(one.shape) for name, one in state.items()}
-        whole = {name: tuple(one.shape) for name, one in put_on.state_dict().items()}  # a stored embedding is one of it
+        whole = {name: tuple(one.shape) for name, one in put_on.state_dict().items()}  # a stored embedding is in here
     unexpected = [name for name in found if name not in due and name not in whole]
     require_same(folder, due.keys() - found.keys(), unexpected, _other_shapes(found, whole | due))
     with reading(folder):
@@ -189,7 +190,7 @@ def adapted(model: Any, adapter: str) -> Any:
 def check_adapter(model: Any, adapter: str) -> None:
     """Compare the names and shapes of a LoRA adapter with the model that `check` returned, without PEFT.
 
-    Raises Fault for keys of modules that the model does not have, of other shapes, and for halves of a pair.
+    Raises Fault for keys of modules that the model lacks, for other shapes, and for half of an A/B pair.
     """
     folder = Path(adapter)
     found = _adapter_shapes(folder)

@@ -1,6 +1,6 @@
 """MMAFFBen as data: its subsets, their tasks, prompts, answer grammars, metrics and published sizes.
 
-The data stands in benchmark/*.yaml (paper Table 4 and the published evaluator) and is loaded once.
+The data are in mmafflm/benchmark/*.yaml (paper Table 4 and the published evaluator) and are loaded once.
 """
 
 import csv
@@ -25,33 +25,34 @@ class Task:
     modality: str
     prompt_id: str
     prompt: str
-    ours: bool  # the prompt is worded by this project, not by the paper
+    ours: bool  # this project wrote the prompt, not the paper
     grammar: Grammar
     test_rows: int  # as published
-    emotions: tuple[str, ...] = ()  # emotions that an intensity is asked for
-    emotion_rows: tuple[tuple[str, int], ...] = ()  # published test rows of each, in file order
+    emotions: tuple[str, ...] = ()  # emotions whose intensity is asked
+    emotion_rows: tuple[tuple[str, int], ...] = ()  # published test rows of each emotion, in file order
     per_emotion: bool = False  # the score is the mean over the emotions' own scores
     paper_accuracy: str | None = None  # weighted_jaccard | subset | polarity; None where paper mode has no accuracy
 
     @property
     def name(self) -> str:
-        """The task as a person calls it: its subset, and its key where the subset has several."""
+        """The task's name for people: its subset, followed by its key when the subset has several tasks."""
         return f"{self.subset} {self.key}" if len(benchmark()[self.subset].tasks) > 1 else self.subset
 
     @property
     def main_metric(self) -> str:
-        """The metric that the task is known by, in either mode."""
+        """The task's main metric, in either mode."""
         return "macro_f1" if isinstance(self.grammar, Labels) else "pearson"
 
     def ask(self, text: str = "", emotion: str = "") -> str:
-        """The prompt with its text (or transcript) and emotion filled in, letter for letter."""
-        # Not str.format: a tweet may hold braces. The emotion goes first; it is one of ours and holds none.
+        """The prompt with its text (or transcript) and emotion inserted exactly as given."""
+        # Not str.format: a tweet may hold braces. The emotion is filled in first; it is from our list and has no
+        # braces.
         before, mark, after = self.prompt.partition("{transcript}" if "{transcript}" in self.prompt else "{text}")
         before, after = before.replace("{emotion}", emotion), after.replace("{emotion}", emotion)
         return before + text + after if mark else before
 
     def text_in(self, prompt: str, emotion: str = "") -> str | None:
-        """The text (or transcript) that ask() put into a prompt; None when it takes none or is worded otherwise."""
+        """The text (or transcript) that ask() put into a prompt; None if the prompt takes none or has other wording."""
         before, found, after = self.ask("\x00", emotion).partition("\x00")
         if not found or not (prompt.startswith(before) and prompt.endswith(after)):
             return None
@@ -64,7 +65,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Subset:
-    """One subset: 18 are published."""
+    """One subset; the paper has 18."""
 
     name: str
     corpus: str
@@ -78,7 +79,7 @@ class Subset:
         return sum(task.test_rows for task in self.tasks)
 
     def task(self, kind: str) -> Task:
-        """The task of that kind (a record's `task`), or by its key."""
+        """The task of that kind (a record's `task`) or with that key."""
         for task in self.tasks:
             if kind in (task.kind, task.key):
                 return task
@@ -145,7 +146,7 @@ def benchmark() -> dict[str, Subset]:
 def choose_subsets(names: str | None) -> list[Subset]:
     """The subsets named in a comma-separated list, in the benchmark's order; all when None.
 
-    Raises UsageFault for a name that is none of them.
+    Raises UsageFault for an unknown name.
     """
     known = benchmark()
     if names is None:

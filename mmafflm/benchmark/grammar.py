@@ -1,8 +1,8 @@
-"""What an answer looks like. One object renders gold into the answer text and bounds what a parser may accept.
+"""What an answer looks like. One object renders gold into the answer text and limits what a parser may accept.
 
-Each grammar has `spellings()`, the names in an answer and what each means, and `numbers`, the same of whole numbers.
+Each grammar has `spellings()`, the names in an answer with their meanings, and `numbers`, the same for whole numbers.
 
-`eval.score.parse` parses by these grammars; a property test holds `parse(render(gold)) == gold` for every task.
+`eval.score.parse` parses by these grammars; a property test checks `parse(render(gold)) == gold` for every task.
 """
 
 import re
@@ -15,7 +15,7 @@ Gold: TypeAlias = list[str] | float | int | dict[str, float]
 
 @dataclass(frozen=True)
 class Label:
-    """One class: its number in the prompt, canonical name, and the names that the corpora use for it."""
+    """One class: its number in the prompt, its canonical name, and the names that the corpora use for it."""
 
     number: int
     name: str
@@ -32,15 +32,15 @@ class Number:
 
     @property
     def numbers(self) -> dict[float, str | int]:
-        """None: a number stands for itself."""
+        """Empty: a number means itself."""
         return {}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """None: a number has no name."""
+        """Empty: a number has no name."""
         return {}
 
     def write(self, value: float) -> str:
-        """The text of `value`; never "-0.0". Raises ValueError when it is out of range."""
+        """The text of `value`; never "-0.0". Raises ValueError when `value` is out of range."""
         if not self.low <= value <= self.high:
             raise ValueError(f"{value} is outside [{self.low}, {self.high}]")
         text = repr(float(value)) if self.decimals is None else f"{value:.{self.decimals}f}"
@@ -64,11 +64,11 @@ class Vad:
 
     @property
     def numbers(self) -> dict[float, str | int]:
-        """None: a number is a dimension's value."""
+        """Empty: a number is the value of a dimension."""
         return {}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """The dimensions."""
+        """The names of the dimensions."""
         return {name: name for name in self.dimensions}
 
     def render(self, gold: Gold, emotion: str | None = None) -> str:
@@ -81,7 +81,7 @@ class Vad:
 
 @dataclass(frozen=True)
 class Ordinal:
-    """An ordered class, written as number, colon and the class's text; `{emotion}` in the text is filled in."""
+    """An ordered class, written as number, colon and the class's text; `{emotion}` in the text is replaced."""
 
     classes: tuple[tuple[int, str], ...]
 
@@ -101,7 +101,7 @@ class Ordinal:
         return {float(number): number for number, _ in self.classes}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """A class's text, in full and in short ("moderate amount"), for each emotion asked about -> the class."""
+        """Each class's text, in full and in short ("moderate amount"), for each emotion asked about -> the class."""
         found = dict[str, str | int]()
         for number, text in self.classes:
             for full in (text.format(emotion=emotion) for emotion in emotions or ("",)):
@@ -135,11 +135,11 @@ class Labels:
         return {float(label.number): label.name for label in self.labels}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """Every name of a label, the corpora's own too -> its canonical name."""
+        """Every name of a label, including the corpora's own -> its canonical name."""
         return {name: label.name for label in self.labels for name in (label.name, *label.aliases)}
 
     def canonical(self, name: str) -> str | None:
-        """The canonical name behind a corpus's own name (case ignored), or None."""
+        """The canonical name for a corpus's own name (case ignored), or None."""
         wanted = name.strip().lower()
         for label in self.labels:
             if wanted == label.name or wanted in label.aliases:
@@ -147,7 +147,7 @@ class Labels:
         return None
 
     def sort(self, names: list[str]) -> list[str]:
-        """`names` in ascending label number, each once. Raises ValueError for a name outside the set."""
+        """`names` in ascending label number, without duplicates. Raises ValueError for a name outside the set."""
         if unknown := sorted(set(names) - set(self.names)):
             raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(self.names)}")
         return [label.name for label in self.labels if label.name in names]

@@ -1,1 +1,1 @@
-"""A local page over the records of a build: `mmaffin browse`, and with the answers of runs `mmaffben browse`."""
+"""A local web page of a build's records: `mmaffin browse`, and with the answers of runs `mmaffben browse`."""

@@ -1,4 +1,4 @@
-"""The pictures, frames and clips of a build that may be served: named by a record, of a known kind, below DATA."""
+"""The pictures and clips of a build that may be served: named by a record, of a known type, below DATA."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,10 @@ class Medium(NamedTuple):
 
 
 def medium(root: Path, name: str) -> Medium:
-    """The file that a record names, links followed. Raises Fault when the name may not be one (see media_path), when
-    the file is of no known kind, and when it is not there."""
+    """The file that a record names, with links resolved.
+
+    Raises Fault when the name is not allowed (see media_path), when the file's type is unknown, and when it is missing.
+    """
     path = media_path(root, name).resolve()
     kind = KINDS.get(path.suffix.lower())
     if kind is None:

@@ -1,4 +1,4 @@
-"""The page as HTML: filters, one page of records, the answers of runs. Everything from data goes through autoescape."""
+"""The page as HTML: filters, one page of records, the answers of runs. Autoescape applies to everything from data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,15 @@ from mmafflm.browse.table import Said, Table
 from mmafflm.errors import Fault
 from mmafflm.records import Record, media_files
 
-WAIT_MS = 500  # how long the page shows a frame of a clip
+WAIT_MS = 500  # how long the page shows each frame of a clip
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture, or a clip: a file of its own or `frames` of them, from `address` on. Without one, `note` says why."""
+    """A picture or a clip, of one file or of `frames` frame files.
+
+    `address` and `first` lead to the (first) file: /media/ROW/first. When `address` is empty, `note` says why.
+    """
 
     name: str
     address: str = ""
@@ -33,7 +36,8 @@ class Seen:
 class Shown:
     """One record as the page shows it.
 
-    `text` is what its prompt is about, "" where that is a picture alone, None where the wording is not the benchmark's.
+    `text` is the text that the prompt is about, "" when it is about a picture alone, None when the wording is not the
+    benchmark's.
     """
 
     row: int
@@ -59,7 +63,7 @@ def page(table: Table, query: Query) -> str:
 
 
 def show(table: Table, row: int) -> Shown:
-    """What the page shows of a row."""
+    """What the page shows for a row."""
     record = table.record(row)
     task, emotion = benchmark()[record.subset].task(record.task), record.emotion or ""
     text = "" if record.prompt == task.ask("", emotion) else task.text_in(record.prompt, emotion)
@@ -67,7 +71,7 @@ def show(table: Table, row: int) -> Shown:
 
 
 def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
-    """A record's pictures and clips, by their places among its files; of a clip's frames the first is looked for."""
+    """A record's pictures and clips, by their places among its files. Of a clip, only the first file is checked."""
     at = 0
     for names in [*([name] for name in record.images), *([one] if isinstance(one, str) else one
                                                          for one in record.videos)]:  # fmt: skip
@@ -81,7 +85,7 @@ def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
 
 
 def file_of(table: Table, row: int, place: int) -> str:
-    """The name of a record's picture, frame or clip. Raises Fault when there is none."""
+    """The name of a record's picture, frame or clip. Raises Fault when it does not exist."""
     if row < table.rows.height and place < len(names := media_files(table.record(row))):
         return names[place]
     raise Fault(f"/media/{row}/{place}: no such picture")

@@ -1,4 +1,4 @@
-"""What a page was asked for, in its address and back; and the rows that answer it."""
+"""The query of a page, read from its address and written to it; and the rows that match it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ PAGE_ROWS = 20
 
 @dataclass(frozen=True)
 class Query:
-    """The value wanted of each facet, a part of the id, and a page from 1."""
+    """The wanted value of each facet, a part of the id, and the page, counted from 1."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
@@ -22,7 +22,7 @@ class Query:
 
     @classmethod
     def parse(cls, text: str, table: Table) -> "Query":
-        """Of an address's part after "?"; what it names beside the table's facets, id and page is passed over."""
+        """Read the part of an address after "?". Names other than the table's facets, id and page are ignored."""
         said = dict(parse_qsl(text))
         names = {facet.name for facet in table.facets}
         number = said.get("page", "")
@@ -30,12 +30,12 @@ class Query:
         return cls({name: value for name, value in said.items() if name in names}, said.get("id", ""), max(1, page))
 
     def address(self, page: int) -> str:
-        """The same rows, another page."""
+        """The address of another page of the same query."""
         return "/?" + urlencode({**self.values, **({"id": self.id} if self.id else {}), "page": page})
 
 
 class Page(NamedTuple):
-    """`rows` are the numbers of at most PAGE_ROWS rows out of `found`; `page` of `pages`, from 1."""
+    """`rows`: the numbers of at most PAGE_ROWS rows out of `found`; this is `page` of `pages`, counted from 1."""
 
     rows: list[int]
     found: int
@@ -44,7 +44,7 @@ class Page(NamedTuple):
 
 
 def choose(table: Table, query: Query) -> Page:
-    """The rows that have every wanted value, in the build's order; a page past the last is the last."""
+    """The rows that have every wanted value, in the build's order. A page past the end gives the last page."""
     wanted = [_has(table.rows.schema[name], name, value) for name, value in query.values.items()]
     if query.id:
         wanted.append(pl.col("id").str.contains(query.id, literal=True))

@@ -1,7 +1,7 @@
-"""The page on loopback: GET alone, this machine's own names alone, and of the disk only what a record names.
+"""The page on loopback: only GET, only this machine's own names, and only files that a record names.
 
-Python's own server, not gradio: importing gradio 5.50 took 3.0 to 4.5 s here (2 cores, 2026-11-24), the whole of what
-opening a build may take; and so the page works in the tier without torch.
+We use Python's own server, not gradio: importing gradio 5.50 took 3.0 to 4.5 s here (2 cores, 2026-11-24), all of the
+time that opening a build may take. So the page also works in an installation without torch.
 """
 
 import errno
@@ -22,7 +22,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.terminal.command import say
 
 HOST = "127.0.0.1"
-IDLE_S = 60  # a connection that says nothing for so long is closed
+IDLE_S = 60  # a connection is closed after this many silent seconds
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
     "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -30,12 +30,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "bytes",
-    "Cache-Control": "no-store",  # another build may stand at the same address tomorrow
+    "Cache-Control": "no-store",  # another build may have the same address tomorrow
 }
 
 
 class Reply(NamedTuple):
-    """What goes back: status, MIME type, body."""
+    """An HTTP reply: status, MIME type, body."""
 
     status: HTTPStatus
     kind: str
@@ -43,7 +43,7 @@ class Reply(NamedTuple):
 
 
 def reply(table: Table, path: str) -> Reply:
-    """The answer to GET `path`. What is not there, or may not be shown, is 404 with a sentence."""
+    """The answer to GET `path`. Anything missing or forbidden gives 404 with a sentence."""
     place, _, asked = path.partition("?")
     try:
         match place.split("/"):
@@ -64,7 +64,7 @@ def reply(table: Table, path: str) -> Reply:
 
 
 def _text(kind: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> Reply:
-    # a lone surrogate of a broken tweet has no UTF-8
+    # a lone surrogate, as in a broken tweet, has no UTF-8 form
     return Reply(status, f"{kind}; charset=utf-8", text.encode(errors="replace"))
 
 
@@ -73,7 +73,7 @@ def _number(text: str) -> bool:
 
 
 def _part(asked: str, found: Reply) -> range | None:
-    """The bytes of a clip that a Range header asks for: without them a browser cannot wind it. None: all of it."""
+    """The bytes of a clip that a Range header asks for; a browser needs them to seek. None: the whole file."""
     wanted = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{0,15})", asked)
     if not wanted or not found.kind.startswith("video/") or int(wanted[1]) >= len(found.body):
         return None
@@ -86,12 +86,12 @@ def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "mmafflm", ""
         timeout = IDLE_S
-        disable_nagle_algorithm = True  # a body sent after its headers would wait 40 ms for the other side's word
+        disable_nagle_algorithm = True  # else a body sent after its headers waits 40 ms for the other side
 
         def do_GET(self) -> None:
-            # A foreign page can lead its own name to 127.0.0.1; it cannot send another Host.
+            # A foreign page can point its own name to 127.0.0.1, but it cannot send another Host.
             port = self.connection.getsockname()[1]
-            short = (HOST, "localhost") if port == 80 else ()  # browsers leave this one out
+            short = (HOST, "localhost") if port == 80 else ()  # browsers leave port 80 out
             known = self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}", *short)
             found = reply(table, self.path) if known else _text("text/plain", "another host", HTTPStatus.FORBIDDEN)
             part = _part(self.headers.get("Range", ""), found)
@@ -106,27 +106,27 @@ def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the page itself says what went wrong."""
+            """Log nothing: the page itself shows what went wrong."""
 
     return Handler
 
 
 class _Server(ThreadingTCPServer):
-    """Not http.server's own: that one asks the network for the name of 127.0.0.1 before it starts."""
+    """Used instead of http.server's own server, which asks the network for the name of 127.0.0.1 before it starts."""
 
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that goes away in the middle is no error; anything else is."""
+        """Ignore a browser that disconnects; report anything else."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @contextmanager
 def listening(table: Table, port: int) -> Iterator[_Server]:
-    """A server that waits on loopback alone. Raises UsageFault when the port is taken; 0 takes one that is free."""
+    """A server on loopback only. Raises UsageFault when the port is taken; port 0 picks a free one."""
     try:
         server = _Server((HOST, port), _handler(table))
     except (OSError, OverflowError) as error:
@@ -140,7 +140,7 @@ def listening(table: Table, port: int) -> Iterator[_Server]:
 
 
 def serve(table: Table, port: int) -> None:
-    """Serve until Ctrl-C; the address goes to standard output once it answers."""
+    """Serve until Ctrl-C; the address is printed to standard output once the server answers."""
     with listening(table, port) as server:
         say(f"{table.rows.height:,} records. Ctrl-C ends it.")
         print(f"http://{HOST}:{server.server_address[1]}/", flush=True)

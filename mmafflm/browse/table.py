@@ -1,6 +1,6 @@
-"""The records of a build as one frame to filter, and their lines on disk to show: pages are read by offset.
+"""The records of a build: one frame to filter, and lines on disk that are read by offset when a page shows them.
 
-A build of 115,200 rows is a hundred megabytes of JSON; what a filter needs of it is ten.
+A build of 115,200 rows is a hundred megabytes of JSON; the columns that a filter needs take ten.
 """
 
 import json
@@ -17,7 +17,7 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS, Record, read_records, to_record
 
-# gold and translated_from are of several types; as text each is its own JSON
+# gold and translated_from have several types; here each is its JSON text
 _COLUMNS = pl.Schema(
     dict.fromkeys(("id", "subset", "task", "split", "language", "emotion", "gold", "translated_from"), pl.String)
 )
@@ -27,7 +27,7 @@ _NO_ANSWER = "no answer"
 
 @dataclass(frozen=True)
 class Facet:
-    """What rows can be chosen by: a column (one value a row, or a list of them) and its values with their rows."""
+    """A filter: a column (one value a row, or a list of values) and the number of rows of each value."""
 
     name: str
     title: str
@@ -36,7 +36,7 @@ class Facet:
 
 @dataclass(frozen=True)
 class Said:
-    """One run's answer to a record: the raw text, what was made of it in words, and whether it counts as right."""
+    """One run's answer to a record: the raw text, its reading in words, and whether it counts as right."""
 
     run: str
     text: str
@@ -46,18 +46,21 @@ class Said:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows`: row, id, emotion, gold (as JSON), file (place in `files`), start and length in bytes of its line, and a
-    column for each facet."""
+    """The rows of a build, with what the page needs to filter and to find them.
+
+    `rows` has the columns row, id, emotion, gold (as JSON), file (index into `files`), start and length of its line in
+    bytes, and one column for each facet.
+    """
 
     root: Path  # DATA
     files: tuple[Path, ...]
     rows: pl.DataFrame
     facets: tuple[Facet, ...]
     runs: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what to know about the runs, a sentence each
+    notes: tuple[str, ...] = ()  # remarks about the runs, a sentence each
 
     def record(self, row: int) -> Record:
-        """The record of a row, out of its file. Raises Fault when the file is no longer what was opened."""
+        """The record of a row, read from its file. Raises Fault when the file has changed since it was opened."""
         at, start, length, name = self.rows.select("file", "start", "length", "id").row(row)
         path = self.files[at]
         try:
@@ -71,7 +74,7 @@ class Table:
         return record
 
     def answers(self, row: int) -> list[Said]:
-        """The runs' answers to a row, in the order of the runs; a run that was not asked is left out."""
+        """The runs' answers to a row, in the order of the runs; runs that were not asked are left out."""
         found = self.rows.row(row, named=True)
         return [
             Said(run, found[f"said{at}"], found[f"verdict{at}"], "right" in found[f"run{at}"])
@@ -95,7 +98,7 @@ def open_table(data: Dataset, names: Sequence[str] | None = None) -> Table:
 
 
 def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame], notes: Sequence[str] = ()) -> Table:
-    """The records that a run has answered, with the answers.
+    """The records that at least one run has answered, with the answers.
 
     Each frame: row, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
     """
@@ -114,14 +117,14 @@ def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame], notes: Sequen
 
 
 def _read(path: Path, at: int) -> pl.DataFrame:
-    """The columns of one file, and where its lines stand."""
+    """The columns of one file, with the offset of each line."""
     try:
         content = path.read_bytes()
         rows = pl.read_ndjson(content, schema=_COLUMNS)
     except FileNotFoundError:
         raise Fault(f"{path}: missing, though the manifest names it. Build again, or restore it.") from None
     except pl.exceptions.PolarsError as error:
-        for _ in read_records(path):  # names the line
+        for _ in read_records(path):  # raises a Fault that names the line
             pass
         raise Fault(f"{path}: cannot be read as records ({error}). Build the data again.") from None
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")) + 1
@@ -139,7 +142,7 @@ def _read(path: Path, at: int) -> pl.DataFrame:
 
 
 def _labels() -> pl.Expr:
-    """The labels of a row, the class of an ordinal; numbers have none."""
+    """The labels of a row, or the class of an ordinal task; other numbers have no labels."""
     gold = pl.col("gold")
     listed = pl.when(gold.str.starts_with("[")).then(gold).otherwise(pl.lit("[]")).str.json_decode(pl.List(pl.String))
     return pl.when(pl.col("task") == _LABELLED_BY_NUMBER).then(pl.concat_list(gold)).otherwise(listed)
@@ -154,7 +157,7 @@ def _translated() -> pl.Expr:
 
 
 def _facets(rows: pl.DataFrame, named: Mapping[str, str]) -> tuple[Facet, ...]:
-    """Each column's values in the order of the alphabet, subsets and splits in that of the build."""
+    """Each column's values, in alphabetical order; subsets and splits in the order of the build."""
     return tuple(Facet(name, title, _values(rows[name])) for name, title in named.items())
 
 
@@ -167,7 +170,7 @@ def _values(column: pl.Series) -> dict[str, int]:
 
 
 def _natural(value: str) -> tuple[bool, float, str]:
-    """Class -3 before class 2, and numbers before words."""
+    """Sort key: class -3 before class 2, and numbers before words."""
     try:
         return False, float(json.loads(value)), value
     except (ValueError, TypeError):

@@ -1,6 +1,6 @@
 """What the project must know of a model family: a Family is data and a few functions.
 
-Nothing here imports torch; a family's function that needs torch imports it when it is called. Sizes are in pixels.
+Nothing here imports torch. A function of a family that needs torch imports it when it is called. Sizes are in pixels.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,10 @@ Config = Mapping[str, Any]  # what a model's config.json holds
 
 
 class MediaSize(NamedTuple):
-    """A picture, or a clip of `frames` frames. fps: of these frames; families that write times into prompts read it."""
+    """A picture, or a clip of `frames` frames.
+
+    fps: the rate of these frames, for families that write times into prompts.
+    """
 
     width: int
     height: int
@@ -21,14 +24,14 @@ class MediaSize(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What stands in a prompt for a picture or clip: `pad` as many times as the model has tokens for it."""
+    """The text that represents a picture or clip in a prompt: `pad` is repeated once for each of its tokens."""
 
     start: str
     pad: str
     end: str
 
     def around(self, tokens: int) -> str:
-        """The text for so many tokens, those of start and end not counted."""
+        """The text for this many tokens, not counting the start and end marks."""
         return self.start + self.pad * tokens + self.end
 
 
@@ -39,18 +42,18 @@ class Media:
     accepts: tuple[Literal["image", "video"], ...]
     image: Marks
     video: Marks
-    smallest: int  # pixels of the smallest frame that the model can see
-    largest: int  # pixels of the largest picture that the processor lets through
-    frames_a_step: int  # frames that make one step in time; the last frame is repeated to fill one. 1 without video
+    smallest: int  # pixels of the smallest frame that the model accepts
+    largest: int  # pixels of the largest picture that the processor accepts
+    frames_a_step: int  # frames in one time step; the last frame is repeated to fill a step. 1 without video
     fit: Callable[[int, int, int, int], tuple[int, int]]
     """(width, height, fewest pixels, most pixels) -> the width and height to which the plugin scales."""
     tokens: Callable[[MediaSize], int]
     """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included."""
     text: Callable[[MediaSize], str]
-    """What stands in the prompt for it, each pad written out."""
+    """The text that represents it in the prompt, with every pad token."""
 
     def padded(self, frames: int) -> int:
-        """The number of frames once the last is repeated to fill a step."""
+        """The number of frames after the last one is repeated to fill a time step."""
         return frames + -frames % self.frames_a_step
 
 
@@ -59,7 +62,7 @@ class Conversation:
     """How a question and its answer are written."""
 
     exchange: str  # as LLaMA-Factory's template writes it, with {prompt} and {answer}
-    tokens: int  # of `exchange` without prompt and answer; for estimates where no tokenizer is here
+    tokens: int  # tokens of `exchange` without prompt and answer, for estimates without a tokenizer
     end_of_turn: str  # the token that ends an answer
 
 
@@ -72,13 +75,13 @@ class Modules(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Numbers that a layer keeps for its backward pass: in float32 always, and in the precision of computing."""
+    """Numbers that a layer keeps for its backward pass: those always in float32, those in the computing precision."""
 
     float32: int
     computed: int
 
     def bytes(self, unit: int) -> int:
-        """unit: bytes of a number in the precision of computing."""
+        """unit: bytes per number in the computing precision."""
         return 4 * self.float32 + unit * self.computed
 
 
@@ -91,46 +94,49 @@ class Trainable(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum over all parts."""
         return self.text + self.vision + self.projector
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a model. text, vision and projector are parameters; widths are in elements."""
+    """The sizes of a model. text, vision and projector count parameters; widths are in elements."""
 
-    text: int  # of the decoder, its embedding and its head, tied ones once
+    text: int  # of the decoder, its embedding and its head; tied ones count once
     vision: int
     projector: int
     vocabulary: int
     hidden: int
     intermediate: int
     layers: int
-    tied: bool  # the embedding is the head too
+    tied: bool  # the embedding is also the head
     vision_hidden: int
     vision_intermediate: int
     depth: int  # blocks of the vision tower
     patch_values: int  # numbers of one patch: channels x frames x pixels
     patches_a_token: int
-    text_layer: Kept  # a token, by a decoder layer without checkpointing
-    vision_block: Kept  # a patch
-    merging: Kept  # a patch, by the projector
+    text_layer: Kept  # for each token, in a decoder layer without checkpointing
+    vision_block: Kept  # for each patch, in a block of the tower
+    merging: Kept  # for each patch, in the projector
     lora_text: int  # adapter parameters for each rank under `lora_target: all`
     lora_vision: int
     dtype: str
 
     @property
     def embedding(self) -> int:
-        """Parameters of the embedding: the largest single layer, which ZeRO-3 gathers whole."""
+        """Parameters of the embedding, the largest single layer; ZeRO-3 gathers all of it at once."""
         return self.vocabulary * self.hidden
 
     @property
     def parameters(self) -> int:
-        """All parameters, tied ones once."""
+        """All parameters; tied ones count once."""
         return self.text + self.vision + self.projector
 
     def trainable(self, config: Mapping[str, Any]) -> Trainable:
-        """What a LLaMA-Factory config trains: it freezes tower and projector unless told, and LoRA has no projector."""
+        """The parameters that a LLaMA-Factory config trains.
+
+        LLaMA-Factory freezes tower and projector by default, and LoRA does not adapt the projector.
+        """
         tower = not config.get("freeze_vision_tower", True)
         if config.get("finetuning_type", "lora") == "lora":
             rank = int(config.get("lora_rank", 8))
@@ -140,11 +146,12 @@ class Architecture:
         return Trainable(self.text if language else 0, self.vision if tower else 0, self.projector if projector else 0)
 
     def flops(self, tokens: int, vision_tokens: int, trained: Trainable) -> float:
-        """FLOPs of training on so many tokens (vision tokens among them), without recomputation.
+        """FLOPs of training on this many tokens (including vision tokens), without recomputation.
 
-        6 N a token where everything trains: 2 forward, 2 back through the activations, 2 for the weights' gradients
-        (Kaplan et al. 2020, section 2.1). What is frozen saves its gradients; a frozen tower the way back too.
-        Attention's own products, below 4% at 1,000 tokens, are left out; the embedding's lookup costs nothing.
+        If everything trains, N parameters cost 6 N FLOPs a token: 2 forward, 2 back through the activations, 2 for the
+        gradients of the weights (Kaplan et al. 2020, section 2.1). A frozen part saves the gradients of its weights; a
+        frozen tower also saves the way back. Attention's own products, below 4% at 1,000 tokens, are left out; looking
+        up embeddings costs nothing.
         """
         decoder = self.text - (0 if self.tied else self.embedding)
         text = 4 * decoder + 2 * min(trained.text, decoder)
@@ -155,14 +162,14 @@ class Architecture:
 
 
 class Mend(NamedTuple):
-    """What a training process changes in a module of transformers as soon as it is imported, and why it must."""
+    """A change that training must make to a module of transformers; it is applied as soon as the module is imported."""
 
     module: str
     apply: Callable[[ModuleType], None]
 
 
 class StandIn(NamedTuple):
-    """What a small random model of the family is made with. See mmafflm/standin/standin.py."""
+    """The parts of a small random model of the family. See mmafflm/standin/standin.py."""
 
     chat_tokens: tuple[str, ...]  # the padding token, the start of a turn, the end of a turn
     media_tokens: tuple[str, ...]
@@ -170,26 +177,26 @@ class StandIn(NamedTuple):
     model: Callable[[dict[str, Any], dict[str, Any], Any], Any]
     """(text sizes, vision sizes, tokenizer) -> a model with random weights."""
     processor: Callable[[Any], Any]
-    """tokenizer -> the family's own processor, with the limits of the published models."""
+    """tokenizer -> the family's own processor, with the pixel limits of the published models."""
 
 
 @dataclass(frozen=True)
 class Family:
     """One model family. `family.media is other.media` when both see the same pixels and tokens."""
 
-    name: str  # as people write it
-    model_types: tuple[str, ...]  # `model_type` of the config.json that it covers
-    template: str  # LLaMA-Factory's name for how it is prompted
+    name: str  # as people write it, such as "Qwen2.5-VL"
+    model_types: tuple[str, ...]  # the values of `model_type` in config.json that it covers
+    template: str  # LLaMA-Factory's name of its prompt template
     conversation: Conversation
     media: Media
     modules: Modules
     architecture: Callable[[Config], Architecture]
-    """The sizes of a config.json. Raises KeyError where it lacks one."""
-    published: Mapping[str, Config]  # hub id: what of its config.json decides the sizes
+    """The sizes of a config.json. Raises KeyError when one is missing."""
+    published: Mapping[str, Config]  # {hub id: the part of its config.json that decides the sizes}
     mixed_media_hangs: bool  # a micro-batch with pictures and clips hangs under ZeRO-3
     positions: Callable[..., Any] | None = None
-    """(model, ids, image grid, clip grid, seconds of a step of each clip) -> positions of one row, (3, tokens).
+    """(model, ids, image grid, clip grid, seconds of each clip's time steps) -> positions of one row, (3, tokens).
 
-    None: the fast path of the engine hf cannot ask this family."""
+    None: the fast path of the engine hf does not support this family."""
     mend: Mend | None = None
     standin: Callable[[], StandIn] | None = None

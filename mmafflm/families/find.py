@@ -1,4 +1,4 @@
-"""Which family does a model belong to? Every module beside this one is a family: NAME.py, or NAME/family.py."""
+"""Find the family of a model. Every other module in this folder is a family: NAME.py, or NAME/family.py."""
 
 from functools import cache
 from importlib import import_module
@@ -19,14 +19,14 @@ BUILT_FOR = "qwen2_5_vl"  # the build scales media and counts tokens for this mo
 
 @cache
 def families() -> tuple[Family, ...]:
-    """All families, by the names of their files. Read at the first question; none of them imports torch."""
+    """All families, in the order of their file names. Loaded at the first call; none of them imports torch."""
     found = sorted((one.name, one.ispkg) for one in iter_modules(room.__path__) if one.name not in NOT_FAMILIES)
     modules = [import_module(f"{room.__name__}.{name}{'.family' * folder}") for name, folder in found]
     return tuple(module.FAMILY for module in modules)
 
 
 def family_of(model_type: object, where: str = "This model") -> Family:
-    """The family of a config.json's `model_type`. Raises Fault, a sentence about `where`, when none covers it."""
+    """The family that covers a config.json's `model_type`. Raises Fault, a sentence about `where`, if there is none."""
     for family in families():
         if model_type in family.model_types:
             return family
@@ -38,25 +38,25 @@ def family_of(model_type: object, where: str = "This model") -> Family:
 
 
 def built_for() -> Family:
-    """The family whose budget rules and token counts a build has."""
+    """The family whose budget rules and token counts a build uses."""
     return family_of(BUILT_FOR)
 
 
 def family_of_base(base: str) -> Family | None:
-    """The family of a base model; None when no config.json of it is here. Raises Fault when no family covers it."""
+    """The family of a base model; None when we have no config.json of it. Raises Fault when no family covers it."""
     config = config_of(base)
     return family_of(config["model_type"], base) if config and "model_type" in config else None
 
 
 def family_with(template: str) -> Family | None:
-    """The first family that LLaMA-Factory prompts with this template; the one that builds are for, if it is that."""
+    """The first family with this template of LLaMA-Factory; the family that builds are for comes first."""
     return next((one for one in (built_for(), *families()) if one.template == template), None)
 
 
 def architecture_of(base: str) -> Architecture | None:
-    """The sizes of a base; None when no config.json of it is here, or it lacks one of the sizes.
+    """The sizes of a base model; None when we have no config.json of it, or when one of the sizes is missing.
 
-    Raises Fault for a model that no family covers, and for a config.json whose values are not of their kind.
+    Raises Fault for a model that no family covers, and for a config.json with values of a wrong type.
     """
     config, family = config_of(base), family_of_base(base)
     if config is None or family is None:
@@ -70,7 +70,7 @@ def architecture_of(base: str) -> Architecture | None:
 
 
 def config_of(base: str) -> dict[str, Any] | None:
-    """The config.json of a base, in its folder or the hub's cache, or else the published numbers; None without."""
+    """The config.json of a base model, from its folder or the hub's cache, else the published numbers, else None."""
     if path := file_of(base, "config.json"):
         return read_json(path, AGAIN)
     published = [(name, config) for family in families() for name, config in family.published.items()]

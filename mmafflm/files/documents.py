@@ -1,4 +1,4 @@
-"""A whole YAML or JSON file that a person or an earlier command wrote: its value, or a sentence why there is none."""
+"""Read a whole YAML or JSON file that a person or an earlier command wrote, or say in a sentence why we cannot."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from mmafflm.errors import Fault, UsageFault
 
 ObjectHook = Callable[[dict[str, Any]], Any]
-YAML_SIZE = 1 << 20  # bytes; the longest recipe has some 3 kB
+YAML_SIZE = 1 << 20  # bytes; our longest recipe has about 3 kB
 
 
 def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
     """The value of a YAML file.
 
-    An alias (*name) may repeat a value, but a value may not grow beyond the file's own limit by it.
-    Raises UsageFault when the file is missing, too large, nested too deep or not YAML.
+    An alias (*name) may repeat a value, but all values with aliases expanded must stay below the file's own limit.
+    Raises UsageFault when the file is missing, too large, nested too deeply or not YAML.
     """
     try:
         with path.open("rb") as file:
@@ -41,7 +41,7 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
 
 
 def _written_out(value: Any, known: dict[int, int]) -> int:
-    """How many values there are when every alias is written out. Raises RecursionError for one within its own value."""
+    """The number of values with every alias expanded. Raises RecursionError for an alias inside its own value."""
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
@@ -51,7 +51,7 @@ def _written_out(value: Any, known: dict[int, int]) -> int:
 
 
 def read_settings(path: Path, fix: str) -> dict[str, Any]:
-    """The `key: value` lines of a YAML file that an earlier command wrote. Raises Fault, which ends with `fix`."""
+    """The `key: value` lines of a YAML file that an earlier command wrote. Raises a Fault that ends with `fix`."""
     try:
         row = read_yaml(path)
     except UsageFault as fault:
@@ -64,7 +64,7 @@ def read_settings(path: Path, fix: str) -> dict[str, Any]:
 def read_json(path: Path, fix: str, object_hook: ObjectHook | None = None) -> dict[str, Any]:
     """The JSON object in a file. `fix` is the sentence that ends every Fault, such as "Copy the run again."
 
-    Raises FileNotFoundError when there is no such file, Fault for everything that is not one JSON object in UTF-8.
+    Raises FileNotFoundError when there is no such file, Fault for anything other than one JSON object in UTF-8.
     """
     try:
         row = loads(path.read_bytes(), object_hook)
@@ -80,16 +80,16 @@ def read_json(path: Path, fix: str, object_hook: ObjectHook | None = None) -> di
 
 
 def first_wrong(error: ValidationError, *above: str) -> str:
-    """The first key with a wrong value, below the keys `above`, and why it is wrong: "a.b: Field required"."""
+    """The first key with a wrong value, prefixed with the keys `above`, and why it is wrong: "a.b: Field required"."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, (*above, *first['loc'])))}: {first['msg']}"
 
 
 def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:
-    """What a JSON text holds. Raises ValueError for what is no JSON, too deep, or holds half a surrogate pair.
+    """The value of a JSON text. Raises ValueError for invalid JSON, for too deep nesting, and for a lone surrogate.
 
-    Python's own parser reads NaN, which a trainer writes and orjson refuses. It raises RecursionError for nesting, and
-    reads half a surrogate pair into a string that nothing can print or write again.
+    Python's own parser is used because it reads NaN, which a trainer writes and orjson refuses. But it raises
+    RecursionError for deep nesting, and reads half a surrogate pair into a string that cannot be printed or written.
     """
     try:
         row = json.loads(text.decode("utf-8"), object_hook=object_hook)
@@ -104,9 +104,9 @@ def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:
 
 
 def parse_json(text: str, name: str, fix: str) -> Any:
-    """The value of a JSON text; an integer of more digits than Python converts is the text of its digits.
+    """The value of a JSON text. An integer with more digits than Python converts is returned as a string of its digits.
 
-    name: of the file. fix: a sentence. Raises Fault naming the line.
+    name: the name of the file. fix: a sentence. Raises Fault naming the line.
     """
     try:
         return json.loads(text, parse_int=_integer)
@@ -117,4 +117,4 @@ def parse_json(text: str, name: str, fix: str) -> Any:
 
 
 def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= 4_000 else digits  # Python stops at 4,300
+    return int(digits) if len(digits) <= 4_000 else digits  # Python refuses more than 4,300

@@ -1,9 +1,9 @@
-"""What a folder that someone else made may lead to: nothing outside itself.
+"""Keep everything that an untrusted folder refers to inside that folder.
 
 DATA may come from a colleague or from the hub, with a manifest whose hashes all agree. Its records still decide which
-files are opened, uploaded, packed and linked. So one rule holds for every picture, frame and clip: the name is a
-relative path below media/, and the file that it leads to, links followed, lies in DATA. Everything else in the folder
-must not be a link that leads out of it.
+files are opened, uploaded, packed and linked. So one rule holds for every picture, frame and clip: its name is a
+relative path below media/, and the file it leads to, with links resolved, is in DATA. Nothing else in the folder may be
+a link that leads out of it.
 """
 
 import os
@@ -20,29 +20,29 @@ MEDIA = "media"  # the folder below DATA
 RULE = f"a picture or clip has a relative path below {MEDIA}/, without .., drive, backslash or control character"
 LEADS_OUT = "a link that leads out of the folder"
 _PART = r"(?!\.\.?(?:/|\Z))[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}"  # a lone surrogate cannot be a file's name
-_NAME = re.compile(rf"{MEDIA}(?:/{_PART}){{1,20}}")  # folders within folders; the build makes four
+_NAME = re.compile(rf"{MEDIA}(?:/{_PART}){{1,20}}")  # nested folders; the build makes four levels
 _BELOW = re.compile(rf"{_PART}(?:/{_PART})*")
-_SHOWN = 120  # characters of a bad name in a message
+_SHOWN = 120  # characters of a bad name that a message shows
 
 
 def is_media_name(name: object) -> TypeGuard[str]:
-    """Whether this may name a picture, a frame or a clip, as far as the name alone tells."""
+    """Whether this may name a picture, frame or clip, as far as the name alone shows."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def is_below(name: str) -> bool:
-    """Whether this is a relative path that stays below the folder it is in, links aside."""
+    """Whether this is a relative path that stays below its folder, apart from links."""
     return _BELOW.fullmatch(name) is not None
 
 
 def quoted(name: object) -> str:
-    """A name from a file for a message: on one line, and not longer than a line."""
+    """A name from a file, made fit for a message: on one line, and at most one line long."""
     text = ascii(name) if isinstance(name, str) and not name.isprintable() else repr(name)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class Folder:
-    """A folder as one pass over its records sees it: it remembers which folders below it lie inside."""
+    """A folder during one pass over its records: it remembers which folders below it are inside."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,7 +50,7 @@ class Folder:
         self._inside: dict[str, bool] = {}
 
     def fault(self, name: object) -> str | None:
-        """Why a record may not name this picture, frame or clip; None when it may. A missing file may be named."""
+        """Why a record may not name this picture, frame or clip; None when it may. The file need not exist."""
         if not is_media_name(name):
             return RULE
         return None if self._holds_folder(name.rpartition("/")[0]) and self._holds(name) else LEADS_OUT
@@ -62,14 +62,14 @@ class Folder:
         return self._inside[name]
 
     def _holds(self, name: str) -> bool:
-        """Whether the file or folder, whose own folder lies inside, does not lead out as a link."""
+        """Whether a file or folder, whose parent folder is inside, is inside too: not a link that leads out."""
         path = f"{self._real}/{name}"
-        # not Path.is_symlink, which raises for a name that is too long; not realpath for each, which is slow
+        # Path.is_symlink raises for a name that is too long, and realpath for every file is slow
         return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(self._real)  # noqa: PTH114
 
 
 def media_path(root: Path, name: object) -> Path:
-    """The file of a picture, frame or clip below `root`; it may be missing.
+    """The path of a picture, frame or clip below `root`; the file may be missing.
 
     Raises Fault when the name breaks the rule, when a link leads out of `root`, and when it is a folder or a device.
     """
@@ -80,7 +80,7 @@ def media_path(root: Path, name: object) -> Path:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return path
-    except OSError as error:  # a name that is too long; links in a ring
+    except OSError as error:  # a name that is too long, or links in a circle
         raise Fault(f"{root}: {quoted(name)}: cannot be opened ({error.strerror}).") from None
     if not is_file:
         raise Fault(f"{root}: {quoted(name)}: not a file. Remove the record, or get the data from its source.")
@@ -88,9 +88,9 @@ def media_path(root: Path, name: object) -> Path:
 
 
 def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
-    """Raises Fault when something below `root` is a link that leads out of it: nothing is to be read or written there.
+    """Raises Fault when a link below `root` leads out of it, so that nothing is read or written there.
 
-    but: folders of `root` that are not searched; of media/ every file is looked at when a record names it.
+    but: folders of `root` that are not searched. Files in media/ are checked one by one when a record names them.
     """
     real = Path(os.path.realpath(root))
     if found := sorted(_leading_out(real, real, but)):
@@ -102,8 +102,8 @@ def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
 
 
 def _leading_out(folder: Path, root: Path, but: tuple[str, ...]) -> Iterator[str]:
-    """The links below `folder` that lead out of `root`, by their paths below it."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # another process may have removed it just now
+    """The links below `folder` that lead out of `root`, as paths relative to `root`."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # another process may just have removed it
         for entry in entries:
             name = os.path.relpath(entry.path, root)
             if entry.is_symlink():

@@ -1,7 +1,7 @@
-"""The hash of the code that makes a file, so that nothing which other code made passes for up to date.
+"""A hash of the code that makes a file, so that a file made by other code does not count as up to date.
 
-A version string does not change with every correction of a reader or a metric; the source does. What counts is a
-module, every module of ours that it imports, wherever in the module, and the data files that ship beside these.
+A version string does not change with every correction of a reader or a metric; the source does. The hash covers a
+module, every project module that it imports (anywhere in its code), and the data files next to these modules.
 """
 
 import ast
@@ -17,9 +17,9 @@ DATA = {".yaml", ".csv", ".json", ".j2"}  # prompts, subsets, label sets, page t
 
 @cache
 def source_hash(*names: str) -> str:
-    """SHA-256 over modules and all of ours that they import; a package counts with all of its modules.
+    """SHA-256 over these modules and all project modules that they import; a package includes all of its modules.
 
-    Names that no import statement mentions, such as a corpus that is found by its name, have to be given.
+    A module that no import statement mentions, such as a corpus that is found by its name, must be named.
     """
     found = _with_imports(names)
     seen = hashlib.sha256()
@@ -30,7 +30,7 @@ def source_hash(*names: str) -> str:
 
 
 def _with_imports(names: tuple[str, ...]) -> dict[str, Path]:
-    """{module: its file} of these modules and packages, and of what they import."""
+    """{module: its file} for these modules and packages, and for what they import."""
     found: dict[str, Path] = {}
     left = [one for name in names for one in _members(name)]
     while left:
@@ -43,7 +43,7 @@ def _with_imports(names: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _members(name: str) -> Iterator[str]:
-    """The module itself; of a package every module below it too."""
+    """The module itself; for a package, also every module below it."""
     yield name
     path = _file(name)
     if path is not None and path.name == "__init__.py":
@@ -52,7 +52,7 @@ def _members(name: str) -> Iterator[str]:
 
 
 def _imports(name: str, path: Path) -> Iterator[str]:
-    """What the import statements of a file name of ours: modules, or names in one, which have no file."""
+    """The project's names in a file's import statements: modules, or names within a module, which have no file."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_bytes())):
         asked: list[str] = []
@@ -66,7 +66,7 @@ def _imports(name: str, path: Path) -> Iterator[str]:
 
 @cache
 def _file(name: str) -> Path | None:
-    """A module's file, found without importing anything; None when the name is no module of ours."""
+    """A module's file, found without importing anything; None when the name is not a module of this project."""
     top, *parts = name.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
@@ -76,6 +76,6 @@ def _file(name: str) -> Path | None:
 
 
 def _data_beside(path: Path) -> list[Path]:
-    """The data files in a module's folder, and in one of its own name, as benchmark/ is benchmark.py's."""
+    """The data files in a module's folder, and in a folder with the module's name."""
     folders = [folder for folder in (path.parent, path.with_suffix("")) if folder.is_dir()]
     return sorted(file for folder in folders for file in folder.iterdir() if file.suffix in DATA)

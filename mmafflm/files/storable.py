@@ -1,16 +1,18 @@
-"""Text that another program made, fit for JSON, HTML and terminals: never too long, and always valid UTF-8."""
+"""Make another program's text fit for JSON, HTML and terminals: of limited length, and always valid UTF-8."""
 
 import re
 
-LONGEST = 100_000  # characters of an answer that are kept: the first and the last half of them
-PICTURES = 0x2400  # of the control characters, in their order
+LONGEST = 100_000  # characters of an answer that are kept: half from its start, half from its end
+PICTURES = 0x2400  # the first of Unicode's symbols for control characters, in the order of the characters
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # control characters; surrogates have no UTF-8
 
 
 def storable(text: str, longest: int = LONGEST) -> str:
-    """`text` with pictures of its control characters (NUL is ␀), � for lone surrogates, its middle cut out with a note.
+    """Replace control characters and lone surrogates in `text`, and cut the middle out of a long text.
 
-    No escape such as backslash-u0000: it holds digits, which a parser of answers would read.
+    A control character becomes its Unicode symbol (␀ for NUL), a lone surrogate becomes �. A note in place of the
+    middle says how much was cut. Escapes such as backslash-u0000 are not used: they hold digits, which a parser of
+    answers would read.
     """
     if len(text) > longest:
         half = longest // 2

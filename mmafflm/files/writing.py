@@ -1,4 +1,4 @@
-"""Writing where it may be refused: a full disk, a folder that is a file, /proc. Each is a sentence with the path."""
+"""Turn failures to write (a full disk, a folder that is a file, /proc) into a sentence that names the path."""
 
 import errno
 import os
@@ -10,17 +10,17 @@ from types import TracebackType
 from mmafflm.errors import Fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What a path can be that nothing can be written to. A missing file is not among them: where we did not make the
-# folder ourselves it is a bug, and remains a traceback.
+# Errors of a path that cannot be written to. A missing file is not among them: unless we were to make its folder, that
+# is a bug and stays a traceback.
 REFUSED = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
     errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EIO,
 )  # fmt: skip
-_RUST = re.compile(r"\(os error (\d+)\)")  # polars reports a full disk as an error of its own
+_RUST = re.compile(r"\(os error (\d+)\)")  # polars reports a full disk in an exception of its own
 
 
 def errno_of(error: BaseException | None) -> int | None:
-    """The system's number of an error; None where it has none."""
+    """The system's error number of an exception, or None."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = _RUST.search(str(error)) if isinstance(error, Exception) else None
@@ -28,9 +28,9 @@ def errno_of(error: BaseException | None) -> int | None:
 
 
 def refusal(error: BaseException, path: Path | None = None) -> str | None:
-    """The sentence for an error that the disk or the path is to blame for; None for any other error.
+    """The sentence for an error that the disk or the path caused; None for any other error.
 
-    path: what was being written, where the error itself does not name it.
+    path: the file that was being written, in case the error itself does not name it.
     """
     number = errno_of(error)
     names = [os.fspath(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]
@@ -48,16 +48,16 @@ def refusal(error: BaseException, path: Path | None = None) -> str | None:
 
 
 class writing:
-    """`with writing(path):` whatever the system says against writing `path` is raised as a Fault that names it.
+    """`with writing(path):` turns any error of the system while writing `path` into a Fault that names it.
 
-    full_only: nothing but a full disk, where the block reads other files too.
+    full_only: only for a full disk; use it when the block also reads other files.
     """
 
     def __init__(self, path: Path, full_only: bool = False) -> None:
         self.path, self.full_only = path, full_only
 
     def __enter__(self) -> None:
-        """Nothing is done before the block."""
+        """Do nothing before the block."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,14 +69,14 @@ class writing:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder for output, and those above it. Raises Fault naming it where that cannot be done."""
+    """Make a folder for output and the folders above it. Raises Fault, naming the folder, when that fails."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _free(path: Path) -> int:
-    """Bytes free on the disk of a path, which need not be there."""
+    """Bytes free on the disk of a path, which need not exist."""
     for place in (path, *path.absolute().parents):
         try:
             return shutil.disk_usage(place).free

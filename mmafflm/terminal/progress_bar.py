@@ -1,6 +1,7 @@
-"""How far a command is, how fast, and how long the rest will take: on standard error, so that output stays data.
+"""How far a command is, how fast it is, and how long the rest will take.
 
-A bar on a terminal; in a log file or under Slurm, where no line can be drawn over, a line now and then.
+It is printed to standard error, so that standard output stays data. On a terminal it is a bar. In a log file or under
+Slurm, where a line cannot be overwritten, a line appears now and then.
 """
 
 from collections import Counter
@@ -15,14 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from mmafflm.terminal.command import say
 
 Steps: TypeAlias = int | Mapping[str, int]
-"""A number of steps, or of each kind of them where one kind takes longer than another."""
+"""A number of steps, or {kind: number} when one kind takes longer than another."""
 Advance: TypeAlias = Callable[[Steps], None]
-EVERY_S = 30.0  # between two lines
+EVERY_S = 30.0  # seconds between two lines
 
 
 @contextmanager
 def progress(name: str, steps: Steps) -> Iterator[Advance]:
-    """A bar of so many steps; what it yields is called with the steps that are done, of the same kinds."""
+    """A progress bar. It yields a function, to be called with the steps that were done, of the kinds in `steps`."""
     console, pace = Console(stderr=True), Pace(steps, monotonic)
     if not console.is_terminal:
         yield Lines(name, pace).advance
@@ -41,13 +42,13 @@ def progress(name: str, steps: Steps) -> Iterator[Advance]:
 
 
 class Rest(NamedTuple):
-    """How long is left. seconds: of the kinds that are begun. unknown: the steps of each other kind."""
+    """The time that is left. seconds: for the kinds that have begun. unknown: the steps of each other kind."""
 
     seconds: float
     unknown: dict[str, int]
 
     def said(self) -> str:
-        """In words; nothing when nothing is left."""
+        """The time left in words; an empty text when nothing is left."""
         said = [f"about {span(self.seconds)} left"] if self.seconds else []
         if self.unknown:
             after = " and ".join(f"{count} {kind}" for kind, count in self.unknown.items())
@@ -56,9 +57,9 @@ class Rest(NamedTuple):
 
 
 def rest(steps: Mapping[str, int], done: Mapping[str, int], took_s: Mapping[str, float]) -> Rest:
-    """What is left at the mean pace of each kind: a clip takes many times what a text takes.
+    """What is left at the mean pace of each kind: a clip takes many times as long as a text.
 
-    A kind of which nothing is done has no pace, and none is made up for it.
+    A kind of which nothing is done has no pace yet, and we do not guess one.
     """
     left = {kind: count - done.get(kind, 0) for kind, count in steps.items() if count > done.get(kind, 0)}
     seconds = sum(count * took_s[kind] / done[kind] for kind, count in left.items() if done.get(kind))
@@ -66,10 +67,10 @@ def rest(steps: Mapping[str, int], done: Mapping[str, int], took_s: Mapping[str,
 
 
 class Pace:
-    """Counts steps, and the seconds that those of each kind took."""
+    """Counts the steps done, and the seconds that each kind took."""
 
     def __init__(self, steps: Steps, clock: Callable[[], float]) -> None:
-        """clock: seconds, counted from anywhere."""
+        """clock: returns seconds, from any starting point."""
         self.steps, self.clock = _kinds(steps), clock
         self.total, self.done = sum(self.steps.values()), Counter[str]()
         self.took_s = dict[str, float]()
@@ -77,11 +78,11 @@ class Pace:
 
     @property
     def total_done(self) -> int:
-        """The steps of all kinds that are done."""
+        """The number of steps done, of all kinds."""
         return self.done.total()
 
     def advance(self, steps: Steps) -> None:
-        """So many steps more are done. Several kinds at once are several processes', which share the time since."""
+        """Count more steps as done. Several kinds at once were done by several processes, and share the time since."""
         found = {kind: count for kind, count in _kinds(steps).items() if count}
         now = self.clock()
         for kind, count in found.items():
@@ -91,19 +92,19 @@ class Pace:
             self.last = now
 
     def rest(self) -> Rest:
-        """What is left."""
+        """The time that is left."""
         return rest(self.steps, self.done, self.took_s)
 
 
 class Lines:
-    """Progress as lines: the first steps of a command, then every EVERY_S seconds, then the last step."""
+    """Progress as lines: at the first steps of a command, then every EVERY_S seconds, then at the last step."""
 
     def __init__(self, name: str, pace: Pace) -> None:
         self.name, self.pace = name, pace
         self.told: float | None = None
 
     def advance(self, steps: Steps) -> None:
-        """So many steps more are done; say so when it is time."""
+        """Count more steps as done, and print a line when it is time."""
         pace = self.pace
         ended = pace.total_done >= pace.total and self.told is not None
         pace.advance(steps)
@@ -113,7 +114,7 @@ class Lines:
             say(self._line(now - pace.started))
 
     def _line(self, seconds: float) -> str:
-        """Rate and time are means since the beginning: subsets differ in speed, and a mean does not jump."""
+        """Rate and time are means since the beginning, because subsets differ in speed and a mean does not jump."""
         done, total = self.pace.total_done, self.pace.total
         share = f"{self.name}: {done} of {total}, {done / max(total, 1):.0%}"
         if done >= total:
@@ -128,7 +129,7 @@ def _kinds(steps: Steps) -> Mapping[str, int]:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units: 45 s, 3 min 20 s, 26 h 10 min."""
+    """A duration in its two largest units: 45 s, 3 min 20 s, 26 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,3 +1,4 @@
-"""Training and what follows it: a run, the export of a LoRA run, experiments, a server for a checkpoint. A recipe and
-DATA come in, a RUN folder goes out.
+"""Training and what follows it: a run, its export, experiments, a server for a checkpoint.
+
+A recipe and DATA come in, a RUN folder goes out.
 """

@@ -1,10 +1,10 @@
-"""`mmafflm experiment FILE`: mixes, trainings, answers and paired comparisons of one question, step after step.
+"""`mmafflm experiment FILE`: the mixes, trainings, answers and paired comparisons that answer one question, in order.
 
-An experiment is a YAML file of train_configs/experiments/: a recipe, arms (a mix that the recipe is trained on; without
-one, a checkpoint as it is) and what is compared. Every step is one of the three commands as a user types it, printed
-before it runs; each does no work twice, so the same experiment goes on where it was stopped. Mixes stand beside the
-build and all arms are asked the tests of the build itself: their answers are to the same questions. Experiments in one
-folder share the arms that they have in common.
+An experiment is a YAML file in train_configs/experiments/. It has a recipe, arms and comparisons. An arm names a mix on
+which the recipe is trained, or else an existing checkpoint. Every step is a call of mmaffin, mmafflm or mmaffben as a
+user types it, printed before it runs. No command does work twice, so the same experiment continues where it was
+stopped. The mixes are written to OUT/data, but all arms are asked the tests of the build itself, so that they answer
+the same questions. Experiments in one folder share the arms that they have in common.
 """
 
 import os
@@ -30,7 +30,7 @@ from mmafflm.train.launch.launch import STOP_S
 from mmafflm.train.plan.recipe_file import read_recipe
 from mmafflm.train.serve import served
 
-ADDRESS = "OPENAI_BASE_URL"  # of the server that --engine openai asks
+ADDRESS = "OPENAI_BASE_URL"  # the variable with the address of the server that --engine openai asks
 
 
 class Arm(BaseModel):
@@ -38,9 +38,9 @@ class Arm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mix: str | None = None  # a mix file, from the experiment's folder; the recipe is trained on it
-    ckpt: str | None = None  # without a mix: a checkpoint, or a model's name at the server; None: the base
-    of: str | None = None  # without a mix: what this other arm trains, asked or read in another way
+    mix: str | None = None  # a mix file, relative to the experiment's folder; the recipe is trained on it
+    ckpt: str | None = None  # without a mix: a checkpoint, or a model's name on the server; None: the base
+    of: str | None = None  # without a mix: the name of a trained arm, to be asked or read in another way
     engine: str = "hf"
     readout: str = "greedy"
 
@@ -51,27 +51,27 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     question: str
-    recipe: str  # from the experiment's folder
+    recipe: str  # relative to the experiment's folder
     test: list[str] | None = None  # subsets; None: all that were built
-    languages: list[str] | None = None  # of the rows that are asked; None: all
+    languages: list[str] | None = None  # languages of the rows that are asked; None: all
     arms: dict[str, Arm]
     compare: list[tuple[str, str]]  # [A, B]: is B better than A?
     diagnose: list[str] = []
 
 
 class Step(NamedTuple):
-    """A command, as typed."""
+    """One command, as a user types it."""
 
     words: tuple[str, ...]
-    title: str | None = None  # its standard output is a section of the report, under this title
-    asks: bool = False  # a server that speaks the OpenAI protocol
+    title: str | None = None  # its standard output becomes a section of the report, under this title
+    asks: bool = False  # whether it asks a server of the OpenAI protocol
 
     def __str__(self) -> str:
         return shlex.join(self.words)
 
 
 def load(path: Path) -> Experiment:
-    """Read an experiment. Raises UsageFault naming the key that is wrong."""
+    """Read an experiment. Raises UsageFault naming the wrong key."""
     if not path.is_file():
         others = ", ".join(map(str, sorted(Path("train_configs/experiments").glob("*.yaml"))))
         raise UsageFault(f"{path}: no such experiment. There are: {others or 'none'}.")
@@ -93,9 +93,9 @@ def load(path: Path) -> Experiment:
 def steps(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> list[Step]:
-    """The commands of an experiment, in order: all mixes first, so that what cannot be trained is said early.
+    """The commands of an experiment, in order. All mixes come first, so that a faulty mix is reported early.
 
-    Raises UsageFault for a file that is no experiment, Fault when the build has none of its tests.
+    Raises UsageFault for a file that is not an experiment, Fault when the build has none of its tests.
     """
     experiment = load(path)
     recipe = recipe or path.parent / experiment.recipe
@@ -131,13 +131,13 @@ def steps(
 
 
 def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
-    """Where each arm's answers go. Another experiment may ask the same arm in all languages: those are others."""
+    """The folder of each arm's answers, with the languages: another experiment may ask the same arm in others."""
     languages = "".join(f"-{one}" for one in experiment.languages or ())
     return {name: str(out / "eval" / f"{name}{languages}") for name in experiment.arms}
 
 
 def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
-    """The flag that says which subsets are asked: the experiment's, as far as they were built."""
+    """The flag --subsets for an experiment: its test subsets, as far as they were built."""
     if experiment.test is None:
         return ()
     built = [name for name in experiment.test if name in data.subsets("test")]
@@ -151,7 +151,7 @@ def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ..
 def _sections(
     experiment: Experiment, data: Dataset, answers: Mapping[str, str], subsets: tuple[str, ...]
 ) -> Iterator[Step]:
-    """The commands whose tables are the result."""
+    """The commands whose tables are the result of the experiment."""
     shown = ("--data", str(data.path), *subsets, "--markdown")
     for a, b in experiment.compare:
         words = ("mmaffben", "compare", answers[a], answers[b], *shown)
@@ -164,7 +164,7 @@ def _sections(
 def run(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> Path:
-    """Run an experiment into OUT; returns the report, OUT/NAME.md. Raises Fault naming the step that failed."""
+    """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault naming the step that failed."""
     experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
     recipe = recipe or path.parent / experiment.recipe
     started = base or str(read_recipe(recipe)["model_name_or_path"])
@@ -182,7 +182,7 @@ def run(
 
 
 def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) -> None:
-    """Raises UsageFault when OUT holds an arm of this name that another recipe or base was trained on."""
+    """Raises UsageFault when OUT holds an arm of this name that was trained from another recipe or base."""
     for name, arm in experiment.arms.items():
         there = read_run(out / "runs" / name) if arm.mix else None
         if there is None:
@@ -196,17 +196,21 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) ->
 
 
 def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:
-    """The server that a step asks, as additions to its environment: the one that is named there, or the base's own."""
+    """A server for a step that asks one, as additions to its environment.
+
+    Nothing is added when OPENAI_BASE_URL names a server; otherwise we start one for the base.
+    """
     if step.asks and ADDRESS not in os.environ:
         return served(base, data.budget, out)
     return nullcontext({})
 
 
 def _do(step: Step, address: dict[str, str]) -> str:
-    """Run one step as a user would; returns its standard output where it is a section, else shows it."""
+    """Run one step as a user would. Returns its standard output when that is a section, else lets it through."""
     command, *rest = step.words
     say(f"\n$ {step}")
-    # A session of its own: Ctrl-C reaches only us, and the step gets the time that it needs to stop its own processes.
+    # The step gets its own session: Ctrl-C reaches only us, and the step has the time that it needs to stop its own
+    # processes.
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / command), *rest],
         env=os.environ | address,
@@ -227,7 +231,7 @@ def _do(step: Step, address: dict[str, str]) -> str:
 
 
 def _arms(experiment: Experiment, out: Path, base: str) -> str:
-    """What each arm is, with the examples that it was trained on."""
+    """A table of the arms, with the number of examples that each was trained on."""
     rows = ["| arm | checkpoint | mix | examples | steps | engine | readout |", "|---|---|---|---:|---:|---|---|"]
     for name, arm in experiment.arms.items():
         trained = (read_run(out / "runs" / name) or {}) if arm.mix else {}

@@ -1,4 +1,4 @@
-"""`mmafflm export`: a finished run as one plain model that anything loads, with its run.json beside the weights."""
+"""`mmafflm export`: a finished run as one plain model that any program loads, with run.json next to its weights."""
 
 import os
 import shutil
@@ -24,15 +24,16 @@ from mmafflm.untrusted import require_harmless
 EXPORT = "llamafactory_export.yaml"
 LOG = "export.log"
 SHARD_GB = 5
-NEEDED = {"model_name_or_path", "template", "image_max_pixels", "video_max_pixels"}  # of the config of the training
+NEEDED = {"model_name_or_path", "template", "image_max_pixels", "video_max_pixels"}  # keys of the training's config
 
 
 def export(run: Path, out: Path) -> None:
     """Merge RUN's adapter into its base (or copy the weights of a full run) into OUT, in the base's own precision.
 
-    LLaMA-Factory does it on the CPU, in host memory of about twice the model; then the result is compared with base and
-    adapter. Exporting the same run again does nothing. Raises UsageFault for a folder that is in use, Fault when RUN is
-    not finished, its files or its base's are not what they should be, or the merge fails; OUT is whole or not there.
+    LLaMA-Factory merges on the CPU, in host memory of about twice the model. Then we compare the result with base and
+    adapter. Exporting the same run again does nothing. Raises UsageFault when RUN is not a training run, and when OUT
+    is in use. Raises Fault when RUN is not finished, when its files or its base's are faulty, and when the merge fails.
+    OUT is complete or does not exist.
     """
     described = read_run(run)
     if described is None:
@@ -65,7 +66,7 @@ def export(run: Path, out: Path) -> None:
 
 
 def _require_model(config: dict[str, Any], folder: Path) -> None:
-    """Raises Fault when what was written is not the whole model, or not base and adapter."""
+    """Raises Fault when the written model is not complete, or is not the sum of base and adapter."""
     from mmafflm.train.merge_check import require_merged  # torch takes seconds to import
     from mmafflm.weights import check, kind_of
 
@@ -76,7 +77,7 @@ def _require_model(config: dict[str, Any], folder: Path) -> None:
 
 
 def _config(run: Path, out: Path) -> dict[str, Any]:
-    """LLaMA-Factory's export config, out of the config that the run was trained with."""
+    """LLaMA-Factory's export config, derived from the config that the run was trained with."""
     if not (run / CONFIG).exists():
         raise Fault(f"{run}: no {CONFIG}, so what it was trained with is unknown. Restore it.")
     trained = read_settings(run / CONFIG, "Restore it.")
@@ -93,7 +94,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
         "export_device": "cpu",
         "export_size": SHARD_GB,
         "trust_remote_code": False,
-        # The processors' own limits travel in their files; these are what the run was trained with.
+        # The processors' own limits are in their files; these are the limits of the training.
         "image_max_pixels": trained["image_max_pixels"],
         "video_max_pixels": trained["video_max_pixels"],
     }
@@ -107,7 +108,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
 
 
 def _launch(config: dict[str, Any], out: Path, path: Path) -> None:
-    """Run LLaMA-Factory; its log, `path`, is left when it fails."""
+    """Run LLaMA-Factory; its log, `path`, is kept when it fails."""
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not there. Exporting needs LLaMA-Factory: make setup")

@@ -1,7 +1,7 @@
-"""Is a merged model its base and its adapter? Asked of the logits after a text and after a picture.
+"""Check that a merged model is its base plus its adapter, by the logits after a text and after a picture.
 
-A merge that went wrong does not fail: it leaves the base's weights as they were, or adds the adapter to other ones, and
-everything after it runs. The models are loaded one after the other, so that no two are in memory at a time.
+A failed merge raises no error: it leaves the base's weights unchanged, or adds the adapter to the wrong ones, and every
+later step still runs. The models are loaded one after the other, so that only one is in memory at a time.
 """
 
 import gc
@@ -18,15 +18,15 @@ from mmafflm.weights import adapted, kind_of, load, reading
 
 TEXT = "Which emotion does this show, and how strong is it on a scale from 0 to 1? Answer with one word and a number."
 SIDE = 112  # pixels of the picture
-# How far merged logits may be from those of base and adapter, as a share of the spread of the latter. Merging rounds
-# each weight once to the model's precision: 2**-9 of it in bfloat16, 2**-12 in float16.
+# The largest allowed difference between merged logits and those of base and adapter, as a share of the spread of the
+# latter. Merging rounds each weight once to the model's precision: 2**-9 of it in bfloat16, 2**-12 in float16.
 TOLERANCE = {torch.float32: 0.001, torch.float16: 0.02, torch.bfloat16: 0.1}
 
 
 def require_merged(base: str, adapter: Path, merged: Path) -> None:
-    """Raises Fault when the merged model answers as its base, or not as the base with the adapter does.
+    """Raises Fault when the merged model answers like its base, or unlike the base with the adapter.
 
-    base: a folder or a hub id; adapter and merged: folders. `merged` was saved in the precision in which it is loaded.
+    base: a folder or a hub id; adapter and merged: folders. `merged` is loaded in the precision in which it was saved.
     """
     auto, inputs = kind_of(merged), _inputs(merged)
     result: Any = load(auto, str(merged), dtype="auto")
@@ -51,7 +51,7 @@ def require_merged(base: str, adapter: Path, merged: Path) -> None:
 
 def _require_alike(adapter: Path, kind: str, found: torch.Tensor, due: torch.Tensor, tolerance: float) -> None:
     apart, spread = float((found - due).abs().max()), float(due.std())
-    if not apart <= tolerance * spread:  # a NaN is not alike
+    if not apart <= tolerance * spread:  # a NaN counts as different
         raise Fault(
             f"{adapter}: after a {kind} the merged model's logits are {apart:.3g} from those of base and adapter, and "
             f"{tolerance * spread:.3g} is allowed. Export again; if it stays so, predict with the unmerged run."
@@ -59,7 +59,7 @@ def _require_alike(adapter: Path, kind: str, found: torch.Tensor, due: torch.Ten
 
 
 def _inputs(folder: Path) -> dict[str, Any]:
-    """The model's inputs for each kind of question, of a question about a picture of colours and of one without."""
+    """The model's inputs for two questions: {"text": ..., "picture": ...}; the picture is a colour gradient."""
     makers: Any = AutoProcessor
     with reading(folder):
         processor = makers.from_pretrained(folder, trust_remote_code=False)
@@ -80,5 +80,5 @@ def _picture() -> Image.Image:
 
 @torch.inference_mode()
 def _logits(model: Any, inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The logits in float32 at every place of each question: {kind: (tokens, vocabulary)}."""
+    """The logits in float32 at every position of each question: {kind: (tokens, vocabulary)}."""
     return {kind: model.eval()(**given).logits[0].float() for kind, given in inputs.items()}

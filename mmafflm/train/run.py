@@ -1,4 +1,4 @@
-"""`mmafflm train`: the complete config beside the run, the run itself, and run.json that travels with the weights."""
+"""`mmafflm train`: writes the complete config to the run's folder, trains, and writes run.json next to the weights."""
 
 import contextlib
 import math
@@ -47,7 +47,7 @@ def train(
     base: str | None = None,
     resume: bool = False,
 ) -> None:
-    """Train a recipe on a build into OUT. Ctrl-C and SIGTERM end every process of the run first, then this one.
+    """Train a recipe on a build into OUT. Ctrl-C and SIGTERM first end every process of the run, then this one.
 
     Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
     """
@@ -74,16 +74,16 @@ def train(
     if not planned.base_is_local:
         require_hub_base(planned.config["model_name_or_path"])
     _require_base(planned)
-    data.require_media(media_of_mix(data))  # training meets no file that the build has not opened
+    data.require_media(media_of_mix(data))  # so training reads only files that the build has opened
     make_folder(out)
     _train(planned, data, out, env, node_rank, resume)
 
 
 def _require_base(planned: Plan) -> None:
-    """Raises Fault for a base, or an adapter to begin with, that LLaMA-Factory would load or save wrongly.
+    """Raises Fault for a base model, or an adapter to start from, that LLaMA-Factory would load or save wrongly.
 
-    transformers would begin with random weights where the base's do not match. A hub base that is not here yet is
-    downloaded by LLaMA-Factory; of that one, its settings are read before.
+    transformers would start with random weights where the base's do not match its config. LLaMA-Factory downloads a hub
+    base that is not on this machine yet; before that, we can check only its settings.
     """
     base = planned.config["model_name_or_path"]
     folder = folder_of(base)
@@ -99,10 +99,13 @@ def _require_base(planned: Plan) -> None:
 
 
 def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
-    """From the beginning or the last whole checkpoint to the end; of several nodes the first writes what all read."""
+    """Train from the beginning, or from the last complete checkpoint.
+
+    Of several nodes, only the first writes the files that all of them read.
+    """
     first = node_rank == 0
     checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None
-    # What an older version or llamafactory-cli began is not known in whole, nor are Ray's workers elsewhere.
+    # We cannot tell how an older version or llamafactory-cli started a run, nor how Ray starts workers elsewhere.
     mended = not planned.ray and (checkpoint is None or POSITIONS in (read_run(out) or {}))
     if first:
         write_text(out / CONFIG, planned.to_yaml())
@@ -128,11 +131,11 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
 
 
 def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
-    """Run LLaMA-Factory to its end. Raises Fault when it fails, hangs or diverges, or another node does."""
-    # a replayed stream is read for as long as it takes, and nothing is written; nor is it without a bar
+    """Run LLaMA-Factory to its end. Raises Fault when it fails, hangs or diverges, and when another node does."""
+    # Replaying a stream takes an unknown time and writes nothing. Without a progress bar nothing is written either.
     silent = (config.name == RESUMED and replays(planned.config)) or planned.config.get("disable_tqdm")
     others, stall = Others(planned, out, node_rank), Stall(out, node_rank, math.inf if silent else FIRST_S)
-    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # left by a run that was killed
 
     def beat() -> None:
         if watch:
@@ -146,7 +149,7 @@ def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_ra
 
 
 def finished(out: Path) -> bool:
-    """Whether OUT holds a run that came to its end."""
+    """Whether OUT holds a finished run. Raises Fault when its run.json is not that of a training run."""
     described = read_run(out)
     if described is None:
         return False
@@ -156,7 +159,7 @@ def finished(out: Path) -> bool:
 
 
 def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_rank: int) -> None:
-    """Raises UsageFault when OUT holds a run that this command must not touch."""
+    """Raises UsageFault when OUT holds a run that this command must not change."""
     if out.exists() and not out.is_dir():
         raise UsageFault(f"{out}: a file. --out names a folder.")
     if living := roots_of(run_name(out, node_rank)):
@@ -182,7 +185,7 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
 
 
 def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: bool) -> None:
-    """mended: every step is trained with the original positions of text behind clips."""
+    """Write run.json. mended: all steps are trained with the original positions of text after clips."""
     config = planned.config
     row: dict[str, Any] = {
         "schema": 1,
@@ -204,5 +207,5 @@ def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: 
         "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
     }
     if not planned.base_is_local and (commit := cached_commit(config["model_name_or_path"])):
-        row["base_commit"] = commit  # of a base that is yet to be downloaded it is known when the run has ended
+        row["base_commit"] = commit  # for a base that is still to be downloaded, this is known at the end of the run
     write_run(out, row | {POSITIONS: ORIGINAL} if mended else row)

@@ -1,4 +1,4 @@
-"""A model behind the OpenAI protocol on loopback, as LLaMA-Factory serves it, for as long as it is asked."""
+"""A model behind the OpenAI protocol on loopback, served by LLaMA-Factory for as long as it is needed."""
 
 import http.client
 import os
@@ -21,15 +21,15 @@ from mmafflm.train.launch.processes import stop_group
 
 HOST = "127.0.0.1"
 LOG = "serve.log"
-READY_S = 600  # what loading may take: 16 GB from a slow disk
+READY_S = 600  # seconds that loading may take: 16 GB from a slow disk
 POLL_S = 0.5
 
 
 @contextmanager
 def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
-    """`with served(base, budget, out) as env`: the environment that leads `--engine openai` to it.
+    """`with served(base, budget, out) as env`: serve a model; env points `--engine openai` to it.
 
-    Its log is OUT/serve.log. Raises Fault when the server ends, or does not answer in READY_S seconds.
+    Its log is OUT/serve.log. Raises Fault when the server ends, or does not answer within READY_S seconds.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -71,7 +71,7 @@ def _free_port() -> int:
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    """Until it lists its models."""
+    """Wait until the server lists its models."""
     until = time.monotonic() + READY_S
     while time.monotonic() < until:
         if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL, the family of MMAFFLM's bases: family.py says what it is; the other files hold its arithmetic.
+"""Qwen2.5-VL, the family of MMAFFLM's base models: family.py defines it; the other files hold its arithmetic.
 
-In comes a config.json or the size of a picture, out go parameters, tokens and positions.
+The input is a config.json or the size of a picture; the output is parameters, tokens and positions.
 """

@@ -1,7 +1,7 @@
-"""How large a Qwen2.5-VL is, by arithmetic over its config.json: parameters and what its layers keep. No torch.
+"""The size of a Qwen2.5-VL, computed from its config.json without torch: parameters, and what its layers keep.
 
-A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device and gets the published counts, 3,754,622,976 and
-8,292,166,656, which are those of this arithmetic.
+A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device. It finds the published counts, 3,754,622,976 and
+8,292,166,656, and this arithmetic gives the same.
 """
 
 from typing import Any, NamedTuple
@@ -15,24 +15,24 @@ VISION_KEYS = ("hidden_size", "intermediate_size", "depth")
 
 
 class Tower(NamedTuple):
-    """A vision tower: its sizes, its parameters without the patch embedding, and what it keeps and adapts."""
+    """A vision tower: its sizes, its parameters without the patch embedding, what a block keeps, what LoRA adapts."""
 
     hidden: int
     intermediate: int
     depth: int
     block: int  # parameters of one block
     merger_norm: int
-    kept: Kept  # a patch, by one block
-    lora: int  # inputs plus outputs of a block's linear maps
+    kept: Kept  # for each patch, in one block
+    lora: int  # inputs plus outputs of the linear layers in one block
 
 
 def from_config(config: Config) -> Architecture:
-    """The sizes of a config.json. Raises KeyError where it lacks one."""
+    """The sizes of a config.json. Raises KeyError when one is missing."""
     return build(config, _tower(config["vision_config"]))
 
 
 def _tower(vision: Config) -> Tower:
-    """RMSNorms, qkv and proj with biases, and a gated MLP with biases."""
+    """A tower with RMSNorms, qkv and proj with biases, and a gated MLP with biases."""
     hidden, wide, depth = (int(vision[key]) for key in VISION_KEYS)
     attention, norms = 4 * hidden**2 + 4 * hidden, 2 * hidden
     return Tower(
@@ -41,21 +41,21 @@ def _tower(vision: Config) -> Tower:
         depth=depth,
         block=attention + 3 * hidden * wide + 2 * wide + hidden + norms,
         merger_norm=hidden,
-        # As a decoder layer, with qkv in one piece and windows put together.
+        # Like a decoder layer, but qkv is one piece and the windows are put together again.
         kept=Kept(2 * hidden, 11 * hidden + 4 * wide),
         lora=6 * hidden + 3 * (hidden + wide),
     )
 
 
 def build(config: Config, tower: Tower) -> Architecture:
-    """A decoder of Qwen2 behind a tower whose merger makes one token of four patches.
+    """A Qwen2 decoder behind a tower whose merger makes one token of four patches.
 
-    The config is flat as on the hub or nested as transformers 5 writes it: `text_config` wins over flat keys.
+    The config may be flat, as on the hub, or nested, as transformers 5 writes it. `text_config` wins over flat keys.
     """
     text, vision = config.get("text_config") or config, config["vision_config"]
     hidden, wide, layers, heads, groups, vocabulary = (int(text[key]) for key in TEXT_KEYS)
     tied = bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))
-    narrow = hidden // heads * groups  # keys, and values
+    narrow = hidden // heads * groups  # width of the keys, and of the values
     layer = 2 * hidden**2 + hidden + 2 * narrow * (hidden + 1) + 3 * hidden * wide + 2 * hidden
     merged = tower.hidden * MERGE**2
     patch_values = _patch_values(vision)
@@ -73,12 +73,12 @@ def build(config: Config, tower: Tower) -> Architecture:
         depth=tower.depth,
         patch_values=patch_values,
         patches_a_token=MERGE**2,
-        # Two RMSNorms (an fp32 copy, the normalized and the scaled one), queries, keys and values repeated to all heads
-        # and attention's output, and in the MLP gate, its SiLU, up and their product.
+        # Two RMSNorms (an fp32 copy, the normalized and the scaled one); queries, keys and values repeated to all
+        # heads, and attention's output; in the MLP gate, its SiLU, up and their product.
         text_layer=Kept(2 * hidden, 8 * hidden + 4 * wide),
         vision_block=tower.kept,
-        merging=Kept(tower.hidden, 5 * tower.hidden),  # norm, four patches as one, before and after GELU
-        # The linear maps that `lora_target: all` finds in the decoder, the head not; and those of the blocks.
+        merging=Kept(tower.hidden, 5 * tower.hidden),  # norm; four patches as one, before and after GELU
+        # The linear layers that `lora_target: all` finds in the decoder, without the head; and those of the blocks.
         lora_text=layers * (4 * hidden + 2 * (hidden + narrow) + 3 * (hidden + wide)),
         lora_vision=tower.depth * tower.lora,
         dtype=str(config.get("dtype") or config.get("torch_dtype") or text.get("dtype") or "bfloat16"),
@@ -86,7 +86,7 @@ def build(config: Config, tower: Tower) -> Architecture:
 
 
 def _patch_values(vision: Any) -> int:
-    """`in_chans` is the hub's older name of `in_channels`."""
+    """Numbers in one patch. `in_chans` is the hub's older name of `in_channels`."""
     channels = int(vision.get("in_channels", vision.get("in_chans", 3)))
     side, frames = int(vision.get("patch_size", PATCH)), int(vision.get("temporal_patch_size", TEMPORAL))
     return channels * frames * side**2

@@ -8,7 +8,7 @@ from mmafflm.families.qwen2_5_vl.architecture import from_config
 from mmafflm.families.qwen2_5_vl.media import MEDIA
 from mmafflm.families.qwen2_5_vl.published import PUBLISHED
 
-# LLaMA-Factory's template qwen2_vl, whose system prompt is not the empty one.
+# LLaMA-Factory's template qwen2_vl, which has this system prompt by default.
 CONVERSATION = Conversation(
     exchange="<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n",
@@ -18,7 +18,7 @@ CONVERSATION = Conversation(
 
 
 def positions(*given: Any) -> Any:
-    """rope.py's, which needs torch."""
+    """Calls rope.positions; imported here because rope.py needs torch."""
     from mmafflm.families.qwen2_5_vl import rope
 
     return rope.positions(*given)

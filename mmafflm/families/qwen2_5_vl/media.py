@@ -1,6 +1,6 @@
-"""How many tokens a picture or clip costs Qwen2-VL and Qwen2.5-VL, and how LLaMA-Factory's plugin scales it before.
+"""How many tokens a picture or clip costs Qwen2-VL and Qwen2.5-VL, and how LLaMA-Factory's plugin scales it first.
 
-The rules are those of the plugin qwen2_vl and of the processor of Qwen2.5-VL-3B and -7B (paper, training set-up); tests
+The rules are those of the plugin qwen2_vl and of the processor of Qwen2.5-VL-3B and -7B (paper, training set-up). Tests
 compare both on pictures and clips of every shape.
 """
 
@@ -8,17 +8,17 @@ import math
 
 from mmafflm.families.base import Marks, Media, MediaSize
 
-# With transformers' defaults in place of these, a frame costs eight times as much.
+# With transformers' defaults instead of these, a frame costs eight times as many tokens.
 PATCH, MERGE, TEMPORAL = 14, 2, 2
 MIN_PIXELS, MAX_PIXELS = 3136, 12845056
-FACTOR = PATCH * MERGE  # a vision token covers 28 x 28 pixels, of two frames
-LONGEST_RATIO, RATIO_AFTER = 200, 180  # the widest shape that the plugin takes, and what it makes of a wider one
+FACTOR = PATCH * MERGE  # a vision token covers 28 x 28 pixels of a picture, or of two frames
+LONGEST_RATIO, RATIO_AFTER = 200, 180  # the widest ratio that the plugin accepts, and what a wider one becomes
 IMAGE = Marks("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 VIDEO = Marks("<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
 
 
 def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
-    """LLaMA-Factory's Qwen2VLPlugin._preprocess_image, on sizes."""
+    """LLaMA-Factory's Qwen2VLPlugin._preprocess_image, computed on sizes."""
     for limit, over in ((most, width * height > most), (least, width * height < least)):
         if over:
             factor = math.sqrt(limit / (width * height))
@@ -33,9 +33,10 @@ def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
 
 
 def grid(width: int, height: int, frames: int | None = None) -> tuple[int, int, int]:
-    """(t, h, w): the patches of 14 x 14 pixels that the processor cuts of a picture, or of a clip of that many frames.
+    """(t, h, w): the patches of 14 x 14 pixels that the processor cuts from a picture or a clip.
 
-    Width and height are those after `fit`. A clip counts two frames as one and repeats the last of an odd number.
+    Width and height are those after `fit`. frames: of the clip; None for a picture. Two frames make one step in time;
+    the last of an odd number is repeated.
     """
     rows, columns = round(height / FACTOR), round(width / FACTOR)
     if rows * columns * FACTOR**2 > MAX_PIXELS:
@@ -48,12 +49,12 @@ def grid(width: int, height: int, frames: int | None = None) -> tuple[int, int, 
 
 
 def tokens(size: MediaSize) -> int:
-    """Tokens of a picture or clip in the prompt, its start and end marks included."""
+    """Tokens of a picture or clip in the prompt, including its start and end marks."""
     return math.prod(grid(size.width, size.height, size.frames)) // MERGE**2 + 2
 
 
 def text(size: MediaSize) -> str:
-    """What stands in the prompt for a picture or clip."""
+    """The text that represents a picture or clip in the prompt."""
     return (IMAGE if size.frames is None else VIDEO).around(tokens(size) - 2)
 
 

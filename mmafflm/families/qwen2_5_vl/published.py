@@ -1,4 +1,4 @@
-"""What of the config.json of the published Qwen2.5-VL models decides their sizes."""
+"""The parts of the published Qwen2.5-VL models' config.json that decide their sizes."""
 
 from typing import Any
 

@@ -1,14 +1,16 @@
-"""Where a prompt's tokens stand in time, height and width, as Qwen2.5-VL learned it: text follows all of a clip.
+"""A prompt's positions in time, height and width, as Qwen2.5-VL learned them: text follows the whole clip.
 
-transformers from 5.3 on, and so the 5.6 that LLaMA-Factory 0.9.5 takes at most, goes on behind a clip's height and
-width alone (huggingface/transformers#45381 shows the positions of 5.2 and later). Two frames, a second of ours, take
-two positions in time, and a frame is about six tokens wide: from 7 frames on the text behind a clip begins inside its
-time. An answer that is generated goes on behind the clip's end where that is further, and so not where it was learned.
-Qwen's own code, transformers up to 5.2 and vLLM go on behind the highest position of all, and so does this. Nor are
-the seconds of a step cut to whole ones before they are multiplied (huggingface/transformers#48669).
+transformers from 5.3 on, and so the 5.6 that LLaMA-Factory 0.9.5 accepts at most, continues after a clip's height and
+width alone (huggingface/transformers#45381 shows the positions of 5.2 and later). Two of our frames, one second, take
+two positions in time, and a frame is about six tokens wide. So from 7 frames on, the text after a clip begins inside
+the clip's time. A generated answer continues after the end of the clip where that is further, so it is not at the
+positions where training put it. Qwen's own code, transformers up to 5.2, vLLM and this module continue after the
+highest position of all. This module also does not round the seconds of a time step down before it multiplies them
+(huggingface/transformers#48669).
 
-The engine hf asks with these positions, and `mmafflm train` puts them into LLaMA-Factory's processes (mmafflm/startup).
-Qwen2-VL's are the same, but a step in time of a clip is one position, however long it lasts.
+The engine hf uses these positions, and `mmafflm train` puts them into LLaMA-Factory's processes
+(mmafflm/train/launch/startup/sitecustomize.py). Qwen2-VL's positions are the same, but each time step of a clip is one
+position, however long it lasts.
 """
 
 from itertools import groupby, repeat
@@ -29,11 +31,11 @@ def rope_index(
     attention_mask: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """In place of Qwen2_5_VLModel.get_rope_index, self being the model; the names are transformers'.
+    """Replaces Qwen2_5_VLModel.get_rope_index; self is the model, and the names are those of transformers.
 
-    Returns the positions, (3, rows, tokens), 0 where attention_mask is; and (rows, 1): what to add to the number of a
-    row's tokens for the position of the next one. mm_token_type_ids: TEXT, IMAGE or VIDEO of each token.
-    second_per_grid_ts: how long one step in time of each clip's grid lasts; 1 without.
+    Returns the positions, (3, rows, tokens), 0 where attention_mask is 0; and (rows, 1): the number to add to a row's
+    token count to get the position of the next token. mm_token_type_ids: TEXT, IMAGE or VIDEO of each token.
+    second_per_grid_ts: how long one time step of each clip's grid lasts; 1 without it.
     """
     vision = self.config.vision_config
     grids = {IMAGE: _each(image_grid_thw), VIDEO: _each(video_grid_thw)}
@@ -63,7 +65,7 @@ def positions(
     clip_grid: torch.Tensor | None,
     seconds: list[float] | None,
 ) -> torch.Tensor:
-    """A row's positions in time, height and width, (3, tokens), as in training. For the names see rope_index."""
+    """A row's positions in time, height and width, (3, tokens), as in training. rope_index explains the names."""
     row = torch.tensor([ids])
     kinds = torch.full_like(row, TEXT)
     kinds[row == model.config.image_token_id] = IMAGE
@@ -76,7 +78,7 @@ def _each(grids: torch.Tensor | None) -> Any:
 
 
 def _in_grid(grid: list[int], merged: int, step: float) -> torch.Tensor:
-    """(3, tokens) of a picture or clip of (time, height, width) patches; a step in time is `step` positions."""
+    """Positions, (3, tokens), of a picture or clip of (time, height, width) patches; a time step is `step` long."""
     time, height, width = grid[0], grid[1] // merged, grid[2] // merged
     return torch.stack([
         (torch.arange(time, dtype=torch.float64) * step).long().repeat_interleave(height * width),

@@ -1,4 +1,4 @@
-"""What a stand-in needs to be a Qwen2.5-VL: its tokens, its chat template, and its own model and processor classes."""
+"""What makes a stand-in a Qwen2.5-VL: tokens, chat template, and Qwen2.5-VL's own model and processor classes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoP
 from mmafflm.families.base import StandIn
 from mmafflm.families.qwen2_5_vl.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
 
-# Ids 0 to 2 of SmolLM2 are the first three; the vision tokens are new to it and come after its vocabulary.
+# In SmolLM2 the three chat tokens have the ids 0 to 2. It lacks the vision tokens, which come after its vocabulary.
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 VISION_TOKENS = (
     *("<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>"),
@@ -60,7 +60,7 @@ def _model(text: dict[str, Any], vision: dict[str, Any], tokenizer: Any) -> Any:
 
 
 def _processor(tokenizer: Any) -> Any:
-    # With the defaults of transformers in place of these pixels, a frame of 128x128 is scaled up to 8 times the tokens.
+    # With transformers' default limits instead of these, a frame of 128x128 is scaled up to 8 times the tokens.
     sizes: dict[str, Any] = {"min_pixels": MIN_PIXELS, "max_pixels": MAX_PIXELS}
     sizes |= {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": TEMPORAL}
     made: Any = Qwen2_5_VLProcessor

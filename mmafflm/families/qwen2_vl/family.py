@@ -1,7 +1,7 @@
-"""Qwen2-VL: Qwen2.5-VL with an older vision tower, and with clips whose steps in time are one position each.
+"""Qwen2-VL: Qwen2.5-VL with an older vision tower, and with one position for each time step of a clip.
 
-Its tokens, template and media arithmetic are Qwen2.5-VL's. The sizes of the published models are those of their
-config.json on the hub; a test gets the same parameter counts from the architecture in transformers.
+Its tokens, template and media arithmetic are Qwen2.5-VL's. The sizes of the published models are from their config.json
+on the hub. A test gets the same parameter counts from the architecture in transformers.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from mmafflm.families.qwen2_5_vl.family import positions
 
 
 def architecture(config: Config) -> Architecture:
-    """The sizes of a config.json. Raises KeyError where it lacks one."""
+    """The sizes of a config.json. Raises KeyError when one is missing."""
     vision = config["vision_config"]
     hidden, depth = int(vision["embed_dim"]), int(vision["depth"])
     wide = int(hidden * float(vision.get("mlp_ratio", 4)))
@@ -26,7 +26,7 @@ def architecture(config: Config) -> Architecture:
         depth=depth,
         block=attention + 2 * hidden * wide + wide + hidden + norms,
         merger_norm=2 * hidden,
-        # LayerNorms, qkv in one piece and attention's output; the MLP has no gate: its input and what GELU makes of it.
+        # LayerNorms, qkv in one piece and attention's output; the MLP has no gate, only its input and GELU's output.
         kept=Kept(2 * hidden, 9 * hidden + 2 * wide),
         lora=6 * hidden + 2 * (hidden + wide),
     )
@@ -34,12 +34,12 @@ def architecture(config: Config) -> Architecture:
 
 
 def _positions(model: Any, ids: list[int], image_grid: Any, clip_grid: Any, seconds: list[float] | None) -> Any:
-    """A step in time is one position, however long it lasts."""
+    """A time step is one position, however long it lasts."""
     return positions(model, ids, image_grid, clip_grid, None)
 
 
 def _mend(module: ModuleType) -> None:
-    """The text behind a clip follows all of it: transformers from 5.3 on has the fault that rope.py describes."""
+    """Make the text after a clip follow the whole clip: rope.py describes the fault of transformers from 5.3 on."""
     from mmafflm.families.qwen2_5_vl.rope import rope_index
 
     module.Qwen2VLModel.get_rope_index = rope_index

@@ -1,3 +1,4 @@
-"""Starting LLaMA-Factory and ending it: the environment of its processes, their log, who reports, and what their
-Pythons change at the start.
+"""Starting and stopping LLaMA-Factory.
+
+The environment of its processes, their log, the reporters, and the changes that their Pythons make at the start.
 """

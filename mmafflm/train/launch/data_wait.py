@@ -1,8 +1,8 @@
-"""How long each rank waits for its data: the rank times it and writes it down, the launcher reads it.
+"""How long each rank waits for its data: the rank measures the time and writes it to a file, and the launcher reads it.
 
-transformers times no waiting, and LLaMA-Factory takes no callback of ours. But every batch of a rank comes out of a
-torch DataLoader, so mmafflm/startup replaces one public method, DataLoader.__iter__: what it returns gives the same
-batches and takes the time of each next(). That holds with data workers and without, on a CPU and on a GPU.
+transformers does not time waiting, and LLaMA-Factory takes no callback of ours. But every batch of a rank comes from a
+torch DataLoader. So mmafflm/train/launch/startup/sitecustomize.py replaces one public method, DataLoader.__iter__: its
+iterator gives the same batches and times each next(). This works with data workers and without, on a CPU and on a GPU.
 """
 
 import contextlib
@@ -13,16 +13,16 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-FILE = "data_wait"  # in the run's cache of a node, with the rank's number as its suffix
-FORM = Struct("3d")  # seconds waited, when the wait under way began (0: there is none), when the first one began
+FILE = "data_wait"  # in the run's cache on each node, with the rank's number as its suffix
+FORM = Struct("3d")  # seconds waited; start of the current wait (0: not waiting); start of the first wait
 
 
 def time_loading(module: Any) -> None:
-    """Let the DataLoader of `module`, torch.utils.data.dataloader, write down how long each batch is waited for."""
+    """Make the DataLoader of `module` (torch.utils.data.dataloader) record how long the rank waits for each batch."""
     plain, file, waited, first = module.DataLoader.__iter__, -1, 0.0, 0.0
 
     def write(began: float) -> None:
-        with contextlib.suppress(OSError):  # a full disk ends a run where weights are written, not here
+        with contextlib.suppress(OSError):  # a full disk must end a run when weights are written, not here
             os.pwrite(file, FORM.pack(waited, began, first), 0)
 
     def timed(self: Any) -> Iterator[Any]:
@@ -49,13 +49,13 @@ def time_loading(module: Any) -> None:
 
 
 class DataWaits:
-    """What the ranks of this node wrote, read from the same folder. CLOCK_MONOTONIC is one clock for all of a node."""
+    """Reads what this node's ranks wrote, from the same folder. A node's processes share the clock CLOCK_MONOTONIC."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.last, self.waited = folder, time.monotonic(), 0.0
 
     def take(self) -> float | None:
-        """The share of the ranks' time since the last call, or since their first batch; None when there is no rank."""
+        """The share of time that ranks waited since the last call, or their first batch; None when there is no rank."""
         now = time.monotonic()
         ranks = self._read()
         waited = sum(waited + (now - began if began else 0) for waited, began, _ in ranks.values())
@@ -65,7 +65,7 @@ class DataWaits:
         return share
 
     def under_way(self) -> dict[str, float]:
-        """{rank: the seconds it has been waiting}, of those that wait for a batch now."""
+        """{rank: the seconds it has been waiting}, for ranks that wait for a batch now."""
         now = time.monotonic()
         return {rank: now - began for rank, (_, began, _) in sorted(self._read().items()) if began}
 

@@ -1,4 +1,4 @@
-"""Start `llamafactory-cli train`, keep its log, and stop it with us."""
+"""Start `llamafactory-cli train`, keep its log, and stop it when we stop."""
 
 import contextlib
 import importlib.util
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.train.launch.processes import MARK, first_interrupt_held, run_name, stop_group
-from mmafflm.train.launch.processes import STOP_S as STOP_S  # for who sends a run's launcher SIGINT and waits
+from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that send SIGINT to a run's launcher and wait
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_reach import sends_to_hub
 
-STARTUP = Path(__file__).parent / "startup"  # what every Python of a run begins with
+STARTUP = Path(__file__).parent / "startup"  # holds sitecustomize.py, which every Python of a run executes first
 POLL_S = 0.5
-# What a rank says when another one has gone, over gloo, NCCL and torch's store.
+# A rank's messages after another rank has gone, from gloo, NCCL and torch's store.
 ECHO = re.compile(
     r"connection (closed|reset|refused)|broken pipe|remote ?error|connection was likely closed|timed? ?out|timeout",
     re.I,
 )
-# torchrun's own account of the rank that fell first
+# torchrun's own report of the rank that failed first
 ROOT_CAUSE = re.compile(r"Root Cause.*?^\s*rank +: (\d+) .*?^\s*exitcode +: (-?\d+) ", re.S | re.M)
 ERROR = re.compile(r"^(?:\[(rank)(\d+)\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$")
 
@@ -37,7 +37,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     if not plan.cpu:
         env["RECORD_VRAM"] = "1"  # LLaMA-Factory then logs GPU memory
     env[MARK] = run_name(out, node_rank)
-    # LLaMA-Factory starts torchrun by name, and nobody said that the environment is activated
+    # LLaMA-Factory starts torchrun by name, and our environment may not be activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     if plan.base_is_local and not sends_to_hub(plan.config):
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -50,10 +50,10 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     else:
         env |= {"FORCE_TORCHRUN": "0", "CUDA_VISIBLE_DEVICES": _first_device(env)}
     if plan.cpu:
-        # use_cpu would turn DeepSpeed off; without a GPU in sight both it and the Trainer take the CPU
+        # use_cpu would turn DeepSpeed off. When no GPU is visible, both DeepSpeed and the Trainer use the CPU
         env |= {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
-        # Threads that spin while they wait starve the data workers: 4 s for 20 steps of nano instead of 8 to 49,
-        # on two cores with a busy neighbour.
+        # Threads that spin while they wait take time from the data workers. With this setting 20 steps of nano took 4
+        # s, without it 8 to 49 s, on two cores beside a busy program.
         env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         env.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // plan.gpus)))
     if plan.nodes > 1:
@@ -65,30 +65,33 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
 
 
 def cache_of(out: Path, node_rank: int) -> Path:
-    """Where a node keeps its Arrow copy of the mix: nodes may see one folder, and one may end before another."""
+    """The folder of a node's Arrow copy of the mix.
+
+    Each node has its own, because nodes may share OUT, and one may end before another.
+    """
     return of_node(out / ".cache", node_rank)
 
 
 def log_of(out: Path, node_rank: int) -> Path:
-    """The log of a node: train.log of the first."""
+    """The log of a node; the first node's is train.log."""
     return of_node(out / "train.log", node_rank)
 
 
 def of_node(path: Path, node_rank: int) -> Path:
-    """A file or folder of one node; the first one's has the plain name."""
+    """The path of one node's file or folder; the first node's has the plain name."""
     return path.with_name(f"{path.stem}.node{node_rank}{path.suffix}") if node_rank else path
 
 
 def _first_device(env: dict[str, str]) -> str:
-    """One process sees one GPU, or LLaMA-Factory starts one for each that it finds."""
+    """Show a single process one GPU, because LLaMA-Factory starts a process for each GPU that it finds."""
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[], None]) -> int:
-    """Run LLaMA-Factory over a config until it ends; its output goes to OUT/train.log. Returns its exit code.
+    """Run LLaMA-Factory with a config until it ends, and return its exit code. The node's log gets its output.
 
-    `beat` is called twice a second. What it raises, or a KeyboardInterrupt, goes on to the
-    caller when every process of the run has been stopped.
+    `beat` is called twice a second. An exception from `beat`, or a KeyboardInterrupt, reaches the caller after every
+    process of the run has been stopped.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -102,13 +105,13 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
                 check_interrupt()
                 beat()
         finally:
-            # of a run that ended well nothing is killed: what is left may be a reporter that still uploads
+            # after a run that ended well nothing is killed: a reporter may still be uploading
             stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
     return process.returncode
 
 
 def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
-    """A session of its own: Ctrl-C reaches only us, and we stop the launcher, its ranks and their workers in turn."""
+    """Start it in its own session: Ctrl-C reaches only us, and we then stop launcher, ranks and their workers."""
     with log.open("ab") as output:
         output.write(f"\n$ {cli} train {config}\n".encode())
         output.flush()
@@ -123,7 +126,7 @@ def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subproce
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:
-    """The sentence for a run that failed: the last error of its log, and where the rest is."""
+    """The Fault for a run that failed: the last error in its log, and the path of the log."""
     text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
     said = cause(text)
     if code in (-9, 137) and not said:
@@ -133,14 +136,14 @@ def failure(log: Path, code: int, verb: str = "train") -> Fault:
 
 
 def cause(log: str) -> str:
-    """The error that a launch ended with, out of its log; empty where there is none."""
+    """The error that ended a launch, taken from its log; empty when the log has none."""
     found = [hit.groups() for line in log.splitlines() if (hit := ERROR.match(line.strip()))]
     errors = [f"{word} {rank}: {error}" if word else error for word, rank, error in found]
-    # torchrun repeats a rank's failure as its own; the rank's is the one to read
+    # torchrun repeats a rank's failure as its own; the rank's own message is the useful one
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
     causes = [line for line in ours if not ECHO.search(line)] or ours or [""]
     said = causes[-1]
-    root = ROOT_CAUSE.search(log)  # the ranks that then lost it say more, and nothing of use
+    root = ROOT_CAUSE.search(log)  # the ranks that lost it log more, but nothing useful
     if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
         hint = ", often for want of memory" if sign == signal.SIGKILL else ""
         said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"

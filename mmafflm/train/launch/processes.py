@@ -1,8 +1,8 @@
-"""The processes of a run: which live, and ending them all.
+"""The processes of a run: find those that are alive, and stop them all.
 
-torchrun gives every rank a session of its own, so the launched process group holds the launcher and torchrun and no
-rank: a group that is dead says nothing of its ranks, and ranks outlive a torchrun that was killed. What all of them
-share, data workers too, is the environment that they were started with; a variable in it names the run.
+torchrun gives every rank its own session. So the launched process group holds the launcher and torchrun, but no rank: a
+dead group does not mean that its ranks are dead, and ranks outlive a torchrun that was killed. All of them, including
+data workers, inherit one environment, and a variable in it names the run.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-MARK = "MMAFFLM_RUN"  # what it holds is run_name(OUT, node)
-STOP_S = 20.0  # what a run gets to end after SIGTERM
+MARK = "MMAFFLM_RUN"  # its value is run_name(OUT, node)
+STOP_S = 20.0  # seconds that a run has to end after SIGTERM
 POLL_S = 0.1
 PROC = Path("/proc")
 DEAD = "ZX"
 
 
 class Process(NamedTuple):
-    """A process that runs: its number, its parent's, and Linux's letter for what it does (R, S, D, T, ...)."""
+    """A running process: its number, its parent's number, and Linux's letter for its state (R, S, D, T, ...)."""
 
     pid: int
     parent: int
@@ -31,12 +31,12 @@ class Process(NamedTuple):
 
 
 def run_name(out: Path, node_rank: int) -> str:
-    """What the processes of a run on one node have in their environment; OUT is another for every run."""
+    """The name of a run on one node, which its processes have in their environment; it is unique because OUT is."""
     return f"{node_rank}:{out.resolve()}"
 
 
 def processes_of(name: str, proc: Path = PROC) -> list[Process]:
-    """The living processes of a run on this machine; those of other users cannot be seen."""
+    """The living processes of a run on this machine; processes of other users cannot be seen."""
     found, mark = [], f"{MARK}={name}".encode()
     for folder in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -48,14 +48,14 @@ def processes_of(name: str, proc: Path = PROC) -> list[Process]:
 
 
 def roots_of(name: str) -> list[int]:
-    """The processes of a run whose parent is none of it: what is to be told to stop."""
+    """The run's top-level processes: the ones to signal."""
     found = processes_of(name)
     own = {one.pid for one in found}
     return sorted(one.pid for one in found if one.parent not in own)
 
 
 def group_alive(group: int) -> bool:
-    """Whether a process of this group still runs (a dead one that nobody waited for does not count)."""
+    """Whether a process of this group still runs (a dead process that nobody has waited for does not count)."""
     for stat in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
@@ -66,10 +66,11 @@ def group_alive(group: int) -> bool:
 
 @contextlib.contextmanager
 def first_interrupt_held() -> Iterator[Callable[[], None]]:
-    """Hold the first Ctrl-C or SIGTERM until what this yields is called: that raises it, as KeyboardInterrupt.
+    """Hold back the first Ctrl-C or SIGTERM: the function that this yields then raises it, as KeyboardInterrupt.
 
-    polars raises a KeyboardInterrupt of its own for a signal that reaches it, and Python's follows a moment later: in
-    the `finally` that is to stop the processes, before its first line. A second Ctrl-C is raised where it comes.
+    For a signal that reaches it, polars raises its own KeyboardInterrupt, and Python's follows a moment later. That one
+    would strike in the `finally` block that is to stop the processes, before its first line. A second Ctrl-C is raised
+    at once.
     """
     held = False
 
@@ -83,7 +84,7 @@ def first_interrupt_held() -> Iterator[Callable[[], None]]:
         if held:
             raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield check
         return
     before = {sign: signal.signal(sign, hold) for sign in (signal.SIGINT, signal.SIGTERM)}
@@ -95,10 +96,11 @@ def first_interrupt_held() -> Iterator[Callable[[], None]]:
 
 
 def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:
-    """End a process group, and the run of that name: SIGTERM to the group, after 20 s SIGKILL to all that is left.
+    """Stop a process group and the run of that name.
 
-    The first process often ends at once and torchrun only when its ranks have; a SIGKILL before that leaves them alone
-    with the GPUs. A second Ctrl-C does not wait.
+    The group gets SIGTERM; after 20 s everything that is left gets SIGKILL. The first process often ends at once, but
+    torchrun ends only after its ranks. A SIGKILL to torchrun before that would leave the ranks running on the GPUs. A
+    second Ctrl-C ends the waiting.
     """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -111,7 +113,7 @@ def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:
         with contextlib.suppress(KeyboardInterrupt):
             while time.monotonic() < until:
                 alive = group_alive(process.pid) or (name and processes_of(name))
-                process.poll()  # after the look: what was dead then is buried now, and its returncode known
+                process.poll()  # after the check: this reaps a process that was dead by then, and sets its returncode
                 if not alive:
                     return
                 time.sleep(POLL_S)

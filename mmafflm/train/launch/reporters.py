@@ -1,7 +1,7 @@
-"""Where the Trainer sends its curves besides TensorBoard: what each service needs here before anything is launched.
+"""Services that receive the Trainer's curves besides TensorBoard, and what each needs here before the launch.
 
-Without this a run ends in a traceback when the model is loaded, for a trainer has no terminal to ask for a key. No key
-is read: only whether a variable is set, or a file is there in which a login is kept.
+Without this check a run ends in a traceback once the model is loaded, because a trainer has no terminal to ask for a
+key. No key is read: we only look whether a variable is set, or whether a file with a login exists.
 """
 
 import importlib.util
@@ -18,12 +18,12 @@ BOARD = "tensorboard"  # below OUT
 
 
 class Login(NamedTuple):
-    """How a service is logged in to: variables, one of which is enough; files of its logins; how to go without."""
+    """How to log in to a service: variables, one of which is enough; files with logins; how to run without a login."""
 
     variables: tuple[str, ...]
     files: tuple[str, ...]
     mode: str
-    away: tuple[str, ...]  # values of `mode` that ask for no login
+    away: tuple[str, ...]  # values of `mode` that need no login
     how: str
 
 
@@ -39,7 +39,10 @@ SPACE = Login(("HF_TOKEN",), ("~/.cache/huggingface/token", "$HF_HOME/token", "$
 
 
 def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
-    """What the recipe's reporters lack on this machine, a sentence each. Rank 0 alone logs in, all need the package."""
+    """What the recipe's reporters lack on this machine, one sentence each.
+
+    Only rank 0 logs in; every node needs the package.
+    """
     found = []
     for name in reporters_of(plan.config):
         login = _login(name, plan.config)
@@ -51,7 +54,7 @@ def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
 
 
 def environment(plan: Plan, out: Path) -> dict[str, str]:
-    """What the trainer must be told outside its config: where a service keeps its files, below OUT."""
+    """Settings for the trainer that its config cannot hold: the folders of TensorBoard's and W&B's files in OUT."""
     env = {"TENSORBOARD_LOGGING_DIR": str(out.resolve() / BOARD / TRAINER)}
     return env | ({"WANDB_DIR": str(out.resolve())} if "wandb" in reporters_of(plan.config) else {})
 
@@ -68,5 +71,5 @@ def _logged_in(login: Login) -> bool:
     if login.mode and os.environ.get(login.mode, "").lower() in login.away:
         return True
     files = [os.path.expandvars(file) for file in login.files]
-    kept = any(Path(file).expanduser().exists() for file in files if "$" not in file)  # a variable that is not set
+    kept = any(Path(file).expanduser().exists() for file in files if "$" not in file)  # "$" is left: not set
     return kept or any(os.environ.get(name) for name in login.variables)

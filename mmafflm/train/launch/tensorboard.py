@@ -1,17 +1,17 @@
-"""TensorBoard's event files: reading what the Trainer writes, and writing curves of our own beside it.
+"""TensorBoard's event files: read those that the Trainer writes, and write our own curves next to them.
 
-With tensorboard's own classes, not torch's: the launching process imports no torch.
+We use tensorboard's own classes, not torch's, because the launching process does not import torch.
 """
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-TRAINER, OURS = "trainer", "mmafflm"  # folders below OUT/tensorboard; TensorBoard follows one writer in a folder
+TRAINER, OURS = "trainer", "mmafflm"  # folders below OUT/tensorboard; TensorBoard follows one writer per folder
 
 
 class TrainerEvents:
-    """The scalars of every step in a folder that the Trainer's TensorBoardCallback writes to, as far as it got."""
+    """The scalars of every step that the Trainer's TensorBoardCallback has written to a folder so far."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -19,7 +19,7 @@ class TrainerEvents:
         self.steps: dict[int, dict[str, float]] = {}  # by step: {"loss": ..., "grad_norm": ..., "wall_time": ...}
 
     def read(self) -> None:
-        """Take up what was written since the last call; a step that was trained again replaces the earlier one."""
+        """Read what was written since the last call. A step that was trained again replaces the earlier one."""
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
         for path in sorted(self.folder.glob("events.out.tfevents.*")):
@@ -33,7 +33,7 @@ class TrainerEvents:
 
 
 class Curves:
-    """Our own curves; a folder per run, a file per launch."""
+    """Our own curves: one folder per run, one file per launch."""
 
     def __init__(self, folder: Path) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -41,7 +41,7 @@ class Curves:
         self.writer = EventFileWriter(str(folder))
 
     def add(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Points of a step, {"group/name": value}; None is no point. They are on the disk when this returns."""
+        """Write the points of a step, {"group/name": value}, and flush them to the disk. None values are left out."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -50,5 +50,5 @@ class Curves:
         self.writer.flush()
 
     def close(self) -> None:
-        """No more points."""
+        """Close the file."""
         self.writer.close()

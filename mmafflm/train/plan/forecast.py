@@ -1,10 +1,10 @@
-"""What `plan` knows before the cluster does: which GPUs hold the run, how long it takes about, what it writes.
+"""Estimates before the run: which GPUs hold it, roughly how long it takes, and how much it writes.
 
-Every figure is an estimate and marked as one. Memory is that of memory.py. A time has two parts: the model's FLOPs over
-the cards' published dense bf16 rate at 50% and 30% of it, and what ZeRO moves between the cards of one node at the
-published rate of their links. Records here are short (some hundred tokens) and ZeRO-3 gathers all weights for every
-micro-batch, so the second part is often the larger. Left out: the network between nodes, the optimizer's way to the
-host under offload, reading the data, the first step.
+Every figure is marked as an estimate. Memory is computed in memory.py. The time has two parts. One is the model's FLOPs
+at 50% and at 30% of the cards' published dense bf16 rate. The other is what ZeRO moves between the cards of one node,
+at the published rate of their links. Our records are short (some hundred tokens) and ZeRO-3 gathers all weights for
+every micro-batch, so the second part is often the larger. Left out: the network between nodes, the optimizer's way to
+the host under offload, reading the data, the first step.
 """
 
 import os
@@ -25,9 +25,9 @@ MOST_RANKS = 64
 
 
 class Gpu(NamedTuple):
-    """A card: memory in GiB as nvidia-smi reports it; from NVIDIA's data sheets the rest.
+    """A card: memory in GiB as nvidia-smi reports it; the other values are from NVIDIA's data sheets.
 
-    `tflops` is the dense bf16 rate, `link` the GB/s to the other cards in one direction: NVLink, or PCIe 4.0 x16.
+    `tflops` is the dense bf16 rate. `link` is GB/s to the other cards in one direction: NVLink, or PCIe 4.0 x16.
     """
 
     gib: float
@@ -48,7 +48,7 @@ GPUS = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """A plan with the sizes of its base."""
+    """A plan with the sizes of its base model."""
 
     plan: Plan
     size: Architecture
@@ -57,11 +57,11 @@ class Forecast:
 
     @property
     def lora(self) -> bool:
-        """Whether adapters train, not the weights themselves."""
+        """Whether training updates adapters instead of the weights themselves."""
         return bool(self.plan.config.get("finetuning_type", "lora") == "lora")
 
     def memory(self, setup: Setup | None = None) -> Memory:
-        """Bytes at the longest record of the mix, under the plan's arrangement or another."""
+        """Bytes at the longest record of the mix, under the plan's setup or another."""
         mix = self.plan.mix
         setup = setup or self.setup
         waiting = mix.vision_tokens / max(1, mix.rows) * self.plan.global_batch / setup.ranks
@@ -69,14 +69,14 @@ class Forecast:
 
     @property
     def flops(self) -> float:
-        """Of the whole run; the mix's tokens, less those of the rows that are left over."""
+        """FLOPs of the whole run: for the mix's tokens, without the share of the rows that are left over."""
         mix = self.plan.mix
         share = self.plan.examples / max(1, mix.rows)
         return self.size.flops(mix.tokens, mix.vision_tokens, self.trained) * share
 
     @property
     def disk(self) -> int:
-        """Bytes that the run writes at most: save_total_limit checkpoints, the next one beside them, the weights."""
+        """The most bytes that the run writes: save_total_limit checkpoints, one more while it is written, weights."""
         one = checkpoint_bytes(self.size, self.trained, self.setup, self.lora)
         limit = self.plan.config.get("save_total_limit")
         every = max(1, int(self.plan.config.get("save_steps", 500)))
@@ -90,8 +90,8 @@ class Forecast:
     def moved(self) -> float:
         """Bytes that each card receives in the whole run.
 
-        ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch and scatters the
-        gradients; ZeRO-2 only scatters them; without DeepSpeed they are summed once a step.
+        ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch, and scatters the
+        gradients. ZeRO-2 only scatters the gradients. Without DeepSpeed the gradients are summed once a step.
         """
         unit = 2 if self.setup.half else 4
         rounds: float = self.plan.examples / (self.setup.ranks * self.setup.micro)
@@ -102,13 +102,16 @@ class Forecast:
         return each * rounds * (self.setup.ranks - 1) / self.setup.ranks
 
     def hours(self, gpu: Gpu) -> tuple[float, float]:
-        """From computing at 50% with all transfers hidden behind it, to computing at 30% and none hidden."""
+        """(least, most): computing at 50% and all transfers hidden behind it; computing at 30%, then all transfers."""
         fast, slow = (self.flops / (self.setup.ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
         links = self.moved / (gpu.link * 1e9) / 3600
         return max(fast, links), slow + links
 
     def best(self, gpu: Gpu, ranks: int) -> Setup | None:
-        """The lightest ZeRO stage that fits on so many cards, with its largest micro-batch; None when none does."""
+        """The first ZeRO setup that fits on this many cards, with its largest micro-batch; None when nothing fits.
+
+        The order is ZeRO-2, ZeRO-3, ZeRO-3 with offload.
+        """
         nodes = self.plan.nodes
         mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
         for stage, offload in ((2, False), (3, False), (3, True)):
@@ -126,7 +129,7 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast | None:
-    """The plan with its base's sizes; None when no config.json of the base is here and none is shipped."""
+    """The plan with its base's sizes; None when a config.json of the base is neither on this machine nor shipped."""
     size = architecture_of(plan.config["model_name_or_path"])
     if size is None:
         return None
@@ -135,7 +138,7 @@ def forecast(plan: Plan) -> Forecast | None:
 
 
 def require_gpu(plan: Plan, name: str) -> None:
-    """Raises UsageFault when cards of this name cannot hold the plan, with what would."""
+    """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
     if name not in GPUS:
         raise UsageFault(f"--gpu {name}: known are {', '.join(GPUS)}.")
     known = forecast(plan)
@@ -152,7 +155,7 @@ def require_gpu(plan: Plan, name: str) -> None:
 
 
 def _instead(known: Forecast, gpu: Gpu) -> str:
-    """What fits on these cards: the same number of them, or the next power of two that does."""
+    """What fits on these cards: the same number of them, or the first doubling of it that fits."""
     ranks = known.setup.ranks
     while ranks <= MOST_RANKS:
         if found := known.best(gpu, ranks):
@@ -164,7 +167,7 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
 
 
 def notes(plan: Plan, out: Path) -> Iterator[str]:
-    """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table over the known cards."""
+    """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table of the known cards."""
     known = forecast(plan)
     if known is None:
         yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is here."
@@ -201,9 +204,10 @@ def _table(known: Forecast) -> Iterator[str]:
 
 
 def host_notes(plan: Plan) -> Iterator[str]:
-    """What an offloaded optimizer takes of each node's memory beside what this machine has; nothing without offload.
+    """The memory that an offloaded optimizer takes on each node, and what this machine has; nothing without offload.
 
-    No refusal: DeepSpeed's estimate has half as much again to spare. But a host that runs out kills a rank in mid-run.
+    This is no refusal, because DeepSpeed's estimate allows half as much again in reserve. But when a host runs out of
+    memory, a rank is killed in the middle of the run.
     """
     known = forecast(plan)
     if known is None or not (needs := known.memory().host):
@@ -217,12 +221,12 @@ def host_notes(plan: Plan) -> Iterator[str]:
 
 
 def host_bytes() -> int:
-    """Memory of this machine."""
+    """Memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def free_bytes(out: Path) -> int:
-    """Free space on the file system that OUT is, or will be, on."""
+    """Free bytes on the file system of OUT, which need not exist yet."""
     folder = out.resolve()
     while not folder.exists():
         folder = folder.parent
@@ -230,7 +234,7 @@ def free_bytes(out: Path) -> int:
 
 
 def require_disk(plan: Plan, out: Path) -> None:
-    """Raises Fault when OUT's file system cannot take the run's checkpoints; those it has already count as free."""
+    """Raises Fault when OUT's file system cannot take the run's checkpoints; those already there count as free."""
     known = forecast(plan)
     if known is None:
         return

@@ -1,9 +1,9 @@
-"""What a training step needs of one GPU's memory, by arithmetic: weights, gradients, optimizer, activations, logits.
+"""The GPU memory that a training step needs, computed: weights, gradients, optimizer, activations, logits.
 
-An estimate. Model states are DeepSpeed's own estimate (zero/stage3.py and stage_1_and_2.py: 18 bytes a parameter in
-bf16), compared with it in a test; activations are counted from what the family's layers keep for the backward pass
-(mmafflm/families), and compared on the nano and pocket stand-ins with measured peaks (test_memory.py, within
-20%).
+This is an estimate. Model states follow DeepSpeed's own estimate (zero/stage3.py and stage_1_and_2.py: 18 bytes a
+parameter in bf16); a test compares the two. Activations are counted from what the family's layers keep for the backward
+pass (mmafflm/families). tests/mmafflm/train/plan/test_memory.py compares them with measured peaks on the nano and
+pocket stand-ins, within 20%.
 """
 
 from dataclasses import dataclass, replace
@@ -14,30 +14,31 @@ from mmafflm.families.base import Architecture, Trainable
 from mmafflm.files.documents import read_json
 
 GIB = 2**30
-# The loss is computed in fp32: at its backward pass there are the log-softmax, its gradient and that of the logits. The
-# logits themselves are gone by then; in the forward pass they, their fp32 copy and the log-softmax are 10 bytes.
+# The loss is computed in fp32. Its backward pass holds the log-softmax, its gradient and the gradient of the logits, 12
+# bytes for each logit. The logits themselves are gone by then. In the forward pass the logits, their fp32 copy and the
+# log-softmax take 10 bytes.
 LOGIT_BYTES = 12
 HOST_FACTOR = 1.5  # DeepSpeed's additional_buffer_factor
 DEFAULT_BUCKET = 500_000_000  # elements
-USABLE = 0.9  # of a card: a tenth stays for the CUDA context (about 0.5 GiB), NCCL's buffers and fragmentation
+USABLE = 0.9  # share of a card; a tenth is for the CUDA context (about 0.5 GiB), NCCL's buffers and fragmentation
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How the training is arranged, as far as memory depends on it."""
+    """How the training is set up, as far as memory depends on it."""
 
     ranks: int
     nodes: int
-    stage: int  # of ZeRO; 0 without DeepSpeed
-    offload: bool  # of the optimizer, to the host
-    micro: int  # examples of a micro-batch
+    stage: int  # ZeRO stage; 0 without DeepSpeed
+    offload: bool  # whether the optimizer is offloaded to the host
+    micro: int  # examples in a micro-batch
     half: bool  # bf16 or fp16
     checkpointing: bool
-    buckets: int  # elements of DeepSpeed's buffers for reduction
+    buckets: int  # elements in DeepSpeed's reduction buffers
 
     @classmethod
     def of(cls, config: dict[str, Any], ranks: int, nodes: int) -> "Setup":
-        """The arrangement that a complete config asks for."""
+        """The setup that a complete config asks for."""
         zero: dict[str, Any] = {}
         if config.get("deepspeed"):
             zero = read_json(Path(config["deepspeed"]), "Correct it.").get("zero_optimization", {})
@@ -54,7 +55,7 @@ class Setup:
         )
 
     def with_zero(self, stage: int, offload: bool, micro: int) -> "Setup":
-        """The same machines under another stage and micro-batch, with the shipped DeepSpeed files."""
+        """The same machines with another stage and micro-batch, under the shipped DeepSpeed files."""
         buckets = DEFAULT_BUCKET if stage == 2 else 0
         return replace(self, stage=stage, offload=offload, micro=micro, buckets=buckets)
 
@@ -70,34 +71,35 @@ class Memory:
     weights: float
     gradients: float
     optimizer: float
-    gathered: float  # layers that ZeRO-3 holds whole for a moment, or ZeRO-2's buckets
+    gathered: float  # layers that ZeRO-3 briefly holds whole, or ZeRO-2's buckets
     kept: float  # activations kept for the backward pass
-    working: float  # the larger of the loss over all logits, and one layer on its way back
-    host: float  # DeepSpeed's estimate for offload, of a node; 0 without
+    working: float  # the larger of the loss over all logits, and one layer in its backward pass
+    host: float  # bytes on the host of one node by DeepSpeed's estimate for offload; 0 without
 
     @property
     def total(self) -> float:
-        """Bytes on the GPU."""
+        """All bytes on the GPU."""
         return self.weights + self.gradients + self.optimizer + self.gathered + self.kept + self.working
 
     def fits(self, card_gib: float) -> bool:
-        """Whether it stays below the usable nine tenths of a card."""
+        """Whether the total is within the usable nine tenths of a card."""
         return self.total <= USABLE * card_gib * GIB
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a step has to carry, in tokens."""
+    """What a step processes, in tokens."""
 
-    longest: int  # of the longest record; the micro-batch is taken to hold only such
-    most_vision: int  # vision tokens of the record that has most of them
-    waiting: float = 0  # vision tokens of all examples that a rank sees in one optimizer step
+    longest: int  # tokens of the longest record; every record of the micro-batch is assumed to be as long
+    most_vision: int  # vision tokens of the record with the most of them
+    waiting: float = 0  # vision tokens of all examples of one rank in one optimizer step
 
 
 def memory(size: Architecture, trained: Trainable, setup: Setup, load: Load, lora: bool) -> Memory:
-    """The peak of a step whose micro-batch holds only the longest record."""
+    """The peak of a step in which every record of the micro-batch is as long as the longest."""
     kept, working = _activations(size, trained, setup, load)
-    # The Trainer fetches all micro-batches of an optimizer step before the first, pixels in fp32 on the card.
+    # The Trainer fetches all micro-batches of an optimizer step before the first one runs, with pixels in fp32 on the
+    # card.
     kept += 4 * load.waiting * size.patches_a_token * size.patch_values
     weights, gradients, optimizer, gathered, host = _states(size, trained, setup, lora)
     return Memory(weights, gradients, optimizer, gathered, kept, working, host)
@@ -106,37 +108,38 @@ def memory(size: Architecture, trained: Trainable, setup: Setup, load: Load, lor
 def _states(
     size: Architecture, trained: Trainable, setup: Setup, lora: bool
 ) -> tuple[float, float, float, float, float]:
-    """Weights, gradients, optimizer and buffers on a GPU, and the host's part, in bytes."""
+    """Weights, gradients, optimizer and buffers on a GPU, and the host's part, all in bytes."""
     unit = 2 if setup.half else 4
     train = trained.total
     frozen = size.parameters if lora else size.parameters - train
     if setup.stage == 0:
-        # LLaMA-Factory casts what trains to fp32; autocast then keeps half-precision copies of it
+        # LLaMA-Factory casts trained weights to fp32; autocast then keeps half-precision copies of them
         return unit * frozen + (6 if setup.half else 4) * train, 4 * train, 8 * train, 0, 0
     shards = setup.ranks if setup.stage == 3 else 1
     weights = unit * (frozen + train) / shards
     gradients = (4 if setup.stage == 3 else 6) * train / setup.ranks
     optimizer = 12 * train / setup.ranks  # fp32 weights and Adam's two moments
-    buffers = 4 * size.embedding if setup.stage == 3 else 2 * unit * setup.buckets  # two buckets: they overlap
+    buffers = 4 * size.embedding if setup.stage == 3 else 2 * unit * setup.buckets  # two buckets, which overlap in time
     if not setup.offload:
         return weights, gradients, optimizer, buffers, 0
     return weights, 0 if setup.stage == 3 else 2 * train, 0, buffers, 16 * train * HOST_FACTOR / setup.nodes
 
 
 def _activations(size: Architecture, trained: Trainable, setup: Setup, load: Load) -> tuple[float, float]:
-    """(kept for the backward pass, the largest working set on top of it), in bytes."""
+    """(kept for the backward pass, the largest working set in addition to it), in bytes."""
     unit = 2 if setup.half else 4
     tokens, merged = setup.micro * load.longest, setup.micro * load.most_vision
     patches = merged * size.patches_a_token
     layer: float = tokens * size.text_layer.bytes(unit)
     if setup.half and not setup.stage:
-        # Autocast: the stream between the layers stays fp32, and each of five products keeps its own bf16 copy of it.
+        # Autocast: the residual stream between layers stays fp32, and each of five products keeps its own bf16 copy of
+        # it.
         layer += 10 * tokens * size.hidden
     block: float = patches * size.vision_block.bytes(unit) if trained.vision else 0
-    kept = float(unit * 3 * tokens * size.hidden)  # embeddings with pictures put in, and what the head reads
+    kept = float(unit * 3 * tokens * size.hidden)  # embeddings with pictures inserted, and the head's input
     kept += unit * merged * size.hidden
     kept += unit * patches * size.patch_values if trained.vision else 0  # pixels, for the patch embedding's gradient
-    if setup.checkpointing:  # a layer keeps what goes in, the rest is computed again
+    if setup.checkpointing:  # a layer keeps its input, and the rest is computed again
         kept += unit * tokens * size.hidden * size.layers
         kept += unit * patches * size.vision_hidden * size.depth if trained.vision else 0
     else:
@@ -151,10 +154,10 @@ def _activations(size: Architecture, trained: Trainable, setup: Setup, load: Loa
 
 
 def checkpoint_bytes(size: Architecture, trained: Trainable, setup: Setup, lora: bool) -> int:
-    """Bytes of one checkpoint on disk: weights (LoRA: the adapter) and the optimizer's state.
+    """Bytes of one checkpoint on disk: weights (for LoRA, those of the adapter) and the optimizer's state.
 
-    DeepSpeed writes fp32 weights and two moments (12 bytes a trained parameter) and, under ZeRO-2, the module's
-    weights once more; the Trainer alone writes fp32 weights and two moments.
+    DeepSpeed writes fp32 weights and two moments (12 bytes for each trained parameter). Under ZeRO-2 it also writes the
+    module's weights once more. The Trainer alone writes fp32 weights and two moments.
     """
     unit = 2 if setup.half and setup.stage else 4
     saved = trained.total if lora else size.parameters

@@ -1,8 +1,9 @@
-"""recipe + data + machines -> a complete LLaMA-Factory config, or a sentence why not.
+"""recipe + data + machines -> a complete LLaMA-Factory config, or a sentence that says why not.
 
-A recipe is YAML in LLaMA-Factory's own keys, plus five of ours: `base`, another recipe whose keys it changes,
-`global_batch`, the examples of one optimizer step over all ranks, `hardware` (gpu, the default, or cpu), and
-`validate_every` and `validate_rows`, see validation.py. What can be computed is never typed.
+A recipe is YAML in LLaMA-Factory's own keys, plus five that only this project knows: `extends`, another recipe whose
+keys it changes; `global_batch`, the examples of one optimizer step over all ranks; `hardware` (gpu, the default, or
+cpu); `validate_every` and `validate_rows`, see mmafflm/train/watch/validation.py. Whatever can be computed is not
+typed.
 """
 
 import os
@@ -23,28 +24,28 @@ from mmafflm.train.plan.recipe_reach import reach_notes, require_own
 from mmafflm.train.plan.token_counts import Mix, scan
 
 PAPER_GPUS = 2
-WARMUP_SHARE = 4  # warm-up never exceeds a quarter of the steps; the paper's is 100 of 450
+WARMUP_SHARE = 4  # warm-up is at most a quarter of the steps; the paper's is 100 of 450
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A complete config and what a person should know about it."""
+    """A complete config, and notes for the person who runs it."""
 
     config: Config
     notes: tuple[str, ...]
     recipe: Path
     cpu: bool
-    gpus: int  # processes of one node; on a CPU too
+    gpus: int  # processes on one node, also on a CPU
     nodes: int
     global_batch: int
     mix: Mix
     family: Family
     base_is_local: bool
-    validate: tuple[int, int] | None = None  # steps from one validation to the next, and rows of a subset
+    validate: tuple[int, int] | None = None  # steps between validations, and rows of each subset
 
     @property
     def ranks(self) -> int:
-        """Processes over all nodes."""
+        """Processes on all nodes together."""
         return self.gpus * self.nodes
 
     @property
@@ -54,7 +55,7 @@ class Plan:
 
     @property
     def examples(self) -> int:
-        """Examples that training sees, each once."""
+        """The number of examples that training sees, each once."""
         return int(self.config["max_steps"]) * self.global_batch
 
     def to_yaml(self) -> str:
@@ -72,20 +73,21 @@ def plan(
 ) -> Plan:
     """The complete config for this recipe, data and machines.
 
-    `gpus` are the processes of one node (on a CPU too); None takes the GPUs that are here. Raises UsageFault for
-    a recipe that is not one, or machines that do not divide its batch, and Fault when data or base do not fit.
+    `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. Raises UsageFault
+    for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
     spec = read_recipe(recipe)
     require_own(recipe, spec)
-    # What training reads of a build: another mix than the manifest's would be planned, trained and named wrongly.
+    # The files of a build that training reads. A mix that differs from the manifest would be planned, trained and
+    # recorded wrongly.
     data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
-    data.mix_entry()  # LLaMA-Factory follows what it says
+    data.mix_entry()  # LLaMA-Factory follows this entry
     notes: list[str] = []
     cpu = spec.get("hardware", "gpu") == "cpu"
     gpus = _processes(gpus, cpu, notes)
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
-    # the build's budget, in full: LLaMA-Factory has other defaults, and run.json tells evaluation what these were
+    # the build's whole budget: LLaMA-Factory has other defaults, and evaluation reads these from run.json
     config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
     config |= {key: value for key, value in spec.items() if key not in OURS}
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
@@ -121,7 +123,7 @@ def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
 
 
 def gpus_here() -> int:
-    """NVIDIA GPUs of this machine that the environment lets us see; torch is not asked, it takes seconds to import."""
+    """NVIDIA GPUs of this machine that the environment shows us, without torch, which takes seconds to import."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")])
@@ -129,7 +131,7 @@ def gpus_here() -> int:
 
 
 def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
-    """The base model, and whether it is a folder here; a folder must hold a model with its weights."""
+    """The base model, and whether it is a folder on this machine. Such a folder must hold a model with its weights."""
     name = base or config.get("model_name_or_path")
     if not name:
         raise UsageFault(f"{recipe} names no base model: pass --base DIR (mmafflm standin {recipe.stem} --out DIR).")
@@ -148,7 +150,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
 
 
 def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
-    """The family of the base. Raises UsageFault where the recipe's template is that of another."""
+    """The family of the base model. Raises UsageFault when the recipe's template belongs to another family."""
     base, template = str(config["model_name_or_path"]), config.get("template")
     known = family_of_base(base)
     if known is None:
@@ -207,12 +209,12 @@ def _compute_steps(
 def _workers_per_rank(batches: int) -> int:
     """k, the shards that each rank reads: the smallest k >= 2 that divides a rank's micro-batches; 0 if none does.
 
-    LLaMA-Factory cuts the mix into k x ranks contiguous shards whose lengths differ by at most one, and a rank takes
-    its micro-batches from its k shards in turn. When k divides their number, each shard gives equally many whole
-    batches and is long enough for them: rows >= steps x batch, so floor(rows / (k x ranks)) >= the rows asked of
-    one. No rank runs dry early, no batch is short, and what is left over is the end of each shard. When k does not
-    divide it, one shard could be one batch short. With 0, one worker reads one shard and keeps every ranks-th batch:
-    exact too, at world-size-fold reading.
+    LLaMA-Factory cuts the mix into k x ranks contiguous shards whose lengths differ by at most one. A rank takes its
+    micro-batches from its k shards in turn. If k divides their number, each shard gives equally many whole batches and
+    is long enough for them: rows >= steps x batch, so floor(rows / (k x ranks)) >= the rows needed of one. No rank runs
+    dry early, no batch is short, and the rows left over are at the end of each shard. If k does not divide it, one
+    shard could be one batch short. With 0, one worker reads one shard and keeps every ranks-th batch. That is exact
+    too, but every rank reads all data.
     """
     return next((k for k in range(2, 17) if batches % k == 0), 0)
 
@@ -228,7 +230,7 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
 
 
 def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix, family: Family) -> None:
-    """Raises UsageFault for the combinations that facts 6 to 9 saw fail, hang or lie."""
+    """Raises UsageFault for combinations that were seen to fail, hang or report something false (docs/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
     hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0

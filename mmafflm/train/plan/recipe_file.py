@@ -1,4 +1,4 @@
-"""Reading a recipe: YAML in LLaMA-Factory's own keys plus five of ours, and nothing that can be computed."""
+"""Read a recipe: YAML in LLaMA-Factory's own keys plus five more, without anything that can be computed."""
 
 import contextlib
 import difflib
@@ -36,16 +36,16 @@ COMPUTED = {
     "resume_from_checkpoint": "--resume",
     "logging_nan_inf_filter": "false, or a NaN would be logged as the mean of the losses before it",
 }
-# run folders keep the whole config, and run folders are shared
+# a run's folder keeps the whole config, and people share run folders
 SECRETS = ("swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url", "hf_hub_token", "ms_hub_token",
            "om_hub_token", "hub_token", "push_to_hub_token")  # fmt: skip
 
 
-SECRET = re.compile(r"(api_?key|token|secret|password)$", re.I)  # below a key of LLaMA-Factory's: ray_init_kwargs
+SECRET = re.compile(r"(api_?key|token|secret|password)$", re.I)  # secrets in a mapping, as in ray_init_kwargs
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as LLaMA-Factory (OmegaConf) reads it: 5e-6 is a number, which YAML 1.1 takes for text."""
+    """YAML as LLaMA-Factory (OmegaConf) reads it: 5e-6 is a number; YAML 1.1 would read it as text."""
 
     yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}  # noqa: RUF012
 
@@ -56,11 +56,11 @@ _Loader.add_implicit_resolver(
 
 
 def read_recipe(recipe: Path) -> Config:
-    """The recipe's keys and values, over those of the recipe that it extends (a path from the recipe's own folder).
+    """A recipe's keys and values, added to those of the recipe that it extends (a path relative to its own folder).
 
-    What a recipe says wins over what it extends; a key set to null is taken out. A DeepSpeed file is a path from the
-    folder of the recipe that names it. Raises UsageFault for a key that nobody knows, one that is computed, or one that
-    extends a file that does not exist, or itself.
+    The recipe's own values win over those that it extends; a key set to null is removed. The path of a DeepSpeed file
+    is relative to the folder of the recipe that names it. Raises UsageFault for an unknown key, for a key that is
+    computed, and for a recipe that extends itself or a file that does not exist.
     """
     if not recipe.is_file():
         raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
@@ -70,7 +70,7 @@ def read_recipe(recipe: Path) -> Config:
 
 
 def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
-    """One recipe over those that it extends, complete or not; `above` are the recipes that led here."""
+    """One recipe added to those that it extends, complete or not; `above` are the recipes that extend this one."""
     chain = (*above, recipe)
     if recipe.resolve() in [path.resolve() for path in above]:
         raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot extend itself. Change extends.")
@@ -86,7 +86,7 @@ def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
 
 
 def _own_keys(recipe: Path) -> Config:
-    """What one file says. Raises UsageFault when it is no recipe, or has a key that it must not have."""
+    """The keys of one file. Raises UsageFault when it is not a recipe, or has a key that it must not have."""
     spec = read_yaml(recipe, _Loader)
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
@@ -111,7 +111,7 @@ def _own_keys(recipe: Path) -> Config:
 
 
 def _secret_below(value: Any) -> str | None:
-    """The first key that names a secret anywhere below; LLaMA-Factory takes a mapping as JSON text too."""
+    """The first key anywhere below that names a secret. LLaMA-Factory also accepts a mapping as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
             value = yaml.safe_load(value)

@@ -1,7 +1,7 @@
-"""LLaMA-Factory's own keys and the types of their values, read from its source and that of transformers.
+"""LLaMA-Factory's keys and the types of their values, read from its source code and that of transformers.
 
-Reading the source takes 0.1 s; importing the dataclasses imports torch and takes 10. LLaMA-Factory itself checks no
-type of a YAML file: `learning_rate: fast` fails when the optimizer is made, minutes after the launch.
+Reading the source takes 0.1 s; importing the dataclasses imports torch and takes 10 s. LLaMA-Factory itself does not
+check types in a YAML file: `learning_rate: fast` fails when the optimizer is made, minutes after the launch.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-# Where the dataclasses of a training config are, and the enumerations that their types name.
+# The files with the dataclasses of a training config, and those with the enumerations that their types name.
 KEYS = (("llamafactory", "hparams", "*_args.py"), ("transformers", ".", "training_args*.py"))
 NAMES = (
     ("llamafactory", "extras", "constants.py"),
@@ -22,20 +22,20 @@ NAMES = (
     ("transformers", ".", "trainer_utils.py"),
     ("transformers", ".", "debug_utils.py"),
 )
-OTHERS = {"EvaluationArguments"}  # of another command
+OTHERS = {"EvaluationArguments"}  # dataclasses of another command
 PLAIN = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "dict": dict, "None": None}
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 @cache
 def known_keys() -> dict[str, Any]:
-    """{key: the type of its values} of a training config; empty where LLaMA-Factory is not installed."""
+    """{key: type of its values} of a training config; empty when LLaMA-Factory is not installed."""
     enums = {name: values for tree in _trees(NAMES) for name, values in _enums(tree)}
     return {key: _type(kind, enums) for tree in _trees(KEYS) for key, kind in _fields(tree)}
 
 
 def wrong_value(key: str, value: Any) -> str | None:
-    """Why LLaMA-Factory cannot take this value of a key, or None. The types are strict: "3" in quotes is no number."""
+    """Why LLaMA-Factory cannot take this value of a key, or None. Types are strict: "3" in quotes is not a number."""
     try:
         TypeAdapter(known_keys().get(key, Any), config=STRICT).validate_python(value)
     except ValidationError as error:
@@ -52,7 +52,7 @@ def _trees(places: tuple[tuple[str, str, str], ...]) -> Iterator[ast.Module]:
 
 
 def _fields(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """The fields of all dataclasses that a config can set, with their annotations."""
+    """The fields of all dataclasses that a config can set, with their type annotations."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name not in OTHERS:
             for item in node.body:
@@ -61,14 +61,14 @@ def _fields(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _is_inner(value: ast.expr | None) -> bool:
-    """field(init=False): LLaMA-Factory's own, which no config can set."""
+    """Whether the field has init=False: LLaMA-Factory sets it, and no config can."""
     return isinstance(value, ast.Call) and any(
         one.arg == "init" and isinstance(one.value, ast.Constant) and one.value.value is False for one in value.keywords
     )
 
 
 def _enums(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    """The enumerations of text, each as the Literal of its values."""
+    """The enumerations with text values, each as the Literal of its values."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Enum") for base in node.bases):
             assigned = [item.value for item in node.body if isinstance(item, ast.Assign)]
@@ -78,7 +78,7 @@ def _enums(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _type(node: ast.expr, enums: dict[str, Any]) -> Any:
-    """An annotation as a type; Any for a name that is neither built in nor an enumeration."""
+    """An annotation as a type; Any for a name that is neither a built-in type nor an enumeration."""
     match node:
         case ast.Constant(value=None):
             return None
@@ -102,7 +102,7 @@ def _type(node: ast.expr, enums: dict[str, Any]) -> Any:
 
 
 def _union(parts: list[ast.expr], enums: dict[str, Any]) -> Any:
-    """Either type. Beside an enumeration, text is the name of one of its values, not any text."""
+    """Either type. Next to an enumeration, `str` means one of the enumeration's values, not any text."""
     flat = [one for part in parts for one in _alternatives(part)]
     if any(isinstance(one, ast.Name) and one.id in enums for one in flat):
         flat = [one for one in flat if not (isinstance(one, ast.Name) and one.id == "str")]

@@ -1,7 +1,7 @@
-"""What a recipe reaches beyond its run: code, data and weights from elsewhere, and what leaves the run's folder.
+"""What a recipe reaches outside its run: code, data and weights from elsewhere, and what leaves the run's folder.
 
-LLaMA-Factory takes all of these keys without a word. What would make the run another than `plan` and run.json describe
-is refused; the rest is a note, which `plan` and `train` print.
+LLaMA-Factory accepts all of these keys silently. We refuse those that would make the run differ from what `plan` and
+run.json describe. For the others, `plan` and `train` print a note.
 """
 
 import os
@@ -22,7 +22,7 @@ LOCAL = ("tensorboard", "none")  # reporters that send nothing
 
 
 def require_own(recipe: Path, config: Config) -> None:
-    """Raises UsageFault for foreign code, for other data than --data, and for weights that the run would not save."""
+    """Raises UsageFault for foreign code, for data other than --data, and for weights that the run would not save."""
     for key, why in REFUSED.items():
         if config.get(key):
             raise UsageFault(f"{recipe}: {key}: {why}. Take the key out.")
@@ -35,7 +35,7 @@ def require_own(recipe: Path, config: Config) -> None:
 
 
 def reach_notes(config: Config) -> Iterator[str]:
-    """What goes out of the run's folder or comes in besides base and data, a sentence each."""
+    """What leaves the run's folder, or comes in besides base and data; one sentence each."""
     if adapter := config.get("adapter_name_or_path"):
         yield f"adapter_name_or_path: training starts from the adapter {adapter}, not from the base alone."
     if config.get("push_to_hub"):
@@ -51,14 +51,14 @@ def reach_notes(config: Config) -> Iterator[str]:
 
 
 def reporters_of(config: Config) -> list[str]:
-    """The services that a config names."""
+    """The reporting services that a config names."""
     named = config.get("report_to") or []
     found = [named] if isinstance(named, str) else list(named)
     return found + (["swanlab"] if config.get("use_swanlab") and "swanlab" not in found else [])
 
 
 def sends_to_hub(config: Config) -> bool:
-    """Whether Trackio sends its curves to a Space; otherwise it keeps them on this machine."""
+    """Whether Trackio sends its curves to a Space on the hub; otherwise they stay on this machine."""
     space = config.get("trackio_space_id") or os.environ.get("TRACKIO_SPACE_ID")
     return bool(space) and "trackio" in reporters_of(config)
 

@@ -1,7 +1,7 @@
-"""What the mix holds, and whether cutoff_len would cut an answer or a picture of it.
+"""Counts of the training mix, and whether cutoff_len would cut an answer or a picture in it.
 
-LLaMA-Factory cuts silently: an answer that is cut is learned short, and a cut inside a picture's tokens fails in the
-middle of a run ("image features and image tokens do not match").
+LLaMA-Factory cuts without a message. The model then learns a cut answer as if it were whole. A cut inside a picture's
+tokens fails in the middle of a run ("image features and image tokens do not match").
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from mmafflm.files.inside import Folder, quoted
 from mmafflm.hub import file_of
 from mmafflm.records import read_jsonl
 
-BYTES_A_TOKEN = 4  # of English; an estimate where no tokenizer is here
+BYTES_A_TOKEN = 4  # for English; used as an estimate when there is no tokenizer
 _NAMES = pl.List(pl.String)
 _TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 _COLUMNS: dict[str, tuple[pl.DataType, ...]] = {
     "id": (pl.String(),), "messages": (_TURNS,), "images": (_NAMES,), "videos": (_NAMES, pl.List(_NAMES)),
     "vision_tokens": (pl.Int32(),), "text_bytes": (pl.Int32(),),
 }  # fmt: skip
-SAMPLE = 2000  # rows that are tokenized for the total
+SAMPLE = 2000  # about this many rows are tokenized to estimate the total
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The training mix: rows, how many of them hold a picture or a clip, tokens in all and of the longest record."""
+    """The training mix: its rows, how many hold a picture or a clip, and its tokens, in all and at the longest."""
 
     rows: int
     images: int
@@ -41,16 +41,16 @@ class Mix:
     vision_tokens: int
     longest: int
     longest_id: str
-    most_vision: int  # vision tokens of the record that has most of them
-    counted: bool  # by the base's tokenizer; else estimated from bytes
+    most_vision: int  # vision tokens of the record with the most of them
+    counted: bool  # counted by the base's tokenizer; otherwise estimated from bytes
 
 
 def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> Mix:
-    """Count the mix and refuse a cutoff_len that cuts one of its records.
+    """Count the mix, and refuse a cutoff_len that cuts one of its records.
 
-    Text is tokenized where it matters: the records that might be too
-    long (byte-level BPE makes no more tokens than there are bytes), and a sample for the total.
-    Raises Fault naming the first record that is cut, and the cutoff_len that would hold the longest.
+    Only some texts are tokenized: those of records that might be too long (byte-level BPE makes no more tokens than
+    there are bytes), the longest ones, and a sample for the total. Raises Fault naming the first record that is cut,
+    and the cutoff_len that would hold the longest.
     """
     rows = counted_for(family, data, _rows(data))
     cutoff = int(config.get("cutoff_len", 2048))
@@ -82,7 +82,7 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
 
 
 def media_of_mix(data: Dataset) -> set[str]:
-    """Every picture, frame and clip that the mix names, below DATA."""
+    """Every picture, frame and clip that the mix names, as paths below DATA."""
     rows = _rows(data)
     videos = rows["videos"].explode().drop_nulls()
     frames = videos.explode().drop_nulls() if videos.dtype == pl.List(pl.String) else videos
@@ -90,7 +90,7 @@ def media_of_mix(data: Dataset) -> set[str]:
 
 
 def _rows(data: Dataset) -> pl.DataFrame:
-    """The mix's rows. Raises Fault when they are not those of the manifest."""
+    """The mix's rows. Raises Fault when they do not match the manifest."""
     path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
     if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
         raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
@@ -112,7 +112,7 @@ def _rows(data: Dataset) -> pl.DataFrame:
 
 
 def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
-    """Raises Fault when a row names a picture, frame or clip amiss: LLaMA-Factory opens what it finds here."""
+    """Raises Fault when a row names a forbidden picture, frame or clip: LLaMA-Factory opens whatever is named here."""
     folder = Folder(data.path)
     for number, (images, videos) in enumerate(rows.select("images", "videos").iter_rows(), 1):
         frames = ([clip] if isinstance(clip, str) else clip or [None] for clip in videos)
@@ -122,9 +122,9 @@ def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
 
 
 def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
-    """The mix's rows with `vision_tokens` as this family counts them; the build counts them for its own.
+    """The mix's rows with `vision_tokens` as this family counts them. The build counts them for its own family.
 
-    Raises Fault for a picture or clip whose size the build did not keep.
+    Raises Fault for a picture or clip whose size the build did not record.
     """
     if family.media is built_for().media:
         return rows
@@ -150,8 +150,8 @@ def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
 
 
 def text_tokens(path: Path, rows: pl.DataFrame, family: Family) -> npt.NDArray[np.int64]:
-    """The text tokens of each row, template and all. Media's start and end marks are counted with vision_tokens."""
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train tier has it
+    """The text tokens of each row, including the template. The start and end marks of media belong to vision_tokens."""
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
 
     tokenizer = Tokenizer.from_file(str(path))
     turns, exchange = rows["messages"].to_list(), family.conversation.exchange

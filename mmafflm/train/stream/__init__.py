@@ -1,1 +1,1 @@
-"""The order in which the training mix is read, and how a resumed run continues at the example where it stopped."""
+"""The order in which training reads the mix, and how a resumed run continues at the example where it stopped."""

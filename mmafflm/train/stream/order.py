@@ -1,9 +1,9 @@
-"""Which rows of the mix each optimizer step reads, as LLaMA-Factory, datasets, accelerate and torch deal them out.
+"""Which rows of the mix each optimizer step reads, as LLaMA-Factory, datasets, accelerate and torch distribute them.
 
-LLaMA-Factory cuts the mix into dataloader_num_workers contiguous shards and shuffles each through a buffer of
-`buffer_size` rows with `seed`; accelerate gives every rank its share of the shards; a rank's workers take one shard
-each, in shuffled order, and its micro-batches come from them in turn (datasets 4.0.0, accelerate 1.11.0). Nothing in it
-depends on time or on the machine, so it can be known from outside: a test reads the same rows through all four.
+LLaMA-Factory cuts the mix into dataloader_num_workers contiguous shards. It shuffles each through a buffer of
+`buffer_size` rows with `seed`. accelerate gives every rank its share of the shards. A rank's workers take one shard
+each, in shuffled order, and its micro-batches come from the workers in turn (datasets 4.0.0, accelerate 1.11.0). None
+of this depends on time or on the machine, so we can compute it: a test reads the same rows through all four.
 """
 
 from typing import Any
@@ -13,20 +13,21 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
-DRAWN = 1000  # datasets draws its buffer's positions so many at a time
+DRAWN = 1000  # datasets draws this many buffer positions at a time
 SEED = 42  # transformers' default
 
 
 def batches(rows: int, config: dict[str, Any], ranks: int) -> Rows:
-    """Row numbers of the mix, [steps x accumulation, ranks, micro]: each rank's micro-batches in the order of training.
+    """Row numbers of the mix, [steps x accumulation, ranks, micro]: each rank's micro-batches in training order.
 
-    rows: of the mix; config: a complete plan's. Step s (from 1) reads the micro-batches (s - 1) * accumulation onwards.
+    rows: the number of rows in the mix; config: a complete plan's config. Step s (from 1) reads `accumulation`
+    micro-batches, from (s - 1) * accumulation on.
     """
     micro, workers = int(config["per_device_train_batch_size"]), int(config["dataloader_num_workers"])
     count = int(config["max_steps"]) * int(config["gradient_accumulation_steps"])
     seed, buffer = int(config.get("seed", SEED)), int(config.get("buffer_size", 16384))
     shards = _shards(rows, workers)
-    if workers <= ranks:  # every rank reads all of the one shard's rows, and keeps its share of each batch
+    if workers <= ranks:  # every rank reads all rows and keeps its share of each batch
         order = np.concatenate([_shuffled(shards[at], buffer, seed) for at in shuffled_numbers(workers, seed)])
         return order[: count * ranks * micro].reshape(count, ranks, micro)
     each = workers // ranks
@@ -35,12 +36,12 @@ def batches(rows: int, config: dict[str, Any], ranks: int) -> Rows:
 
 
 def _shards(rows: int, number: int) -> list[Rows]:
-    """Contiguous shards whose lengths differ by at most one, the longer first."""
+    """Contiguous shards whose lengths differ by at most one, the longer ones first."""
     return np.array_split(np.arange(rows), number)
 
 
 def _of_rank(shards: list[Rows], count: int, micro: int, buffer: int, seed: int) -> Rows:
-    """The first `count` micro-batches of one rank [count, micro]: a batch of each of its shards in turn."""
+    """The first `count` micro-batches of one rank, [count, micro]: one batch from each of its shards in turn."""
     turns = -(-count // len(shards))
     dealt = [_shuffled(shards[at], buffer, seed)[: turns * micro] for at in shuffled_numbers(len(shards), seed)]
     parts = np.stack([rows.reshape(turns, micro) for rows in dealt], axis=1)
@@ -48,14 +49,14 @@ def _of_rank(shards: list[Rows], count: int, micro: int, buffer: int, seed: int)
 
 
 def shuffled_numbers(number: int, seed: int) -> list[int]:
-    """The order in which datasets deals out this many shards."""
+    """The order in which datasets hands out this many shards."""
     numbers = list(range(number))
     np.random.default_rng(seed).shuffle(numbers)
     return numbers
 
 
 def _shuffled(rows: Rows, buffer: int, seed: int) -> Rows:
-    """Rows as they leave datasets' shuffle buffer: each new row takes the place of one drawn at random."""
+    """Rows in the order in which they leave datasets' shuffle buffer: each new row replaces one drawn at random."""
     draw = np.random.default_rng(seed)
     held, left = list(rows[:buffer]), []
     places: list[int] = []

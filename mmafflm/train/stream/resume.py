@@ -1,8 +1,8 @@
-"""`--resume`: go on from a checkpoint with the rest of the mix, in the order of the uninterrupted run.
+"""`--resume`: continue from a checkpoint with the rest of the mix, in the order of the uninterrupted run.
 
-LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Here what is
-left is written as a mix of its own beside the run, laid out so that the same ranks and workers take it in the order in
-which they would have taken it, and the trainer is told to start at its beginning.
+LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Instead, we
+write the remaining rows as a separate mix into the run's folder. Its layout makes the same ranks and workers read the
+rows in the order of the uninterrupted run, and the trainer starts at its beginning.
 """
 
 import json
@@ -20,16 +20,16 @@ from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_file import Config
 from mmafflm.train.stream.order import SEED, Rows, batches, shuffled_numbers
 
-REST = "rest"  # below OUT: the mix that is left, while a resumed run needs it
+REST = "rest"  # folder below OUT with the rest of the mix, while a resumed run needs it
 RESUMED = "llamafactory.resume.yaml"
-# What a checkpoint holds for the trainer alone; the rest of it is what a finished run leaves.
+# The files of a checkpoint that only the trainer needs; a finished run has the others.
 TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to_fp32.py", "global_step*")
 
 
 def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> None:
-    """Write OUT/llamafactory.resume.yaml, the config that goes on from a checkpoint, and the rest of the mix for it.
+    """Write OUT/llamafactory.resume.yaml, the config that continues from a checkpoint, and the rest of the mix for it.
 
-    Where the order of the stream is not known, the config lets LLaMA-Factory replay the stream, and that is said.
+    When the recipe does not stream, the config makes LLaMA-Factory replay the data, and a message says so.
     """
     config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
     if replays(config):
@@ -38,26 +38,27 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
         left = batches(planned.mix.rows, config, planned.ranks)[done:]
         _write_rest(data, out / REST, laid_out(left, config).tolist())
-        # a buffer of one row keeps the file's order; and of this file the trainer must skip nothing
+        # A buffer of one row keeps the file's order. The trainer must not skip rows of this file.
         config |= {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
         say(f"Going on from {checkpoint} with the {left.size} of {planned.examples} examples that are left.")
     write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
 
 
 def replays(config: Config) -> bool:
-    """Whether the order of the rows is LLaMA-Factory's own, so that a resumed run reads again what was seen."""
+    """Whether LLaMA-Factory itself decides the order of rows, so that a resumed run reads earlier rows again."""
     return not config.get("streaming")
 
 
 def laid_out(left: Rows, config: Config) -> Rows:
-    """The file that hands out these micro-batches [batches, ranks, micro] in this order, through a buffer of one row.
+    """The rows of a file that yields these micro-batches, [batches, ranks, micro], in order.
 
-    It is the inverse of `order.batches`. A rank's workers take turns from the first batch on and have shards of one
-    length: where they do not divide the batches, the last one fills up, read ahead at most and never trained on.
+    The file is read through a buffer of one row. This is the inverse of `order.batches`. A rank's workers take turns,
+    starting at the first batch, and their shards have equal length. If the number of workers does not divide the number
+    of batches, copies of the last batch fill the shards. The copies may be read ahead but are never trained on.
     """
     _, ranks, micro = left.shape
     workers = int(config["dataloader_num_workers"])
-    if workers <= ranks:  # one reads for all
+    if workers <= ranks:  # every rank reads the one shard
         return left.reshape(-1)
     turns = workers // ranks
     full = np.concatenate([left, *[left[-1:]] * (-len(left) % turns)])
@@ -67,12 +68,12 @@ def laid_out(left: Rows, config: Config) -> Rows:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The optimizer steps done at a checkpoint."""
+    """The number of optimizer steps done at a checkpoint."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def finish_from(checkpoint: Path, out: Path) -> None:
-    """Give OUT the weights of its last step's checkpoint, when a run was stopped after it.
+    """Copy the weights of the last step's checkpoint to OUT, for a run that was stopped after that step.
 
     The trainer, resumed there, would begin another epoch.
     """
@@ -80,7 +81,7 @@ def finish_from(checkpoint: Path, out: Path) -> None:
 
 
 def _write_rest(data: Dataset, folder: Path, rows: list[int]) -> None:
-    """Write these rows of the mix, in this order, with a registry that names only them."""
+    """Write these rows of the mix, in this order, and a dataset_info.json that names only them."""
     entry = data.mix_entry()
     mix = pl.read_parquet(data.path / "mmaffin" / entry["file_name"])
     with replacing(folder / f"{MIX}.parquet") as file:

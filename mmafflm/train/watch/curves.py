@@ -1,4 +1,4 @@
-"""OUT/curves.png: a run's curves in one picture, from progress.jsonl and validation.jsonl."""
+"""OUT/curves.png: all curves of a run in one picture, from progress.jsonl and validation.jsonl."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ Series = list[tuple[int, float]]
 
 
 def draw(out: Path) -> Path | None:
-    """Draw OUT/curves.png; None when no step was logged."""
+    """Draw OUT/curves.png and return its path; None when no step was logged."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -58,7 +58,7 @@ def _panel(axis: Any, title: str, series: dict[str, Series]) -> None:
 
 
 def _of(rows: Sequence[dict[str, Any]], *keys: str) -> Series:
-    """What stands in each row under these keys, one below the other; nothing where there is none, or null."""
+    """(step, value) of each row with a value under these keys, each key nested in the one before; not for null."""
     found = []
     for row in rows:
         value: Any = row
@@ -70,7 +70,7 @@ def _of(rows: Sequence[dict[str, Any]], *keys: str) -> Series:
 
 
 def _seen(rows: Sequence[dict[str, Any]], kind: str) -> dict[str, Series]:
-    """The shares of the twelve most frequent names."""
+    """The curves of the twelve names with the largest shares."""
     last = rows[-1]["seen"][kind]
     return {name: _of(rows, "seen", kind, name) for name in sorted(last, key=lambda name: -last[name])[:12]}
 

@@ -1,34 +1,35 @@
-"""When a loss has left for good, and up to which step it had not."""
+"""When a loss has diverged, and up to which step it was sound."""
 
 import math
 import statistics
 from collections import deque
 
-WINDOW = 5  # logged losses of the running median: two spikes in a row do not move it
+WINDOW = 5  # logged losses in the running median; two spikes in a row do not move it
 
 
 class Judge:
-    """Looks at each logged loss in order.
+    """Judges each logged loss, in order.
 
-    A loss has diverged when its running median is twice the lowest that it has been and, of what was gained since the
-    first logged loss, more than half is lost again. Both, because each alone cries wolf: a loss of 0.02 doubles by
-    chance, and a run that has gained nothing yet loses half of it in one batch. A loss that is not a number has
-    diverged at once; so has a gradient, but under fp16, whose scaler meets such gradients and skips their step.
+    A loss has diverged when two things hold: its running median is more than twice the lowest it has been, and more
+    than half of what was gained since the first logged loss is lost again. Each alone would give false alarms: a loss
+    of 0.02 doubles by chance, and a run that has gained nothing yet loses half of it in one batch. A loss that is not
+    finite has diverged at once. So has a gradient that is not a number, except under fp16, whose scaler meets such
+    gradients and skips their step.
     """
 
     def __init__(self, fp16: bool = False) -> None:
         self.fp16 = fp16
         self.recent: deque[float] = deque(maxlen=WINDOW)
         self.first = self.lowest = math.nan
-        self.sound_step = 0  # the last step whose loss was nearer to the best than to the limit
+        self.sound_step = 0  # the last step with a loss nearer to the lowest than to the limit
 
     @property
     def limit(self) -> float:
-        """What the running median must not pass."""
+        """The largest allowed running median."""
         return max(2 * self.lowest, (self.first + self.lowest) / 2)
 
     def judge(self, step: int, loss: float, grad_norm: float | None = None) -> str | None:
-        """None, or why the run must stop, as the end of a sentence."""
+        """None, or the reason why the run must stop, as the end of a sentence."""
         if not math.isfinite(loss):
             return f"the loss is {loss} at step {step}"
         if grad_norm is not None and math.isnan(grad_norm) and not self.fp16:

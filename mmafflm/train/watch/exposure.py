@@ -1,8 +1,8 @@
 """What a run has read of the mix after each step: subsets, languages, modalities, and tokens with and without padding.
 
-Nothing here is measured: the order of the mix is known (order.py), a record's tokens are counted by the base's own
-tokenizer, and LLaMA-Factory pads a micro-batch to its longest record, rounded up to 8. Tests compare both token counts
-with the Trainer's own (include_num_input_tokens_seen), which would cost every micro-batch a collective.
+Nothing here is measured. The order of the mix is known (mmafflm/train/stream/order.py), the base's own tokenizer counts
+a record's tokens, and LLaMA-Factory pads a micro-batch to its longest record, rounded up to 8. Tests compare both token
+counts with the Trainer's own (include_num_input_tokens_seen), which would cost a collective for every micro-batch.
 """
 
 from typing import NamedTuple
@@ -21,18 +21,18 @@ from mmafflm.train.stream.order import batches
 
 KINDS = ("subset", "language", "modality")
 PAD = 8  # LLaMA-Factory's pad_to_multiple_of
-DUMMY = MediaSize(64, 64)  # a micro-batch of text alone gets a white picture, so that no rank waits for another
+DUMMY = MediaSize(64, 64)  # a micro-batch without media gets a white picture, so that no rank waits for another
 
 
 class Tokens(NamedTuple):
-    """Tokens of some steps over all ranks: those of records, and all that the model computes on."""
+    """Tokens of some steps over all ranks: those of the records, and all that the model computes on (with padding)."""
 
     real: int
     padded: int
 
 
 class Seen:
-    """The mix in the order of training. `batch` is the number of examples of one step over all ranks."""
+    """The mix in training order."""
 
     def __init__(self, data: Dataset, plan: Plan) -> None:
         config = plan.config
@@ -41,7 +41,7 @@ class Seen:
         self.base, self.cutoff = str(config["model_name_or_path"]), int(config.get("cutoff_len", 2048))
         self.data, self.family = data, plan.family
         self.twin = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
-        self.lengths = np.zeros(plan.mix.rows, np.int64)  # 0 until asked for
+        self.lengths = np.zeros(plan.mix.rows, np.int64)  # 0 until counted
         self.rows: pl.DataFrame | None = None
         self.names: dict[str, list[str]] = {}
         self.codes: dict[str, npt.NDArray[np.int64]] = {}
@@ -51,7 +51,7 @@ class Seen:
             self.names[kind], self.codes[kind] = found.tolist(), codes
 
     def rows_of(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """The rows of steps first to last, both included, counted from 1: [micro-batches, ranks, micro]."""
+        """The rows of steps first to last, counted from 1 and both included: [micro-batches, ranks, micro]."""
         return self.micro_batches[(first - 1) * self.accumulation : last * self.accumulation]
 
     def shares(self, step: int) -> dict[str, dict[str, float]]:
@@ -66,7 +66,7 @@ class Seen:
         }
 
     def tokens(self, first: int, last: int) -> Tokens | None:
-        """The tokens of steps first to last; None while no tokenizer is here (a base that is being downloaded)."""
+        """The tokens of steps first to last; None while there is no tokenizer (the base is still being downloaded)."""
         micro = self.rows_of(first, last)
         if not self._count(np.unique(micro)):
             return None
@@ -79,7 +79,7 @@ class Seen:
         return Tokens(int(lengths.sum()), int(longest.sum()) * micro.shape[-1])
 
     def _count(self, rows: npt.NDArray[np.int64]) -> bool:
-        """Tokenize the rows that were not yet; False without a tokenizer. A step of 256 takes some 50 ms."""
+        """Tokenize those rows that are not counted yet; False without a tokenizer. A step of 256 takes about 50 ms."""
         path = file_of(self.base, "tokenizer.json")
         if path is None:
             return False

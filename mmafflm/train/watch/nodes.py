@@ -1,7 +1,7 @@
-"""Several nodes of one run: waiting for the first, and saying which one fell when this one lost it.
+"""Several nodes of one run: wait for the first node, and name the node that failed first when this one loses it.
 
-A rank that loses another one says "connection closed by peer" and names nobody. But every node's log is in the run's
-folder: that of the node that fell first holds its own error, or none when it was killed.
+A rank that loses another reports "connection closed by peer" and names nobody. But every node's log is in the run's
+folder. The log of the node that failed first holds its own error, or no error if it was killed.
 """
 
 import time
@@ -12,14 +12,14 @@ from mmafflm.run_file import RUN
 from mmafflm.train.launch.launch import ECHO, cause, log_of
 from mmafflm.train.plan.plan import Plan
 
-FIRST_S = 120.0  # for node 0 to begin the run
-WAIT_S = 20.0  # for what the others' logs say about a failure seen here
+FIRST_S = 120.0  # seconds that node 0 has to begin the run
+WAIT_S = 20.0  # seconds to wait for the other nodes' logs to explain a failure seen here
 LOOK_S = 0.5
 AGAIN = "run the same command with --resume on every node."
 
 
 def await_first(out: Path) -> None:
-    """Wait until node 0 has begun the run in OUT. Raises UsageFault when this node does not see that it has."""
+    """Wait until node 0 has begun the run in OUT. Raises UsageFault when no run appears within FIRST_S seconds."""
     until = time.monotonic() + FIRST_S
     while not (out / RUN).exists():
         if time.monotonic() > until:
@@ -31,7 +31,7 @@ def await_first(out: Path) -> None:
 
 
 class Others:
-    """The other nodes of a run, as their logs show them from the moment that this launch begins."""
+    """The other nodes of a run, seen through what their logs contain since this launch began."""
 
     def __init__(self, planned: Plan, out: Path, node_rank: int) -> None:
         self.gpus = planned.gpus
@@ -40,7 +40,10 @@ class Others:
         self.logs = {node: (log, log.stat().st_size if log.exists() else 0) for node, log in logs.items()}
 
     def first(self, fault: Fault) -> Fault:
-        """The fault to end with: what another node fell with, or that it is gone, where `fault` is only an echo."""
+        """The fault to end with. If `fault` only echoes a failure of another node, the result names that node.
+
+        It has the other node's error, or says that the node is gone.
+        """
         until = time.monotonic() + WAIT_S
         while self.logs and ECHO.search(str(fault)):
             causes = {node: cause(_after(log, size)) for node, (log, size) in self.logs.items()}
@@ -63,7 +66,7 @@ class Others:
 
 
 def _after(log: Path, size: int) -> str:
-    """What was written to a log behind its first `size` bytes."""
+    """What was written to a log after its first `size` bytes."""
     if not log.exists():
         return ""
     with log.open("rb") as file:

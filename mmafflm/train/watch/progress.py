@@ -1,8 +1,8 @@
-"""OUT/progress.jsonl: one row for each logged step of a run, whatever was killed in between.
+"""OUT/progress.jsonl: one row for each logged step of a run, complete even when the run was killed in between.
 
-A row has the step, the Trainer's loss, gradient norm and learning rate, tokens and examples a second, the share of real
-tokens among all that were computed on, the share of time spent waiting for data, GPU memory, and the shares of each
-subset, language and modality among the examples seen so far.
+A row has the step, the Trainer's loss, gradient norm and learning rate, and the tokens and examples a second. It has
+the share of real tokens among all that were computed on, the share of time spent waiting for data, and GPU memory. It
+also has the shares of each subset, language and modality among the examples seen so far.
 """
 
 import json
@@ -19,10 +19,10 @@ Row = dict[str, Any]
 
 
 class Progress:
-    """Follows OUT/trainer_log.jsonl from `start`, the step of the checkpoint that the run goes on from (0: none).
+    """Follows OUT/trainer_log.jsonl from `start`, the step of the checkpoint from which the run continues (0: none).
 
-    Rows of later steps, which an earlier launch trained and lost, are taken out first; those that it trained and nobody
-    wrote down (the launcher was killed before its trainer) are made up for, without the times that nobody took.
+    Rows of steps after `start` are removed first: an earlier launch trained these steps, but they are lost. Steps up to
+    `start` that were trained but not written down (the launcher was killed before its trainer) get rows without times.
     """
 
     def __init__(self, out: Path, seen: Seen, events: TrainerEvents, examples_a_step: int, start: int) -> None:
@@ -31,7 +31,7 @@ class Progress:
         before = read_progress(out)
         self.rows = [row for row in before if row["step"] <= start]
         drop_torn_line(self.path)
-        drop_torn_line(self.log)  # a full disk or a power cut tore it; the trainer would go on in the same line
+        drop_torn_line(self.log)  # a full disk or a power cut tore it; the trainer would continue the same line
         if len(self.rows) < len(before):
             write_jsonl(self.path, self.rows)
         self.last, self.last_time = (int(self.rows[-1]["step"]) if self.rows else 0), 0.0
@@ -39,20 +39,20 @@ class Progress:
         self.make_up(start)
 
     def make_up(self, start: int) -> None:
-        """Rows of an earlier launch that are in the trainer's log alone."""
-        logged = {int(row["current_steps"]): row for row in self._logged()}  # of a step trained twice, the later
+        """Add rows for steps of an earlier launch that only the trainer's log has."""
+        logged = {int(row["current_steps"]): row for row in self._logged()}  # for a step trained twice, the later row
         self.events.read()
         for step in sorted(step for step in logged if self.last < step <= start):
             self._add(logged[step], None, timed=False)
 
     def grown(self) -> bool:
-        """Whether the trainer has logged since the last call of follow()."""
+        """Whether the trainer has logged anything since the last call of follow()."""
         return self.log.exists() and self.log.stat().st_size > self.read_to
 
     def follow(self, waited: float | None) -> list[Row]:
-        """The rows of what was logged since the last call, appended to progress.jsonl.
+        """The rows for what was logged since the last call, also appended to progress.jsonl.
 
-        waited: the share of time since then that ranks waited for data, the same for all of these rows.
+        waited: the share of time since then that ranks waited for data; all of these rows get the same.
         """
         logged = list(self._logged())
         if logged:
@@ -60,7 +60,7 @@ class Progress:
         return [self._add(row, waited, timed=True) for row in logged if int(row["current_steps"]) > self.last]
 
     def _logged(self) -> Iterator[dict[str, Any]]:
-        """The complete lines that the trainer wrote since the last call and that have a loss (the last has none)."""
+        """The complete lines with a loss that the trainer wrote since the last call (its last line has no loss)."""
         if not self.log.exists():
             return
         with self.log.open("rb") as log:
@@ -69,7 +69,7 @@ class Progress:
                 if not line.endswith(b"\n"):
                     break
                 self.read_to += len(line)
-                row = json.loads(line)  # not orjson: a loss may be NaN
+                row = json.loads(line)  # json, not orjson: a loss may be NaN
                 if "loss" in row:
                     yield row
 
@@ -78,7 +78,7 @@ class Progress:
         event = self.events.steps.get(step, {})
         tokens = self.seen.tokens(self.last + 1, step)
         time = event.get("wall_time", self.log.stat().st_mtime if timed else 0.0)
-        # the first row of a launch has no row before it whose time was taken
+        # the first row of a launch has no timed row before it
         took_s = time - self.last_time if timed and self.last_time else None
         examples = (step - self.last) * self.examples_a_step
         row = {
@@ -102,14 +102,14 @@ class Progress:
 
 
 def read_progress(out: Path) -> list[Row]:
-    """The rows of OUT/progress.jsonl; a line that a kill tore is not one."""
+    """The rows of OUT/progress.jsonl; a line torn by a kill is ignored."""
     path = out / PROGRESS
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     return [json.loads(line) for line in lines]
 
 
 def sentence(row: Row, steps: int) -> str:
-    """A row for the terminal."""
+    """A row as a sentence for the terminal."""
     said = [f"step {row['step']} of {steps}", f"loss {row['loss']:.4f}"]
     shown = {
         "gradient {:.3g}": row["grad_norm"],
@@ -123,7 +123,7 @@ def sentence(row: Row, steps: int) -> str:
 
 
 def points(row: Row) -> dict[str, float | None]:
-    """A row's curves for TensorBoard; what the Trainer draws itself is not drawn twice."""
+    """A row's points for TensorBoard, without those that the Trainer draws itself."""
     found = {
         "speed/tokens_per_s": row["tokens_per_s"],
         "speed/examples_per_s": row["examples_per_s"],

@@ -1,8 +1,8 @@
-"""A run that hangs while its processes live: nothing was written for N minutes.
+"""A run that hangs although its processes are alive: nothing was written for N minutes.
 
-Nothing else says so before ddp_timeout (two hours in the recipes, years without the key); until then every GPU waits.
-The trainer's logs count as written (its bar is a line a step), and so do checkpoints and weights, because a large one
-on a slow disk takes minutes. N is 10, or three times the longest pause since the first step began.
+Otherwise nothing would notice before ddp_timeout (two hours in the recipes, years without the key), and every GPU would
+wait until then. The trainer's logs count as written (its bar is a line a step). So do checkpoints and weights, because
+a large one takes minutes on a slow disk. N is 10, or three times the longest pause since the first step began.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ from pathlib import Path
 from mmafflm.train.launch.processes import processes_of, run_name
 from mmafflm.train.watch.progress import TRAINER_LOG
 
-LEAST_S = 600.0  # a validation, a neighbour or a cold page cache slow a short step more than three times
-FIRST_S = 7200.0  # until a step is logged: a base is downloaded, a data set is read and kernels are compiled
+LEAST_S = 600.0  # a validation, another program or a cold page cache can slow a short step more than threefold
+FIRST_S = 7200.0  # until a step is logged: the base is downloaded, data are read, kernels are compiled
 PAUSES = 3
-LOOK_S = 10.0  # between two looks at the files
-Files = dict[Path, tuple[int, int]]  # bytes and time of the latest change
+LOOK_S = 10.0  # seconds between two looks at the files
+Files = dict[Path, tuple[int, int]]  # {file: (bytes, time of the latest change)}
 
 
 class Stall:
-    """Asked at every beat of the launcher of a node, says when the run in OUT hangs.
+    """Reports, at a beat of a node's launcher, that the run in OUT hangs.
 
-    first_s: the longest pause before the first logged step.
+    first_s: the longest allowed pause before the first logged step.
     """
 
     def __init__(self, out: Path, node_rank: int = 0, first_s: float = FIRST_S) -> None:
@@ -35,7 +35,7 @@ class Stall:
         now = time.monotonic()
         if now - self.looked < LOOK_S:
             return None
-        self.quiet += min(now - self.looked, 2 * LOOK_S)  # a launcher that was itself stopped saw nothing meanwhile
+        self.quiet += min(now - self.looked, 2 * LOOK_S)  # a launcher that was itself stopped saw nothing in that time
         self.looked, before, self.files = now, self.files, self._written()
         if self.files != before:
             log = self.out / TRAINER_LOG
@@ -44,15 +44,15 @@ class Stall:
                 self.stepped = True
             self.quiet = 0.0
         if self.quiet > self.limit_s and {one.state for one in processes_of(self.name)} == {"T"}:
-            self.quiet = 0.0  # somebody stopped this node's processes to use the machine, and will let them go on
+            self.quiet = 0.0  # somebody stopped this node's processes to use the machine, and will resume them
         if self.quiet <= self.limit_s:
             return None
         return f"nothing was written for {self.quiet / 60:.0f} min, and its processes live: it hangs"
 
     def _written(self) -> Files:
-        """What the trainer writes."""
+        """The files that the trainer writes, with their sizes and times."""
         found = [self.out / TRAINER_LOG, *self.out.glob("train*.log"), *self.out.glob("*.safetensors")]
-        for folder in self.out.glob("*checkpoint-*"):  # os.walk passes over what is deleted meanwhile, rglob fails
+        for folder in self.out.glob("*checkpoint-*"):  # os.walk skips what is deleted meanwhile; rglob would fail
             found += [Path(where) / name for where, _, names in os.walk(folder) for name in names]
         files = {}
         for path in found:

@@ -1,8 +1,8 @@
-"""While a run trains: a fixed few records of every task, asked of its checkpoints, so that collapse and drift are seen.
+"""While a run trains, ask its checkpoints a small fixed set of records of every task, to detect collapse and drift.
 
-Generation inside the run is refused under ZeRO-3 and would hold every GPU while it lasts. So it happens beside the run:
-`mmaffben predict`, `score` and `diagnose` as commands over the validation split, on a GPU that the run does not use, or
-else on the CPU; one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits.
+Generation inside the run is refused under ZeRO-3, and would occupy every GPU. So it happens outside the run: mmaffben's
+commands predict, score and diagnose run over the validation split, on a GPU that the run does not use or else on the
+CPU. They take one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits for them.
 """
 
 import contextlib
@@ -28,24 +28,24 @@ FOLDER = "validation"
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")  # saved after the weights
 TRAINERS = ("optimizer.*", "scheduler.*", "rng_state*", "training_args.bin", "zero_to_fp32.py", "latest")
 NICE = 19
-LONGEST_S = 3600.0  # that a run which has ended waits for its last validation
-CORES_SHARE = 4  # on the CPU: a quarter of the cores, for the run's data workers need the others
+LONGEST_S = 3600.0  # seconds that a finished run waits for its last validation
+CORES_SHARE = 4  # on the CPU, use a quarter of the cores, because the run's data workers need the others
 
 
 class Validation:
-    """Asks the checkpoints of OUT. `start` is the step that the run goes on from (0: none); rows are per subset."""
+    """Asks the checkpoints of OUT. `start` is the step from which the run continues (0: none); `rows` is per subset."""
 
     def __init__(self, out: Path, data: Path, plan: Plan, every: int, rows: int, start: int, curves: Curves) -> None:
         self.out, self.data, self.every, self.rows, self.curves = out, data, every, rows, curves
         self.gpu = spare_gpu(plan)
-        self.idle_gpus = not plan.cpu and not self.gpu  # a CPU takes minutes for what a GPU does in seconds
+        self.idle_gpus = not plan.cpu and not self.gpu  # a CPU takes minutes where a GPU takes seconds
         self.done = _keep_until(out, start)
-        self.whole: set[int] = set()  # checkpoints that were whole at the last look
+        self.whole: set[int] = set()  # checkpoints that were complete at the last look
         self.step, self.began, self.commands = 0, 0.0, list[list[str]]()
         self.process: subprocess.Popen[bytes] | None = None
 
     def beat(self) -> None:
-        """Go on with what is under way, or begin with the newest checkpoint that is due."""
+        """Continue the current validation, or begin with the newest checkpoint that is due."""
         if self.process is not None:
             if self.process.poll() is None:
                 return
@@ -54,15 +54,15 @@ class Validation:
             self._begin(step)
 
     def finish(self) -> None:
-        """Wait for the checkpoint under way and for the last, unless the GPUs of the run would stand idle meanwhile.
+        """Wait for the current validation and that of the last checkpoint, unless GPUs would be idle meanwhile.
 
-        For an hour at most: what hangs is stopped by close().
+        It waits an hour at most; close() then stops a validation that hangs.
         """
         if self.idle_gpus:
             if self.process is not None:
                 say(f"step {self.step} is not validated: the run has ended, and is not kept waiting.")
             return
-        self._due()  # a checkpoint counts when it was whole twice
+        self._due()  # a checkpoint counts once it was complete at two looks
         self.beat()
         until = time.monotonic() + LONGEST_S
         while self.process is not None:
@@ -71,12 +71,12 @@ class Validation:
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.5)
-            self.beat()  # goes on with the next command
+            self.beat()  # starts the next command
             if self.process is None:
-                self.beat()  # and with the last checkpoint
+                self.beat()  # starts with the last checkpoint
 
     def close(self) -> None:
-        """Stop what is under way; a resumed run begins it again."""
+        """Stop the current validation; a resumed run begins it again."""
         if self.process is not None:
             stop_group(self.process)
             self.process = None
@@ -84,7 +84,7 @@ class Validation:
             shutil.rmtree(link)
 
     def _due(self) -> int | None:
-        """The newest checkpoint to ask that was whole at two looks (the processor is saved after everything else)."""
+        """The newest checkpoint to ask that was complete at two looks (the processor is saved last of all)."""
         found, newest_asked = set(), max(self.done, default=0)
         for step, path in numbered(self.out).items():
             due = step % self.every == 0 and step > newest_asked
@@ -95,7 +95,7 @@ class Validation:
         return newest
 
     def _begin(self, step: int) -> None:
-        self.done.add(step)  # whatever comes of it
+        self.done.add(step)  # whether it succeeds or not
         run = str(self.out / FOLDER / f"step-{step}")
         try:
             link = hold(self.out / f"checkpoint-{step}", self.out / FOLDER)
@@ -152,7 +152,7 @@ class Validation:
 
 
 def spare_gpu(plan: Plan) -> str:
-    """A GPU of this machine that the run does not use, as CUDA_VISIBLE_DEVICES; empty when there is none."""
+    """A GPU of this machine that the run does not use, as a value of CUDA_VISIBLE_DEVICES; empty when there is none."""
     here = gpus_here()
     if plan.cpu or here <= plan.gpus:
         return ""
@@ -161,9 +161,10 @@ def spare_gpu(plan: Plan) -> str:
 
 
 def hold(checkpoint: Path, folder: Path) -> Path:
-    """A folder of hard links to a checkpoint's model, which the trainer may delete meanwhile; no byte is copied.
+    """A folder of hard links to a checkpoint's model files, which the trainer may delete meanwhile.
 
-    run.json goes along, for predict compares its media budget. Raises OSError where the file system has no hard links.
+    Nothing is copied. run.json is linked too, because predict compares its media budget. Raises OSError when the file
+    system has no hard links.
     """
     held = folder / checkpoint.name
     shutil.rmtree(held, ignore_errors=True)
@@ -175,7 +176,7 @@ def hold(checkpoint: Path, folder: Path) -> Path:
 
 
 def _keep_until(out: Path, start: int) -> set[int]:
-    """The steps that are validated; those after `start` are trained again, so their rows and answers go."""
+    """The steps that are validated. Steps after `start` are trained again, so their rows and answers are removed."""
     path = out / ROWS
     drop_torn_line(path)
     rows = list(read_jsonl(path)) if path.exists() else []

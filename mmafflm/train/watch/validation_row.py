@@ -1,4 +1,4 @@
-"""What one validation says, as a row of OUT/validation.jsonl, from the files that mmaffben wrote."""
+"""The result of one validation as a row of OUT/validation.jsonl, read from the files that mmaffben wrote."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,10 +18,11 @@ Row = dict[str, Any]
 def validation_row(run: Path, data: Path, step: int) -> Row:
     """{"step", "tasks": {task: {...}}, "languages": {subset: {language: score}}} of a scored and diagnosed run.
 
-    A task has its metric and score, the share of answers that were not parsed, the shares of its most frequent answer
-    and of gold's, and for numbers the spread: the standard deviation of the answers over that of gold, the narrowest of
-    several dimensions. The score is None where `mmaffben score` withholds it: most answers to a number are unparsed.
-    Raises Fault when a file is missing or not what mmaffben writes.
+    A task has its metric and score, the share of unparsed answers, and the shares of the most frequent answer and of
+    the most frequent gold answer. A task of numbers also has the spread: the standard deviation of the answers over
+    that of gold, or the smallest such ratio of several dimensions. The score is None when `mmaffben score` withholds
+    it, because most answers to a number are unparsed. Raises Fault when a file is missing or is not what mmaffben
+    writes.
     """
     try:
         scores = read_json(run / "scores.strict.json", LOOK)["subsets"]
@@ -75,7 +76,7 @@ def _most_frequent(run: Path, data: Dataset, subsets: list[str]) -> dict[tuple[s
 
 
 def points(row: Row) -> dict[str, float | None]:
-    """A row's curves for TensorBoard."""
+    """A row's points for TensorBoard."""
     found: dict[str, float | None] = {}
     for name, one in row["tasks"].items():
         tag = name.replace(" ", "_")

@@ -1,4 +1,4 @@
-"""What is watched while a run trains: progress, curves, waiting for data, validation and divergence."""
+"""What is watched while a run trains: progress, curves, waiting for data, validation, divergence."""
 
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +22,14 @@ from mmafflm.train.watch.exposure import Seen
 from mmafflm.train.watch.progress import Progress, Row, points, sentence
 from mmafflm.train.watch.validation import Validation
 
-LONG_S = 60.0  # that a rank of a run that hangs waits for a batch, to be named
+LONG_S = 60.0  # when a run hangs, ranks that have waited longer than this for a batch are named
 
 
 class Watch:
-    """`with Watch(...) as watch: ... watch.beat() ...` while the run trains; `start` is the step it goes on from."""
+    """Use `with Watch(...) as watch` and call watch.beat() while the run trains.
+
+    start: the step from which the run continues.
+    """
 
     def __init__(self, out: Path, data: Dataset, plan: Plan, start: int) -> None:
         self.out, self.plan, self.start = out, plan, start
@@ -41,7 +44,7 @@ class Watch:
         self.curves = Curves(out / BOARD / OURS)
         events = TrainerEvents(out / BOARD / TRAINER)
         self.progress = Progress(out, Seen(data, plan), events, plan.global_batch, start)
-        for row in self.progress.rows:  # what the earlier launches gained
+        for row in self.progress.rows:  # the judge sees the losses of earlier launches first
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])
         self.validation: Validation | None = None
@@ -60,7 +63,7 @@ class Watch:
             self.close()
 
     def beat(self) -> None:
-        """Take up what happened since the last call.
+        """Process what happened since the last call.
 
         Raises Fault, naming the last good checkpoint, when the loss has diverged.
         """
@@ -70,7 +73,7 @@ class Watch:
             self.validation.beat()
 
     def finish(self) -> None:
-        """The run has ended: the last rows, the last validation, and the picture."""
+        """Call it when the run has ended: it adds the last rows, the last validation and the picture of the curves."""
         try:
             self._follow(self.waits.take())
             if self.validation is not None:
@@ -79,7 +82,7 @@ class Watch:
             self.close()
 
     def close(self) -> None:
-        """Stop what runs beside the run, and draw what there is."""
+        """Stop the validation, and draw the curves so far."""
         if self.validation is not None:
             self.validation.close()
         self.curves.close()
@@ -102,7 +105,7 @@ class Watch:
             say(text)
 
     def hangs(self, why: str) -> str:
-        """The sentence that ends a run which hangs."""
+        """The sentence that ends a hanging run."""
         whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
         said = f"{self.out}: stopped after step {self.progress.last}, {why}. "
         for rank, seconds in self.waits.under_way().items():
@@ -112,7 +115,7 @@ class Watch:
         return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume goes on {kept}."
 
     def _diverged(self, why: str) -> str:
-        """Weights of a checkpoint are good when the step after it still had a sound loss."""
+        """The sentence that ends a diverged run. A checkpoint is good when the step after it still had a sound loss."""
         found = numbered(self.out)
         good = [number for number in found if number < self.judge.sound_step and is_whole(found[number])]
         bad = sorted(number for number in found if number not in good)
@@ -124,6 +127,6 @@ class Watch:
             said += f"No checkpoint from before step {sound}, the last with a sound loss, is left"
         said += f"; {', '.join(f'checkpoint-{number}' for number in bad)} came after it" if bad else ""
         rate = self.plan.config.get("learning_rate")
-        whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter is no base
+        whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter cannot be a base
         begin = f"train with --base {found[max(good)]}" if whole else "train"
         return f"{said}. Lower learning_rate ({rate}) or warm up longer, and {begin} into another --out."

@@ -1,7 +1,7 @@
-"""Run by every Python that `mmafflm train` starts, LLaMA-Factory's and torchrun's: changes modules there.
+"""The first file that every Python of `mmafflm train` runs (LLaMA-Factory, torchrun, ranks). It changes modules.
 
-Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls nothing of ours. What is changed
-and why is in the model families (`mend` in mmafflm/families/base.py) and in data_wait.py beside this folder.
+Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls none of our code. The changes and
+their reasons are in the model families (`mend` in mmafflm/families/base.py) and in mmafflm/train/launch/data_wait.py.
 """
 
 import sys
@@ -16,14 +16,14 @@ LOADER, MODELS = "torch.utils.data.dataloader", "transformers.models."
 
 
 def time_loading(module: ModuleType) -> None:
-    """The time of each wait for a batch is written down."""
+    """Make the DataLoader write down the time of each wait for a batch."""
     from mmafflm.train.launch.data_wait import time_loading
 
     time_loading(module)
 
 
 def change_of(name: str) -> Callable[[ModuleType], None] | None:
-    """What changes the module of this name, when it has been run; None for most."""
+    """The function that changes the module of this name after it is loaded; None for most modules."""
     if name == LOADER:
         return time_loading
     if not name.startswith(MODELS) or ".modeling_" not in name:
@@ -34,12 +34,12 @@ def change_of(name: str) -> Callable[[ModuleType], None] | None:
 
 
 class Changer:
-    """Finds the modules that are to be changed as Python does, and changes each when it has been run."""
+    """An import hook: finds the modules to change as Python does, and changes each after it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What Python asks of everything in sys.meta_path."""
+        """The method that Python calls on every finder in sys.meta_path."""
         change = change_of(name)
         spec = PathFinder.find_spec(name, path) if change else None
         if change and spec is not None and spec.loader is not None:
@@ -56,14 +56,14 @@ class Changer:
 
 sys.meta_path.insert(0, Changer())
 
-# `mmafflm train` starts LLaMA-Factory, this starts torchrun, and torchrun starts the ranks: none goes on when the one
-# above it was killed. Programs that these start in passing, such as a reporter's, are left alone.
+# `mmafflm train` starts LLaMA-Factory, LLaMA-Factory starts torchrun, and torchrun starts the ranks. Each ends when the
+# process that started it is killed. Other programs that these start, such as a reporter's, are left alone.
 if {Path(word).name for word in sys.orig_argv[:4]} & {"llamafactory-cli", "torchrun", "launcher.py"}:
     from mmafflm.orphans import die_with_parent
 
     die_with_parent()
 
-# a machine's own sitecustomize, which this one stands before
+# then run the machine's own sitecustomize, which this file hides
 _elsewhere = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 _own = PathFinder.find_spec("sitecustomize", _elsewhere)
 if _own is not None and _own.loader is not None:
