@@ -1,1 +1,1 @@
-"""MMAFFIn is built here: raw corpora come in, DATA goes out (records, media, the training mix, a manifest)."""
+"""Build MMAFFIn: read raw corpora, write the folder DATA with records, media, the training mix and a manifest."""
