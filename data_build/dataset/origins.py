@@ -81,7 +81,7 @@ def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
 
 
 def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
-    """What a subset's training rows and its test have in common, {subset: [{of, train, test, both, ...}]}; see count."""
+    """What occurs on both sides of a subset's split, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
     for subset, of in traces.items():
         if all(of.get(split) for split in SIDES):

@@ -20,7 +20,7 @@ SMALLEST = 0.6  # the smallest face, as a fraction of its full size
 
 
 class Pose(NamedTuple):
-    """Where a face is: its offset right and down, as parts of the free space, and its size as a part of the full size."""
+    """Where a face is: its offset right and down, as parts of the free space, and its size as a part of the full."""
 
     right: float = 0.0
     down: float = 0.0
