@@ -97,9 +97,10 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
 
 
 def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
-    """Training rows whose normalized text also stands in a test of another corpus: {subset: {test subset: rows}}.
+    """Training rows whose normalized text also occurs in a test of another corpus: {subset: {test subset: rows}}.
 
-    They are left where they are: another corpus asks another question. Within a corpus such rows are taken out.
+    This is counted after leaks were removed (leaks/leaks.py), so unless the config leaves them in, only texts too short
+    to count as copies are found. Within a corpus, rows/select.py removes such rows whatever their length.
     """
     found: dict[str, dict[str, int]] = {}
     for corpus, outcome in outcomes.items():
