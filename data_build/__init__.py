@@ -1,1 +1,1 @@
-"""Build MMAFFIn: read raw corpora, write the folder DATA with records, media, the training mix and a manifest."""
+"""Build MMAFFIn and MMAFFBen: read raw corpora, write DATA with records, media, the training mix and a manifest."""

@@ -7,7 +7,7 @@ Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male a
           and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls must be saved as one of these first
 Sheet     we do not know its name and columns. The headings for picture and intensity are our guess; map them in the
           build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
-          titles above it and several worksheets do no harm. A picture is named by its file, extension optional
+          titles above it and several worksheets do no harm. It names a picture by its file, extension optional
 Labels    the folder gives the type; it is checked against the sheet's column if `type` is mapped. The intensity is
           (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces the ten published golds that we
           know bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518

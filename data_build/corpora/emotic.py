@@ -213,7 +213,7 @@ def _has(struct: Any, fields: Iterable[str], where: str) -> None:
 
 
 def _listed(value: Any) -> list[Any]:
-    """A cell or struct array as a list: loadmat's simple form returns one element bare and no element as an array."""
+    """A cell or struct array as a list. loadmat's simple form has a bare value for one element, an array for none."""
     return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
 
 

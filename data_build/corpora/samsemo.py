@@ -8,7 +8,7 @@ Files     samsemo.tsv; splits/{train,valid,test}_split_{DE,EN,ES,KO,PL}.txt; dat
 Format    UTF-8, tabs, a header. The quoting is unknown: we read without quoting, unless the fields are quoted
           throughout or only CSV quoting gives every row its columns. The lists hold one utterance_id per line
 Labels    aggregated_emotions; the separator between two is unknown, so we accept , ; / | & + and "and"
-Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (p_15 does not start with p_1),
+Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (p_15.mp4 does not match p_1),
           else the only .mp4 in a folder <utterance_id>. Of a clip longer than max_s the build takes the middle
 Sizes     unknown; the paper has 2,181 test rows
 Rows out  an id in the lists of two splits goes into neither, so that nothing leaks; the build continues, because a user

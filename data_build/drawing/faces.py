@@ -1,8 +1,8 @@
 """Drawn faces that show an emotion and how strong it is, for the made-up picture and video corpora.
 
 A model of a million parameters has to learn them from some hundred pictures. In 60 steps it learned the colour of a
-face and strokes of 8 px at 112 px, but not thin strokes without colour. So each emotion has its own colour and mouth,
-and the stronger it is, the more colour, mouth and brows differ from a plain face.
+face and strokes of 8 px at 112 px, but not thin strokes without colour. So each emotion has its own colour and mouth;
+the stronger the emotion, the more colour, mouth and brows differ from a plain face.
 """
 
 from random import Random

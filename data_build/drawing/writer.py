@@ -1,4 +1,4 @@
-"""Writing made-up corpora: sentences, tables, and archives whose bytes never vary."""
+"""Write made-up corpora: sentences, tables, and archives whose bytes never vary."""
 
 import csv
 import gzip

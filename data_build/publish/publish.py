@@ -80,6 +80,7 @@ def _rows(dataset: Dataset, corpus: str) -> int:
 
 def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: bool = False) -> None:
     """Upload what may be published to the hub's data set `repo`, as one commit. dry_run: only print files and sizes.
+
     A repository that does not exist is created as private. Files of an earlier upload in the build's own folders that
     this one lacks are deleted; other files of the repository stay. Publishing the same build again makes no commit.
     Raises UsageFault for a wrong name or without HF_TOKEN, Fault when nothing may be published or the hub refuses.

@@ -51,7 +51,7 @@ class _Packed:
 
 
 class _Plain:
-    """The unpacked bytes of a tar archive. Raises at a bomb, and at the end, where tarfile would wait for ever."""
+    """The unpacked bytes of a tar archive. Raises for a bomb, and at the end, where tarfile would wait for ever."""
 
     def __init__(self, data: IO[bytes]) -> None:
         buffered = io.BufferedReader(cast(io.RawIOBase, data), BLOCK)

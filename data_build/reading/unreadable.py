@@ -102,7 +102,7 @@ def _escaped(letter: str) -> str:
 
 
 def size_text(size: int) -> str:
-    """A size in words, for messages. size: in bytes."""
+    """A size in bytes as text for messages."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 

@@ -25,7 +25,8 @@ SCRIPTS = {
 }  # fmt: skip
 MIXED = {"sr", "bs"}  # may be written in Latin or Cyrillic
 FOREIGN = re.compile("[" + "".join(sorted(set(SCRIPTS.values()))) + "]")
-MOST, LEAST = 0.8, 0.2  # share of rows with a language's own letters: at least; with foreign letters if Latin: at most
+# At least MOST of a language's rows must have its letters; at most LEAST of a Latin-script language's may have others.
+MOST, LEAST = 0.8, 0.2
 
 
 class Asked(NamedTuple):

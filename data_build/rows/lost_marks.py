@@ -1,4 +1,4 @@
-"""Find texts whose apostrophes, dashes or letters became question marks when a table was saved in a small encoding."""
+"""Find texts that lost apostrophes, dashes or letters to question marks: they were saved in too small an encoding."""
 
 from typing import NamedTuple
 

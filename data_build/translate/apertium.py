@@ -57,8 +57,7 @@ class Apertium:
         self.mode(origin, target)
 
     def mode(self, origin: str, target: str) -> str:
-        """Apertium's own name for the pair, such as eng-spa. Of several variants, the language's own or else the plain.
-
+        """Apertium's own name for the pair, such as eng-spa. Of several variants the language's own, else the plain.
         So Croatian gets eng-hbs_HR, and Brazilian Portuguese (br) gets es-pt_BR.
         """
         fits = _fitting(self.modes, origin, target)
@@ -109,7 +108,7 @@ def encode(text: str, number: int = 0) -> str:
 
 
 def decode(row: str, text: str) -> str:
-    """The translation of `text` from a row that came back. Apertium leaves two spaces where it moved a word."""
+    """The translation of `text` from a row that came back. Apertium leaves an extra space where it moved a word."""
     kept = [match[0] for match in KEPT.finditer(text)]
 
     def read(match: re.Match[str]) -> str:

@@ -27,7 +27,7 @@ def fault(text: str, translation: str, origin: str, target: str) -> tuple[str, s
 
 
 def _other_language(text: str, translation: str, origin: str, target: str) -> tuple[str, str] | None:
-    names = {word for word in text.split() if word.istitle()}  # "Tienen Johnny." would count as Finnish
+    names = {word for word in text.split() if word.istitle()}  # otherwise "Tienen Johnny." counts as Finnish
     words = " ".join(word for word in marks.plain(translation).split() if word not in names).lower()
     ranked = [(one, share) for one, share in _identifier().rank(words) if _expected(one, origin, target)]
     total = sum(share for _, share in ranked)

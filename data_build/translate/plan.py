@@ -19,7 +19,7 @@ Language = Annotated[str, BeforeValidator(lambda code: "no" if code is False els
 
 
 class Pair(BaseModel):
-    """From one language into another. rows: for each subset, the most training rows, and the most validation rows."""
+    """From one language into another. rows: for each subset, the most training rows, and as many for validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

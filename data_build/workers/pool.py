@@ -1,7 +1,7 @@
 """Worker processes that may hang, crash or exhaust memory without harming the parent process.
 
 concurrent.futures cannot stop a single task: a decoder that hangs would keep its slot for ever, and one that crashes
-would break the whole pool. Here each worker has a pipe, a task and a time limit; it is killed alone and replaced.
+would break the whole pool. Here each worker has its pipes, a task and a time limit; it is killed alone and replaced.
 """
 
 import multiprocessing
