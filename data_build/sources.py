@@ -58,7 +58,7 @@ def find_parts(
 
 
 def corpus_folder(raw: Path, name: str) -> Path:
-    """RAW/NAME, or else a folder whose name differs only in case, blanks, dots and dashes, such as CH-SIMS."""
+    """RAW/NAME, or else a folder whose name differs only in case, blanks and signs (. - _), such as CH-SIMS."""
     others = sorted(path for path in raw.iterdir() if path.is_dir() and _plain(path.name) == name)
     return raw / name if (raw / name).is_dir() or not others else others[0]
 

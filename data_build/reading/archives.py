@@ -94,7 +94,7 @@ def read_zipped(path: Path, name: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _kept_open(path: Path) -> ZipArchive:
-    """Open the archive and read its directory once per process: an archive of 40 GB lists half a million members."""
+    """Keep the last archive open, to read its directory only once: one of 40 GB lists half a million members."""
     return ZipArchive(_opened(path), path)
 
 

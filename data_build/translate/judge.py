@@ -9,7 +9,7 @@ from mmafflm.benchmark.benchmark import benchmark
 
 MOST_RATIO, GRACE_BYTES = 4.0, 16  # of UTF-8 bytes, either way: Russian takes twice English's, Hindi three times
 SURE = 0.5  # probability above which another language is believed; most subtitles are too short for a higher one
-SURER_THAN_TARGET = 0.25  # the same for the language it was translated from, when likelier than the target language
+SURER_THAN_TARGET = 0.25  # ... above which the original's language is believed, if likelier than the target
 
 
 def fault(text: str, translation: str, origin: str, target: str) -> tuple[str, str] | None:
