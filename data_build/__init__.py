@@ -1,1 +1,1 @@
-"""MMAFFIn is built here: raw corpora come in, DATA goes out (records, media, the training mix, a manifest)."""
+"""Build MMAFFIn and MMAFFBen: read raw corpora, write DATA with records, media, the training mix and a manifest."""

@@ -1,4 +1,4 @@
-"""`mmaffin build`: the stages in order, restart, and the manifest that says what was made of what."""
+"""`mmaffin build`: run the stages in order, resume a stopped build, and write the manifest of inputs and outputs."""
 
 import fcntl
 import json
@@ -37,8 +37,8 @@ from mmafflm.records import write_jsonl
 from mmafflm.terminal.command import say
 
 WORK = ".work"
-LONGEST_S = 1e6  # a part of a corpus may be read for days; its worker has no other limit
-IMPORT_PAGE = "import.md"  # beside the manifest, in what was made of a release
+LONGEST_S = 1e6  # reading a part of a corpus may take days; its worker has no other time limit
+IMPORT_PAGE = "import.md"  # next to the manifest, in a build made of a release
 
 
 def build(
@@ -51,11 +51,11 @@ def build(
     raw_video: bool = False,
     replace: bool = False,
 ) -> bool:
-    """Build DATA from RAW; False when the same build already stands there and nothing was done.
+    """Build DATA from RAW. Returns False when DATA already holds this build and nothing was done.
 
-    The same raw files, config and limit give the same bytes, for any number of jobs and however often it was stopped.
-    raw_video: keep clips as files instead of their frames. replace: even if a finished build in DATA loses something.
-    Raises Fault for a corpus that is there and broken, UsageFault without any corpus, or for what would be lost.
+    The same raw files, config and limit give the same bytes, for any number of jobs and any number of interruptions.
+    raw_video: keep clips as files instead of their frames. replace: build even if a finished build in DATA loses
+    something. Raises Fault for a damaged corpus, and UsageFault when no corpus is found or something would be lost.
     """
     require_free(data)
     sources = find_sources(raw, config, subsets, data / ".listings")
@@ -63,7 +63,7 @@ def build(
 
 
 def construct(plan: Plan) -> bool:
-    """The stages in order; False when the same build already stands there and nothing was done."""
+    """Run the stages in order. Returns False when DATA already holds this build and nothing was done."""
     data, config, sources = plan.data, plan.config, plan.sources
     make_folder(data)
     with only_one(data):
@@ -72,7 +72,7 @@ def construct(plan: Plan) -> bool:
             return False
         jobs = plan.jobs or os.cpu_count() or 1
         folders = _read_all(sources, data, 1 if plan.origin else jobs)
-        (data / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished, and says so
+        (data / MANIFEST).unlink(missing_ok=True)  # without a manifest the folder counts as unfinished
         index: Index = {}
         chosen = []
         for source in sources:
@@ -88,7 +88,7 @@ def construct(plan: Plan) -> bool:
 
 
 def _is_up_to_date(plan: Plan, made: dict[str, Any]) -> bool:
-    """Whether the finished build in DATA is the one that is wanted. Raises UsageFault for what it would lose if not."""
+    """Whether DATA already holds the wanted build. If not, raises UsageFault when a new build would lose something."""
     before = read_state(plan.data) or {}
     if before == made and not (plan.replace and losses(plan)):
         say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
@@ -102,14 +102,14 @@ def _is_up_to_date(plan: Plan, made: dict[str, Any]) -> bool:
 
 
 def require_free(data: Path) -> None:
-    """Raises Fault when DATA is there and a link in it leads out: a build removes and writes files all over it."""
+    """Raises Fault when a link in DATA leads out of it: a build removes and writes files everywhere in DATA."""
     if data.is_dir():
         require_inside(data, but=())
 
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Nobody else writes into DATA meanwhile. Raises Fault when somebody does already."""
+    """Lock DATA against other commands that write into it. Raises Fault when one is already writing."""
     with (data / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,7 +119,7 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
-    """Read every part that no earlier, stopped run has read; the folders of the parts, in order, by corpus."""
+    """Read every part that no earlier, stopped run has read. Returns the folders of the parts, in order, by corpus."""
     folders: dict[str, list[Path]] = {}
     tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], Path]] = []
     for source in sources:
@@ -147,7 +147,7 @@ def _read_in_workers(tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], 
                 if isinstance(result, Failed):
                     raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
     finally:
-        for *_, folder in tasks:  # of workers that were stopped because another one failed
+        for *_, folder in tasks:  # remove what workers left that were stopped because another one failed
             shutil.rmtree(partial_of(folder), ignore_errors=True)
 
 
@@ -157,7 +157,7 @@ def _read(task: tuple[str, Part, dict[str, Any], list[str], Path]) -> None:
 
 
 def _open_media(source: Source, shards: Shards, wanted: list[str], plan: Plan, jobs: int, index: Index) -> Shards:
-    """The shards with what was taken of each picture and clip; the stored files are added to the index."""
+    """Open each picture and clip. Returns shards that know what was stored of each; adds the files to the index."""
     name = source.corpus.name
     taken = extract(name, wanted, source.media, plan.data, jobs, plan.config.budget, plan.raw_video)
     raw_names = {text: json.loads(text).get("file", "") for text in wanted}
@@ -189,7 +189,7 @@ def _choose(source: Source, folders: list[Path], shards: Shards, config: Config,
 
 
 def _finish(plan: Plan, chosen: list[Chosen], folders: Folders, index: Index) -> None:
-    """Leaks, records, mix, registry, quarantine, card, manifest: all that spans corpora. The manifest comes last."""
+    """Do everything that spans corpora: leaks, records, mix, registry, quarantine, card and, last, the manifest."""
     data, config = plan.data, plan.config
     leakage = decide(data, chosen, config.leaks, index)
     mix = Mix(config.mix, config.seed, None, config.most_translated)
@@ -223,7 +223,7 @@ def _finish(plan: Plan, chosen: list[Chosen], folders: Folders, index: Index) ->
 
 
 def _say_rows(plan: Plan, outcomes: dict[str, Outcome]) -> None:
-    """A line for each subset; of a release how much there should be is not known."""
+    """Print a line for each subset. For a release we do not know how many rows to expect."""
     for source in plan.sources:
         outcome = outcomes[source.corpus.name]
         for subset in source.subsets:
@@ -232,7 +232,7 @@ def _say_rows(plan: Plan, outcomes: dict[str, Outcome]) -> None:
 
 
 def _remove_strangers(data: Path, names: set[str]) -> None:
-    """Take away what an earlier build with another config or other subsets has left."""
+    """Remove files that an earlier build with another config or other subsets left."""
     for path in [*(data / "mmaffin").rglob("*.*"), *(data / "mmaffben").glob("*.jsonl")]:
         if path.relative_to(data).as_posix() not in names:
             path.unlink()

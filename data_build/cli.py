@@ -1,4 +1,4 @@
-"""`mmaffin`: raw corpora into MMAFFIn and MMAFFBen."""
+"""`mmaffin`: turn raw corpora into MMAFFIn and MMAFFBen."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
-# A command imports what it needs when it is called: all of it takes longer than opening a build to look at.
+# Each command does its own imports: importing everything takes longer than opening a build to browse it.
 app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
 Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
@@ -254,9 +254,9 @@ def doctor(raw: Raw) -> None:
 
 
 def main() -> None:
-    """The console command."""
+    """The entry point of the `mmaffin` command."""
     if not sys.warnoptions:
-        # openpyxl, PIL, scipy and polars warn of what no user can act on; worker processes inherit the variable
+        # openpyxl, PIL, scipy and polars warn of things that no user can act on; worker processes inherit the variable
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")
     command.run(app)

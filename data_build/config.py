@@ -1,4 +1,4 @@
-"""The build config: one YAML file, checked key by key; data_build/default.yaml is the shipped one."""
+"""The build config: one YAML file, checked key by key. data_build/default.yaml is the default."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -14,20 +14,20 @@ from mmafflm.errors import UsageFault
 from mmafflm.files import documents
 from mmafflm.media.budget import Budget
 
-MOST_TRANSLATED = 0.5  # of a subset's rows in the mix
+MOST_TRANSLATED = 0.5  # largest share of translated rows in a subset's part of the mix
 SHIPPED = Path(str(files("data_build").joinpath("default.yaml")))
 Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
 
 class Split(BaseModel):
-    """Rows of a subset without its own split: of each language where it has several, else in all."""
+    """Rows for a subset without its own split: for each language if it has several, otherwise in total."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     test: NonNegativeInt
     val: NonNegativeInt
-    train: NonNegativeInt | None = None  # None: all that is left
+    train: NonNegativeInt | None = None  # None: all remaining rows
 
 
 class Leaks(BaseModel):
@@ -35,32 +35,32 @@ class Leaks(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    remove: bool = True  # into the quarantine; else they are only reported
+    remove: bool = True  # put copies into the quarantine; False only reports them
     similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
-    shortest: NonNegativeInt = 20  # characters; what is shorter, "Oh my God!", people say without copying
-    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # of 64, in which difference hashes may differ
-    picture_levels: PositiveFloat = 4.0  # of 255, by which 64 x 64 grey pictures may differ on average
+    shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
+    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # difference hashes may differ in so many of their 64 bits
+    picture_levels: PositiveFloat = 4.0  # 64 x 64 grey pictures may differ by so many of 255 levels on average
 
 
 def shipped_budget() -> Budget:
-    """The budget of data_build/default.yaml, which a config without one takes."""
+    """The budget of data_build/default.yaml, used by a config that sets none."""
     return TypeAdapter(Budget).validate_python(documents.read_yaml(SHIPPED)["budget"])
 
 
 def default_splits() -> dict[str, Split]:
-    """What the corpora's files say of subsets without their own split."""
+    """The split sizes that the corpora's files give for subsets without their own split."""
     found = {name: size for corpus in corpora().values() for name, size in corpus.splits.items()}
     return {name: Split(**found[name]) for name in benchmark() if name in found}
 
 
 def default_mix() -> dict[str, int]:
-    """The rows of each subset that the corpora's files give it in the training mix."""
+    """How many rows of each subset the training mix has, according to the corpora's files."""
     found = {name: rows for corpus in corpora().values() for name, rows in corpus.mix.items()}
     return {name: found[name] for name in benchmark() if name in found}
 
 
 class Config(BaseModel):
-    """What a build depends on besides the raw files."""
+    """Everything a build depends on apart from the raw files and the command's options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,23 +70,23 @@ class Config(BaseModel):
     budget: Budget = Field(default_factory=shipped_budget)
     leaks: Leaks = Leaks()
     mix: dict[str, NonNegativeInt] = Field(default_factory=default_mix)
-    most_translated: Share = MOST_TRANSLATED  # of each subset's rows in the mix
+    most_translated: Share = MOST_TRANSLATED  # largest share of translated rows in a subset's part of the mix
 
 
 class MixFile(BaseModel):
-    """Another training mix over the same build: a seed, rows of each subset, and what is left out of them."""
+    """Another training mix over the same build: a seed, rows of each subset, and filters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: NonNegativeInt
     mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
     modalities: list[str] | None = None  # text, image, video; None: all
-    languages: list[str] | None = None  # as records have them, such as en; "es<-en": translations only; None: all
-    most_translated: Share = MOST_TRANSLATED  # of each subset's rows; they fill what a language's originals cannot
+    languages: list[str] | None = None  # as in records, such as en; "es<-en": only its translations; None: all
+    most_translated: Share = MOST_TRANSLATED  # as in Config; translations fill what a language's originals cannot
 
 
 def load_config(path: Path | None) -> Config:
-    """Read a build config, the shipped default when path is None. Raises UsageFault naming the key that is wrong."""
+    """Read a build config, the default one when path is None. Raises UsageFault naming the key that is wrong."""
     config = read_yaml(Config, path or SHIPPED)
     for where, names, allowed in (
         ("corpora", config.corpora, corpora()),
@@ -123,7 +123,7 @@ def known(path: Path | None, where: str, names: Any, allowed: Any) -> None:
 
 
 def read_yaml(kind: type[T], path: Path) -> T:
-    """A YAML file as one of these models. Raises UsageFault naming the key that is wrong."""
+    """Read a YAML file into the given model. Raises UsageFault naming the key that is wrong."""
     try:
         return kind.model_validate(documents.read_yaml(path))
     except ValidationError as error:

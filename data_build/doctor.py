@@ -1,4 +1,4 @@
-"""`mmaffin doctor`: which corpora are there, whole or in part, and how to get the rest."""
+"""`mmaffin doctor`: which corpora are there, complete or in part, and how to get the rest."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
 
 
 def _count(corpus: Corpus, raw: Path) -> Counter[str]:
-    """Usable rows by "SUBSET SPLIT". Raises Fault for what a build would refuse, too."""
+    """Usable rows by "SUBSET SPLIT". Raises Fault for whatever a build would also refuse."""
     found: Counter[str] = Counter()
     names = [name for name, subset in benchmark().items() if subset.corpus == corpus.name]
     for part in find_parts(corpus, raw, corpus.options, names)[0]:

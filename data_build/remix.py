@@ -1,8 +1,8 @@
-"""Another training mix over the same build: only the mix, its twin, the card and the manifest change.
+"""Draw another training mix over the same build: only the mix, its Parquet twin, the card and the manifest change.
 
-In place, or beside the build: an experiment that compares two mixes needs both, and the tests of one build. The folder
-beside it shares every other file with the build by hard links, so it costs the mix alone. What was trained on it is
-asked the tests of the build itself, whose hash no mix beside it changes.
+The mix is drawn in place or into a folder next to the build: an experiment that compares two mixes needs both, and one
+build's tests. That folder shares every other file with the build by hard links, so it takes only the mix's disk space.
+A model trained on it is tested on the build itself; mixes next to a build do not change the build's hash.
 """
 
 import errno
@@ -28,10 +28,10 @@ CARD = "README.md"
 
 
 def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float = 1.0) -> int:
-    """Write the mix anew, in place or in the folder `out`; returns its rows. The same again does nothing.
+    """Draw the mix again, in place or into the folder `out`. Returns its rows. Repeating it with `out` does nothing.
 
-    share: of every number of the mix, so that mixes keep their proportions in a small run. Raises Fault when the
-    build has changed on disk since, UsageFault when `out` holds something else.
+    share: a factor for every number of the mix, so that mixes keep their proportions in a small run. Raises Fault when
+    the build has changed on disk since it was made, UsageFault when `out` holds something else.
     """
     if not 0 < share <= 1:
         raise UsageFault(f"--share {share:g}: it is more than 0 and at most 1.")
@@ -39,7 +39,7 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
     data = dataset.path
     rewritten = {MIX_FILE, twin_of(data / "mmaffin", data / MIX_FILE).relative_to(data).as_posix(), CARD, MANIFEST}
     dataset.require_unchanged([name for name in dataset.files if name not in rewritten])
-    for subset in dataset.subsets("train"):  # before anything is written: a record that names a file amiss is a Fault
+    for subset in dataset.subsets("train"):  # read everything before writing: a record with a bad file name is a Fault
         deque(dataset.records(subset, "train"), maxlen=0)
     if out is None:
         return _write(dataset, mix, asked, data)
@@ -65,7 +65,7 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
 
 
 def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
-    """Rows of each subset."""
+    """The number of rows asked of each subset."""
     numbers: dict[str, int] = dataset.manifest["config"]["mix"] if mix.mix is None else mix.mix
     kept = {
         name: rows
@@ -76,7 +76,7 @@ def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
 
 
 def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) -> int:
-    (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
+    (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest is written
     manifest: dict[str, Any] = dict(dataset.manifest)
     barred = left_out(data / QUARANTINE) if "translation" in manifest else set[str]()
     manifest["mix"] = make_mix(data, asked, mix.seed, mix.languages, mix.most_translated, barred)
@@ -94,7 +94,7 @@ def _is_free(out: Path) -> bool:
 
 
 def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Path) -> int:
-    """The rows of the mix in `out`. Raises UsageFault unless it is this mix, over this build."""
+    """The number of rows of the mix in `out`. Raises UsageFault unless it is this mix over this build."""
     manifest = Dataset.open(out).manifest if (out / MANIFEST).exists() else {}
     there = manifest.get("mix", {})
     drawn = [
@@ -107,7 +107,7 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
 
 
 def _share_files(data: Path, out: Path, but: set[str]) -> None:
-    """Every file of the build under the same name below `out`, as a hard link; the hidden ones are the build's own."""
+    """Hard-link every file of the build to the same name below `out`, except hidden files, which stay the build's."""
     folder = Folder(data)
     for name in _files(data, ""):
         if name not in but:

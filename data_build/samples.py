@@ -1,10 +1,11 @@
 """`mmaffin samples`: small made-up corpora in the exact raw layouts, so that everything runs without any licence.
 
-Each corpus makes its own in its file below corpora/. The sentences are a few common words of the language and, at the
-end, interjections that carry the label. They are the same in every language, so that a small model learns them from a
-few hundred rows; an adverb says how strong a feeling is. A face tells its emotion by colour and mouth, in a clip also
-by the way it moves; whoever reads only a clip's transcript must not get far. A few rows, pictures and clips are traps
-of the real corpora: mystery rows, an empty review, junk rows, decoys, conflicting copies, truncated or missing files.
+Each corpus makes its own sample in its file in corpora/. A sentence is a few common words of the language, followed by
+interjections that carry the label. These are the same in every language, so that a small model learns them from a few
+hundred rows; an adverb expresses intensity. A face shows its emotion by colour and mouth, in a clip also by its
+movement; a model that reads only a clip's transcript must not get far. Some rows, pictures and clips imitate the
+difficulties of the real corpora: mystery rows, an empty review, junk rows, decoys, conflicting copies, truncated or
+missing files.
 """
 
 from collections.abc import Container
@@ -16,9 +17,9 @@ from mmafflm.records import replacing
 
 
 def write_samples(out: Path, scale: int = 1, seed: int = 0, only: Container[str] | None = None) -> None:
-    """Write a folder a corpus below `out`: `scale` times some 4,500 texts, 1,060 faces and 1,400 clips.
+    """Write a folder for each corpus below `out`: `scale` times some 4,500 texts, 1,060 faces and 1,400 clips.
 
-    `only` names the corpora to write (tests need a few), all by default. Same arguments, same bytes.
+    `only` names the corpora to write (tests need a few); None: all. The same arguments give the same bytes.
     Raises UsageFault when `out` holds files that are not samples.
     """
     files = {

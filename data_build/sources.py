@@ -1,4 +1,4 @@
-"""Which corpora are below RAW, and of what parts the chosen subsets are made."""
+"""Find which corpora are in RAW, and the parts that the chosen subsets need."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from mmafflm.terminal.command import say
 
 
 def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
-    """The corpora under RAW that the chosen subsets need. Says which are left out. cache: see list_raw.
+    """The corpora under RAW that the chosen subsets need. Reports those that are left out. cache: see list_raw.
 
-    Raises Fault for a corpus that is there and cannot be read, UsageFault without any corpus.
+    Raises Fault for a corpus that cannot be read, UsageFault when no corpus is found.
     """
     if not raw.is_dir():
         raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
@@ -43,9 +43,9 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
 def find_parts(
     corpus: Corpus, raw: Path, options: Mapping[str, Any], subsets: list[str], cache: Path | None = None
 ) -> tuple[list[Part], dict[str, Any]]:
-    """The parts of those subsets, and the raw files of the pictures and clips that they lead to, by name.
+    """The parts of those subsets, and the raw files of the pictures and clips that they refer to, by name.
 
-    Both are empty without files of the corpus. Raises Fault for files of which none is read.
+    Both are empty when the corpus has no files. Raises Fault when there are files but none is read.
     """
     folder = corpus_folder(raw, corpus.name)
     files = list_raw(folder, cache) if folder.is_dir() else []
@@ -58,13 +58,13 @@ def find_parts(
 
 
 def corpus_folder(raw: Path, name: str) -> Path:
-    """RAW/NAME, or else a folder whose name differs in case, blanks and dashes only, such as CH-SIMS."""
+    """RAW/NAME, or else a folder whose name differs only in case, blanks and signs (. - _), such as CH-SIMS."""
     others = sorted(path for path in raw.iterdir() if path.is_dir() and _plain(path.name) == name)
     return raw / name if (raw / name).is_dir() or not others else others[0]
 
 
 def _absent(raw: Path, corpus: Corpus) -> str:
-    """Why nothing of a corpus is there, as far as RAW shows."""
+    """Why nothing of a corpus was found, as far as RAW shows."""
     folder = corpus_folder(raw, corpus.name)
     if folder.is_dir():
         parts = corpus.find(list_raw(folder), corpus.options)

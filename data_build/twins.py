@@ -1,7 +1,7 @@
-"""What LLaMA-Factory reads: dataset_info.json, and a Parquet twin of every JSONL file.
+"""The files that LLaMA-Factory reads: dataset_info.json, and a Parquet twin of every JSONL file.
 
-The records' `gold` is a list, a number or an object, and `images` may be empty for the first ten thousand rows: Arrow
-infers its types from what comes first and then refuses the rest. The twin has the same rows in the same order under a
+A record's `gold` is a list, a number or an object, and `images` may be empty in the first ten thousand rows. Arrow
+would infer types from the first rows and then refuse the others. The twin has the same rows in the same order under a
 fixed schema, so it loads whichever row comes first.
 """
 
@@ -17,29 +17,29 @@ from data_build.media.media_index import Index, tokens_of
 from mmafflm.records import Record, dump, read_records, replacing, write_text
 
 TWINS = "parquet"  # below DATA/mmaffin
-CHUNK = 10_000  # records that are Python objects at a time: 2 kB each, 0.4 as columns
+CHUNK = 10_000  # records kept as Python objects at a time: each takes 2 kB, and 0.4 kB as columns
 SCHEMA = pl.Schema(
     {
         "id": pl.String(),
         "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
         "images": pl.List(pl.String),
         "videos": pl.List(pl.List(pl.String)),  # frames
-        "vision_tokens": pl.Int32(),  # of images and videos; LLaMA-Factory passes over what it is not told of
-        "text_bytes": pl.Int32(),  # UTF-8, prompt and answer: byte-level BPE makes no more tokens than that
+        "vision_tokens": pl.Int32(),  # of images and videos; LLaMA-Factory ignores columns that its registry lacks
+        "text_bytes": pl.Int32(),  # UTF-8, prompt and answer: byte-level BPE makes at most one token per byte
     }
 )
 
 
 class Twin:
-    """The columns of records that LLaMA-Factory reads, gathered as they pass."""
+    """Collects the columns that LLaMA-Factory reads while records are passed on."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
         self.frames = [SCHEMA.to_frame()]
-        self.clips = False  # videos are files, not lists of frames: one form a build, LLaMA-Factory takes no two
+        self.clips = False  # True if videos are files, not lists of frames; LLaMA-Factory takes only one form per build
 
     def passing(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The same records, each kept."""
+        """Yield the same records, collecting each."""
         stream = iter(records)
         while some := list(islice(stream, CHUNK)):
             rows = [
@@ -62,14 +62,14 @@ class Twin:
 
 
 class Written(NamedTuple):
-    """How many rows a JSONL file has; and of those to be kept in hand the twin's rows, each with its `line`."""
+    """The number of rows of a JSONL file; and, for rows to be kept in memory, the twin's rows, each with its `line`."""
 
     rows: int
     kept: pl.DataFrame
 
 
 def as_files(table: pl.DataFrame) -> pl.DataFrame:
-    """The twin of clips that are files: each in place of the list of one that it is until then."""
+    """The twin of a build whose clips are files: each list of one file is replaced by the file."""
     if table.schema["videos"] == pl.List(pl.String):
         return table
     return table.with_columns(pl.col("videos").list.eval(pl.element().list.first()))
@@ -78,7 +78,7 @@ def as_files(table: pl.DataFrame) -> pl.DataFrame:
 def write_records(
     mmaffin: Path, source: Path, records: Iterable[Record], index: Index, keep: Collection[int] = ()
 ) -> Written:
-    """Write a JSONL file of records, and its twin below `mmaffin`. keep: places of rows, ascending."""
+    """Write a JSONL file of records, and its twin below `mmaffin`. keep: positions of the rows to return, ascending."""
     twin, rows, lines, wanted = Twin(index), 0, [], set(keep)
     with replacing(source) as out:
         for record in twin.passing(records):
@@ -93,7 +93,7 @@ def write_records(
 
 
 def with_lines(table: pl.DataFrame, places: Collection[int], lines: list[bytes]) -> pl.DataFrame:
-    """The rows of a twin at these places, with the lines of the JSONL file there."""
+    """The rows of a twin at these positions, each with its line of the JSONL file as `line`."""
     return table[list(places)].with_columns(pl.Series("line", lines, pl.Binary))
 
 
@@ -104,7 +104,7 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
 
 
 def write_twin(mmaffin: Path, source: Path, index: Index) -> pl.DataFrame:
-    """Write the twin of a JSONL file of records that stands already; returns it."""
+    """Write and return the twin of an existing JSONL file of records."""
     twin = Twin(index)
     for _ in twin.passing(read_records(source)):
         pass
@@ -114,12 +114,12 @@ def write_twin(mmaffin: Path, source: Path, index: Index) -> pl.DataFrame:
 
 
 def twin_of(mmaffin: Path, source: Path) -> Path:
-    """Where the Parquet twin of a JSONL file stands."""
+    """The path of a JSONL file's Parquet twin."""
     return mmaffin / TWINS / f"{source.stem}.parquet"
 
 
 def write_registry(mmaffin: Path, names: list[str]) -> None:
-    """Write dataset_info.json: every split and the mix under its own name, in LLaMA-Factory's sharegpt form."""
+    """Write dataset_info.json: an entry for every split and the mix, in LLaMA-Factory's sharegpt form."""
     entry = {
         "formatting": "sharegpt",
         "columns": {"messages": "messages", "images": "images", "videos": "videos"},

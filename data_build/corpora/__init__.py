@@ -1,1 +1,1 @@
-"""One corpus a file: its card, label names, reader, sizes, share of the mix and made-up samples. find.py lists them."""
+"""One file for each corpus: card, label names, reader, sizes, share of the mix, made-up samples. find.py finds them."""

@@ -1,19 +1,19 @@
 """CFAPS: the revised Chinese Facial Affective Picture System (Gong et al. 2011), posed faces with a rated intensity.
 
-Home      none; 中国心理卫生杂志 2011, 25(1):40-46. The authors give it to researchers on request
+Home      no web page; 中国心理卫生杂志 2011, 25(1):40-46. The authors give it to researchers on request
 Tasks     emotion classification, one of seven (CFAPS_EC); intensity of that emotion in 0..1 (CFAPS_EI). Pictures
-Licence   none known; not public
+Licence   we know of no licence; not public
 Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male and female, pictures of any extension;
-          and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls is to be saved as one of them
-Sheet     its name and columns are unknown to us: picture and intensity are our guess of the headings, to be mapped in
-          the build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
-          titles above it and several worksheets do no harm. The picture is its file's name, with or without extension
-Labels    the type is the folder's, checked against the sheet's column if `type` is mapped. The intensity is
-          (mean - 1) / 8 of the sheet's mean rating 1..9 as it stands, unrounded: this gives the ten published golds
-          that are known bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518
-Split     none of its own; our choice: of each type 20 % test and 10 % validation by the order of a hash of the file's
-          name, rounded over the types so that 870 pictures give 174 and 87. Both subsets share it
-Sizes     870 pictures (the system's own description adds up to 900, with 150 of surprise where 120 fit)
+          and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls must be saved as one of these first
+Sheet     we do not know its name and columns. The headings for picture and intensity are our guess; map them in the
+          build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
+          titles above it and several worksheets do no harm. It names a picture by its file, extension optional
+Labels    the folder gives the type; it is checked against the sheet's column if `type` is mapped. The intensity is
+          (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces the ten published golds that we
+          know bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518
+Split     the corpus has none. Our choice: of each type 20 % test and 10 % validation, in the order of a hash of the
+          file's name, rounded over the types so that 870 pictures give 174 and 87. Both subsets share it
+Sizes     870 pictures (the system's own description adds up to 900, with 150 of surprise where 120 would fit)
 """
 
 import hashlib
@@ -35,12 +35,12 @@ from mmafflm.errors import Fault
 
 FOLDER = re.compile(r"[1-7]?[ ._-]*(\D+)")
 TABLES = (".csv", ".tsv", ".xlsx")
-LOW, HIGH = 1, 9  # of a mean rating
-TEST, VAL = 5, 10  # one in so many
+LOW, HIGH = 1, 9  # range of a mean rating
+TEST, VAL = 5, 10  # one picture in 5 is test, one in 10 validation
 
 
 class Face(NamedTuple):
-    """One picture: its raw file, the key of its name in the sheet, and its folder's type."""
+    """One picture: its raw file, its name as a key into the sheet, and its folder's type."""
 
     file: str
     stem: str
@@ -48,7 +48,7 @@ class Face(NamedTuple):
 
 
 class Rating(NamedTuple):
-    """One row of the sheet. `type` is empty when no column is mapped to it."""
+    """One row of the sheet. `type` is empty when the config maps no column to it."""
 
     source: str
     picture: str
@@ -69,7 +69,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _type(key: str) -> str | None:
-    """The emotion of the innermost folder that names one, such as that of 1anger/male/AM1.bmp."""
+    """The emotion of the innermost folder that names an emotion, such as 1anger in 1anger/male/AM1.bmp."""
     matches = (FOLDER.fullmatch(folder) for folder in reversed(key.split("/")[:-1]))
     return next((label for match in matches if match and (label := _label(match[1]))), None)
 
@@ -79,7 +79,7 @@ def _label(name: str) -> str | None:
 
 
 def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:
-    """The rating sheet; none is no fault, the types are usable without it."""
+    """The rating sheet, or nothing: a missing sheet is no fault, because the types are usable without it."""
     tables = [file for file in files if file.basename.lower().endswith(TABLES) and not file.basename.startswith("~$")]
     chosen = [file for file in tables if name in (None, file.basename, file.name)]
     found = ", ".join(sorted({file.basename for file in tables})) or "none"
@@ -111,16 +111,16 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _faces(media: Mapping[str, str]) -> tuple[list[Face], list[Bad]]:
-    """Every picture once; of a picture that is not used, one Bad for each subset."""
+    """Every usable picture once; and for each unusable picture one Bad per subset."""
     faces: dict[str, Face] = {}
     bad = []
     for key, name in media.items():
         stem, label = _stem(key), _type(key)
         if label is None:
-            folder = key.split("/")[0] if key.count("/") == 2 else None  # a type's folder has one for each sex
+            folder = key.split("/")[0] if key.count("/") == 2 else None  # a type's folder holds one folder for each sex
             bad += _twice(name, "outside the folders of the seven types", key, folder)
         elif stem in faces:
-            # two forms of one picture must not meet in train and test
+            # two versions of one picture must not end up in train and test
             bad += _twice(name, "another picture has this name", faces[stem].file)
         else:
             faces[stem] = Face(name, stem, label)
@@ -134,20 +134,20 @@ def _twice(source: str, reason: str, detail: str, unknown: str | None = None) ->
 
 
 def _stem(name: str) -> str:
-    """A picture's name as it is compared: without folders and extension, wide letters narrow, case ignored."""
+    """A picture's name in comparable form: without folders and extension, full-width letters as ASCII, case ignored."""
     base = unicodedata.normalize("NFKC", name).replace("\\", "/").rpartition("/")[2].strip().casefold()
     suffix = next((suffix for suffix in SUFFIXES if base.endswith(suffix)), "")
     return base.removesuffix(suffix).strip()
 
 
 def split_by_hash(faces: list[Face]) -> dict[str, str]:
-    """train, val or test for each stem: see Split in the card. Every picture counts, whether it is rated or not."""
+    """train, val or test for each stem: see Split in the card. Every picture counts, rated or not."""
     n, seen, splits = len(faces), 0, {}
     for label in sorted({face.type for face in faces}):
         stems = [face.stem for face in faces if face.type == label]
         stems.sort(key=lambda stem: hashlib.blake2b(stem.encode()).digest())
         upto = seen + len(stems)
-        # systematic rounding: what the types before have lost or won, this one gives back
+        # systematic rounding: this type makes up for what rounding took from or gave to the types before it
         test, val = (upto * (n // part) // n - seen * (n // part) // n for part in (TEST, VAL))
         for place, stem in enumerate(stems):
             splits[stem] = "test" if place < test else "val" if place < test + val else "train"
@@ -174,7 +174,7 @@ def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | 
 
 
 def _gold(ratings: list[Rating]) -> float | str:
-    """The intensity in 0..1, or the reason why there is none."""
+    """The intensity in 0..1, or the reason why there is no intensity."""
     if not ratings:
         return "picture without a rating"
     if len({rating.intensity for rating in ratings}) > 1:
@@ -208,7 +208,7 @@ def _ratings(file: RawFile, options: Mapping[str, Any]) -> Iterator[Rating]:
 
 
 def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
-    """Place and fields of every row of a csv or tsv that is not empty."""
+    """Yield place and fields of every row of a csv or tsv that is not empty."""
     text = file.text()
     delimiter = max("\t,;", key=text.count)
     for line, fields in csv_rows(text, delimiter):
@@ -216,7 +216,7 @@ def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
             yield f"{file.name}:{line}", stripped
 
 
-FOLDERS = {  # the system's own spelling
+FOLDERS = {  # spelled as in the corpus
     "1anger": ("A", "愤怒", "anger"),
     "2disguse": ("D", "厌恶", "disgust"),
     "3fear": ("F", "恐惧", "fear"),
@@ -228,7 +228,7 @@ FOLDERS = {  # the system's own spelling
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """Seven folders of pictures, one of them a palette png, and the rating sheet."""
+    """Seven folders of pictures, one picture a palette png, and the rating sheet."""
     random = Random(f"{seed} cfaps")
     files: Files = {}
     sheet = [["图片", "类型", "认同度", "强度"]]
@@ -236,9 +236,9 @@ def _samples(scale: int, seed: int) -> Files:
         for sex in ("male", "female"):
             for number in range(1, 10 * scale + 1):
                 stem = f"{code}{sex[0].upper()}{number}"
-                raters = random.randint(77, 100)  # those who agreed with the type
+                raters = random.randint(77, 100)  # raters who agreed with the type
                 mean = round(raters * random.uniform(2, 9)) / raters
-                sheet.append([stem, kind, str(raters), f"{mean:.15g}"])  # as a spreadsheet shows it
+                sheet.append([stem, kind, str(raters), f"{mean:.15g}"])  # 15 digits, as in a spreadsheet
                 picture = draw(emotion, (mean - 1) / 8, random, (130, 150))
                 palette = stem == "HF1"
                 out = io.BytesIO()

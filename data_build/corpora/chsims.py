@@ -1,14 +1,14 @@
-"""CH-SIMS (v1): utterances of Chinese films, series and shows with their clips and a sentiment from -1 to 1.
+"""CH-SIMS (v1): clips of utterances in Chinese films, series and shows, with a sentiment from -1 to 1.
 
 Home      https://github.com/thuiar/MMSA (ACL 2020)
 Tasks     sentiment polarity (CHSIMS_SP), sentiment intensity (CHSIMS_SI); clip and transcript; Chinese
 Licence   none stated for the data; the code is MIT
-Files     label.csv; Raw/<video_id>/<clip_id>.mp4, in folders or archives. meta.csv is of v2, another corpus
-Format    UTF-8 (a BOM occurs), CSV with quoting: video_id, clip_id, text, label, label_T, label_A, label_V, annotation,
-          mode. Copies go about without the header; the order of the columns differs between releases. clip_id has four
-          digits, and a spreadsheet takes its zeros
-Labels    label (of all modalities together) in steps of 0.2, binary noise rounded away; annotation is its sign
-Sizes     1,368 / 456 / 457 rows (train / valid / test), two items each; val and test as remembered, unchecked
+Files     label.csv; Raw/<video_id>/<clip_id>.mp4, in folders or archives. meta.csv belongs to v2, another corpus
+Format    UTF-8 (sometimes with a BOM), CSV with quoting: video_id, clip_id, text, label, label_T, label_A, label_V,
+          annotation, mode. Some copies have no header; the order of the columns differs between releases. clip_id has
+          four digits, and a spreadsheet drops its leading zeros
+Labels    label (for all modalities together) in steps of 0.2, binary noise rounded away; annotation is its sign
+Sizes     1,368 / 456 / 457 rows (train / valid / test), two items each; val and test from memory, not verified
 Clips     of a clip longer than the option max_s the build takes the middle
 """
 
@@ -30,7 +30,7 @@ COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
 ORDER = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode"]
 ROWS = 2_281
 VIDEO = re.compile(r"video_\d+")
-NOISE = 1e-6  # of a level kept as a binary fraction
+NOISE = 1e-6  # tolerance for levels stored as binary fractions
 UNKNOWN = ("mode is not train, valid or test", "label outside the set", "annotation outside the set")
 SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
 
@@ -57,13 +57,13 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _key_of(file: RawFile) -> str | None:
-    """video_id/clip_id of a clip, from the last two parts of its path."""
+    """The key video_id/clip_id of a clip, from the last two parts of its path."""
     folders = re.split(r"[/!]", file.name)
     return _key(folders[-2], PurePosixPath(file.basename).stem) if len(folders) > 1 else None
 
 
 def _key(video: str, clip: str) -> str:
-    """A number may have lost its zeros, or come as 1.0, in a table that went through a spreadsheet."""
+    """A spreadsheet may have dropped the zeros of a clip's number or written it as 1.0; this restores four digits."""
     return f"{video.strip()}/{re.sub(r'[.]0$', '', clip.strip()).zfill(4)}"
 
 
@@ -84,7 +84,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _names(file: RawFile, rows: list[CsvRow]) -> list[str]:
-    """The names of the columns; takes the header away from the rows."""
+    """The names of the columns. Removes the header from the rows if there is one."""
     if not rows or not VIDEO.fullmatch(rows[0].fields[0].strip()):
         names = columns("chsims", file, rows[0] if rows else None, COLUMNS)
         del rows[0]
@@ -99,7 +99,7 @@ def _names(file: RawFile, rows: list[CsvRow]) -> list[str]:
 
 
 def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
-    """Raises Fault for the table of v2, which has the same columns, under the name of v1's."""
+    """Raises Fault when label.csv is really the table of v2, which has the same columns."""
     place = names.index("video_id")
     strange = [row for row in rows if len(row.fields) > place and not VIDEO.fullmatch(row.fields[place].strip())]
     if len(rows) > ROWS or len(strange) > len(rows) // 2:
@@ -111,7 +111,7 @@ def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
 
 
 def _fault(row: Mapping[str, str], key: str, seen: set[str], media: Mapping[str, str]) -> tuple[str, str]:
-    """Why a row cannot be used and what was found; both empty for a good row."""
+    """Why a row cannot be used, and the offending value; both empty for a good row."""
     if not row:
         return "another number of fields than the header", ""
     label, annotation = _level(row["label"]), _polarity(row["annotation"])
@@ -136,7 +136,7 @@ def _level(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    if not abs(value) <= 1 + NOISE:  # so NaN is none either
+    if not abs(value) <= 1 + NOISE:  # written this way round so that NaN is rejected too
         return None
     level = round(value * 5) / 5 + 0.0  # + 0.0 turns -0.0 into 0.0
     return level if abs(value - level) < NOISE else None
@@ -164,13 +164,13 @@ def _items(
 
 
 SAMPLE_ROWS = {"train": 300, "valid": 30, "test": 60}
-CLIPS = 15  # of a video
-LEVELS = [-1.0, -0.8, -0.6, -0.4, -0.2, *[0.0] * 5, 0.2, 0.4, 0.6, 0.8, 1.0]  # as many of each polarity
-SILENT, LONG = ("train", 17), ("test", 17)  # rows of a split
+CLIPS = 15  # per video
+LEVELS = [-1.0, -0.8, -0.6, -0.4, -0.2, *[0.0] * 5, 0.2, 0.4, 0.6, 0.8, 1.0]  # five of each polarity
+SILENT, LONG = ("train", 17), ("test", 17)  # split and number of the row with a silent clip, and with a long one
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """label.csv without a header, as in the copy of 4049 files, and the clips. Negative is sad or angry."""
+    """label.csv without a header, as in the copy with 4049 files, and the clips. Negative rows are sad or angry."""
     writer = Writer(seed, "chsims", "zh")
     random = writer.random
     table: list[list[str]] = []
@@ -178,7 +178,7 @@ def _samples(scale: int, seed: int) -> Files:
     for mode, number, level in _made_rows(writer, scale):
         emotion = "neutral" if level == 0 else "happiness" if level > 0 else random.choice(("sadness", "anger"))
         video, clip = f"video_{len(table) // CLIPS + 1:04}", f"{len(table) % CLIPS + 1:04}"
-        noisy = level == -0.6 and number % 2  # what a sum of floats leaves behind
+        noisy = level == -0.6 and number % 2  # some labels carry the rounding noise of a sum of floats
         label = "-0.6000000000000001" if noisy else str(level)
         annotation = "Neutral" if level == 0 else "Positive" if level > 0 else "Negative"
         table.append([video, clip, writer.tell(""), label, "0.0", "0.0", str(level), annotation, mode])

@@ -4,15 +4,19 @@ Home      http://sunai.uoc.edu/emotic/, https://github.com/rkosti/emotic
 Tasks     emotion classification, up to 26 labels (EMOTIC_EC); valence, arousal, dominance (EMOTIC_SI). Pictures
 Licence   "only for non-commercial research and education purposes"; by request form
 Files     Annotations.mat (CVPR17_Annotations.mat in the older release), and the pictures of emotic.zip or of the older
-          cvpr_emotic.zip: {ade20k,emodb_small,framesdb,mscoco}/images/*.jpg, unpacked or not. Without the .mat also
-          the {train,val,test}.csv that Tandon's mat2py.py makes of it. The arrays on Kaggle (annot_arrs_*.csv) are
-          not read
-Format    MATLAB 5; train has one annotator a person, val and test several and their combined_*, which is what counts.
-          The names of the fields are those of the authors' documentation and unchecked: another one is said
-Labels    1..10 as (x - 5.5) / 4.5 with three decimals, our choice: the prompt asks for -1..1
-Picture   the person's box by default, rounded to pixels, or crop: whole; the source does not say which the paper took
-Sizes     34,320 people (23,706 / 3,334 / 7,280), see `expected` for those with both annotations; train, val, test
-Rows      a person is two items, one a subset; without categories, with a NaN or without the picture both are unusable
+          cvpr_emotic.zip: {ade20k,emodb_small,framesdb,mscoco}/images/*.jpg, unpacked or not. Instead of the .mat,
+          {train,val,test}.csv are read, which Tandon's mat2py.py makes of it. The arrays on Kaggle (annot_arrs_*.csv)
+          are not read
+Format    MATLAB 5. In train each person has one annotator; val and test have several and their combined_*, which is
+          what we read. The field names follow the authors' documentation and are not verified; an unexpected field is
+          reported
+Labels    valence, arousal and dominance 1..10 become (x - 5.5) / 4.5 with three decimals. This is our choice: the
+          prompt asks for -1..1
+Picture   by default the person's box, rounded to pixels; `crop: whole` takes the whole picture. We do not know which
+          of the two the paper used
+Sizes     34,320 people (23,706 / 3,334 / 7,280 in train / val / test); `expected` counts those with both annotations
+Rows      a person gives two items, one for each subset. Without categories, with a NaN or without the picture,
+          neither is usable
 """
 
 import ast
@@ -36,11 +40,11 @@ SPLITS = ("train", "val", "test")
 MAT = re.compile(r"(CVPR17_)?Annotations\.mat", re.IGNORECASE)
 COLUMNS = ("Folder", "Filename", "BBox", "Categorical_Labels", "Continuous_Labels")
 DIMENSIONS = ("valence", "arousal", "dominance")
-LOW, HIGH = 1, 10  # of the continuous annotations
+LOW, HIGH = 1, 10  # range of the continuous annotations
 
 
 class Person(NamedTuple):
-    """One person as annotated, unchecked. `fault` is a reason that the annotation's layout gives already."""
+    """One person as annotated, unchecked. `fault` is the reason if the annotation's layout alone makes it unusable."""
 
     source: str
     picture: str  # folder/filename
@@ -51,7 +55,7 @@ class Person(NamedTuple):
 
 
 class Why(NamedTuple):
-    """Why a person cannot be used, and what was found."""
+    """Why a person cannot be used, and the offending value."""
 
     reason: str
     detail: str
@@ -59,7 +63,7 @@ class Why(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A person that can be used."""
+    """A person with a picture and both annotations."""
 
     picture: Media
     emotions: list[str]
@@ -108,7 +112,7 @@ def _read(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> Iterator[Example | Bad]:
-    """The person's two items. What is missing for one subset takes both away: so 7,280 became the published 7,203."""
+    """The person's two items. A fault in one drops both: that is how 7,280 became the published 7,203."""
     found = _checked(person, media, crop)
     for subset, task in (("EMOTIC_EC", "ec"), ("EMOTIC_SI", "si")):
         if isinstance(found, Why):
@@ -140,7 +144,7 @@ def _box(found: list[Any]) -> tuple[int, int, int, int] | Why:
     if len(numbers) != 4 or len(edges) != 4:
         return Why("box is not four numbers", str(found))
     left, top, right, bottom = edges
-    # It may stick out of the picture, and the build clips it; but something must be left.
+    # The box may extend beyond the picture, because the build clips it; but something must be left.
     if right <= max(left, 0) or bottom <= max(top, 0):
         return Why("box without an area", str(found))
     return left, top, right, bottom
@@ -151,7 +155,7 @@ def _emotions(found: list[Any]) -> list[str] | Why:
     if not found:
         return Why("no category", "")
     names = [grammar.canonical(str(name)) for name in found]
-    # neutral is in the benchmark's set and not in EMOTIC
+    # neutral is in the benchmark's label set but not in EMOTIC
     strange = [str(word) for word, name in zip(found, names, strict=True) if name in (None, "neutral")]
     if strange:
         return Why("label outside the set", ", ".join(map(str, found)), strange[0][:200])
@@ -173,7 +177,7 @@ def _vad(found: list[Any]) -> dict[str, float] | Why:
 
 
 def _number(value: Any) -> float | None:
-    """None for what is no number, NaN among it."""
+    """The finite number, or None for anything else, NaN included."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):  # an absent annotation is an empty array
@@ -209,7 +213,7 @@ def _has(struct: Any, fields: Iterable[str], where: str) -> None:
 
 
 def _listed(value: Any) -> list[Any]:
-    """A cell or struct array as a list: loadmat's simple form makes one element bare and an empty one an array."""
+    """A cell or struct array as a list. loadmat's simple form has a bare value for one element, an array for none."""
     return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
 
 
@@ -252,10 +256,10 @@ def _of_csv(file: RawFile) -> Iterator[Person]:
 
 
 def _literal(text: str) -> list[Any] | None:
-    """A list in Python's notation, nan in it as None; None when it is no list."""
+    """A list in Python's notation, with nan read as None; returns None when the text is not a list."""
     try:
         value = ast.literal_eval(re.sub(r"(?<!['\w])nan(?!['\w])", "None", text.strip()))
-        str(value)  # which fails for 0xfff... of thousands of digits
+        str(value)  # raises ValueError for 0xfff... of thousands of digits
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, list) else None

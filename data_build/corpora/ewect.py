@@ -4,10 +4,10 @@ Home      https://smp2020ewect.github.io/
 Task      emotion classification, one label; text; Chinese
 Licence   none stated (a mirror says: unknown)
 Files     {usual,virus}_{train,eval_labeled,test_labeled}.txt anywhere below the folder, or in an archive there.
-          Passed over: test/mixed (50,000 decoys), and beside these files those without labels and the .xlsx twins
+          Ignored: test/mixed (50,000 decoys), and files without labels and .xlsx twins next to the labelled .txt
 Format    UTF-8, one JSON array of {"id", "content", "label"}; the label neutral is also spelled neural
 Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eval / test)
-Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup stays
+Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup is kept
 """
 
 import json
@@ -37,10 +37,10 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     parts = []
     for domain in ("usual", "virus"):
         for split, stem in FILES.items():
-            # without the labelled text, another form of it is taken and refused when it is read
+            # without the labelled text we take another form of the file, so that reading it explains what is wrong
             forms = [f"{domain}_{stem}.txt", f"{domain}_{stem.removesuffix('_labeled')}.txt", f"{domain}_{stem}.xlsx"]
             copies = next((named[form] for form in forms if form in named), [])
-            # data/clean of a popular copy holds rewritten posts: any other copy goes before it.
+            # data/clean of a popular copy holds rewritten posts: prefer any other copy.
             if copies:
                 file = one_of(copies, prefer=lambda file: "clean" in re.split(r"[/!]", file.name))
                 subset = f"EWECT_{domain}"
@@ -118,7 +118,7 @@ def _samples(scale: int, seed: int) -> Files:
                 {"id": number, "content": writer.tell(interjections(label)), "label": label}
                 for number, label in enumerate(writer.take(list(LABELS), rows * scale), 1)
             ]
-            if split == "train":  # two copies that disagree, and an empty one
+            if split == "train":  # add two rows with the same text and different labels, and an empty one
                 labelled.append({**labelled[0], "id": len(labelled) + 1, "label": labelled[1]["label"]})
                 labelled.append({"id": len(labelled) + 1, "content": "", "label": "sad"})
                 files[f"train/{domain}_train.txt"] = _json(labelled)

@@ -1,20 +1,22 @@
-"""FER2013: grey faces of 48 x 48 pixels, found on the net by emotion words, with one of seven emotions.
+"""FER2013: grey faces of 48 x 48 pixels, collected from the web by emotion words, with one of seven emotions.
 
 Home      https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge
 Task      emotion classification, one label; pictures
-Licence   the rules of the Kaggle competition; none by the authors
+Licence   the rules of the Kaggle competition; the authors state none
 Files     fer2013.csv (in fer2013.tar.gz, itself in the competition's zip), or icml_face_data.csv, or the folders
-          {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013; the first of them that is there.
-          The competition's train.csv and test.csv alone cannot give the test: its labels are not in them
-Folders   copies name them otherwise. A picture named PublicTest_... or PrivateTest_... is of the test wherever it is,
-          and so are a folder PublicTest or PrivateTest, and a validation/ of 3,589 pictures beside such a test/. Any
-          other validation/ is a split of that copy's own and goes to the validation set. Another folder is refused
+          {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013; the first that is found.
+          The competition's train.csv and test.csv alone do not make a test set: they lack its labels
+Folders   copies name them differently. A picture named PublicTest_... or PrivateTest_... belongs to the test in any
+          folder; so do folders PublicTest and PrivateTest, and a validation/ of 3,589 pictures next to a test/ of
+          3,589. Any other validation/ is that copy's own split and becomes the validation set. Other folders are
+          refused
 Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
-Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest; the test is the latter two, the validation set is drawn
-          from Training by the build config
-Blank     pictures of one grey are taken out of Training, never of the test: about a dozen by hearsay, so that somewhat
-          less than the expected Training rows is all of them. In the folders they stay: a reader opens no picture
-Order     that of the CSV, or of the paths; the published order of the 7,178 test rows is unknown
+Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest. The last two are the test; the build config draws the
+          validation set from Training
+Blank     pictures of a single grey are removed from Training, never from the test. Reportedly there are about a dozen,
+          so a complete Training has slightly fewer than the expected rows. In the folders they stay: a reader opens no
+          picture
+Order     as in the CSV, or by path; the published order of the 7,178 test rows is unknown
 """
 
 import re
@@ -33,8 +35,8 @@ from mmafflm.errors import Fault
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 COLUMNS = ["emotion", "pixels", "Usage"]
-NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # 0 to 6 in the tables
-OTHER_NAMES = {"disgusted": "disgust", "fearful": "fear", "surprised": "surprise"}  # of folders
+NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # the tables number them 0 to 6
+OTHER_NAMES = {"disgusted": "disgust", "fearful": "fear", "surprised": "surprise"}  # used by folders
 SPLITS = {"Training": None, "PublicTest": "test", "PrivateTest": "test"}
 FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -62,7 +64,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _of_pictures(media: dict[str, str]) -> list[Part]:
-    """A part for each split. Raises Fault for a class's folder in no split, and for a folder of no class in one."""
+    """A part for each split. Raises Fault for a class folder outside every split, or an unknown class in a split."""
     places: dict[str, dict[str, str]] = {"train": {}, "val": {}, "test": {}}
     strays: dict[str, str] = {}
     for key, name in media.items():
@@ -87,7 +89,7 @@ def _of_pictures(media: dict[str, str]) -> list[Part]:
 
 
 def _place(key: str) -> str | None:
-    """The split of a picture by its name, where that shows the test, else by its folder; None when neither tells it."""
+    """The split of a picture: the test if its name says so, else its folder's split; None when neither names one."""
     *above, name = key.split("/")
     usage = name.partition("_")[0].lower()
     if usage in ("publictest", "privatetest") and above:
@@ -160,7 +162,7 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neu
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """fer2013.csv; three rows of it are copies: one plain, one of a test picture, one that says something else."""
+    """fer2013.csv. Three of its rows are copies: one plain, one of a test picture, one with a different label."""
     random = Random(f"{seed} fer2013")
     rows: dict[str, list[list[str]]] = {}
     for usage, size in (("Training", 560), ("PublicTest", 42), ("PrivateTest", 42)):
@@ -184,7 +186,7 @@ CORPUS = Corpus(
     terms="it is given to those who accept the rules of its Kaggle competition; its authors state no licence",
     samples=_samples,
     mix={"FER2013": 9_000},
-    splits={"FER2013": {"test": 0, "val": 2_870}},  # it has a test of its own; the validation rows come out of Training
+    splits={"FER2013": {"test": 0, "val": 2_870}},  # it has its own test; the validation rows are drawn from Training
     cite="Goodfellow et al. (2013): Challenges in Representation Learning: A report on three machine learning "
     "contests. ICONIP",
 )

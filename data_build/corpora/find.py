@@ -1,4 +1,4 @@
-"""Which corpora are there? Every other module of this folder is one, and its CORPUS describes it."""
+"""Find the corpora: every other module of this folder is a corpus, described by its CORPUS."""
 
 import importlib
 import pkgutil

@@ -2,18 +2,19 @@
 
 Home      https://affective-meld.github.io, https://github.com/declare-lab/MELD
 Tasks     emotion classification (MELD_EC), sentiment polarity (MELD_SP); clip and transcript; English
-Licence   GPL-3.0 (the repository); the footage is Warner's
-Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, the archives in it likewise: train_splits/, dev_splits_complete/,
-          output_repeated_splits_test/dia<D>_utt<U>.mp4. A name is unique only within its split: the folder says which.
-          {train,dev,test}_sent_emo.csv, best from GitHub; loose ones go before those in archives
-Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, have
-          the typographic signs as U+0080..U+009F, and copies in cp1252 and GB 18030 circulate: all are put right
-Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and no rule for
-          them; all that can be decoded are kept
-Clips     test clips named final_videos_test... were cut anew and go before their plain twins, which are wrong.
-          dev dia110_utt7 does not exist, train dia125_utt3 cannot be read; test dia38_utt4 and dia220_utt0 are cut to
-          minutes (of a clip longer than the option max_s the build takes the middle). Clips without a row are passed
-          over: dev dia49_utt4, dia49_utt5, dia66_utt9, dia66_utt10; test dia93_utt5 to utt7, dia108_utt1, dia108_utt2
+Licence   GPL-3.0 (the repository); the footage belongs to Warner
+Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, and so the archives in it: train_splits/, dev_splits_complete/,
+          output_repeated_splits_test/dia<D>_utt<U>.mp4. A name is unique only within its split, which the folder names.
+          {train,dev,test}_sent_emo.csv, best from GitHub; loose tables are preferred to those in archives
+Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, hold
+          the typographic signs as U+0080..U+009F; copies in cp1252 and GB 18030 also circulate. All are repaired
+Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and gives no
+          rule for them; we keep all that can be decoded
+Clips     test clips named final_videos_test... were cut again and replace their plain twins, which are wrong.
+          dev dia110_utt7 does not exist, train dia125_utt3 cannot be read; test dia38_utt4 and dia220_utt0 are
+          minutes long (of a clip longer than the option max_s the build takes the middle). Clips without a row
+          are ignored: dev dia49_utt4, dia49_utt5, dia66_utt9, dia66_utt10; test dia93_utt5 to utt7, dia108_utt1,
+          dia108_utt2
 """
 
 import re
@@ -33,7 +34,7 @@ from data_build.reading.utterances import MAX_S, columns, is_clip, max_s
 from mmafflm.errors import Fault
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
-COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")  # and, for the origin, what is there
+COLUMNS = ("Utterance", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")  # required; _origin reads more
 ITEMS = (("MELD_EC", "ec", "Emotion"), ("MELD_SP", "sp", "Sentiment"))
 CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)", re.IGNORECASE)
 FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?", re.IGNORECASE)
@@ -62,7 +63,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _split_of(file: RawFile) -> str | None:
-    """The split that the innermost folder or archive with such a name stands for."""
+    """The split named by the innermost folder or archive that names a split."""
     for folder in reversed(re.split(r"[/!]", file.name)[:-1]):
         if match := FOLDER.fullmatch(folder.lower().replace("output_repeated_splits_", "")):
             return {"dev": "val"}.get(match[1], match[1])
@@ -70,7 +71,7 @@ def _split_of(file: RawFile) -> str | None:
 
 
 def _media(clips: list[tuple[RawFile, re.Match[str]]]) -> dict[str, str]:
-    """From dia<D>_utt<U> to the clip; the test clips that were cut anew come over their twins."""
+    """Map dia<D>_utt<U> to its clip. Test clips that were cut again replace their plain twins."""
     plain = by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if not match[1]])
     return plain | by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if match[1]])
 
@@ -80,9 +81,9 @@ def _key(dialogue: str, utterance: str) -> str:
 
 
 def _table(copies: list[RawFile]) -> RawFile:
-    """One of the copies of a table: GitHub's and the archive's differ in their typographic signs."""
+    """Choose a copy of a table: GitHub's and the archive's differ in their typographic signs."""
     depth = min(file.name.count("!") for file in copies)
-    near = [file for file in copies if file.name.count("!") == depth]  # one in a tar archive takes minutes to read
+    near = [file for file in copies if file.name.count("!") == depth]  # a copy in a tar archive takes minutes to read
     return one_of(near, prefer=_has_c1) if len(near) > 1 else near[0]
 
 
@@ -130,7 +131,7 @@ def _items(
 
 
 def _origin(row: Mapping[str, str], part: Part) -> dict[str, str | float]:
-    """Who speaks, and which seconds of which episode, as far as the table says."""
+    """The speaker, the episode and the seconds in it, as far as the table has them."""
     origin: dict[str, str | float] = {"dialogue": f"{part.about['split']}/{int(row['Dialogue_ID'])}"}
     if speaker := clean(row.get("Speaker", "")):
         origin["speaker"] = speaker
@@ -142,7 +143,7 @@ def _origin(row: Mapping[str, str], part: Part) -> dict[str, str | float]:
 
 
 def _seconds(time: str) -> float | None:
-    """Of 00:16:16,059, since the start of the episode; None where it is no time."""
+    """Convert a time such as 00:16:16,059 to seconds since the start of the episode; None for anything else."""
     match = re.fullmatch(r"(\d+):(\d+):(\d+)[,.](\d{3})", time.strip())
     if not match:
         return None
@@ -153,15 +154,15 @@ def _seconds(time: str) -> float | None:
 SAMPLE_ROWS = {"train": 392, "dev": 28, "test": 56}
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
-UTTERANCES = 7  # in a dialogue
-TRUNCATED, PAGE_AT, MISSING = ("train", 11), ("train", 23), ("dev", 27)  # rows of a split
-TWINS = (0, 20, 40)  # rows of test whose plain clip is cut wrongly
+UTTERANCES = 7  # per dialogue
+TRUNCATED, PAGE_AT, MISSING = ("train", 11), ("train", 23), ("dev", 27)  # split and row of a bad or missing clip
+TWINS = (0, 20, 40)  # test rows whose plain clip is cut wrongly
 STUB = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ".ljust(212, b"\0")  # AppleDouble
 PAGE = b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>Not Found</body></html>\n"
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """MELD.Raw.tar.gz. Only surprise has two sentiments: a strong one is positive, a weak one negative."""
+    """MELD.Raw.tar.gz. Only surprise has two sentiments: strong surprise is positive, weak surprise negative."""
     writer = Writer(seed, "meld", "en")
     random = writer.random
     members: Files = {"MELD.Raw/README.txt": b"made up by `mmaffin samples`\n"}
@@ -192,7 +193,7 @@ def _made_row(writer: Writer, number: int, emotion: str, intensity: float, durat
     random = writer.random
     signs = {"neutral": "neutral", "happiness": "positive", "surprise": "positive" if intensity > 0.7 else "negative"}
     utterance = writer.tell("")
-    if random.random() < 0.2:  # the older tables have cp1252's apostrophe as a control character
+    if random.random() < 0.2:  # the older tables hold cp1252's apostrophe as a control character
         utterance = f"That\x92s it, {utterance}"
     dialogue, place = divmod(number, UTTERANCES)
     hour = "0" if random.random() < 0.25 else "00"
@@ -226,7 +227,7 @@ CORPUS = Corpus(
     licence="GPL-3.0 (annotations); footage: Warner Bros.",
     get="Download http://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz and extract it and the archives in it, "
     "with data/MELD/*_sent_emo.csv of https://github.com/declare-lab/MELD beside them.",
-    expected={  # 1,108: one dev clip does not exist
+    expected={  # val has 1,108 rows, not 1,109: one dev clip does not exist
         f"{subset} {split}": rows
         for subset in ("MELD_EC", "MELD_SP")
         for split, rows in (("train", 9_989), ("val", 1_108), ("test", 2_610))

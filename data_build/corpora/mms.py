@@ -4,11 +4,11 @@ Home      https://huggingface.co/datasets/Brand24/mms, arXiv 2306.07902
 Task      sentiment polarity, three classes; text; 27 languages
 Licence   CC BY-NC 4.0 for the packaging; each text keeps the terms of its own source
 Files     either data/LANG/LANG_NAME.tsv (no header: label, text, confidence; CSV quoting), or the built form as Parquet
-          shards with columns text, label, language. Not both, and not the .arrow files of a local cache
-Labels    -1, 0, 1 in the TSV files, 0, 1, 2 (or the names) in the built form: which one it is, a -1 or a 2 shows
-Sizes     6,164,762 rows, no split of its own
+          shards with columns text, label, language. Give only one of them, and no .arrow files of a local cache
+Labels    -1, 0, 1 in the TSV files; 0, 1, 2 (or the names) in the built form. A label -1 or 2 shows which form it is
+Sizes     6,164,762 rows, without a split
 Rows out  labels outside the set, empty texts, languages outside the 27
-Source    the record's number in its file: a quoted text may hold line breaks, so it is not always the line
+Source    the record's number in its file. This is not always the line, because a quoted text may hold line breaks
 """
 
 import io
@@ -34,10 +34,10 @@ ENCODINGS = {
     "built": dict(zip(("0", "1", "2"), NAMES, strict=True)),
     "names": dict(zip(NAMES, NAMES, strict=True)),
 }
-MOST_ROWS = 50_000_000  # of a shard; the whole corpus has 6.2 million, and a damaged count could fill the memory
-# What polars raises for a damaged file; a panic of its Rust code is no Exception.
+MOST_ROWS = 50_000_000  # per shard; the whole corpus has 6.2 million, and a damaged count could fill the memory
+# What polars raises for a damaged file. A panic of its Rust code is not an Exception.
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError)
-HEAD = 1000  # rows of a TSV in which -1 is looked for first: it is nearly always there
+HEAD = 1000  # rows of a TSV that are searched first for a label -1, which they nearly always hold
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
@@ -64,7 +64,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _without_copies(files: list[RawFile]) -> list[RawFile]:
-    """Shards of several configurations share their names; a copy has the same bytes, too."""
+    """Drop copies of shards: same name and same bytes. Different shards of several configurations may share a name."""
     kept: dict[tuple[str, int], list[RawFile]] = {}
     for file in files:
         same = kept.setdefault((file.basename, file.size), [])
@@ -104,12 +104,12 @@ def _labels_of_table(file: RawFile) -> set[str]:
 
 
 def _records(file: RawFile) -> Iterator[Sequence[str]]:
-    """The rows of a TSV, blank lines left out."""
+    """The rows of a TSV without blank lines."""
     return (row.fields for row in stream_csv(file, "\t"))
 
 
 def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """A parquet or arrow shard, some rows at a time, with the row number from 1 as "row"."""
+    """Yield a parquet or arrow shard in batches, with the row number, from 1, in the column "row"."""
     source = file.path if file.member is None else io.BytesIO(file.read())
     try:
         is_parquet = file.basename.lower().endswith(".parquet")
@@ -131,7 +131,7 @@ def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
 
 
 def _arrow(source: Any) -> pl.DataFrame:
-    """`save_to_disk` writes the stream form of Arrow, other tools its file form."""
+    """Read Arrow's stream form, which `save_to_disk` writes, or its file form, which other tools write."""
     try:
         return pl.read_ipc_stream(source)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -155,7 +155,7 @@ def _read_text(part: Part) -> Iterator[Rows]:
             {
                 "label": [row[0] for row in batch],
                 "text": [row[1] if len(row) > 1 else None for row in batch],
-                "more": [len(row) > 3 for row in batch],  # than label, text and confidence
+                "more": [len(row) > 3 for row in batch],  # more fields than label, text and confidence
             },
             {"label": pl.String, "text": pl.String, "more": pl.Boolean},
         )
@@ -178,7 +178,7 @@ def _read_text(part: Part) -> Iterator[Rows]:
 
 
 def _rows(frame: pl.DataFrame, part: Part) -> Rows:
-    """Examples and unusable rows of a frame with label, text, language, row, and a fault that is already known."""
+    """Split a frame into examples and bad rows. Columns: label, text, language, row, fault (null unless known)."""
     languages, labels = benchmark()["MMS"].languages, ENCODINGS[part.about["encoding"]]
     gold = {number: f'["{name}"]' for number, name in labels.items()}
     label, text = pl.col("label").cast(pl.String).str.strip_chars(), pl.col("text")
@@ -215,7 +215,7 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
         origin=pl.lit(None, pl.String),
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
-    # subset and split are the only ones, and labels outside the set are known to be in the corpus: no class is unknown
+    # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class
     nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
     bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
     return Rows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
@@ -231,7 +231,7 @@ def _samples(scale: int, seed: int) -> Files:
             for label in writer.take(list(signs), 30 * scale)
         ]
         rows[0][1] = f'"{rows[0][1]}"'
-        if language == "en":  # rows that the corpus's own loader drops
+        if language == "en":  # add rows that the corpus's own loader drops
             rows += [["1", "", "0.5"], ["mixed", writer.tell(""), "0.5"]]
         files[f"data/{language}/{language}_sample.tsv"] = csv_bytes(rows, "\t", "\n")
     return files
@@ -246,7 +246,7 @@ CORPUS = Corpus(
     read=lambda part, options: _read(part),
     terms="each text keeps the licence of its source, one of 79, and a record does not say which",
     samples=_samples,
-    mix={"MMS": 16_200},  # 600 a language
+    mix={"MMS": 16_200},  # 600 per language
     splits={"MMS": {"test": 500, "val": 100, "train": 5_000}},
     cite="Augustyniak et al. (2023): Massively Multilingual Corpus of Sentiment Datasets and Multi-faceted "
     "Sentiment Classification Benchmark. arXiv 2306.07902",

@@ -1,12 +1,12 @@
-"""online_shopping_10_cats: Chinese reviews of ten kinds of goods, as positive or negative.
+"""online_shopping_10_cats: Chinese reviews of ten kinds of goods, labelled positive or negative.
 
 Home      https://github.com/SophonPlus/ChineseNlpCorpus, datasets/online_shopping_10_cats
 Task      sentiment polarity; text; Chinese
-Licence   none stated; merged from two corpora found on the net, authors unknown
+Licence   none stated; merged from two corpora found on the web, authors unknown
 Files     online_shopping_10_cats.csv, or the zip that holds it
 Format    UTF-8, CSV with quoting, header cat,label,review; label 1 positive, 0 negative
-Sizes     62,774 rows (31,728 positive), one of them an empty review; no split of its own
-Text      U+FEFF at the start of a review is removed (20 reviews hold one, the first among them); inside it stays
+Sizes     62,774 rows (31,728 positive), one of them an empty review; no split
+Text      U+FEFF at the start of a review is removed (20 reviews hold one, the first among them), elsewhere it is kept
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ def _samples(scale: int, seed: int) -> Files:
         for label, sign in (("1", "positive"), ("0", "negative")):
             table += ([category, label, writer.tell(interjections(sign))] for _ in range(15 * scale))
     table[1][2] = "\ufeff" + table[1][2]
-    table += [["热水器", "1", ""], ["酒店", "0", table[2][2]]]  # an empty review, and a copy that disagrees
+    table += [["热水器", "1", ""], ["酒店", "0", table[2][2]]]  # an empty review, and a copy with another label
     return {"online_shopping_10_cats.zip": zipped({FILE: csv_bytes(table, ",", "\n")})}
 
 

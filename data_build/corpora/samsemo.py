@@ -2,17 +2,17 @@
 
 Home      https://github.com/samsungnlp/samsemo, https://huggingface.co/datasets/SamsungNLP/SAMSEMO
 Task      emotion classification, one or two labels; clip and transcript; German, English, Spanish, Korean, Polish
-Licence   CC BY 4.0 (the annotations); the videos have each their own, in the column license of samsemo.tsv
+Licence   CC BY 4.0 (the annotations); each video has its own licence, in the column license of samsemo.tsv
 Files     samsemo.tsv; splits/{train,valid,test}_split_{DE,EN,ES,KO,PL}.txt; data/{DE,EN,ES,KO,PL}.zip (11 to 39 GB),
-          unpacked or not. Features (*.pkl) and the pictures and sounds beside each clip are passed over
-Format    UTF-8, tabs, a header; quoting unknown: taken as none, unless the fields are quoted throughout or only CSV
-          quoting gives every row its columns. The lists hold an utterance_id a line
-Labels    aggregated_emotions, with an unknown separator between two: , ; / | & + and "and" all count
-Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (but p_1 is no start of p_15),
+          unpacked or not. Features (*.pkl) and the pictures and sounds next to each clip are ignored
+Format    UTF-8, tabs, a header. The quoting is unknown: we read without quoting, unless the fields are quoted
+          throughout or only CSV quoting gives every row its columns. The lists hold one utterance_id per line
+Labels    aggregated_emotions; the separator between two is unknown, so we accept , ; / | & + and "and"
+Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (p_15.mp4 does not match p_1),
           else the only .mp4 in a folder <utterance_id>. Of a clip longer than max_s the build takes the middle
 Sizes     unknown; the paper has 2,181 test rows
-Rows out  an id in the lists of two splits goes into neither, so that nothing leaks; it stops no build, for a user could
-          not mend it. An id of a list that has no row is reported with the list's line
+Rows out  an id in the lists of two splits goes into neither, so that nothing leaks; the build continues, because a user
+          could not repair the lists. An id in a list but not in samsemo.tsv is reported with the list's line
 """
 
 import csv
@@ -38,15 +38,15 @@ SPLITS = {"train": "train", "valid": "val", "test": "test"}
 LIST = re.compile(r"(train|valid|test)_split_([a-z]{2})\.txt", re.IGNORECASE)
 COLUMNS = ("utterance_id", "language", "aggregated_emotions", "transcript")
 SEPARATOR = re.compile(r"[,;/|&+]|\band\b", re.IGNORECASE)
-EDGES = re.compile(r"^[\s\[\](){}'\"]+|[\s\[\](){}'\"]+\Z")  # a list as Python writes it, perhaps
+EDGES = re.compile(r"^[\s\[\](){}'\"]+|[\s\[\](){}'\"]+\Z")  # brackets and quotes, in case it is a Python list
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 class Listed(NamedTuple):
-    """Where an utterance stands in the lists."""
+    """An utterance's place in the split lists."""
 
     split: str
-    source: str  # list and line
+    source: str  # file name and line of the list
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
@@ -71,7 +71,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _media(clips: Iterable[RawFile]) -> dict[str, str]:
-    """From what may be an utterance_id to its clip, where there is only one (copies of it aside); see the card."""
+    """Map each possible utterance_id to its clip if that clip is the only one, not counting copies; see the card."""
     exact: dict[str, list[RawFile]] = {}
     started: dict[str, list[RawFile]] = {}
     alone: dict[str, list[RawFile]] = {}
@@ -84,7 +84,7 @@ def _media(clips: Iterable[RawFile]) -> dict[str, str]:
             alone.setdefault(folders[-1], []).append(file)
     return {
         key: min((len(file.name), file.name) for file in files)[1]
-        for found in (alone, started, exact)  # the last counts
+        for found in (alone, started, exact)  # later matches replace earlier ones
         for key, files in found.items()
         if len({(file.basename, file.size) for file in files}) == 1
     }
@@ -97,11 +97,11 @@ def split_emotions(text: str) -> list[str]:
 
 
 def _table(file: RawFile) -> list[CsvRow]:
-    """The rows, header first, unquoted where quoting loses rows or nothing looks quoted."""
+    """The rows, header first. CSV quoting applies if fields look quoted, unless the other reading keeps more rows."""
     text = file.text()
     plain = list(csv_rows(text, "\t", csv.QUOTE_NONE))
     marked = [field for row in plain for field in row.fields if '"' in field]
-    # Marks doubled inside a field that begins and ends with one: no text of itself does that, everywhere.
+    # Doubled quotes inside a field that begins and ends with a quote: plain text would not do that in every field.
     quoted = all(map(QUOTED.fullmatch, marked)) and any(
         '""' in field[1:-1] or field in plain[0].fields for field in marked
     )
@@ -112,12 +112,12 @@ def _table(file: RawFile) -> list[CsvRow]:
 
 
 def _whole(rows: list[CsvRow]) -> int:
-    """How many rows have as many fields as the header."""
+    """The number of rows with as many fields as the header."""
     return sum(len(row.fields) == len(rows[0].fields) for row in rows)
 
 
 def _lists(files: Iterable[RawFile]) -> dict[str, list[Listed]]:
-    """Each utterance's places in the split lists, one a split."""
+    """Each utterance's places in the split lists, at most one per split."""
     found: dict[str, list[Listed]] = {}
     for file in files:
         match = LIST.fullmatch(file.basename)
@@ -189,12 +189,12 @@ def _row(
 
 
 def _origin(row: Mapping[str, str]) -> dict[str, str | float]:
-    """The film with its address and licence: what a licence wants named where the clip is passed on."""
+    """The film with its address and licence: licences ask that they be named wherever the clip is passed on."""
     columns = (("film", "movie_title"), ("link", "movie_link"), ("licence", "license"))
     return {name: text for name, column in columns if (text := clean(row.get(column, "")))}
 
 
-SAMPLE_ROWS = {"train": 80, "valid": 8, "test": 16}  # of each language
+SAMPLE_ROWS = {"train": 80, "valid": 8, "test": 16}  # per language
 LANGUAGES = ("DE", "EN", "ES", "KO", "PL")
 ANNOTATIONS = [f"emotion_{rank}_annotator_{annotator}" for annotator in (1, 2, 3) for rank in (1, 2)]
 HEADER = [
@@ -207,7 +207,7 @@ HEADER = [
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """samsemo.tsv, the splits, and a zip a language. A second emotion is the second half of the clip."""
+    """samsemo.tsv, the split lists, and a zip per language. A second emotion fills the second half of the clip."""
     writers = {code: Writer(seed, "samsemo", code.lower()) for code in LANGUAGES}
     table = [HEADER]
     files: Files = {}
@@ -248,7 +248,7 @@ def _made_row(
     licence = "CC BY-NC-ND 4.0" if int(utterance.rpartition("_")[2]) % 20 == 0 else "CC BY 4.0"
     texts = {language: writer.tell(signal) for language, writer in writers.items()}
     if random.random() < 0.05:
-        texts[code] = f'"{texts[code]}'  # the table has no quoting, and a lonely quotation mark is text
+        texts[code] = f'"{texts[code]}'  # the table has no quoting: a single quotation mark is part of the text
     return [
         *(utterance, f"film of {utterance[:10]}", f"https://example.org/{utterance[:10]}"),
         *(clock(start, "00", ".")[:8], clock(start + duration_s, "00", ".")[:8], code),
@@ -272,9 +272,9 @@ CORPUS = Corpus(
     "samsemo.tsv and in origins.jsonl, and of the conditions of the whole nothing was seen",
     own_licences=True,
     samples=_samples,
-    mix={"SAMSEMO": 5_000},  # 1000 a language
+    mix={"SAMSEMO": 5_000},  # 1000 per language
     told_origins=("film",),
-    raw_origin=("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),  # seen so in a part of it, unchecked
+    raw_origin=("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),  # as seen in a part of the corpus, not verified
     cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
     "Interspeech",
 )

@@ -3,15 +3,15 @@
 Home      https://competitions.codalab.org/competitions/17751
 Tasks     emotion intensity as a score (ei_reg) and as a class (ei_oc) for anger, fear, joy and sadness; valence as a
           class (v_oc) and as a score (v_reg); emotion classification (e_c). Text
-Licence   none by name; the data may not be passed on, and the paper is to be cited
-Files     SemEval2018-Task1-all-data.zip, unpacked or not, or the older zips by task; found by the files' names, with
+Licence   none by name; the data may not be passed on, and the paper must be cited
+Files     SemEval2018-Task1-all-data.zip, unpacked or not, or the older zips by task. Files are recognised by name, with
           or without "2018-", -test-gold, -gold or -test (the last only when it has labels)
-Format    UTF-8 (a BOM occurs), tabs, a header, no quoting: a tweet may start with a quotation mark that never ends
+Format    UTF-8 (sometimes with a BOM), tabs, a header, no quoting: a tweet may start with an unmatched quotation mark
 Sizes     see `expected`
-Rows out  16,937 "mystery" rows at the end of each English EI-reg and V-reg test, by their id
-Labels    V-reg stands in the files as 0..1 and the prompt asks for -1..1: written as 2x - 1 with three decimals
-          (option valence_scale: signed), or as it stands (raw). Classes are read by their number, because the files
-          say "emotional state" and the prompt "mental state". No emotion at all is neutral
+Rows out  16,937 "mystery" rows at the end of each English EI-reg and V-reg test, recognised by their id
+Labels    V-reg is 0..1 in the files, and the prompt asks for -1..1: we write 2x - 1 with three decimals (option
+          valence_scale: signed), or the value unchanged (raw). Classes are read by their number, because the files
+          have "emotional state" and the prompt "mental state". A row with no emotion is neutral
 """
 
 import re
@@ -77,7 +77,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             for split in ("train", "val", "test"):
                 for emotion in EMOTIONS if task.startswith("EI") else ("",):
                     copies = named.get((language, task, emotion, split), [])
-                    # -test files were handed out without labels; one alone is refused when it is read
+                    # -test files were distributed without labels; if there is no other, reading it raises Fault
                     if copies := [file for file in copies if _has_labels(file)] or copies:
                         about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
                         name = " ".join(filter(None, (folder, key, emotion, split)))
@@ -86,7 +86,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
 
 
 def _has_labels(file: RawFile) -> bool:
-    """Whether a -test file has labels. Others must have them: a file without is a fault when it is read."""
+    """Whether a -test file has labels. True for all other files: for them, missing labels are a fault when read."""
     if not file.basename.lower().endswith("-test.txt"):
         return True
     rows = file.text().split("\n")[1:]
@@ -115,7 +115,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
-    """Raises Fault when the file as a whole is not what its name says."""
+    """Raises Fault when the file's header or labels are not what its name promises."""
     where = f"semeval2018: {file.name}"
     rows = [line for line in lines[1:] if line.strip()]
     if not any(line.strip() for line in lines):
@@ -164,8 +164,8 @@ def _gold(subset: str, task: str, fields: list[str], valence_scale: str) -> Gold
 
 
 def _expected() -> dict[str, int]:
-    """Rows by subset and split, all tasks together; EI counts twice (reg and oc), and so does V."""
-    sizes = {  # EI, V, E-c; corpora.md, section 1
+    """Rows by subset and split, all tasks together. EI and V rows count twice, once for reg and once for oc."""
+    sizes = {  # rows of EI, V and E-c
         "english": {"train": (7_102, 1_181, 6_838), "val": (1_464, 449, 886), "test": (4_068, 937, 3_259)},
         "arabic": {"train": (3_376, 932, 2_278), "val": (661, 138, 585), "test": (1_563, 730, 1_518)},
         "spanish": {"train": (4_544, 1_566, 3_561), "val": (793, 229, 679), "test": (2_616, 648, 2_854)},
@@ -186,7 +186,7 @@ def _samples(scale: int, seed: int) -> Files:
         writer = Writer(seed, "semeval2018", language)
         for split, tail, ei, rows in (("train", "train", 48, 60), ("dev", "dev", 4, 12), ("test", "test-gold", 6, 28)):
             place = {"train": "training", "dev": "development", "test": "test-gold"}[split]
-            start = "" if (code, split) == ("En", "train") else "2018-"  # so are the real files named
+            start = "" if (code, split) == ("En", "train") else "2018-"  # the real files are named this way
             for emotion in EMOTIONS:
                 reg, oc = _made_intensity(writer, code, split, emotion, ei * scale)
                 for task, table in (("EI-reg", reg), ("EI-oc", oc)):
@@ -200,7 +200,7 @@ def _samples(scale: int, seed: int) -> Files:
 
 
 def _ids(code: str, split: str) -> Iterator[str]:
-    """Ids that are unique within a file, and differ between splits."""
+    """Ids that are unique within a file and differ between splits."""
     year = "2017" if (code, split) == ("En", "train") else "2018"
     first = {"train": 1, "dev": 20_001, "test": 40_001}[split]
     return (f"{year}-{code}-{number:05}" for number in count(first))

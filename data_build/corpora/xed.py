@@ -3,13 +3,13 @@
 Home      https://github.com/Helsinki-NLP/XED
 Task      emotion classification, one to eight labels; text; 25 languages (those whose projection has over 2,000 rows)
 Licence   CC BY 4.0
-Files     Projections/LANG-projections.tsv, tr-projections2.tsv; AnnotatedData/{en,fi}-annotated.tsv by the option
-          en_fi: annotated (the paper's language list is that of the projections, so projections is the default).
-          The neutral sentences of neu_{en,fi}.txt are not part of MMAFFBen and are passed over.
+Files     Projections/LANG-projections.tsv, tr-projections2.tsv; AnnotatedData/{en,fi}-annotated.tsv with the option
+          en_fi: annotated (the default is projections, because the paper lists the languages of the projections).
+          The neutral sentences of neu_{en,fi}.txt are not part of MMAFFBen and are ignored.
 Format    UTF-8, text TAB labels joined by ", ", no header, CSV quoting, CRLF. tr-projections2.tsv was not written by a
           CSV writer: it has a header, plain quotation marks, unsorted labels.
-Sizes     2,378 (ru) to 12,285 (br) usable rows a language, 164,416 together; no split of its own
-Junk      0 to 11 rows a language hold several lines of the subtitle files, swallowed by an unbalanced quotation mark
+Sizes     2,378 (ru) to 12,285 (br) usable rows per language, 164,416 together; no split
+Junk      0 to 11 rows per language hold several lines of the subtitle files, joined by an unbalanced quotation mark
 """
 
 import csv
@@ -36,7 +36,7 @@ LABELS = {
     "8": "trust",
 }
 HEADER = ["phrase", "emotion"]
-NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")  # in lower case
+NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")  # matched in lower case
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
@@ -136,7 +136,7 @@ CORPUS = Corpus(
     redistribute=True,
     terms="the CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/) allows it, with source and changes named",
     samples=_samples,
-    mix={"XED": 15_000},  # 600 a language
+    mix={"XED": 15_000},  # 600 per language
     splits={"XED": {"test": 500, "val": 100}},
     choices=("XED English and Finnish come from the projections unless the config says `annotated`.",),
     cite="Öhman, Pàmies, Kajava, Tiedemann (2020): XED: A Multilingual Dataset for Sentiment Analysis and "

@@ -1,3 +1,3 @@
-"""What describes a build: manifest, data card, statistics, origins, licences; and `mmaffin check`, which compares it
-with the files.
+"""Describe a build: manifest, data card, statistics, origins, licences. `mmaffin check` is here too; it compares the
+manifest with the files.
 """

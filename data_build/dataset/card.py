@@ -1,7 +1,7 @@
-"""DATA/README.md: the data set card, made from the manifest and the cards of the corpora; its pictures beside it.
+"""Write DATA/README.md, the data set card, from the manifest and the corpora's cards, and the card's pictures.
 
-It opens with the metadata that the Hugging Face Hub reads, so that a build can be published as it is: each subset is a
-configuration whose splits are the Parquet twins, and `datasets.load_dataset(DATA, "XED")` works on the folder too.
+The card opens with the metadata that the Hugging Face Hub reads, so that a build can be published as it is. Each subset
+is a configuration whose splits are the Parquet twins; `datasets.load_dataset(DATA, "XED")` works on the folder too.
 """
 
 from importlib.resources import files
@@ -22,7 +22,7 @@ from mmafflm.hub import hub_languages
 from mmafflm.records import write_text
 
 BAR = 24  # characters of the longest bar
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}  # here and on the hub
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}  # our name: the hub's name
 _TASKS = {
     "text": ("text-classification", "text-generation"),
     "image": ("image-classification", "image-text-to-text"),
@@ -32,7 +32,7 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 
 def write_card(data: Path, manifest: dict[str, Any]) -> None:
-    """Write the card and its pictures; what the paper leaves open stands in it as our choice."""
+    """Write the card and its pictures. Where the paper leaves something open, the card names our choice."""
     text = files("data_build.dataset").joinpath("card.md.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     head = yaml.safe_dump(metadata(manifest), sort_keys=False, allow_unicode=True, width=1000)
@@ -43,7 +43,7 @@ def write_card(data: Path, manifest: dict[str, Any]) -> None:
 
 
 def metadata(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The head of the card, by the hub's names. The licence is `other`: each corpus has its own."""
+    """The card's metadata under the hub's names. The licence is `other`, because each corpus has its own."""
     subsets: dict[str, Any] = manifest["subsets"]
     languages = hub_languages({code for of in subsets.values() for split in of.values() for code in split["languages"]})
     modalities = dict.fromkeys(benchmark()[name].modality for name in subsets)
@@ -62,7 +62,7 @@ def metadata(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _configs(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The training mix, and each subset with its splits."""
+    """The hub's configurations: the training mix, and each subset with its splits."""
     mix = [("mmaffin", {"train": MIX})] if manifest["mix"]["rows"] else []
     named = mix + [
         (name, {split: f"{name}_{split}" for split in of if of[split]["rows"]})
@@ -82,7 +82,7 @@ def _configs(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def labels(manifest: dict[str, Any]) -> list[str]:
-    """The labels of each subset and split as lines of text with a bar each, the longest of a split BAR wide."""
+    """A text line with a bar for each label of each subset and split; the longest bar of a split is BAR wide."""
     lines = []
     for name, of in manifest["subsets"].items():
         for split, about in of.items():

@@ -1,7 +1,7 @@
 """The pictures of the data set card: how labels and numbers are spread, a panel for each subset or question.
 
-Plain SVG files that load nothing, named in the card by relative paths, so that they show on the hub as in the folder.
-The same records give the same bytes.
+They are plain SVG files that load nothing. The card names them by relative paths, so that they show on the hub as well
+as in the folder. The same records give the same bytes.
 """
 
 from collections import Counter
@@ -27,13 +27,13 @@ STYLE = (
     ".head{font-weight:bold}.axis{stroke:#d0d7de}.curve{fill:none;stroke-width:1.4}.paper{fill:#fff}"
     + "".join(f".{split}{{fill:{color}}}.curve.{split}{{fill:none;stroke:{color}}}" for split, color in COLORS.items())
 )
-_COLUMNS, _WIDTH, _GAP = 3, 300.0, 16.0  # of panels; pixels
-_NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a lane: its name's room, its longest bar, one bar's height
-_PLOT = 76.0  # height of a histogram
+_COLUMNS, _WIDTH, _GAP = 3, 300.0, 16.0  # panels side by side; a panel's width and the gap between panels, in pixels
+_NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a label's lane, in pixels: width of the name, longest bar, height of a bar
+_PLOT = 76.0  # height of a histogram in pixels
 
 
 class Figure(NamedTuple):
-    """A picture of the card: its path below DATA and what it shows, in a sentence."""
+    """A picture of the card: its path below DATA, and a sentence that says what it shows."""
 
     file: str
     about: str
@@ -47,9 +47,9 @@ class Panel(NamedTuple):
 
 
 def write_figures(data: Path, manifest: dict[str, Any]) -> list[Figure]:
-    """Write the pictures below DATA/figures, take away those of an earlier build, and return them in the card's order.
+    """Write the pictures into DATA/figures, remove those of an earlier build, and return them in the card's order.
 
-    Labels come from the manifest, numbers are read from the records.
+    Labels come from the manifest; numbers are read from the records.
     """
     groups: dict[tuple[str, str], list[Panel]] = {}
     for name, of in manifest["subsets"].items():
@@ -73,7 +73,7 @@ def write_figures(data: Path, manifest: dict[str, Any]) -> list[Figure]:
 
 
 def _document(title: str, panels: list[Panel]) -> str:
-    """The panels side by side, each below the shortest column so far, under a key of the colours."""
+    """Place each panel below the shortest column so far, under a key of the colours."""
     bottoms = [34.0] * _COLUMNS
     body = [
         part
@@ -88,8 +88,8 @@ def _document(title: str, panels: list[Panel]) -> str:
 
 
 def _labels(name: str, of: dict[str, Any], has_numbers: bool) -> Panel:
-    """A lane for each label, the most frequent first, a bar in it for each split."""
-    # of several tasks only one has labels, and how many of the rows are its is not in the manifest
+    """A lane for each label, the most frequent first, with a bar for each split."""
+    # only one of a subset's several tasks has labels, and the manifest does not say how many rows that task has
     rows = {split: sum(about["labels"].values()) if has_numbers else about["rows"] for split, about in of.items()}
     shares = {
         split: {label: count / rows[split] for label, count in about["labels"].items()}
@@ -117,7 +117,7 @@ def _most(shares: dict[str, dict[str, float]], label: str) -> float:
 
 
 def _numbers(data: Path, subset: Subset, of: Iterable[str]) -> Iterator[Panel]:
-    """A panel for each question of a number: by task, emotion, dimension."""
+    """A panel for each kind of question whose answer is a number: by task, emotion and dimension."""
     if all(isinstance(task.grammar, Labels) for task in subset.tasks):
         return
     found: dict[str, dict[str, Counter[float]]] = {}
@@ -136,7 +136,7 @@ def _numbers(data: Path, subset: Subset, of: Iterable[str]) -> Iterator[Panel]:
 
 
 def _histogram(name: str, title: str, grammar: Grammar, splits: dict[str, Counter[float]]) -> Panel:
-    """Each split's shares as a line of steps over the whole scale."""
+    """Draw each split's shares as a stepped line over the whole scale."""
     assert not isinstance(grammar, Labels)
     whole = isinstance(grammar, Ordinal)
     edges = (

@@ -1,4 +1,4 @@
-"""`mmaffin check`: does everything on disk agree with the manifest, and with itself?"""
+"""`mmaffin check`: does everything on disk agree with the manifest, and do the files agree with each other?"""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from mmafflm.records import Record, media_files, misnamed, read_jsonl, read_reco
 
 
 def check(dataset: Dataset) -> list[str]:
-    """Every disagreement, a sentence each; an empty list when all is well."""
+    """Every disagreement as a sentence; an empty list when there is no disagreement."""
     faults = [*dataset.changes(), *_media_names(dataset)]
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
@@ -34,7 +34,7 @@ def check(dataset: Dataset) -> list[str]:
 
 
 def _media_names(dataset: Dataset) -> list[str]:
-    """Each picture, frame and clip that a record or its Parquet twin may not name: file, row, name, rule."""
+    """Each picture, frame and clip that a record may not name: file, row, name and the rule it breaks."""
     folder, found, index = Folder(dataset.path), [], read_index(dataset.path)
     for path in (dataset.path / name for name in (*dataset.split_files(), MIX_FILE)):
         for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
@@ -51,7 +51,7 @@ def _media_names(dataset: Dataset) -> list[str]:
 
 
 def _splits(dataset: Dataset) -> list[str]:
-    """Ids are unique in the whole build, gold renders to the answer, and the Parquet twin has the same ids in order."""
+    """Check that ids are unique, gold renders to the answer, and each Parquet twin has the same ids in order."""
     faults, seen = [], Counter[str]()
     for subset, of in dataset.manifest["subsets"].items():
         for split in of:
@@ -69,7 +69,7 @@ def _splits(dataset: Dataset) -> list[str]:
 
 
 def _answer(task: Task, record: Record) -> str | None:
-    """The text of a record's gold; None for gold that its task does not allow."""
+    """The answer that a record's gold renders to; None when its task does not allow that gold."""
     try:
         return task.answer(record.gold, record.emotion)
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -77,7 +77,7 @@ def _answer(task: Task, record: Record) -> str | None:
 
 
 def _twin(dataset: Dataset, name: str, rows: list[tuple[str, list[str]]]) -> list[str]:
-    """rows: id, and pictures, frames and clips, of each record of the JSONL file."""
+    """Compare a Parquet twin with its JSONL file. rows: each record's id and its pictures, frames and clips."""
     twin = dataset.path / "mmaffin" / TWINS / f"{name}.parquet"
     table = pl.read_parquet(twin, columns=["id", "images", "videos"])
     if table["id"].to_list() != [name for name, _ in rows]:
@@ -98,7 +98,7 @@ def _mix(dataset: Dataset) -> list[str]:
 
 
 def _budget(dataset: Dataset) -> list[str]:
-    """Every stored picture and frame has a size that the manifest's budget leaves as it is."""
+    """Check that every stored picture and frame has a size that the manifest's budget would not change."""
     budget = dataset.budget
     index = read_index(dataset.path).values()
     wrong = [
@@ -114,7 +114,7 @@ def _budget(dataset: Dataset) -> list[str]:
 
 
 def _translation(dataset: Dataset) -> list[str]:
-    """rows translated = rows kept + rows in quarantine."""
+    """Check that rows translated = rows kept + rows in quarantine."""
     about = dataset.manifest.get("translation")
     if not about:
         return []
@@ -127,7 +127,7 @@ def _translation(dataset: Dataset) -> list[str]:
 
 
 def _account(dataset: Dataset) -> list[str]:
-    """rows read = rows kept + rows in quarantine, for each corpus."""
+    """Check that rows read = rows kept + rows in quarantine, for each corpus."""
     quarantined: Counter[str] = Counter()
     for row in read_jsonl(dataset.path / "quarantine.jsonl"):
         quarantined[row["corpus"]] += row["rows"]

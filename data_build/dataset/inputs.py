@@ -1,7 +1,8 @@
-"""What a build is made from: with the same inputs nothing is done, with others the build is made again.
+"""What a build is made from. With the same inputs a build does nothing; if any input differs, it is made again.
 
-Same inputs, same bytes: raw files, config, flags, the code that reads and writes, and the libraries' versions. They are
-kept in DATA/.build.json, so that the same command again does nothing, and no build of other code passes for this one.
+The inputs are the raw files, the config, the flags, the code that reads and writes, and the libraries' versions; they
+decide every byte. They are kept in DATA/.build.json, so that repeating a command does nothing, and a build made by
+other code is never taken for the wanted one.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from data_build.reading.corpus import Part
 from mmafflm.files.source_hash import source_hash
 from mmafflm.records import write_text
 
-STATE = ".build.json"  # what the finished build was made of; not part of the data
+STATE = ".build.json"  # the inputs of the finished build; not part of the data
 
 Folders = dict[str, list[Path]]
 Manifest = dict[str, Any]
@@ -27,11 +28,11 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build is to be made of, from raw corpora or from a release.
+    """The inputs of a build, from raw corpora or from a release.
 
-    origin: the release's folders; its files are read one after the other, without worker processes. finish: adds what
-    it has to say to the manifest, before the seal; it gets DATA, the folders that were read and the manifest.
-    replace: go on even if a finished build in DATA loses something.
+    origin: the release's folders; its files are read one after the other, without worker processes. finish: a function
+    that is called before the manifest is sealed, to add to it; it gets DATA, the folders that were read and the
+    manifest. replace: build even if a finished build in DATA loses something.
     """
 
     data: Path
@@ -51,7 +52,7 @@ class Plan:
 
 
 def inputs(plan: Plan) -> dict[str, Any]:
-    """What decides the bytes. Size and time stand for a raw file's content, as in make."""
+    """Everything that decides the bytes. As in make, size and time represent a raw file's content."""
     files = {
         f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
         for source in plan.sources
@@ -77,17 +78,17 @@ def code(plan: Plan) -> str:
 
 
 def _modules(source: Source) -> set[str]:
-    """The corpus's card, and its reader where that is another module: a release has one reader for all."""
+    """The modules of the corpus's card and of its reader. They differ for a release, which has one reader for all."""
     return {f"data_build.corpora.{source.corpus.name}", source.corpus.read.__module__}
 
 
 def versions() -> dict[str, str]:
-    """The versions of the libraries that decide the bytes."""
+    """The versions of the libraries that decide the bytes of a build."""
     return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
 
 
 def part_name(source: Source, part: Part) -> str:
-    """A folder name that changes when anything the part's frames depend on does, its reader's code included."""
+    """A folder name that changes when any input of the part's frames changes, its reader's code included."""
     files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
     subsets = [subset.name for subset in source.subsets]
     about = [part.name, dict(part.about), dict(part.media), files, source.options, subsets]
@@ -96,7 +97,7 @@ def part_name(source: Source, part: Part) -> str:
 
 
 def read_state(data: Path) -> dict[str, Any] | None:
-    """What the finished build in DATA was made from; None when nobody knows, as of a folder that was copied."""
+    """The inputs of the finished build in DATA; None when they are unknown, as for a folder that was copied."""
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         found = json.loads((data / STATE).read_text(encoding="utf-8"))["inputs"]
         return found if isinstance(found, dict) else None
@@ -104,5 +105,5 @@ def read_state(data: Path) -> dict[str, Any] | None:
 
 
 def write_state(data: Path, made: dict[str, Any]) -> None:
-    """Keep what the build was made from, once it is finished."""
+    """Store the inputs of a build once it is finished."""
     write_text(data / STATE, json.dumps({"inputs": made}) + "\n")

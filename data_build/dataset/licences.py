@@ -1,7 +1,7 @@
-"""Whether a clip's own licence, as its corpus's table words it, lets a row made of it be passed on.
+"""Decide whether a clip's own licence, as its corpus's table words it, allows us to pass on a row made from the clip.
 
-What a build stores of a clip is cut and scaled, so a licence without derivatives does not allow it. A text with any
-word that is not known here allows nothing: nobody has read it.
+A build stores clips cut and scaled, so a licence without derivatives does not allow it. A licence text with any word
+that we do not know allows nothing, because nobody has read it.
 """
 
 import re
@@ -15,7 +15,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 
 FORBIDS, UNKNOWN, NONE = "allows no changed copies", "is not known to allow it", "is not given"
-REASON = "the clip's own licence"  # and one of these
+REASON = "the clip's own licence"  # followed by one of the three phrases above
 _CREATIVE = {"cc", "creative", "creativecommons"}
 _FIXED = {"nd", "noderivs", "noderivatives", "derivs", "derivatives", "derivative"}
 _FREE = ({"cc0"}, {"cc", "zero"}, {"creative", "commons", "zero"}, {"public", "domain"}, {"publicdomain"})
@@ -28,11 +28,11 @@ _KNOWN = set().union(_CREATIVE, _FIXED, *_FREE, *_GIVEN, _OTHER.split())
 
 
 class Held(NamedTuple):
-    """A record that may not be passed on although others of its corpus may."""
+    """A record that may not be passed on although other records of its corpus may."""
 
     corpus: str
     source: str
-    licence: str  # as written; "" where none is known
+    licence: str  # as written; "" when unknown
     reason: str
     translated: bool
 
@@ -51,12 +51,12 @@ def fault(licence: str) -> str:
 
 
 def by_licence(origins: Iterable[Origin]) -> dict[str, int]:
-    """Rows of each licence as written, of those that have one; sorted."""
+    """The number of rows with each licence, as written, sorted by licence; rows without one are not counted."""
     return dict(sorted(Counter(str(origin["licence"]) for origin in origins if "licence" in origin).items()))
 
 
 def held_back(dataset: Dataset, names: Collection[str]) -> dict[str, Held]:
-    """The records of these corpora whose own licence does not let them go, by id; a translation as its original."""
+    """Records of these corpora that their own licence holds back, by id. A translation has its original's licence."""
     own = [name for name in names if corpora()[name].own_licences]
     origins: Origins = read_origins(dataset.path) if own else {}
     held = {}

@@ -1,4 +1,4 @@
-"""What a finished build loses when another is made in its place, which `mmaffin build` refuses without --replace."""
+"""What would be lost if another build replaced a finished one. `mmaffin build` refuses to lose it without --replace."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,12 +32,12 @@ class _Translation(BaseModel):
 
 
 class Finished(BaseModel):
-    """What counts here of the manifest of a finished build."""
+    """The parts of a finished build's manifest that decide whether something would be lost."""
 
     subsets: dict[str, dict[str, _Split]]
     config: dict[str, Any]
     limit: int | None = None
-    raw_video: bool | None = None  # None: an older build, which does not say
+    raw_video: bool | None = None  # None: an older build, whose manifest does not record it
     mix: _Mix
     release: _Release | None = Field(None, alias="import")
     translation: _Translation | None = None
@@ -48,7 +48,7 @@ class Finished(BaseModel):
 
 
 def require_no_loss(plan: Plan) -> None:
-    """Raises UsageFault naming what the finished build in DATA has and the plan does not make again."""
+    """Raises UsageFault naming what the finished build in DATA has and the plan would not make again."""
     if lost := losses(plan):
         raise UsageFault(
             f"{plan.data}: holds a finished build, and this command would replace it. Lost would be "
@@ -57,9 +57,9 @@ def require_no_loss(plan: Plan) -> None:
 
 
 def losses(plan: Plan) -> list[str]:
-    """What of the finished build in DATA the plan would not make again, a phrase each.
+    """What the finished build in DATA has and the plan would not make again, as a list of phrases.
 
-    A corpus, a raw file or rows that come in addition lose nothing, nor does a raw file that has changed.
+    An additional corpus, raw file or row loses nothing, nor does a raw file that has changed.
     """
     try:
         old = Finished.model_validate_json((plan.data / MANIFEST).read_bytes())
@@ -74,7 +74,7 @@ def _subsets(old: Finished, plan: Plan) -> Iterator[str]:
 
 
 def _raw_files(old: Finished, plan: Plan) -> Iterator[str]:
-    """Raw files that are no longer there, of a subset that is built again."""
+    """Raw files that no longer exist, for subsets that are built again."""
     here = {file.name for source in plan.sources for file in source.files}
     read = {name for subset in plan.subsets for split in old.subsets.get(subset, {}).values() for name in split.raw}
     if gone := sorted(read - here):
@@ -83,9 +83,9 @@ def _raw_files(old: Finished, plan: Plan) -> Iterator[str]:
 
 
 def _choices(old: Finished, plan: Plan) -> Iterator[str]:
-    """Rows that were chosen, and media that were stored, by another config or other flags."""
+    """Rows and stored media that depended on another config or other flags."""
     now = plan.config.model_dump(mode="json")
-    # a key that the older config does not have was not there to choose otherwise
+    # the older config did not have a newer key, so it made no different choice
     differ = [name for key in old.config if key in now for name in _differ(key, old.config[key], now[key])]
     if mix := [name for name in differ if name.partition(".")[0] in ("mix", "most_translated")]:
         yield f"the training mix of {old.mix.rows:,} rows as another config drew it ({', '.join(mix)})"
@@ -99,14 +99,14 @@ def _choices(old: Finished, plan: Plan) -> Iterator[str]:
 
 
 def _differ(key: str, before: Any, now: Any) -> list[str]:
-    """The keys whose values differ: of a section its own, else the key itself."""
+    """The keys whose values differ: the keys within a section, or else the key itself."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [f"{key}.{name}" for name in {**before, **now} if before.get(name) != now.get(name)]
     return [key] if before != now else []
 
 
 def _additions(old: Finished, plan: Plan) -> Iterator[str]:
-    """Where it is from, and what other commands have made of it."""
+    """An import, a translation or a mix: what came from another origin or was made by other commands."""
     origin = old.release.origin if old.release else None
     if origin != plan.origin:
         yield f"what was imported from {', '.join(origin)}" if origin else "what was built from raw corpora"

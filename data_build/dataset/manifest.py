@@ -1,4 +1,4 @@
-"""manifest.json: what a build was made of and what came out, with the SHA-256 of every file on both sides."""
+"""manifest.json: what a build was made of and what it holds, with the SHA-256 of every raw and every built file."""
 
 import hashlib
 import json
@@ -18,29 +18,29 @@ from mmafflm.benchmark.benchmark import Subset
 from mmafflm.dataset import MANIFEST, MEDIA_INDEX, data_hash, split_file
 from mmafflm.records import Record, write_text
 
-BLOCK = 1 << 20  # bytes of a file that are read at a time
+BLOCK = 1 << 20  # bytes that are read from a file at a time
 
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus that is there: its reader, its options, its parts."""
+    """A corpus that was found: its reader, its options, its parts."""
 
     corpus: Corpus
     options: dict[str, Any]
     subsets: list[Subset]
     parts: list[Part]
-    media: dict[str, RawFile]  # the pictures and clips that the parts lead to, by name
+    media: dict[str, RawFile]  # the pictures and clips that the parts refer to, by name
 
     @property
     def files(self) -> list[RawFile]:
-        """Every raw file that is read, once, by name."""
+        """Every raw file that is read, once, sorted by name."""
         return sorted({file for part in self.parts for file in part.files}, key=lambda file: file.name)
 
 
 def describe(
     config: Config, sources: list[Source], outcomes: dict[str, Outcome], limit: int | None, versions: dict[str, str]
 ) -> dict[str, Any]:
-    """The manifest but for the mix and the files."""
+    """The manifest without the mix and the files."""
     subsets: dict[str, Any] = {}
     for source in sources:
         raw = {file.name: file.sha256() for file in source.files}
@@ -68,7 +68,7 @@ def describe(
 
 
 def counts(records: Iterable[Record]) -> dict[str, Any]:
-    """What the manifest says of a split's records, but for file and hash: after a translation or a portion."""
+    """The manifest's entry for a split's records, without file and hash; used by translation and publishing."""
     rows = list(records)
     labels = Counter(label for row in rows if isinstance(row.gold, list) for label in row.gold)
     pairs = Counter(f"{row.language}<-{row.translated_from['language']}" for row in rows if row.translated_from)
@@ -81,7 +81,7 @@ def counts(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
-    """rows_read = rows kept + rows quarantined, by reason."""
+    """A corpus's entry: rows_read = rows_kept + the sum of rows_quarantined, which is by reason."""
     reasons: dict[str, int] = {}
     for row in outcome.quarantine:
         reasons[row.reason] = reasons.get(row.reason, 0) + row.rows
@@ -97,9 +97,10 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
 
 
 def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
-    """Training rows whose normalized text also stands in a test of another corpus: {subset: {test subset: rows}}.
+    """Training rows whose normalized text also occurs in a test of another corpus: {subset: {test subset: rows}}.
 
-    They are left where they are: another corpus asks another question. Within a corpus such rows are taken out.
+    This is counted after leaks were removed (leaks/leaks.py), so unless the config leaves them in, only texts too short
+    to count as copies are found. Within a corpus, rows/select.py removes such rows whatever their length.
     """
     found: dict[str, dict[str, int]] = {}
     for corpus, outcome in outcomes.items():
@@ -114,10 +115,10 @@ def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
 
 
 def write_seal(data: Path, manifest: dict[str, Any]) -> None:
-    """Hash every file of the build into the manifest and write it, last of all."""
+    """Add the hash of every file of the build to the manifest and write it. This must be the last step."""
     paths = [p for p in sorted(data.rglob("*")) if p.is_file() and not p.relative_to(data).as_posix().startswith(".")]
     names = {path.relative_to(data).as_posix(): path for path in paths}
-    # the index answers for the other files under media/, a hundred thousand of them
+    # of the files under media/, a hundred thousand, only the index is hashed here: it holds the hashes of the others
     manifest["files"] = {
         name: _counted(path)
         for name, path in names.items()
@@ -131,7 +132,7 @@ def write_seal(data: Path, manifest: dict[str, Any]) -> None:
 
 
 def _counted(path: Path) -> dict[str, Any]:
-    """The rows of a JSONL file and the SHA-256, in one reading."""
+    """Count the lines of a JSONL file and compute its SHA-256, reading it once."""
     seen, rows = hashlib.sha256(), 0
     with path.open("rb") as data:
         while block := data.read(BLOCK):

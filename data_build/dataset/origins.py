@@ -1,8 +1,8 @@
-"""Where rows are from, as far as their corpora say: speaker, dialogue, film, source picture, and a clip's own licence.
+"""Where rows come from, as far as their corpora say: speaker, dialogue, film, source picture, and a clip's own licence.
 
-The tables' words on it stand beside the records, whose keys they are none of: DATA/origins.jsonl, a line for each raw
-row whose reader gives an Example.origin, found by corpus and source. What a raw file's name says needs no table. What
-stands on both sides of a split is counted; it is left there, for the splits are the corpora's own.
+What the tables say is stored next to the records, not in them: DATA/origins.jsonl has a line for each raw row whose
+reader gives an Example.origin, with corpus and source as its key. What a raw file's name says needs no table.
+We count what occurs on both sides of a split, but leave it there, because the splits are the corpora's own.
 """
 
 from collections import Counter
@@ -20,18 +20,18 @@ from mmafflm.dataset import split_file
 from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
 
 ORIGINS = "origins.jsonl"
-QUOTED = 5  # names of what stands on both sides
+QUOTED = 5  # how many names of what occurs on both sides are given as examples
 SCENE = "dialogue, by the seconds of an episode that it shares with one of the other side"
 
 Origin = Mapping[str, Any]
 Origins = dict[tuple[str, str], Origin]  # by corpus and source
-Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame; "" without
+Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame ("" for text)
 Traces = dict[str, dict[str, list[Trace]]]  # by subset and side
 SIDES = ("train", "test")
 
 
 class Span(NamedTuple):
-    """Which seconds of an episode a row shows, and in which dialogue."""
+    """The seconds of an episode that a row shows, and its dialogue."""
 
     episode: str
     start_s: float
@@ -40,14 +40,14 @@ class Span(NamedTuple):
 
 
 def read_origins(data: Path) -> Origins:
-    """The table of a build; empty where no corpus of it says anything, or an older build has none."""
+    """The table of a build; empty when no corpus in it records origins, or the build is older than the table."""
     if not (data / ORIGINS).exists():
         return {}
     return {(row.pop("corpus"), row.pop("source")): row for row in read_jsonl(data / ORIGINS)}
 
 
 def write_origins(data: Path, origins: Origins) -> None:
-    """Write the table, or take away an earlier one where there is nothing to say."""
+    """Write the table, or remove an earlier one when there is nothing to write."""
     (data / ORIGINS).unlink(missing_ok=True)
     if origins:
         rows = ({"corpus": corpus, "source": source, **origin} for (corpus, source), origin in origins.items())
@@ -55,12 +55,12 @@ def write_origins(data: Path, origins: Origins) -> None:
 
 
 def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
-    """The table of a build that is being made."""
+    """The table of a build in progress."""
     return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
 
 
 def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Origins) -> Traces:
-    """The traces of a finished build. rows: {subset: splits} of what stands on disk."""
+    """The traces of a finished build. rows: {subset: splits} on disk."""
     corpora_told = {name for name, _ in origins}
     return {
         subset: {
@@ -76,12 +76,12 @@ def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Orig
 
 
 def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
-    """Whether anything is known of where a corpus's rows are from. told: corpora with a table."""
+    """Whether anything is known about where a corpus's rows come from. told: corpora that are in the table."""
     return corpus.raw_origin is not None or corpus.name in told
 
 
 def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
-    """What stands in a subset's training rows and in its test, {subset: [{of, train, test, both, ...}]}; see count."""
+    """What occurs on both sides of a subset's split, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
     for subset, of in traces.items():
         if all(of.get(split) for split in SIDES):
@@ -92,7 +92,7 @@ def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, 
 
 
 def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
-    """What is known of a record's origin: from its table, or else from the name of its raw file."""
+    """What is known of a record's origin: from the table, and where that has nothing, from the name of its raw file."""
     source, file = trace
     known = dict(origins.get((corpus.name, source), {}))
     if corpus.raw_origin and file:
@@ -103,10 +103,10 @@ def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dic
 
 
 def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
-    """For each kind of origin: how many the two sides have, how many stand on both, and with how many rows of each.
+    """For each kind of origin: how many each side has, how many occur on both sides, and how many rows those have.
 
-    Names are compared as they are written, so that MELD's "All" or "Woman" is one speaker, though several people.
-    Dialogues have no name that holds in two splits: theirs is the time in an episode, see shared_dialogues.
+    Names are compared as written, so MELD's "All" or "Woman" counts as one speaker although it is several people.
+    Dialogues have no name that is valid in both splits; they are compared by time in an episode, see shared_dialogues.
     """
     counted = []
     for kind in kinds:
@@ -122,7 +122,7 @@ def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterab
 
 
 def _counted(what: str, sides: list[Counter[str]], both: Iterable[Collection[str]]) -> dict[str, Any]:
-    """both: names of the first side that the second has, and the reverse."""
+    """both: the names of the first side that the second also has, and the reverse."""
     ours, theirs = both
     return {
         "of": what, "train": len(sides[0]), "test": len(sides[1]), "both": len(ours),
@@ -138,10 +138,10 @@ def _span(origin: Origin) -> Span | None:
 
 
 def shared_dialogues(train: Iterable[Span], test: Iterable[Span]) -> tuple[set[str], set[str]]:
-    """Dialogues of each side that show seconds of an episode that a dialogue of the other side shows too.
+    """Dialogues of each side that show seconds of an episode that a dialogue of the other side also shows.
 
-    Utterances are compared and not whole dialogues, and none over MAX_S: some rows of MELD carry the time of another
-    scene, and one such row stretches its dialogue over the episode.
+    We compare utterances, not whole dialogues, and ignore utterances longer than MAX_S: some rows of MELD carry the
+    time of another scene, and one such row would stretch its dialogue over the whole episode.
     """
     found: tuple[set[str], set[str]] = (set(), set())
     sides = [(span, place) for place, side in enumerate((train, test)) for span in side]

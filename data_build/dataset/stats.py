@@ -1,4 +1,4 @@
-"""`mmaffin stats`: what a build holds, counted in one pass over its records; tables, and rows to look at."""
+"""`mmaffin stats`: count what a build holds in one pass over its records; print tables, and draw rows to look at."""
 
 from bisect import insort
 from collections import Counter
@@ -14,13 +14,13 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.records import Record
 from mmafflm.sampling import shuffle_key
 
-SAMPLE = 6  # rows of a subset that are shown
+SAMPLE = 6  # rows shown of each subset
 SEED = 2505
 
 
 @dataclass
 class Counted:
-    """One split of one subset. `numbers`: of the golds that are numbers, by task, emotion and dimension."""
+    """One split of one subset. `numbers` holds the golds that are numbers, by task, emotion and dimension."""
 
     subset: str
     split: str
@@ -28,7 +28,7 @@ class Counted:
     translated: int = 0
     languages: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-    labelled: int = 0  # rows whose gold is labels; the others of a subset are asked for a number
+    labelled: int = 0  # rows whose gold is labels; the subset's other rows ask for a number
     numbers: dict[str, list[float]] = field(default_factory=dict)
     characters: list[int] = field(default_factory=list)  # of the prompts
     vision_tokens: list[int] = field(default_factory=list)  # of pictures and clips
@@ -57,7 +57,7 @@ class Stats:
 
 
 def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
-    """Read every split once. Raises Fault when a file is not the manifest's."""
+    """Read every split once. Raises Fault when a file differs from the manifest."""
     dataset.require_unchanged(dataset.split_files())
     counted, picked = [], {}
     for subset, splits in dataset.manifest["subsets"].items():
@@ -78,12 +78,12 @@ def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
 
 
 def tables(counted: Sequence[Counted]) -> str:
-    """The counts as Markdown: sizes and lengths, then labels and numbers, then languages."""
+    """The counts as Markdown tables: sizes and lengths, then labels and numbers, then languages."""
     return "\n".join([*_sizes(counted), "", *_golds(counted), "", *_languages(counted), ""])
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, the value that 95 of 100 do not exceed, and the largest."""
+    """Median, 95th percentile and maximum, as text."""
     return " / ".join(f"{value:,.0f}" for value in np.quantile(values, [0.5, 0.95, 1.0])) if values else ""
 
 
@@ -119,5 +119,5 @@ def _languages(counted: Sequence[Counted]) -> Iterator[str]:
 
 
 def ordered(counts: Counter[str]) -> list[tuple[str, int]]:
-    """The most frequent first; equals by name."""
+    """Sort by frequency, highest first; equal counts by name."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

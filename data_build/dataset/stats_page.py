@@ -1,7 +1,7 @@
 """The page of `mmaffin stats --out`: plots of a build, and rows of each subset as a person would see them.
 
-One file that loads nothing: figures are inline SVG, pictures are encoded anew within a budget, whatever comes from the
-data is escaped, and a Content-Security-Policy admits the page's own style and no script.
+The page is one file that loads nothing: figures are inline SVG, pictures are re-encoded within a size budget, all text
+from the data is escaped, and a Content-Security-Policy allows the page's own style and no script.
 """
 
 import base64
@@ -22,8 +22,8 @@ from mmafflm.media.thumbnails import Picture, Thumbnails
 from mmafflm.records import Record
 from mmafflm.svg import figure, line, text
 
-MOST_TEXT = 2000  # characters of a prompt
-PICTURES = 1_500_000  # characters of the page that pictures may take
+MOST_TEXT = 2000  # characters shown of a prompt
+PICTURES = 1_500_000  # characters that pictures may take in the page
 BINS = 20
 _LANE, _BAR = 15.0, 150.0
 
@@ -32,7 +32,7 @@ class Shown(NamedTuple):
     """One row of the sample."""
 
     record: Record
-    text: str  # what the prompt is about: apart, since its direction is its own and the prompt's is English's
+    text: str  # what the prompt is about; shown separately, because its direction may differ from the English prompt's
     prompt: str
     pictures: list[Picture]
 
@@ -73,7 +73,7 @@ def _cut(prompt: str) -> str:
 
 
 def _figures(counted: Sequence[Counted]) -> list[dict[str, Any]]:
-    """Labels, numbers and languages of each split, and the lengths of all prompts."""
+    """Labels, numbers and languages of each split, and prompt lengths and vision tokens of all splits together."""
     found = []
     for one in counted:
         if one.labels:
@@ -94,7 +94,7 @@ def _figures(counted: Sequence[Counted]) -> list[dict[str, Any]]:
 
 
 def bars(title: str, counts: Counter[str], rows: int) -> Markup:
-    """A lane for each name, the most frequent first: its bar, how many rows, and their share of all `rows`."""
+    """A lane for each name, the most frequent first: a bar, the number of rows, and their share of all `rows`."""
     most, left = max(counts.values()), 8 + 6.0 * max(map(len, counts))
     body = []
     for at, (name, count) in enumerate(ordered(counts)):

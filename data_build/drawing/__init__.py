@@ -1,1 +1,1 @@
-"""What the made-up corpora of `mmaffin samples` are drawn with: words, faces, clips and file formats."""
+"""Tools that make the corpora of `mmaffin samples`: words, faces, clips and file formats."""

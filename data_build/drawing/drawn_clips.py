@@ -1,4 +1,4 @@
-"""Drawn clips: a face whose look and movement show an emotion, as mp4 bytes that are always the same."""
+"""Drawn clips: a face that shows an emotion by its look and movement, as mp4 bytes that never vary."""
 
 import io
 from collections.abc import Callable
@@ -12,28 +12,28 @@ from PIL import Image
 
 from data_build.drawing.faces import backdrop, draw_face
 
-# x264's AVX-512 code gave 2 to 25 of 238 clips other bytes the next time (core 165 of PyAV 16, AMD EPYC), AVX2 none.
-# Every x86-64 has SSE2, so all of them write the same. One thread, as the bits are divided among the threads.
+# x264's AVX-512 code gave 2 to 25 of 238 clips other bytes on a second run (core 165 of PyAV 16, AMD EPYC), AVX2 none.
+# Every x86-64 has SSE2, so with SSE2 all of them write the same. One thread, because x264 divides bits among threads.
 X264 = {"preset": "veryfast", "crf": "28", "tune": "animation", "x264-params": "asm=SSE2"}
-SHORTEST_S, LONGEST_S = 0.8, 2.2  # of a clip whose length nothing else sets
-SMALLEST = 0.6  # a face is never drawn smaller than this part of its full size
+SHORTEST_S, LONGEST_S = 0.8, 2.2  # default range of a clip's length
+SMALLEST = 0.6  # the smallest face, as a fraction of its full size
 
 
 class Pose(NamedTuple):
-    """Where a face is: right and down of its place, in parts of the free room, and its size in parts of the full."""
+    """Where a face is: its offset right and down, as parts of the free space, and its size as a part of the full."""
 
     right: float = 0.0
     down: float = 0.0
     size: float = 1.0
 
 
-MOVES: dict[str, Callable[[float], Pose]] = {  # seconds since the start -> pose
+MOVES: dict[str, Callable[[float], Pose]] = {  # from the seconds since the start to the pose
     "neutral": lambda t: Pose(),
     "happiness": lambda t: Pose(down=1 - 2 * abs(sin(3 * pi * t))),  # hops
     "sadness": lambda t: Pose(down=min(1.0, t) * 2 - 1),  # sinks
     "anger": lambda t: Pose(right=sin(6 * pi * t)),  # shakes its head
     "fear": lambda t: Pose(right=0.4 * sin(40 * t), down=0.4 * cos(47 * t)),  # trembles
-    "surprise": lambda t: Pose(size=min(1.0, SMALLEST + t)),  # comes near
+    "surprise": lambda t: Pose(size=min(1.0, SMALLEST + t)),  # comes closer
     "disgust": lambda t: Pose(right=min(1.0, t) * 2 - 1),  # turns away
     "other": lambda t: Pose(right=sin(2 * pi * t), down=cos(2 * pi * t)),  # circles
 }
@@ -47,7 +47,7 @@ def render(
     size: tuple[int, int] = (320, 180),
     fps: int = 12,
 ) -> bytes:
-    """An mp4 (H.264, yuv420p, no sound) of a face that shows the emotions one after the other, each as long."""
+    """An mp4 (H.264, yuv420p, no sound) of a face that shows the emotions one after the other, for equally long."""
     behind = backdrop(random, size)
     side = int(min(size) * random.uniform(0.72, 0.82))
     middle = ((size[0] - side) * random.uniform(0.3, 0.7), (size[1] - side) / 2)
@@ -71,7 +71,7 @@ def _frame(behind: Image.Image, face: Image.Image, middle: tuple[float, float], 
 
 
 def encode(frames: list[Image.Image], fps: int) -> bytes:
-    """An mp4 of RGB pictures of one size with even sides."""
+    """An mp4 of RGB pictures, all of one size with even sides."""
     out = io.BytesIO()
     with av.open(out, "w", "mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options=X264)
@@ -85,7 +85,7 @@ def encode(frames: list[Image.Image], fps: int) -> bytes:
 
 
 def silence(duration_s: float) -> bytes:
-    """An mp4 that holds a sound track (AAC) and no picture."""
+    """An mp4 with a sound track (AAC) and no video."""
     rate = 16_000
     out = io.BytesIO()
     with av.open(out, "w", "mp4") as container:
@@ -100,5 +100,5 @@ def silence(duration_s: float) -> bytes:
 
 
 def draw_duration_s(random: Random, least: float = SHORTEST_S) -> float:
-    """The length of a clip, in whole milliseconds."""
+    """Draw the length of a clip, in whole milliseconds."""
     return round(random.uniform(least, LONGEST_S), 3)

@@ -1,8 +1,8 @@
 """Drawn faces that show an emotion and how strong it is, for the made-up picture and video corpora.
 
-A model of a million parameters has to learn them from some hundred pictures. It learned the colour of a face and
-strokes of 8 px at 112 px in 60 steps, and thin strokes without colour not at all; so an emotion has a colour and a
-mouth of its own, and its strength is how far the colour, the mouth and the brows are from a plain face.
+A model of a million parameters has to learn them from some hundred pictures. In 60 steps it learned the colour of a
+face and strokes of 8 px at 112 px, but not thin strokes without colour. So each emotion has its own colour and mouth;
+the stronger the emotion, the more colour, mouth and brows differ from a plain face.
 """
 
 from random import Random
@@ -12,18 +12,18 @@ from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 
-PLAIN: Colour = (205, 190, 175)  # a face without any feeling
+PLAIN: Colour = (205, 190, 175)  # a face without emotion
 INK: Colour = (25, 20, 20)
-STROKE = 0.11  # of the face: 9 px where a face is 84 px high, the least in a picture of 112 px
-INNER = 2  # drawn so many times larger, then reduced: smooth edges
+STROKE = 0.11  # of the face's height: 9 px for a face 84 px high, the smallest in a picture of 112 px
+INNER = 2  # faces are drawn this many times larger and then reduced, for smooth edges
 
 
 class Look(NamedTuple):
     """How an emotion looks at its strongest. Lengths are parts of the face's height."""
 
     colour: Colour
-    grey: tuple[int, int]  # brightness of the face and of what is behind it, where there is no colour
-    mouth: tuple[float, ...]  # heights of the lip from left to right, -1 up to 1 down; none: an open mouth
+    grey: tuple[int, int]  # brightness of the face and of the background, where there is no colour
+    mouth: tuple[float, ...]  # heights of the lip from left to right, -1 up to 1 down; empty: an open mouth
     brow: float  # 1: inner ends low (a scowl), -1: inner ends high
     eye: float  # height
     vad: tuple[float, float, float]  # valence, arousal, dominance in -1..1
@@ -39,7 +39,7 @@ LOOKS = {
     "disgust": Look((50, 150, 45), (30, 90), (-1, -0.5, 0, 0.5, 1), 0.6, 0.05, (-0.7, 0.2, 0.4)),
     "other": Look((255, 140, 190), (90, 10), (-0.8, 0.8, 0, -0.8, 0.8), 0.0, 0.10, (0.0, 0.0, 0.0)),
 }
-EMOTIONS = [emotion for emotion in LOOKS if emotion != "other"]  # "other" is a class of SAMSEMO alone
+EMOTIONS = [emotion for emotion in LOOKS if emotion != "other"]  # only SAMSEMO has the class "other"
 
 
 def vad(emotion: str, intensity: float) -> tuple[float, float, float]:
@@ -49,7 +49,7 @@ def vad(emotion: str, intensity: float) -> tuple[float, float, float]:
 
 
 def draw(emotion: str, intensity: float, random: Random, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of `size` (width, height) with a face, 0.75 to 0.95 of its shorter side."""
+    """An RGB picture of `size` (width, height) with a face, whose size is 0.75 to 0.95 of the shorter side."""
     picture = backdrop(random, size)
     side = int(min(size) * random.uniform(0.75, 0.95))
     face = draw_face(emotion, intensity, side)
@@ -58,7 +58,7 @@ def draw(emotion: str, intensity: float, random: Random, size: tuple[int, int]) 
 
 
 def draw_grey(emotion: str, intensity: float, random: Random, side: int = 48) -> Image.Image:
-    """A square grey picture (L) filled by a face: brightness stands in for the colour."""
+    """A square grey picture (L) filled by a face; brightness replaces the colour."""
     bright, behind = (level + random.randint(-9, 9) for level in LOOKS[emotion].grey)
     picture = Image.new("L", (side, side), min(max(behind, 0), 255))
     least = int(side * 0.83)
@@ -69,7 +69,7 @@ def draw_grey(emotion: str, intensity: float, random: Random, side: int = 48) ->
 
 
 def backdrop(random: Random, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of a dull wall with two duller things in front of it; it tells nothing."""
+    """An RGB picture of a dull wall with two duller things in front of it; it carries no information on the emotion."""
     picture = Image.new("RGB", size, _dull(random))
     pen = ImageDraw.Draw(picture)
     for _ in range(2):
@@ -90,7 +90,7 @@ def draw_face(emotion: str, intensity: float, side: int, skin: Colour | None = N
     large = side * INNER
     face = Image.new("RGBA", (large, large))
     pen = ImageDraw.Draw(face)
-    if skin is None:  # also a weak feeling has to be told from a plain face
+    if skin is None:  # even a weak emotion must differ from a plain face
         skin = _mixed(PLAIN, look.colour, 0.35 + 0.65 * intensity)
     pen.ellipse((0, 0, large - 1, large - 1), skin)
     ink = INK if sum(skin) > 220 else (245, 245, 245)
@@ -107,7 +107,7 @@ def _mixed(one: Colour, other: Colour, share: float) -> Colour:
 def _draw_eyes(pen: ImageDraw.ImageDraw, side: int, look: Look, intensity: float, ink: Colour) -> None:
     half = (0.10 + (look.eye - 0.10) * intensity) / 2
     tilt = 0.08 * look.brow * intensity
-    for inward, centre in ((1, 0.31), (-1, 0.69)):  # inward: which way the nose is
+    for inward, centre in ((1, 0.31), (-1, 0.69)):  # inward: direction of the nose
         pen.ellipse([side * at for at in (centre - 0.06, 0.40 - half, centre + 0.06, 0.40 + half)], ink)
         outer, inner = (centre - inward * 0.12, 0.22 - tilt), (centre + inward * 0.12, 0.22 + tilt)
         pen.line([side * at for at in (*outer, *inner)], ink, int(side * 0.06))

@@ -1,7 +1,7 @@
 """Made-up EMOTIC in its raw layout: pictures of drawn people, and Annotations.mat. corpora/emotic.py would be too long.
 
-A face's colour and mouth tell the emotion, how strong they are tells the intensity. Some pictures are traps of the
-real corpus: see TRAPS.
+A face's colour and mouth show the emotion; how strong they are shows the intensity. Some pictures imitate difficulties
+of the real corpus: see TRAPS.
 """
 
 import io
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from data_build.drawing.faces import EMOTIONS, backdrop, draw_face, vad
 from data_build.drawing.writer import Files, take
 
-# What the annotators of EMOTIC see in a weak and in a strong emotion: each of the 26 categories occurs.
+# What EMOTIC's annotators see in a weak and in a strong emotion. Each of the 26 categories occurs.
 CATEGORIES = {
     "neutral": (("Disconnection", "Peace"), ("Confidence", "Engagement", "Esteem")),
     "happiness": (("Affection", "Happiness", "Sympathy"), ("Excitement", "Happiness", "Pleasure")),
@@ -27,7 +27,7 @@ CATEGORIES = {
     "surprise": (("Anticipation", "Doubt/Confusion"), ("Anticipation", "Surprise")),
     "disgust": (("Aversion", "Embarrassment"), ("Aversion", "Disapproval")),
 }
-STRENGTHS = ((0.1, 0.4), (0.7, 1.0))  # of a weak and of a strong emotion; nothing between, so that they can be told
+STRENGTHS = ((0.1, 0.4), (0.7, 1.0))  # of a weak and of a strong emotion; the gap keeps them distinguishable
 DATABASES = {
     "mscoco": "COCO_train2014_{:012}.jpg",
     "emodb_small": "{:017x}.jpg",
@@ -39,7 +39,7 @@ EMOTIC_ROWS = {"train": 220, "val": 20, "test": 60}  # persons
 TRAPS = {
     ("train", 3): "grey",
     ("train", 4): "truncated",
-    ("train", 7): "rotated",  # stored lying, with an EXIF orientation; size and box are those of the upright picture
+    ("train", 7): "rotated",  # stored sideways, with an EXIF orientation; size and box are those of the upright picture
     ("train", 8): "CMYK",
     ("train", 9): "name",
     ("train", 10): "no numbers",
@@ -59,7 +59,7 @@ class Feeling(NamedTuple):
 
 
 def emotic(scale: int, seed: int) -> Files:
-    """The pictures, and Annotations.mat as scipy reads the real one."""
+    """The pictures, and Annotations.mat in the form in which scipy reads the real one."""
     random = Random(f"{seed} emotic")
     files: Files = {}
     splits = {}
@@ -75,7 +75,7 @@ def emotic(scale: int, seed: int) -> Files:
             picture, boxes = _scene(random, together)
             trap = TRAPS.get((split, number), "")
             database = list(DATABASES)[number % len(DATABASES)]
-            name = DATABASES[database].format(len(files))  # no name twice, in no split
+            name = DATABASES[database].format(len(files))  # names are unique over all splits
             name = f"frame {number} é.jpg" if trap == "name" else name
             files[f"emotic/{database}/images/{name}"] = _jpeg(picture, trap)
             people = [_person(random, *who, split, trap) for who in zip(together, boxes, strict=True)]
@@ -93,7 +93,7 @@ def emotic(scale: int, seed: int) -> Files:
 
 
 def _scene(random: Random, feelings: Sequence[Feeling]) -> tuple[Image.Image, list[list[int]]]:
-    """A picture of people side by side, and their boxes (x1, y1, x2, y2), some of which pass its edge."""
+    """A picture of people side by side, and their boxes (x1, y1, x2, y2), some of which extend beyond the picture."""
     room = random.randint(150, 200)
     picture = backdrop(random, (room * len(feelings), random.randint(170, 220)))
     boxes = []
@@ -114,7 +114,7 @@ def _jpeg(picture: Image.Image, trap: str) -> bytes:
     out = io.BytesIO()
     if trap == "rotated":
         exif = Image.Exif()
-        exif[0x0112] = 6  # orientation: turn it by 90 degrees to the right to see it
+        exif[0x0112] = 6  # orientation: a viewer turns it by 90 degrees to the right
         picture.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", quality=85, exif=exif)
     else:
         modes = {"grey": "L", "CMYK": "CMYK"}
@@ -124,7 +124,7 @@ def _jpeg(picture: Image.Image, trap: str) -> bytes:
 
 
 def _person(random: Random, feeling: Feeling, box: list[int], split: str, trap: str) -> dict[str, object]:
-    """One annotator in train; three and what they say together in val and test."""
+    """A person with one annotator in train, and with three annotators and their combined annotation in val and test."""
     categories = [] if trap == "no categories" else list(CATEGORIES[feeling.emotion][feeling.strong])
     # the corpus's scale is 1..10, and each annotator gives whole numbers
     scores = [5.5 + 4.5 * value for value in vad(feeling.emotion, feeling.intensity)]
@@ -169,7 +169,7 @@ def _cell(texts: Sequence[str]) -> Matlab:
 
 
 def _numbers(values: Sequence[float]) -> Matlab:
-    """A row of numbers. Matlab stores whole ones in the smallest type, in which a reader's sums overflow."""
+    """A row of numbers. Matlab stores whole numbers in the smallest type that fits, so a reader's sums may overflow."""
     array = np.array([values], np.float64)
     if not (array == np.floor(array)).all():
         return array
@@ -177,9 +177,9 @@ def _numbers(values: Sequence[float]) -> Matlab:
 
 
 def _mat(splits: Mapping[str, Matlab]) -> bytes:
-    from scipy.io import savemat  # a quarter of a second, for this file alone
+    from scipy.io import savemat  # the import takes a quarter of a second, and only this file needs it
 
     out = io.BytesIO()
     savemat(out, splits, do_compression=True)
     header = b"MATLAB 5.0 MAT-file, made up by `mmaffin samples`"
-    return header.ljust(116) + out.getvalue()[116:]  # scipy writes the hour there
+    return header.ljust(116) + out.getvalue()[116:]  # scipy would write the time into these bytes

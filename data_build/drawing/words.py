@@ -1,6 +1,6 @@
-"""What the made-up corpora are made of: common words of 35 languages, and the interjections that carry a label."""
+"""The words of the made-up corpora: common words of 35 languages, and the interjections that carry a label."""
 
-# Short, frequent, and without a feeling of their own.
+# Short, frequent words without emotion.
 WORDS = {
     "ar": "هذا اليوم في البيت مع صديق ثم السوق كتاب الطريق",
     "bg": "днес аз съм вкъщи с книга после пътя град вода",
@@ -74,5 +74,5 @@ VALENCE = {
 
 
 def interjections(*labels: str) -> str:
-    """What someone exclaims who feels all of that."""
+    """What someone exclaims who feels all of these labels."""
     return " ".join(INTERJECTIONS[label] for label in labels)

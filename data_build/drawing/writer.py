@@ -1,4 +1,4 @@
-"""What every made-up corpus is written with: sentences, tables, and archives whose bytes are always the same."""
+"""Write made-up corpora: sentences, tables, and archives whose bytes never vary."""
 
 import csv
 import gzip
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from data_build.drawing.words import UNSPACED, WORDS
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member of a zip, so that its bytes are always the same
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member of a zip, so that its bytes never vary
 
 Files = dict[str, bytes]
 Label = TypeVar("Label")
 
 
 class Writer:
-    """Sentences of one corpus and language, no two alike."""
+    """Sentences of one corpus and language, no two the same."""
 
     def __init__(self, seed: int, corpus: str, language: str) -> None:
         self.random = Random(f"{seed} {corpus} {language}")
@@ -36,19 +36,19 @@ class Writer:
                 return sentence
 
     def take(self, labels: list[Label], rows: int) -> list[Label]:
-        """That many labels, each as often as the others, in random order."""
+        """`rows` labels, each about equally often, in random order."""
         return take(self.random, labels, rows)
 
 
 def take(random: Random, labels: list[Label], rows: int) -> list[Label]:
-    """That many labels, each as often as the others, in random order."""
+    """`rows` labels, each about equally often, in random order."""
     taken = list(islice(cycle(labels), rows))
     random.shuffle(taken)
     return taken
 
 
 def clock(seconds: float, hour: str, mark: str) -> str:
-    """A time as a table writes it: 00:12:34,567 with the hour "00" and the mark ","."""
+    """A time as written in a table: 00:12:34,567 with the hour "00" and the mark ","."""
     whole, thousandths = divmod(round(seconds * 1000), 1000)
     return f"{hour}:{whole // 60:02}:{whole % 60:02}{mark}{thousandths:03}"
 
@@ -61,7 +61,7 @@ def csv_bytes(rows: list[list[str]], delimiter: str = ",", end: str = "\n") -> b
 
 
 def tsv_bytes(rows: list[list[str]]) -> bytes:
-    """A table without any quoting."""
+    """A table without quoting."""
     return "".join("\t".join(row) + "\n" for row in rows).encode()
 
 
@@ -75,7 +75,7 @@ def zipped(members: Files) -> bytes:
 
 
 def tarred(members: Files) -> bytes:
-    """A tar.gz of these members. TarInfo has no time and no owner of its own; gzip would write the hour into it."""
+    """A tar.gz of these members. TarInfo sets no time or owner by itself; mtime=0 keeps gzip from writing the time."""
     out = io.BytesIO()
     packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=out, mtime=0)
     with packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -1,1 +1,1 @@
-"""Training rows that repeat a test row, exactly or nearly, are found before anything is written, and reported."""
+"""Find training rows that repeat a test row, exactly or nearly, before anything is written, and report them."""

@@ -1,4 +1,4 @@
-"""What find_leaks has found: counts, examples and origins on both sides of a split. And what is taken out."""
+"""Report what find_leaks found: counts, examples, and origins on both sides of a split. Decide which rows to remove."""
 
 import json
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from mmafflm.terminal.command import say
 
 REPORT = "leakage"  # DATA/leakage.json and .md
 REASON = {"exact": "stands in a test", "near": "nearly stands in a test"}
-QUOTED, LONGEST = 5, 160  # examples of each pair of subsets, characters of each
+QUOTED, LONGEST = 5, 160  # examples of each pair of subsets, and the most characters shown of each
 
 Counts = dict[str, dict[str, dict[str, int]]]
 
 
 def report(leaks: Sequence[Leak], rows: tuple[int, int], rules: Leaks, origins: dict[str, Any]) -> dict[str, Any]:
-    """The report as JSON. rows: of training and of the tests that were compared."""
+    """The report as JSON. rows: how many training rows and how many test rows were compared."""
     counts: Counts = {}
     examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for leak in leaks:
@@ -55,7 +55,7 @@ def _example(leak: Leak) -> dict[str, Any]:
 def examine(
     data: Path, rows: dict[str, dict[str, int]], rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
-    """The leaks of a build and their report. rows: {subset: {split: rows}} of what stands on disk."""
+    """The leaks of a build and their report. rows: {subset: {split: rows}} on disk."""
     train, tests = (
         read_rows(data, [(name, side) for name, of in rows.items() if side in of], index, rules.shortest)
         for side in SIDES
@@ -64,7 +64,7 @@ def examine(
 
 
 class Compared(NamedTuple):
-    """What is compared: the training rows and the tests' of all subsets, and where both are from."""
+    """What is compared: the training rows and the test rows of all subsets, and where both come from."""
 
     train: list[Row]
     tests: list[Row]
@@ -74,21 +74,21 @@ class Compared(NamedTuple):
 def compare(
     data: Path, rows: Compared, rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
-    """The leaks among these rows and their report. data: where the pictures are."""
+    """The leaks among these rows and their report. data: the folder with the pictures."""
     leaks = find_leaks(rows.train, rows.tests, rules, data)
     shared = shared_origins(rows.traces, index, origins)
     return leaks, report(leaks, (len(rows.train), len(rows.tests)), rules, shared)
 
 
 class Decided(NamedTuple):
-    """The report, and the training rows that are not to be written: {id: (reason, detail)}."""
+    """The report, and the training rows that must not be written: {id: (reason, detail)}."""
 
     told: dict[str, Any]
     out: dict[str, tuple[str, str]]
 
 
 def decide(data: Path, chosen: Sequence[Chosen], rules: Leaks, index: Index) -> Decided:
-    """Which of the chosen training rows copy a test row, before any is written. Writes the report."""
+    """Decide which of the chosen training rows copy a test row, before any row is written. Writes the report."""
     rows = Compared([], [], {})
     for one in chosen:
         _gather(one, rows, rules, index)
@@ -117,7 +117,7 @@ def _gather(chosen: Chosen, compared: Compared, rules: Leaks, index: Index) -> N
 
 
 def _why(leak: Leak) -> tuple[str, str]:
-    """The reason and the detail that the quarantine gives."""
+    """The reason and the detail for the quarantine."""
     words = leak.train.words[:LONGEST]
     return REASON[leak.kind], f"{leak.test.id} ({leak.similarity:.2f} of the words' trigrams): {words}"
 
@@ -133,13 +133,13 @@ def in_manifest(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_report(folder: Path, told: dict[str, Any]) -> None:
-    """leakage.json and leakage.md."""
+    """Write leakage.json and leakage.md."""
     write_text(folder / f"{REPORT}.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n")
     write_text(folder / f"{REPORT}.md", markdown(told))
 
 
 def markdown(told: dict[str, Any]) -> str:
-    """The report to read."""
+    """The report as Markdown."""
     rules = told["rules"]
     fate = "They were taken out of training" if rules["remove"] else "They were left in training"
     lines = [

@@ -1,8 +1,9 @@
-"""Training rows that stand, exactly or nearly, in a test: of the same corpus, of another, or after translation.
+"""Training rows that repeat a test row, exactly or nearly: of the same corpus, of another, or after translation.
 
-A training row copies a test row when all that both have is a copy: the words (a text or a transcript), the picture
-(or a clip's first frame). So MELD's "Thank you so much!" in another scene is none, and the same subtitle in XED is one.
-Short words alone count for none: people say the same without copying. Time is linear in rows (near.py).
+A training row copies a test row when every modality that both rows have matches: the words (a text or a transcript),
+and the picture (or a clip's first frame). So MELD's "Thank you so much!" in another scene is not a copy, but the same
+subtitle in XED is one. Short words alone are not a copy: people say the same without copying. The time is linear in the
+number of rows (near.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,24 +28,24 @@ from mmafflm.errors import Fault
 from mmafflm.files.inside import quoted
 from mmafflm.media.budget import stored_picture
 
-WIDE = r"[\x{1100}-\x{11ff}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"  # one says as much as two letters
-MOST = 64  # rows with the same words, or the same sight, that a row is compared with
+WIDE = r"[\x{1100}-\x{11ff}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"  # one such character counts as two
+MOST = 64  # a row is compared with at most so many rows that share its words or its difference hash
 Key = TypeVar("Key", str, int)
 
 
 class Row(NamedTuple):
-    """A row of either side. `words`: normalized, whole; `picture`: below DATA; both may be empty."""
+    """A row of either side. `words`: normalized, not shortened; `picture`: path below DATA; either may be empty."""
 
     id: str
     subset: str
     words: str
-    long: bool  # enough words to count for themselves
+    long: bool  # whether the words are long enough to be a copy by themselves
     picture: str
-    sight: int  # difference hash
+    sight: int  # the picture's difference hash
 
 
 class Leak(NamedTuple):
-    """A training row and the test row that it copies. `similarity`: of their words; 1 where one has none."""
+    """A training row and the test row that it copies. `similarity`: of their words; 1 when either has no words."""
 
     train: Row
     test: Row
@@ -58,13 +59,13 @@ def read_rows(data: Path, names: Iterable[tuple[str, str]], index: Index, shorte
 
 
 def make_rows(rows: Iterable[tuple[str, str, str, str]], index: Index, shortest: int) -> list[Row]:
-    """Rows of id, subset, words (as written) and picture."""
+    """Make rows from tuples of id, subset, words (as written) and picture."""
     table = pl.DataFrame(list(rows), ["id", "subset", "words", "picture"], orient="row")
     return [] if table.is_empty() else table_rows(table, index, shortest)
 
 
 def table_rows(table: pl.DataFrame, index: Index, shortest: int) -> list[Row]:
-    """Rows of a table with the columns id, subset, words (as written) and picture."""
+    """Make rows from a table with the columns id, subset, words (as written) and picture."""
     table = table.with_columns(words=folded(pl.col("words")))
     length = pl.col("words").str.len_chars() + pl.col("words").str.count_matches(WIDE)
     table = table.with_columns(long=length >= shortest)
@@ -81,7 +82,7 @@ def _sight_of(name: str, picture: str, index: Index) -> int:
 
 
 def words_column(rows: pl.DataFrame) -> pl.Series:
-    """The words of rows that are still in the shards: their text, or what a release's own prompt quotes."""
+    """The words of rows in shards: their text or, for a release, the text quoted in its own prompt."""
     if "prompt" not in rows.columns:
         return rows["text"]
     asked = rows.select("subset", "task", "text", "prompt").iter_rows()
@@ -102,7 +103,7 @@ def _records(data: Path, subset: str, split: str) -> Iterator[tuple[str, str, st
 
 
 def find_leaks(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, data: Path) -> list[Leak]:
-    """Each training row that copies a test row, once, in the order of `train`. data: where the pictures are."""
+    """Each training row that copies a test row, once, in the order of `train`. data: the folder with the pictures."""
     sight = _Sight(data, rules)
     found: dict[int, Leak] = {}
     for number, leak in [*_by_words(train, tests, rules, sight), *_by_sight(train, tests, rules, sight)]:
@@ -112,14 +113,14 @@ def find_leaks(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, data: P
 
 
 class _Sight:
-    """Whether two pictures show the same: by their hashes first, then by their pixels."""
+    """Decide whether two pictures show the same, first by their hashes, then by their pixels."""
 
     def __init__(self, data: Path, rules: Leaks) -> None:
         self.data, self.rules = data, rules
         self.open = lru_cache(maxsize=4096)(self._open)
 
     def _open(self, name: str) -> NDArray[np.float32] | None:
-        if Path(name).suffix not in (".png", ".bmp"):  # a clip kept as a file: its first frame's hash has to do
+        if Path(name).suffix not in (".png", ".bmp"):  # for a clip kept as a file we have only its first frame's hash
             return None
         with stored_picture(self.data, name) as picture:
             return thumbnail(picture)
@@ -136,7 +137,7 @@ class _Sight:
 
 
 def _by_words(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _Sight) -> Iterator[tuple[int, Leak]]:
-    """Rows whose long words are a test row's; where both have a picture, that too."""
+    """Rows with the long words of a test row. When both have a picture, the pictures must match as well."""
     ours, theirs = _by(train, _long_words), _by(tests, _long_words)
     exact = [words for words in ours if words in theirs]
     left, right = [words for words in ours if words not in theirs], list(theirs)
@@ -152,7 +153,7 @@ def _by_words(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _
 
 
 def _by_sight(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _Sight) -> Iterator[tuple[int, Leak]]:
-    """Rows whose picture is a test row's; where both have words, these too, however short."""
+    """Rows with the picture of a test row. When both have words, however short, the words must match as well."""
     ours, theirs = _by(train, _shown), _by(tests, _shown)
     left, right = list(ours), list(theirs)
     pairs = near_hashes(np.array(left, np.uint64), np.array(right, np.uint64), rules.picture_bits)
@@ -167,7 +168,7 @@ def _by_sight(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _
 
 
 def _by(rows: Sequence[Row], key: Callable[[Row], Key | None]) -> dict[Key, list[int]]:
-    """The numbers of the rows that have a key, by it."""
+    """Group the numbers of the rows by key, leaving out rows whose key is None."""
     found: dict[Key, list[int]] = {}
     for number, row in enumerate(rows):
         what = key(row)

@@ -1,7 +1,7 @@
 """Near duplicates in time linear in rows: MinHash with LSH for texts, difference hashes for pictures. Pure functions.
 
-Own code on numpy and not a library: datasketch hashes one text at a time in Python (its MinHash of 128 permutations
-takes a second for some thousand short texts), and what is needed here is a few lines over arrays.
+We use numpy and no library: datasketch hashes one text at a time in Python (its MinHash of 128 permutations takes a
+second for some thousand short texts), and all we need is a few lines over arrays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,23 +10,23 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-SHINGLE = 3  # characters: one edit in a text of 30 leaves 25 of 31 shared
-BANDS, ROWS = 16, 4  # texts that share 0.7 of their shingles meet in a band with a chance of 0.99, 0.8: 0.9998
-# Texts of one template ("Review 12: came late") meet all in one bucket. What a text is compared with is bounded, so the
-# time stays linear: so many of a band's bucket by their minima, and the best so many of all by their trigrams.
+SHINGLE = 3  # characters: one changed character in a text of 30 leaves 27 of 33 trigrams shared
+BANDS, ROWS = 16, 4  # texts that share 0.7 of their trigrams meet in some band with probability 0.99; at 0.8: 0.9998
+# Texts made from one template ("Review 12: came late") all land in one bucket. To keep the time linear, a text is
+# compared by minima with at most MOST texts of each band's bucket, and by trigrams with the BEST of all of these.
 MOST, BEST = 16, 4
-LEFT = 16_384  # texts of the left side at a time
-SLACK = 0.2  # three standard deviations of the estimate from 64 minima
-CHUNK = 200_000  # characters at a time: the arrays stay in the processor's cache
-PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two that differ in three bits share one
+LEFT = 16_384  # texts of the left side that are processed at a time
+SLACK = 0.2  # three standard deviations of the similarity as estimated from 64 minima
+CHUNK = 200_000  # characters processed at a time, so that the arrays stay in the processor's cache
+PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two hashes that differ in three bits share a band
 PICTURE_MOST = 256
 
 Hashes: TypeAlias = NDArray[np.uint64]
-Pairs: TypeAlias = NDArray[np.int64]  # n x 2: row on the left, row on the right
+Pairs: TypeAlias = NDArray[np.int64]  # n x 2: position on the left, position on the right
 
 
 class Near(NamedTuple):
-    """Two texts, by position, and the share of their character trigrams that they have in common (Jaccard)."""
+    """Two texts, by position, and the share of their character trigrams that both have (Jaccard)."""
 
     left: int
     right: int
@@ -34,9 +34,9 @@ class Near(NamedTuple):
 
 
 def near_texts(left: Sequence[str], right: Sequence[str], similarity: float) -> list[Near]:
-    """Every text on the left with its most similar one on the right, where they share at least `similarity`.
+    """Each text on the left with its most similar text on the right, if they share at least `similarity`.
 
-    The texts are normalized already. Recall is that of the banding above for texts at the bound, and near 1 above it.
+    The texts must be normalized. For pairs at the bound, recall is that of the banding above; beyond it, nearly 1.
     """
     if not left or not right:
         return []
@@ -54,7 +54,7 @@ def near_texts(left: Sequence[str], right: Sequence[str], similarity: float) -> 
 
 
 def _likely(pairs: Pairs, ours: NDArray[np.uint32], theirs: NDArray[np.uint32], least: float) -> Pairs:
-    """The pairs of which at least that share of the minima agrees; for each on the left the best few."""
+    """The pairs whose minima agree in at least the share `least`; for each text on the left only the best few."""
     agreed = np.zeros(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), CHUNK):
         some = pairs[start : start + CHUNK]
@@ -68,7 +68,7 @@ def _likely(pairs: Pairs, ours: NDArray[np.uint32], theirs: NDArray[np.uint32], 
 
 
 def jaccard(one: str, other: str) -> float:
-    """The share of the character trigrams of both that both have."""
+    """The number of character trigrams that both texts have, as a share of those that either has."""
     left, right = _shingles(one), _shingles(other)
     return len(left & right) / len(left | right)
 
@@ -79,7 +79,7 @@ def _shingles(text: str) -> set[str]:
 
 
 def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """BANDS x ROWS minima for each text, of a hash of its trigrams under as many permutations."""
+    """The MinHash signature of each text: BANDS x ROWS minima of its trigrams' hashes, one for each permutation."""
     random = np.random.default_rng(2505)
     factors = random.integers(0, 1 << 32, BANDS * ROWS, dtype=np.uint32) | np.uint32(1)
     shifts = random.integers(0, 1 << 32, BANDS * ROWS, dtype=np.uint32)
@@ -104,7 +104,7 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _hashes(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """A hash of every trigram of the texts, one text after the other, and where each text begins."""
+    """The hashes of every trigram, one text after the other, and the position where each text begins."""
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     ends = np.cumsum(lengths)
@@ -118,7 +118,7 @@ def _hashes(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
 
 
 def _mix(numbers: Hashes) -> Hashes:
-    """splitmix64's finish: every bit hangs on every bit."""
+    """The last steps of splitmix64: every bit of the result depends on every bit of the number."""
     with np.errstate(over="ignore"):
         numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -136,7 +136,7 @@ def _bands(minima: NDArray[np.uint32]) -> list[Hashes]:
 
 
 class _Sorted(NamedTuple):
-    """One band's keys in order, and the rows they are of: sorted once for all chunks of the left side."""
+    """One band's keys in order, and the row of each key; sorted once for all chunks of the left side."""
 
     keys: Hashes
     rows: Pairs
@@ -148,7 +148,7 @@ class _Sorted(NamedTuple):
 
 
 def _meet(left: Sequence[Hashes], right: Sequence[_Sorted], most: int) -> Pairs:
-    """The pairs of rows that have the same key in a band, once each; at most `most` of a band for each left row."""
+    """Pairs of rows with the same key in a band, each pair once; at most `most` per band for each left row."""
     met = []
     for ours, theirs in zip(left, right, strict=True):
         first = np.searchsorted(theirs.keys, ours, "left")
@@ -161,7 +161,7 @@ def _meet(left: Sequence[Hashes], right: Sequence[_Sorted], most: int) -> Pairs:
 
 
 def near_hashes(left: Hashes, right: Hashes, most_bits: int = 3) -> Pairs:
-    """The pairs of difference hashes that differ in at most `most_bits` (up to 3) bits."""
+    """The pairs of difference hashes that differ in at most `most_bits` bits; `most_bits` is at most 3."""
     if not len(left) or not len(right):
         return np.empty((0, 2), dtype=np.int64)
     bands = [_Sorted.of(keys) for keys in _picture_bands(right)]

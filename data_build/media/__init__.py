@@ -1,3 +1,3 @@
-"""Each picture and clip is opened once and stored under the budget, by workers that may die. Its index says what was
+"""Open each picture and clip once and store it within the budget, in workers that may die. The index lists what was
 stored.
 """

@@ -1,8 +1,8 @@
-"""Pictures and clips of a corpus, opened once: scaled to the budget, stored losslessly, named by what they show.
+"""Open the pictures and clips of a corpus once: scale them to the budget, store them losslessly, name them by content.
 
-What was opened is kept in DATA/.media.jsonl, a line each, so that a build that was stopped, or comes again with another
-config, opens only what is new: all of it under another budget, other decoders, or other code that opens. What cannot be
-opened is there too, with the reason.
+DATA/.media.jsonl records each opened picture and clip on a line of its own, and those that cannot be opened with the
+reason. So a build that was stopped, or is made again with another config, opens only what is new. With another budget,
+other decoders or other code that opens media, everything is new.
 """
 
 import base64
@@ -36,15 +36,15 @@ from mmafflm.terminal.progress_bar import progress
 
 JOURNAL = ".media.jsonl"
 FOLDER = "media"
-FRAME = ".bmp"  # what tells a frame from a clip that is kept as a file
+FRAME = ".bmp"  # distinguishes a clip's frame from a clip that is kept as a file
 LIMIT_S = 60.0
-TOGETHER = 50  # lines of the journal; a kill costs as many pictures
-MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of one worker; of a clip, for a larger one is no utterance
+TOGETHER = 50  # journal lines written at a time; a kill loses the lines of at most so many pictures
+MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of a worker; largest clip (no utterance is larger)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture or clip to open, for a worker. `data` holds its bytes when they come out of a stream."""
+    """One picture or clip for a worker to open. `data` holds its bytes if they were read from a stream."""
 
     key: str
     media: Media
@@ -54,14 +54,14 @@ class Task:
     path: str = ""
     member: Steps | None = None
     frames: tuple[RawFile, ...] = ()
-    size: int = 0  # bytes, as the file system or the archive says
+    size: int = 0  # bytes, according to the file system or the archive
     data: bytes | Unreadable | None = None
     raw_video: bool = False
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What was taken of a picture or clip, or why nothing was."""
+    """What was stored of a picture or clip, or the reason why nothing was stored."""
 
     key: str
     kind: str
@@ -70,7 +70,7 @@ class Taken:
     height: int = 0
     frames: int | None = None
     raw_sha256: str = ""
-    dhash: str = ""  # near.difference_hash of the picture, or of the first frame, in hexadecimal
+    dhash: str = ""  # picture_hash.difference_hash of the picture, or of the first frame, in hexadecimal
     note: str = ""
     reason: str = ""
 
@@ -85,9 +85,10 @@ def extract(
     raw_video: bool = False,
     limit_s: float = LIMIT_S,
 ) -> dict[str, Taken]:
-    """Open every wanted picture and clip (JSON of a Media) that no earlier build has opened; all, by that JSON.
+    """Open every wanted picture and clip that no earlier build has opened. Returns the results of all of them.
 
-    Raises Fault for a broken archive or a disk that is too small.
+    wanted: JSON of a Media, which is also the key of its result. raw: raw files by name. limit_s: seconds for one of
+    them. Raises Fault for a broken archive or a disk that is too small.
     """
     keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
     known = {key: taken for key, taken in read_journal(data).items() if _stands(taken, data)}
@@ -97,7 +98,7 @@ def extract(
         tasks = _tasks(corpus, spread(left), raw, data, budget, raw_video)
         with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
             for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
-                if isinstance(result, Failed):  # not noted: it may be the machine's fault, and is tried again
+                if isinstance(result, Failed):  # not recorded: the machine may be at fault, so the next run tries again
                     known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
                 else:
                     known[task.key] = result
@@ -109,7 +110,7 @@ def extract(
 
 @contextmanager
 def _journal(data: Path) -> Iterator[Callable[[Taken], None]]:
-    """Append to the journal some lines at a time: a sync of the disk costs as much as a small picture."""
+    """Append lines to the journal in groups, because syncing the disk takes as long as opening a small picture."""
     waiting: list[dict[str, Any]] = []
 
     def note(taken: Taken) -> None:
@@ -128,7 +129,7 @@ def _journal(data: Path) -> Iterator[Callable[[Taken], None]]:
 
 
 def read_journal(data: Path) -> dict[str, Taken]:
-    """Everything that was opened, by key; the last line counts."""
+    """Everything that was opened, by key; the last line of a key counts."""
     if not (path := data / JOURNAL).exists():
         return {}
     drop_torn_line(path)
@@ -137,7 +138,7 @@ def read_journal(data: Path) -> dict[str, Taken]:
 
 
 def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_video: bool) -> str:
-    """Another key when anything that decides the result is another."""
+    """A key that changes when anything that decides the result changes."""
     row = json.loads(text)
     names = row.get("frames") or ([row["file"]] if "file" in row else [])
     stamp = [number for name in names for number in (raw[name].size, raw[name].path.stat().st_mtime_ns)]
@@ -147,7 +148,7 @@ def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_vi
 
 @cache
 def _opened_by() -> list[str]:
-    # with other code that opens media, or other decoders, the stored files are made anew
+    # with other code that opens media, or other decoders, the files are stored anew
     code = source_hash("mmafflm.media.decode", "data_build.media.picture_hash")
     return [code, sha256_of(Path(__file__)), version("pillow"), version("av")]
 
@@ -162,7 +163,7 @@ def _stands(taken: Taken, data: Path) -> bool:
 def _tasks(
     corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
 ) -> Iterator[Task]:
-    """Files and members of zip archives first; then each tar archive, read once from beginning to end."""
+    """Yield files and members of zip archives first, then each tar archive's, which is read once from start to end."""
     streams: dict[Path, dict[Steps, list[Task]]] = {}
     for text, key in left.items():
         row = json.loads(text)
@@ -183,7 +184,7 @@ def _tasks(
 
 
 def take(task: Task) -> Taken:
-    """Open one picture or clip and store what the budget takes of it. Runs in a worker."""
+    """Open one picture or clip and store it within the budget. Runs in a worker."""
     media = task.media
     try:
         if task.frames:
@@ -208,7 +209,7 @@ def take(task: Task) -> Taken:
 
 
 def _frames(task: Task) -> Taken:
-    """A clip that comes as its frames: each opened, all of the size of the first."""
+    """Open a clip that is distributed as frames; all must have the size of the first."""
     contents = [frame.read() if frame.streamed else _file(str(frame.path), frame.member) for frame in task.frames]
     pictures = [task.budget.scaled(open_picture(content), video=True) for content in contents]
     if odd := [frame.name for frame, one in zip(task.frames, pictures, strict=True) if one.size != pictures[0].size]:
@@ -241,7 +242,7 @@ def _grey(content: bytes) -> Image.Image:
 
 
 def _cropped(picture: Image.Image, box: tuple[int, int, int, int] | None) -> Image.Image:
-    """The part of the picture inside the box; boxes may reach beyond the picture."""
+    """The part of the picture inside the box, which may extend beyond the picture."""
     if box is None:
         return picture
     left, top = max(0, box[0]), max(0, box[1])
@@ -252,9 +253,9 @@ def _cropped(picture: Image.Image, box: tuple[int, int, int, int] | None) -> Ima
 
 
 def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: str, note: str = "") -> Taken:
-    """PNG for a picture; BMP for a clip's frames, in a folder of their own. The name is a hash of all pixels.
+    """Store a picture as PNG, or a clip's frames as BMP in a folder of their own. The name is a hash of all pixels.
 
-    A frame of 170 x 96 is 49 kB as BMP and 31 as PNG, and opens in 0.03 ms instead of 0.45: training opens it twice.
+    A frame of 170 x 96 takes 49 kB as BMP and 31 as PNG, but opens in 0.03 ms instead of 0.45: training opens it twice.
     """
     seen = hashlib.blake2b(digest_size=16)
     for picture in pictures:
@@ -274,9 +275,9 @@ def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: 
 
 
 def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, str]:
-    """Write one file below DATA/media, whole or not at all; its path below DATA, size and SHA-256.
+    """Write one file below DATA/media, completely or not at all. Returns its path below DATA, size and SHA-256.
 
-    Two workers may write the same content at the same time: each has its own partial file.
+    Two workers may write the same content at the same time, so each has its own partial file.
     """
     place = f"{FOLDER}/{task.corpus}/{name[:2]}/{name}{suffix}"
     path = Path(task.root) / place

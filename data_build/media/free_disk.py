@@ -1,7 +1,7 @@
-"""Estimate the disk space that a corpus's pictures and clips will take, from the first that are opened.
+"""Estimate the disk space that a corpus's pictures and clips will take, from the first ones that are opened.
 
-What a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes one block of
-4 kB, a photograph of EMOTIC a hundred. So nothing is assumed: some of them, drawn evenly from all, are opened first.
+The space that a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes
+one block of 4 kB, a photograph of EMOTIC a hundred. So we measure: a sample drawn evenly from all is opened first.
 """
 
 import os
@@ -13,19 +13,19 @@ from typing import TypeVar
 from mmafflm.errors import Fault
 from mmafflm.terminal.command import say
 
-SAMPLE = 100  # pictures and clips that are opened before the rest is estimated
+SAMPLE = 100  # pictures and clips that are opened before the space for the rest is estimated
 T = TypeVar("T")
 
 
 def spread(items: Mapping[str, T], first: int = SAMPLE) -> dict[str, T]:
-    """The same items; the first of them are drawn evenly from all, so that they speak for every folder and letter."""
+    """The same items, reordered: the first ones are drawn evenly from all, so they represent the whole corpus."""
     names = list(items)
     ahead = names[:: max(1, len(names) // first)][:first]
     return {name: items[name] for name in dict.fromkeys([*ahead, *names])}
 
 
 class Room:
-    """Watches the first pictures and clips of a corpus of `count`, to be stored below `data`."""
+    """Estimate the space below `data` for a corpus of `count` pictures and clips while the first of them are stored."""
 
     def __init__(self, corpus: str, count: int, data: Path) -> None:
         self.corpus, self.count, self.data = corpus, count, data
@@ -35,9 +35,9 @@ class Room:
         say(f"{corpus}: {count} pictures and clips to open")
 
     def note(self, files: Iterable[tuple[str, int, str]]) -> None:
-        """Count what one of them took: path, bytes and hash of each stored file; none where it could not be opened.
+        """Count the space of one picture or clip. files: path, bytes and hash of each stored file; empty if it failed.
 
-        Raises Fault, once enough were opened to tell, when the rest will not fit.
+        Raises Fault, once enough have been opened for an estimate, when the rest will not fit.
         """
         if self._seen >= SAMPLE:
             return
@@ -45,13 +45,13 @@ class Room:
         names = {name: size for name, size, _ in files if name not in self._stored}
         self._stored |= names.keys()
         self._bytes += sum(-(-size // self._block) * self._block for size in names.values())
-        if len(names) > 1:  # a clip's frames are in a folder of their own
+        if len(names) > 1:  # a clip's frames have a folder of their own, which takes a block
             self._bytes += self._block
         if self._seen == SAMPLE < self.count:
             self._require(self._bytes / SAMPLE)
 
     def _require(self, each: float) -> None:
-        """Raises Fault unless what is left fits, at `each` bytes for one."""
+        """Raises Fault unless the remaining ones fit, at `each` bytes per picture or clip."""
         whole, left, free = each * self.count, each * (self.count - SAMPLE), shutil.disk_usage(self.data).free
         say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, by the first {SAMPLE}")
         if left > free:

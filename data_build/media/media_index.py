@@ -13,7 +13,7 @@ from mmafflm.records import Record, media_files, read_jsonl, sha256_of, write_js
 
 
 class Entry(NamedTuple):
-    """One stored file. `frames`: of a clip kept as a file, how many the budget takes; else None."""
+    """One stored file. `frames`: for a clip kept as a file, the number of frames that the budget takes; else None."""
 
     file: str  # below DATA
     width: int
@@ -23,19 +23,22 @@ class Entry(NamedTuple):
     sha256: str
     raw: str  # CORPUS/RawFile.name
     raw_sha256: str
-    dhash: str  # of the picture, or of its clip's first frame
+    dhash: str  # of the picture, or of the clip's first frame
 
 
 Index = dict[str, Entry]
 
 
 def is_of_clip(entry: Entry) -> bool:
-    """Whether this is a clip, or one frame of it, and not a picture."""
+    """Whether this is a clip or a frame of one, rather than a picture."""
     return entry.frames is not None or entry.file.endswith(FRAME)
 
 
 def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
-    """The entries of (raw file's name, what was taken of it); one raw file of several that show the same."""
+    """Index entries from pairs of a raw file's name and what was stored of it.
+
+    If several raw files gave the same stored file, the entry names the first of them by name.
+    """
     found: Index = {}
     for raw, one in sorted(taken, key=lambda item: item[0]):
         for name, size, digest in one.files:
@@ -46,7 +49,7 @@ def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
 
 
 def write_index(data: Path, index: Index) -> None:
-    """Write the index and take away every stored file that it does not name."""
+    """Write the index, and remove every stored file that it does not name."""
     if index:
         write_jsonl(data / MEDIA_INDEX, (index[name]._asdict() for name in sorted(index)))
     for path in (data / FOLDER).rglob("*"):
@@ -56,7 +59,7 @@ def write_index(data: Path, index: Index) -> None:
 
 
 def read_index(data: Path) -> Index:
-    """The index; empty for a build without pictures and clips. Raises Fault naming the line that is no entry."""
+    """The index; empty for a build without pictures and clips. Raises Fault naming a line that is not a valid entry."""
     path = data / MEDIA_INDEX
     index: Index = {}
     for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
@@ -70,9 +73,9 @@ def read_index(data: Path) -> Index:
 
 
 def tokens_of(record: Record, index: Index) -> int:
-    """The vision tokens of a record's pictures and clips, from their sizes alone.
+    """The vision tokens of a record's pictures and clips, computed from their sizes alone.
 
-    Raises Fault for a picture or clip that the index does not know.
+    Raises Fault for a picture or clip that is not in the index.
     """
     if strange := [name for name in media_files(record) if name not in index]:
         raise Fault(f"{record.id}: {quoted(strange[0])}: not in {MEDIA_INDEX}. Build again.")
@@ -85,7 +88,7 @@ def tokens_of(record: Record, index: Index) -> int:
 
 
 def media_faults(data: Path) -> list[str]:
-    """What differs on disk from the index, a sentence each."""
+    """Every difference between the index and the files on disk, as sentences."""
     found = []
     folder = Folder(data)
     for name, entry in read_index(data).items():

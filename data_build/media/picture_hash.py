@@ -1,4 +1,4 @@
-"""Numbers by which two pictures are compared: a difference hash of 64 bits, and a thumbnail of grey levels."""
+"""Two ways to compare pictures: a difference hash of 64 bits, and a thumbnail of grey levels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +6,12 @@ from PIL import Image
 
 
 def difference_hash(picture: Image.Image) -> int:
-    """64 bits: whether each of 8 x 8 places of the grey picture is darker than its right neighbour (dHash)."""
+    """dHash, 64 bits: for each of 8 x 8 places of the grey picture, whether it is darker than its right neighbour."""
     grey = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = (grey[:, 1:] > grey[:, :-1]).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def thumbnail(picture: Image.Image) -> NDArray[np.float32]:
-    """64 x 64 grey levels, to compare two pictures by."""
+    """64 x 64 grey levels (0 to 255), for comparing two pictures."""
     return np.asarray(picture.convert("L").resize((64, 64), Image.Resampling.BOX), dtype=np.float32)

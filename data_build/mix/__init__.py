@@ -1,1 +1,1 @@
-"""The training mix: which rows of which subset, balanced over languages, shuffled across corpora."""
+"""Draw the training mix: rows of each subset, balanced over languages, shuffled across corpora."""

@@ -1,6 +1,7 @@
 """The training mix: rows of each subset, balanced over languages, every example once, shuffled across all corpora.
 
-LLaMA-Factory reads it in file order, so one pass over it is one epoch (its own mixing repeats or does not mix).
+LLaMA-Factory reads it in file order, so one pass over it is one epoch. (LLaMA-Factory's own mixing either repeats
+examples or does not mix.)
 """
 
 from collections import Counter, defaultdict
@@ -23,7 +24,7 @@ from mmafflm.sampling import shuffle_key
 
 
 class Line(NamedTuple):
-    """A row of a training file: its place there, and what decides whether and where the mix has it."""
+    """A row of a training file: its position there, and what decides whether and where it is in the mix."""
 
     place: int
     shuffle: bytes
@@ -33,13 +34,13 @@ class Line(NamedTuple):
 
 
 def shares(total: int, available: dict[str, int]) -> dict[str, int]:
-    """Divide `total` evenly over languages; what one cannot fill goes to the others."""
+    """Divide `total` evenly over languages; what a language cannot fill goes to the others."""
     share: dict[str, int] = {}
     left = total
     for position, (language, count) in enumerate(sorted(available.items(), key=lambda item: (item[1], item[0]))):
         share[language] = min(count, left // (len(available) - position))
         left -= share[language]
-    for language in sorted(available):  # the remainder of the division, one row each
+    for language in sorted(available):  # hand out the remainder of the division, one row to each language
         if left and share[language] < available[language]:
             share[language] += 1
             left -= 1
@@ -49,7 +50,7 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
 def shares_with_translated(
     total: int, originals: dict[str, int], translated: dict[str, int], most: float
 ) -> dict[str, int]:
-    """As shares(), where translated rows fill what a language's originals cannot: at most that share of all rows."""
+    """Like shares(), but translations fill what a language's originals cannot, up to the share `most` of all rows."""
     left = dict(translated)
     while True:
         both = {one: originals.get(one, 0) + left.get(one, 0) for one in originals.keys() | left.keys()}
@@ -63,23 +64,23 @@ def shares_with_translated(
 
 @dataclass
 class Mix:
-    """A training mix while it is drawn, subset by subset, and its rows until they are written.
+    """A training mix while it is drawn, subset by subset; it holds its rows until they are written.
 
-    languages: see make_mix. most_translated: the share of a subset's rows that may be translations.
+    languages: see make_mix. most_translated: the largest share of a subset's rows that may be translations.
     """
 
     asked: dict[str, int]
     seed: int
     languages: list[str] | None = None
     most_translated: float = MOST_TRANSLATED
-    frames: list[pl.DataFrame] = field(default_factory=list)  # of twins, with `line` and `shuffle`
+    frames: list[pl.DataFrame] = field(default_factory=list)  # rows of Parquet twins, with `line` and `shuffle`
     rows: dict[str, dict[str, int]] = field(default_factory=dict)  # subset -> language -> rows
-    translated: dict[str, dict[str, int]] = field(default_factory=dict)  # of these
+    translated: dict[str, dict[str, int]] = field(default_factory=dict)  # the translations among `rows`
 
     def draw(self, subset: str, lines: Iterable[Line]) -> list[Line]:
-        """Those of a training file's rows that the mix takes, in file order.
+        """Choose the rows of a training file that go into the mix. Returns them in file order.
 
-        Each language gets its share, stratified by task, emotion and gold. A subset with fewer rows than asked gives
+        Each language gets its share, stratified by task, emotion and gold. A subset with fewer rows than wanted gives
         all it has.
         """
         wanted = self.asked.get(subset, 0)
@@ -91,13 +92,13 @@ class Mix:
         return chosen
 
     def add(self, chosen: list[Line], kept: pl.DataFrame) -> None:
-        """Take the rows that were drawn. kept: see Written."""
+        """Add the rows that were drawn. kept: the same rows of the Parquet twin; see twins.Written."""
         if chosen:
             shuffle = pl.Series("shuffle", [line.shuffle for line in chosen], pl.Binary)
             self.frames.append(kept.with_columns(shuffle))
 
     def write(self, data: Path) -> dict[str, Any]:
-        """Write the mix, its rows shuffled, and its twin; returns what the manifest says of it."""
+        """Write the mix, shuffled, and its Parquet twin. Returns the mix's entry in the manifest."""
         path = data / "mmaffin" / f"{MIX}.jsonl"
         frames = self.frames
         if any(frame.schema["videos"] == pl.List(pl.String) for frame in frames):
@@ -133,11 +134,11 @@ def make_mix(
     most_translated: float = MOST_TRANSLATED,
     barred: Container[str] = (),
 ) -> dict[str, Any]:
-    """Write a training mix out of the files of a build; returns what the manifest says of it.
+    """Write a training mix from the files of a build. Returns the mix's entry in the manifest.
 
-    A subset that was not built, or has no such language, is left out.
-    languages: only these ("es", with its translations; "es<-en", those from English alone), or all.
-    barred: ids of rows that are not drawn, nor is what was made of them.
+    A subset that was not built, or has no rows in these languages, is left out.
+    languages: the only ones to draw from ("es" includes its translations, "es<-en" means those from English alone), or
+    None for all. barred: ids of rows that must not be drawn; translations of these rows are not drawn either.
     """
     mix = Mix(asked, seed, languages, most_translated)
     only = None if languages is None else frozenset(languages)
@@ -150,7 +151,7 @@ def make_mix(
 
 
 def _lines(path: Path, seed: int, languages: frozenset[str] | None, barred: Container[str]) -> Iterator[Line]:
-    """The rows of a training file that may be drawn."""
+    """The rows of a training file that the mix may draw."""
     with path.open("rb") as lines:
         for place, data in enumerate(lines):
             row = orjson.loads(data)
@@ -164,32 +165,32 @@ def _lines(path: Path, seed: int, languages: frozenset[str] | None, barred: Cont
 
 
 def _at(path: Path, places: list[int]) -> list[bytes]:
-    """The lines at these places."""
+    """The lines at these positions of a file."""
     wanted = set(places)
     with path.open("rb") as lines:
         return [line for place, line in enumerate(lines) if place in wanted]
 
 
 def add_twin(data: Path, index: Index) -> dict[str, Any]:
-    """Write the twin of the mix that stands; returns its rows and, for each kind of length, its histogram."""
+    """Write the Parquet twin of the mix on disk. Returns its rows and a histogram for each kind of length."""
     twin = write_twin(data / "mmaffin", data / "mmaffin" / f"{MIX}.jsonl", index)
     return {"rows": twin.height} | lengths(twin)
 
 
 def lengths(twin: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """For each kind of length its histogram."""
+    """A histogram for each kind of length."""
     return {name: histogram(twin[name]) for name in ("vision_tokens", "text_bytes")}
 
 
 def histogram(lengths: pl.Series) -> dict[str, int]:
-    """Records by length, in steps of two: {"at most": records}, such as {"0": 12, "64": 7, "128": 3}."""
+    """Count records by length, as {at most: records}; bounds are 0 and powers of two from 16: {"0": 12, "64": 7}."""
     steps = [0, *(1 << power for power in range(4, 24))]
     counts = {str(high): int(((lengths <= high) & (lengths > low)).sum()) for low, high in pairwise([-1, *steps])}
     return {high: count for high, count in counts.items() if count}
 
 
 def _draw(lines: Iterable[Line], wanted: int, most: float) -> Iterator[Line]:
-    """Rows of one training file: its languages' shares, each stratified by task, emotion and gold."""
+    """Draw rows of one training file: each language's share, stratified by task, emotion and gold."""
     originals: dict[str, list[Line]] = defaultdict(list)
     translated: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
@@ -202,7 +203,7 @@ def _draw(lines: Iterable[Line], wanted: int, most: float) -> Iterator[Line]:
 
 
 def _origins(row: dict[str, Any]) -> set[str]:
-    """What a mix may name a row's language by: "es"; and "es<-en" for a translation from English."""
+    """The names by which a mix file may select a row's language: "es", and "es<-en" for a translation from English."""
     source = row["translated_from"]
     return {row["language"]} | ({f"{row['language']}{FROM}{source['language']}"} if source else set())
 

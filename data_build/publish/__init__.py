@@ -1,1 +1,1 @@
-"""Sending a build to the hub, as far as the licences of its corpora allow."""
+"""Upload a build to the Hugging Face Hub, as far as the licences of its corpora allow."""

@@ -1,8 +1,8 @@
-"""A build without some of its corpora or rows: a whole build again, in which nothing quotes a row that stays behind.
+"""Write a build without some of its corpora or rows: a complete build with no trace of the rows that are left out.
 
-Only what is known here is carried over, file by file and key by key: a file that another stage adds stays behind until
-it is named here. The counts of leaks, origins and overlaps and the figures of round trips stay those of the whole
-build; examples go with their rows.
+Only files and manifest keys named here are copied: a file that another stage adds is left out until it is named here.
+The counts of leaks, origins and overlaps and the figures of round trips stay those of the full build. An example is
+kept only with its rows.
 """
 
 import json
@@ -31,13 +31,13 @@ from mmafflm.files.inside import media_path
 from mmafflm.records import Record, media_files, read_jsonl, write_jsonl, write_text
 
 Manifest = dict[str, Any]
-_KEYS = ("schema", "versions", "seed", "limit")  # of the manifest, as they are
-_OF_TRANSLATION = ("left_out", "round_trip")  # of what it says of translations, too
+_KEYS = ("schema", "versions", "seed", "limit")  # keys of the manifest that are copied unchanged
+_OF_TRANSLATION = ("left_out", "round_trip")  # keys of its "translation" that are copied unchanged
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What of a build goes along: its subsets as the new manifest has them, its corpora, and records that do not."""
+    """The part of a build to publish: its subsets as in the new manifest, its corpora, and the records to leave out."""
 
     dataset: Dataset
     subsets: Manifest
@@ -45,21 +45,21 @@ class Cut:
     held: Mapping[str, Held]
 
     def records(self, subset: str, split: str) -> Iterator[Record]:
-        """The records of a split that go along."""
+        """The records of a split that are published."""
         return (record for record in self.dataset.records(subset, split) if record.id not in self.held)
 
     def is_whole(self, subset: str) -> bool:
-        """Whether no row of the subset stays behind."""
+        """Whether all rows of the subset are published."""
         return all(one.corpus != benchmark()[subset].corpus for one in self.held.values())
 
 
 def write_portion(
     dataset: Dataset, corpora: Collection[str], out: Path, about: dict[str, Any], held: Mapping[str, Held]
 ) -> None:
-    """Write the build's rows of these corpora into the empty folder `out`; `about` is "published" in its manifest.
+    """Write the build's rows of these corpora into the empty folder `out`. `about` becomes "published" in its manifest.
 
-    held: records of these corpora that stay behind, see licences.held_back; they are in the quarantine of the portion.
-    Raises Fault when the build has changed on disk since it was made.
+    held: records of these corpora that are left out, see licences.held_back; the new build lists them in its
+    quarantine. Raises Fault when the build has changed on disk since it was made.
     """
     dataset.require_unchanged(name for name in dataset.files if name not in (MANIFEST, "README.md"))
     cut = _cut(dataset, corpora, held)
@@ -84,7 +84,7 @@ def write_portion(
 
 
 def _cut(dataset: Dataset, corpora: Collection[str], held: Mapping[str, Held]) -> Cut:
-    """The subsets of these corpora; where rows stay behind, counted anew and without splits that are empty then."""
+    """The subsets of these corpora. A subset that loses rows is counted again and loses splits that become empty."""
     subsets = {name: of for name, of in dataset.manifest["subsets"].items() if benchmark()[name].corpus in corpora}
     cut = Cut(dataset, subsets, corpora, held)
     for name in [name for name in subsets if not cut.is_whole(name)]:
@@ -94,9 +94,9 @@ def _cut(dataset: Dataset, corpora: Collection[str], held: Mapping[str, Held]) -
 
 
 def _place_rows(cut: Cut, out: Path) -> tuple[Index, set[tuple[str, str]]]:
-    """The files of the splits, their twins, and every picture and frame that a record names.
+    """Copy or write the files of the splits, their Parquet twins, and every picture and frame that a record names.
 
-    Returns the index of these and the records' corpora and sources.
+    Returns the index of these pictures and frames, and the corpus and source of each record.
     """
     data, names = cut.dataset.path, [(subset, split) for subset, of in cut.subsets.items() for split in of]
     whole = read_index(data)
@@ -122,7 +122,7 @@ def _place_rows(cut: Cut, out: Path) -> tuple[Index, set[tuple[str, str]]]:
 
 
 def _mix(cut: Cut, out: Path, index: Index) -> dict[str, Any]:
-    """The mix's rows that go along, in its order; returns what the manifest says of them."""
+    """Write the published rows of the mix, in the mix's order. Returns their entry in the manifest."""
     file = cut.dataset.manifest["mix"]["file"]
     languages: dict[str, Counter[str]] = {}
     translated: dict[str, Counter[str]] = {}
@@ -146,7 +146,7 @@ def _mix(cut: Cut, out: Path, index: Index) -> dict[str, Any]:
 
 
 def _manifest(cut: Cut) -> Manifest:
-    """What of the manifest is about these subsets and corpora."""
+    """The part of the manifest that is about these subsets and corpora."""
     whole, subsets = cut.dataset.manifest, cut.subsets
     manifest = json.loads(json.dumps({name: whole[name] for name in _KEYS if name in whole}))
     if "leakage" in whole:
@@ -173,8 +173,8 @@ def _of(named: Manifest, names: Collection[str]) -> Manifest:
 
 
 def _quarantine(cut: Cut, accounts: Manifest, out: Path) -> Counter[str]:
-    """The build's rows of these corpora, those held back (in the accounts too) and of translations those of rows that
-    are here; returns the reasons of the latter.
+    """Write the quarantine: the build's own rows of these corpora, the records held back (also added to the accounts),
+    and rejected translations of published rows. Returns the reasons of the rejected translations.
     """
     rejected: Counter[str] = Counter()
 
@@ -210,7 +210,7 @@ def _translation(subsets: Manifest, rejected: Counter[str]) -> dict[str, Any]:
 
 
 def _leakage(cut: Cut, out: Path) -> None:
-    """The report with the examples of which both rows are there."""
+    """Write the leak report, with only those examples whose two rows are published."""
     path = cut.dataset.path / f"{REPORT}.json"
     if not path.exists():
         return

@@ -1,4 +1,4 @@
-"""`mmaffin publish`: a build, or what of it the terms of its corpora allow, as a data set on the Hugging Face Hub."""
+"""`mmaffin publish`: upload a build, or what its corpora's terms allow of it, as a data set of the Hugging Face Hub."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.inside import quoted
 from mmafflm.terminal.command import say
 
-STAGE = ".publish"  # below DATA, hidden: not part of the data; of hard links
+STAGE = ".publish"  # a hidden folder below DATA that is not part of the data; it holds hard links
 TOKEN = "HF_TOKEN"
 _FOLDERS = ("mmaffin", "mmaffben", "media", "figures")
 OURS = [*(f"{name}/*" for name in _FOLDERS), "leakage.*", "import.md", "quarantine.jsonl", "origins.jsonl"]  # replaced
@@ -27,9 +27,9 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Choice:
-    """Corpora that go along; of them those only told to; and those that stay behind, with the reason.
+    """Corpora to publish, those among them that need --allow, and corpora to leave out, with the reason.
 
-    withheld: of a corpus that goes along, records that do not: their own licence and why -> how many.
+    withheld: for each published corpus, records to leave out: {their own licence and the reason: number of records}.
     """
 
     kept: list[str]
@@ -39,9 +39,9 @@ class Choice:
 
 
 def choose(there: Collection[str], allow: Collection[str]) -> Choice:
-    """What of the corpora that are there may go. Raises UsageFault when `allow` names one that is not there.
+    """Choose which corpora of a build to publish. there: its corpora. allow: those that the user may pass on.
 
-    Raises Fault when one of those that are there is unknown.
+    Raises UsageFault when `allow` names a corpus that is not in the build, and Fault when the build has an unknown one.
     """
     if strange := [name for name in there if name not in corpora()]:
         raise Fault(f"manifest.json: corpora: {quoted(strange[0])} is not one of {', '.join(corpora())}. Build again.")
@@ -56,7 +56,7 @@ def choose(there: Collection[str], allow: Collection[str]) -> Choice:
 
 
 def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Choice:
-    """The choice with what is withheld of each corpus, and without a corpus of which nothing is left."""
+    """Add the withheld records of each corpus to the choice, and drop corpora that have no other records."""
     counted: dict[str, Counter[str]] = {}
     for one in held.values():
         counted.setdefault(one.corpus, Counter())[f"{one.licence or 'a licence'} ({one.reason})"] += 1
@@ -73,17 +73,17 @@ def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -
 
 
 def _rows(dataset: Dataset, corpus: str) -> int:
-    """All records of a corpus."""
+    """The number of records of a corpus."""
     of = (splits for name, splits in dataset.manifest["subsets"].items() if benchmark()[name].corpus == corpus)
     return sum(int(about["rows"]) for splits in of for about in splits.values())
 
 
 def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: bool = False) -> None:
-    """Upload what may go as one commit of the hub's data set `repo`; with dry_run only print its files and sizes.
+    """Upload what may be published to the hub's data set `repo`, as one commit. dry_run: only print files and sizes.
 
-    A repository that is not there is made, private. What an earlier upload left below the build's own folders and is
-    not in this one is deleted; other files of the repository stay. The same again makes no commit.
-    Raises UsageFault for a wrong name or without HF_TOKEN, Fault when nothing may go or the hub refuses.
+    A repository that does not exist is created as private. Files of an earlier upload in the build's own folders that
+    this one lacks are deleted; other files of the repository stay. Publishing the same build again makes no commit.
+    Raises UsageFault for a wrong name or without HF_TOKEN, Fault when nothing may be published or the hub refuses.
     """
     if not _NAME.fullmatch(repo):
         raise UsageFault(f"--repo {repo}: expected OWNER/NAME.")
@@ -116,7 +116,7 @@ def _token() -> str:
 
 @contextmanager
 def _staged(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Iterator[Path]:
-    """The folder to upload; it is gone afterwards."""
+    """The folder to upload; it is removed afterwards."""
     folder = dataset.path / STAGE
     if folder.is_symlink():
         raise Fault(f"{folder}: a link, and publish writes there. Remove it.")
@@ -131,13 +131,13 @@ def _staged(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Itera
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each file, by its path below the folder."""
+    """The size in bytes of each file, by its path below the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
 def _upload(folder: Path, repo: str, token: str, data_hash: str) -> str:
-    """Upload the folder; returns the address of the commit."""
+    """Upload the folder. Returns the address of the commit."""
     try:
         from httpx import HTTPError
         from huggingface_hub import HfApi

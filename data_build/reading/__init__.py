@@ -1,1 +1,1 @@
-"""Raw files as they arrive: archives, encodings, tables, and what a corpus's reader must offer. Rows go out."""
+"""Read raw files: archives, encodings, tables, and what a corpus's reader must offer. The readers return rows."""

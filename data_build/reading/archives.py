@@ -1,8 +1,8 @@
-"""Zip and tar archives read where they lie, archives within archives included: listed, opened, streamed.
+"""Zip and tar archives, read in place, archives within archives included: list, open and stream their members.
 
-A member's steps are its path in the archive, after the path of each archive within the archive on the way to it:
-("MELD.Raw/dev.tar.gz", "dev/dia0_utt0.mp4"). Names are never taken for places on the disk, and links among the
-members are passed over.
+A member's steps are its path in the archive, preceded by the path of each archive on the way to it:
+("MELD.Raw/dev.tar.gz", "dev/dia0_utt0.mp4"). Member names are never used as paths on the disk, and links among the
+members are ignored.
 """
 
 import io
@@ -16,33 +16,33 @@ from data_build.reading.unreadable import GIB, Member, Steps, Unreadable, check_
 from data_build.reading.zips import ZipArchive
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-# A zip archive within an archive is read into memory, for its directory is at its end. A larger one is not opened.
+# A zip archive within an archive is read into memory, because its directory is at its end. Larger ones stay closed.
 INNER_ZIP = GIB
-DEPTH = 4  # archives within archives; Kaggle's FER2013 and MELD have two
+DEPTH = 4  # archives within archives; Kaggle's FER2013 and MELD need two
 
 
 def is_archive(name: str) -> bool:
-    """Whether the file's name says so."""
+    """Whether the name is that of an archive."""
     return name.lower().endswith(ARCHIVES)
 
 
 def is_litter(name: str) -> bool:
-    """Whether only an operating system wrote that file."""
+    """Whether only an operating system can have written this file."""
     parts = PurePosixPath(name).parts
     return "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
 
 
 def list_members(path: Path) -> list[tuple[Steps, int]]:
-    """Steps and sizes in bytes of an archive's members. Reads a tar archive whole. Raises Unreadable."""
+    """Steps and sizes in bytes of an archive's members. Reads all of a tar archive. Raises Unreadable."""
     with _opened(path) as data:
         return [(member.steps, member.size) for member in _members(data, path)]
 
 
 def stream_members(path: Path, wanted: set[Steps]) -> Iterator[tuple[Steps, bytes | Unreadable]]:
-    """The wanted members of one archive with their bytes, in its order, in one pass that ends with the last of them.
+    """Yield the wanted members of an archive with their bytes, in its order, in one pass that ends after the last.
 
-    wanted: steps as list_members gives them. A damaged member of a zip archive within comes as what is wrong with it.
-    Raises Unreadable when the archive is broken or lacks one of them.
+    wanted: steps as list_members returns them. If a member of an inner zip archive is damaged, an Unreadable that says
+    what is wrong takes the place of its bytes. Raises Unreadable when the archive is broken or lacks a wanted member.
     """
     left = set(wanted)
     outer = {steps[:depth] for steps in wanted for depth in range(1, len(steps))}
@@ -68,9 +68,9 @@ def _bytes(member: Member, path: Path) -> bytes | Unreadable:
 
 
 def open_member(path: Path, steps: Steps) -> IO[bytes]:
-    """One member as a stream; in a zip archive at once, in a tar archive after what comes before it.
+    """Open one member as a stream: directly in a zip archive, in a tar archive after reading what precedes it.
 
-    Raises Unreadable, as does reading on, when the archive is broken or lacks the member.
+    Raises Unreadable when the archive is broken or lacks the member; so does reading from the stream.
     """
     data: IO[bytes] = _opened(path)
     name = path.name
@@ -87,19 +87,19 @@ def open_member(path: Path, steps: Steps) -> IO[bytes]:
 
 
 def read_zipped(path: Path, name: str) -> bytes:
-    """A member of a zip archive that lies on the disk. Raises Unreadable."""
+    """Read a member of a zip archive on the disk. Raises Unreadable."""
     with _kept_open(path).open(name) as data:
         return data.read()
 
 
 @lru_cache(maxsize=1)
 def _kept_open(path: Path) -> ZipArchive:
-    """The archive, its directory read once a process: one of 40 GB lists half a million members."""
+    """Keep the last archive open, to read its directory only once: one of 40 GB lists half a million members."""
     return ZipArchive(_opened(path), path)
 
 
 def is_zip(name: str) -> bool:
-    """Whether the archive's name says so; every other archive is read as a tar archive."""
+    """Whether the name is that of a zip archive; every other archive is read as a tar archive."""
     return name.lower().endswith(".zip")
 
 
@@ -114,9 +114,9 @@ def _inner(data: IO[bytes], path: Path) -> IO[bytes]:
 
 
 def _members(data: IO[bytes], path: Path, enter: Container[Steps] | None = None, above: Steps = ()) -> Iterator[Member]:
-    """The members of an archive in one pass; of those archives among them that are in `enter` (None: all), theirs."""
+    """Yield an archive's members in one pass, and in place of each archive in `enter` (None: all), its members."""
     outer = above[-1] if above else path.name
-    entered: set[Steps] = set()  # of two archives of one name, only the first can be opened by its name
+    entered: set[Steps] = set()  # when two archives have the same name, only the first can be opened by name
     for member in ZipArchive(data, path).members() if is_zip(outer) else tar_members(data, path):
         name = member.steps[0]
         if is_litter(name):

@@ -1,6 +1,6 @@
-"""A corpus is one file in data_build/corpora/: its card (docstring), where its files are, and how a row is read.
+"""A corpus is one file in data_build/corpora/: its card (the docstring), how to find its files and how to read a row.
 
-Adding a corpus adds that file, its entry in benchmark/subsets.yaml and its test; nothing else lists corpora.
+To add a corpus, add that file, its entry in mmafflm/benchmark/subsets.yaml and its test; nothing else lists corpora.
 """
 
 import json
@@ -22,13 +22,13 @@ EXAMPLES = pl.Schema(
         "subset": pl.String,
         "task": pl.String,  # the task's key in the benchmark, such as ei_reg
         "language": pl.String,
-        "split": pl.String,  # the corpus's own, or null where the build has to split
+        "split": pl.String,  # the corpus's own, or null when the build has to split
         "emotion": pl.String,
         "gold": pl.String,  # JSON
-        "text": pl.String,  # or the transcript; empty for a picture
+        "text": pl.String,  # the text or transcript; empty for a picture
         "media": pl.String,  # JSON of a Media, or null
         "source": pl.String,  # raw file and line
-        "origin": pl.String,  # JSON, or null: see Example.origin
+        "origin": pl.String,  # JSON, or null; see Example.origin
     }
 )
 QUARANTINE = pl.Schema(
@@ -36,22 +36,22 @@ QUARANTINE = pl.Schema(
         "source": pl.String,
         "reason": pl.String,
         "detail": pl.String,
-        "subset": pl.String,  # the one that loses the row; null: that of its part
-        "split": pl.String,  # the same
-        "unknown": pl.String,  # a label, class or split that the reader does not know; null when that is not the reason
+        "subset": pl.String,  # the subset that loses the row; null: the subset of its part
+        "split": pl.String,  # the split that loses the row; null: the split of its part
+        "unknown": pl.String,  # a label, class or split that the reader does not know, if that is the reason; else null
     }
 )
-BATCH = 50_000  # rows a frame: some ten megabytes of text
+BATCH = 50_000  # rows per frame: some ten megabytes of text
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """The picture or clip of a row, and what to take of it; the build opens it, never the reader.
+    """The picture or clip of a row, and which part of it to use. The build opens it; the reader never does.
 
-    `box` is a person crop (x1, y1, x2, y2) in pixels of the picture, clipped to it by the build. `grey` stands in place
-    of a file: base64 of the bytes of a square grey picture (FER2013 keeps its pixels in the table). `max_s` bounds a
-    clip: of a longer one the build takes the middle so many seconds, and says so. `frames`: a clip that is there only
-    as pictures, in order; `file` is then the first of them.
+    `box` is a person crop (x1, y1, x2, y2) in pixels of the picture; the build clips it to the picture. `grey` replaces
+    a file: base64 of the bytes of a square grey picture (FER2013 keeps its pixels in the table). `max_s` limits a
+    clip: the build takes the middle `max_s` seconds of a longer one and reports it. `frames`: the pictures, in order,
+    of a clip that is distributed only as pictures; `file` is then the first of them.
     """
 
     kind: Literal["image", "video"]
@@ -62,7 +62,7 @@ class Media:
     frames: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The same text for the same request."""
+        """JSON of the fields that are set; equal requests give equal text."""
         return json.dumps(
             {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", ())}
         )
@@ -72,8 +72,8 @@ class Media:
 class Example:
     """One row of a raw corpus, in the benchmark's vocabulary.
 
-    `origin` is what the corpus says of where the row is from, a speaker or a clip's own licence; it goes beside the
-    records (origins.py), never into them.
+    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence. It is
+    stored next to the records (dataset/origins.py), never in them.
     """
 
     subset: str
@@ -88,15 +88,15 @@ class Example:
     origin: Mapping[str, str | float] | None = None
 
 
-NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; the language of a picture
+NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; used as the language of a picture
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """One row of a raw corpus that cannot be used, and why. `detail` quotes what was found.
+    """One row of a raw corpus that cannot be used, and why. `detail` quotes the offending value.
 
-    `subset` and `split` are those that lose the row, where the part does not say it already. `unknown` is a label,
-    class or split outside the set: a single row of it is quarantined, but the build refuses one that many rows have.
+    `subset` and `split` name those that lose the row, unless the part already does. `unknown` is a label, class or
+    split outside the set: the build quarantines a few rows that have it, but stops when many have it.
     """
 
     source: str
@@ -116,14 +116,14 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """What one worker reads at a time, usually one raw file.
+    """What a worker reads at a time, usually one raw file.
 
-    `subset` is set when all its rows are of that one: the part is not read when another is asked for.
-    `about` is the reader's own, such as a language. `media` leads from the reader's key of a picture or clip to the
-    name of its raw file; a row whose key is not there is Bad.
+    `subset` is set when all its rows belong to that subset: the part is not read when only others are wanted.
+    `about` is for the reader's own use, for example a language. `media` maps the reader's key of a picture or clip to
+    the name of its raw file; a row whose key is missing there is Bad.
     """
 
-    name: str  # unique within the corpus, in reading order by list position
+    name: str  # unique within the corpus; parts are read in list order
     files: tuple[RawFile, ...]
     about: Mapping[str, str] = field(default_factory=dict)
     media: Mapping[str, str] = field(default_factory=dict)
@@ -132,32 +132,33 @@ class Part:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus's reader.
+    """A corpus's reader and what the build needs to know about the corpus.
 
     find(files, options) picks the parts out of all raw files below the corpus's folder. It raises Fault when the
-    corpus is there and broken, unlabelled or in a form that is not read, and returns an empty list without files.
+    corpus is damaged, unlabelled or in a form that we do not read, and returns an empty list when there are no files.
     read(part, options) yields the part's rows, every raw row exactly once, in file order.
-    options are the corpus's section of the build config; `options` here holds the defaults, all keys of it.
-    redistribute: whether the terms say that rows made of it may be passed on. Where they say nothing, they may not;
-    `terms` is the reason, a clause.
-    own_licences: each row's picture or clip has a licence of its own, "licence" in its origin. Rows whose own licence
-    does not allow it, or is not known, may not be passed on, whatever holds for the corpus.
+    options: the defaults of all options; find and read get them updated by the corpus's section of the build config.
+    redistribute: whether the terms say that rows made from the corpus may be passed on. If they say nothing, rows may
+    not be passed on; `terms` is the reason, a clause.
+    own_licences: each row's picture or clip has its own licence, "licence" in its origin. A row is never passed on if
+    its own licence forbids it or is unknown, whatever the corpus's terms say.
     samples(scale, seed) makes a small made-up copy in the raw layout: {file below the corpus's folder: its bytes}.
-    mix: rows of each subset in the default training mix; a subset that is not named has no share.
-    splits: of a subset without its own split, the sizes that the build draws; see Split in config.py.
+    mix: rows of each subset in the default training mix; a subset that is missing here has no share.
+    splits: the sizes that the build draws for subsets without their own split; see Split in config.py.
     told_origins: keys of Example.origin that are counted on both sides of a split, such as "speaker".
-    raw_origin: what a raw picture's or clip's name says of its origin, and the pattern whose first group is that.
-    choices: sentences for the data card, on what the paper leaves open.
+    raw_origin: the kind of origin that the name of a raw picture or clip shows, and the pattern whose first group is
+    that origin.
+    choices: sentences for the data card on what the paper leaves open.
     """
 
     name: str
     licence: str
-    get: str  # how to get it, a sentence
-    expected: Mapping[str, int]  # "SUBSET split" -> rows with every file there; for `mmaffin doctor`
+    get: str  # a sentence that says how to get it
+    expected: Mapping[str, int]  # "SUBSET split" -> rows when every file is there; for `mmaffin doctor`
     find: Callable[[list[RawFile], Mapping[str, Any]], list[Part]]
     read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
     options: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows carry more (release/read.py)
+    columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows have more (release/read.py)
     redistribute: bool = False
     own_licences: bool = False
     terms: str = "no terms are known that allow it"
@@ -171,12 +172,12 @@ class Corpus:
 
     @property
     def counted_origins(self) -> list[str]:
-        """Each kind of origin that is counted on both sides of a split, once."""
+        """Each kind of origin that is counted on both sides of a split, without repeats."""
         return list(dict.fromkeys([*self.told_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
 
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
-    """Rows one by one, gathered into frames."""
+    """Gather single rows into frames."""
     stream = map(_sound, rows)
     while batch := list(islice(stream, BATCH)):
         yield Rows(
@@ -190,7 +191,7 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
 
 
 def _sound(row: Example | Bad) -> Example | Bad:
-    """The row, unless its text holds half a character (a lone surrogate), which no UTF-8 file can: then a Bad."""
+    """The row; or a Bad if its text holds half a character (a lone surrogate), which UTF-8 cannot store."""
     if isinstance(row, Bad):
         unknown = None if row.unknown is None else _writable(row.unknown)
         return replace(row, source=_writable(row.source), detail=_writable(row.detail), unknown=unknown)
@@ -216,21 +217,21 @@ def _bad_columns(row: Bad) -> tuple[str | None, ...]:
 
 
 def clean(text: str) -> str:
-    """A raw text without outer white space and without U+FEFF at its start, which an editor left there.
+    """A raw text without outer white space and without U+FEFF, which editors leave, at its start.
 
-    Everything else stays: HTML entities, a literal backslash and n, zero-width characters inside.
+    Everything else is kept: HTML entities, a literal backslash and n, zero-width characters inside.
     """
     return re.sub(r"^[\s\ufeff]+", "", text).rstrip()
 
 
 def label_set(subset: str, task: str = "ec") -> Labels:
-    """The labels of a task of the benchmark, which must be one of labels."""
+    """The labels of a task of the benchmark. The task must have labels."""
     grammar = benchmark()[subset].task(task).grammar
     assert isinstance(grammar, Labels)
     return grammar
 
 
 def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:
-    """The sentence for a folder that holds files, none of them of this corpus."""
+    """The fault for a folder whose files do not belong to this corpus."""
     found = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
     return Fault(f"{corpus}: no file of it among {found}; expected {expected}. Put the corpus's own files there.")

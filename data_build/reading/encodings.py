@@ -1,7 +1,7 @@
-"""The encoding of a raw text, decided by evidence: a BOM, UTF-8, then GB 18030 or cp1252 where the text looks like it.
+"""Decide the encoding of a raw text by evidence: a BOM, UTF-8, then GB 18030 or cp1252 if the text looks like it.
 
-Any bytes are text in a single-byte encoding, and many are in GB 18030, so that a file decodes proves nothing. What
-counts is whether its characters are those of which a text in that encoding consists. Anything else is refused.
+Any bytes decode in a single-byte encoding, and many decode in GB 18030, so decoding alone proves nothing. We check
+whether the characters are those that a text in that encoding consists of, and refuse every other text.
 """
 
 import codecs
@@ -13,24 +13,24 @@ from mmafflm.errors import Fault
 
 _MARKS = [
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose BOM it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because its BOM begins with UTF-16's
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
 _CP1252_SIGNS = set("\u00a0‘’“”–—…•™€¡¿«»£©®°½")
-# Of row 0xA1 those that texts have: in Big5 the quotation marks have the bytes of the others there, such as U+02C7.
+# The signs of row 0xA1 that occur in texts. Other signs of that row, such as U+02C7, have the bytes of Big5's quotes.
 _CHINESE_SIGNS = set("\u3000、。·–—～…‘’“”〔〕〈〉《》「」『』〖〗【】±×÷℃§№☆★○●◎◇◆□■△▲※→←↑↓〓")
 _ENOUGH = 0.9  # of the characters beyond ASCII
-# C1 controls are cp1252 bytes that were taken for latin-1; the five bytes that cp1252 leaves open stay.
+# C1 controls are cp1252 bytes that were decoded as latin-1. The five bytes that cp1252 does not define are kept.
 C1 = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
 
 def decode(data: bytes, name: str, also: Sequence[str] = ()) -> str:
-    """The text without its BOM; a text whose lines all end with CR alone gets LF, otherwise line ends stay as they are.
+    """The text without its BOM. If all its lines end with CR, they get LF; otherwise line ends are kept.
 
-    also: "cp1252" for a corpus in a Western language; elsewhere cp1252 cannot be told from other code pages.
-    name: of the file, for the message. Raises Fault when the encoding is not known, or the bytes contradict the BOM.
+    also: "cp1252" for a corpus in a Western language; for others, cp1252 cannot be distinguished from other code pages.
+    name: the file's name, for messages. Raises Fault when the encoding is unknown or the bytes contradict the BOM.
     """
     text = _decoded(data, name, also)
     return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text
@@ -66,8 +66,8 @@ def _refused(error: UnicodeDecodeError, name: str, encoding: str) -> Fault:
 def _is_chinese(text: str) -> bool:
     """Whether nearly all characters beyond ASCII are Chinese characters and signs of GB 2312, the core of GB 18030.
 
-    Cyrillic, Greek and kana are in GB 2312 too, but a text of them is no Chinese text; nor is one in EUC-KR, whose
-    syllables all have the place of characters with a first byte up to 0xC8, which half of a Chinese text's exceed.
+    GB 2312 also has Cyrillic, Greek and kana, but a text of these is not Chinese. Nor is a text in EUC-KR: its
+    syllables all decode to characters with a first byte up to 0xC8, while half of a Chinese text's are beyond that.
     """
     characters = {char: rows for char, rows in Counter(text).items() if char > "\x7f"}
     firsts: Counter[int] = Counter()
@@ -82,12 +82,12 @@ def _is_chinese(text: str) -> bool:
 
 
 def _is_western(text: str) -> bool:
-    """Whether nearly all characters beyond ASCII are letters and signs of cp1252, most of them without another beside.
+    """Whether nearly all characters beyond ASCII are letters and signs of cp1252, and most of them occur singly.
 
-    A word in another single-byte alphabet, such as Cyrillic, is a run of them.
+    In another single-byte alphabet, such as Cyrillic, a word would be a run of such characters.
     """
     beyond = [char for char in text if char > "\x7f"]
     known = sum(1 for char in beyond if char in _CP1252_SIGNS or (char.isalpha() and "À" <= char <= "ÿ"))
-    known -= len(re.findall("(?<=[A-Za-z])[À-ÖØ-Þ](?=[a-z])", text))  # so stands an apostrophe of Mac OS Roman
+    known -= len(re.findall("(?<=[A-Za-z])[À-ÖØ-Þ](?=[a-z])", text))  # an apostrophe of Mac OS Roman looks like this
     in_runs = sum(len(run) for run in re.findall(r"[^\W\d_\x00-\x7f]{2,}", text))
     return known >= _ENOUGH * len(beyond) and in_runs <= len(beyond) / 2

@@ -1,4 +1,4 @@
-"""Reading a .mat in a worker that may run out of memory or time: a file of 1 MB can ask for 7 GB."""
+"""Read a .mat in a worker that may run out of memory or time: a file of 1 MB can ask for 7 GB."""
 
 import io
 import pickle
@@ -9,14 +9,14 @@ from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Unreadable
 from data_build.workers.pool import Failed, run_guarded
 
-SIZE = 256 << 20  # bytes of the file; EMOTIC's Annotations.mat has some 14 MB
+SIZE = 256 << 20  # most bytes of the file; EMOTIC's Annotations.mat has some 14 MB
 MEMORY, LIMIT_S = 6 << 30, 300.0  # of the worker: bytes of address space, seconds
 
 
 def load_variables(file: RawFile, name: str) -> dict[str, Any]:
-    """The variable `name` of a .mat of MATLAB 5; without it, the names of those that are there, each as None.
+    """The variable `name` of a MATLAB 5 .mat. If there is no such variable, the names of all, each with None.
 
-    Structs are dicts; a struct array or cell array of one element is that element. Raises Unreadable.
+    Structs become dicts; a struct array or cell array of one element becomes that element. Raises Unreadable.
     """
     task = (file.read(SIZE), name)
     ((_, found),) = run_guarded(_load, iter([task]), 1, LIMIT_S, MEMORY)
@@ -27,7 +27,7 @@ def load_variables(file: RawFile, name: str) -> dict[str, Any]:
 
 
 def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
-    from scipy.io import loadmat, whosmat  # a quarter of a second, for this reader alone
+    from scipy.io import loadmat, whosmat  # the import takes a quarter of a second, and only this reader needs it
 
     data, name = task
     try:
@@ -38,9 +38,9 @@ def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
                 if name in variables
                 else dict.fromkeys(row[0] for row in whosmat(io.BytesIO(data)))
             )
-        pickle.dumps(found)  # which fails where values are nested too deep
+        pickle.dumps(found)  # raises when values are nested too deep to be sent to the parent process
         return found
     except MemoryError:
         return Failed(f"it needs more than {MEMORY >> 30} GiB of memory")
-    except Exception as error:  # scipy raises whatever a damaged file leads it to
+    except Exception as error:  # a damaged file can make scipy raise anything
         return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:200])

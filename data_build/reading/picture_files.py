@@ -1,4 +1,4 @@
-"""Pictures among the raw files: what counts as one, and the way from a corpus's own name of it to its raw file."""
+"""Pictures among the raw files: which files are pictures, and how a corpus's own name for one leads to its raw file."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -10,24 +10,24 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".
 
 
 def is_picture(file: RawFile) -> bool:
-    """Whether the file's name says so; the build opens it and sees."""
+    """Whether the file has a picture's name. Only the build opens it and checks."""
     return is_picture_name(file.basename)
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether this is a name of a picture."""
+    """Whether a picture can have this name."""
     return name.lower().endswith(SUFFIXES)
 
 
 def folders(file: RawFile) -> tuple[str, ...]:
-    """The parts of the file's path, inside its archive if it is in one; the last is its name."""
+    """The parts of the file's path, within its archive if it is in one; the last part is its name."""
     return PurePosixPath(file.inside).parts
 
 
 def by_key(corpus: str, files: Iterable[tuple[str, RawFile]]) -> dict[str, str]:
-    """Part.media: from each key to the name of its raw file, in the order given; of several copies the shortest name.
+    """Make Part.media: each key with the name of its raw file, in the given order. Of several copies the shortest name.
 
-    Raises Fault when copies differ in size; hashing would open an archive of thousands of pictures once for each.
+    Raises Fault when copies differ in size. Hashes are not compared: that would open a large archive once per picture.
     """
     chosen: dict[str, RawFile] = {}
     for key, file in files:

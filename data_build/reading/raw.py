@@ -1,4 +1,4 @@
-"""Raw files as the user put them down: in folders or in the source's own zip or tar archives, read without unpacking.
+"""Raw files as the user provides them: in folders, or in the source's zip or tar archives, read without unpacking.
 
 Nothing is ever extracted, so no member of an archive can be written anywhere, whatever its name.
 """
@@ -32,22 +32,22 @@ from mmafflm.errors import Fault
 from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 
-TEXT = 256 << 20  # bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
+TEXT = 256 << 20  # most bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
 POINTER, POINTS = (
     range(120, 200),
     b"version https://git-lfs.github.com/spec/",
-)  # bytes of a Git LFS pointer, and how it starts
-LINE = 16 << 20  # letters of a line of a table that is read line by line
-# A stray quotation mark makes one field of thousands of lines; csv would stop at 128 KiB.
+)  # sizes in bytes that a Git LFS pointer may have, and how it starts
+LINE = 16 << 20  # most letters of a line in a table that is read line by line
+# A stray quotation mark can make a single field of thousands of lines. csv's default limit is 128 KiB.
 csv.field_size_limit(TEXT)
 
 
-@dataclass(frozen=True, slots=True)  # slots: the zips of SAMSEMO hold pictures by the hundred thousand
+@dataclass(frozen=True, slots=True)  # slots: SAMSEMO's zips hold hundreds of thousands of pictures
 class RawFile:
     """A file below a corpus's folder, or a member of an archive there.
 
-    `name` is its path below the corpus's folder, and of a member `train.zip!clips/a.mp4`, for messages and records:
-    printable, and unique. `member` leads to a member, see archives.py. `size` is in bytes.
+    `name` is for messages and records, printable and unique: the path below the corpus's folder, for a member such as
+    `train.zip!clips/a.mp4`. `member`: the steps to a member, see archives.py. `size` is in bytes.
     """
 
     name: str
@@ -67,17 +67,17 @@ class RawFile:
 
     @property
     def streamed(self) -> bool:
-        """Whether reading it means reading its archive from the start: of many, take `stream_members`."""
+        """Whether reading it means reading its archive from the start. For many such files, use `stream_members`."""
         return self.member is not None and (not is_zip(self.path.name) or len(self.member) > 1)
 
     def read(self, limit: int = WHOLE) -> bytes:
-        """All bytes. Raises Unreadable, also when there are more than `limit`."""
+        """All bytes. Raises Unreadable, also when there are more than `limit` bytes."""
         check_size(self.name, self.size, limit)
         with self.open() as data:
             return data.read()
 
     def open(self) -> IO[bytes]:
-        """The bytes as a stream. Raises Unreadable here or while it is read."""
+        """The bytes as a stream. Raises Unreadable, here or while it is read."""
         if self.member is not None:
             return open_member(self.path, self.member)
         with reading(self.path):
@@ -92,30 +92,30 @@ class RawFile:
         return digest.hexdigest()
 
     def text(self, *also: str) -> str:
-        """The text without a BOM, its encoding decided by evidence; also: see encodings.decode. Raises Fault."""
+        """The text without a BOM, its encoding decided by evidence. also: see encodings.decode. Raises Fault."""
         return decode(self.read(TEXT), self.name, also)
 
 
 class CsvRow(NamedTuple):
-    """The fields of one CSV row and the physical line (from 1) at which it starts."""
+    """The fields of one CSV row, and the physical line (from 1) where it starts."""
 
     line: int
     fields: list[str]
 
 
 def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Iterator[CsvRow]:
-    """The rows of a CSV text that is read whole, blank lines left out. Malformed quotes are read as csv reads them.
+    """The rows of a CSV text in memory, without blank lines. Malformed quotes are read as the csv module reads them.
 
-    Raises Fault naming the line where csv gives up.
+    Raises Fault naming the line where the csv module gives up.
     """
     return _csv("the table", io.StringIO(text, newline=""), delimiter, quoting)
 
 
 def stream_csv(file: RawFile, delimiter: str = ",") -> Iterator[CsvRow]:
-    """The rows of a UTF-8 CSV file, blank lines left out, read line by line.
+    """The rows of a UTF-8 CSV file, without blank lines, read line by line.
 
-    Read whole, the 300 MB of FER2013's table are 1.8 GB in memory, as io.StringIO takes four bytes a letter.
-    Raises Fault naming the line that is not UTF-8, or not CSV.
+    In memory, the 300 MB of FER2013's table would take 1.8 GB, because io.StringIO takes four bytes per letter.
+    Raises Fault naming the line that is not UTF-8 or not CSV.
     """
     with file.open() as data:
         yield from _csv(file.name, _lines(file, data), delimiter, csv.QUOTE_MINIMAL)
@@ -152,10 +152,10 @@ def _csv(name: str, lines: Iterator[str], delimiter: str, quoting: Literal[0, 3]
 def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
     """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
 
-    Files that only an operating system wrote (__MACOSX, ._*, .DS_Store) are passed over. Passed over with a message
-    are a link that leads out of the folder, what is no file, and all but the first of several members of one name.
-    cache: a folder that keeps the listings of tar archives, which take minutes to make.
-    Raises Unreadable when a folder or an archive cannot be read, Fault for a Git LFS pointer in the place of a file.
+    Files that only an operating system writes (__MACOSX, ._*, .DS_Store) are ignored. Ignored with a message: a link
+    that leads out of the folder, anything that is not a file, and all but the first of several members with one name.
+    cache: a folder for the listings of tar archives, which take minutes to make.
+    Raises Unreadable when a folder or an archive cannot be read, Fault when a file is a Git LFS pointer.
     """
     files: dict[str, RawFile] = {}
     for path in _walk(root):
@@ -176,17 +176,17 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
 
 
 def is_pointer(file: RawFile) -> bool:
-    """Whether it is what git leaves in the place of a large file that git-lfs has not downloaded."""
+    """Whether it is a Git LFS pointer, which git leaves in place of a large file that git-lfs has not downloaded."""
     if file.size not in POINTER:
         return False
     try:
         return file.read().startswith(POINTS)
     except Unreadable:
-        return False  # whoever needs the file says what is wrong with it
+        return False  # whatever reads the file later reports what is wrong with it
 
 
 def refuse_pointers(root: Path, files: list[RawFile]) -> None:
-    """Raises Fault for a pointer among the files. A tar archive is read once, if it has files of a pointer's size."""
+    """Raises Fault when a file is a pointer. A tar archive is read once, if it has files of a pointer's size."""
     packed: dict[Path, dict[Steps, RawFile]] = {}
     for file in files:
         if file.streamed and file.size in POINTER and file.member:
@@ -205,7 +205,7 @@ def refuse_pointers(root: Path, files: list[RawFile]) -> None:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Everything below the folder but folders and litter. A folder that a link leads to is read where it is."""
+    """Yield everything below the folder except folders and litter. A folder behind a link is read at its own place."""
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -221,7 +221,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _leads_out(path: Path, root: Path) -> bool:
-    """Whether it is a link to elsewhere: what a corpus is made of lies in its folder, and nothing is read twice."""
+    """Whether it is a link out of the folder: a corpus's files belong in its folder, and nothing is read twice."""
     if not path.is_symlink():
         return False
     target = Path(os.path.realpath(path))
@@ -235,12 +235,12 @@ def _leads_out(path: Path, root: Path) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    """The bytes of a file; None for what is not a file, with a message unless it is a folder: a pipe never ends."""
+    """The size of a file in bytes. None for anything else, such as a pipe, with a message unless it is a folder."""
     try:
         with reading(path):
             found = path.stat()
     except Unreadable as error:
-        say(f"{error} Passed over.")  # a link to nothing, or to itself
+        say(f"{error} Passed over.")  # for example a link to nothing or to itself
         return None
     if stat.S_ISREG(found.st_mode):
         return found.st_size
@@ -250,7 +250,7 @@ def _size(path: Path) -> int | None:
 
 
 def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
-    """Steps and sizes of an archive's members; a zip archive has a directory and needs no cache."""
+    """Steps and sizes of an archive's members. A zip archive has a directory, so it needs no cache."""
     if cache is None or is_zip(path.name):
         return list_members(path)
     about = path.stat()
@@ -263,7 +263,7 @@ def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
 
 
 def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
-    """One file out of several copies of it: the preferred, then the shortest name.
+    """Choose one of several copies of a file: the preferred copy, then the one with the shortest name.
 
     Copies may differ in a BOM and in line ends. Raises Fault when they differ in anything else.
     """

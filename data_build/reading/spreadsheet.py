@@ -1,4 +1,4 @@
-"""The worksheets of an .xlsx: only what is in them, and no more of it than a person's table holds."""
+"""Read the worksheets of an .xlsx: only their cells, and no more of them than a person's table holds."""
 
 import io
 import warnings
@@ -8,26 +8,26 @@ from typing import NamedTuple
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Unreadable, size_text
 
-PACKED = 64 << 20  # bytes of the file; CFAPS has 870 pictures, so its sheet some 50 kB
-XML = 64 << 20  # bytes of its tables and texts, unpacked
+PACKED = 64 << 20  # most bytes of the file; CFAPS has 870 pictures, so its sheet has some 50 kB
+XML = 64 << 20  # most bytes of its tables and texts, unpacked
 ROWS = 1 << 20  # Excel's own limit
-CELLS = 20_000_000  # of a workbook, empty ones before the last of a row included
+CELLS = 20_000_000  # most cells of a workbook, including empty cells before the last cell of a row
 
 
 class SheetRow(NamedTuple):
-    """One row that is not empty: where it is, and its cells without outer white space."""
+    """One row that is not empty: its place, and its cells without outer white space."""
 
     source: str  # FILE:SHEET!ROW
     fields: list[str]
 
 
 def worksheets(file: RawFile) -> list[list[SheetRow]]:
-    """Of each worksheet, every row that is not empty; a number as its shortest exact decimal.
+    """For each worksheet, every row that is not empty; a number is written as its shortest exact decimal.
 
-    Raises Unreadable when it is no .xlsx, or holds more than the limits above.
+    Raises Unreadable when the file is not an .xlsx or holds more than the limits above.
     """
     content = io.BytesIO(file.read(PACKED))
-    with warnings.catch_warnings(action="ignore"):  # openpyxl tells what it leaves out, such as a style
+    with warnings.catch_warnings(action="ignore"):  # openpyxl warns of what it leaves out, such as a style
         try:
             with zipfile.ZipFile(content) as archive:
                 size = sum(one.file_size for one in archive.infolist() if not one.filename.startswith("xl/media/"))
@@ -36,7 +36,7 @@ def worksheets(file: RawFile) -> list[list[SheetRow]]:
             return _read(file, content)
         except Unreadable:
             raise
-        except Exception as error:  # openpyxl raises whatever a damaged file leads it to
+        except Exception as error:  # a damaged file can make openpyxl raise anything
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise _refused(file, f"cannot be read as .xlsx ({what[:200]})") from None
 
@@ -46,15 +46,15 @@ def _refused(file: RawFile, why: str) -> Unreadable:
 
 
 def _read(file: RawFile, content: io.BytesIO) -> list[list[SheetRow]]:
-    from openpyxl import load_workbook  # a quarter of a second, for this reader alone
+    from openpyxl import load_workbook  # the import takes a quarter of a second, and only this reader needs it
 
-    # read_only: else openpyxl makes a cell of every place up to the last one, which may be XFD1048576, and opens
+    # Without read_only, openpyxl makes a cell for every place up to the last one, which may be XFD1048576, and opens
     # pictures.
     book = load_workbook(content, read_only=True, data_only=True, keep_links=False)
     found: list[list[SheetRow]] = []
     cells = 0
     for sheet in book.worksheets:
-        sheet.reset_dimensions()  # else every row is filled up to the last column
+        sheet.reset_dimensions()  # otherwise every row is filled up to the last column
         rows: list[SheetRow] = []
         for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             cells += len(row)

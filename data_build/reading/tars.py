@@ -1,4 +1,4 @@
-"""A tar archive's members in one pass, unpacked by gzip where it is a tar.gz; it never seeks back."""
+"""Read a tar archive's members in one pass, unpacking a tar.gz on the way. It never seeks back."""
 
 import gzip
 import io
@@ -10,8 +10,8 @@ from typing import IO, cast
 
 from data_build.reading.unreadable import BLOCK, Guarded, Member, Unreadable, is_bomb, printable, reading
 
-# Bytes of a header that only carries a long name or attributes. Python reads them into memory, and before 3.11.10
-# searches them in quadratic time: 64 kB of digits take it 14 s, 16 kB one.
+# Most bytes of a header that only carries a long name or attributes. Python reads such headers into memory, and before
+# 3.11.10 searched them in quadratic time: 64 kB of digits took 14 s, 16 kB took 1 s.
 TAR_HEADER = 16 << 10
 CARRIERS = (
     tarfile.GNUTYPE_LONGNAME,
@@ -23,7 +23,7 @@ CARRIERS = (
 
 
 class _Header(tarfile.TarInfo):
-    """tarfile takes any unreadable header but the first for the end of the archive; here only the end mark is."""
+    """Only the end mark ends an archive. By itself, tarfile would end at any unreadable header but the first."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
@@ -39,7 +39,7 @@ class _Header(tarfile.TarInfo):
 
 
 class _Packed:
-    """What GzipFile reads from; counts the bytes."""
+    """The stream that GzipFile reads from; it counts the bytes."""
 
     def __init__(self, data: IO[bytes]) -> None:
         self.data, self.taken = data, 0
@@ -51,7 +51,7 @@ class _Packed:
 
 
 class _Plain:
-    """The bytes of a tar archive, unpacked. Stops a bomb; stops at the end, where tarfile would wait for ever."""
+    """The unpacked bytes of a tar archive. Raises for a bomb, and at the end, where tarfile would wait for ever."""
 
     def __init__(self, data: IO[bytes]) -> None:
         buffered = io.BufferedReader(cast(io.RawIOBase, data), BLOCK)
@@ -60,13 +60,13 @@ class _Plain:
         self.data = gzip.GzipFile(fileobj=cast(IO[bytes], self.packed)) if gzipped else self.packed
 
     def read(self, size: int = -1) -> bytes:
-        """As tarfile asks; never b"": it reads no further than a member or the end mark needs."""
+        """Some bytes for tarfile, never b"": tarfile reads no further than a member or the end mark needs."""
         if block := self.more(size):
             return block
         raise EOFError("it ends too early")
 
     def more(self, size: int = -1) -> bytes:
-        """Some bytes, b"" at the end."""
+        """Some bytes; b"" at the end."""
         block = self.data.read(size)
         self.given += len(block)
         if is_bomb(self.given, self.packed.taken):
@@ -75,7 +75,10 @@ class _Plain:
 
 
 def tar_members(data: IO[bytes], path: Path) -> Iterator[Member]:
-    """Never seeks back, so a tar.gz within a tar.gz is read once; reads to the end, where gzip has its checksum."""
+    """Yield the files without seeking back, so that a tar.gz within a tar.gz is read once.
+
+    The archive is read to its end, where gzip has its checksum.
+    """
     with reading(path):
         plain = _Plain(data)
         archive = tarfile.open(fileobj=cast(IO[bytes], plain), mode="r|", bufsize=BLOCK, tarinfo=_Header)  # noqa: SIM115
@@ -92,9 +95,9 @@ def tar_members(data: IO[bytes], path: Path) -> Iterator[Member]:
 
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> IO[bytes]:
     name = printable(info.name)
-    if info.issparse():  # tarfile does not check the list of its holes, and may look for a byte for ever
+    if info.issparse():  # tarfile does not check the list of holes, and may look for a byte for ever
         raise Unreadable(path, f"{name} is stored with holes (sparse)", "Unpack the archive and put the files there.")
     with reading(path, info.name):
         content = archive.extractfile(info)
-        assert content is not None  # only of what is no file
+        assert content is not None  # None only for members that are not files
         return io.BufferedReader(Guarded(content, path, info.name), BLOCK)

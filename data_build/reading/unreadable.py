@@ -1,4 +1,4 @@
-"""The one kind of fault for raw bytes that cannot be read, and how many bytes are read at most."""
+"""The one kind of fault for raw bytes that cannot be read, and limits on how many bytes are read."""
 
 import errno
 import io
@@ -19,13 +19,13 @@ from mmafflm.errors import Fault
 Steps = tuple[str, ...]  # see archives.py
 GIB = 1 << 30
 BLOCK = 1 << 20  # bytes read at a time
-WHOLE = 2 * GIB  # bytes of a file that is read at once; the largest such file is a Parquet shard of MMS in an archive
-# A member of an archive that unpacks to more than BOMB bytes may not be more than RATIO times its packed size. The
-# corpora's own tables unpack to 3 to 20 times, and deflate can make 1,000 of one.
+WHOLE = 2 * GIB  # most bytes of a file that is read at once; the largest is a Parquet shard of MMS in an archive
+# A member of an archive that unpacks to more than BOMB bytes may not exceed RATIO times its packed size. The corpora's
+# own tables unpack to 3 to 20 times their packed size; deflate can reach 1,000 times.
 BOMB, RATIO = 256 << 20, 200
 
-# What zipfile, tarfile, gzip, bz2 and lzma raise when bytes are damaged; NotImplementedError and RecursionError are
-# RuntimeErrors, UnicodeDecodeError is a ValueError.
+# What zipfile, tarfile, gzip, bz2 and lzma raise when bytes are damaged. NotImplementedError and RecursionError are
+# RuntimeErrors, and UnicodeDecodeError is a ValueError.
 DAMAGE = (
     OSError,
     EOFError,
@@ -44,13 +44,13 @@ DAMAGE = (
 
 
 class Unreadable(Fault):
-    """Raw bytes that cannot be read. For a table it ends the build; a picture or clip goes to the quarantine.
+    """Raw bytes that cannot be read. A table like this ends the build; a picture or clip goes to the quarantine.
 
-    where: file or archive. why: the reason by itself, without the path. fix: a sentence.
+    where: file or archive. why: the reason alone, without the path. fix: a sentence.
     """
 
     def __init__(self, where: object, why: str, fix: str) -> None:
-        super().__init__(where, why, fix)  # so that it comes whole out of a worker process
+        super().__init__(where, why, fix)  # all three, so that it can be pickled out of a worker process
         self.why = why
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Unreadable(Fault):
 
 @contextmanager
 def reading(where: object, member: str = "") -> Iterator[None]:
-    """Around every call that reads raw bytes: whatever the damage raises becomes Unreadable.
+    """Use this around every call that reads raw bytes: whatever damage raises becomes Unreadable.
 
     where: the file, or the archive that holds `member`.
     """
@@ -71,7 +71,7 @@ def reading(where: object, member: str = "") -> Iterator[None]:
 
 
 def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
-    """The sentence for one of DAMAGE."""
+    """The Unreadable for one of the DAMAGE exceptions."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a seek before the beginning
         return Unreadable(where, f"cannot be read ({os.strerror(error.errno or 0)})", "Check it and its permissions.")
     if isinstance(error, UnicodeDecodeError):
@@ -84,7 +84,7 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
 
 
 def printable(name: str) -> str:
-    """A name for messages and records: bytes that are not UTF-8, line breaks and terminal codes escaped."""
+    """A name for messages and records, with line breaks, terminal codes and bytes that are not UTF-8 escaped."""
     if name.isprintable():
         return name
     return "".join(_escaped(letter) if _is_control(letter) else letter for letter in name)
@@ -96,25 +96,25 @@ def _is_control(letter: str) -> bool:
 
 def _escaped(letter: str) -> str:
     code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a name that is not UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte of a name that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def size_text(size: int) -> str:
-    """A size for a message."""
+    """A size in bytes as text for messages."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 
 def check_size(where: object, size: int, limit: int) -> None:
-    """Raises Unreadable when a file that is to be read at once is larger than the limit, in bytes."""
+    """Raises Unreadable when a file to be read at once is larger than the limit, in bytes."""
     if size > limit:
         why = f"{size_text(size)}, and at most {size_text(limit)} are read at once"
         raise Unreadable(where, why, "Put the file there as its source distributes it.")
 
 
 def is_bomb(size: int, packed: int) -> bool:
-    """Whether so many bytes are out of proportion to the packed bytes that they come from."""
+    """Whether `size` bytes are out of proportion to the packed bytes that they come from."""
     return size > BOMB and size > RATIO * packed
 
 
@@ -123,16 +123,16 @@ class Member(NamedTuple):
 
     steps: Steps
     size: int
-    open: Callable[[], IO[bytes]]  # valid until the next member is drawn; raises Unreadable
+    open: Callable[[], IO[bytes]]  # valid until the next member is read; raises Unreadable
 
 
 def gone(path: Path, steps: Steps) -> Unreadable:
-    """The sentence for a member that is not there."""
+    """The fault for a member that is missing."""
     return Unreadable(path, f"no member {printable('!'.join(steps))}", "Run the same command again.")
 
 
 class Guarded(io.RawIOBase):
-    """A stream of raw bytes; whatever goes wrong while it is read is Unreadable. It cannot be rewound."""
+    """A stream of raw bytes that raises Unreadable for whatever goes wrong while it is read. It cannot be rewound."""
 
     def __init__(self, content: IO[bytes], where: object, member: str = "") -> None:
         self.content, self.where, self.member = content, where, member

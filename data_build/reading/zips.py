@@ -1,4 +1,4 @@
-"""A zip archive's members, opened with every bound checked before a byte is unpacked."""
+"""Open a zip archive's members, checking every limit before a byte is unpacked."""
 
 import io
 import stat
@@ -12,11 +12,11 @@ from typing import IO
 from data_build.reading.unreadable import BLOCK, Guarded, Member, Unreadable, gone, is_bomb, printable, reading
 
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-LOCAL_HEADER = 30  # bytes before the name of a member
+LOCAL_HEADER = 30  # bytes of a member's header before its name
 
 
 class ZipArchive:
-    """A zip archive. Of several members of one name, the first counts."""
+    """A zip archive. When several members have the same name, the first counts."""
 
     def __init__(self, data: IO[bytes], path: Path) -> None:
         self.path = path
@@ -28,16 +28,16 @@ class ZipArchive:
         ordered = sorted(infos, key=lambda info: info.header_offset)
         ends = [(one, after.header_offset) for one, after in pairwise(ordered)]
         ends += [(one, self.archive.start_dir) for one in ordered[-1:]]
-        # A zip bomb lets its members share bytes: so each may unpack a thousandfold.
+        # In a zip bomb, members share bytes, so that each may unpack to a thousand times its size.
         self.overlapping = {one.filename for one, end in ends if one.header_offset + _room(one) > end}
 
     def members(self) -> Iterator[Member]:
-        """All, the several of one name too, in the archive's order."""
+        """All members in the archive's order, including those that share a name."""
         for info in self.infos:
             yield Member((info.filename,), info.file_size, partial(self.open, info.filename))
 
     def open(self, name: str) -> IO[bytes]:
-        """The member as a stream. Raises Unreadable when the archive or the member is seen to be damaged at once."""
+        """The member as a stream. Raises Unreadable when damage of the archive or the member shows at once."""
         info = self.by_name.get(name)
         if info is None:
             raise gone(self.path, (name,))
@@ -59,5 +59,5 @@ class ZipArchive:
 
 
 def _room(info: zipfile.ZipInfo) -> int:
-    """The bytes that a member takes at least."""
+    """The fewest bytes that a member takes."""
     return LOCAL_HEADER + info.compress_size

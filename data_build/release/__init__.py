@@ -1,1 +1,1 @@
-"""The released MMAFFIn and MMAFFBen: their JSON into our records (`mmaffin import`), and our records into such JSON."""
+"""The released MMAFFIn and MMAFFBen: read their JSON into our records (`mmaffin import`), write our records as JSON."""

@@ -1,9 +1,9 @@
-"""`mmaffin export`: a build in the forms that others' tools read. Media are linked or copied, never drawn anew.
+"""`mmaffin export`: write a build in forms that other tools read. Media are linked or copied, never re-encoded.
 
-What each form carries: docs/data.md. llamafactory-alpaca and sharegpt are the released MMAFFIn's two, under its file
-names, each split a JSON array; LLaMA-Factory passes over the keys it is not told of (id, language, source,
-translated_from), and `mmaffin import` reads them. parquet and webdataset carry every field of a record;
-`mmaffin import` reads the former. Of tars it would have to read the whole for each frame of a clip.
+docs/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released MMAFFIn,
+with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name (id,
+language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
+record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for each frame.
 """
 
 import filecmp
@@ -32,15 +32,15 @@ from mmafflm.records import Record, media_files, read_records, replacing, write_
 from mmafflm.terminal.command import say
 
 REGISTRY = "dataset_info.json"
-LONGEST_KEY = 88  # bytes: a name in a tar of the form ustar has 100, and ".frames.zip" is the longest ending
-SHARD = 10_000  # records a tar, or a frame of the Parquet file
+LONGEST_KEY = 88  # bytes: a name in a ustar tar has at most 100, and ".frames.zip" is the longest ending
+SHARD = 10_000  # records per tar, or per frame of the Parquet file
 Row = dict[str, Any]
 
 
 def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
-    """Write every split of the chosen subsets in one form below `out`; returns the rows.
+    """Write every split of the chosen subsets in one form below `out`. Returns the number of rows.
 
-    Raises UsageFault for a form that is none, or an `out` within the build; Fault when the build has changed.
+    Raises UsageFault for an unknown form or an `out` within the build, and Fault when the build has changed.
     """
     if form not in FORMS:
         raise UsageFault(f"--form {form}: not one of {', '.join(FORMS)}")
@@ -57,19 +57,19 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
 
 
 def alpaca_row(record: Record) -> Row:
-    """LLaMA-Factory's alpaca form; pictures and clips as in sharegpt."""
+    """A row in LLaMA-Factory's alpaca form; pictures and clips as in sharegpt."""
     return {"instruction": record.prompt, "input": "", "output": record.answer, **_rest(record)}
 
 
 def sharegpt_row(record: Record) -> Row:
-    """LLaMA-Factory's sharegpt form with OpenAI's names of roles, as the release has it."""
+    """A row in LLaMA-Factory's sharegpt form with OpenAI's names of roles, as in the release."""
     return {"messages": record.messages, **_rest(record)}
 
 
 def _rest(record: Record) -> Row:
     media: Row = {"images": record.images} if record.images else {"videos": record.videos} if record.videos else {}
     translated = json.dumps(record.translated_from, ensure_ascii=False) if record.translated_from else ""
-    # "" and not null: Arrow would take a column that begins with ten thousand nulls for one of nulls
+    # "" and not null: for a column that begins with ten thousand nulls, Arrow would choose the type null
     about = {"id": record.id, "language": record.language, "source": record.source, "translated_from": translated}
     return media | about
 
@@ -94,7 +94,7 @@ def _llamafactory(
 
 
 def _array(out: IO[bytes], rows: Iterable[Row]) -> int:
-    """A JSON array, a line for each row."""
+    """Write a JSON array with each row on its own line. Returns the number of rows."""
     count = 0
     for row in rows:
         out.write((b",\n" if count else b"[\n") + orjson.dumps(row))
@@ -117,7 +117,7 @@ def _sharegpt_entry(modality: str) -> Row:
 
 
 def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
-    """The records of a split; their pictures and frames are there when they come."""
+    """The records of a split; each record's pictures and frames are placed before it is yielded."""
     done: set[str] = set()
     for record in dataset.records(split.subset, split.split):
         for name in media_files(record):
@@ -128,9 +128,9 @@ def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
 
 
 def place(file: Path, copy: Path) -> None:
-    """A hard link to the file where the disk allows it, else a copy; what is there already with these bytes stays.
+    """Hard-link the file, or copy it where the disk has no links. An identical file that already exists is kept.
 
-    Raises Fault when `copy` is something else: it is not ours to remove.
+    Raises Fault when `copy` is anything else: we must not remove what is not ours.
     """
     if os.path.lexists(copy):
         if copy.is_symlink() or not copy.is_file() or not filecmp.cmp(file, copy, shallow=False):
@@ -139,13 +139,13 @@ def place(file: Path, copy: Path) -> None:
     make_folder(copy.parent)
     try:
         os.link(file, copy, follow_symlinks=True)
-    except OSError:  # another disk, or one without links
+    except OSError:  # on another disk, or a disk without links
         with replacing(copy) as out, file.open("rb") as source:
             shutil.copyfileobj(source, out)
 
 
 def _parquet(dataset: Dataset, out: Path, splits: list[Split]) -> int:
-    """A file for each split and one for the mix, every field of a record; gold and translated_from as JSON."""
+    """A file for each split and one for the mix, with every field of a record; gold and translated_from as JSON."""
     rows = 0
     for split in splits:
         rows += _table(out / f"{split.subset}_{split.split}.parquet", _with_media(dataset, split, out))
@@ -160,7 +160,7 @@ COLUMNS = pl.Schema(
         **dict.fromkeys(("id", "subset", "task", "split", "language", "modality", "source", "emotion"), pl.String()),
         "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
         "images": pl.List(pl.String),
-        "videos": pl.List(pl.List(pl.String)),  # frames; a clip that is a file is a list of one
+        "videos": pl.List(pl.List(pl.String)),  # frames; a clip kept as a file is a list of one
         "gold": pl.String(),
         "translated_from": pl.String(),
     }
@@ -190,8 +190,8 @@ def _columns(record: Record) -> tuple[Any, ...]:
 def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
     """Tars of SHARD records: KEY.json is the whole record, KEY.png its picture, KEY.frames.zip its clip's frames.
 
-    `datasets` takes a tar only when every sample has the same members, so the frames, of any number, are one member,
-    and the JSON has the same types in every row.
+    `datasets` accepts a tar only when every sample has the same members. So the frames, whatever their number, are one
+    member, and the JSON has the same types in every row.
     """
     rows = 0
     for split in splits:
@@ -209,7 +209,7 @@ def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
 
 
 def _sample(tar: tarfile.TarFile, record: Record, data: Path) -> None:
-    """One record's members, side by side. A dot would end the key, so none is left in it."""
+    """Write one record's members next to each other. A dot would end the key, so dots in the id are replaced."""
     key = record.id.replace(".", "_")
     if not is_below(key) or len(key.encode()) > LONGEST_KEY:
         raise Fault(f"{record.source}: its id {quoted(record.id)} cannot be a path in a tar. Choose another --form.")
@@ -233,7 +233,7 @@ def _zip(frames: Iterable[Path]) -> bytes:
 
 
 def _member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)  # no time and no owner: the same bytes for the same records
+    info = tarfile.TarInfo(name)  # no time and no owner, so that the same records give the same bytes
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
 

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's two forms of a row, read as its own converter does: what the model is asked and what it answers."""
+"""Read LLaMA-Factory's two forms of a row as its own converter does: the question to the model and its answer."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assist
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer. `images`, `videos`: as written, a clip's frames as a list.
+    """One question and its answer. `images`, `videos`: as written; a clip may be a list of frames.
 
-    `written` is what else our own export writes: id, language, source, translated_from.
+    `written` holds what our own export adds: id, language, source, translated_from.
     """
 
     prompt: str
@@ -28,7 +28,7 @@ class Turn:
 
 
 class Form:
-    """How the rows of a file are written: an entry of dataset_info.json, with LLaMA-Factory's defaults."""
+    """How the rows of a file are written: an entry of dataset_info.json, completed with LLaMA-Factory's defaults."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         """Raises ValueError for an entry whose columns or tags are not names."""
@@ -41,14 +41,14 @@ class Form:
 
     @classmethod
     def of_row(cls, row: Any) -> "Form":
-        """The form of a file that no registry names, by its first row: the released files' own two."""
+        """The form of a file that no registry names, from its first row: one of the released files' two forms."""
         if isinstance(row, dict) and "messages" in row:
             tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
             return cls({"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags})
         return cls({"formatting": "sharegpt"} if isinstance(row, dict) and "conversations" in row else {})
 
     def read(self, row: Any) -> Turn:
-        """The row's one turn. Raises ValueError saying what is wrong with it."""
+        """The row's single turn. Raises ValueError saying what is wrong with the row."""
         if not isinstance(row, dict):
             raise ValueError(f"expected an object, found {type(row).__name__}")
         prompt, answer, system = self._messages(row) if self.sharegpt else self._instruction(row)
@@ -68,7 +68,7 @@ class Form:
         )
 
     def _instruction(self, row: dict[str, Any]) -> tuple[str, str, str]:
-        """Instruction and input, a line break between them when both are there, as LLaMA-Factory joins them."""
+        """Instruction and input joined as LLaMA-Factory joins them: by a line break if both are there."""
         if row.get(self.columns["history"] or "history"):
             raise ValueError("a dialogue with a history, where one question was expected")
         asked = [_text(row, self.columns[name]) for name in ("prompt", "query")]
@@ -87,7 +87,7 @@ class Form:
 
 
 def _is_origin(value: Any) -> bool:
-    """Whether this is what our own export writes under translated_from: an object, or its JSON, or nothing."""
+    """Whether our own export can have written this as translated_from: an object, its JSON, or nothing."""
     try:
         about = json.loads(value) if value and isinstance(value, str) else value
     except (ValueError, RecursionError):
@@ -105,7 +105,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _media(row: Mapping[str, Any], kind: str, columns: Mapping[str, Any]) -> list[Any]:
-    """Names of pictures, or of clips, a clip as the list of its frames too. Raises ValueError for anything else."""
+    """Names of pictures or of clips; a clip may be a list of its frames. Raises ValueError for anything else."""
     value = row.get(columns.get(kind) or kind)
     if value is None or value == "":
         return []

@@ -1,7 +1,8 @@
-"""A released gold answer back into gold: the inverse of grammar.render, and a little more.
+"""Read gold back from a released gold answer: the inverse of grammar.render, and slightly more.
 
-Stricter than the parsers of eval/: gold that must be guessed is none. What it takes beyond render's own writing:
-other decimals, the corpora's own label names, labels in any order, "emotional state" for "mental state".
+This is stricter than the parsers of eval/: an answer whose gold could only be guessed is rejected. It accepts some
+things that render does not write: other decimals, the corpora's own label names, labels in any order, "emotional
+state" for "mental state".
 """
 
 import re
@@ -13,7 +14,7 @@ _LABEL = re.compile(r"(-?\d+)\s*\.\s*(\S.*)")
 
 
 def read_gold(grammar: Grammar, text: str, emotion: str | None = None) -> Gold:
-    """The gold behind an answer. Raises ValueError when it is not an answer of this grammar."""
+    """The gold that an answer states. Raises ValueError when it is not an answer of this grammar."""
     text = text.strip()
     if isinstance(grammar, Labels):
         return _labels(grammar, text)
@@ -25,7 +26,7 @@ def read_gold(grammar: Grammar, text: str, emotion: str | None = None) -> Gold:
 def _number(grammar: Number, text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is not a number")
-    return float(grammar.write(float(text)))  # write refuses what is out of range
+    return float(grammar.write(float(text)))  # write raises for a number out of range
 
 
 def _vad(grammar: Vad, text: str) -> dict[str, float]:
@@ -48,7 +49,7 @@ def _ordinal(grammar: Ordinal, text: str, emotion: str | None) -> int:
 
 
 def emotion_in(text: str) -> str | None:
-    """The emotion that an EI-oc answer names: "2: moderate amount of anger can be inferred"."""
+    """The emotion that an EI-oc answer names, such as anger in "2: moderate amount of anger can be inferred"."""
     match = re.search(r"(?:no|amount of) (\w+) can be inferred", text)
     return match[1] if match else None
 

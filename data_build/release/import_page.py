@@ -1,4 +1,4 @@
-"""import.md: what of a release was recovered and how, where its prompts and answers differ from ours, what is lost."""
+"""import.md: what was recovered of a release and how, where its prompts and answers differ from ours, what is lost."""
 
 import difflib
 from pathlib import Path
@@ -13,8 +13,8 @@ from data_build.rows.shards import find_shards
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.records import write_text
 
-EXAMPLES = 3  # prompts and answers quoted of each subset and task
-MOST = 20  # templates of each in the manifest
+EXAMPLES = 3  # prompts and answers quoted for each subset and task
+MOST = 20  # templates in the manifest for each subset and task
 
 LOST = """\
 ## What a release does not say
@@ -29,7 +29,7 @@ LOST = """\
 
 
 def write_page(origins: list[str], data: Path, folders: Folders, manifest: Manifest) -> None:
-    """Write DATA/import.md, and the same under "import" in the manifest. origins: folders or hub ids."""
+    """Write DATA/import.md, and its content as "import" in the manifest. origins: folders or hub ids."""
     found = pl.concat([_rows(paths) for paths in folders.values()])
     manifest["import"] = {
         "from": origins,
@@ -45,19 +45,19 @@ def _rows(folders: list[Path]) -> pl.DataFrame:
     columns = ["subset", "split", "task", "emotion", "language", "text", "prompt", "answer", "system", "task_from",
                "language_from"]  # fmt: skip
     frames = [pl.read_parquet(path, columns=columns) for path in find_shards(folders).paths]
-    # the texts of rows whose prompt is ours are not needed
+    # for rows with our own prompt, the text is not needed
     return pl.concat([frame.with_columns(pl.when(pl.col("prompt").is_not_null()).then("text")) for frame in frames])
 
 
 def _recovered(found: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows by subset, split, and how task and language were found."""
+    """Rows by subset, by split, and by how task and language were found."""
     by = ["subset", "split", "task_from", "language_from"]
     counted = found.group_by(by).agg(rows=pl.len(), no_language=(pl.col("language") == UNKNOWN).sum())
     return counted.sort(by).to_dicts()
 
 
 def _prompts(found: pl.DataFrame) -> list[dict[str, Any]]:
-    """The released templates that are not ours, with the rows of each; the text and the emotion are taken out."""
+    """The released templates that differ from ours, with the number of rows. Text and emotion become placeholders."""
     other = found.filter(pl.col("prompt").is_not_null())
     template = [
         _template(prompt, text, emotion) for prompt, text, emotion in other.select("prompt", "text", "emotion").rows()
@@ -75,7 +75,7 @@ def _template(prompt: str, text: str, emotion: str | None) -> str:
 
 
 def _answers(found: pl.DataFrame) -> list[dict[str, Any]]:
-    """Answers that say the same gold in another way than ours; the records have ours."""
+    """Answers that express the same gold in another way than ours; the records have our wording."""
     other = found.filter(pl.col("answer").is_not_null())
     counted = other.group_by("subset", "task").agg(
         rows=pl.len(), examples=pl.col("answer").unique().sort().head(EXAMPLES)
@@ -84,7 +84,7 @@ def _answers(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def page_text(about: dict[str, Any], corpora: dict[str, Any]) -> str:
-    """The page of what "import" and "corpora" of a manifest say."""
+    """The page, made from "import" and "corpora" of a manifest."""
     lines = [
         f"# What was imported from {', '.join(about['from'])}",
         "",

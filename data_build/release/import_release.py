@@ -1,4 +1,4 @@
-"""`mmaffin import`: the released JSON, or Parquet, through the stages of a build; and a page on what was recovered."""
+"""`mmaffin import`: put the released JSON, or Parquet, through a build's stages, and report what was recovered."""
 
 import json
 from dataclasses import replace
@@ -35,10 +35,10 @@ def import_release(
     limit: int | None = None,
     replace: bool = False,
 ) -> bool:
-    """Make DATA of the released JSON in the folders or hub data sets `origins`; False when it stands there already.
+    """Make DATA from the released JSON in the folders or hub data sets `origins`. False when DATA already holds it.
 
-    The rows keep the splits, prompts and (where they have some) ids of the release; no cap of the config holds.
-    Raises UsageFault when nothing of it is there, Fault when a file is there and broken.
+    The rows keep the release's splits, prompts and (where it has them) ids; the config's split sizes do not apply.
+    Raises UsageFault when no released file is found, Fault when a file is damaged.
     """
     require_free(data)
     roots = [_folder(origin, data) for origin in origins]
@@ -53,12 +53,12 @@ def import_release(
 
 
 def _named(root: Path, files: list[RawFile], several: bool) -> list[RawFile]:
-    """Of several folders each file's name begins with its folder's."""
+    """When there are several folders, prefix each file's name with its folder's."""
     return [replace(file, name=f"{root.name}/{file.name}") for file in files] if several else files
 
 
 def _folder(origin: str, data: Path) -> Path:
-    """The folder itself, or the hub's data set downloaded below DATA/.hub (the hub's client goes on where it was)."""
+    """The folder itself, or the hub's data set, downloaded to DATA/.hub (the hub's client resumes a download)."""
     if Path(origin).is_dir():
         return Path(origin)
     if origin.count("/") != 1 or origin.startswith((".", "/", "~")):
@@ -80,7 +80,7 @@ def _folder(origin: str, data: Path) -> Path:
 
 
 def find(files: list[RawFile]) -> list[Source]:
-    """What of the release is among the files, a Source for each corpus. Says what is there and not taken."""
+    """Find the release's files, as a Source for each corpus. Reports files that are not used."""
     media = {file.name: file for file in files if is_picture(file) or is_clip(file)}
     parts: dict[str, list[Part]] = {}
     for split, file, entry in _split_files(files):
@@ -105,14 +105,14 @@ def _source(name: str, parts: list[Part], media: dict[str, RawFile]) -> Source:
 
 
 def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, Any] | None]]:
-    """Each split's file, by the registry where there is one and by its name otherwise."""
+    """The file of each split: from the registry if it names the file, otherwise from the file's name."""
     entries: dict[str, dict[str, Any]] = {}
     for file in files:
         if file.basename == REGISTRY:
             for name, of in _registry(file).items():
                 entries.setdefault(PurePosixPath(str(of.get("file_name"))).name, {"name": name, **of})
     found: dict[Split, tuple[RawFile, dict[str, Any] | None]] = {}
-    # Parquet last: what stands in JSON beside it, as in a build or where the hub has converted, says more
+    # Parquet last: JSON next to it, as in a build or where the hub converted it, holds more
     for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
         if not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
             continue

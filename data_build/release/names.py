@@ -1,8 +1,8 @@
-"""Names in the released dataset_info.json, its oddities included (published repository, data/dataset_info.json).
+"""The names in the released dataset_info.json, with its oddities (published repository, data/dataset_info.json).
 
-Every subset has SUBSET_train, SUBSET_val and SUBSET_test in SUBSET_SPLIT.json, but: SemEval's validation sets are
-registered as `_dev` while their files and the published scripts say `_val`; CH-SIMS's strength is CHSIMS_EI in the
-registry and in the files and CHSIMS_SI in the scripts; `weibo` is registered and used nowhere.
+Every subset has SUBSET_train, SUBSET_val and SUBSET_test in SUBSET_SPLIT.json, with these exceptions: SemEval's
+validation sets are registered as `_dev`, but their files and the published scripts have `_val`; CH-SIMS's intensity is
+CHSIMS_EI in the registry and the files, but CHSIMS_SI in the scripts; `weibo` is registered but never used.
 """
 
 import re
@@ -17,14 +17,14 @@ _NAME = re.compile(r"(.+)_(train|val|dev|test)")
 
 
 class Split(NamedTuple):
-    """One split of one subset, by our names."""
+    """One split of one subset, under our names."""
 
     subset: str
     split: str
 
 
 def split_of(name: str) -> Split | None:
-    """The split behind a released name such as "CHSIMS_EI_val"; None for "weibo_train" and whatever else."""
+    """The split with a released name such as "CHSIMS_EI_val"; None for "weibo_train" and any other name."""
     match = _NAME.fullmatch(name)
     subset = SUBSET_NAMES.get(match[1], match[1]) if match else ""
     return Split(subset, SPLIT_NAMES[match[2]]) if match and subset in benchmark() else None
@@ -36,7 +36,7 @@ def file_stem(split: Split) -> str:
 
 
 def registered(split: Split) -> list[str]:
-    """Every name under which the registry or the published scripts ask for a split."""
+    """Every name by which the registry or the published scripts refer to a split."""
     names = [file_stem(split)]
     if split.subset in RELEASED:
         names.append(f"{split.subset}_{split.split}")

@@ -1,4 +1,4 @@
-"""One released file into rows: the reader that takes a corpus's own reader's place in the build."""
+"""Read one released file into rows. For a release, this reader replaces each corpus's own reader in the build."""
 
 import io
 import json
@@ -22,14 +22,14 @@ from data_build.release.recover import Asked, asked, language_of_path, languages
 from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
 
-# What the released rows carry besides: null where the build has to give it.
-TOLD = ("task_from", "language_from", "answer", "system")  # for the page: how it was recovered, and what was rewritten
+# Columns that released rows have in addition; null where the build must supply the value.
+TOLD = ("task_from", "language_from", "answer", "system")  # for import.md: how values were recovered, what was reworded
 SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *TOLD))])
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A row whose question and gold are understood; `media` leads to raw files."""
+    """A row whose question and gold are known; `media` refers to raw files."""
 
     turn: Turn
     asked: Asked
@@ -45,7 +45,7 @@ class Wrong(NamedTuple):
 
 
 def load(file: RawFile) -> list[Any]:
-    """The rows of a released file: a JSON array, JSON Lines or Parquet. Raises Fault when it is none of them."""
+    """The rows of a released file: a JSON array, JSON Lines or Parquet. Raises Fault for anything else."""
     text = file.read()
     if file.basename.endswith(".parquet"):
         return _parquet(file.name, text)
@@ -61,7 +61,7 @@ def load(file: RawFile) -> list[Any]:
 
 
 def _parquet(name: str, content: bytes) -> list[Any]:
-    """Rows as in JSON: a clip that is a file is there a list of one, since the column holds lists of frames."""
+    """Rows as in JSON. In Parquet, a clip kept as a file is a list of one, because the column holds lists of frames."""
     try:
         rows = pl.read_parquet(io.BytesIO(content)).to_dicts()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
@@ -78,7 +78,7 @@ def _parquet(name: str, content: bytes) -> list[Any]:
 
 
 def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
-    """The rows of one released file. part.about: subset, split and the file's entry of dataset_info.json."""
+    """Yield the rows of a released file. part.about: subset, split and the file's entry of dataset_info.json."""
     file, split = part.files[0], Split(part.about["subset"], part.about["split"])
     subset = benchmark()[split.subset]
     rows = load(file)
@@ -109,7 +109,7 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
 
 
 def _form(entry: str, rows: list[Any]) -> Form:
-    """entry: of dataset_info.json, as JSON; "" where none names the file. Raises Fault when it is not an entry."""
+    """entry: JSON from dataset_info.json, or "" if no entry names the file. Raises Fault when it is not valid."""
     if not entry:
         return Form.of_row(rows[0] if rows else None)
     try:
@@ -141,7 +141,7 @@ def _seen(
 
 
 def _language(subset: Subset, one: Seen | Wrong) -> str | None:
-    """The language that the row, or its clip's path, names; a subset of one has another only in translations."""
+    """The language that the row or its clip's path names. With a single language, only translations have another."""
     if isinstance(one, Wrong) or (len(subset.languages) == 1 and "translated_from" not in one.turn.written):
         return None
     files = [video if isinstance(video, str) else video[0] for video in one.turn.videos]
@@ -158,24 +158,24 @@ def _columns(split: Split, one: Seen, language: str, source: str) -> tuple[str |
 
 
 def _told(one: Seen, language_from: str) -> tuple[str | None, ...]:
-    """The columns TOLD. `answer`: as released, where ours is another text for the same gold."""
+    """The columns TOLD. `answer`: the released answer, if ours words the same gold differently."""
     answer = one.asked.task.answer(json.loads(one.gold), one.asked.emotion)
     released = one.turn.answer.strip()
     return one.asked.how, language_from, None if answer == released else released, one.turn.system or None
 
 
 class Finder:
-    """Raw files by the end of their paths: a released path names a folder of the authors' machine or of the hub."""
+    """Finds raw files by the end of their paths: a released path names a folder on the authors' machine or the hub."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.by_end: dict[tuple[str, ...], list[str]] = {}
         for name in names:
-            # by folder and name too: every clip has a frame of the same name, and ten thousand may have to be ranked
+            # also by folder and name: frame names recur in every clip, so a name alone may match ten thousand files
             for end in {_parts(name)[-2:], _parts(name)[-1:]}:
                 self.by_end.setdefault(end, []).append(name)
 
     def find(self, reference: str) -> str:
-        """The raw file that shares most of the path's end. Raises ValueError when there is none, or several."""
+        """The raw file that shares the longest path end. Raises ValueError when there is no such file, or several."""
         wanted = _parts(reference)
         candidates = self.by_end.get(wanted[-2:]) or self.by_end.get(wanted[-1:], [])
         ranked = [(_shared(wanted, _parts(name)), name) for name in candidates]
@@ -186,7 +186,7 @@ class Finder:
         return names[0]
 
     def media(self, subset: Subset, turn: Turn, max_s: float | None) -> str | None:
-        """JSON of the row's Media, None for a text. Raises ValueError when it is not the one that the prompt shows."""
+        """JSON of the row's Media; None for a text. Raises ValueError when the media do not match the prompt's tags."""
         wanted = (int(subset.modality == "image"), int(subset.modality == "video"))
         shown = (turn.prompt.count("<image>"), turn.prompt.count("<video>"))
         if (len(turn.images), len(turn.videos)) != wanted or shown != wanted:

@@ -1,7 +1,7 @@
-"""What the released rows do not say: task and emotion out of the prompt, the order or the answer; language by order.
+"""Recover what released rows do not say: task and emotion from prompt, order or answer; language from the order.
 
-Written beats recovered. The order within the tests is that of splits.csv (published evaluator): SemEval's tasks one
-after the other and their emotions within, MMS and XED 500 rows of each language.
+What a row states has precedence over what is recovered. The order within the tests is that of splits.csv (published
+evaluator): SemEval's tasks one after the other, each by emotion, and MMS and XED with 500 rows of each language.
 """
 
 import re
@@ -17,19 +17,20 @@ from mmafflm.benchmark.benchmark import Subset, Task
 from mmafflm.benchmark.grammar import Ordinal
 
 UNKNOWN = "und"  # ISO 639: undetermined
-# Languages that a single letter tells: Serbian, Albanian and the like are written in letters of several others.
+# Languages recognisable by a single letter; not those whose letters several others share, such as Serbian and Albanian.
 SCRIPTS = {
     "ar": "\u0600-\u06ff", "fa": "\u0600-\u06ff", "ur": "\u0600-\u06ff", "bg": "\u0400-\u04ff", "ru": "\u0400-\u04ff",
     "el": "\u0370-\u03ff", "he": "\u0590-\u05ff", "hi": "\u0900-\u097f", "th": "\u0e00-\u0e7f",
     "ja": "\u3040-\u30ff", "ko": "\uac00-\ud7af", "zh": "\u4e00-\u9fff",
 }  # fmt: skip
-MIXED = {"sr", "bs"}  # written in Latin and Cyrillic
+MIXED = {"sr", "bs"}  # may be written in Latin or Cyrillic
 FOREIGN = re.compile("[" + "".join(sorted(set(SCRIPTS.values()))) + "]")
-MOST, LEAST = 0.8, 0.2  # of a language's rows: so many hold its letters; so few of a Latin one hold such
+# At least MOST of a language's rows must have its letters; at most LEAST of a Latin-script language's may have others.
+MOST, LEAST = 0.8, 0.2
 
 
 class Asked(NamedTuple):
-    """What a prompt asks. `how`: prompt, order or answer; `exact`: to the letter of our own prompt."""
+    """What a prompt asks. `how`: prompt, order or answer; `exact`: the prompt is literally our own."""
 
     task: Task
     emotion: str | None
@@ -39,9 +40,9 @@ class Asked(NamedTuple):
 
 
 def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Asked:
-    """What a row asks. position: its place in a test of the published size, from 0, else None.
+    """Find out what a row asks. position: its place, from 0, in a test of the published size, else None.
 
-    Raises ValueError when the task or its emotion cannot be told.
+    Raises ValueError when the task or its emotion cannot be determined.
     """
     by_order = _at(subset, position)
     for task in subset.tasks:
@@ -62,7 +63,7 @@ def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Ask
 
 
 def _at(subset: Subset, position: int | None) -> tuple[Task, str | None] | None:
-    """Task and emotion by place in the published test."""
+    """Task and emotion according to the place in the published test."""
     if position is None:
         return None
     for task in subset.tasks:
@@ -96,19 +97,19 @@ def _fits(task: Task, answer: str) -> bool:
         read_gold(task.grammar, answer, emotion_in(answer))
     except ValueError:
         return False
-    # "0.5" is a score, and a bare "0" or "-1" might be one as well: an ordinal says its class's words
+    # "0.5" is a score, and a bare "0" or "-1" might be one too; an ordinal answer has its class's words
     return not isinstance(task.grammar, Ordinal) or ":" in answer
 
 
 class Languages(NamedTuple):
-    """Each row's language, and how it was found: written, only one, order, letters, or not at all."""
+    """Each row's language, and how the languages were found: see `languages`."""
 
     each: list[str]
     how: str
 
 
 def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequence[str | None]) -> Languages:
-    """The language of every row of a file, in its order. texts: empty for a row that could not be read."""
+    """The language of every row of a file, in file order. texts: empty for a row that could not be read."""
     if subset.modality == "image":
         return Languages([NO_LANGUAGE] * len(texts), "none: pictures")
     if len(subset.languages) == 1:
@@ -125,7 +126,7 @@ def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequenc
 
 
 def _blocks(subset: Subset, rows: int) -> list[str]:
-    """Equal blocks of the subset's languages in the published order; empty when the rows do not divide."""
+    """Equal blocks of the subset's languages in the published order; empty when the rows do not divide evenly."""
     each, rest = divmod(rows, len(subset.languages))
     return [] if rest else [language for language in subset.languages for _ in range(each)]
 
@@ -149,7 +150,7 @@ def _letters(language: str) -> re.Pattern[str]:
 
 
 def _by_letters(subset: Subset, text: str) -> str:
-    """The one language of the subset whose letters stand in the text, else "und"."""
+    """The only language of the subset that has letters found in the text, else "und"."""
     shared = Counter(SCRIPTS[language] for language in subset.languages if language in SCRIPTS)
     shared["\u4e00-\u9fff"] += "ja" in subset.languages
     found = [
@@ -161,6 +162,6 @@ def _by_letters(subset: Subset, text: str) -> str:
 
 
 def language_of_path(subset: Subset, file: str) -> str | None:
-    """The language that a folder in a clip's path names, as SAMSEMO's own do: data/EN/x.mp4."""
+    """The language named by a folder in a clip's path, as in SAMSEMO's own paths: data/EN/x.mp4."""
     found = {part.lower() for part in re.split(r"[/\\]", file)[:-1]} & set(subset.languages)
     return found.pop() if len(found) == 1 and len(subset.languages) > 1 else None

@@ -1,1 +1,1 @@
-"""From a corpus's rows to records: shards on disk, splits and choices, words, quarantine, and the files of a subset."""
+"""Turn a corpus's rows into records: shards on disk, choice and splits, words, quarantine, and a subset's files."""

@@ -1,7 +1,7 @@
-"""How much of a corpus is kept: rows that cannot be used, and subsets and splits of which nothing is left.
+"""Check how much of a corpus is kept: rows that cannot be used, and subsets and splits that become empty.
 
-A stray row that cannot be used goes to the quarantine. A whole file, class or subset of them is a Fault: whoever
-builds would otherwise go on with a benchmark of which a part is missing.
+A stray row that cannot be used goes to the quarantine. If a whole file, class or subset cannot be used, that is a
+Fault: otherwise the user would continue with a benchmark that lacks a part.
 """
 
 from collections import Counter
@@ -17,11 +17,11 @@ from mmafflm.errors import Fault
 from mmafflm.records import SPLITS
 
 FIX = "Put back the corpus's own files, or take this part of them out to build without it."
-STRAY, STRAY_SHARE = 2, 0.01  # at most so many rows, or so much of a part's, have an unknown label by accident
+STRAY, STRAY_SHARE = 2, 0.01  # up to so many rows, or such a share of a part's, may have an unknown label by accident
 
 
 class First(NamedTuple):
-    """The first of some rows that are not kept, and why."""
+    """The first of several rows that were not kept, and why."""
 
     source: str
     reason: str
@@ -29,7 +29,7 @@ class First(NamedTuple):
 
     @property
     def is_absent(self) -> bool:
-        """Whether its picture or clip was not put down: whoever has downloaded one split alone may build it."""
+        """Whether its picture or clip is missing: users who downloaded only one split may still build it."""
         return " is missing" in self.reason
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class First(NamedTuple):
 
 @dataclass
 class PartCount:
-    """Counts the rows of one part while it is read, for `check`."""
+    """Counts the rows of one part while it is read; `check` judges the counts."""
 
     corpus: str
     part: Part
@@ -46,10 +46,10 @@ class PartCount:
     usable: Counter[str] = field(default_factory=Counter)
     bad: Counter[str | None] = field(default_factory=Counter)
     first: dict[str | None, First] = field(default_factory=dict)
-    unknown: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)  # -> sources
+    unknown: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)  # (subset, unknown value) -> sources
 
     def add(self, rows: Rows) -> Rows:
-        """The rows of the chosen subsets alone, the unusable ones with subset and split as far as the part says."""
+        """Only the rows of the chosen subsets. Unusable rows get subset and split from the part where it names them."""
         only = self.subsets[0] if len(self.subsets) == 1 else None
         examples = rows.examples.filter(pl.col("subset").is_in(self.subsets))
         bad = rows.bad.with_columns(
@@ -67,7 +67,7 @@ class PartCount:
         return Rows(examples, bad)
 
     def check(self) -> None:
-        """Raises Fault when no row of a subset can be used, or a whole class is one that the reader does not know."""
+        """Raises Fault when no row of a subset can be used, or when many rows have a value that the reader lacks."""
         for subset, bad in self.bad.items():
             if not (self.usable[subset] if subset else self.usable) and not self.first[subset].is_absent:
                 raise Fault(
@@ -85,21 +85,21 @@ class PartCount:
 
 @dataclass
 class Kept:
-    """What became of the rows of a corpus, by subset and split (None: the build draws it, "": the row does not say)."""
+    """What became of a corpus's rows, by subset and split (None: the build draws it, "": the row does not name it)."""
 
     rows: Mapping[str, Mapping[str, int]]
-    lost: dict[tuple[str | None, str | None], First] = field(default_factory=dict)  # not to a cap
+    lost: dict[tuple[str | None, str | None], First] = field(default_factory=dict)  # for a reason other than a cap
     capped: set[tuple[str | None, str | None]] = field(default_factory=set)
     tasks: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # keys of tasks that have rows
 
     def lose(self, subset: str | None, split: str | None, first: First) -> None:
-        """Note a row that is not kept, for another reason than a cap."""
+        """Record a row that is not kept for a reason other than a cap."""
         self.lost.setdefault((subset, split), first)
 
     def check(self, corpus: str, subsets: list[str]) -> None:
-        """Raises Fault when nothing is kept of the corpus, or nothing of a subset of which rows were read.
+        """Raises Fault when no row of the corpus is kept, or no row of a subset although rows of it were read.
 
-        A split of which nothing is kept is no Fault, `line` says so: its clips may still have to be downloaded.
+        A split without kept rows is not a Fault, because its clips may still have to be downloaded; `line` reports it.
         """
         for subset in subsets:
             capped = any(name == subset for name, _ in self.capped)
@@ -111,7 +111,7 @@ class Kept:
 
 
 def line(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]) -> str:
-    """What a build says of a subset: the rows of each split, of how many as far as that is known, what is missing."""
+    """The line that a build prints for a subset: rows of each split, the expected number if known, what is missing."""
     of = kept.rows.get(subset.name, {})
     told = []
     for split in SPLITS:

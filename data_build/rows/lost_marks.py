@@ -1,16 +1,16 @@
-"""Texts whose apostrophes, dashes or letters became question marks when a table was saved in too small an encoding."""
+"""Find texts that lost apostrophes, dashes or letters to question marks: they were saved in too small an encoding."""
 
 from typing import NamedTuple
 
 import polars as pl
 
-# "don?t", "caf?s" but not "really? no", nor the query of an address; or question marks that are most of a text.
+# INSIDE matches "don?t" and "caf?s", but not "really? no" or the query of a URL; RUN matches texts of question marks.
 INSIDE = r"(?:^|[\s\"'(])\p{L}+\?(?:s|t|m|d|re|ve|ll|\p{Ll}+)(?:$|[\s\"'),.;:!?-])"
 RUN = r"^[\s\p{P}]*\?{4,}[\s\p{P}]*$|\?{3,}\p{P}?\?{3,}"
 
 
 class Lost(NamedTuple):
-    """The texts of one raw file that lost marks, of how many, and the first of them."""
+    """The texts of a raw file that lost marks: how many, of how many, and the first of them."""
 
     file: str
     texts: int
@@ -26,7 +26,7 @@ class Lost(NamedTuple):
 
 
 def lost_marks(texts: pl.DataFrame) -> list[Lost]:
-    """Of each raw file that has such texts. texts: columns source (file:line) and text, a row for each example."""
+    """One Lost for each raw file that has such texts. texts: columns source (file:line) and text, a row per example."""
     one = texts.unique("source", keep="first", maintain_order=True).with_columns(
         file=pl.col("source").str.replace(r":[^:]*$", ""),
         lost=pl.col("text").str.contains(INSIDE) | pl.col("text").str.contains(RUN),

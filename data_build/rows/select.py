@@ -1,6 +1,6 @@
-"""Which row goes where: splits for corpora without their own, duplicates and leaks out of training, caps.
+"""Decide where each row goes: draw splits for corpora without their own, drop duplicates and leaks, apply caps.
 
-Works on keys, not texts (some 40 bytes a row), so that the six million rows of MMS fit in memory.
+This works on keys instead of texts (some 40 bytes a row), so that the six million rows of MMS fit in memory.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from data_build.config import Split
 from mmafflm.records import SPLITS
 from mmafflm.sampling import draw
 
-# Columns of the keys: one row for each example read, in reading order.
+# Columns of the keys, which have one row for each example read, in reading order.
 KEYS = ("subset", "task", "emotion", "language", "split", "gold", "key")
 STRATUM = ["subset", "language", "task", "emotion", "gold"]  # draws are proportional over these
-GROUP = ["subset", "language", "task", "emotion"]  # the same text is the same question only within these
-SHARE = ["subset", "language"]  # the sizes of the build config hold for each of these
+GROUP = ["subset", "language", "task", "emotion"]  # the same text is the same question only within such a group
+SHARE = ["subset", "language"]  # the config's sizes apply to each of these
 NO_CAP = 2**40
 
 LEAK = "text stands in a test or validation set of the same corpus"
@@ -28,7 +28,7 @@ REASON = pl.Enum([LEAK, CONFLICT, DUPLICATE, OVER_CAP])
 
 
 class Selection(NamedTuple):
-    """`to`: train, val or test, null where the row is not kept; `reason`: why it is not, null where it is kept."""
+    """`to`: train, val or test, null for a row that is not kept; `reason`: why it is not kept, null for a kept row."""
 
     to: pl.Series
     reason: pl.Series
@@ -37,8 +37,8 @@ class Selection(NamedTuple):
 def text_key(text: pl.Expr) -> pl.Expr:
     """A 64-bit key of the normalized text: NFKC, lower case, white space folded.
 
-    Two texts with one key are taken for the same; among six million texts a chance collision has odds of one in
-    a million. Keys are compared within one build only, never stored in what it writes.
+    Two texts with the same key are treated as equal; among six million texts the chance of any collision is one in a
+    million. Keys are compared only within one build and never stored in its output.
     """
     return folded(text).hash(seed=0)
 
@@ -51,12 +51,12 @@ def folded(text: pl.Expr) -> pl.Expr:
 def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int | None = None) -> Selection:
     """Decide for every row of a corpus. keys: columns KEYS, in reading order.
 
-    A corpus's own tests and validation sets are kept whole. Rows without a split are made distinct first, then drawn
-    stratified by label within each language: test, validation, training.
+    A corpus's own test and validation sets are kept complete. Rows without a split are deduplicated first, and then
+    drawn stratified by label within each language: test, validation, training.
     """
     strata = _strata(keys)
     rows = _coded(keys, strata, seed)
-    del keys  # a fifth of a gigabyte for six million rows; the caller keeps none either
+    del keys  # a fifth of a gigabyte for six million rows; the caller does not keep them either
     rows = _drop_duplicates(rows)
     rows = _drop_copies_of_tests(rows)
     rows = _split_pool(rows, strata, splits)
@@ -69,17 +69,17 @@ def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int |
 
 
 def _strata(keys: pl.DataFrame) -> pl.DataFrame:
-    """Every stratum with its number and those of the wider groups it is in; thousands of rows, not millions."""
+    """A table of all strata with numbers for each stratum and its wider groups; thousands of rows, not millions."""
     strata = keys.select(STRATUM).unique().cast(pl.String).sort(STRATUM)
     numbered = strata.with_row_index("stratum").with_columns(
         group=pl.struct(GROUP).rank("dense"), share=pl.struct(SHARE).rank("dense"), part=pl.col("subset").rank("dense")
     )
-    small = pl.UInt16 if strata.height < 1 << 16 else pl.UInt32  # for every row of MMS, not only these
+    small = pl.UInt16 if strata.height < 1 << 16 else pl.UInt32  # these numbers are stored for every row of MMS
     return numbered.with_columns(pl.col("stratum", "group", "share", "part").cast(small))
 
 
 def _coded(keys: pl.DataFrame, strata: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Numbers in place of names, and the rows sorted once by stratum and chance: every draw needs that order."""
+    """Replace names by numbers, and sort the rows once by stratum and random rank: every draw needs that order."""
     names = strata.select(
         *(pl.col(name).cast(keys.schema[name]) for name in STRATUM), "stratum", "group", "share", "part"
     )
@@ -96,7 +96,7 @@ def _coded(keys: pl.DataFrame, strata: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def _size(strata: pl.DataFrame, splits: dict[str, Split], which: str, default: int) -> pl.Expr:
-    """The configured size for a row's subset, of each share; `default` where the config sets none."""
+    """The configured size for each share of a row's subset; `default` where the config sets none."""
     sizes = {name: getattr(split, which) for name, split in splits.items()}
     shares = dict(strata.select("share", "subset").unique().iter_rows())
     found = {share: default if (size := sizes.get(subset)) is None else size for share, subset in shares.items()}
@@ -104,7 +104,7 @@ def _size(strata: pl.DataFrame, splits: dict[str, Split], which: str, default: i
 
 
 def _rank(height: int, seed: int) -> pl.Series:
-    """A pseudo-random number for each row: splitmix64 of its position, so the same on every machine."""
+    """A pseudo-random number for each row: splitmix64 of its position, and so the same on every machine."""
     with np.errstate(over="ignore"):
         z = np.arange(height, dtype=np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -115,7 +115,7 @@ def _rank(height: int, seed: int) -> pl.Series:
 
 
 def _drop_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Only training rows and rows without a split may go; a corpus's own test keeps its duplicates."""
+    """Drop duplicates among training rows and rows without a split; a corpus's own test keeps its duplicates."""
     same = ["group", "to", "key"]
     movable = rows.filter(pl.col("pool") | (pl.col("to") == "train")).select(*same, "stratum", "row")
     twice = movable.filter(_repeated(movable.select(pl.struct(same).hash(seed=0)).to_series())).with_columns(
@@ -130,7 +130,7 @@ def _drop_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _repeated(numbers: pl.Series) -> pl.Series:
-    """True where a number stands more than once. By sorting: a hash table of six million rows takes 0.3 GB more."""
+    """True for numbers that occur more than once. We sort: a hash table for six million rows takes 0.3 GB more."""
     values = numbers.to_numpy()
     order = np.argsort(values)
     same = values[order[1:]] == values[order[:-1]]
@@ -146,10 +146,10 @@ def _take_out(rows: pl.DataFrame, which: pl.Expr, reason: str) -> pl.DataFrame:
 
 
 def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr) -> pl.Series:
-    """True for `most` rows of each `share_of` group among those `where`, proportionally over strata.
+    """True for `most` rows of each `share_of` group among the rows `where`, proportionally over strata.
 
-    Systematic sampling: rows come in the order of stratum and chance, and row i of n is drawn when
-    floor((i+1)*m/n) exceeds floor(i*m/n); so exactly m are drawn, and each stratum gets its share within one row.
+    Systematic sampling: rows are ordered by stratum and random rank, and row i of n is drawn when floor((i+1)*m/n)
+    exceeds floor(i*m/n). So exactly m rows are drawn, and each stratum gets its share to within one row.
     """
     index, count = pl.int_range(pl.len(), dtype=pl.Int64).over(share_of), pl.len().over(share_of).cast(pl.Int64)
     free = rows.with_row_index("place").filter(where).select("place", *share_of, most=most.cast(pl.Int64))
@@ -172,7 +172,7 @@ def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, Spli
 
 
 def _drop_copies_of_tests(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of rows that are to be split, those that stand in a test of the corpus's own: none may come to validation."""
+    """Drop rows of the pool that also occur in a test of the same corpus, so that none gets into validation."""
     tests = rows.filter(pl.col("to") == "test")["key"].unique()
     copy = pl.col("pool") & pl.col("reason").is_null() & pl.col("key").is_in(tests.implode())
     return _take_out(rows, copy, LEAK)
@@ -190,7 +190,7 @@ def _cap(rows: pl.DataFrame, size: pl.Expr) -> pl.DataFrame:
 
 
 def _limit(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
-    """At most `limit` rows of each subset and split, drawn as every limit draws; a row's place is its random number."""
+    """Keep at most `limit` rows of each subset and split, by sampling.draw; a row's random number ranks it."""
     kept = pl.col("to").is_not_null()
     places = _rank(rows.height, seed).to_numpy()[rows["row"].to_numpy()]
     chosen = np.zeros(rows.height, dtype=bool)

@@ -1,7 +1,7 @@
-"""The rows of a corpus between reading and choosing: frames on disk, read by workers, shard by shard.
+"""A corpus's rows between reading and choosing: frames on disk, written by workers, read shard by shard.
 
-Everything under DATA/.work can be deleted; a part that was read is a folder with its final name, so a killed build
-reads only the parts that are not there yet.
+Everything under DATA/.work can be deleted. A part gets its folder's final name only once it has been read, so after a
+kill the next build reads only the parts that are missing.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from data_build.rows.coverage import PartCount
 from data_build.rows.select import KEYS, OVER_CAP, Selection, select, text_key
 from mmafflm.files.writing import make_folder, writing
 
-# What LLaMA-Factory or the tokenizer takes for media or for the end of a turn, wherever it stands in a prompt.
+# Strings that LLaMA-Factory or the tokenizer takes for media or for the end of a turn, anywhere in a prompt.
 CONTROL = r"<image>|<video>|<audio>|<\|[a-z_]+\|>"
 TAKEN = pl.Schema({"media": pl.String(), "digest": pl.String(), "files": pl.List(pl.String()), "reason": pl.String()})
 CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
@@ -28,8 +28,8 @@ CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
 def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
     """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
 
-    Rows of other subsets are not counted. Raises Fault when the part is broken, or when no row of a subset can be used;
-    the folder then does not exist.
+    Rows of other subsets are not counted. Raises Fault when the part is damaged, or when no row of a subset can be
+    used; the folder then does not exist.
     """
     partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -46,12 +46,12 @@ def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list
 
 
 def partial_of(folder: Path) -> Path:
-    """Where a part is written until it is whole."""
+    """The folder into which a part is written until it is complete."""
     return folder.with_name(f".{folder.name}.partial")
 
 
 def _write_rows(rows: Rows, folder: Path, number: int) -> None:
-    """Rows of the subsets that were asked for; those whose text holds a control token are not kept."""
+    """Write the rows of the wanted subsets; a row whose text holds a control token goes to the unusable ones."""
     controls = pl.col("text").str.contains(CONTROL)
     examples = rows.examples.filter(~controls).with_columns(key=_key(rows.examples.columns))
     examples.write_parquet(folder / f"{number:05}.parquet", compression="lz4")
@@ -69,7 +69,7 @@ def _write_rows(rows: Rows, folder: Path, number: int) -> None:
 
 
 def _key(columns: list[str]) -> pl.Expr:
-    """The key of each row's text. A translation (of a release) is a row by itself: it was compared when it was made."""
+    """The key of each row's text. A release's translation gets a unique key: it was compared when it was made."""
     text = pl.col("text")
     if "translated_from" in columns:
         itself = pl.concat_str(text, pl.coalesce("id", "source"), separator="\0")
@@ -79,45 +79,46 @@ def _key(columns: list[str]) -> pl.Expr:
 
 @dataclass(frozen=True)
 class Shards:
-    """The examples of all parts in reading order, each with what was taken of its picture or clip.
+    """The examples of all parts in reading order, each with what was stored of its picture or clip.
 
-    `taken` has the columns of TAKEN, a row for each picture or clip that was opened; None where all rows are text.
+    `taken` has the columns of TAKEN, a row for each picture or clip that was opened; None when all rows are text or
+    nothing has been opened yet.
     """
 
     paths: list[Path]
     taken: pl.DataFrame | None = None
-    notes: dict[str, str] = field(default_factory=dict)  # raw file -> what was done to open it
+    notes: dict[str, str] = field(default_factory=dict)  # raw file -> what had to be done to open it
 
     def frames(self, *columns: str) -> Iterator[pl.DataFrame]:
-        """Shard by shard: those columns, `reason` (null: usable) and, of pictures and clips, the columns of TAKEN."""
+        """Yield each shard with those columns, `reason` (null: usable) and, for pictures and clips, TAKEN's columns."""
         for path in self.paths:
             frame = pl.read_parquet(path, columns=sorted({*columns, "media"}))
             if self.taken is None:
                 frame = frame.with_columns(reason=pl.lit(None, pl.String), files=pl.lit(None, TAKEN["files"]))
-                sight = "media"  # not opened: another request is taken for another picture
+                sight = "media"  # not opened yet, so another request counts as another picture
             else:
-                # a limit leaves pictures unopened
+                # with a limit, some pictures are not opened
                 unopened = pl.col("digest").is_null() & pl.col("reason").is_null()
                 frame = frame.join(self.taken, on="media", how="left", maintain_order="left")
                 frame = frame.with_columns(reason=pl.when(unopened).then(pl.lit(OVER_CAP)).otherwise("reason"))
                 sight = "digest"
             if "key" in columns and frame["media"].null_count() < frame.height:
-                # the same words with another picture are another text
+                # the same words with another picture count as another text
                 frame = frame.with_columns(key=pl.struct("key", sight).hash(seed=0))
             yield frame
 
     def rows(self) -> int:
-        """All examples, usable or not."""
+        """The number of all examples, usable or not."""
         return sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in self.paths)
 
 
 def find_shards(folders: list[Path]) -> Shards:
-    """The shards that read_part has written."""
+    """The shards that read_part wrote."""
     return Shards([path for folder in folders for path in sorted(folder.glob("[0-9]*.parquet"))])
 
 
 def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
-    """What was taken of each picture and clip as a table. The first file's name stands for what it shows."""
+    """What was stored of each picture and clip, as a table. `digest` is the first file's name, a hash of the pixels."""
     rows = [
         (text, one.files[0][0] if one.files else None, [name for name, _, _ in one.files], one.reason or None)
         for text, one in taken.items()
@@ -126,7 +127,7 @@ def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
 
 
 def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> list[str]:
-    """The pictures and clips to open, JSON of a Media each: all, or with a limit those of the rows that it leaves."""
+    """The pictures and clips to open, each as JSON of a Media: all, or with a limit only those of rows it keeps."""
     media = [pl.read_parquet(path, columns=["media"])["media"] for path in shards.paths]
     if not media or (all_media := pl.concat(media)).null_count() == len(all_media):
         return []
@@ -136,9 +137,9 @@ def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int
 
 
 def choose(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> Selection:
-    """select() among the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
+    """Run select() on the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
 
-    Only the media of chosen rows are opened then, and splits drawn anew from these few would be other splits.
+    With a limit only the media of chosen rows are opened, and splits drawn from these few would be different.
     """
     keys = read_keys(shards)
     if limit is not None and shards.taken is not None and keys.height:
@@ -149,7 +150,7 @@ def choose(shards: Shards, splits: dict[str, Split], seed: int, limit: int | Non
 
 
 def read_keys(shards: Shards) -> pl.DataFrame:
-    """The key columns of all usable examples, in reading order; as categories to keep six million rows small."""
+    """The key columns of all usable examples in reading order; as categories, so that six million rows stay small."""
     frames = [
         frame.filter(pl.col("reason").is_null()).select(KEYS).with_columns(pl.col(*CATEGORIES).cast(pl.Categorical))
         for frame in shards.frames(*KEYS)
@@ -160,7 +161,7 @@ def read_keys(shards: Shards) -> pl.DataFrame:
 
 
 def numbers(shards: Shards) -> pl.Series:
-    """Each usable row's running number among all rows read of its id group: it hangs on no cap and no broken file."""
+    """Each usable row's number among all rows read of its id group, independent of caps and unreadable files."""
     group = ["subset", "task", "emotion", "language"]
     frames = [frame.select("reason", pl.col(group).cast(pl.Categorical)) for frame in shards.frames(*group)]
     if not frames:

@@ -8,7 +8,7 @@ from mmafflm.benchmark.benchmark import Task
 
 @cache
 def pattern_of(prompt: str) -> re.Pattern[str]:
-    """A prompt with any text, emotion and white space."""
+    """A pattern for the prompt with any text, emotion and white space."""
     parts = re.split(r"(\{text\}|\{transcript\}|\{emotion\})", prompt)
     wild = {"{text}": "(?P<text>.*)", "{transcript}": "(?P<text>.*)", "{emotion}": r"(?P<emotion>\w+)"}
     words = [wild.get(part) or r"\s+".join(re.escape(word) for word in re.split(r"\s+", part)) for part in parts]
@@ -16,7 +16,7 @@ def pattern_of(prompt: str) -> re.Pattern[str]:
 
 
 def words_of(task: Task, prompt: str) -> str:
-    """The text or transcript within a record's prompt; empty where the task has none. Of other prompts: quoted_text."""
+    """The text or transcript in a record's prompt; "" if the task has none. For prompts of others, see quoted_text."""
     if "{text}" not in task.prompt and "{transcript}" not in task.prompt:
         return ""
     match = pattern_of(task.prompt).fullmatch(prompt)
@@ -24,7 +24,7 @@ def words_of(task: Task, prompt: str) -> str:
 
 
 def quoted_text(prompt: str) -> str:
-    """The text within a prompt that is not ours: what stands behind the first "Text:" or "Content:", else all of it."""
+    """The text in a prompt that is not ours: what follows the first "Text:" or "Content:", or else the whole prompt."""
     body = re.sub(r"^(?:<image>|<video>)\s*", "", prompt)
     tail = r"(?:\.\s*Emotion(?: E)?:.*|\.?\s*Intensity (?:Score|Class):?)?"
     match = re.search(rf"\b(?:Text|Content):\s*(.*?){tail}$", body, re.S)

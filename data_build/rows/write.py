@@ -1,4 +1,4 @@
-"""One corpus through the build, once its parts are read: its rows chosen, its records written."""
+"""Choose a corpus's rows once its parts are read, and write its records."""
 
 import json
 from collections import Counter
@@ -48,17 +48,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A corpus whose rows are chosen and still in the shards: nothing of it is written yet."""
+    """A corpus whose rows have been chosen but are still in the shards: nothing of it has been written."""
 
     corpus: Corpus
     subsets: list[Subset]
     shards: Shards
-    to: pl.Series  # of each usable row: its split, or null
-    number: pl.Series  # of each usable row: see shards.numbers
+    to: pl.Series  # each usable row's split, or null
+    number: pl.Series  # each usable row's number, see shards.numbers
     outcome: Outcome
 
     def rows(self) -> pl.DataFrame:
-        """The kept rows in reading order: text, what was taken of their media, `to`, and `id`."""
+        """The kept rows in reading order: text, what was stored of their media, `to`, and `id`."""
         frames, start = [], 0
         for frame in self.shards.frames(*self.corpus.columns, "key"):
             examples = frame.filter(pl.col("reason").is_null())
@@ -75,7 +75,7 @@ class Chosen:
 
 
 def _ids(subsets: list[Subset]) -> pl.Expr:
-    """The ids of rows: subset, what tells its questions apart, split, running number. No cap or seed changes one."""
+    """The ids of rows: subset, what distinguishes its questions, split, number. No cap or seed changes the number."""
     several = [subset.name for subset in subsets if len(subset.languages) > 1]
     many = [subset.name for subset in subsets if len(subset.tasks) > 1]
     parts = [
@@ -98,9 +98,9 @@ def choose_rows(
     seed: int,
     limit: int | None,
 ) -> Chosen:
-    """Choose among the rows of all parts (in order).
+    """Choose among the rows of all parts, which are in order.
 
-    Raises Fault when nothing is kept of the corpus, or of a subset of which rows were read.
+    Raises Fault when no row of the corpus is kept, or no row of a subset although rows of it were read.
     """
     selection = choose(shards, splits, seed, limit)
     outcome = Outcome()
@@ -122,7 +122,7 @@ def choose_rows(
 
 
 def write_rows(chosen: Chosen, leaked: Mapping[str, tuple[str, str]], data: Path, index: Index, mix: Mix) -> None:
-    """Write SUBSET_SPLIT.jsonl for each subset that has rows, and count them; the mix takes its share on the way.
+    """Write and count SUBSET_SPLIT.jsonl for each subset that has rows; the mix draws its share meanwhile.
 
     leaked: {id: (reason, detail)} of training rows that go into the quarantine instead.
     """
@@ -152,7 +152,7 @@ def _bad_rows(corpus: Corpus, folders: list[Path], kept: Kept) -> Iterator[Quara
 
 
 def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept) -> Iterator[Quarantined]:
-    """A line for every row taken out; rows over a cap are no fault of theirs and share a line for each raw file."""
+    """A line for every dropped row. Rows over a cap are not at fault, so each raw file gets one line for them."""
     over: Counter[str] = Counter()
     columns = ("source", "reason", "media", "subset", "split")
     start = 0
@@ -166,7 +166,7 @@ def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept)
         for source, reason, media, subset, split in dropped.filter(~is_over).select(*columns).iter_rows():
             detail = _raw_file(media) if media else ""
             if media and reason in (LEAK, CONFLICT, DUPLICATE):
-                reason = reason.replace("text", "text and media", 1)  # of a picture the text is empty
+                reason = reason.replace("text", "text and media", 1)  # the text of a picture is empty
             kept.lose(subset, split, First(source, reason, detail))
             yield Quarantined(corpus.name, source, reason, detail)
         file = pl.col("source").str.replace(r":[^:]*$", "")
@@ -178,7 +178,7 @@ def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept)
 
 
 def _raw_file(media: str) -> str:
-    """The raw picture or clip of a row's media; empty when the pixels are in the row itself."""
+    """The raw picture or clip of a row's media; "" when the row itself holds the pixels."""
     return str(json.loads(media).get("file", ""))
 
 
@@ -210,7 +210,7 @@ def _write_split(
 
 
 def _lines(subset: Subset, rows: pl.DataFrame, seed: int) -> Iterator[Line]:
-    """What the mix has to know of training rows."""
+    """What the mix needs to know about training rows."""
     kinds = {task.key: task.kind for task in subset.tasks}
     golds = {gold: orjson.dumps(json.loads(gold)) for gold in rows["gold"].unique()}
     made = rows["translated_from"].fill_null("") if "translated_from" in rows.columns else repeat("")
@@ -221,7 +221,7 @@ def _lines(subset: Subset, rows: pl.DataFrame, seed: int) -> Iterator[Line]:
 
 
 def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Record:
-    """The record of one chosen row: prompt and answer to the letter. A row of a release keeps the prompt it has."""
+    """The record of one chosen row, with the literal prompt and answer. A released row keeps its own prompt."""
     gold = json.loads(row["gold"])
     return Record(
         id=row["id"],
@@ -244,5 +244,5 @@ def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Recor
 
 
 def _videos(files: list[str]) -> list[str | list[str]]:
-    """A clip as LLaMA-Factory takes it: the list of its frames, or the file itself (--raw-video)."""
+    """A clip in the form that LLaMA-Factory expects: a list of its frames, or the file itself (--raw-video)."""
     return [list(files)] if files[0].endswith(FRAME) else [files[0]]

@@ -1,4 +1,4 @@
-"""Training and validation rows in more languages: a stage that adds to a finished build and never replaces."""
+"""Add training and validation rows in more languages: a stage that extends a finished build and replaces nothing."""
 
 ENGINES = ("apertium", "nllb", "openai")
-ROUND_TRIP = 200  # rows of a pair that are translated back; the interval is then some three points wide
+ROUND_TRIP = 200  # rows of a pair that are translated back; the interval then reaches some three points either way

@@ -1,7 +1,7 @@
-"""The engine apertium: rules and dictionaries, from Debian's packages (apertium-eng-spa), as a subprocess.
+"""The engine apertium: rules and dictionaries from Debian's packages (apertium-eng-spa), run as a subprocess.
 
-Rows go through one process, each ended by a NUL, upon which every stage of apertium's pipe flushes (its -z), so that
-no row sees another. What is between [ and ] it carries along: so names, tags, links and emoji survive.
+All rows go through one process. Each ends with a NUL, at which every stage of apertium's pipe flushes (option -z), so
+that no row affects another. Apertium leaves what is between [ and ] unchanged; so names, tags, links and emoji survive.
 """
 
 import re
@@ -17,11 +17,11 @@ from mmafflm.errors import Fault, UsageFault
 
 KEPT = re.compile(
     rf"{MARK.pattern}|(?:^|(?<=\s))-+\s|~+"
-)  # and a speaker's dash, behind which it takes I for a name; it drops ~
-SPECIAL = re.compile(r"[\^$/@<>\[\]{}\\]")  # of apertium's stream format
-LONGEST_S = 600  # for one batch, which takes seconds
+)  # also a speaker's dash, after which apertium takes I for a name, and ~, which it drops
+SPECIAL = re.compile(r"[\^$/@<>\[\]{}\\]")  # characters with a meaning in apertium's stream format
+LONGEST_S = 600  # for a batch, which normally takes seconds
 INSTALL = "apt-get install apertium apertium-eng-spa"
-# Debian 13's packages of pairs among the languages of the benchmark, and the directions in them (dpkg -c)
+# Debian 13's packages of pairs among the benchmark's languages, and the directions that each contains (from dpkg -c)
 PACKAGES = {
     "apertium-eng-spa": "eng-spa spa-eng",
     "apertium-es-pt": "es-pt es-pt_BR pt-es",
@@ -36,30 +36,29 @@ PACKAGES = {
 
 
 class Apertium:
-    """Every pair that is installed."""
+    """Translates every pair that is installed."""
 
     name = "apertium"
-    batch = 400  # half a second to start the pipe, a second or two for so many subtitles
-    workers = 2  # each is a pipe of eleven processes
+    batch = 400  # starting the pipe takes half a second, translating so many subtitles a second or two
+    workers = 2  # each runs a pipe of eleven processes
 
     def __init__(self) -> None:
-        """Raises UsageFault where apertium is not installed."""
+        """Raises UsageFault when apertium is not installed."""
         if not shutil.which("apertium"):
             raise UsageFault(f"--engine apertium: it is not installed. On Debian or Ubuntu: {INSTALL}")
         self.modes = _modes()
 
     def model(self, origin: str, target: str) -> str:
-        """Apertium's own name of the pair."""
+        """Apertium's own name for the pair."""
         return self.mode(origin, target)
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, with the pairs that exist, when none is installed from origin into target."""
+        """Raises UsageFault, naming the pairs that exist, when no pair from origin to target is installed."""
         self.mode(origin, target)
 
     def mode(self, origin: str, target: str) -> str:
-        """Apertium's own name of the pair, such as eng-spa; of several variants the language's own, or the plain one.
-
-        So Croatian is eng-hbs_HR, the Portuguese of Brazil (br) es-pt_BR.
+        """Apertium's own name for the pair, such as eng-spa. Of several variants the language's own, else the plain.
+        So Croatian gets eng-hbs_HR, and Brazilian Portuguese (br) gets es-pt_BR.
         """
         fits = _fitting(self.modes, origin, target)
         if not fits:
@@ -70,14 +69,15 @@ class Apertium:
         return min(fits, key=lambda mode: (not mode.endswith(f"_{target.upper()}"), len(mode), mode))
 
     def version(self, origin: str, target: str) -> str:
-        """Of apertium, and of the pair's package."""
+        """The versions of apertium and of the pair's package."""
         return _version(self.mode(origin, target))
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """One process for all of them. Raises Fault when apertium fails.
+        """Translate all texts in one process. Raises Fault when apertium fails.
 
-        A row that swallows its end (a few odd signs do) would move all behind it; so each is sent with its number, and
-        where one is missing the halves go on their own. Such a row alone comes back empty.
+        A row that swallows its end mark (a few odd signs cause this) would shift all rows after it. So each row is sent
+        with its number, and if a number is missing, each half of the rows is sent again. Such a row, once alone, comes
+        back empty.
         """
         sent = "".join(f"{encode(text, number)}\0" for number, text in enumerate(texts))
         command = ["apertium", "-z", "-u", "-f", "none", self.mode(origin, target)]
@@ -96,9 +96,9 @@ class Apertium:
 
 
 def encode(text: str, number: int = 0) -> str:
-    """A text in apertium's stream format: in the place of each thing that it must leave alone its number in brackets.
+    """A text in apertium's stream format: everything it must leave alone is replaced by its number in brackets.
 
-    The row's own number comes last. Without a bracket there apertium drops the last full stop.
+    The row's own number comes last. Without a bracket there, apertium would drop the last full stop.
     """
     out, start = [], 0
     for place, match in enumerate(KEPT.finditer(text)):
@@ -108,7 +108,7 @@ def encode(text: str, number: int = 0) -> str:
 
 
 def decode(row: str, text: str) -> str:
-    """The translation of `text` in a row that came back; apertium leaves a space where it moved a word."""
+    """The translation of `text` from a row that came back. Apertium leaves an extra space where it moved a word."""
     kept = [match[0] for match in KEPT.finditer(text)]
 
     def read(match: re.Match[str]) -> str:
@@ -120,7 +120,7 @@ def decode(row: str, text: str) -> str:
 
 
 def _where(origin: str, target: str) -> str:
-    """How to get the pair of Debian, a sentence."""
+    """A sentence on how to get the pair from Debian."""
     for package, modes in PACKAGES.items():
         if _fitting(dict(map(_sides, modes.split())), origin, target):
             return f"Debian has it: apt-get install {package}"
@@ -154,7 +154,7 @@ def _version(mode: str) -> str:
 
 
 def _package(mode: str) -> str:
-    """The Debian version of the package that the pair's dictionaries are from."""
+    """The Debian version of the package that the pair's dictionaries come from."""
     found = re.search(r"'(/[^']*)'", _file(mode))
     try:
         owner = _run(["dpkg", "-S", found[1]]).partition(":")[0] if found else ""

@@ -1,4 +1,4 @@
-"""Every translation that was ever made for a build, on disk: nothing is translated twice, across runs and restarts."""
+"""All translations ever made for a build, kept on disk, so that nothing is translated twice, even after a restart."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ FIELDS = ("engine", "model", "version", "from", "to", "text")
 
 
 class Cache:
-    """An append-only file; a line that a kill tore is dropped. For one process at a time."""
+    """An append-only file, for one process at a time. A line that a kill left incomplete is dropped."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / CACHE
@@ -20,7 +20,7 @@ class Cache:
         self.known: dict[Key, str] = {tuple(row[name] for name in FIELDS): row["translation"] for row in rows}
 
     def add(self, pairs: Iterable[tuple[Key, str]]) -> None:
-        """Keep what was translated."""
+        """Store translations."""
         new = list(pairs)
         rows = (dict(zip(FIELDS, key, strict=True)) | {"translation": text} for key, text in new)
         append_jsonl(self.path, rows)

@@ -1,12 +1,12 @@
-"""Translated rows that must not stand: copies of a test row, and of a row on the other side of training and validation.
+"""Find translated rows that must not be added: copies of a test row, or of a row across training and validation.
 
-By the build's own rules: a translation for training or validation is compared with every test of every corpus
-(data_build/leaks/leaks.py) and is not added when it copies a row of one; nor when its normalized text is in the
-corpus's own validation, or training, set (data_build/rows/select.py).
+The build's own rules apply. A translation for training or validation is compared with every test of every corpus
+(data_build/leaks/leaks.py) and is not added when it copies a test row. Nor is it added when its normalized text is in
+the corpus's validation set (for a training row) or training set (for a validation row), see data_build/rows/select.py.
 
-An original whose translation copies a test row is a translation of that row. The originals' files stay as they are,
-since translating adds and never replaces: such rows of training stay out of the training mix, with all that was made
-of them. It hangs on the quarantine alone, so no order of runs shows.
+An original whose translation copies a test row is itself a translation of that test row. The originals' files are not
+changed, since translating only adds. Instead such training rows, and all their translations, stay out of the training
+mix. This depends only on the quarantine, so the order of several runs makes no difference.
 """
 
 import json
@@ -33,7 +33,7 @@ QUOTED = 5  # examples in the report
 
 
 def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[str, str]:
-    """Translations that copy a test row: {id: the test row's}. None where the build's config leaves copies in."""
+    """Translations that copy a test row: {id: the test row's id}. Empty when the build's config leaves copies in."""
     rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}))
     if not rules.remove:
         return {}
@@ -46,7 +46,7 @@ def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[st
 
 
 def on_both_sides(standing: Iterable[Brief], records: Sequence[Record]) -> dict[str, tuple[str, str]]:
-    """Translations whose text an original of the same corpus has in the other split: {id: (reason, its id)}."""
+    """Translations whose text an original has in the corpus's other split: {id: (reason, original's id)}."""
     ours = [Brief.of(one) for one in records]
     languages, corpora = {one.language for one in ours}, {_corpus(one) for one in ours}
     theirs = [one for one in standing if one.made is None and one.language in languages and _corpus(one) in corpora]
@@ -69,19 +69,19 @@ def _texts(rows: Sequence[Brief]) -> list[str]:
 
 
 def _leaked(quarantine: Path) -> Iterator[dict[str, Any]]:
-    """The quarantine's lines of translations for training that copy a test row."""
+    """Yield the quarantine's lines about translations for training that copy a test row."""
     for row in read_jsonl(quarantine):
         if row["corpus"] == TRANSLATE and row["reason"] == LEAKED and "train" in row["source"].split("/"):
             yield row
 
 
 def left_out(quarantine: Path) -> set[str]:
-    """Ids of the training rows whose translation copies a test row; the mix has neither them nor their translations."""
+    """Ids of training rows whose translation copies a test row. The mix has neither these nor their translations."""
     return {original_id(row["source"]) for row in _leaked(quarantine)}
 
 
 def through_translation(data: Path) -> dict[str, Any]:
-    """What the leak report says of them: rows, examples, and how many of them or their translations are in the mix."""
+    """The leak report on such rows: how many, examples, and how many of them or their translations are in the mix."""
     found = {original_id(row["source"]): row for row in _leaked(data / QUARANTINE)}
     mixed = [row["id"] for row in read_jsonl(data / "mmaffin" / f"{MIX}.jsonl")] if found else []
     examples = []

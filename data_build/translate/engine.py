@@ -1,4 +1,4 @@
-"""What translates: texts of one pair of languages in, their translations out."""
+"""Translation engines: they take texts of one pair of languages and return their translations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,27 +11,27 @@ from mmafflm.errors import UsageFault
 
 
 class Engine(Protocol):
-    """A translator. `batch`: texts a call; `workers`: calls at a time that help."""
+    """A translator. `batch`: texts per call; `workers`: useful number of calls at the same time."""
 
     name: str
     batch: int
     workers: int
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, with the pairs that exist, when it cannot translate from origin into target."""
+        """Raises UsageFault, naming the pairs that exist, when the engine cannot translate from origin to target."""
 
     def model(self, origin: str, target: str) -> str:
         """The model's name."""
 
     def version(self, origin: str, target: str) -> str:
-        """What decides its translations of this pair, besides the model."""
+        """Whatever else decides the translations of this pair, besides the model."""
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """One line each, in order. Raises Fault when it fails."""
+        """Translate each text to one line, in order. Raises Fault when it fails."""
 
 
 def make_engine(name: str, model: str | None) -> Engine:
-    """The engine of that name. Raises UsageFault for another, or a model that it does not take."""
+    """The engine with that name. Raises UsageFault for an unknown name, or a model that the engine does not take."""
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
     if name == "nllb":

@@ -1,8 +1,8 @@
-"""The engine nllb: NLLB-200, M2M100 and what else transformers reads of that form, from a folder or a hub id.
+"""The engine nllb: NLLB-200, M2M100 or another model of that form that transformers reads, from a folder or a hub id.
 
-Its languages are those that its tokenizer has tokens for. It is loaded when it is first needed; torch comes with
-`make setup`. A batch is padded, so in which company a text was translated may show in a rare tie of two words; the
-cache keeps what came first.
+Its languages are those that its tokenizer has tokens for. The model is loaded when it is first needed; torch comes with
+`make setup`. Batches are padded, so in rare near ties of two words a translation may depend on the batch; the cache
+keeps the first.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ MOST_TOKENS = 512
 
 
 class Nllb:
-    """A model of any pair of its languages; on the first GPU if there is one."""
+    """A model that translates any pair of its languages, on the first GPU if there is one."""
 
     name = "nllb"
     batch = 16
     workers = 1  # torch has its own threads
 
     def __init__(self, model: str | None) -> None:
-        """Raises UsageFault without a model or without torch, Fault when there is no such model."""
+        """Raises UsageFault without a model or without torch, Fault when the model does not exist."""
         if not model:
             raise UsageFault("--engine nllb: which model? Name a folder or a hub id with --model")
         try:
@@ -44,29 +44,29 @@ class Nllb:
         with reading(f"--model {model}"):
             self.tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
             self.config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
-        own = getattr(self.tokenizer, "lang_code_to_id", None)  # M2M100's: es
+        own = getattr(self.tokenizer, "lang_code_to_id", None)  # M2M100 has this; its codes are like es
         tokens = self.tokenizer.get_vocab()
         self.codes: dict[str, int] = dict(own or {one: n for one, n in tokens.items() if NLLB_CODE.fullmatch(one)})
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, with the languages that it has, for another."""
+        """Raises UsageFault, naming the model's languages, for a language that it lacks."""
         for one in (origin, target):
             if not any(near(code, one) for code in self.codes):
                 some = ", ".join(sorted(self.codes)) or "none"
                 raise UsageFault(f"--engine nllb: {self.path} has no language {one}. It has any pair of: {some}")
 
     def code(self, language: str) -> str:
-        """The model's own code of a language; of several scripts the usual one."""
+        """The model's own code of a language; if it has several scripts, the usual one."""
         return min(
             (code for code in self.codes if near(code, language)), key=lambda code: (distance(code, language), code)
         )
 
     def model(self, origin: str, target: str) -> str:
-        """The hub id, or the folder's name."""
+        """The hub id, or the name of the folder."""
         return Path(self.path).resolve().name if Path(self.path).is_dir() else self.path
 
     def version(self, origin: str, target: str) -> str:
-        """The hub's commit, or a hash of the weights; and transformers' version."""
+        """The hub's commit, or a hash of the weights; and the version of transformers."""
         return self._version
 
     @cached_property
@@ -90,7 +90,7 @@ class Nllb:
         return load(AutoModelForSeq2SeqLM, self.path).to(device).eval()
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """One batch, as the model's own generation config says, without sampling."""
+        """Translate one batch with the model's own generation config, without sampling."""
         import torch
 
         self.tokenizer.src_lang = self.code(origin)
@@ -102,6 +102,6 @@ class Nllb:
                 input_ids=asked["input_ids"], attention_mask=asked["attention_mask"], do_sample=False,
                 forced_bos_token_id=self.codes[self.code(target)], max_new_tokens=most,
             )  # fmt: skip
-        codes = set(self.codes.values())  # to transformers' M2M100 tokenizer these are no special tokens
+        codes = set(self.codes.values())  # transformers' M2M100 tokenizer does not treat these as special tokens
         words = [[token for token in row if token not in codes] for row in said.tolist()]
         return [text.strip() for text in self.tokenizer.batch_decode(words, skip_special_tokens=True)]

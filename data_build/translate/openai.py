@@ -1,7 +1,7 @@
-"""The engine openai: any model behind a server of the OpenAI protocol, asked line by line.
+"""The engine openai: any model behind a server of the OpenAI protocol, asked one line at a time.
 
-Address and key come from OPENAI_BASE_URL and OPENAI_API_KEY alone. Which languages a model knows no server tells: what
-it gets wrong the judge finds, as far as it can.
+The address and key come only from OPENAI_BASE_URL and OPENAI_API_KEY. No server reports which languages its model
+knows; judge.py finds wrong translations as far as it can.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ PROMPT = (
     "do not answer it. Keep its feeling and register, words in capitals, stretched words such as sooo, and, letter for "
     "letter, every @name, #tag, link, emoji and emoticon. Write the translation alone, on one line."
 )
-VERSION = "prompt 1"  # a change of PROMPT changes it: the cache goes by it
+VERSION = "prompt 1"  # change this with PROMPT: it is part of the cache's key
 TRIES, TIMEOUT_S = 8, 120.0
 
 
 class OpenAi:
-    """One request a line, eight at a time."""
+    """One request per line, eight at a time."""
 
     name = "openai"
     batch = 1
@@ -35,18 +35,18 @@ class OpenAi:
         self.endpoint = endpoint_of_environment(pace or Pace(), TRIES, TIMEOUT_S)
 
     def require(self, origin: str, target: str) -> None:
-        """Nothing: no server says which pairs it has."""
+        """Does nothing: no server reports which pairs it has."""
 
     def model(self, origin: str, target: str) -> str:
-        """The name that the server knows it by."""
+        """The name by which the server knows the model."""
         return self._model
 
     def version(self, origin: str, target: str) -> str:
-        """Of the question that is asked; the server's own cannot be seen."""
+        """The version of our prompt; the server does not report its own."""
         return VERSION
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """A request each; empty where the server rejects one. Raises Fault when it refuses all, or fails for long."""
+        """Ask once per text; "" when the server rejects one. Raises Fault when it refuses all, or fails for long."""
         system = PROMPT.format(origin=origin, target=target)
         return [self._one(self._body(system, text)) for text in texts]
 
@@ -62,12 +62,12 @@ class OpenAi:
 
     def _body(self, system: str, text: str) -> dict[str, Any]:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        most = 4 * len(text.encode()) + 64  # tokens; more would be thrown away as absurd
+        most = 4 * len(text.encode()) + 64  # tokens; a longer answer would be rejected for its absurd length
         return {"model": self._model, "messages": messages, "temperature": 0, "max_tokens": most}
 
 
 def _said(row: Any) -> str:
-    """The first choice's text, empty when it was refused. Raises Again when there is none."""
+    """The first choice's text; "" when the model refused. Raises Again when the response has no text."""
     try:
         message = row["choices"][0]["message"]
         text, refusal = message.get("content"), message.get("refusal")

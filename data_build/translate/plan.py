@@ -1,6 +1,6 @@
-"""A plan: which pairs one engine translates, and how many rows of which subsets; a YAML file, checked key by key.
+"""A plan: the pairs that one engine translates, and how many rows of which subsets; a YAML file, checked key by key.
 
-data_build/plans/ holds two that balance the languages of the default mix, each with the reckoning behind its numbers.
+data_build/plans/ holds two plans that balance the languages of the default mix, each with the calculation behind it.
 """
 
 from pathlib import Path
@@ -14,12 +14,12 @@ from data_build.translate.languages import languages
 from data_build.translate.rows import Order, has_text
 from mmafflm.benchmark.benchmark import benchmark
 
-# YAML reads an unquoted no as false
+# YAML reads an unquoted `no` as false
 Language = Annotated[str, BeforeValidator(lambda code: "no" if code is False else code)]
 
 
 class Pair(BaseModel):
-    """From one language into another: the most rows of each subset's training rows, and as many for validation."""
+    """From one language into another. rows: for each subset, the most training rows, and as many for validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,18 +29,18 @@ class Pair(BaseModel):
 
 
 class TranslationPlan(BaseModel):
-    """What `mmaffin translate --plan FILE` does."""
+    """The content of FILE in `mmaffin translate --plan FILE`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: str
-    model: str | None = None  # as --model, which goes before it
-    round_trip: NonNegativeInt = ROUND_TRIP  # as --round-trip, which goes before it
+    model: str | None = None  # like --model, which overrides it
+    round_trip: NonNegativeInt = ROUND_TRIP  # like --round-trip, which overrides it
     pairs: Annotated[list[Pair], Field(min_length=1)]
 
     @property
     def orders(self) -> list[Order]:
-        """What each pair asks of each subset, by the records' language codes."""
+        """An order for each pair and subset, with the records' language codes."""
         return [
             Order([subset], languages(pair.origin, "from"), languages(pair.to, "to"), rows)
             for pair in self.pairs

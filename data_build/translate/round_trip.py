@@ -1,8 +1,8 @@
-"""How translations come back: some rows of each pair through the engine's reverse pair, compared with their originals.
+"""Round trips: translate some rows of each pair back with the engine's reverse pair, and compare with the originals.
 
-By chrF of sacrebleu (Popovic 2015: F2 of character n-grams up to 6, from 0 to 100) with the 95% interval of its
-bootstrap. It measures there and back together: two faults may add up, or hide each other (a word that is left alone
-both ways). Nothing better can be had of the corpora: none says which of its rows are translations of each other.
+The figure is sacrebleu's chrF (Popovic 2015: F2 of character n-grams up to 6, from 0 to 100) with the 95% interval of
+its bootstrap. It measures both directions together: two errors may add up, or hide each other (a word left alone both
+ways). We have no comparison with human translations: no corpus says which of its rows are translations of each other.
 """
 
 import json
@@ -25,11 +25,11 @@ KEY = ("from", "to", "engine", "model", "version")
 def round_trips(
     manifest: Mapping[str, Any], rows: Iterable[Brief], pairs: list[Pair], translator: Translator, most: int
 ) -> list[Figure]:
-    """What the manifest says of every pair: the earlier figures, and those of these pairs with this engine anew.
+    """Every pair's figures for the manifest: earlier ones, and new ones of these pairs with this engine.
 
-    A figure is of all `rows` of the pair that this engine, model and version made, those of earlier runs and those that
-    are being added; so no order of runs shows. most: rows drawn of each pair by the build's seed; 0 leaves the figures
-    that still hold.
+    A figure covers all `rows` of a pair that this engine, model and version made, in earlier runs and in this one, so
+    the order of runs makes no difference. most: rows of each pair to translate back, drawn by the build's seed; 0 makes
+    no new figures and keeps those that are still valid.
     """
     earlier = {_key(one): one for one in manifest.get("translation", {}).get("round_trip", [])}
     made = _made(rows, pairs, translator.engine)
@@ -44,7 +44,7 @@ def round_trips(
 
 
 def in_words(figure: Figure) -> str:
-    """A figure as a line to read."""
+    """A figure as a line of text."""
     what = f"{figure['to']}<-{figure['from']}, {figure['engine']} {figure['model']}: round trip"
     if "why" in figure:
         return f"{what} not made: {figure['why']}"
@@ -61,7 +61,7 @@ def _stamp(engine: Engine, pair: Pair) -> Figure:
 
 
 class Trip(NamedTuple):
-    """A translated row on its way back. pair: from its language into that of `original`, the text it was made of."""
+    """A translated row to translate back. pair: from its language to that of `original`, the text it was made from."""
 
     id: str
     pair: Pair
@@ -70,7 +70,7 @@ class Trip(NamedTuple):
 
 
 def _made(rows: Iterable[Brief], pairs: list[Pair], engine: Engine) -> dict[Pair, list[Trip]]:
-    """Of each pair the rows that this engine made and whose originals are here."""
+    """The rows of each pair that this engine made and that have their originals in `rows`."""
     stamps = {pair: _stamp(engine, pair) for pair in pairs}
     origins = {origin for origin, _ in pairs}
     texts: dict[str, str] = {}
@@ -106,13 +106,13 @@ def _figure(made: list[Trip], pair: Pair, translator: Translator, seed: int, mos
 
 
 def chrf(texts: list[str], references: list[str]) -> Figure:
-    """chrF of all texts together, its 95% interval and sacrebleu's signature."""
+    """chrF of all texts together, with its 95% interval and sacrebleu's signature."""
     from sacrebleu.metrics.chrf import CHRF
 
     metric = CHRF()
     score = metric.corpus_score(texts, [references], n_bootstrap=BOOTSTRAP)
     signature = str(metric.get_signature())
     told = json.loads(score.format(is_json=True, signature=signature))
-    middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)  # not there when it is 0
+    middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)  # left out when they are 0
     interval = [round(middle - half, 2), round(middle + half, 2)]
     return {"chrf": told["score"], "ci95": interval, "signature": signature}

@@ -1,4 +1,4 @@
-"""Which rows are to be translated, and what a translated row is."""
+"""Choose the rows to translate, and make a translated row."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ SPLITS = ("train", "val")  # a test is never translated
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
+    """A request. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
 
     subsets: list[str]
     origins: list[str]
@@ -29,7 +29,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A row to be made: of this record, in `target`, under `id`. `text`: what stands in its prompt."""
+    """A row to be made from this record, in the language `target`, with the id `id`. `text`: the text in its prompt."""
 
     record: Record
     target: str
@@ -38,7 +38,7 @@ class Wanted:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """From which language, into which."""
+        """The languages to translate from and into."""
         return self.record.language, self.target
 
 
@@ -53,7 +53,7 @@ def has_text(subset: str) -> bool:
 
 
 class Brief(NamedTuple):
-    """A row that stands already, as the checks of translations see it. words: words_in; made: its translated_from."""
+    """What the checks of translations need of an existing row. words: see words_in; made: its translated_from."""
 
     id: str
     subset: str
@@ -64,14 +64,14 @@ class Brief(NamedTuple):
 
     @classmethod
     def of(cls, record: Record) -> "Brief":
-        """What remains of a record."""
+        """The Brief of a record."""
         return cls(record.id, record.subset, record.split, record.language, words_in(record), record.translated_from)
 
 
 class Standing(NamedTuple):
     """The build's training and validation rows, read once.
 
-    ids: of all. rows: those in the orders' languages. whole: those that an order may take, by subset and split.
+    ids: of all rows. rows: those in the orders' languages. whole: originals an order may take, by subset and split.
     """
 
     ids: set[str]
@@ -80,7 +80,7 @@ class Standing(NamedTuple):
 
 
 def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
-    """Read every file of SPLITS, in the build's order."""
+    """Read every file of the splits SPLITS, in the build's order."""
     found = Standing(set(), [], {})
     languages = {language for order in orders for language in (*order.origins, *order.targets)}
     for split in SPLITS:
@@ -89,7 +89,7 @@ def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
             whole = found.whole[name, split] = []
             for one in dataset.records(name, split):
                 found.ids.add(one.id)
-                if one.language in languages:  # to find the words takes twice as long as to read the row
+                if one.language in languages:  # finding the words takes twice as long as reading the row
                     found.rows.append(Brief.of(one))
                 if one.language in origins and one.translated_from is None:
                     whole.append(one)
@@ -97,7 +97,7 @@ def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
 
 
 def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record]) -> Iterator[Wanted]:
-    """Of one split's originals those that the orders name, in file order, whether they stand there already or not.
+    """Yield the originals of one split that the orders ask for, in file order, even if already translated.
 
     seed: the build's.
     """
@@ -113,14 +113,14 @@ def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record])
 
 
 def asks_as_we_do(wanted: Wanted) -> bool:
-    """Whether the prompt is ours to the letter, so that it can be rendered anew with another text."""
+    """Whether the prompt is literally our own, so that it can be rendered with another text."""
     record = wanted.record
     task = benchmark()[record.subset].task(record.task)
     return task.ask(wanted.text, record.emotion or "") == record.prompt
 
 
 def translated(wanted: Wanted, text: str, engine: Engine) -> Record:
-    """The row itself: other words and language, and all else as it was."""
+    """The translated row: another text, language and id; everything else as in the original."""
     record = wanted.record
     task = benchmark()[record.subset].task(record.task)
     prompt = {"role": "user", "content": task.ask(text, record.emotion or "")}
@@ -139,7 +139,7 @@ def translated(wanted: Wanted, text: str, engine: Engine) -> Record:
 
 
 def in_order(records: Sequence[Record]) -> list[Record]:
-    """Originals as they stand; behind them the translations, by pair and in the originals' order."""
+    """The originals in their order, followed by the translations by pair and in the originals' order."""
     originals = [one for one in records if FROM not in one.id]
     pairs = {(one.language, one.translated_from["language"]) for one in records if one.translated_from}
     places: dict[str, tuple[str, str, int]] = {}
@@ -147,5 +147,5 @@ def in_order(records: Sequence[Record]) -> list[Record]:
         for place, record in enumerate(originals):
             if record.language == origin:
                 places[new_id(record.id, record.language, target)] = (target, origin, place)
-    last = ("~", "~", 0)  # whose original is not here (a release): behind all others, as they stand
+    last = ("~", "~", 0)  # translations whose original is not here (a release): at the end, in their present order
     return originals + sorted((one for one in records if FROM in one.id), key=lambda one: places.get(one.id, last))

@@ -1,7 +1,7 @@
-"""`mmaffin translate`: rows chosen, translated, judged, and put into the build behind the rows they were made of.
+"""`mmaffin translate`: choose rows, translate and judge them, and add them to the build after their originals.
 
-What is new is written beside the build first and then put in its place, the manifest last; a run that was stopped in
-between is finished by the next. What was translated stays in the cache, whatever becomes of it.
+New files are first written next to the build and then moved into it, the manifest last; if a run is stopped in between,
+the next one finishes. Translations stay in the cache, whatever becomes of them.
 """
 
 import copy
@@ -46,11 +46,11 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, dump, read_jsonl, replacing, write_text
 from mmafflm.terminal.command import say
 
-STAGE = ".translate"  # below DATA, while it is being written
+STAGE = ".translate"  # the folder below DATA in which new files are written
 
 
 class Told(NamedTuple):
-    """What a run did: rows of the orders, those that were added or put into the quarantine, lines translated.
+    """What a run did: rows that the orders ask for, rows added, rows put into the quarantine, lines translated.
 
     round_trips: the figures of the orders' pairs, see round_trip.py.
     """
@@ -63,7 +63,7 @@ class Told(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A translation that is not used."""
+    """A translation that must not be used."""
 
     wanted: Wanted
     reason: str
@@ -72,10 +72,10 @@ class Rejected(NamedTuple):
 
 
 def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUND_TRIP) -> Told:
-    """Add translations of the build's training and validation rows; the same again does nothing.
+    """Add translations of the build's training and validation rows. Repeating it does nothing.
 
-    round_trip: rows of each pair that are translated back, for the report; 0: none.
-    Raises UsageFault for a pair that the engine has not, before anything is translated; Fault for a build that changed.
+    round_trip: how many rows of each pair to translate back, for the report; 0: no round trip.
+    Raises UsageFault, before anything is translated, for a pair that the engine lacks; Fault for a changed build.
     """
     pairs = _pairs(engine, orders)
     with only_one(_there(data)):
@@ -103,7 +103,7 @@ def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUN
 
 
 def _pairs(engine: Engine, orders: Sequence[Order]) -> list[Pair]:
-    """All pairs of the orders. Raises UsageFault naming every one that the engine has not."""
+    """All pairs of the orders. Raises UsageFault naming every pair that the engine lacks."""
     pairs = [pair for order in orders for pair in product(order.origins, order.targets) if pair[0] != pair[1]]
     missing = []
     for pair in dict.fromkeys(pairs):
@@ -124,7 +124,7 @@ def _there(data: Path) -> Path:
 
 
 def _named(dataset: Dataset, orders: Sequence[Order]) -> list[tuple[str, str]]:
-    """Every subset and split that the orders name. Raises Fault where one has changed since the build."""
+    """Every subset and split that the orders name. Raises Fault when one has changed since the build."""
     splits = {
         (name, split): None
         for order in orders
@@ -139,7 +139,7 @@ def _named(dataset: Dataset, orders: Sequence[Order]) -> list[tuple[str, str]]:
 def _wanted(
     dataset: Dataset, orders: Sequence[Order], splits: list[tuple[str, str]], standing: Standing
 ) -> list[Wanted]:
-    """Rows of these splits that the orders want, each once. Raises UsageFault when there are none."""
+    """Rows of these splits that the orders ask for, each once. Raises UsageFault when there is no such row."""
     found: dict[str, Wanted] = {}
     for name, split in splits:
         named = [order for order in orders if name in order.subsets] if has_text(name) else []
@@ -157,7 +157,7 @@ def _wanted(
 
 
 def _judged(data: Path, engine: Engine) -> set[str]:
-    """Ids that an earlier run with this engine has put into the quarantine."""
+    """Ids of rows that an earlier run with this engine put into the quarantine."""
     found = set()
     for row in read_jsonl(data / QUARANTINE):
         if row["corpus"] == TRANSLATE:
@@ -172,7 +172,7 @@ def _judged(data: Path, engine: Engine) -> set[str]:
 def _judge(
     dataset: Dataset, standing: list[Brief], wanted: list[Wanted], translator: Translator, index: Index
 ) -> tuple[list[Record], list[Rejected]]:
-    """The records that are to be added, and what was rejected."""
+    """The records to add, and the rejected translations."""
     records: list[Record] = []
     rejected: list[Rejected] = []
     texts = {one.id: (one, translator.text(one)) for one in wanted}
@@ -190,7 +190,7 @@ def _judge(
 
 
 def _line(one: Rejected, engine: Engine) -> dict[str, Any]:
-    """The line in the quarantine; its detail is an object of its own, with both texts."""
+    """A translation's line in the quarantine. Its detail is a JSON object with both texts."""
     origin, target = one.wanted.pair
     about = {
         "from": origin, "to": target, "engine": engine.name, "model": engine.model(origin, target),
@@ -204,7 +204,7 @@ def _line(one: Rejected, engine: Engine) -> dict[str, Any]:
 def _stage(
     dataset: Dataset, records: list[Record], rejected: list[dict[str, Any]], figures: list[Figure], index: Index
 ) -> None:
-    """Write the new files below STAGE, and last the manifest as it is to be but for mix and hashes."""
+    """Write the new files below STAGE, and last the new manifest, in which mix and hashes are not yet updated."""
     stage = dataset.path / STAGE
     shutil.rmtree(stage, ignore_errors=True)
     manifest = copy.deepcopy(dataset.manifest)
@@ -223,14 +223,14 @@ def _stage(
 
 
 def _quarantine(path: Path, rejected: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """The build's lines as they are, and behind them those of translations, sorted: no order of runs shows."""
+    """The build's lines unchanged, then those of translations, sorted, so that the order of runs does not matter."""
     rows = [*read_jsonl(path), *rejected]
     yield from (dump(row) for row in rows if row["corpus"] != TRANSLATE)
     yield from sorted(dump(row) for row in rows if row["corpus"] == TRANSLATE)
 
 
 def _account(before: dict[str, Any] | None, kept: int, quarantine: Path) -> dict[str, Any]:
-    """rows_read = rows_kept + rows in quarantine, by reason; over all runs."""
+    """Count rows_read = rows_kept + rows in quarantine (by reason), over all runs."""
     reasons = Counter(row["reason"] for row in read_jsonl(quarantine) if row["corpus"] == TRANSLATE)
     kept += before["rows_kept"] if before else 0
     return {
@@ -241,7 +241,7 @@ def _account(before: dict[str, Any] | None, kept: int, quarantine: Path) -> dict
 
 
 def _put_in_place(data: Path) -> None:
-    """Finish what _stage has written, if it has: files, mix, card, manifest. Does the same when done twice."""
+    """Finish what _stage wrote, if anything: files, mix, card, manifest. Running it twice gives the same."""
     stage = data / STAGE
     if not (stage / MANIFEST).exists():
         shutil.rmtree(stage, ignore_errors=True)
@@ -258,7 +258,7 @@ def _put_in_place(data: Path) -> None:
         say(f"{data}: built anew since a translation was stopped; that one is dropped.")
         shutil.rmtree(stage)
         return
-    (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest stands
+    (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest is written
     for path in sorted(stage.rglob("*.*")):
         if path.is_file() and path != stage / MANIFEST:
             with path.open("rb") as source, replacing(data / path.relative_to(stage)) as out:

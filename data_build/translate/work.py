@@ -1,4 +1,4 @@
-"""Texts through an engine: only what no run has translated yet, several workers, and a bar with the time left."""
+"""Send texts through an engine: only those that no run has translated, with several workers and a progress bar."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -13,7 +13,7 @@ from mmafflm.terminal.progress_bar import Advance, progress
 
 
 class Text(Protocol):
-    """What is translated: a text, and from which language into which."""
+    """Anything to translate: a text, and the languages to translate from and into."""
 
     @property
     def text(self) -> str: ...
@@ -23,14 +23,14 @@ class Text(Protocol):
 
 
 class Translator:
-    """An engine with its cache. A text is translated line by line, so that its breaks stay where they are."""
+    """An engine with its cache. It translates texts line by line, so that their breaks keep their places."""
 
     def __init__(self, engine: Engine, cache: Cache) -> None:
         self.engine, self.cache = engine, cache
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 
     def work(self, wanted: Iterable[Text], name: str = "translating") -> int:
-        """Translate what the cache has not; returns how many lines that were. Stopped, it goes on where it was.
+        """Translate what the cache lacks; an interrupted run resumes. Returns how many lines the cache lacked.
 
         name: of the progress bar.
         """
@@ -49,7 +49,7 @@ class Translator:
         return total
 
     def _run(self, jobs: list[tuple[tuple[str, str], list[str]]], advance: Advance) -> None:
-        """All batches. The first fault is raised when those that were under way are in the cache."""
+        """Run all batches. After a fault, the batches under way are still cached; then the first fault is raised."""
         fault: Exception | None = None
         with ThreadPoolExecutor(self.engine.workers) as pool:
             futures = {pool.submit(self.engine.translate, batch, *pair): (pair, batch) for pair, batch in jobs}
@@ -70,7 +70,7 @@ class Translator:
             raise fault
 
     def text(self, wanted: Text) -> str:
-        """The translation of a whole text, out of the cache; white space around a line stays."""
+        """The translation of a whole text, from the cache. White space around a line is kept."""
         return "".join(
             piece if place % 2 or not has_words(piece) else self._line(wanted.pair, piece)
             for place, piece in enumerate(pieces(wanted.text))
@@ -88,7 +88,7 @@ class Translator:
 
 
 def _cancel(futures: Iterable[Future[list[str]]]) -> None:
-    # not shutdown(cancel_futures=True): as_completed would wait for those for ever
+    # not shutdown(cancel_futures=True): as_completed would wait for the cancelled ones for ever
     for future in futures:
         future.cancel()
 

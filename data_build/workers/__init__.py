@@ -1,3 +1,3 @@
-"""Processes that open files from outside: they have no network, may be killed, and end with the command that started
-them.
+"""Worker processes that open files from outside: they have no network, may be killed, and end with the command that
+started them.
 """

@@ -1,8 +1,8 @@
-"""What a worker process gives up before it opens a file from outside: the network, and a life after its parent.
+"""Confine a worker process before it opens a file from outside: it loses the network and dies with its parent.
 
-mmafflm/media/decode.py already keeps FFmpeg from opening anything but the bytes it is given. This is the second wall.
-It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the kernel or a
-container forbids even that, the first wall must suffice.
+mmafflm/media/decode.py already keeps FFmpeg from opening anything except the bytes it is given. This is the second
+wall. It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the kernel
+or a container forbids even that, the first wall must suffice.
 """
 
 import ctypes
@@ -13,15 +13,15 @@ import sys
 from mmafflm.orphans import die_with_parent
 
 PR_SET_NO_NEW_PRIVS = 38
-SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: threads that libraries started, too
-IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without the call; x32 is a second numbering on x86-64
+SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: includes threads that libraries started
+IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without that call; x32 is x86-64's second call numbering
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 13  # errno EACCES
-# machine: (the kernel's number of the architecture, of the calls `seccomp` and `socket`)
+# machine: (the kernel's number of the architecture, then the numbers of the calls `seccomp` and `socket`)
 MACHINES = {"x86_64": (0xC000003E, 317, 41), "aarch64": (0xC00000B7, 277, 198)}
 
 
 def confine() -> bool:
-    """Take the network from this process for good, and let it be killed when its parent dies. False if refused."""
+    """Take the network from this process for good, and have it killed when its parent dies. False if refused."""
     die_with_parent()
     if sys.platform != "linux" or platform.machine() not in MACHINES:
         return False
@@ -35,9 +35,9 @@ def confine() -> bool:
 
 
 def _filter(architecture: int, socket: int) -> bytes:
-    """The filter as the kernel reads it (linux/filter.h): refuse sockets and io_uring, allow every other call."""
+    """The filter in the kernel's form (linux/filter.h): refuse sockets and io_uring, allow every other call."""
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
-    steps = [  # operation, steps to pass over if true, if false, operand
+    steps = [  # operation, steps to skip if true, steps to skip if false, operand
         (load, 0, 0, 4),  # the architecture of the call
         (equal, 0, 4, architecture),
         (load, 0, 0, 0),  # its number

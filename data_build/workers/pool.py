@@ -1,7 +1,7 @@
-"""Worker processes that may hang, crash or eat memory, and a parent that never does.
+"""Worker processes that may hang, crash or exhaust memory without harming the parent process.
 
-concurrent.futures cannot stop one task: a decoder that hangs would hold its slot for ever, and one that crashes would
-break the whole pool. Here each worker has a pipe, a task and a time limit; it is killed alone and replaced.
+concurrent.futures cannot stop a single task: a decoder that hangs would keep its slot for ever, and one that crashes
+would break the whole pool. Here each worker has its pipes, a task and a time limit; it is killed alone and replaced.
 """
 
 import multiprocessing
@@ -25,13 +25,13 @@ _spawn = multiprocessing.get_context("spawn")
 
 
 class Failed(NamedTuple):
-    """What became of a task instead of a result."""
+    """Takes the place of a task's result, with the reason."""
 
     reason: str
 
 
 class _Process(NamedTuple):
-    """A worker. Two pipes of one way each: a worker, which may open no socket, may have workers of its own."""
+    """A worker with two one-way pipes. (Two-way pipes are sockets, which a worker that has workers may not open.)"""
 
     process: BaseProcess
     tasks: Connection
@@ -48,10 +48,10 @@ class _Busy(Generic[T]):
 def run_guarded(
     work: Callable[[T], R], tasks: Iterator[T], jobs: int, limit_s: float, memory: int
 ) -> Generator[tuple[T, R | Failed], None, None]:
-    """Each task with its result, in the order in which they end.
+    """Yield each task with its result, in the order in which they end.
 
-    work: a module-level function; what it raises is a bug and ends the run. limit_s: for one task. memory: bytes of
-    address space of a worker. Tasks are drawn one at a time, as workers come free, so they may be large.
+    work: a module-level function; an exception from it ends the run. limit_s: seconds for one task. memory: bytes of a
+    worker's address space. Tasks are taken one at a time as workers become free, so they may be large.
     """
     busy: list[_Busy[T]] = []
     idle: list[_Process] = []
@@ -63,7 +63,7 @@ def run_guarded(
                     idle.append(_start(work, memory))
                     started.append(idle[-1])
                 worker = idle.pop()
-                with suppress(ConnectionError):  # it died while it had nothing to do; _receive sees that, too
+                with suppress(ConnectionError):  # it died while idle; _receive notices that too
                     worker.tasks.send(task)
                 busy.append(_Busy(worker, task, time.monotonic() + limit_s))
             if not busy:
@@ -79,14 +79,14 @@ def run_guarded(
                     _stop(one.worker.process)
                     yield one.task, Failed(f"not decoded in {limit_s:g} s")
     finally:
-        for worker in started:  # the one whose task raised is neither busy nor idle
+        for worker in started:  # all of them: a worker whose task raised is neither busy nor idle
             _stop(worker.process)
 
 
 def _receive(worker: _Process, idle: list[_Process]) -> Any:
     try:
         result = worker.results.recv()
-    except (EOFError, ConnectionError):  # the latter when it had not read all of its task
+    except (EOFError, ConnectionError):  # ConnectionError: it died before it had read all of its task
         worker.process.join()
         return Failed(f"the decoder crashed (exit {worker.process.exitcode})")
     if isinstance(result, Exception):
@@ -99,9 +99,9 @@ def _start(work: Callable[[T], R], memory: int) -> _Process:
     tasks, send_task = _spawn.Pipe(duplex=False)
     results, send_result = _spawn.Pipe(duplex=False)
     process = _spawn.Process(target=_serve, args=(work, tasks, send_result, memory))
-    # Ctrl-C goes to every process of a terminal, and while a worker is starting it cannot handle it. So the signals are
-    # blocked for workers from the start: the parent alone answers, and kills them. (The tracker unblocks SIGINT when it
-    # starts, so it starts first.)
+    # Ctrl-C goes to every process of a terminal, and a worker that is starting cannot handle it. So workers are started
+    # with the signals blocked: only the parent responds, and kills them. (multiprocessing's resource tracker unblocks
+    # SIGINT when it starts, so it starts first.)
     ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
@@ -109,7 +109,7 @@ def _start(work: Callable[[T], R], memory: int) -> _Process:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     tasks.close()
-    send_result.close()  # so that a dead worker reads as the end of the pipe
+    send_result.close()  # so that the pipe ends when the worker dies
     return _Process(process, send_task, results)
 
 
@@ -119,7 +119,7 @@ def _stop(process: BaseProcess) -> None:
 
 
 def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memory: int) -> None:
-    """A worker's life: task in, result out, until the parent closes the pipe or dies."""
+    """A worker's life: receive a task, send its result, until the parent closes the pipe or dies."""
     confine()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -131,8 +131,8 @@ def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memor
             return
         try:
             result = work(task)
-        except Exception as error:  # a bug, or a full disk: the parent raises it
-            error.add_note(traceback.format_exc())  # a pipe carries the notes of an error, not where it was raised
+        except Exception as error:  # a bug, or a full disk: the parent raises it again
+            error.add_note(traceback.format_exc())  # a pipe carries an error's notes, but not its traceback
             result = error
         try:
             results.send(result)
