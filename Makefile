@@ -75,7 +75,7 @@ mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn
 train-%: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: 3b, 7b, 3b-lora, 7b-lora ...
 	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(DATA) --out $(OUT) $(train_flags)
 
-eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; goes on
+eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; resumes
 	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
 	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN) $(eval_flags)
 	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict

@@ -130,7 +130,7 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
             if not folder.exists():
                 tasks.append((source.corpus, part, source.options, names, folder))
     before = sum(map(len, folders.values())) - len(tasks)
-    say(f"reading {len(tasks)} raw files" + (f"; {before} stand from a run that was stopped" if before else ""))
+    say(f"reading {len(tasks)} raw files" + (f"; {before} were read by a run that was stopped" if before else ""))
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             read_part(*task)

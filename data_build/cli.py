@@ -44,7 +44,7 @@ def build(
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
 ) -> None:
-    """Read, check, split, render and mix. Stopped at any point, the same command goes on."""
+    """Read, check, split, render and mix. An interrupted run resumes when you run it again."""
     from data_build.build import build as run_build
     from data_build.config import load_config
 
@@ -116,7 +116,7 @@ def publish(
         str | None, typer.Option(help="comma-separated corpora that you may pass on though their terms do not say so")
     ] = None,
 ) -> None:
-    """Upload what the corpora's terms allow, with the token in HF_TOKEN; say what stays behind and why."""
+    """Upload what the corpora's terms allow, with the token in HF_TOKEN; print what is left out and why."""
     from data_build.publish.publish import publish as upload
 
     allowed = [name.strip() for name in (allow or "").split(",") if name.strip()]
@@ -154,7 +154,7 @@ def translate(
         int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP}, 0: none")
     ] = None,
 ) -> None:
-    """Add training and validation rows in other languages, each beside its original. Stopped, it goes on."""
+    """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
     from data_build.translate.languages import languages
     from data_build.translate.plan import load_plan
@@ -201,7 +201,7 @@ def leaks(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md")] = None,
 ) -> None:
-    """List training rows that stand, exactly or nearly, in a test: of a build, or after translation."""
+    """List training rows that copy a test row, exactly or nearly: of a build, or after translation."""
     from data_build.config import Leaks
     from data_build.dataset.origins import read_origins
     from data_build.leaks.leak_report import examine, markdown, write_report

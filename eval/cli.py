@@ -79,7 +79,7 @@ def _options(pairs: list[str]) -> dict[str, str]:
 def predict(
     ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="folder for the answers; one that is there already is gone on with")],
+    out: Annotated[Path, typer.Option(help="folder for the answers; an existing run is resumed")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
     readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
@@ -93,7 +93,7 @@ def predict(
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
     jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
-    """Ask a checkpoint every record. Stopped at any point, the same command goes on."""
+    """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
     from eval.ask.predict import predict as run
     from eval.run.checkpoint import positions_note
@@ -203,7 +203,7 @@ def compare(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several stand side by side")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several are shown side by side")],
     data: Data,
     out: Annotated[Path, typer.Option(help="the HTML file, such as report.html; the others are named after it")],
 ) -> None:
@@ -221,7 +221,9 @@ def report(
 
 @app.command()
 def browse(
-    runs: Annotated[list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers stand side by side")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers are shown side by side")
+    ],
     data: Data,
     port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
 ) -> None:

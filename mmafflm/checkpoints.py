@@ -36,7 +36,7 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
-            say(f"{path}: half-written ({fault}), passed over (now {other.name}).")
+            say(f"{path}: half-written ({fault}), skipped (now {other.name}).")
     return None
 
 

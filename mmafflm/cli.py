@@ -74,7 +74,7 @@ def train(
     node_rank: Annotated[int, typer.Option(help="this machine's number, from 0")] = 0,
     master: Annotated[str | None, typer.Option(help="HOST:PORT of machine 0")] = None,
     base: Base = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint in --out")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
     """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
     from mmafflm.train.run import train as run

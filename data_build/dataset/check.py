@@ -65,7 +65,7 @@ def _splits(dataset: Dataset) -> list[str]:
             faults += _twin(dataset, f"{subset}_{split}", rows)
             if len(rows) != of[split]["rows"]:
                 faults.append(f"{subset} {split}: {len(rows)} records, the manifest says {of[split]['rows']}")
-    return faults + [f"{name}: this id stands {count} times" for name, count in seen.items() if count > 1]
+    return faults + [f"{name}: this id occurs {count} times" for name, count in seen.items() if count > 1]
 
 
 def _answer(task: Task, record: Record) -> str | None:

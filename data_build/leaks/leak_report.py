@@ -17,7 +17,7 @@ from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 
 REPORT = "leakage"  # DATA/leakage.json and .md
-REASON = {"exact": "stands in a test", "near": "nearly stands in a test"}
+REASON = {"exact": "copies a test row", "near": "nearly copies a test row"}
 QUOTED, LONGEST = 5, 160  # examples of each pair of subsets, and the most characters shown of each
 
 Counts = dict[str, dict[str, dict[str, int]]]
@@ -94,7 +94,7 @@ def decide(data: Path, chosen: Sequence[Chosen], rules: Leaks, index: Index) -> 
         _gather(one, rows, rules, index)
     outcomes = {one.corpus.name: one.outcome for one in chosen}
     leaks, told = compare(data, rows, rules, index, of_outcomes(outcomes))
-    say(f"leakage: {len(leaks)} of {told['train_rows']} training rows stand, exactly or nearly, in a test")
+    say(f"leakage: {len(leaks)} of {told['train_rows']} training rows copy a test row, exactly or nearly")
     write_report(data, told)
     return Decided(told, {leak.train.id: _why(leak) for leak in (leaks if rules.remove else ())})
 
@@ -143,7 +143,7 @@ def markdown(told: dict[str, Any]) -> str:
     rules = told["rules"]
     fate = "They were taken out of training" if rules["remove"] else "They were left in training"
     lines = [
-        "# Training rows that stand in a test",
+        "# Training rows that copy a test row",
         "",
         f"{told['leaks']} of {told['train_rows']} training rows copy one of {told['test_rows']} test rows. {fate}. A "
         f"row is a copy when its words (of {rules['shortest']} characters or more) share {rules['similarity']:g} of "
@@ -182,9 +182,9 @@ def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
 def _through_translation(told: dict[str, Any]) -> list[str]:
     lines = [
         "", "## Through translation", "",
-        f"{told['rows']} training rows have a translation that stands, exactly or nearly, in a test. The translations "
-        "were not added; the rows stay in their files, and their number in the training mix, with that of all that was "
-        f"made of them, is {told['in_mix']}.", "",
+        f"{told['rows']} training rows have a translation that copies a test row, exactly or nearly. The translations "
+        "were not added. The rows themselves stay in their files; the training mix holds "
+        f"{told['in_mix']} of them and of what was made of them.", "",
     ]  # fmt: skip
     for one in told["examples"]:
         lines += [f"- `{one['train']}` {one['words']}".replace("\n", " ")]

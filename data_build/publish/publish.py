@@ -62,7 +62,7 @@ def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -
         counted.setdefault(one.corpus, Counter())[f"{one.licence or 'a licence'} ({one.reason})"] += 1
     empty = {name for name, of in counted.items() if of.total() == _rows(dataset, name)}
     for name in empty:
-        say(f"{name}: stays behind, since no row's own licence in this build lets it go")
+        say(f"{name}: is left out because no row's own licence in this build lets it go")
     return replace(
         choice,
         kept=[name for name in choice.kept if name not in empty],
@@ -89,12 +89,12 @@ def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: b
         raise UsageFault(f"--repo {repo}: expected OWNER/NAME.")
     choice = choose(list(dataset.manifest["corpora"]), allow)
     for name, reason in choice.left_out.items():
-        say(f"{name}: stays behind, since {reason}. If you have the right to pass it on: --allow {name}")
+        say(f"{name}: is left out because {reason}. If you have the right to pass it on: --allow {name}")
     held = held_back(dataset, choice.kept)
     choice = _without_empty(dataset, choice, held)
     for name, licences in choice.withheld.items():
         told = "; ".join(f"{rows} rows: {licence}" for licence, rows in licences.items())
-        say(f"{name}: of its rows stay behind, as their own licence does not let them go: {told}")
+        say(f"{name}: of its rows are left out because their own licence does not allow it: {told}")
     if not choice.kept:
         raise Fault(f"{dataset.path}: no corpus in it may be passed on. Nothing is published.")
     token = "" if dry_run else _token()

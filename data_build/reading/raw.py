@@ -228,7 +228,7 @@ def _leads_out(path: Path, root: Path) -> bool:
     if target.is_relative_to(os.path.realpath(root)):
         return False
     say(
-        f"{printable(str(path))}: a link to {printable(str(target))}, outside {root}; passed over. "
+        f"{printable(str(path))}: a link to {printable(str(target))}, outside {root}; skipped. "
         "Put the files there, or link the whole folder."
     )
     return True
@@ -245,7 +245,7 @@ def _size(path: Path) -> int | None:
     if stat.S_ISREG(found.st_mode):
         return found.st_size
     if not stat.S_ISDIR(found.st_mode):
-        say(f"{printable(str(path))}: neither a file nor a folder; passed over.")
+        say(f"{printable(str(path))}: neither a file nor a folder; skipped.")
     return None
 
 

@@ -96,7 +96,7 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
     for number, (one, language) in enumerate(zip(seen, told.each, strict=True), 1):
         source = f"{file.name}:{number}"
         if isinstance(one, Seen) and ids[one.turn.written.get("id", "")] > 1:
-            one = Wrong("id stands more than once", one.turn.written["id"])
+            one = Wrong("id occurs more than once", one.turn.written["id"])
         if isinstance(one, Wrong):
             bad.append((source, one.reason, one.detail, *split, None))
         else:

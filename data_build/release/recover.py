@@ -58,7 +58,7 @@ def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Ask
         task, how = fitting[0], "answer"
     else:
         names = ", ".join(task.key for task in fitting) or "none of its tasks"
-        raise ValueError(f"the prompt is none of {subset.name}'s and its answer fits {names}")
+        raise ValueError(f"the prompt is not one of {subset.name}'s and its answer fits {names}")
     return Asked(task, _emotion(task, _named(prompt), answer, by_order), quoted_text(prompt), how, False)
 
 

@@ -19,7 +19,7 @@ GROUP = ["subset", "language", "task", "emotion"]  # the same text is the same q
 SHARE = ["subset", "language"]  # the config's sizes apply to each of these
 NO_CAP = 2**40
 
-LEAK = "text stands in a test or validation set of the same corpus"
+LEAK = "text is also in a test or validation set of the same corpus"
 CONFLICT = "same text with different labels"
 DUPLICATE = "same text and label as an earlier row"
 OVER_CAP = "over the cap of the build config"

@@ -27,8 +27,8 @@ from mmafflm.dataset import MIX, Dataset
 from mmafflm.records import Record, media_files, read_jsonl
 
 QUARANTINE = "quarantine.jsonl"
-LEAKED = "stands in a test"
-CROSSED = {"val": "stands in a validation set", "train": "stands in training"}
+LEAKED = "copies a test row"
+CROSSED = {"val": "copies a validation row", "train": "copies a training row"}
 QUOTED = 5  # examples in the report
 
 

@@ -64,7 +64,7 @@ def predict_in_jobs(
             if job.returncode not in (0, *ENDED):
                 raise _fault(log, job.returncode)
         if any(job.returncode for job in started):
-            raise Fault(f"{out}: one of the {jobs} processes was stopped. The same command goes on from here.")
+            raise Fault(f"{out}: one of the {jobs} processes was stopped. Run the same command again to resume.")
     say(f"{out}: {sum(map(len, rows.values()))} answers by {jobs} processes.")
 
 

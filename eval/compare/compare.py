@@ -247,7 +247,7 @@ def _both(
 
 
 def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
-    """{id: raw answer}. Raises Fault for an id that stands twice or is no record's."""
+    """{id: raw answer}. Raises Fault for an id that occurs twice or is no record's."""
     path = run / "predictions" / f"{subset}.jsonl"
     found: dict[str, str] = {}
     for one in load_predictions(path):
@@ -258,5 +258,5 @@ def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
 
 def _require_new(path: Path, one: Prediction, found: Mapping[str, str], known: set[str]) -> None:
     if one.id in found or one.id not in known:
-        fault = "stands twice" if one.id in found else "is no test record of the data"
+        fault = "occurs twice" if one.id in found else "is no test record of the data"
         raise Fault(f"{path}: {one.id} {fault}. Remove the line, or predict again.")

@@ -84,7 +84,7 @@ def diagnose_run(
     made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
     found = standing(run / FILE, made)
     if found is not None:
-        say(f"{run / FILE}: stands, of the same answers.")
+        say(f"{run / FILE}: up to date.")
         return found
     tasks = answered_tasks(run, described, data, subsets)
     others = _ablated(run, described, data, ablated, subsets)

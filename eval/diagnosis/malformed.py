@@ -24,7 +24,7 @@ _REFUSAL = re.compile(
 _BY_REASON = (
     ("outside the scale or the label set", re.compile(r"outside|is not one of the classes")),
     ("contradicts itself", re.compile(r"contradict")),
-    ("several answers where one may stand", re.compile(
+    ("several answers where one is allowed", re.compile(
         r"at most|range or a choice|an amount for each")),
 )  # fmt: skip
 KINDS = (

@@ -67,7 +67,7 @@ def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     written = [out, *beside, *cards]
     made = made_of([], runs=[(run.name, run.folder, run.files) for run in runs], data=data.hash, folder=data.path)
     if standing(beside[0], made) is not None and all(path.exists() for path in written):
-        say(f"{out}: stands, of the same runs.")
+        say(f"{out}: up to date.")
         return written
     thumbnails = Thumbnails(data.path)
     parts = []

@@ -60,7 +60,7 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
     }
     said = [f"{len(ids)} {kind} ({_few(ids)})" for kind, ids in faults.items() if ids]
     if said:
-        fix = "run mmaffben predict again, it goes on where it stopped" if faults["missing"] else "remove these lines"
+        fix = "run mmaffben predict again, it resumes" if faults["missing"] else "remove these lines"
         if faults["missing"] and faults["foreign"]:
             fix = "predict again into another folder: the answers are to other rows than this data and --limit give"
         raise Fault(f"{subset}: {', '.join(said)} among the ids of the answers. To fix it, {fix}.")

@@ -193,7 +193,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
     made = made_of(answers_of.values(), mode=mode, **selection.to_json(), readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
-        say(f"{run / f'scores.{mode}.json'}: stands, of the same answers.")
+        say(f"{run / f'scores.{mode}.json'}: up to date.")
         return stands
     whole = {name: selection.in_languages(data.records(name, split)) for name in names}
     records = {name: selection.of(rows) for name, rows in whole.items()}

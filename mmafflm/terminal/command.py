@@ -46,6 +46,8 @@ def _code_of(call: Callable[[], Any]) -> int:
         return 1
     except SystemExit as stop:
         if stop.code == STOPPED:
-            say("stopped. The same command goes on from here; mmafflm train with --resume.")
+            say(
+                f"stopped. Run the same command again{', with --resume,' if sys.argv[1:2] == ['train'] else ''} to resume."
+            )
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0

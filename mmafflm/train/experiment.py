@@ -81,7 +81,7 @@ def load(path: Path) -> Experiment:
         raise UsageFault(f"{path}: {first_wrong(error)}.") from None
     named = {one for pair in found.compare for one in pair} | set(found.diagnose)
     if unknown := sorted(named - found.arms.keys()):
-        raise UsageFault(f"{path}: {', '.join(unknown)} is none of its arms ({', '.join(found.arms)}).")
+        raise UsageFault(f"{path}: {', '.join(unknown)} is not one of its arms ({', '.join(found.arms)}).")
     trained = {name for name, arm in found.arms.items() if arm.mix}
     if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
         raise UsageFault(f"{path}: arms.{wrong[0]}.of: it names an arm that has a mix, and stands without a mix.")
@@ -225,8 +225,8 @@ def _do(step: Step, address: dict[str, str]) -> str:
         process.wait(2 * STOP_S)
         raise
     if process.returncode:
-        raise Fault(f"the step failed (exit {process.returncode}): {step}. What it says is above; once that is mended, "
-                    "the same command goes on from here.")  # fmt: skip
+        raise Fault(f"the step failed (exit {process.returncode}): {step}. Its messages are above. Correct the cause, "
+                    "then run the same command again to resume.")  # fmt: skip
     return text or ""
 
 

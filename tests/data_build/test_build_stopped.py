@@ -34,4 +34,4 @@ def test_ctrl_c_for_all_processes_is_one_sentence(when: str, tmp_path: Path) -> 
         said = process.stderr.read()
     assert process.returncode == 130, said
     assert "Traceback" not in said and "KeyboardInterrupt" not in said
-    assert said.count("The same command goes on from here") == 1
+    assert said.count("Run the same command again to resume") == 1

@@ -115,7 +115,7 @@ def test_it_is_sampled_built_counted_and_described(tree: Path) -> None:
     account, rows = manifest["corpora"]["diary"], manifest["subsets"]["DIARY"]
     assert (rows["val"]["rows"], rows["test"]["rows"]) == (5, 20) and account["rows_read"] == 121
     lost = account["rows_quarantined"]
-    assert lost.pop("label outside the set") == 1 and rows["train"]["rows"] == 95 - lost["nearly stands in a test"]
+    assert lost.pop("label outside the set") == 1 and rows["train"]["rows"] == 95 - lost["nearly copies a test row"]
     assert manifest["config"]["mix"]["DIARY"] == 50 and manifest["mix"]["subsets"]["DIARY"] == {"en": 50}
     (authors,) = manifest["leakage"]["origins"]["DIARY"]
     assert (authors["of"], authors["train"], authors["test"]) == ("author", 7, 7)

@@ -90,7 +90,7 @@ class VllmEngine:
         except (OSError, ValueError, RuntimeError, VLLMError) as error:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: vLLM cannot load it ({why}). Its own words stand above.") from None
+            raise Fault(f"{named}: vLLM cannot load it ({why}). Its own messages are above.") from None
         if not checked:  # a hub model that vLLM has downloaded
             check_before(AutoModelForImageTextToText, *self.checkpoint)
         self.tokenizer: Any = self.llm.get_tokenizer()

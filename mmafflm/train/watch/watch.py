@@ -112,7 +112,7 @@ class Watch:
             if seconds > LONG_S:
                 said += f"Rank {rank} has waited for data for {seconds / 60:.0f} min. "
         kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, for no checkpoint is whole"
-        return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume goes on {kept}."
+        return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume continues {kept}."
 
     def _diverged(self, why: str) -> str:
         """The sentence that ends a diverged run. A checkpoint is good when the step after it still had a sound loss."""

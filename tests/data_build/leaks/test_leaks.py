@@ -145,7 +145,7 @@ def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
     dataset = Dataset.open(built)
     told = json.loads((built / "leakage.json").read_text())
     assert told["rules"]["remove"] and told["leaks"] == dataset.manifest["leakage"]["leaks"] > 0
-    gone = [row for row in read_jsonl(built / "quarantine.jsonl") if row["reason"].endswith("stands in a test")]
+    gone = [row for row in read_jsonl(built / "quarantine.jsonl") if row["reason"].endswith("copies a test row")]
     assert len(gone) == told["leaks"]
     tests = {record.id for name in dataset.subsets("test") for record in dataset.records(name, "test")}
     assert all(row["detail"].split(" ")[0] in tests for row in gone)

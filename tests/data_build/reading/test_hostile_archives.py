@@ -228,7 +228,7 @@ def test_what_is_no_file_is_passed_over_with_a_message(tmp_path, monkeypatch, ca
     assert [file.name for file in list_raw(tmp_path)] == ["a.tsv"]
     said = capsys.readouterr().err
     for name in ("pipe", "socket"):
-        assert f"{tmp_path / name}.tsv: neither a file nor a folder; passed over." in said
+        assert f"{tmp_path / name}.tsv: neither a file nor a folder; skipped." in said
     assert (
         "gone.tsv: cannot be read (No such file or directory)" in said and "loop.tsv: cannot be read (Too many" in said
     )

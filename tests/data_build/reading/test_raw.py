@@ -200,7 +200,7 @@ def test_a_link_out_of_the_folder_is_passed_over_with_a_message(tmp_path, capsys
     (root / "z.txt").symlink_to("in/y.txt")
     assert [file.name for file in list_raw(root)] == ["in/y.txt", "z.txt"]
     said = capsys.readouterr().err
-    assert f"{root / 'x.txt'}: a link to {tmp_path / 'elsewhere/x.txt'}, outside {root}; passed over" in said
+    assert f"{root / 'x.txt'}: a link to {tmp_path / 'elsewhere/x.txt'}, outside {root}; skipped" in said
     assert f"{root / 'folder'}: a link to" in said
     (tmp_path / "whole").symlink_to(root)
     assert len(list_raw(tmp_path / "whole")) == 2  # the corpus's folder may itself be a link

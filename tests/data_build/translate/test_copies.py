@@ -48,7 +48,7 @@ def test_what_is_a_test_rows_translation_is_kept_out_of_every_mix(
     monkeypatch.setattr(stage, "fault", lambda *_: None)  # it is not Italian
     translate(data, Parrot(), Order([ENGLISH], ["en"], ["it"], limit=6), round_trip=0)
     dataset = Dataset.open(data)
-    lines = [row for row in read_jsonl(data / "quarantine.jsonl") if row["reason"] == "stands in a test"]
+    lines = [row for row in read_jsonl(data / "quarantine.jsonl") if row["reason"] == "copies a test row"]
     assert {row["source"].split("/")[-2] for row in lines if row["corpus"] == "translate"} == {"train", "val"}
     out = left_out(data / "quarantine.jsonl")
     assert len(out) == 6 == dataset.manifest["translation"]["left_out"]
@@ -67,7 +67,7 @@ def test_what_is_a_test_rows_translation_is_kept_out_of_every_mix(
             for name, splits in dataset.manifest["subsets"].items()}  # fmt: skip
     _, found = examine(data, rows, Leaks(remove=False), read_index(data), read_origins(data))
     text = markdown(found | {"through_translation": told})
-    assert f"{len(out)} training rows have a translation that stands" in text and held_out.id in text
+    assert f"{len(out)} training rows have a translation that copies a test row" in text and held_out.id in text
 
 
 def test_ids_of_translations_lead_back() -> None:
@@ -96,7 +96,7 @@ def test_no_text_stands_on_both_sides() -> None:
         row("XED/es<-en/train/000005", "Merci."),
     ]  # fmt: skip
     assert on_both_sides(standing, made) == {
-        "XED/es<-en/train/000001": ("stands in a validation set", "XED/es/val/000001"),
-        "XED/es<-en/val/000001": ("stands in training", "XED/es/train/000001"),
+        "XED/es<-en/train/000001": ("copies a validation row", "XED/es/val/000001"),
+        "XED/es<-en/val/000001": ("copies a training row", "XED/es/train/000001"),
     }
     assert on_both_sides(standing, []) == {}

@@ -235,7 +235,7 @@ def test_only_records_that_both_answered_are_compared(runs) -> None:
     assert {unit["subset"]: unit["n"] for unit in found["units"]} == {"MELD_SP": 50, "CHSIMS_SI": 40}
     assert any("50 records compared" in note for note in found["notes"])
     file.write_text("".join([*lines, lines[0]]))
-    with pytest.raises(Fault, match="stands twice"):
+    with pytest.raises(Fault, match="occurs twice"):
         compare_runs(a, b, data)
     file.write_text(lines[0].replace("MELD_SP/", "MELD_XX/"))
     with pytest.raises(Fault, match="is no test record"):

@@ -201,7 +201,7 @@ def test_format() -> None:
     assert verdicts(found, "unparsed") == {"found"}
     (detail,) = found["details"]["format"]
     kinds = {"empty", "refuses", "repeats itself", "in another script", "outside the scale or the label set",
-             "several answers where one may stand", "a word or two, no answer"}  # fmt: skip
+             "several answers where one is allowed", "a word or two, no answer"}  # fmt: skip
     assert set(detail["kinds"]) == kinds
     for kind in detail["kinds"].values():
         assert len(kind["examples"]) == 10 and 11 <= kind["rows"] <= 12

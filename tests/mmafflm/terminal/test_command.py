@@ -48,7 +48,7 @@ def test_a_stop_is_said(sign: signal.Signals) -> None:
         process.send_signal(sign)
         _, said = process.communicate()
     assert process.returncode == 130
-    assert "The same command goes on from here" in said and "Traceback" not in said
+    assert "Run the same command again to resume" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize("command", [mmaffin, mmafflm, mmaffben])

@@ -147,7 +147,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(
         train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))
     said = str(caught.value)
     assert "it hangs. Rank 3 has waited for data for 20 min. Look at" in said
-    assert said.endswith("--resume goes on from the beginning, for no checkpoint is whole.")
+    assert said.endswith("--resume continues from the beginning, for no checkpoint is whole.")
     assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
 
 
