@@ -1,8 +1,13 @@
-"""The base model of all tests that ask one or train one."""
+"""The base model of all tests that ask one or train one; and Ctrl-C as a terminal gives it to a command."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

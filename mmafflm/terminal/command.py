@@ -46,8 +46,7 @@ def _code_of(call: Callable[[], Any]) -> int:
         return 1
     except SystemExit as stop:
         if stop.code == STOPPED:
-            say(
-                f"stopped. Run the same command again{', with --resume,' if sys.argv[1:2] == ['train'] else ''} to resume."
-            )
+            again = "again with --resume" if sys.argv[1:2] == ["train"] else "again"
+            say(f"stopped. Run the same command {again} to resume.")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0
