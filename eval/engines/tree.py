@@ -49,7 +49,7 @@ class Tree:
         return seen
 
     def weigh(self, logits: torch.Tensor) -> list[float]:
-        """Each candidate's log-likelihood, from a row's logits (1 + nodes, vocabulary) after the prompt and each node."""
+        """Each candidate's log-likelihood. logits: a row's, after the prompt and each node, (1 + nodes, vocabulary)."""
         logits = logits.float()
         total = logits.logsumexp(-1)
         before = [node + 1 for path in self.paths for node, _ in path]

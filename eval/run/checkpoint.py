@@ -138,7 +138,7 @@ def positions_note(ckpt: str) -> str | None:
     """
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
-        if described is None or "finished" not in described:  # not written by mmafflm train, or not finished
+        if described is None or "finished" not in described:  # not written by mmafflm train
             continue
         if POSITIONS in described or not _had_clips(folder, described):
             return None

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     looks: tuple[Pixels, ...]  # the pixels of the rows that have any, in order
 
     def causal(self, dtype: torch.dtype) -> torch.Tensor:
-        """The mask to add to the scores, (rows, 1, longest, longest): 0 for a token's past, else the dtype's minimum."""
+        """A mask to add to the scores, (rows, 1, longest, longest): 0 for a token's past, else the dtype's minimum."""
         longest = self.ids.shape[1]
         past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
         # Not -inf: padding without a shared beginning sees nothing, so it would become NaN and spread to other tokens.

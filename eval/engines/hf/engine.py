@@ -273,7 +273,7 @@ class HfEngine:
 
 
 def _keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks. By default glibc returns them and faults them in again: a third of the time."""
+    """Let the allocator reuse large blocks. Otherwise glibc returns them to the system: a third of the time is lost."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD

@@ -134,7 +134,7 @@ class OpenAiEngine:
     ) -> Iterator[Answers]:
         """Answers as they arrive, batch_size requests at a time. Raises a fault, or Ctrl-C, after those have arrived.
 
-        A row that the server rejects gets a no_answer(), once it is clear that the server does not reject the whole run.
+        A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
         """
         self.pace.stop.clear()
         self._held = []

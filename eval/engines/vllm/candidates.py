@@ -18,7 +18,7 @@ Tokens = tuple[int, ...]
 
 
 class Weighing(NamedTuple):
-    """Asks how likely each token of `after` is after question `at` and `answer`; within: also the answer's own tokens."""
+    """How likely is each token of `after`, after question `at` and `answer`? within: also the answer's own tokens."""
 
     at: int
     answer: Tokens
