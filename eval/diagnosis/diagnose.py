@@ -27,15 +27,7 @@ from mmafflm.terminal.progress_bar import progress
 
 SCHEMA = 1
 FILE = "diagnosis.json"
-TOLD = (
-    "checkpoint",
-    "engine",
-    "readout",
-    "ablation",
-    "limit",
-    "languages",
-    "data_hash",
-)  # entries of run.json that are copied
+TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # copied from run.json
 
 
 def diagnose(

@@ -169,9 +169,7 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
 def test_a_limit_holds_for_validation_rows_too(data: Dataset, tmp_path: Path) -> None:
     predict("m", data, tmp_path, limit=20, engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "likelihoods/XED.val.jsonl"))) == 20
-    assert (
-        len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12
-    )  # rows of its only label set
+    assert len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12  # one label set
     many = make_data(tmp_path / "many", {"XED": VALIDATION_ROWS + 5})
     predict("m", many, tmp_path / "run", engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "run/likelihoods/XED.val.jsonl"))) == VALIDATION_ROWS
@@ -241,9 +239,7 @@ def test_without_validation_rows_there_are_no_thresholds(tmp_path: Path) -> None
     validation = make_data(tmp_path / "val", {"XED": 6})
     with pytest.raises(UsageFault, match="XED has its thresholds set on these very rows"):
         predict("m", validation, tmp_path / "run", engine=Knowing(), readout="choice", split="val")
-    predict(
-        "m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice"
-    )  # a single label needs no thresholds
+    predict("m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice")  # one label
 
 
 def test_an_engine_that_sees_no_probabilities_is_refused_at_once(data: Dataset, tmp_path: Path) -> None:

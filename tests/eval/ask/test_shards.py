@@ -51,9 +51,7 @@ def test_a_killed_share_goes_on(data: Dataset, whole: dict[str, bytes], tmp_path
     torn.write_bytes(torn.read_bytes() + b'{"id": "semeval2018_engl')
     other, again = Counting(), Counting()
     predict("m", data, tmp_path, batch_size=2, engine=other, shard=Shard(2, 2))
-    assert b'engl"' not in torn.read_bytes() and torn.read_bytes().endswith(
-        b"engl"
-    )  # another process's file is left alone
+    assert b'engl"' not in torn.read_bytes() and torn.read_bytes().endswith(b"engl")  # not touched
     assert not (tmp_path / "predictions").exists()
     predict("m", data, tmp_path, batch_size=2, engine=again, shard=Shard(1, 2))
     assert content(tmp_path) == whole

@@ -92,9 +92,7 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
     for silent, shown in ((10, True), (11, False)):
         scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
         found = scores["subsets"]["CHSIMS_SI"]
-        assert (
-            isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
-        )  # the form in scores.MODE.json
+        assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
         (section,), notes = tables(scores)
         value, interval, rows_asked, unparsed = section.rows[0][3:7]
         assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
@@ -107,9 +105,7 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
 def test_labels_keep_their_figure_and_one_silent_emotion_takes_that_of_the_mean():
     rows = [record("MELD_SP", n, [["negative", "neutral", "positive"][n % 3]]) for n in range(30)]
     scores = score({"MELD_SP": rows}, {"MELD_SP": half_said(rows, 29)}, "strict", resamples=5)
-    assert (
-        "withheld" not in scores["subsets"]["MELD_SP"]
-    )  # labels are never withheld: an unparsed label just counts as wrong
+    assert "withheld" not in scores["subsets"]["MELD_SP"]  # an unparsed label just counts as wrong
     rows = [
         record("semeval2018_english", n, n / 20, "ei_reg", emotion=emotion)
         for emotion in ("anger", "joy")
