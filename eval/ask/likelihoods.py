@@ -4,7 +4,8 @@
     RUN/likelihoods/SUBSET.val.jsonl   the same for the validation rows that set a label set's thresholds
     RUN/readout.json                   the candidates of each task; the thresholds, and the rows that set them
 
-The predictions are computed from these files only, so they can be computed again without the model.
+The predictions are computed from these files only, so they can be computed again without the model. To "weigh" a row
+means to ask for the likelihoods of its candidates.
 """
 
 import hashlib

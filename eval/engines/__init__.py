@@ -51,7 +51,7 @@ class Engine(Protocol):
     ) -> Iterator[Answers]:
         """Answer questions[i] for every i in `wanted` with at most `most_tokens` tokens, a batch at a time.
 
-        `questions` are all questions of one task, so that their shared beginning does not depend on `wanted`.
+        `questions` are all questions of one task (and emotion), so their shared beginning does not depend on `wanted`.
         """
         ...
 

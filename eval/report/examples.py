@@ -63,7 +63,7 @@ def _common(task: Task, by_run: Mapping[str, Answered]) -> _Common:
 
 
 def choose(task: Task, by_run: Mapping[str, Answered]) -> list[Example]:
-    """The rows to show for one task: unparsed, furthest off, different between the runs, and one that is right."""
+    """The rows to show for one task: unparsed, furthest off, different between the runs, and a right one."""
     records, places, wrong, reasons, pairs = _common(task, by_run)
     if not records:
         return []

@@ -37,7 +37,7 @@ from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import progress
 
 # The script opens details for printing, except whole prompts and folded findings (hundreds of sentences, which
-# results.json has too). It also opens a closed one that a link points into.
+# results.json has too). It also opens details when a link points into them.
 SCRIPT = """
 const all = () => document.querySelectorAll("details");
 let closed = [];

@@ -62,7 +62,7 @@ def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: 
 
 
 def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
-    """The subsets to read, in the benchmark's order. Raises Fault for one that the run or the data lacks."""
+    """The subsets to read, in the benchmark's order. Raises Fault for a subset that the run or the data lacks."""
     names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
     if lacking := [name for name in names if name not in described["subsets"]]:
         raise Fault(f"{run}: no answers to {', '.join(lacking)}. Run mmaffben predict for them, or leave them out.")

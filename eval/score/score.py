@@ -36,8 +36,9 @@ def score(
 ) -> dict[str, Any]:
     """The content of scores.MODE.json for the subsets of `records`. Touches no disk.
 
-    readout: the run's; each task records the one that it was read with (eval/score/readout.py). Raises Fault when a
-    prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown mode.
+    readout: the run's. Each task records its own, which is greedy if the run's does not fit it (eval/score/readout.py).
+    Raises Fault when a prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown
+    mode.
     """
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")

@@ -65,7 +65,7 @@ def test_a_member_that_cannot_be_unpacked_is_named_and_its_neighbours_are_read(t
     assert sentence in str(fault.value)
     with pytest.raises(Unreadable):
         read_zipped(path, "a.tsv")
-    # in a zip within a tar, a picture beside it is still read
+    # as a zip within a tar: the file next to it is still read
     whole = tar_bytes({"in.zip": data, "b.tsv": b"sound"})
     outer = put(tmp_path, "y.tar.gz", whole)
     found = dict(stream_members(outer, {("in.zip", "a.tsv"), ("b.tsv",)}))
