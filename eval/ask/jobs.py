@@ -45,7 +45,7 @@ def predict_in_jobs(
         raise UsageFault("--jobs is 1 or more")
     folder, chosen = RunFolder(out), chosen_records(data, split, subsets, selection)
     weighing = Weighing(folder, data, chosen, readout, selection.limit)
-    rows = chosen | weighing.rows  # by file to count for progress; a weighed subset has only its likelihoods' files
+    rows = chosen | weighing.rows  # for progress: a weighed subset is counted by its likelihoods only
     files = dict.fromkeys(chosen, folder) | dict.fromkeys(weighing.rows, weighing.folder)
     there = _count(files)
     with ExitStack() as held:

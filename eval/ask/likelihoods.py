@@ -73,8 +73,8 @@ class Weighing:
     def __init__(
         self, answers: RunFolder, data: Dataset, chosen: Mapping[str, Sequence[Record]], readout: str, limit: int | None
     ) -> None:
-        """answers: where the predictions go. chosen: all records of the run. Raises Fault when thresholds need a val
-        split and the build has none, UsageFault when the run asks the val split itself."""
+        """answers: where the predictions go. chosen: all records of the run. If the readout needs thresholds, raises
+        Fault when the build has no val split, and UsageFault when the run asks the val split itself."""
         self.answers, self.readout = answers, readout
         self.folder = RunFolder(answers.out, answers.shard, LIKELIHOODS)
         self.rows: dict[str, list[Record]] = {}  # by the name of the file with their likelihoods

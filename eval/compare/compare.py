@@ -207,7 +207,7 @@ def compare_runs(
 def _require_alike(
     a: Path, b: Path, described: Mapping[str, Mapping[str, Any]], data: Dataset, anyway: bool
 ) -> list[str]:
-    """The differences between the runs, as notes. Raises Fault for a difference in TOLD or the data, unless `anyway`."""
+    """The differences between the runs, as notes. Raises Fault when TOLD or the data differ, unless `anyway`."""
 
     def value(side: str, name: str) -> Any:
         return described[side].get(name, _DEFAULTS.get(name))

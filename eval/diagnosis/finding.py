@@ -2,7 +2,7 @@
 
 The verdict is "found" when the whole interval lies beyond the threshold, "absent" when no part of it does, else
 "unsure", so that a few lucky rows neither prove nor rule out a fault. Fewer than MIN_ROWS rows are always unsure.
-CHECKS gives the reason for each threshold; diagnosis.json has it with the numbers.
+CHECKS gives the reason for each threshold; diagnosis.json repeats it next to the numbers.
 """
 
 import math

@@ -16,7 +16,7 @@ _PER_PART = {
 
 
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """Tables of the verdicts by kind, of every check of a whole task, and of the languages with a fault; sentences."""
+    """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences."""
     kinds = [(kind, *(str(found["summary"][kind][name]) for name in ("found", "unsure", "absent"))) for kind in KINDS]
     shown = [one for one in found["findings"] if one["check"] not in _PER_PART or one["verdict"] == "found"]
     sections = [Section("Failures the paper names", ("kind", "found", "unsure", "absent"), kinds)]

@@ -43,7 +43,7 @@ def comparisons(runs: Sequence[Run]) -> list[Comparison]:
 
 
 def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
-    """Why a comparison does not match the scores, else "": it may be of an earlier state of a run or a namesake."""
+    """Why a comparison does not match the scores, else "". It may be older, or of another run with the same name."""
     if found.get("schema") != SCHEMA:
         return f"The comparison of {b.name} with {a.name} is of another version and left out. Compare again."
     for one in found["units"]:

@@ -162,7 +162,7 @@ def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[s
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each setting in which the runs differ: their scores are shown together but may not compare."""
+    """A sentence for each setting in which the runs differ: their scores may not be comparable."""
     said = []
     for name in COMPARABLE:
         values = [run.described.get(name, "none" if name == "ablation" else None) for run in runs]

@@ -2,7 +2,7 @@
 
 greedy       the text that the model writes by itself, as in the paper.
 expectation  numbers and ordinals: the mean of the admissible values, each weighted by its answer's probability.
-choice       labels: the likeliest for a single label; for a set, each label with a share above its threshold
+choice       labels: the likeliest for a single label; for a set, each label with a share at or above its threshold
              (thresholds.py).
 
 A candidate's probability is that of its whole text and the end of the turn, normalised over the candidates: other

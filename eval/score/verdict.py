@@ -7,7 +7,7 @@ from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Number, Vad
 
-NEAR = 0.05  # of the scale: a number this close to gold is shown as right; no score uses this
+NEAR = 0.05  # of the scale: a number this close to gold counts as right in compare and browse; no score uses this
 
 
 def errors(task: Task, read: Answers) -> Floats:

@@ -35,7 +35,7 @@ class Vision:
     """The processor of a checkpoint under one budget."""
 
     def __init__(self, processor: Any, root: Path, budget: Budget, family: Family) -> None:
-        """Raises Fault for a family without positions."""
+        """Raises Fault for a family that does not define its positions."""
         if family.positions is None:
             raise Fault(f"{family.name}: --engine hf does not know its positions. Ask it with --engine vllm or openai.")
         self.processor, self.family, self.of_row = processor, family, family.positions
