@@ -24,7 +24,7 @@ def questions(records: Sequence[Record], ablation: str = "none") -> list[Questio
         case "blank":
             return [question._replace(blank=True) for question in asked]
         case "shuffled":
-            # Shift by a third: no record keeps its own pictures, and neighbours (of one dialogue or picture) do not swap.
+            # Shift by a third: no record keeps its pictures, and neighbours (of one dialogue or picture) do not swap.
             step = max(1, len(asked) // 3)
             others = [*asked[step:], *asked[:step]]
             return [

@@ -103,7 +103,7 @@ def _with_base(folder: Path) -> Checkpoint:
 
 
 def fingerprint(*folders: Path) -> str:
-    """A hash that differs after any training: names, sizes and both ends of the weight files (fast even for 15 GB)."""
+    """A hash that another training changes: names, sizes and both ends of the weight files (fast even for 15 GB)."""
     seen = hashlib.sha256()
     for folder in folders:
         configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]

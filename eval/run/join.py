@@ -15,7 +15,7 @@ from mmafflm.run_file import RUN, read_run, write_run
 
 
 def load_predictions(path: Path) -> list[Prediction]:
-    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming a missing file or a line that is no answer."""
+    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming a missing file or a line without an answer."""
     if not path.exists():
         raise Fault(f"{path}: missing. Run mmaffben predict for this subset, or leave it out with --subsets.")
     found = []
