@@ -1,1 +1,1 @@
-"""MMAFFBen is scored here: a checkpoint and DATA come in, a RUN folder with answers, scores and a report goes out."""
+"""Score checkpoints on MMAFFBen: a checkpoint and DATA come in, a RUN folder with answers and scores goes out."""

@@ -26,7 +26,7 @@ class Mode(StrEnum):
 
 
 class EngineName(StrEnum):
-    """Who answers, see eval/engines."""
+    """The program that runs the model; see eval/engines."""
 
     hf = "hf"
     vllm = "vllm"
@@ -34,7 +34,7 @@ class EngineName(StrEnum):
 
 
 class Readout(StrEnum):
-    """How an answer is read, see eval/score/readout.py."""
+    """How an answer is read; see eval/score/readout.py."""
 
     greedy = "greedy"
     expectation = "expectation"
@@ -42,7 +42,7 @@ class Readout(StrEnum):
 
 
 class Ablation(StrEnum):
-    """What is taken away from the questions, see eval/ask/ablation.py."""
+    """What is removed from the questions; see eval/ask/ablation.py."""
 
     none = "none"
     blank = "blank"
@@ -51,7 +51,7 @@ class Ablation(StrEnum):
 
 
 class Split(StrEnum):
-    """Which records are asked: the benchmark's, or those that training holds back to watch itself."""
+    """Which records are asked: the benchmark's, or those that training holds out for validation."""
 
     test = "test"
     val = "val"

@@ -1,7 +1,7 @@
 """`mmaffben demo`: the whole pipeline on made-up corpora and a model of one million parameters, without GPU or hub.
 
-Every step is a command that a user can type; each is printed before it runs. The same command again continues a demo
-that was stopped.
+Every step is a command that a user can type, and is printed before it runs. To resume a stopped demo, run the same
+command again.
 """
 
 import json
@@ -18,7 +18,7 @@ from eval.score.figure import Figure, beats_majority, figure
 from eval.tables import fraction
 from mmafflm.benchmark.benchmark import benchmark
 
-LIMIT = 200  # test rows a subset: enough to see learning
+LIMIT = 200  # test rows per subset: enough to see that the model learns
 
 
 def step(*words: str | Path) -> None:
@@ -33,7 +33,7 @@ def step(*words: str | Path) -> None:
 
 
 class Score(NamedTuple):
-    """One task's main metric, what the majority baseline has in it, and whether the whole interval lies above that."""
+    """One task's main metric, the majority baseline's value, and whether the whole interval lies above that value."""
 
     metric: str
     figure: Figure
@@ -42,7 +42,7 @@ class Score(NamedTuple):
 
 
 def headline(run: Path) -> dict[tuple[str, str], Score]:
-    """(subset, task) -> its score, out of scores.strict.json."""
+    """(subset, task) -> its score, from scores.strict.json."""
     found = {}
     for name, of in json.loads((run / "scores.strict.json").read_text())["subsets"].items():
         for key, one in (of.get("tasks") or {benchmark()[name].tasks[0].key: of}).items():
@@ -53,10 +53,10 @@ def headline(run: Path) -> dict[tuple[str, str], Score]:
 
 
 def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Score]) -> None:
-    """The table: both scores of each task with a star where the baseline is beaten, and the unparsed shares."""
+    """Print both scores of each task, with a star where the score beats the baseline, and the unparsed shares."""
     table = Table()
     for head in ("subset", "task", "metric", "majority", "untrained", "trained", "unparsed", "then"):
-        table.add_column(head, no_wrap=True)  # a name that is cut off is three subsets
+        table.add_column(head, no_wrap=True)  # a name cut short could be any of three subsets
     for key, then in after.items():
         both = (before[key], then)
         values = (f"{fraction(one.figure.value)}{' *' if one.beaten else ''}" for one in both)
@@ -66,7 +66,7 @@ def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Scor
 
 
 def demo(out: Path) -> None:
-    """Samples, build, nano, train, predict and score before and after, and a table that shows learning."""
+    """Make samples, build, make nano, train, predict and score before and after; print a table of what it learned."""
     began = time.monotonic()
     raw, data, nano, run = (out / name for name in ("raw", "data", "nano", "run"))
     step("mmaffin", "samples", "--out", raw)
@@ -85,5 +85,5 @@ def demo(out: Path) -> None:
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
-    if counts[1] <= max(counts[0], len(after) // 3):  # 20 and 24 of 30 were seen: it depends on how the CPU rounds
+    if counts[1] <= max(counts[0], len(after) // 3):  # we saw 20 and 24 of 30: it depends on how the CPU rounds
         sys.exit("The model did not learn: too few tasks beat the baseline. Please report this.")

@@ -1,4 +1,4 @@
-"""Sections (title, heads, rows) and sentences on the terminal and as Markdown."""
+"""Show sections (title, heads, rows) and sentences on the terminal and as Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Section(NamedTuple):
 
 
 def show(sections: Sequence[Section], sentences: Sequence[str], as_markdown: bool) -> None:
-    """Write them to standard output."""
+    """Print sections and sentences to standard output, as Markdown or as tables."""
     if as_markdown:
         print(markdown(sections, sentences))
     else:
@@ -27,7 +27,7 @@ def show(sections: Sequence[Section], sentences: Sequence[str], as_markdown: boo
 
 
 def print_sections(sections: Sequence[Section], sentences: Sequence[str], console: Console | None = None) -> None:
-    """Write them to the terminal (standard output)."""
+    """Print sections and sentences as tables to the terminal (standard output)."""
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, _PIPED)  # a file or a pipe has no width, and rich would cut at 80
@@ -44,7 +44,7 @@ def print_sections(sections: Sequence[Section], sentences: Sequence[str], consol
 
 
 def markdown(sections: Sequence[Section], sentences: Sequence[str]) -> str:
-    """The same in Markdown."""
+    """The sections and sentences as Markdown."""
     parts = []
     for title, heads, rows in sections:
         lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ("---",) * len(heads), *rows)]
@@ -55,10 +55,10 @@ def markdown(sections: Sequence[Section], sentences: Sequence[str]) -> str:
 
 
 def fraction(value: float | None, signed: bool = False) -> str:
-    """A value of a table; a dash where there is none."""
+    """A value for a table cell; a dash for None."""
     return "-" if value is None else f"{round(value, 3) + 0.0:{'+' if signed else ''}.3f}"  # no -0.000
 
 
 def interval_text(ends: Sequence[float] | None, signed: bool = False) -> str:
-    """A 95% interval of a table."""
+    """A 95% interval for a table cell; a dash for None."""
     return "-" if ends is None else f"[{fraction(ends[0], signed)}, {fraction(ends[1], signed)}]"

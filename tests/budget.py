@@ -1,4 +1,4 @@
-"""The pixel and frame budget of the shipped build config, for tests that ask no build for it."""
+"""The pixel and frame budget of the shipped build config, for tests without a build."""
 
 from data_build.config import shipped_budget
 

@@ -7,9 +7,9 @@ from functools import partial
 
 
 def _typed(module: str, *words: object, **env: str) -> "subprocess.CompletedProcess[str]":
-    """Run `python -m MODULE WORDS` to its end, with `env` over this process's; what it printed is text."""
+    """Run `python -m MODULE WORDS` to its end, with `env` added to this process's environment; output as text."""
     command = [sys.executable, "-m", module, *map(str, words)]
-    env = {**os.environ, "COLUMNS": "200", "HF_HUB_OFFLINE": "1", **env}  # 200: no sentence is broken into lines
+    env = {**os.environ, "COLUMNS": "200", "HF_HUB_OFFLINE": "1", **env}  # 200: sentences are not wrapped
     return subprocess.run(command, check=False, capture_output=True, text=True, env=env)
 
 

@@ -12,7 +12,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `mmafflm standin nano` makes, once a process. A test that changes it copies it first."""
+    """The output of `mmafflm standin nano`, made once per process. A test that changes it must copy it first."""
     pytest.importorskip("torch", reason="torch belongs to the train tier")
     from mmafflm.standin.standin import make_standin
 

@@ -1,4 +1,4 @@
-"""A DATA folder by hand: records and their manifest, as far as it is read without the training mix."""
+"""Write a DATA folder: records and the parts of the manifest that are read without the training mix."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.budget import BUDGET
 
 
 def write_data(path: Path, by_subset: Mapping[str, Sequence[Record]], **more: object) -> Dataset:
-    """Write each subset's records to the files of their splits; `more` goes into the manifest."""
+    """Write each subset's records to the files of their splits; `more` is added to the manifest."""
     files: dict[str, dict[str, object]] = {}
     subsets: dict[str, dict[str, object]] = {}
     for name, records in by_subset.items():

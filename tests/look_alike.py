@@ -1,10 +1,10 @@
-"""A base that only looks like one, for plans: a byte-level tokenizer without merges, a token a byte, and no weights."""
+"""A fake base for plans: a byte-level tokenizer without merges, so one token per byte, and no weights."""
 
 from pathlib import Path
 
 
 def look_alike(folder: Path) -> str:
-    """Write it into a new folder; returns what --base takes."""
+    """Write the fake base into a new folder; returns the value for --base."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""HTTP servers on this machine alone, for as long as a test asks them."""
+"""HTTP servers on this machine only, which run as long as a test needs them."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """`with answering(Handler) as url`: on a free port of the loopback; the URL ends with the port."""
+    """`with answering(Handler) as url`: a server on a free loopback port; the URL ends with the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

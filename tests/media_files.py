@@ -1,4 +1,4 @@
-"""Clips and pictures for the tests, made here: any size, length, frame rate, rotation, and broken in known ways."""
+"""Make clips and pictures for the tests: of any size, length, frame rate and rotation, and broken in known ways."""
 
 import io
 import random
@@ -12,7 +12,7 @@ from PIL import Image
 
 
 def picture_of(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A picture with large and small structure: scaling it wrongly shows."""
+    """A picture with large and small structure, so that wrong scaling is visible."""
     draw = np.random.default_rng(seed)
     x, y = np.meshgrid(np.linspace(0, 6, width), np.linspace(0, 6, height))
     base = np.stack([np.sin(x + seed), np.cos(y - seed), np.sin(x * y + seed)], -1) * 90 + 128
@@ -31,7 +31,7 @@ def clip_bytes(
     pixels: str = "yuv420p",
     pixel_aspect: Fraction | None = None,
 ) -> bytes:
-    """A clip whose frame n shows the number n as brightness. times: each frame's second, for a variable rate."""
+    """A clip in which frame n has a brightness that tells n. times: each frame's second, for a variable rate."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
         rate = Fraction(1000 if times else fps).limit_denominator(1001)
@@ -52,7 +52,7 @@ def clip_bytes(
 
 
 def sound_bytes(seconds: float = 0.5) -> bytes:
-    """An mp4 with sound and no picture."""
+    """An mp4 with sound but no picture."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         stream = file.add_stream("aac", rate=16000)
@@ -65,13 +65,13 @@ def sound_bytes(seconds: float = 0.5) -> bytes:
 
 
 def striped(frames: int, fps: float, pixels: str = "yuv420p") -> bytes:
-    """A clip that refreshes its picture stripe by stripe and has one key frame, its first (x264's intra-refresh)."""
+    """A clip that refreshes its picture stripe by stripe; only frame 0 is a key frame (x264's intra-refresh)."""
     options = {"x264-params": "intra-refresh=1:keyint=40:bframes=0:scenecut=0"}
     return clip_bytes(frames, fps, (128, 128), colourful=True, options=options, pixels=pixels)
 
 
 def flipped(clip: bytes, seed: int, count: int) -> bytes:
-    """An mp4 with so many bytes of its frames changed, after the first of them."""
+    """An mp4 with so many bytes of its frames changed, except in the first frame."""
     draw, content, begin = random.Random(seed), bytearray(clip), clip.index(b"mdat")
     end = begin + int.from_bytes(clip[begin - 4 : begin], "big") - 4
     for _ in range(count):
@@ -80,7 +80,7 @@ def flipped(clip: bytes, seed: int, count: int) -> bytes:
 
 
 def referring(clip: bytes, path: str) -> bytes:
-    """The mp4, and its frames are said to be in another file (QuickTime's alias, as FFmpeg reads it)."""
+    """The mp4 changed to claim that its frames are in another file (QuickTime's alias, as FFmpeg reads it)."""
     name = path.encode()
     path_record = struct.pack(">HH", 2, len(name)) + name + bytes(len(name) % 2)
     body = bytes(4 + 150) + path_record + struct.pack(">hH", -1, 0)
@@ -98,13 +98,13 @@ def rotated(clip: bytes, degrees: int) -> bytes:
     one, minus = (1 << 16).to_bytes(4, "big"), (-(1 << 16)).to_bytes(4, "big", signed=True)
     zero, last = bytes(4), (1 << 30).to_bytes(4, "big")
     a, b, c, d = {90: (zero, one, minus, zero), 180: (minus, zero, zero, minus), 270: (zero, minus, one, zero)}[degrees]
-    at = clip.index(b"tkhd") + 4 + 40  # version 0: the matrix stands 40 bytes into the box
+    at = clip.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
     matrix = a + b + zero + c + d + zero + zero + zero + last
     return clip[:at] + matrix + clip[at + 36 :]
 
 
 def write(path: Path, content: bytes) -> Path:
-    """A file of these bytes, folders and all."""
+    """Write a file with these bytes, and its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path

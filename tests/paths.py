@@ -1,4 +1,4 @@
-"""Where the tests find the project, and the raw corpora and inputs that are beside it and never in it."""
+"""Where the tests find the project, and the raw corpora and inputs next to it, which are never part of it."""
 
 from pathlib import Path
 

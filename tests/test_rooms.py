@@ -1,6 +1,6 @@
-"""The rooms of the house: imports go down, never round, and no room uses another's private names.
+"""The folders ("rooms") of the packages: imports go only to lower rooms, and no room uses another's private names.
 
-ROOMS lists them from the ground up. A module directly in a wing's folder is a room of its own.
+ROOMS lists them from the ground up. A module directly in a package's folder is a room of its own.
 """
 
 import ast
@@ -104,13 +104,13 @@ class Import(NamedTuple):
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the product and its file."""
+    """Every module of the project and its file."""
     files = [path for wing in WINGS for path in (ROOT / wing).rglob("*.py")]
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
 
 
 def imports() -> Iterator[Import]:
-    """Every import among them, those within functions and under TYPE_CHECKING too."""
+    """Every import between the modules, including those in functions and under TYPE_CHECKING."""
     for source, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -126,7 +126,7 @@ def imports() -> Iterator[Import]:
 
 
 def room_of(module: str) -> str:
-    """The folder of a module, as ROOMS names it; a module directly in its wing's folder is a room of its own."""
+    """The room of a module, as ROOMS names it: its folder, or itself if it is directly in its package's folder."""
     path = modules()[module]
     folder = path.parent.relative_to(ROOT).as_posix()
     return path.relative_to(ROOT).as_posix() if folder in WINGS else folder
@@ -140,7 +140,7 @@ def test_every_room_has_its_place_and_says_what_it_is_for() -> None:
     assert {room_of(module) for module in modules()} == set(ROOMS) and len(ROOMS) == len(set(ROOMS))
     for folder in {path.parent for path in modules().values()}:
         opening = folder / "__init__.py"
-        if folder.name != "startup":  # its one file is not imported: Python runs it at its start
+        if folder.name != "startup":  # its only file is not imported: Python runs it when it starts
             tree = ast.parse(opening.read_text(encoding="utf-8"))
             assert ast.get_docstring(tree), f"{opening}: no docstring"
 

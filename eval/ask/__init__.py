@@ -1,3 +1,3 @@
-"""Asking a model every record: predict, likelihoods of candidates, ablations, several processes. DATA and an engine
-come in, RUN/predictions go out.
+"""Ask a model every record: predictions, likelihoods of candidates, ablations, several processes. DATA and an engine
+come in, RUN/predictions goes out.
 """

@@ -1,4 +1,4 @@
-"""Asking with something taken away: whether the pictures, or the words, are used at all (paper: modality ignorance)."""
+"""Ask without pictures or words, to see whether the model uses them at all (the paper's "modality ignorance")."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ ABLATIONS = {
 
 
 def questions(records: Sequence[Record], ablation: str = "none") -> list[Question]:
-    """What the records of one task ask. Raises UsageFault for an ablation that is none."""
+    """The questions of one task's records. Raises UsageFault for an unknown ablation."""
     if ablation not in ABLATIONS:
         raise UsageFault(f"--ablation {ablation}: not one of {', '.join(ABLATIONS)}")
     asked = [_question(record) for record in records]
@@ -24,7 +24,7 @@ def questions(records: Sequence[Record], ablation: str = "none") -> list[Questio
         case "blank":
             return [question._replace(blank=True) for question in asked]
         case "shuffled":
-            # the next but a third: no record keeps its own, and neighbours (one dialogue, one picture) do not swap
+            # Shift by a third: no record keeps its pictures, and neighbours (of one dialogue or picture) do not swap.
             step = max(1, len(asked) // 3)
             others = [*asked[step:], *asked[:step]]
             return [

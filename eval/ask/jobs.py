@@ -23,7 +23,7 @@ from mmafflm.terminal.command import STOPPED, say
 from mmafflm.terminal.progress_bar import progress
 
 LOOK_EVERY_S = 0.5
-ENDED = (STOPPED, -signal.SIGTERM)  # by us, or by who stops us
+ENDED = (STOPPED, -signal.SIGTERM)  # exit codes of a stopped process, stopped by us or by whoever stops us
 
 
 def predict_in_jobs(
@@ -38,14 +38,14 @@ def predict_in_jobs(
 ) -> None:
     """Run the command line `words` (without the program) in `jobs` processes and wait for them.
 
-    With GPUs, each process sees those of its turn; without, the cores are divided among them. When one fails the
-    others stop, what they answered is kept, and its sentence is raised as a Fault.
+    With GPUs, each process gets its own share of them; without, the processes divide the cores. When one process fails,
+    the others stop, their answers are kept, and the error message of the failed one is raised as a Fault.
     """
     if jobs < 1:
         raise UsageFault("--jobs is 1 or more")
     folder, chosen = RunFolder(out), chosen_records(data, split, subsets, selection)
     weighing = Weighing(folder, data, chosen, readout, selection.limit)
-    rows = chosen | weighing.rows  # by the files that tell how far it is: of a subset that is weighed, those alone
+    rows = chosen | weighing.rows  # for progress: a weighed subset is counted by its likelihoods only
     files = dict.fromkeys(chosen, folder) | dict.fromkeys(weighing.rows, weighing.folder)
     there = _count(files)
     with ExitStack() as held:
@@ -57,7 +57,7 @@ def predict_in_jobs(
                     time.sleep(LOOK_EVERY_S)
                     now = _count(files)
                     advance(now - there)
-                    there |= now  # a file that is just being merged is not there for a moment
+                    there |= now  # keep the maximum: a file that is being merged is missing for a moment
         finally:
             _stop(started)
         for job, log in zip(started, logs, strict=True):
@@ -69,7 +69,7 @@ def predict_in_jobs(
 
 
 def _count(files: Mapping[str, RunFolder]) -> Counter[str]:
-    """How many rows of each modality are answered, or weighed, so far; files: by name, where they stand."""
+    """How many rows of each modality are answered or weighed so far; files: each name's run folder."""
     return _by_modality({name: folder.count([name]) for name, folder in files.items()})
 
 
@@ -84,7 +84,7 @@ def _start(words: Sequence[str], number: int, jobs: int, log: IO[bytes]) -> subp
     command = [sys.executable, "-m", "eval", *_without_jobs(words), "--shard", f"{number + 1}/{jobs}"]
     env = dict(os.environ)
     if gpus := _gpus():
-        # as many processes as GPUs: one each; more GPUs than processes: several each
+        # as many processes as GPUs: one GPU each; more GPUs than processes: several GPUs each
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[number % len(gpus) :: jobs])
     elif "OMP_NUM_THREADS" not in env:
         env["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // jobs))
@@ -101,7 +101,7 @@ def _without_jobs(words: Sequence[str]) -> list[str]:
 
 
 def _gpus() -> list[str]:
-    """The GPUs that this process may use, by the names CUDA_VISIBLE_DEVICES takes."""
+    """The GPUs that this process may use, as named in CUDA_VISIBLE_DEVICES."""
     if named := os.environ.get("CUDA_VISIBLE_DEVICES"):
         return named.split(",")
     try:
@@ -114,13 +114,13 @@ def _gpus() -> list[str]:
 def _stop(started: Sequence[subprocess.Popen[bytes]]) -> None:
     for job in started:
         if job.poll() is None:
-            job.terminate()  # as Ctrl-C: what is answered is kept
+            job.terminate()  # like Ctrl-C: answers so far are kept
     for job in started:
         job.wait()
 
 
 def _fault(log: IO[bytes], code: int) -> Fault:
-    """The sentence that a process ended with, or the end of what it said."""
+    """The error message that a process ended with, or else the end of its output."""
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
     said = next((line for line in reversed(lines) if line.startswith("error: ")), "")

@@ -1,10 +1,11 @@
-"""Asking for likelihoods: what `mmaffben predict --readout expectation|choice` does where it does not ask for answers.
+"""Ask for likelihoods of candidates instead of answers: `mmaffben predict --readout expectation|choice`.
 
     RUN/likelihoods/SUBSET.jsonl       {"id", "logp": [...]}: ln of each candidate's probability, in their order
-    RUN/likelihoods/SUBSET.val.jsonl   the same of the validation rows that a label set's thresholds come from
-    RUN/readout.json                   the candidates of each task; the thresholds, and which rows they come from
+    RUN/likelihoods/SUBSET.val.jsonl   the same for the validation rows that set a label set's thresholds
+    RUN/readout.json                   the candidates of each task; the thresholds, and the rows that set them
 
-The predictions are made of these files and nothing else, so they can be made again without the model.
+The predictions are computed from these files only, so they can be computed again without the model. To "weigh" a row
+means to ask for the likelihoods of its candidates.
 """
 
 import hashlib
@@ -33,16 +34,16 @@ from mmafflm.terminal.progress_bar import Advance
 
 READOUT = "readout.json"
 VALIDATION_ROWS = 500  # at most, for the thresholds of one label set; fewer with a smaller --limit
-DIGITS = 5  # of a log-likelihood that are kept: sums in another order differ in the sixth
+DIGITS = 5  # decimals of a log-likelihood to keep: sums in another order differ in the sixth
 
 
 def task_of(record: Record) -> Task:
-    """The task that a record is of."""
+    """The task of a record."""
     return benchmark()[record.subset].task(record.task)
 
 
 def groups(records: Sequence[Record]) -> Iterator[tuple[Task, str | None, list[Record]]]:
-    """The rows that have candidates, longest answer and most of the prompt in common: a task and an emotion each."""
+    """Group rows by task and emotion: a group shares its candidates, its longest answer and most of its prompt."""
     by_task = sorted(records, key=lambda record: (record.task, record.emotion or ""))
     for (_, emotion), group in groupby(by_task, key=lambda record: (record.task, record.emotion)):
         asked = list(group)
@@ -50,7 +51,7 @@ def groups(records: Sequence[Record]) -> Iterator[tuple[Task, str | None, list[R
 
 
 def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Record]:
-    """The rows that the thresholds of a subset's label set come from. Raises Fault when the build has none."""
+    """The rows that set the thresholds of a subset's label set. Raises Fault when the build has no such rows."""
     label_set = next(task for task in benchmark()[subset].tasks if needs_thresholds(task))
     found: list[Record] = []
     if subset in data.subsets("val"):
@@ -67,16 +68,16 @@ def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Recor
 
 
 class Weighing:
-    """The rows of a run that are read out of likelihoods, for one process; none with the readout greedy."""
+    """The rows of a run that are answered from likelihoods, for one process; no rows if the readout is greedy."""
 
     def __init__(
         self, answers: RunFolder, data: Dataset, chosen: Mapping[str, Sequence[Record]], readout: str, limit: int | None
     ) -> None:
-        """answers: where the predictions go. chosen: all records of the run. Raises Fault without a val split,
-        UsageFault where it is this that is asked."""
+        """answers: where the predictions go. chosen: all records of the run. If the readout needs thresholds, raises
+        Fault when the build has no val split, and UsageFault when the run asks the val split itself."""
         self.answers, self.readout = answers, readout
         self.folder = RunFolder(answers.out, answers.shard, LIKELIHOODS)
-        self.rows: dict[str, list[Record]] = {}  # by the file of their likelihoods
+        self.rows: dict[str, list[Record]] = {}  # by the name of the file with their likelihoods
         for subset, records in chosen.items():
             weighed = [record for record in records if readout_of(task_of(record), readout) != "greedy"]
             if any(needs_thresholds(task_of(record)) for record in weighed):
@@ -88,7 +89,7 @@ class Weighing:
                 self.rows[subset] = weighed
 
     def left(self) -> Counter[str]:
-        """How many rows of each modality are this process's share and not weighed yet."""
+        """How many rows of each modality this process still has to weigh."""
         count = Counter[str]()
         for name, rows in self.rows.items():
             count[task_of(rows[0]).modality] += len(self._wanted(name, rows))
@@ -99,15 +100,15 @@ class Weighing:
         return {row.id for row in rows if row.id not in done and self.folder.shard.has(row.id)}
 
     def ask(self, engine: Engine, subset: str, batch_size: int, ablation: str, advance: Advance) -> None:
-        """Weigh a subset's rows; when all are there, by whatever process, make the predictions of them."""
+        """Weigh a subset's rows; when all processes together have weighed all rows, make the predictions."""
         if subset not in self.rows:
             return
         self._keep_candidates(subset)
         names = [name for name in (f"{subset}.val", subset) if name in self.rows]
         for name in names:
-            # thresholds belong to the checkpoint: an ablation takes nothing away from the rows they come from
+            # Thresholds belong to the checkpoint, so the validation rows are asked without ablation.
             self._weigh(engine, name, batch_size, ablation if name == subset else "none", advance)
-        # both at the end: then whoever of several processes is the last finds everything there
+        # Finish both files at the end, so that the last of several processes finds everything present.
         if not sum([self.folder.finish(name, self.rows[name]) for name in names]):
             self._read_out(subset)
 
@@ -127,7 +128,7 @@ class Weighing:
                 advance({task.modality: len(found)})
 
     def _read_out(self, subset: str) -> None:
-        """Predictions of all weighed rows, from their likelihoods."""
+        """Make the predictions of all weighed rows from their likelihoods."""
         thresholds = self._thresholds(subset) if f"{subset}.val" in self.rows else None
         logp = self._likelihoods(subset)
         made: dict[str, str] = {}
@@ -148,7 +149,7 @@ class Weighing:
         return found
 
     def _thresholds(self, subset: str) -> dict[str, float | None]:
-        """Those of the subset's label set, set on its validation rows and kept in readout.json."""
+        """The thresholds of the subset's label set, set on its validation rows and kept in readout.json."""
         rows, found = self.rows[f"{subset}.val"], self._likelihoods(f"{subset}.val")
         labels = task_of(rows[0]).grammar
         assert isinstance(labels, Labels)
@@ -166,7 +167,7 @@ class Weighing:
         return fitted.thresholds
 
     def _keep_candidates(self, subset: str) -> None:
-        """Into readout.json. Raises Fault when the lines that are there were made with others."""
+        """Write the candidates into readout.json. Raises Fault when it has other candidates for this subset."""
         found = {
             " ".join(filter(None, (task.key, emotion))): [one.text for one in candidates(task, emotion)]
             for task, emotion, _ in groups(self.rows[subset])
@@ -178,7 +179,7 @@ class Weighing:
             )
 
     def _keep(self, part: str, subset: str, row: dict[str, Any]) -> Any:
-        """Put a subset's entry into a part of readout.json; returns what stood there before."""
+        """Write a subset's entry into a part of readout.json; returns the previous entry."""
         path = self.folder.out / READOUT
         with self.folder.alone():
             fix = "Remove it: it is made again of the likelihoods."

@@ -1,4 +1,4 @@
-"""`mmaffben predict`: ask a checkpoint every chosen test record; stopped anywhere, the same command goes on."""
+"""`mmaffben predict`: ask a checkpoint every chosen record. The same command resumes a run that was stopped."""
 
 import platform
 from collections import Counter
@@ -25,7 +25,7 @@ from mmafflm.run_file import installed
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import Advance, progress
 
-SLACK = 8  # tokens beyond the longest gold answer: a lead-in such as "Answer: " must not cut the answer off
+SLACK = 8  # tokens beyond the longest gold answer: room for a lead-in such as "Answer: "
 
 
 def predict(
@@ -47,11 +47,11 @@ def predict(
 ) -> None:
     """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
 
-    limit: at most so many records a subset, spread over its tasks and languages. languages: only records of these.
-    dtype: the checkpoint's by default. force: though the checkpoint was trained with another media budget.
-    ablation: what is taken away from the question. shard: this process's share.
-    engine: one of eval.engines.ENGINES, made with `options`, or one that was made already.
-    readout: one of eval.score.readout.READOUTS; the tasks that it is not made for are answered greedily.
+    limit: at most so many records per subset, spread over its tasks and languages. languages: only records in these.
+    dtype: the checkpoint's by default. force: accept a checkpoint that was trained with another media budget.
+    ablation: what is removed from the question. shard: this process's share.
+    engine: one of eval.engines.ENGINES, made with `options`, or an engine object.
+    readout: one of eval.score.readout.READOUTS; tasks that it does not fit are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
@@ -64,7 +64,7 @@ def predict(
     chosen = chosen_records(data, split, subsets, selection)
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
     asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
-    asking.folder.require_same(asked)  # of another run the files would not fit either, and say so less well
+    asking.folder.require_same(asked)  # first: another run's files would fail later, with a less clear message
     weighing = Weighing(asking.folder, data, chosen, readout, limit)
     asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
 
@@ -72,7 +72,7 @@ def predict(
 def chosen_records(
     data: Dataset, split: str, subsets: list[str] | None, selection: Selection
 ) -> dict[str, list[Record]]:
-    """The records to ask, per subset. Raises Fault for changed data and missing media, UsageFault for none at all."""
+    """The records to ask, per subset. Raises Fault for changed data and missing media, UsageFault when none is left."""
     built = data.subsets(split)
     names = built if subsets is None else subsets
     if missing := [name for name in names if name not in built]:
@@ -88,7 +88,7 @@ def chosen_records(
 
 @dataclass(frozen=True)
 class _Asking:
-    """How the records of a run are asked by this process, whatever their subset, and where the answers go."""
+    """How this process asks the records of a run, the same for all subsets, and where the answers go."""
 
     engine: Engine
     folder: RunFolder
@@ -97,7 +97,7 @@ class _Asking:
     readout: str
 
     def left(self, chosen: dict[str, list[Record]]) -> Counter[str]:
-        """How many records of each modality are this process's share, to be answered greedily, and not answered yet."""
+        """How many records of each modality this process still has to answer greedily."""
         count = Counter[str]()
         for name, records in chosen.items():
             done = self.folder.answered(name, records)
@@ -107,13 +107,13 @@ class _Asking:
         return count
 
     def run(self, chosen: dict[str, list[Record]], weighing: Weighing, described: dict[str, Any]) -> None:
-        """Keep what is asked in run.json, `described` and the engine's own; ask, or weigh, what is left."""
+        """Write run.json (`described`, the engine's entries, the subsets); then ask or weigh the remaining records."""
         if weighing.rows:
-            # an engine that cannot says so here, before anything is written
+            # An engine without likelihoods raises here, before anything is written.
             self.engine.likelihoods((), (), (), self.batch_size)
         left = self.left(chosen) + weighing.left()
         if left.total():
-            self.engine.load()  # before run.json: a checkpoint that cannot be loaded leaves nothing behind
+            self.engine.load()  # before run.json, so that a checkpoint that fails to load leaves no files
         with self.folder.at_work():
             subsets = {name: {"expected": len(records)} for name, records in chosen.items()}
             self.folder.keep(described | {"engine": self.engine.name} | self.engine.describe() | {"subsets": subsets})
@@ -133,7 +133,7 @@ class _Asking:
             self._count()  # the failed requests too
 
     def _ask(self, subset: str, records: list[Record], advance: Advance) -> None:
-        """This process's share of what is read greedily and not answered yet, a task and an emotion at a time."""
+        """Ask this process's unanswered greedy records, one task and emotion at a time."""
         folder, engine = self.folder, self.engine
         folder.mend(subset)
         done = folder.answered(subset, records)
@@ -153,7 +153,7 @@ class _Asking:
 
 
 def most_tokens(task: Task, engine: Engine) -> int:
-    """How many tokens an answer may take: those of the task's longest gold answer, and some slack."""
+    """How many tokens an answer may have: those of the task's longest gold answer, plus SLACK."""
     emotions = task.emotions or ("",)
     match task.grammar:
         case Labels() as labels:
@@ -169,11 +169,11 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json keeps whatever the engine; `asked`: which records, and how."""
+    """The entries of run.json that do not depend on the engine; `asked`: which records, and how."""
     return {
         "schema": 1,
         "checkpoint": ckpt,
-        "weights": None,  # an endpoint does not show them
+        "weights": None,  # an API endpoint does not show its weights
         "template": built_for().template,
         "budget": budget.to_json(),
         "data": str(data.path.resolve()),

@@ -1,11 +1,11 @@
 """`mmaffben compare A B`: is B better than A, where, by how much, and which rows changed.
 
-A paired bootstrap for every task and every language of it, on the records that both runs answered: each resample
-draws the rows once for both. The p-values of all these tests are corrected together (Holm), so that a benchmark of a
-hundred tests does not find five differences between a run and its twin; likewise, by themselves, those of the means
-(per subset of several tasks, task, modality, language). With RESAMPLES draws the smallest p-value is 1 / RESAMPLES,
-which a hundred tests still leave at 0.01. What has no figure in one of the runs (eval/score/figure.py) is not tested,
-and is in no mean.
+Every task, and every language of it, gets a paired bootstrap on the records that both runs answered: each resample
+draws the rows once for both. The p-values of all these tests are corrected together (Holm); otherwise a benchmark of a
+hundred tests would find five differences between a run and its twin. The p-values of the means (per subset of several
+tasks, task, modality, language) are corrected separately. With RESAMPLES draws the smallest p-value is 1 / RESAMPLES,
+or 0.01 after the correction for a hundred tests. A task without a figure in one of the runs (eval/score/figure.py) is
+not tested, and no mean contains it.
 """
 
 import json
@@ -32,21 +32,21 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 RESAMPLES = 10_000
 SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
-# What must agree for two scores to be of the same test; and what a reader should know when it does not.
+# TOLD must agree, or the two scores are not of the same test. When NOTED differs, the result has a note.
 TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # of runs that LLaMA-Factory predicted
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # for runs that LLaMA-Factory predicted
 
 
 class Compared(NamedTuple):
-    """What compare() finds: the content of the JSON file, and the changed rows."""
+    """The result of compare(): the content of the JSON file, and the changed rows."""
 
     result: dict[str, Any]
     changed: list[dict[str, Any]]
 
 
 class _Recorded:
-    """A measure that keeps what it measured, so that means over units can be resampled too."""
+    """A measure that keeps its results, so that means over units can be resampled too."""
 
     def __init__(self, measure: Measure) -> None:
         self.measure, self.kept = measure, []  # type: Measure, list[Values]
@@ -63,9 +63,9 @@ class _Recorded:
 def compare(
     a: Sequence[Answered], b: Sequence[Answered], mode: str = "strict", resamples: int = RESAMPLES, seed: int = 0
 ) -> Compared:
-    """B against A on the same tasks and records, in the same order. Touches no disk.
+    """Compare B with A on the same tasks and records, in the same order. Touches no disk.
 
-    seed: added to every unit's own. Raises Fault when the records differ.
+    seed: added to every unit's own seed. Raises Fault when the records differ.
     """
     units, rows, changed = [], [], []
     for one, other in _same_records(a, b):
@@ -78,7 +78,7 @@ def compare(
     means, over_languages = aggregates(units), macro_over_languages(units)
     averaged = [*means, *(one for one in over_languages.values() if "refused" not in one)]
     tested = [row for row in rows if row["p"] is not None]
-    for family in (tested, averaged):  # a table each, and each is corrected for its own number of tests
+    for family in (tested, averaged):  # each is a table, corrected for its own number of tests
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_holm"] = p
     result = {
@@ -104,7 +104,7 @@ def _same_records(a: Sequence[Answered], b: Sequence[Answered]) -> list[tuple[An
 
 
 def _parts(one: Answered, other: Answered) -> list[tuple[str | None, Answered, Answered]]:
-    """The task, and its languages where it has several."""
+    """The task, and each of its languages if it has several."""
     parts: list[tuple[str | None, Answered, Answered]] = [(None, one, other)]
     languages = one.by_language()
     if len(languages) > 1 and len(benchmark()[one.task.subset].languages) > 1:
@@ -151,7 +151,7 @@ def _ends(low: float, high: float) -> list[float] | None:
 
 
 def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
-    """The rows that were read otherwise; another wording of the same answer is no change."""
+    """The rows with another parsed answer; another wording of the same answer is not a change."""
     right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
     return [
         {
@@ -165,10 +165,11 @@ def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
 def compare_runs(
     a: Path, b: Path, data: Dataset, mode: str = "strict", subsets: Sequence[str] | None = None, anyway: bool = False
 ) -> dict[str, Any]:
-    """Compare run B with run A; write B/comparison.NAME.json and what changed as B/comparison.NAME.jsonl.
+    """Compare run B with run A; write B/comparison.NAME.json, and the changed rows to B/comparison.NAME.jsonl.
 
-    NAME is A's folder. anyway: though data, limit, ablation or readout differ. Raises Fault when they do otherwise,
-    and when the runs have no answered record in common.
+    NAME is A's folder. anyway: compare even if one of TOLD (data, limit, ablation, readout, ...) differs. Raises Fault
+    when one differs without `anyway`, and when the runs have no answered record in common; UsageFault when they have no
+    subset in common.
     """
     described = {"a": run_json(a), "b": run_json(b)}
     notes = _require_alike(a, b, described, data, anyway)
@@ -206,7 +207,7 @@ def compare_runs(
 def _require_alike(
     a: Path, b: Path, described: Mapping[str, Mapping[str, Any]], data: Dataset, anyway: bool
 ) -> list[str]:
-    """What differs, as notes. Raises Fault for what makes it another test, unless told to go on."""
+    """The differences between the runs, as notes. Raises Fault when TOLD or the data differ, unless `anyway`."""
 
     def value(side: str, name: str) -> Any:
         return described[side].get(name, _DEFAULTS.get(name))
@@ -233,7 +234,7 @@ def _require_alike(
 def _both(
     subset: str, records: Sequence[Record], a: Path, b: Path
 ) -> tuple[list[Record], tuple[list[str], list[str]], list[str]]:
-    """The records that both answered, the answers of each, and a note when some were left out."""
+    """The records that both runs answered, each run's answers, and a note when some were left out."""
     answers = [_by_id(run, subset, {record.id for record in records}) for run in (a, b)]
     kept = [record for record in records if all(record.id in one for one in answers)]
     if not kept:
@@ -247,7 +248,7 @@ def _both(
 
 
 def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
-    """{id: raw answer}. Raises Fault for an id that occurs twice or is no record's."""
+    """{id: raw answer}. Raises Fault for an id that occurs twice or belongs to no record."""
     path = run / "predictions" / f"{subset}.jsonl"
     found: dict[str, str] = {}
     for one in load_predictions(path):

@@ -8,11 +8,11 @@ from eval.tables import Section, fraction, interval_text
 
 LEVEL = 0.05  # of the corrected p-values
 _HEADS = ("A", "B", "B - A", "95% interval", "p", "p (Holm)", "unparsed A", "unparsed B")
-TOLD = 0.005  # a bias of the resamples that a reader should know of
+TOLD = 0.005  # a bias of the resamples at least this large is reported
 
 
 def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """Every task and language with its test, the means, and what to know about them."""
+    """Tables of every task and language with its test, and of the means; and sentences about them."""
     heads = ("subset", "task", "language", "metric", *_HEADS, "n", "changed", "fixed", "broken")
     units = Section(
         f"B against A, {found['mode']} mode, {found['tests']} tests", heads, [_unit(one) for one in found["units"]]
@@ -29,7 +29,7 @@ def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _scores(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """The cells of _HEADS; dashes for a run that has no figure here, and then for the difference and its test too."""
+    """The cells of _HEADS. A run without a figure gets a dash, and so do the difference and its test."""
     reasons = one.get("withheld", {})
     values = (fraction(None if side in reasons else one[side]) for side in "ab")
     difference = (fraction(one["difference"], signed=True), interval_text(one["ci95"], signed=True), *_p(one))
@@ -75,7 +75,7 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_few_rows(found: Mapping[str, Any]) -> list[str]:
-    """What is wrong with intervals of few rows, where it shows."""
+    """A warning about intervals of few rows, when their bias is visible."""
     means = [*found["aggregates"], *(one for one in found["macro_over_languages"].values() if "refused" not in one)]
     bias = max((one["bias"] or 0.0 for one in means), key=abs, default=0.0)
     tested = [one for one in found["units"] if one["ci95"] and None not in (one["p"], one["difference"])]

@@ -1,1 +1,1 @@
-"""The failures that the paper names, looked for in a run: each check has a value, an interval and a threshold."""
+"""Look for the failures that the paper names in a run: each check has a value, an interval and a threshold."""

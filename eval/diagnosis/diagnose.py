@@ -1,7 +1,7 @@
-"""`mmaffben diagnose`: the failures that the paper names, each looked for with a number and an interval.
+"""`mmaffben diagnose`: look for the failures that the paper names, each with a number and an interval.
 
-Intensity drift, language collapse, modality ignorance, label prior and format: one module each under eval/diagnosis/,
-thresholds and why they stand where they do in eval/diagnosis/finding.py. Answers are read strictly.
+Intensity drift, language collapse, modality ignorance, label prior and format have one module each in eval/diagnosis/.
+The thresholds and the reasons for them are in eval/diagnosis/finding.py. Answers are parsed in strict mode.
 """
 
 import json
@@ -27,7 +27,7 @@ from mmafflm.terminal.progress_bar import progress
 
 SCHEMA = 1
 FILE = "diagnosis.json"
-TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # of run.json
+TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # copied from run.json
 
 
 def diagnose(
@@ -38,7 +38,7 @@ def diagnose(
 ) -> dict[str, Any]:
     """Findings, their summary by kind, and the details that the report draws. Touches no disk.
 
-    ablated: {ablation: the tasks of that run}, over the same records. advance: called after each of the KINDS.
+    ablated: {ablation: the tasks of that run}, for the same records. advance: called after each of the KINDS.
     """
     looks: dict[str, Callable[[], tuple[list[Finding], list[dict[str, Any]]]]] = {
         "intensity_drift": lambda: drift(tasks, resamples),
@@ -72,10 +72,10 @@ def _counted(findings: Sequence[Finding]) -> dict[str, int]:
 def diagnose_run(
     run: Path, data: Dataset, ablated: Sequence[Path] = (), subsets: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Diagnose RUN; write RUN/diagnosis.json, whole or not at all.
+    """Diagnose RUN; write RUN/diagnosis.json atomically.
 
-    A diagnosis of the same answers that stands there already is read, not made again. Raises Fault for other data, ids
-    that do not fit, and ablated runs that differ in more than the ablation.
+    An existing diagnosis of the same answers is read, not computed again. Raises Fault for other data, ids that do not
+    match, and ablated runs that differ in more than the ablation.
     """
     described = run_json(run)
     names = chosen_subsets(run, described, data, subsets)
@@ -99,7 +99,7 @@ def diagnose_run(
 def _ablated(
     run: Path, described: dict[str, Any], data: Dataset, others: Sequence[Path], subsets: Sequence[str] | None
 ) -> dict[str, list[Answered]]:
-    """{ablation: the tasks of its runs}; a task that two runs of one ablation answer is a Fault."""
+    """{ablation: the tasks of its runs}. Raises Fault for a task that two runs of the same ablation answer."""
     found: dict[str, list[Answered]] = {}
     for other in others:
         ablated = run_json(other)

@@ -1,8 +1,8 @@
-"""Intensity drift: answers huddle in the middle of a scale, or on one number, while gold uses all of it.
+"""Intensity drift: answers cluster in the middle of a scale, or on one number, while gold uses the whole scale.
 
-For every number and ordinal (CFAPS_EI, EMOTIC_SI per dimension, CHSIMS_SI, SemEval EI and V): the spread against gold,
-the share of the most frequent answer, calibration, and the overlap of the two distributions. Only answers that were
-parsed count: what an unparsed one is scored as says nothing about where the model answers.
+For every number and ordinal (CFAPS_EI, EMOTIC_SI per dimension, CHSIMS_SI, SemEval EI and V) we measure the spread
+against gold, the share of the most frequent answer, calibration, and the overlap of the two distributions. Only parsed
+answers count: the value that scoring gives to an unparsed answer does not come from the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ TENTHS = 10
 
 
 class Series(NamedTuple):
-    """The parsed answers on one scale: gold and prediction [n], and the ticks of the scale [K] that they fall on."""
+    """The parsed answers on one scale: gold and prediction [n], and the scale's K equidistant ticks."""
 
     answered: Answered
     part: str
@@ -30,14 +30,14 @@ class Series(NamedTuple):
     ticks: Floats
 
     def bins(self, values: Floats) -> Array:
-        """Which tick each value is nearest to [n]; halves go up, noise of the last digit aside."""
+        """The nearest tick of each value, [n]; halves round up, in spite of rounding errors."""
         step = self.ticks[1] - self.ticks[0]
         nearest: Array = np.floor((values - self.ticks[0]) / step + 0.5 + 1e-9).astype(int)
         return nearest
 
 
 def series(answered: Answered) -> Iterator[Series]:
-    """The scales of one task: none for labels, one for numbers and ordinals, one for each dimension."""
+    """The scales of one task: labels have no scale, numbers and ordinals have one, dimensions one each."""
     grammar = answered.task.grammar
     if isinstance(grammar, Labels):
         return
@@ -53,11 +53,11 @@ def series(answered: Answered) -> Iterator[Series]:
 
 
 def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, and for each scale what the report draws."""
+    """The findings, and the details of each scale that the report draws."""
     findings, details = [], []
     for one in (one for answered in tasks for one in series(answered)):
         if not len(one.gold):
-            continue  # nothing was parsed: that is a matter of format
+            continue  # no answer was parsed: the check of the format reports it
         seed = seed_of("drift", one.answered.name, one.part)
         rows = distinct(one.gold, [one.prediction])
         kept = one._replace(gold=rows.gold, prediction=rows.predictions[0])
@@ -77,7 +77,7 @@ def _top(values: Floats) -> float:
 
 
 def _measure(one: Series, top_answer: float, top_gold: float) -> Measure:
-    """The four numbers, and mean gold at every tick ("gold_at_3"), under row counts [B, n]."""
+    """A function from row counts [B, n] to the four numbers and the mean gold at every tick ("gold_at_3")."""
     width = float(one.ticks[-1] - one.ticks[0])
     answered_at = np.eye(len(one.ticks))[one.bins(one.prediction)]
     gold_at = np.eye(len(one.ticks))[one.bins(one.gold)]
@@ -87,7 +87,7 @@ def _measure(one: Series, top_answer: float, top_gold: float) -> Measure:
         rows = weights.sum(1)
         here, there = weights @ answered_at, weights @ gold_at
         missed = weights @ (answered_at * (one.gold - one.prediction)[:, None])
-        with np.errstate(invalid="ignore", divide="ignore"):  # a tick that nobody answers has no mean gold
+        with np.errstate(invalid="ignore", divide="ignore"):  # a tick without answers has no mean gold
             gold = (weights @ (answered_at * one.gold[:, None])) / here
             spread = _deviation(one.prediction, weights) / _deviation(one.gold, weights)
         found = {

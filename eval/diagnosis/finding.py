@@ -1,8 +1,8 @@
-"""A finding: one number, its 95% interval, the threshold that it is held against, and a sentence.
+"""A finding: one number, its 95% interval, the threshold that it is compared with, and a sentence.
 
-The verdict is "found" when the whole interval lies beyond the threshold, "absent" when none of it does, else "unsure";
-so a fault is neither claimed nor denied by the luck of a few rows. Fewer than MIN_ROWS rows are always unsure.
-Why each threshold stands where it does is said in CHECKS, and goes into diagnosis.json with the numbers.
+The verdict is "found" when the whole interval lies beyond the threshold, "absent" when no part of it does, else
+"unsure", so that a few lucky rows neither prove nor rule out a fault. Fewer than MIN_ROWS rows are always unsure.
+CHECKS gives the reason for each threshold; diagnosis.json repeats it next to the numbers.
 """
 
 import math
@@ -14,12 +14,12 @@ import numpy as np
 from eval.score.bootstrap import RESAMPLES, distribution, interval
 from eval.score.metrics import Floats
 
-MIN_ROWS = 30  # with 0 of 30 rows a share may still be 10% (rule of three)
+MIN_ROWS = 30  # after 0 of 30 rows, the true share may still be 10% (rule of three)
 KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "label_prior", "format")
 
 
 class Check(NamedTuple):
-    """What is measured, on which side of which threshold the fault lies, and why there."""
+    """What is measured, the threshold, the side of it that counts as a fault, and the reason for this threshold."""
 
     kind: str
     what: str
@@ -108,7 +108,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One check on one task, or on a part of it (a dimension, a language, a script, an ablation)."""
+    """The result of one check on a task or a part of it (a dimension, a language, a script, an ablation)."""
 
     check: str
     subset: str
@@ -122,12 +122,12 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """The failure that this is a sign of."""
+        """The failure that the check looks for, one of KINDS."""
         return CHECKS[self.check].kind
 
     @property
     def verdict(self) -> str:
-        """found | absent | unsure."""
+        """The verdict: found | absent | unsure."""
         return verdict(self.check, self.ci95, self.n)
 
     def to_json(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Finding:
 
 
 def verdict(check: str, ci95: list[float] | None, rows: int) -> str:
-    """What an interval says about the threshold of a check."""
+    """Compare an interval with the threshold of a check: found | absent | unsure."""
     if ci95 is None or rows < MIN_ROWS:
         return "unsure"
     low, high = ci95
@@ -152,7 +152,7 @@ def verdict(check: str, ci95: list[float] | None, rows: int) -> str:
 
 
 def share(hits: int, rows: int, seed: int, resamples: int = RESAMPLES) -> tuple[float | None, list[float] | None]:
-    """A share of rows and its bootstrap interval, widened by the rule of three (3 / n) where it is 0 or 1."""
+    """A share of rows and its bootstrap interval, widened by the rule of three (3 / n) when the share is 0 or 1."""
     if not rows:
         return None, None
     counts = np.array([rows - hits, hits], dtype=float)

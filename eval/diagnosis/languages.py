@@ -1,7 +1,7 @@
-"""Language collapse: what a model can do in English and not in another language, or in another script.
+"""Language collapse: a model can do a task in English, but not in another language or script.
 
 Languages are compared within a group: one task of one corpus (MMS, XED, SAMSEMO, and each SemEval task over its three
-subsets). The corpora's languages are not equally hard, so a gap alone proves nothing; see the thresholds in finding.py.
+subsets). A corpus's languages are not equally hard, so a gap alone proves nothing; see the thresholds in finding.py.
 """
 
 from collections import Counter
@@ -28,20 +28,20 @@ ENGLISH = "en"
 class Group(NamedTuple):
     """One task of one corpus in several languages."""
 
-    name: str  # the corpus's, or the subset's where the corpus has one
+    name: str  # the corpus, or the subset if no other subset of the corpus has the task in another language
     key: str
     languages: dict[str, Answered]
 
 
 class Scored(NamedTuple):
-    """The main metric of some rows, and its value in every resample; NaN where the rows have no figure."""
+    """The main metric of some rows, and its value in every resample; NaN when the figure is withheld."""
 
     value: float
     drawn: Floats
 
 
 def groups(tasks: Sequence[Answered]) -> list[Group]:
-    """The tasks that several languages share; those of a single language are left out."""
+    """The tasks with several languages; tasks with a single language are left out."""
     found: dict[tuple[str, str], dict[str, Answered]] = {}
     for answered in tasks:
         corpus = benchmark()[answered.task.subset].corpus
@@ -51,7 +51,7 @@ def groups(tasks: Sequence[Answered]) -> list[Group]:
 
 
 def _siblings(corpus: str, key: str) -> int:
-    """How many subsets of the corpus have a task of that key, each in another language (SemEval: 3; EWECT: all zh)."""
+    """In how many different sets of languages the corpus's subsets have a task of that key (SemEval: 3; EWECT: 1)."""
     with_task = [
         one for one in benchmark().values() if one.corpus == corpus and key in {task.key for task in one.tasks}
     ]
@@ -65,7 +65,7 @@ def record_text(task: Task, record: Record) -> str:
 
 
 def collapse(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, and for each group what the report draws: scores by language and script, prose by language."""
+    """The findings, and what the report draws for each group: scores by language and script, prose by language."""
     findings, details = [], []
     for group in groups(tasks):
         scored = {name: _scored(group, name, one, resamples) for name, one in group.languages.items()}
@@ -97,7 +97,7 @@ def _texts(one: Answered) -> list[str]:
 
 
 def _by_script(group: Group) -> dict[str, list[Answered]]:
-    """The rows of all languages by the script of their text, a part for each language that has some."""
+    """The rows of all languages by the script of their text; for each script a part per language that has such rows."""
     found: dict[str, list[Answered]] = {}
     for one in group.languages.values():
         scripts = np.array([script(text) for text in _texts(one)])
@@ -111,7 +111,7 @@ def _scored(group: Group, name: str, one: Answered, resamples: int) -> Scored:
 
 
 def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples: int) -> Scored:
-    """Rows of several languages are scored together: 40 rows of Cyrillic in a Latin language are no score alone."""
+    """Score rows of several languages together: 40 rows of Cyrillic in a Latin language are too few on their own."""
     task = parts[0].task
     emotions = [emotion for part in parts for emotion in part.emotions or ()] or None
     gold = np.concatenate([part.read.gold for part in parts])
@@ -125,7 +125,7 @@ def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples:
 
 
 def _row(parts: Sequence[Answered], scored: Scored, english: Scored | None) -> dict[str, Any]:
-    """n, unparsed, score and gap to English with their intervals."""
+    """n, unparsed, and the score and its gap to English with their intervals."""
     rows = sum(len(part.records) for part in parts)
     unparsed = sum(len(part.read.unparsed) for part in parts)
     found = {"n": rows, "unparsed": unparsed, "score": number(scored.value), "ci95": interval(scored.drawn)}
@@ -136,7 +136,7 @@ def _row(parts: Sequence[Answered], scored: Scored, english: Scored | None) -> d
 
 
 def _prose(one: Answered) -> dict[str, int]:
-    """How many answers talk in which language."""
+    """How many answers have prose in each language."""
     counts = Counter(language_of_prose(one.task, text) for text in one.texts)
     return dict(counts.most_common())
 
@@ -155,7 +155,7 @@ def _findings(
 
 
 def _skilled_in_english(group: Group, resamples: int) -> bool:
-    """Where English is no better than its baselines either, nothing collapsed: that is a label prior, said there."""
+    """Whether English beats its baselines. If not, nothing collapsed: it is a label prior, which its check reports."""
     if ENGLISH not in group.languages:
         return True
     value, _, _ = lift(group.languages[ENGLISH], f"{group.name} {ENGLISH}", resamples)
@@ -174,7 +174,7 @@ def _kept(group: Group, language: str, one: Answered, scored: Mapping[str, Score
 
 
 def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Scored, english: Scored) -> Finding:
-    """The same for a script; its languages are named in the sentence."""
+    """Like _kept() for a script; the sentence names its languages."""
     task, rows = parts[0].task, sum(len(part.records) for part in parts)
     value, ci95, said = _of_english(task, here, english)
     languages = sorted({record.language for part in parts for record in part.records})
@@ -183,7 +183,10 @@ def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Score
 
 
 def _of_english(task: Task, here: Scored, english: Scored) -> tuple[float | None, list[float] | None, str]:
-    """The share of the English score that is kept, its interval and what to say; none where English itself has none."""
+    """The share of the English score that is kept, its interval, and a sentence.
+
+    Share and interval are None when English has no score above 0, or a score is withheld.
+    """
     if not np.isfinite([here.value, english.value]).all():
         return None, None, "no score to compare, because most of the answers are unparsed here or in English."
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -208,7 +211,7 @@ def _unparsed(group: Group, language: str, one: Answered, resamples: int) -> Fin
 
 
 def _flagged(hits: int, rows: int, group: Group, one: Answered, resamples: int) -> Floats:
-    """A share of rows in every resample."""
+    """The share of unparsed rows in every resample."""
     seed = seed_of("unparsed", group.name, group.key, one.records[0].language)
     counts = np.array([rows - hits, hits], dtype=float)
     return distribution(lambda weights: {"share": weights[:, 1] / weights.sum(1)}, counts, resamples, seed)["share"]

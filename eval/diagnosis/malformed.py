@@ -1,4 +1,4 @@
-"""Format: answers that no strict parser reads, by kind, with examples to look at."""
+"""Format: answers that the strict parser cannot read, by kind, with examples to look at."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i can(?:'t|not)|(?:as|i am|i'm) an ai|unable to|cannot (?:determine|"
     r"assist|provide|help)|no image|(?:image|video|text) (?:is|was) not (?:provided|visible|available))\b"
 )
-# What the parser's reason says about the answer, in the order in which it is asked.
+# Kinds of answers by the parser's reason; the first match counts.
 _BY_REASON = (
     ("outside the scale or the label set", re.compile(r"outside|is not one of the classes")),
     ("contradicts itself", re.compile(r"contradict")),
@@ -53,7 +53,7 @@ def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[li
 
 
 def kind_of(text: str, reason: str, prompt: str) -> str:
-    """Which of KINDS an unparsed answer is: by its own look first, then by the parser's reason."""
+    """Which of KINDS an unparsed answer is: first by its own text, then by the parser's reason."""
     if reason_of(text) is not None:
         return "rejected by the server"
     said = plain(text[:READ]).strip()
@@ -75,7 +75,7 @@ def kind_of(text: str, reason: str, prompt: str) -> str:
 
 
 def _repeats(text: str) -> bool:
-    """Three words in the same order three times, or one word or sign six times on end."""
+    """Whether three words occur three times in the same order, or one word or sign six times in a row."""
     words = text.split()
     triples = Counter(zip(words, words[1:], words[2:], strict=False))
     return max(triples.values(), default=0) >= 3 or bool(re.search(r"([^\d\s]\S{0,19}?)(?:\s?\1){5}", text))
@@ -85,7 +85,7 @@ def _detail(one: Answered, kinds: Sequence[tuple[str, list[int]]], resamples: in
     found = {}
     for kind, rows in kinds:
         _, ci95 = share(len(rows), len(one.records), seed_of("format", one.name, kind), resamples)
-        # spread over the rows: the first ten are often of one language or one emotion
+        # spread over the rows: the first ten often have the same language or emotion
         chosen = [rows[at * len(rows) // min(EXAMPLES, len(rows))] for at in range(min(EXAMPLES, len(rows)))]
         found[kind] = {
             "rows": len(rows),

@@ -1,7 +1,7 @@
-"""Modality ignorance: what changes when the pictures are grey, another record's, or the words are gone.
+"""Modality ignorance: what changes when the pictures are grey or another record's, or the text is gone.
 
 The ablated answers come from `mmaffben predict --ablation blank|shuffled|silent` on the same checkpoint and records;
-every interval is paired. Without such runs the diagnosis says which commands make them.
+every interval is paired. Without such runs the diagnosis prints the commands that make them.
 """
 
 import shlex
@@ -22,7 +22,7 @@ from eval.score.paired import distinct, scorer, seed_of
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.errors import Fault
 
-# What must be equal for the ablation to be the only difference.
+# Entries of run.json that must be equal, so that the ablation is the only difference.
 SAME = (
     "checkpoint",
     "weights",
@@ -45,14 +45,14 @@ _TAKEN = {
 
 
 def applies(ablation: str, task: Task) -> bool:
-    """Whether the ablation takes anything away from this task's question."""
+    """Whether the ablation removes anything from this task's question."""
     if ablation == "silent":
         return "{text}" in task.prompt or "{transcript}" in task.prompt
     return task.modality != "text"
 
 
 def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: Mapping[str, Any]) -> str:
-    """The ablation of OTHER. Raises Fault when it has none, or when more than the ablation differs."""
+    """The ablation of OTHER. Raises Fault when it has no ablation, or when more than the ablation differs."""
     ablation = ablated.get("ablation", "none")
     if ablation not in _TAKEN:
         raise Fault(f"{other}: its ablation is {ablation}, so nothing was taken away. "
@@ -71,7 +71,7 @@ def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: 
 def ignorance(
     tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]], resamples: int = RESAMPLES
 ) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, two for each task and ablation, and what the report draws. `ablated`: {ablation: its tasks}."""
+    """The findings, two for each task and ablation, and the details to draw. `ablated`: {ablation: its tasks}."""
     findings, details = [], []
     for ablation, others in ablated.items():
         by_name = {other.name: other for other in others}
@@ -84,7 +84,7 @@ def ignorance(
 
 
 def changes(one: Answered, other: Answered) -> Array:
-    """Which rows were answered otherwise [n]: another reading, or a reading where there was none."""
+    """Which rows have another answer, [n]: both parsed and different, or only one of them parsed."""
     differ = one.read.prediction != other.read.prediction
     differ = differ.any(1) if differ.ndim == 2 else differ
     silent, also = (np.array([row in read.unparsed for row in range(len(differ))], dtype=bool)
@@ -106,7 +106,7 @@ def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> 
 
 
 def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: int) -> Finding:
-    """What the main metric loses; without a value where most answers are unparsed on either side."""
+    """How much the main metric loses; None when the figure of either run is withheld (most answers unparsed)."""
     task, taken, metric = one.task, f"with {_TAKEN[ablation]}", one.task.main_metric
     whole: float | None = None
     without: float | None = None
@@ -137,7 +137,7 @@ def _detail(one: Answered, ablation: str, found: Sequence[Finding]) -> dict[str,
 def not_measured(
     run: Path, described: Mapping[str, Any], tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]]
 ) -> list[dict[str, str]]:
-    """The ablations that no run was given for, each with the command that makes it. Silence is no proof of sight."""
+    """The ablations without a run, each with the command that makes it: a missing test does not mean a pass."""
     if described.get("ablation", "none") != "none":
         return []
     found = []

@@ -1,9 +1,9 @@
-"""Label prior: answers that follow how frequent labels are (or how the model likes them), and not the record.
+"""Label prior: answers that follow the frequency of labels (or the model's preferences) instead of the record.
 
 Confusion matrices, classes that are never predicted, the most over-used label, and the score against three baselines
 that do not read the record: always the majority label; labels drawn at gold's frequency; and the run's own answers
-dealt out to other records. The macro F1 of the last two is their expectation: with n rows, w gold labels and g given
-ones of a class, w * g / n of them agree by chance.
+assigned to records at random. The macro F1 of the last two uses expected hits: with n rows, w gold labels and g
+predicted labels of a class, w * g / n agree by chance.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from eval.score.metrics import Array, Bools, Counts, Floats, label_counts, numbe
 from eval.score.paired import distinct, seed_of
 from mmafflm.benchmark.grammar import Labels, Ordinal
 
-LEAST_GOLD = 10  # rows of a class below which never predicting it is no wonder
+LEAST_GOLD = 10  # gold rows of a class; with fewer, it may well never be predicted
 
 
 def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
@@ -43,7 +43,7 @@ def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
 
 
 def classes(one: Answered) -> tuple[tuple[str, ...], Bools, Bools]:
-    """The classes' names, and gold and prediction as [n, classes]; an answer that was not parsed is no class."""
+    """The classes' names, and gold and prediction as [n, classes]; an unparsed answer has no class."""
     grammar, read = one.task.grammar, one.read
     if isinstance(grammar, Labels):
         return grammar.names, read.gold.astype(bool), read.prediction.astype(bool)
@@ -73,7 +73,7 @@ def lift(one: Answered, name: str, resamples: int) -> tuple[float | None, list[f
 
 
 def _baselines(counts: Counts) -> dict[str, Floats]:
-    """Macro F1 [B] of what does not read the record."""
+    """Macro F1 [B] of the three baselines that do not read the record."""
     rows = np.maximum(counts.rows, 1)[:, None]
     majority = (counts.wanted == counts.wanted.max(1, keepdims=True)).astype(float)
     majority = np.where(majority.cumsum(1) == 1, majority, 0.0) * rows  # the first of equals
@@ -127,13 +127,13 @@ def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction:
 
 
 def _patterns(rows: Array) -> tuple[Floats, Floats]:
-    """The distinct rows as numbers, and how often each stands."""
+    """The distinct rows as numbers, and how often each occurs."""
     found, counts = np.unique(rows, axis=0, return_counts=True)
     return found.astype(float), counts.astype(float)
 
 
 def _detail(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> dict[str, Any]:
-    """Confusions [gold class, answered class]; a row with several labels counts in each; last column: no answer."""
+    """Confusions [gold class, predicted class]; a row with several labels counts for each; last column: no class."""
     none = ~prediction.any(1)
     counts = np.column_stack([gold.T.astype(int) @ prediction.astype(int), gold.T.astype(int) @ none.astype(int)])
     return {

@@ -1,7 +1,8 @@
-"""What language an answer talks in: the script of its letters, and for Latin letters its function words.
+"""The language of an answer's prose: the script of its letters, and for Latin letters its function words.
 
-A heuristic, for counting only: no library that tells languages apart is light enough for the core, and an answer is
-mostly a label. What remains beside the labels is prose from three words on (four characters of Chinese or Japanese).
+A heuristic, for counting only: no library for language identification is light enough for the core, and an answer is
+mostly a label. The text without the labels counts as prose if it has three words (four letters in Chinese, Japanese or
+Thai).
 """
 
 import re
@@ -16,7 +17,7 @@ from mmafflm.benchmark.grammar import Labels, Number, Ordinal, Vad
 
 NONE, LATIN = "none", "Latin"
 _WORDS, _CHARACTERS = 3, 4
-# Function words that no other language of the list has among its own; at least one in eight words of a text is one.
+# Function words of each language; a text is in a language if at least one in eight of its words is one of them.
 _FUNCTION_WORDS = {
     "en": "the of and is in to a that this it with as for are not i emotion text answer sentiment score because",
     "de": "der die das und ist nicht ein eine mit ich auf für den dem zu wird von sich",
@@ -39,7 +40,7 @@ _SCRIPTS = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}  # first word 
 
 @cache
 def script_of_letter(letter: str) -> str | None:
-    """The script of one character, as in its Unicode name: Latin, Cyrillic, Arabic, Han ...; None for no letter."""
+    """The script of one character, from its Unicode name: Latin, Cyrillic, Arabic, Han ...; None if not a letter."""
     if not letter.isalpha():
         return None
     first = unicodedata.name(letter, "?").split(" ")[0].split("-")[0]
@@ -47,7 +48,7 @@ def script_of_letter(letter: str) -> str | None:
 
 
 def script(text: str) -> str:
-    """The script of most letters of a text; "none" without a letter. Kana beside Han is Japanese, so it counts more."""
+    """The script of most letters of a text; "none" without letters. Han counts as Kana if the text has any Kana."""
     counts = Counter(found for letter in text if (found := script_of_letter(letter)))
     if counts["Kana"]:
         counts["Kana"] += counts.pop("Han", 0)
@@ -55,7 +56,7 @@ def script(text: str) -> str:
 
 
 def language_of_prose(task: Task, text: str) -> str:
-    """The language ("en", "de" ..., or "Latin") or the script of an answer's prose; "none" when it only answers."""
+    """The language ("en", "de" ..., or "Latin") or the script of an answer's prose; "none" if it has no prose."""
     rest = _answer_words(task).sub(" ", plain("" if reason_of(text) is not None else text[:LONGEST]))
     kind = script(rest)
     if kind in ("Han", "Kana", "Thai"):
@@ -72,7 +73,7 @@ def language_of_prose(task: Task, text: str) -> str:
 
 @cache
 def _answer_words(task: Task) -> re.Pattern[str]:
-    """What an answer to the task may well say: labels, the words of classes, dimensions."""
+    """Matches the words that belong to an answer itself: labels, the words of classes, dimensions."""
     grammar = task.grammar
     match grammar:
         case Labels():

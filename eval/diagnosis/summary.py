@@ -12,11 +12,11 @@ _PER_PART = {
     "language_lift",
     "language_unparsed",
     "foreign_prose",
-}  # up to 27 rows each: shown where found
+}  # up to 27 rows each, so only those with the verdict "found" are shown
 
 
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """How many checks found what; every check of a whole task, and the languages where something was found."""
+    """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences."""
     kinds = [(kind, *(str(found["summary"][kind][name]) for name in ("found", "unsure", "absent"))) for kind in KINDS]
     shown = [one for one in found["findings"] if one["check"] not in _PER_PART or one["verdict"] == "found"]
     sections = [Section("Failures the paper names", ("kind", "found", "unsure", "absent"), kinds)]

@@ -1,4 +1,4 @@
-"""Engines: prompts in, texts out. Each is one folder here, imported only when it is asked for.
+"""Engines: prompts in, texts out. Each is one folder here, imported only when it is used.
 
 `hf` runs a checkpoint with transformers on this machine; `vllm` with vLLM's offline engine; `openai` asks a server.
 """
@@ -11,35 +11,35 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from mmafflm.errors import UsageFault
 from mmafflm.media.budget import Budget
 
-ENGINES = {  # and how to get what it needs
+ENGINES = {  # name: the command that installs what it needs
     "hf": "make setup",
     "vllm": "make setup-vllm, and then .venv-vllm/bin/mmaffben in place of mmaffben",
     "openai": "pip install -c constraints.txt -e .",
 }
 
 Answers = list[tuple[int, str]]
-"""(position of the question, raw text of the answer), in the order they came."""
+"""(position of the question, raw text of the answer), in the order of their arrival."""
 
 Likelihoods = list[tuple[int, list[float]]]
-"""(position of the question, natural logarithm of each candidate's probability), in the order they came."""
+"""(position of the question, natural logarithm of each candidate's probability), in the order of their arrival."""
 
 
 class Question(NamedTuple):
-    """What is asked: a record without its answer. Media are files below DATA; a clip is its frames, or one file."""
+    """A record without its answer. Media are files below DATA; a clip is a tuple of frames, or one file."""
 
     prompt: str
     images: tuple[str, ...] = ()
     videos: tuple[str | tuple[str, ...], ...] = ()
-    blank: bool = False  # grey in place of what the media show
+    blank: bool = False  # show grey in place of the media
 
 
 class Engine(Protocol):
-    """What `predict` needs of an engine."""
+    """What `predict` needs from an engine."""
 
     name: str
 
     def load(self) -> None:
-        """Make ready to answer; called once, before `tokens` and `answer`, and not when nothing is left to ask."""
+        """Get ready to answer. Called once, before `tokens` and `answer`; not called when nothing is left to ask."""
         ...
 
     def tokens(self, text: str) -> int:
@@ -51,7 +51,7 @@ class Engine(Protocol):
     ) -> Iterator[Answers]:
         """Answer questions[i] for every i in `wanted` with at most `most_tokens` tokens, a batch at a time.
 
-        `questions` are those of one task, all of them, so that their shared beginning does not depend on what is left.
+        `questions` are all questions of one task (and emotion), so their shared beginning does not depend on `wanted`.
         """
         ...
 
@@ -60,15 +60,15 @@ class Engine(Protocol):
     ) -> Iterator[Likelihoods]:
         """ln P(candidate's tokens, then the end of the turn | questions[i]) for every i in `wanted`, a batch at a time.
 
-        One number for each candidate, in their order. `questions` as for `answer`. Raises UsageFault at the call where
-        the engine cannot see probabilities.
+        One number for each candidate, in their order. `questions` as for `answer`. An engine that cannot see
+        probabilities raises UsageFault at the call itself.
         """
         ...
 
     def describe(self) -> dict[str, object]:
-        """What run.json keeps of the engine: decoding and dtype, and the checkpoint and its weights where it sees them.
+        """The engine's entries for run.json: decoding and dtype; checkpoint and weights, if the engine can see them.
 
-        What it returns goes into run.json over predict's own keys. Called without `load` when nothing is left to ask.
+        They replace predict's own entries of the same name. Called without `load` when nothing is left to ask.
         """
         ...
 
@@ -78,16 +78,16 @@ class Metered(Protocol):
     """An engine whose answers cost money."""
 
     def spent(self) -> dict[str, float]:
-        """What was spent since the last call, as numbers that add up: requests, tokens, USD."""
+        """The costs since the last call, as numbers that can be summed: requests, tokens, USD."""
         ...
 
 
 def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
     """The engine NAME for a checkpoint; nothing is loaded yet.
 
-    ckpt: a folder or hub id, for openai the name of a model at the endpoint. root: the folder below which the
-    questions' media are. options: the engine's own, by name. eval/engines/NAME/engine.py has a `make` that takes these.
-    Raises UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
+    ckpt: a folder or hub id; for openai the name of a model at the endpoint. root: the folder of the questions' media.
+    options: the engine's own, by name. `make` in eval/engines/NAME/engine.py takes all these but the name. Raises
+    UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
     """
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
@@ -100,6 +100,6 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
 
 
 def no_options(engine: str, options: dict[str, str]) -> None:
-    """Raises UsageFault when there are any."""
+    """Raises UsageFault when any options are given."""
     if options:
         raise UsageFault(f"--engine {engine} takes no option {next(iter(options))}")

@@ -1,4 +1,4 @@
-"""What a question shows, as pictures: opened and scaled as the budget says, the same for every engine. No torch."""
+"""Open the pictures and clips of a question and scale them to the budget, the same for every engine. No torch."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,21 +15,21 @@ from mmafflm.media.decode import Broken, open_clip
 
 
 class Frames(NamedTuple):
-    """A clip: frames of one size (RGB), the last repeated to fill a step in time, and how many of them are a second."""
+    """A clip: RGB frames of one size, the last repeated to fill a step in time; and its frames per second."""
 
     pictures: list[Image.Image]
     fps: float
 
 
 class Shown:
-    """Opens the media of questions under one budget; root is the folder below which they stand."""
+    """Opens the media of questions under one budget; root is the folder that contains them."""
 
     def __init__(self, root: Path, budget: Budget) -> None:
         self.root, self.budget = root, budget
         self._opened = lru_cache(maxsize=64)(self._open_clip)
 
     def images(self, question: Question) -> list[Image.Image]:
-        """The question's pictures, in the order of its <image> marks; grey ones of their sizes when it is blank."""
+        """The question's pictures, in the order of its <image> marks; grey ones of the same sizes if it is blank."""
         return _shown(open_images(self.root, question.images, self.budget), question.blank)
 
     def clips(self, question: Question) -> list[Frames]:
@@ -38,7 +38,7 @@ class Shown:
         return [Frames(_shown(clip.pictures, question.blank), clip.fps) for clip in clips]
 
     def frames(self, video: str | tuple[str, ...]) -> Frames:
-        """A clip out of its file, or out of its frames' files."""
+        """Read a clip from its file, or from the files of its frames."""
         if isinstance(video, str):
             pictures, fps = self._opened(video)
             missing = self.budget.media.padded(len(pictures)) - len(pictures)
@@ -46,11 +46,11 @@ class Shown:
         return Frames(open_frames(self.root, video, self.budget), self.budget.video_fps)
 
     def size_of_image(self, image: str) -> MediaSize:
-        """The size of a picture under the budget, out of its header."""
+        """The size of a picture under the budget, from its header."""
         return MediaSize(*self.budget.size(*self._stored(image)))
 
     def size_of_clip(self, video: str | tuple[str, ...]) -> MediaSize:
-        """The frames of a clip, before the last is repeated, and their size, out of the first one's header."""
+        """The number of frames of a clip, before the last is repeated, and their size, from the first one's header."""
         if isinstance(video, str):
             pictures, fps = self._opened(video)
             return MediaSize(*pictures[0].size, len(pictures), fps)
@@ -58,7 +58,7 @@ class Shown:
         return MediaSize(*size, len(video), self.budget.video_fps)
 
     def _stored(self, name: str) -> tuple[int, int]:
-        """Width and height of a picture as it is stored, out of its header."""
+        """Width and height of a picture as stored, from its header."""
         with stored_picture(self.root, name) as picture:
             return picture.width, picture.height
 

@@ -1,7 +1,7 @@
-"""Candidate answers as a tree of tokens: what several of them begin with stands, and is computed, once.
+"""Candidate answers as a tree of tokens: a beginning that several of them share is stored, and computed, once.
 
 The nine labels of XED, "1. joy" to "0. neutral", are 27 tokens, and every label follows the prompt at the same place.
-So the whole tree goes through the model behind its prompt in one pass, each token seeing its ancestors and no other
+So the whole tree goes through the model after its prompt in one pass. Each token sees its ancestors and no other
 branch.
 """
 
@@ -14,16 +14,16 @@ import torch
 
 @dataclass
 class Tree:
-    """Tokens, parents before children; parent -1 is the prompt. A step is (node before, token after it)."""
+    """Tokens, parents before children; parent -1 is the prompt. A step is (preceding node, token that follows it)."""
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)  # 1 for the first token after the prompt
-    paths: list[list[tuple[int, int]]] = field(default_factory=list)  # each candidate's steps, the end's too
+    paths: list[list[tuple[int, int]]] = field(default_factory=list)  # each candidate's steps, including the end token
 
     @classmethod
     def of(cls, answers: Sequence[Sequence[int]], end: int) -> "Tree":
-        """The tree of some answers' tokens. `end` follows each and is predicted only, so it is no node."""
+        """Build the tree of the answers' tokens. `end` follows each answer; it is only predicted, so it has no node."""
         tree, known = cls(), {}  # type: Tree, dict[tuple[int, int], int]
         for answer in answers:
             before, path = -1, []
@@ -40,7 +40,7 @@ class Tree:
         return tree
 
     def ancestry(self) -> torch.Tensor:
-        """(nodes, nodes), True where the second is the first or one of its ancestors."""
+        """A mask (nodes, nodes): True where the second node is the first or one of its ancestors."""
         size = len(self.tokens)
         seen = torch.eye(size, dtype=torch.bool)
         for node, parent in enumerate(self.parents):
@@ -49,7 +49,7 @@ class Tree:
         return seen
 
     def weigh(self, logits: torch.Tensor) -> list[float]:
-        """Each candidate's log-likelihood, from a row's logits (1 + nodes, vocabulary) after prompt and nodes."""
+        """Each candidate's log-likelihood. logits: a row's, after the prompt and each node, (1 + nodes, vocabulary)."""
         logits = logits.float()
         total = logits.logsumexp(-1)
         before = [node + 1 for path in self.paths for node, _ in path]

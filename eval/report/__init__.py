@@ -1,1 +1,4 @@
-"""The rooms of the report: what it reads, counts, draws, picks and prints. eval/report/report.py puts them together."""
+"""The report on scored runs: load scores, answers and diagnosis, count, draw, choose example rows, print tables.
+
+eval/report/report.py combines the parts into the HTML file.
+"""

@@ -1,7 +1,7 @@
-"""Means of the scores as the paper has them: per task, modality and language; and over languages, missing none.
+"""Means of the scores as in the paper, per task, modality and language; and over languages, refused if one is missing.
 
-A mean's interval takes those of its tasks for symmetric, and for independent unless they are of the same rows (MELD_EC
-and MELD_SP), where the widths add up whole; see eval/score/aggregate.py, which has resamples: a report has scores only.
+The interval of a mean assumes that the intervals of its tasks are symmetric and independent. For tasks on the same rows
+(MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only scores.
 """
 
 import math
@@ -18,7 +18,7 @@ from mmafflm.errors import Fault
 
 @dataclass(frozen=True)
 class Scores:
-    """All runs' scores of one task or of one language of it; None for a run that has none."""
+    """All runs' scores on one task or one of its languages; None for a run without this score."""
 
     task: Task
     language: str | None
@@ -28,7 +28,7 @@ class Scores:
 
 
 class Average(NamedTuple):
-    """One mean of each run: over what, of which scores, and which subsets of the benchmark it lacks."""
+    """One mean for each run: what it is over, its scores, and the subsets of the benchmark that it lacks."""
 
     over: str
     group: str
@@ -39,7 +39,7 @@ class Average(NamedTuple):
     refused: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The object in results.json, but for the runs' names."""
+        """The object in results.json, without the runs' names."""
         cells = [
             None if one is None else {"value": one.value, "ci95": one.ends, "n": one.n, "unparsed": one.unparsed}
             for one in self.cells
@@ -48,7 +48,7 @@ class Average(NamedTuple):
 
 
 def averages(runs: Sequence[Run], mode: str) -> list[Average]:
-    """Every mean over what any run has. A run in which one of the scores is missing or withheld has no mean."""
+    """Every mean over the scores that any run has. A run with one of them missing or withheld has no mean."""
     scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
     found = [
         Average(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
@@ -60,7 +60,7 @@ def averages(runs: Sequence[Run], mode: str) -> list[Average]:
 
 
 def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[Scores]:
-    """The whole task, then each language of it."""
+    """The scores of the whole task, then those of each of its languages."""
     of = [run.scored(subset, task.key, mode) for run in runs]
     metric = task.main_metric
     spoken = benchmark()[subset].languages or ("en",)
@@ -96,7 +96,7 @@ def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
 
 
 def _over_languages(scores: Sequence[Scores], runs: int) -> Iterator[Average]:
-    """The macro average over the languages of each subset that has several, or why there is none."""
+    """The macro average over the languages of each subset that has several, or the reason for refusing it."""
     for whole in (one for one in scores if one.language is None and len(benchmark()[one.task.subset].languages) > 1):
         parts = [one for one in scores if one.task == whole.task and one.language is not None]
         told = ("languages", name_of(whole), whole.metric)

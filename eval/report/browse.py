@@ -1,6 +1,6 @@
-"""`mmaffben browse`: the answers of runs beside their records, read strictly, judged as compare and report judge.
+"""`mmaffben browse`: the answers of runs next to their records, parsed in strict mode, judged as in compare and report.
 
-As columns, not as objects: of 190,000 answers some 30,000 differ in question, gold or text, and only these are read.
+Works on columns, not objects. Of 190,000 answers some 30,000 differ in question, gold or text; only these are parsed.
 """
 
 import gc
@@ -27,11 +27,11 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 
 _SAID = pl.Schema({"id": pl.String(), "said": pl.String()})
-_ASKED = ["subset", "task", "emotion", "gold"]  # what a text is read and judged by
+_ASKED = ["subset", "task", "emotion", "gold"]  # with the text, these determine how an answer is parsed and judged
 
 
 class _Run(NamedTuple):
-    """A run: its folder, run.json, and where the records of each of its subsets stand below DATA."""
+    """A run: its folder, its run.json, and {subset: the path of its records below DATA}."""
 
     folder: Path
     described: dict[str, Any]
@@ -39,10 +39,10 @@ class _Run(NamedTuple):
 
 
 def open_runs(folders: Sequence[Path], data: Dataset) -> Table:
-    """The records that any of the runs has answered so far, and the answers. Raises Fault for answers to other data."""
+    """The records that any run has answered so far, and the answers. Raises Fault for answers to other data."""
     runs = {name: _run(folder, data) for name, folder in zip(run_names(folders), folders, strict=True)}
     names = list(dict.fromkeys(file for run in runs.values() for file in run.files.values()))
-    gc.disable()  # going through many small objects again and again, none of them garbage, takes as long as making them
+    gc.disable()  # it would scan many small live objects again and again, which takes as long as making them
     try:
         with ThreadPoolExecutor(1) as beside:
             unchanged = beside.submit(data.require_unchanged, names)
@@ -68,14 +68,14 @@ def _run(folder: Path, data: Dataset) -> _Run:
 
 
 def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
-    """Of a run that is not answered to its end, how far it is."""
+    """For a run that is not finished, a note on how far it is."""
     wanted = sum(run.described["subsets"][subset].get("expected", 0) for subset in run.files)
     if found < wanted:
         yield f"{name}: {found:,} of its {wanted:,} answers so far"
 
 
 def _said(run: _Run, table: Table) -> pl.DataFrame:
-    """row and said of every answer of a run so far."""
+    """Columns row and said (the text) for every answer of a run so far."""
     files = {name: table.files.index(table.root / file) for name, file in run.files.items()}
     known = table.rows.select("row", "id", pl.col("file").cast(pl.UInt32))
     parts = [
@@ -96,9 +96,11 @@ def _said(run: _Run, table: Table) -> pl.DataFrame:
 
 
 def _load(path: Path) -> pl.DataFrame:
-    """id and said of every answer in a file; a last line that is not whole is being written, or its writer died."""
+    """Columns id and said for every answer in a file. An incomplete last line is ignored: it is being written, or its
+    writer died.
+    """
     content = b""
-    with suppress(FileNotFoundError):  # not begun, or just put together with the others
+    with suppress(FileNotFoundError):  # not begun, or just merged
         content = path.read_bytes()
     try:
         lines = content[: content.rfind(b"\n") + 1].splitlines()
@@ -112,7 +114,7 @@ def _load(path: Path) -> pl.DataFrame:
 
 
 def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """row, said, verdict and outcome of every answer of each run."""
+    """Columns row, said, verdict and outcome for every answer of each run."""
     every = pl.concat([frame.with_columns(run=pl.lit(at, pl.UInt32)) for at, frame in enumerate(said.values())])
     every = every.join(table.rows.select("row", *_ASKED), on="row", how="left", maintain_order="left")
     distinct = every.select(*_ASKED, "said").unique(maintain_order=True)
@@ -124,7 +126,7 @@ def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFra
         parts.append(rows)
     read = pl.concat([distinct.clear(), *parts]).with_columns(
         verdict=pl.Series(verdicts, dtype=pl.String),
-        # a list of lists takes polars 20 times as long to take in as texts to part
+        # polars takes 20 times as long to convert a list of lists as to split texts
         outcome=pl.Series(outcomes, dtype=pl.String).str.split(" "),
     )
     every = every.join(read, on=[*_ASKED, "said"], how="left", nulls_equal=True, maintain_order="left").drop(_ASKED)
@@ -132,7 +134,7 @@ def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFra
 
 
 def _verdicts(task: Task, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Each row's verdict and outcome: right as compare has it (a number near gold is right)."""
+    """Each row's verdict and outcome; "right" has the same meaning as in compare (a number near gold is right)."""
     read = strict(
         task, [orjson.loads(gold) for gold in rows["gold"]], rows["emotion"].to_list(), rows["said"].to_list()
     )

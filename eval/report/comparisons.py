@@ -1,4 +1,4 @@
-"""What `mmaffben compare` found between the runs on the page, out of the comparison.NAME.json that stand in them."""
+"""Results of `mmaffben compare` between the runs on the page, from the comparison.NAME.json in their folders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from eval.compare.compare_table import tables
 from eval.report.load import Run, read_made
 from eval.tables import Section
 
-NEAR = 1e-6  # how far a score in a comparison may lie from the run's own and still be of the same answers
-LANGUAGE = 2  # its column in the table of tests
+NEAR = 1e-6  # a score in a comparison within this distance of the run's own comes from the same answers
+LANGUAGE = 2  # the column of the language in the table of tests
 
 
 class Comparison(NamedTuple):
-    """B against A: their places on the page, the file's content, and why it is not shown ("" where it is)."""
+    """B against A: their places on the page, the file's content, and why it is not shown ("" if it is shown)."""
 
     a: int
     b: int
@@ -22,7 +22,7 @@ class Comparison(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A comparison as the page has it: sentences, tables, and the tables that are folded away."""
+    """A comparison as shown on the page: sentences, open tables and folded tables."""
 
     a: int
     b: int
@@ -32,7 +32,7 @@ class Compared(NamedTuple):
 
 
 def comparisons(runs: Sequence[Run]) -> list[Comparison]:
-    """Those of every two runs that were compared."""
+    """The comparisons between any two of the runs."""
     return [
         Comparison(at, place, found, _stale(found, run, other))
         for place, other in enumerate(runs)
@@ -43,7 +43,7 @@ def comparisons(runs: Sequence[Run]) -> list[Comparison]:
 
 
 def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
-    """Why it is not of these scores: it may be of an earlier state of a run, or of another run of that name."""
+    """Why a comparison does not match the scores, else "". It may be older, or of another run with the same name."""
     if found.get("schema") != SCHEMA:
         return f"The comparison of {b.name} with {a.name} is of another version and left out. Compare again."
     for one in found["units"]:
@@ -59,7 +59,7 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
 
 
 def compared(one: Comparison) -> Compared:
-    """Whole tasks and means are open, the languages of tasks folded away."""
+    """The comparison for the page: whole tasks and means are open, the languages of tasks are folded."""
     (units, *means), sentences = tables(one.found)
     whole = units._replace(heads=_without(units.heads), rows=[_without(row) for row in units.rows if not row[LANGUAGE]])
     languages = units._replace(title="Languages", rows=[row for row in units.rows if row[LANGUAGE]])

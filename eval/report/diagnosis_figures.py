@@ -1,4 +1,4 @@
-"""What a diagnosis measured, drawn from the details in diagnosis.json, so that the page and the file say the same."""
+"""Drawings of what a diagnosis measured, from the details in diagnosis.json, so that page and file agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from markupsafe import Markup
 from eval.report.svg import marker
 from mmafflm import svg
 
-LANE = 15.0  # pixels a row
-SIDE = 150.0  # of a calibration plot
+LANE = 15.0  # height of a row, in pixels
+SIDE = 150.0  # side of a calibration plot, in pixels
 
 
 class Drawing(NamedTuple):
-    """A drawing, what it shows, and whether it may be wider than a phone."""
+    """A drawing, its caption, and whether it may be wider than a phone's screen."""
 
     svg: Markup
     caption: str
@@ -21,7 +21,7 @@ class Drawing(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A value on a lane with its interval; `kind` is its class in the style."""
+    """A value on a lane with its interval; `kind` is its CSS class."""
 
     kind: str
     value: float | None
@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """A row of a dot plot: its name, its marks, and what stands behind them."""
+    """A row of a dot plot: its name, its marks, and the note to the right of them."""
 
     name: str
     marks: list[Mark]
@@ -37,7 +37,7 @@ class Lane(NamedTuple):
 
 
 def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[str, Any], run: int) -> list[Drawing]:
-    """The drawings of one kind of failure; `run` is the run's place, its colour. Nothing for a kind without details."""
+    """The drawings of one kind of failure, [] without details; `run` is the run's place, which decides its colour."""
     if not details:
         return []
     match kind:
@@ -55,7 +55,7 @@ def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[st
 
 
 def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
-    """Mean gold (up) at each answer (across): on the diagonal an answer means what it says."""
+    """Mean gold (vertical) at each answer (horizontal); on the diagonal both are equal."""
     left, top = 26.0, 6.0
     low, high = float(one["ticks"][0]), float(one["ticks"][-1])
 
@@ -95,7 +95,7 @@ def _path(points: Sequence[tuple[float, float, Any]]) -> str:
 
 
 def _languages(one: Mapping[str, Any], run: int) -> Drawing:
-    """Each language's score, then each script's; the line is English."""
+    """Each language's score, then each script's; the line marks the English score."""
     lanes = []
     for kind, before, after in (("languages", "", ""), ("scripts", "script ", "")):
         for name, row in sorted(one[kind].items(), key=lambda item: (item[1]["score"] or 0.0, item[0])):
@@ -118,7 +118,7 @@ def _languages(one: Mapping[str, Any], run: int) -> Drawing:
 
 
 def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, Any], run: int) -> Drawing:
-    """The score lost, or the share of answers that change, when something is taken away."""
+    """The score lost, or the share of answers that change, under each ablation."""
     lanes = [
         Lane(f"{row['subset']} {row['task']}, {row['ablation']}",
              [Mark(f"run{run % 6}", row[check], row[f"{check}_ci95"])], f"n {row['n']}")
@@ -129,7 +129,7 @@ def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, A
 
 
 def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawing]:
-    """Macro F1 of every task beside what is scored without reading the record."""
+    """Macro F1 of every task next to the baselines that do not read the record."""
     scored = [one for one in details if one["macro_f1"]]
     if not scored:
         return
@@ -149,7 +149,7 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
 
 
 def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run: int) -> Drawing:
-    """The share of unparsed answers of every task that has some, and their kinds."""
+    """The share of unparsed answers of every task that has any, and their most frequent kind."""
     lanes = [
         Lane(f"{one['subset']} {one['task']}", [Mark(f"run{run % 6}", one["unparsed"] / one["n"], one.get("ci95"))],
              f"{one['unparsed']} of {one['n']}, {kind} {of['rows']}")
@@ -164,7 +164,7 @@ def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run:
 
 
 def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) -> Markup:
-    """Rows of marks on one axis, their names at the left and their notes at the right."""
+    """A dot plot: rows of marks on one axis, with names at the left and notes at the right."""
     values = [
         end for lane in lanes for mark in lane.marks for end in (mark.value, *(mark.ends or ())) if end is not None
     ]

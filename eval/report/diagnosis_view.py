@@ -1,4 +1,4 @@
-"""diagnosis.json for a reader: for each kind of failure its findings, drawings, and why its thresholds stand there."""
+"""diagnosis.json for a reader: the findings, drawings, and reasons for the thresholds of each kind of failure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ from eval.report.diagnosis_figures import Drawing, drawings
 from eval.report.tables import interval, number
 
 _VERDICTS = {"unsure": "unsure: the rows do not settle them", "absent": "absent"}
-SHOWN = 10  # findings of a kind that are open on the page
-MOST = 300  # findings that are folded away under each verdict
-EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # of a kind of unparsed answer; where several runs share the page
+SHOWN = 10  # most open findings of a kind
+MOST = 300  # most folded findings under each verdict
+EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # for each kind of unparsed answer: with one run on the page, with several
 LONGEST = 160  # characters of such an example
 
 
 class Told(NamedTuple):
-    """One finding: its verdict ("" where it gives none), sentence, and number with interval and threshold."""
+    """One finding: its verdict ("" if it has none), sentence, and number with interval and threshold."""
 
     verdict: str
     sentence: str
@@ -22,7 +22,7 @@ class Told(NamedTuple):
 
 
 class Why(NamedTuple):
-    """One check: its name, what is measured, where its threshold stands, and the argument for it."""
+    """One check: its name, what it measures, its threshold, and the reason for it."""
 
     check: str
     what: str
@@ -31,14 +31,14 @@ class Why(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Unparsed answers of one kind on one task: a title, and (id, answer, the parser's reason) of some."""
+    """Unparsed answers of one kind on one task: a title, and (id, answer, the parser's reason) for some of them."""
 
     title: str
     examples: list[tuple[str, str, str]]
 
 
 class Kind(NamedTuple):
-    """Findings of one kind: those on the page, the rest folded away under a heading each, and what belongs to them."""
+    """One kind of failure: its open findings, the folded ones under headings, drawings, checks and examples."""
 
     name: str
     counts: dict[str, int]
@@ -58,7 +58,7 @@ def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[Kind
 
 
 def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[str, Any]], run: int, most: int) -> Kind:
-    """What was found (or has no verdict) stands first; a finding that is folded away is one click off."""
+    """Show findings that are "found" or have no verdict first; fold the others."""
     told = [_told(one) for one in findings if one["kind"] == name]
     grave = [one for one in told if one.verdict not in _VERDICTS]
     folded = [("more found", grave[SHOWN:])]
@@ -94,7 +94,7 @@ def _why(check: str, one: Mapping[str, Any]) -> Why:
 
 
 def _clusters(one: Mapping[str, Any], most: int) -> tuple[str, list[Cluster]]:
-    """The kinds of one task's unparsed answers, the most frequent first."""
+    """The kinds of one task's unparsed answers, most frequent first."""
     clusters = [
         Cluster(
             f"{kind}: {of['rows']} rows, {of['share']:.1%}{interval(of['ci95'])}",

@@ -1,4 +1,4 @@
-"""Which rows a report shows: the worst and the most telling, chosen by rule, the same ones every time."""
+"""Which rows a report shows: the worst and the most informative, chosen by fixed rules, so always the same rows."""
 
 import hashlib
 from collections import Counter
@@ -16,8 +16,8 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.records import Record
 
 MOST_ANSWER, MOST_PROMPT = 600, 3000  # characters of an answer and of a prompt that are shown
-UNPARSED, WORST, APART, RIGHT = 2, 2, 2, 1  # rows of each kind, for a task
-WORST_OF_MANY = 4  # where a subset has many languages
+UNPARSED, WORST, APART, RIGHT = 2, 2, 2, 1  # rows of each kind per task
+WORST_OF_MANY = 4  # in place of WORST for a task with more than 4 languages
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Example:
 
     why: str
     record: Record
-    text: str | None  # what the prompt was about, where the wording is the benchmark's
+    text: str | None  # the text inside the prompt; None if the prompt's wording is not the benchmark's
     prompt: str
     answers: dict[str, "Shown"]
     pictures: list[Any] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Shown:
-    """One run's answer: its text, the verdict on it, and how far off it is (0 right, 1 as wrong as can be)."""
+    """One run's answer: its text, the verdict on it, and how far off it is (0: right, 1: as wrong as possible)."""
 
     text: str
     verdict: str
@@ -42,7 +42,7 @@ class Shown:
 
 
 class _Common(NamedTuple):
-    """The rows that all runs answered, n of them: their places in each run, and what was made of them."""
+    """The n rows that all runs answered: their places in each run, and the parsed results."""
 
     records: list[Record]
     places: dict[str, Array]  # of each run [n]
@@ -63,7 +63,7 @@ def _common(task: Task, by_run: Mapping[str, Answered]) -> _Common:
 
 
 def choose(task: Task, by_run: Mapping[str, Answered]) -> list[Example]:
-    """The rows to show for one task: unparsed, furthest off, those that the runs differ in, and one that is right."""
+    """The rows to show for one task: unparsed, furthest off, different between the runs, and a right one."""
     records, places, wrong, reasons, pairs = _common(task, by_run)
     if not records:
         return []
@@ -74,7 +74,7 @@ def choose(task: Task, by_run: Mapping[str, Answered]) -> list[Example]:
     picked = _Picked(records)
     unread = [row for row in rows if any(reasons[row])]
     picked.take("unparsed", UNPARSED, unread, lambda row: (), lambda row: reasons[row])
-    # Labels are mostly wrong altogether or not at all: among the worst, the most frequent confusions come first.
+    # Labels are mostly either fully right or fully wrong: of the worst rows, take the most frequent confusions first.
     off = [row for row in parsed if mean[row] > 0]
     picked.take("furthest off", worst, off, lambda row: (-mean[row], -often[pairs[row]]), lambda row: pairs[row])
     apart = [row for row in rows if spread[row] > 0]
@@ -88,7 +88,7 @@ def choose(task: Task, by_run: Mapping[str, Answered]) -> list[Example]:
 
 
 class _Picked:
-    """Rows chosen so far. No row twice; distinct keys and languages first, ties by a hash of the id."""
+    """The rows chosen so far, no row twice. New keys and languages come first; a hash of the id breaks ties."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records
@@ -121,12 +121,12 @@ class _Picked:
         self.rows += [(why, row) for row in chosen]
 
     def _hash(self, row: int) -> bytes:
-        """Not the file's order: a corpus often begins with one speaker, film or label."""
+        """A sort key in place of the file's order: a corpus often begins with one speaker, film or label."""
         return hashlib.sha256(self.records[row].id.encode()).digest()
 
 
 def _pair(read: Answers, row: int) -> tuple[Hashable, Hashable]:
-    """(gold, answer) as keys: which confusion a row is an instance of."""
+    """(gold, answer) as keys: rows with the same pair are the same confusion."""
     gold: Array = np.round(read.gold[row], 1) if read.gold.dtype != bool else read.gold[row]
     answer: Array = np.round(read.prediction[row], 1) if read.gold.dtype != bool else read.prediction[row]
     return gold.tobytes(), answer.tobytes()
@@ -155,11 +155,11 @@ def _verdict(task: Task, rows: Answered, row: int) -> str:
 
 
 def text_of(task: Task, record: Record) -> str | None:
-    """The text within the prompt's wording; None when the prompt has none, or is worded otherwise."""
+    """The record's text inside the prompt; None when the prompt has no text, or another wording."""
     text = task.text_in(record.prompt, record.emotion or "")
     return None if text is None else cut(text, MOST_PROMPT)
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many characters, and a word on how many there were."""
+    """At most `most` characters of the text; a longer text ends with a note on its length."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters in all)"

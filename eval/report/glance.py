@@ -1,4 +1,4 @@
-"""The first sentences about each run: how much was answered, what beats the majority, and what a diagnosis found."""
+"""The first sentences about each run: how much it answered, which tasks beat the majority, what the diagnosis found."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ NAMED = 6  # tasks that are listed by name
 
 
 def glance(run: Run) -> list[str]:
-    """Sentences, the plainest first; of strict scores."""
+    """Sentences about the strict scores of a run, the simplest first."""
     subsets = run.scores["strict"]["subsets"]
     rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
     asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
@@ -25,7 +25,7 @@ def glance(run: Run) -> list[str]:
 
 
 def _against_majority(run: Run) -> str:
-    """Whether the main metric of each task lies above what the most frequent answer scores, its whole interval."""
+    """In how many tasks the main metric's whole interval lies above the majority baseline."""
     tasks, low = 0, []
     for subset, task in tasks_of([run], "strict"):
         tasks += 1
@@ -37,7 +37,7 @@ def _against_majority(run: Run) -> str:
 
 
 def _found(diagnosis: Mapping[str, Any] | None) -> str:
-    """What was found of each kind of failure; a kind is absent only where most of its checks are."""
+    """The verdict on each kind of failure; a kind without "found" is absent only if most of its checks are absent."""
     if diagnosis is None:
         return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
     kinds: dict[str, list[str]] = {}

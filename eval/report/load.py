@@ -1,4 +1,4 @@
-"""What a report is made of: runs with their scores and diagnosis, and their answers joined to the records."""
+"""The input of a report: runs with their scores and diagnosis, and their answers joined to the records."""
 
 import json
 from collections.abc import Sequence
@@ -28,41 +28,41 @@ COMPARABLE = (
     "decoding",
     "budget",
     "template",
-)  # said when runs differ in it
+)  # the report names each of these in which the runs differ
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: run.json, its scores by mode (strict always, paper where it was scored), and what diagnose wrote."""
+    """One run: run.json, its scores by mode (always strict, paper if it was scored), and its diagnosis.json."""
 
     name: str
     folder: Path
     described: dict[str, Any]
     scores: dict[str, dict[str, Any]]
     diagnosis: Any
-    files: dict[str, str]  # {path below the run: SHA-256} of everything that was read
+    files: dict[str, str]  # {path below the run: SHA-256} of every file that was read
 
     @property
     def thresholds(self) -> dict[str, Any]:
-        """{subset: its label set's thresholds, and the validation rows that they were set on}; none where none are."""
+        """{subset: its label set's thresholds, and the validation rows that set them}; {} for a run without any."""
         found: dict[str, Any] = (read_made(self.folder / READOUT) or {}).get("thresholds", {})
         return found
 
     @property
     def readout(self) -> str:
-        """What its answers were read with; both, where that is not made for all of its tasks (score/readout.py)."""
+        """The run's readout; if it does not fit all tasks, also the one they use instead (eval/score/readout.py)."""
         own = str(self.described.get("readout", "greedy"))
         subsets = self.scores["strict"]["subsets"].values()
         read = {task.get("readout", own) for found in subsets for task in found.get("tasks", {"": found}).values()}
         return " and ".join([own, *sorted(read - {own})])
 
     def readout_of(self, subset: str, key: str) -> str:
-        """What the answers to one task were read with; nothing where this run has none."""
+        """The readout of one task; "" when this run has no answers to it."""
         scored = self.scored(subset, key)
         return "" if scored is None else str(scored.get("readout", self.described.get("readout", "greedy")))
 
     def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
-        """The scores of one task, None where this run has none."""
+        """The scores of one task; None when this run has none."""
         found = self.scores.get(mode, {}).get("subsets", {}).get(subset)
         if found is None or "tasks" not in found:
             return found
@@ -71,12 +71,12 @@ class Run:
 
 
 def load_runs(folders: Sequence[Path], data: Dataset) -> list[Run]:
-    """The runs in the order given. Raises UsageFault or Fault for one that has no scores or answers other data."""
+    """The runs in the given order. Raises UsageFault or Fault for a run without scores or with other data."""
     return [_load(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
-    """Each folder's own name; with its parent's where two are alike. Raises UsageFault for a folder named twice."""
+    """Each folder's own name, with its parent's if two names are equal. Raises UsageFault for a folder named twice."""
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageFault("RUN: the same folder is named twice. Name each run once.")
     names = [folder.resolve().name for folder in folders]
@@ -115,7 +115,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
 
 
 def _require_of_these_answers(run: Run, data: Dataset) -> None:
-    """Raises Fault when the diagnosis counts other answers than the scores do: it is of an earlier state of the run."""
+    """Raises Fault when the diagnosis counts other answers than the scores: it is of an earlier state of the run."""
     for one in (run.diagnosis or {}).get("findings", ()):
         scored = run.scored(one["subset"], one["task"]) if one["check"] == "unparsed" else None
         if scored and (scored["n"], scored["unparsed"]) != (one["n"], round(one["value"] * one["n"])):
@@ -124,7 +124,7 @@ def _require_of_these_answers(run: Run, data: Dataset) -> None:
 
 
 def read_made(path: Path) -> dict[str, Any] | None:
-    """The JSON object that a command of ours wrote, None where there is none. Raises Fault when it is not one."""
+    """The JSON object that a command of ours wrote; None if the file is missing. Raises Fault for anything else."""
     try:
         return read_json(path, "Make it again.")
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def read_made(path: Path) -> dict[str, Any] | None:
 
 
 def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:
-    """The subsets that any run has scores of, in the benchmark's order. Raises Fault for changed or missing data."""
+    """The subsets that any run has scores for, in the benchmark's order. Raises Fault for changed or missing data."""
     names = [name for name in benchmark() if any(name in run.scores["strict"]["subsets"] for run in runs)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
         raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Report with the data of the runs.")
@@ -141,9 +141,9 @@ def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:
 
 
 def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[str, Answered]]:
-    """{task key: {run name: its answers, read in strict mode}} of one subset, for the runs that have it.
+    """{task key: {run name: its answers, parsed in strict mode}} of one subset, for the runs that have it.
 
-    Raises Fault when the scores are not of these answers: beside these pictures they would be worse than none.
+    Raises Fault when the scores come from other answers: next to these rows they would mislead.
     """
     records = list(data.records(subset, "test"))
     found: dict[str, dict[str, Answered]] = {}
@@ -162,7 +162,7 @@ def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[s
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """What the runs were not made alike in, a sentence each: their scores stand side by side and must not mix."""
+    """A sentence for each setting in which the runs differ: their scores may not be comparable."""
     said = []
     for name in COMPARABLE:
         values = [run.described.get(name, "none" if name == "ablation" else None) for run in runs]

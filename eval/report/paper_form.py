@@ -1,4 +1,4 @@
-"""Tables as the paper prints them, in Markdown and LaTeX: accuracy, macro F1 and Pearson per subset, times 100."""
+"""Tables in the paper's form, as Markdown and LaTeX: accuracy, macro F1 and Pearson per subset, times 100."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ _BEHIND = "In brackets: the share of unparsed answers."
 
 
 class Table(NamedTuple):
-    """A caption, heads in two tiers (each run's name over its columns), and rows of text."""
+    """A caption, two lines of heads (each run's name above its columns), and rows of text."""
 
     caption: str
     runs: list[str]
-    columns: tuple[str, ...]  # of each run
+    columns: tuple[str, ...]  # heads of each run's columns
     left: tuple[str, ...]  # heads of the columns before the runs'
     rows: list[list[str]]
 
 
 def tables(runs: Sequence[Run]) -> list[Table]:
-    """For each mode that a run was scored in: all tasks, the means, the languages of each subset that has several."""
+    """For each mode in which a run was scored: all tasks, the means, and the languages of each subset with several."""
     found = []
     for mode in ("strict", "paper"):
         scored = [run for run in runs if mode in run.scores]
@@ -57,7 +57,7 @@ def _tasks(runs: Sequence[Run], mode: str) -> Table:
 
 
 def _means(runs: Sequence[Run], mode: str) -> list[Table]:
-    """One table; a mean that a run lacks, or that was refused, is a dash."""
+    """The table of means, if there are any; a mean that a run lacks, or that was refused, is a dash."""
     rows = [
         [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else DASH,
          *map(_short, one.cells)]
@@ -74,7 +74,7 @@ def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
     cells = []
     for metric, _ in _METRICS:
         value, ends, n, unparsed = figure(scored, metric)
-        # An ordinal's accuracy is ours; the paper has Pearson alone there.
+        # The accuracy of ordinals is our addition; the paper has only Pearson for them.
         if value is None or (metric == "accuracy" and "pearson" in scored["metrics"]):
             cells.append(DASH)
         elif mode == "strict" and ends and metric != "accuracy":
@@ -85,7 +85,7 @@ def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
 
 
 def _short(cell: Cell | None) -> str:
-    """A value and, where it is ours, the unparsed share."""
+    """A value and, unless it is the paper's, the unparsed share."""
     if cell is None:
         return DASH
     value = DASH if cell.value is None else f"{100 * cell.value:.1f}"
@@ -93,13 +93,13 @@ def _short(cell: Cell | None) -> str:
 
 
 def _limits(runs: Sequence[Run]) -> str:
-    """What the runs' titles owe the reader: which records they did not ask."""
+    """The addition to captions when runs asked only some records: which ones."""
     limits = sorted({said for run in runs if (said := str(Selection.of_run(run.described)).removeprefix(", "))})
     return f"; {' or '.join(limits)}" if limits else ""
 
 
 def _named(run: Run) -> str:
-    """A run's name, and its readout where it is not the paper's: a table never mixes them silently."""
+    """A run's name, and its readout unless it is greedy, so that a table never mixes readouts silently."""
     return run.name if run.readout == "greedy" else f"{run.name} ({run.readout})"
 
 
@@ -127,7 +127,7 @@ def markdown(found: Sequence[Table]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown leaves alone: a run's folder may be called anything."""
+    """Text with Markdown's characters escaped: a run's folder may have any name."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
 

@@ -1,7 +1,7 @@
-"""`mmaffben report`: one HTML file that needs nothing else, and beside it results.json, tables and a model card.
+"""`mmaffben report`: one self-contained HTML file, and next to it results.json, tables and a model card.
 
-Scores are read, not made: `mmaffben score` writes them. No clock and no random number, so the same runs and data give
-the same bytes.
+The report reads the scores that `mmaffben score` wrote. It uses no clock and no random numbers, so the same runs and
+data give the same bytes.
 """
 
 import base64
@@ -36,8 +36,8 @@ from mmafflm.run_file import installed
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import progress
 
-# Details are opened for the printer, but for whole prompts and what was not found (hundreds of sentences, which
-# results.json has too); and for a link that points into a closed one.
+# The script opens details for printing, except whole prompts and folded findings (hundreds of sentences, which
+# results.json has too). It also opens details when a link points into them.
 SCRIPT = """
 const all = () => document.querySelectorAll("details");
 let closed = [];
@@ -53,10 +53,10 @@ addEventListener("hashchange", show); show();
 
 
 def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
-    """Write the report of scored runs and the files beside it; returns their paths, the HTML first.
+    """Write the report of scored runs and the files next to it; returns their paths, the HTML first.
 
-    A report of the same runs that stands there already is left as it is.
-    Raises Fault for a run that is not scored, or whose scores are not of its answers; UsageFault for a wrong --out.
+    An existing report of the same runs is left unchanged. Raises Fault for a run without scores, or with scores of
+    other answers; UsageFault for a wrong --out.
     """
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise UsageFault(f"--out: {out} is not the name of an HTML file. Give one, such as {out / 'report.html'}")
@@ -84,12 +84,12 @@ def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     write_text(out, page(runs, data, parts, thumbnails.refused))
     found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}
     require(Results, found, beside[0], "Please report this as a bug.")
-    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")  # last: it says that the others stand
+    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")  # last: it shows that the others are complete
     return written
 
 
 def _of(run: Run, runs: Sequence[Run]) -> str:
-    """What tells the files of several runs apart."""
+    """The part of a file name that distinguishes several runs; "" for a single run."""
     return f".{run.name.replace('/', '-')}" if len(runs) > 1 else ""
 
 
@@ -99,7 +99,7 @@ def generator() -> str:
 
 
 def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: int = 0) -> str:
-    """The HTML. Everything from data, run and answer goes through autoescape."""
+    """The HTML. All text from data, runs and answers is escaped automatically."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files("eval.report").joinpath(name).read_text(encoding="utf-8")),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
@@ -131,7 +131,7 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: 
 
 
 def _drawing(runs: Sequence[Run], style: str) -> dict[str, Any]:
-    """What the template calls and includes. Style and script are admitted by hash: nothing else on the page may run."""
+    """The template's functions, style and script. The page's policy allows only these two, by hash."""
     return {
         "key": svg.key, "axis": svg.axis, "number": tables.number, "interval": tables.interval, "kinds": tables.KINDS,
         "least_rows": MIN_ROWS,
@@ -147,7 +147,7 @@ def _csp(text: str) -> str:
 
 
 def _head(run: Run, at: int) -> dict[str, Any]:
-    """What stands beside a run's name."""
+    """The facts shown with a run's name."""
     told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "languages", "ablation")}
     defaults = {"checkpoint": "unknown", "engine": "unknown", "ablation": "none"}
     said = {"name": run.name, "at": at, "readout": run.readout, "glance": glance(run)}
@@ -155,7 +155,7 @@ def _head(run: Run, at: int) -> dict[str, Any]:
 
 
 def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dict[str, Any]:
-    """Every number in the report (results.json): scores and diagnosis as they were read, and what the figures draw."""
+    """Every number in the report (results.json): scores and diagnosis as read, and the numbers in the figures."""
     return {
         "schema": VERSION,
         "generator": generator(),
@@ -181,7 +181,7 @@ def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dic
 
 
 def _without_rows(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores without the lists of unparsed rows: they are in scores.strict.json, and may be as long as the run."""
+    """Scores without the lists of unparsed rows: scores.strict.json has them, and they may be as long as the run."""
     return {
         key: _without_rows(value) if isinstance(value, Mapping) else value
         for key, value in scores.items()
@@ -190,7 +190,7 @@ def _without_rows(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def provenance(runs: Sequence[Run], data: Dataset) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(title, its facts): run.json and hashes of each run, then the data."""
+    """(title, facts): run.json, thresholds and file hashes of each run, then the data."""
     found = []
     for run in runs:
         told = [("folder", str(run.folder)), *tables.flat(run.described)]

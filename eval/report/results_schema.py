@@ -1,7 +1,7 @@
-"""The form of results.json, version 1, as types. pydantic makes the JSON Schema next to every results.json of them.
-The report checks against them what it reads, a run's scores and diagnosis, and the results.json that it writes.
+"""The form of results.json, version 1, as types. pydantic makes the JSON Schema next to every results.json from them.
 
-The version goes up when something is renamed, removed or means something else; a new key alone does not raise it.
+The report checks its input (a run's scores and diagnosis) and the results.json that it writes against these types. The
+version goes up when a key is renamed, removed or changes its meaning; a new key alone does not raise it.
 """
 
 from pathlib import Path
@@ -17,20 +17,20 @@ Ends = tuple[float, float]
 
 
 class Model(BaseModel):
-    """What is named here is there; more may stand beside it."""
+    """An object with at least these keys; it may have more."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Sample(Model):
-    """The rows are a sample: at most `limit` a subset, here of `of` rows."""
+    """The rows are a sample of at most `limit` rows per subset, drawn from `of` rows here."""
 
     limit: int
     of: int
 
 
 class Scored(Model):
-    """One task, or one language of it; metrics are fractions, None where they are not defined."""
+    """One task, or one of its languages; metrics are fractions, None if not defined."""
 
     n: int = Field(ge=1)
     sample: Sample | None = None
@@ -45,7 +45,7 @@ class Scored(Model):
 
 
 class Tasks(Model):
-    """A subset of several tasks."""
+    """A subset with several tasks."""
 
     n: int = Field(ge=1)
     sample: Sample | None = None
@@ -54,7 +54,7 @@ class Tasks(Model):
 
 
 class Scores(Model):
-    """scores.MODE.json but for the lists of unparsed rows."""
+    """scores.MODE.json, without the lists of unparsed rows."""
 
     version: Literal[1] = Field(alias="schema")
     mode: Literal["strict", "paper"]
@@ -62,7 +62,7 @@ class Scores(Model):
 
 
 class Finding(Model):
-    """One check of the diagnosis on one task or part of it."""
+    """One check of the diagnosis on one task or a part of it."""
 
     kind: str
     check: str
@@ -104,7 +104,7 @@ class Mean(Model):
 
 
 class Average(Model):
-    """The mean of several scores, a cell for each run in the order of `runs`; None where a run lacks one of them."""
+    """The mean of several scores, a cell for each run in the order of `runs`; None if the run lacks one of them."""
 
     over: Literal["subset", "task", "modality", "language", "languages"]
     group: str
@@ -124,14 +124,14 @@ class Comparison(Model):
 
 
 class Data(Model):
-    """The build that was scored on."""
+    """The build that the runs answered."""
 
     hash: str
     versions: dict[str, Any]
 
 
 class Example(Model):
-    """A row that the page shows, and by which rule it was chosen."""
+    """A row that the page shows, and the rule that chose it."""
 
     id: str
     why: str
@@ -155,7 +155,7 @@ class Results(BaseModel):
 
 
 def require(model: type[BaseModel], found: object, path: Path, again: str) -> None:
-    """Raises Fault for JSON that has not the form of `model`, with its first place that differs; again: what helps."""
+    """Raises Fault for JSON that does not have the form of `model`, naming the first difference; again: the fix."""
     try:
         model.model_validate(found)
     except ValidationError as error:

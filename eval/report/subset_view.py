@@ -18,7 +18,7 @@ from mmafflm.media.thumbnails import Thumbnails
 
 
 class Figure(NamedTuple):
-    """A drawing and what it shows; `wide`: it may be wider than a phone ("scroll"), or than half a page ("whole")."""
+    """A drawing and its caption; `wide`: it may be wider than a phone ("scroll") or than half a page ("whole")."""
 
     svg: Markup
     caption: str
@@ -27,7 +27,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskView:
-    """One task of a subset; readouts: of each run, as readouts_of() has them."""
+    """One task of a subset; readouts: those of the runs, from readouts_of()."""
 
     task: Task
     readouts: list[str]
@@ -39,7 +39,7 @@ class TaskView:
 
 @dataclass(frozen=True)
 class SubsetView:
-    """One subset, and its main figures in a line."""
+    """One subset, and its main figures in one line."""
 
     name: str
     modality: str
@@ -48,7 +48,7 @@ class SubsetView:
 
 
 class Counted(NamedTuple):
-    """What the template draws, and the same numbers for results.json: {task key: {run name: tally}}, row ids."""
+    """The view for the template; for results.json the same numbers, {task key: {run name: tally}}, and row ids."""
 
     view: SubsetView
     tallies: dict[str, dict[str, Any]]
@@ -58,7 +58,7 @@ class Counted(NamedTuple):
 def subset_view(
     name: str, answered: Mapping[str, Mapping[str, Answered]], runs: Sequence[Run], thumbnails: Thumbnails
 ) -> Counted:
-    """Count, draw and choose for one subset; `answered` is {task key: {run name: answers}}."""
+    """Count answers, draw figures and choose rows of one subset; `answered`: {task key: {run name: answers}}."""
     subset = benchmark()[name]
     tasks, tallies = [], {}
     for key, by_run in answered.items():
@@ -86,13 +86,13 @@ def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
 
 
 def _short(one: Cell) -> str:
-    """A value, and the unparsed share where there is one."""
+    """A value, and the share of unparsed answers if there are any."""
     doubt = f" (unparsed {unparsed_text(one.unparsed, one.n)})" if one.unparsed and one.n else ""
     return number(one.value) + doubt
 
 
 def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[Figure]:
-    """One run's drawings of one task: a matrix, or two for every scale. `at` is the run's place, its colour."""
+    """One run's drawings of one task: a matrix, or two for every scale. `at`: the run's place, decides its colour."""
     title = f"{task.subset} {task.key}, {run.name}"
     if "matrix" not in counts:
         scale = (counts["low"], counts["high"])

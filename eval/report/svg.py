@@ -1,6 +1,6 @@
-"""Figures as small inline SVG: drawn from counts, coloured by the page's style, each with a title that says it all.
+"""Figures as small inline SVG: drawn from counts, coloured by the page's style, each with a complete title.
 
-Text stays text, every value is escaped by Markup.format, and shape carries what colour carries.
+Text stays text, Markup.format escapes every value, and shapes convey the same information as colours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mmafflm.svg import figure, line, text
 
-_SIZES = 6  # of dots in a scatter plot: the style's .dots0 to .dots5 are their diameters
+_SIZES = 6  # sizes of dots in a scatter plot: the style's .dots0 to .dots5 set their diameters
 
 
 class Estimate(NamedTuple):
@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 
 
 def marker(run: int, x: float, y: float) -> Markup:
-    """The run's own shape: told apart without colour."""
+    """The run's shape, which distinguishes it without colour."""
     s = 3.6
     shapes = (
         f"M{x - s:g} {y:g}a{s} {s} 0 1 0 {2 * s:g} 0a{s} {s} 0 1 0 {-2 * s:g} 0",
@@ -35,7 +35,7 @@ def marker(run: int, x: float, y: float) -> Markup:
 
 
 def key(run: int) -> Markup:
-    """A run's shape beside its name."""
+    """A run's shape, to show next to its name."""
     return Markup('<svg class="key" viewBox="0 0 14 12" width="14" height="12" aria-hidden="true">{}</svg>').format(
         marker(run, 7, 6)
     )
@@ -63,7 +63,7 @@ def estimates(found: Sequence[Estimate], majority: float | None, domain: tuple[f
 
 
 def axis(domain: tuple[float, float]) -> Markup:
-    """The head over the lanes."""
+    """The axis above the lanes."""
     width = 190.0
     body = [
         text(6 + (tick - domain[0]) / (domain[1] - domain[0]) * (width - 12), 10, f"{tick:g}", "middle")
@@ -78,7 +78,7 @@ def _ticks(domain: tuple[float, float]) -> list[float]:
 
 
 def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, title: str, run: int) -> Markup:
-    """Gold (across) against the answer (up). A dot stands for all rows at its place, its area for how many."""
+    """Gold (horizontal) against the answer (vertical). A dot is all rows at its place; its area shows how many."""
     left, top, side = 30.0, 6.0, 190.0
 
     def at(place: int) -> float:
@@ -100,7 +100,7 @@ def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, 
 
 
 def histogram(counts: Mapping[str, Any], scale: tuple[float, float], title: str, run: int) -> Markup:
-    """Answers as bars, gold as a line of steps over them, on one scale."""
+    """Answers as bars, gold as a stepped line over them, on one scale."""
     left, top, width, height = 30.0, 6.0, 190.0, 110.0
     gold, answered = counts["gold"], counts["answered"]
     most, step = max(*gold, *answered, 1), width / len(gold)
@@ -123,7 +123,7 @@ def _frame(left: float, top: float, width: float, height: float) -> list[Markup]
 
 
 def _labels(left: float, top: float, height: float, scale: tuple[float, float], width: float = 190.0) -> list[Markup]:
-    """The scale's ends and middle, across; up as well where the plot is square."""
+    """Labels at the ends and the middle of the horizontal axis; in a square plot also of the vertical axis."""
     values = [scale[0], sum(scale) / 2, scale[1]]
     across = [text(left + width * at / 2, top + height + 12, f"{value:g}", "middle") for at, value in enumerate(values)]
     up = [text(left - 3, top + height - height * at / 2 + 4, f"{value:g}", "end") for at, value in enumerate(values)]
@@ -131,7 +131,7 @@ def _labels(left: float, top: float, height: float, scale: tuple[float, float], 
 
 
 def matrix(counts: Mapping[str, Any], title: str) -> Markup:
-    """Gold classes as rows, answers as columns; shade and number are the share of the gold class's rows."""
+    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows."""
     names, size = counts["classes"], 26.0 if len(counts["classes"]) <= 13 else 19.0
     left, top = 8 + 6.1 * max(map(len, names)), 8 + 4.6 * max([*map(len, names), 8])
     columns = [*names, "unparsed"]
@@ -154,7 +154,7 @@ def matrix(counts: Mapping[str, Any], title: str) -> Markup:
 
 def _cell(place: tuple[float, float, float], share: float, right: bool, title: str) -> Markup:
     x, y, size = place
-    if not title:  # nothing there: a faint box is enough, and most of a 26 x 26 matrix is this
+    if not title:  # an empty cell needs only a faint box; most cells of a 26 x 26 matrix are empty
         return Markup('<path class="{}" d="M{:.4g} {:.4g}h{:g}v{:g}h{:g}z"/>').format(
             "cell right" if right else "cell", x, y, size - 1, size - 1, 1 - size
         )
@@ -169,5 +169,5 @@ def _cell(place: tuple[float, float, float], share: float, right: bool, title: s
 
 
 def _shade(share: float) -> str:
-    """Which text is legible on a cell of that opacity: the style says which of black and white, by theme."""
+    """The class of text that is legible on a cell of that opacity; the style makes it black or white, by theme."""
     return "on" if share > 0.7 else "mid" if share > 0.56 else ""

@@ -24,7 +24,7 @@ KINDS = {
 
 
 class Cell(NamedTuple):
-    """A value with its doubt; `shade` 0..10 in a heat map."""
+    """A value with its interval and counts; `shade` 0..10 in a heat map."""
 
     value: float | None
     ends: Sequence[float] | None = None
@@ -35,13 +35,13 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the headline table: a task, each run's cell (None where the run has no such task) and readout."""
+    """One row of the headline table: a task, each run's cell (None if the run lacks the task) and readout."""
 
     subset: str
     task: Task
     metric: str
     cells: list[Cell | None]
-    rows: str  # how many were asked
+    rows: str  # how many rows were asked
     majority: float | None
     plot: Markup
     readouts: list[str]
@@ -49,9 +49,9 @@ class Line:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One subset's languages: a row each, a cell for every run, then the paper's figures in paper mode.
+    """One subset's languages: a row each with a cell for every run and, in paper mode, the paper's figures.
 
-    readouts: of each run, as readouts_of() has them.
+    readouts: those of the runs, from readouts_of().
     """
 
     subset: str
@@ -65,7 +65,7 @@ class HeatMap:
 
 
 def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
-    """Every (subset, task) that any run has scores of in that mode, in the benchmark's order."""
+    """Every (subset, task) for which any run has scores in that mode, in the benchmark's order."""
     for name, subset in benchmark().items():
         for task in subset.tasks:
             if any(run.scored(name, task.key, mode) for run in runs):
@@ -73,13 +73,13 @@ def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
 
 
 def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
-    """What each run's answers to a task were read with; nothing for all when every run on the page is greedy."""
+    """Each run's readout of a task; "" for all when every run on the page is greedy."""
     told = any(run.readout != "greedy" for run in runs)
     return [run.readout_of(subset, key) if told else "" for run in runs]
 
 
 def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, float]]:
-    """A row for each task, and the ends of the axis that their plots share."""
+    """A row for each task, and the ends of the common axis of their plots."""
     lines = [_line(name, task, runs, mode) for name, task in tasks_of(runs, mode)]
     values = [end for line in lines for cell in line.cells if cell for end in [cell.value, *(cell.ends or ())]]
     low = -1.0 if min((value for value in values if value is not None), default=0.0) < -0.02 else 0.0
@@ -113,17 +113,17 @@ def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> 
 
 
 def number(value: float | None) -> str:
-    """Three decimals; a dash for what is not defined."""
+    """The value with three decimals; a dash if it is not defined."""
     return DASH if value is None or not math.isfinite(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
 
 
 def interval(ends: Sequence[float] | None) -> str:
-    """The ends in brackets, after a space; nothing where there are none."""
+    """The ends in brackets, after a space; "" for None."""
     return f" [{number(ends[0])}, {number(ends[1])}]" if ends else ""
 
 
 def heat_maps(runs: Sequence[Run], mode: str) -> list[HeatMap]:
-    """One for each subset of several languages."""
+    """A heat map for each subset with several languages."""
     names = [name for name in benchmark() if any("by_language" in _of(run, name, mode) for run in runs)]
     return [_heat_map(name, runs, mode) for name in names]
 
@@ -157,14 +157,14 @@ def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
 
 
 def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
-    """The mean over the languages in each column, to set beside the paper's; none where a language is missing."""
+    """The mean over the languages in each column, to compare with the paper's; None if a language is missing."""
     found = [[cells[at] for _, cells in rows] for at in range(columns)]
     shown = [[one for one in column if one and one.value is not None] for column in found]
     return [pooled(of) if of and len(of) == len(languages) else None for of in shown]
 
 
 def pooled(cells: Sequence[Cell]) -> Cell:
-    """The mean of scores that all have a value, over the rows of all; without rows where one is a published score."""
+    """The mean of scores (each must have a value), with their rows added up; published scores have no rows: None."""
     values = [one.value for one in cells if one.value is not None]
     rows = [(one.n, one.unparsed) for one in cells if one.n is not None and one.unparsed is not None]
     n, unparsed = (sum(of) for of in zip(*rows, strict=True)) if len(rows) == len(cells) else (None, None)
@@ -189,7 +189,7 @@ def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[tuple[str, 
 
 
 def notes_of(runs: Sequence[Run]) -> list[str]:
-    """What the strict scores say about themselves."""
+    """The notes in the strict scores of all runs."""
     found = []
     for subset, task in tasks_of(runs, "strict"):
         for run in runs:
@@ -199,7 +199,7 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
 
 
 def flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Nested values of a JSON object as (dotted name, text)."""
+    """The values of a nested JSON object as (dotted name, text)."""
     for name, value in row.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{before}{name}.")

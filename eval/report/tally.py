@@ -1,4 +1,4 @@
-"""What the figures draw, as plain numbers: the same ones stand in results.json. Pure functions on arrays."""
+"""The numbers that the figures draw and results.json stores. Pure functions on arrays."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 
-BINS = 20  # of a distribution
-PLACES = 41  # of a scatter plot on each side: an odd number, so that the middle of the scale is a place
+BINS = 20  # bins of a distribution
+PLACES = 41  # places on each axis of a scatter plot: an odd number, so that the middle of the scale is a place
 
 
 def tally(task: Task, read: Answers) -> dict[str, Any]:
-    """Counts of one task's answers in strict mode. `unparsed` answers are counted apart and drawn nowhere else."""
+    """Counts of one task's answers in strict mode. Unparsed answers are counted only under "unparsed"."""
     parsed = np.ones(len(read.gold), dtype=bool)
     parsed[list(read.unparsed)] = False
     grammar = task.grammar
@@ -41,7 +41,7 @@ def tally(task: Task, read: Answers) -> dict[str, Any]:
 
 
 def _classes(names: list[str], gold: Array, prediction: Array, parsed: Array) -> dict[str, Any]:
-    """matrix[i][j]: rows with gold class i that were answered with class j; unparsed[i]: with no admissible answer."""
+    """matrix[i][j]: rows with gold class i answered with class j; unparsed[i]: those without an admissible answer."""
     prediction = prediction & parsed[:, None]
     matrix = gold.astype(np.int64).T @ prediction.astype(np.int64)
     wanted, given = gold.sum(0), prediction.sum(0)
@@ -63,7 +63,7 @@ def _shares(above: Array, below: Array) -> list[float | None]:
 
 
 def _scale(gold: Floats, prediction: Floats, all_gold: Floats, scale: tuple[float, float]) -> dict[str, Any]:
-    """One scale's scatter and distributions; what names intensity drift stands beside them."""
+    """One scale's scatter plot and distributions, and the measures of intensity drift."""
     low, high = scale
     edges = np.linspace(low, high, BINS + 1)
     of_gold, of_answers = np.histogram(gold, edges)[0], np.histogram(prediction, edges)[0]

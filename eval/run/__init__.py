@@ -1,3 +1,3 @@
-"""The RUN folder: its description, which rows were chosen, predictions joined to records by id, the checkpoint behind
-them, and what is up to date.
+"""The RUN folder: its run.json, the chosen rows, predictions joined to records by id, the checkpoint that answered, and
+whether files are up to date.
 """

@@ -1,7 +1,7 @@
-"""What may stand behind --ckpt, for the engines that read weights: is it all there, and which weights are they?
+"""What --ckpt may name, for engines that load weights; checks that it is complete and identifies the weights.
 
-A base model, a full run, one of its checkpoint-*, a merged export: a folder with a whole model. A LoRA run, or one of
-its checkpoint-*: a folder with an adapter, which is nothing without its base. Or a hub id.
+It is a folder with a whole model (a base model, a full run, one of its checkpoint-*, a merged export), a folder with an
+adapter, which needs its base (a LoRA run, or one of its checkpoint-*), or a hub id.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ ADAPTER = "adapter_config.json"
 
 
 class Checkpoint(NamedTuple):
-    """model: folder or hub id of a whole model, with its processor. adapter: a LoRA folder to put on it."""
+    """model: folder or hub id of a whole model with its processor. adapter: a LoRA folder to apply to it."""
 
     model: str
     adapter: str | None = None
 
     @property
     def template(self) -> str:
-        """LLaMA-Factory's name for how the model is prompted; that of the builds' family while no config is here."""
+        """LLaMA-Factory's name of the prompt template; that of the builds' family while the config is not on disk."""
         return (family_of_base(self.model) or built_for()).template
 
     def identity(self) -> dict[str, str | None]:
-        """What run.json keeps: where it stands and a hash of its weights, those of the base included.
+        """The entries for run.json: its path or hub id and a hash of its weights, those of the base included.
 
-        Of a model, or base, that is the hub's: the commit, once the hub's cache has it. To be asked after loading.
+        For a model or base from the hub: also the commit, once the hub's cache has it, so call this after loading.
         """
         named = self.adapter or self.model
         parts = [Path(part) for part in (self.adapter, self.model) if part is not None and Path(part).is_dir()]
@@ -49,7 +49,7 @@ class Checkpoint(NamedTuple):
 
 
 def find_checkpoint(ckpt: str) -> Checkpoint:
-    """The model behind a name. Raises Fault when a local folder is not whole; "owner/model" is the hub's to judge."""
+    """The checkpoint of this name. Raises Fault when a local folder is incomplete; "owner/model" is not checked."""
     folder = Path(ckpt)
     if not folder.is_dir():
         if folder.exists() or not _may_be_hub_id(ckpt):
@@ -67,7 +67,7 @@ def find_checkpoint(ckpt: str) -> Checkpoint:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """The files of a whole model; an adapter's is none."""
+    """The weight files of a whole model, without an adapter's."""
     return sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_"))
 
 
@@ -83,14 +83,14 @@ def _advice(folder: Path) -> str:
 
 
 def _with_base(folder: Path) -> Checkpoint:
-    """An adapter on the base that it names, or that its run names, whichever is there."""
+    """An adapter with the base that its config or its run.json names, whichever exists."""
     if not any(folder.glob("adapter_model*.safetensors")):
         raise Fault(f"{folder}: {ADAPTER} and no adapter_model.safetensors, so no weights. {_advice(folder)}")
     require_harmless(folder)
     named = [read_json(folder / ADAPTER, AGAIN).get("base_model_name_or_path")]
     named += [(read_run(place) or {}).get("base") for place in (folder, folder.parent)]
     bases = list(dict.fromkeys(base for base in named if isinstance(base, str) and base))
-    # a folder that is here before a name that may be the hub's
+    # an existing folder comes before a name that may be a hub id
     for base in [*filter(lambda base: Path(base).is_dir(), bases), *filter(_may_be_hub_id, bases)]:
         if Path(base).is_dir() and (Path(base) / ADAPTER).exists() and not _weights(Path(base)):
             raise Fault(f"{folder}: its base {base} is an adapter itself. Merge that first: mmafflm export.")
@@ -103,7 +103,7 @@ def _with_base(folder: Path) -> Checkpoint:
 
 
 def fingerprint(*folders: Path) -> str:
-    """A hash that another training changes: names, sizes and both ends of the weight files (15 GB take no time)."""
+    """A hash that another training changes: names, sizes and both ends of the weight files (fast even for 15 GB)."""
     seen = hashlib.sha256()
     for folder in folders:
         configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]
@@ -117,7 +117,7 @@ def fingerprint(*folders: Path) -> str:
 
 
 def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
-    """Raises Fault when the checkpoint's own run.json says it was trained with another media budget."""
+    """Raises Fault when the checkpoint's run.json has another media budget; `force` allows it."""
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
         if described is None:
@@ -132,10 +132,13 @@ def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
 
 
 def positions_note(ckpt: str) -> str | None:
-    """A sentence where a training on clips does not say where the text behind them stood (rope.py of its family)."""
+    """A warning when a run trained on clips but did not record the positions of the text after them, else None.
+
+    rope.py of the model's family explains the positions.
+    """
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
-        if described is None or "finished" not in described:  # none of mmafflm train
+        if described is None or "finished" not in described:  # not written by mmafflm train
             continue
         if POSITIONS in described or not _had_clips(folder, described):
             return None
@@ -150,6 +153,6 @@ def positions_note(ckpt: str) -> str | None:
 def _had_clips(run: Path, described: dict[str, Any]) -> bool:
     if "mix_videos" in described:
         return bool(described["mix_videos"])
-    progress = run / "progress.jsonl"  # an older version's: what was seen
+    progress = run / "progress.jsonl"  # older versions: the examples seen so far
     rows = list(read_jsonl(progress, growing=True)) if progress.exists() else []
     return bool(rows) and bool(rows[-1]["seen"]["modality"].get("video"))

@@ -1,4 +1,4 @@
-"""Answers to records: by id, never by position; and answers of other tools, whose rows carry no ids."""
+"""Join answers to records by id, never by position; and import answers of other tools, which have no ids."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from mmafflm.run_file import RUN, read_run, write_run
 
 
 def load_predictions(path: Path) -> list[Prediction]:
-    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming the file or the line that is not an answer."""
+    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming a missing file or a line without an answer."""
     if not path.exists():
         raise Fault(f"{path}: missing. Run mmaffben predict for this subset, or leave it out with --subsets.")
     found = []
@@ -27,9 +27,9 @@ def load_predictions(path: Path) -> list[Prediction]:
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """RUN/run.json. Raises UsageFault without the folder, Fault when it is not the description of a run.
+    """RUN/run.json. Raises UsageFault when the folder is missing, Fault when run.json does not describe a run.
 
-    A Fault too when a link in the folder leads out of it: what is written there would land elsewhere.
+    Also raises Fault when a link in the folder leads out of it: we would write files elsewhere.
     """
     if not run.is_dir():
         raise UsageFault(f"{run}: no such folder. Make it: mmaffben predict --ckpt CKPT --data DATA --out {run}")
@@ -43,7 +43,7 @@ def run_json(run: Path) -> dict[str, Any]:
 
 
 def require_data(run: Path, described: Mapping[str, Any], data: Dataset) -> None:
-    """Raises Fault when the run of this run.json has answered other data."""
+    """Raises Fault when the run (its run.json is `described`) answered other data."""
     if described.get("data_hash") != data.hash:
         raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
                     "Give the data that it was predicted on, or predict again.")  # fmt: skip
@@ -73,10 +73,10 @@ def _few(ids: Iterable[str], most: int = 3) -> str:
 
 
 def import_generated(file: Path, subsets: Sequence[str], data: Dataset, run: Path) -> None:
-    """Make a RUN of LLaMA-Factory's generated_predictions.jsonl, joined in record order over the listed subsets.
+    """Make a RUN from LLaMA-Factory's generated_predictions.jsonl, joined in record order over the listed subsets.
 
-    Its rows carry no ids, so every row's gold label must equal the record's answer (surrounding white space aside).
-    Raises Fault naming the first row that does not agree; then nothing is written.
+    Its rows have no ids, so every row's gold label must equal the record's answer (except for white space around it).
+    Raises Fault naming the first row that does not match; then nothing is written.
     """
     if not file.exists():
         raise UsageFault(f"--import: {file} does not exist")

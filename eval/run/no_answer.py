@@ -1,10 +1,10 @@
-"""What predictions/SUBSET.jsonl holds for a row that the server rejected: a mark with the reason, and no answer."""
+"""The mark in predictions/SUBSET.jsonl for a row that the server rejected: the reason, in place of an answer."""
 
 _MARK = "[no answer: "
 
 
 def no_answer(reason: str) -> str:
-    """The prediction of a row that was asked and got no answer."""
+    """The prediction of a row that was asked but got no answer."""
     return f"{_MARK}{reason}]"
 
 

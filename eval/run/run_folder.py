@@ -1,9 +1,9 @@
-"""The folder of a run while it is answered, by one process or by several: who asks what, and where the answers go.
+"""The folder of a run while one or several processes answer it: which process asks what, and where the answers go.
 
-One process appends to predictions/SUBSET.jsonl. Of several, each has a share of the ids and a folder of its own,
-shards/2-of-3/SUBSET.jsonl; whoever finds all answers there writes predictions/SUBSET.jsonl in record order and takes
-the shares away. What stands in any of these files is answered, so a run may go on with another number of processes.
-Likelihoods (eval/ask/likelihoods.py) are kept in the same way, in likelihoods/SUBSET.jsonl.
+A single process appends to predictions/SUBSET.jsonl. With several processes, each has a share of the ids and its own
+files, such as shards/2-of-3/SUBSET.jsonl. The process that finds all answers present writes predictions/SUBSET.jsonl in
+record order and deletes the shares. A row counts as answered if any of these files has it, so a run may resume with
+another number of processes. Likelihoods (eval/ask/likelihoods.py) are kept the same way, in likelihoods/SUBSET.jsonl.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from mmafflm.files.writing import make_folder
 from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
 
-# What a run cannot change while it goes on: another value makes answers that do not belong together.
+# Values of run.json that must not change when a run resumes: answers made with other values must not be mixed.
 FIXED = (
     "engine",
     "readout",
@@ -48,19 +48,19 @@ class Shard(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """2/3. Raises UsageFault for anything else."""
+        """Parse I/N, such as 2/3. Raises UsageFault for anything else."""
         number, _, of = text.partition("/")
         if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
             raise UsageFault(f"--shard {text}: write I/N, such as 2/3 for the second of three")
         return cls(int(number), int(of))
 
     def has(self, name: str) -> bool:
-        """Whether a record of this id is in the share; every id is in exactly one."""
+        """Whether the record with this id is in the share; every id is in exactly one share."""
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % self.of == self.number - 1
 
     @property
     def folder(self) -> str:
-        """What its files are called."""
+        """The name of its folder, such as 2-of-3."""
         return f"{self.number}-of-{self.of}"
 
 
@@ -68,7 +68,7 @@ WHOLE = Shard()
 
 
 class Kind(NamedTuple):
-    """What is kept of each record: the folder of its files below OUT, and its key in a line."""
+    """A kind of result to keep for each record: its folder below OUT, and its key in a line."""
 
     folder: str
     key: str
@@ -79,14 +79,14 @@ LIKELIHOODS = Kind("likelihoods", "logp")
 
 
 class RunFolder:
-    """OUT, as one process of a run sees it."""
+    """The folder OUT of a run, as one of its processes uses it."""
 
     def __init__(self, out: Path, shard: Shard = WHOLE, kind: Kind = PREDICTIONS) -> None:
         self.out, self.shard, self.kind = out, shard, kind
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep others from answering the same. Raises Fault when somebody is already at it."""
+        """Lock out other processes from the same records. Raises Fault when another process is answering them."""
         with ExitStack() as held:
             free = _take(held, self._lock("whole"), fcntl.LOCK_EX if self.shard.of == 1 else fcntl.LOCK_SH)
             if not (free and _take(held, self._lock(self.shard.folder), fcntl.LOCK_EX)):
@@ -94,17 +94,17 @@ class RunFolder:
             yield
 
     def keep(self, row: dict[str, Any]) -> None:
-        """Write run.json before the first answer. Raises Fault when it is another run's, naming what differs."""
+        """Write run.json before the first answer. Raises Fault when OUT has another run's, naming what differs."""
         with self.alone():
             before = self.require_same(row)
             if before is not None:
-                # the commit: nothing was left to ask, and the model is no longer in the hub's cache
+                # keep the commit: with nothing left to ask, the model may no longer be in the hub's cache
                 kept = {name: before[name] for name in ("commit", "spent") if name in before}
                 row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """run.json so far, None where there is none. Raises Fault when it is another run's; row: some of FIXED."""
+        """The existing run.json, or None. Raises Fault when it is another run's; row: values for some of FIXED."""
         if self.out.is_dir():
             require_inside(self.out)
         before = read_run(self.out)
@@ -119,7 +119,7 @@ class RunFolder:
         return before
 
     def spend(self, spent: Mapping[str, float]) -> None:
-        """Add to what the run has cost so far, in run.json."""
+        """Add to the costs of the run so far, in run.json."""
         if not spent:
             return
         with self.alone():
@@ -130,17 +130,17 @@ class RunFolder:
             write_run(self.out, row | {"spent": dict(total)})
 
     def answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
-        """{id: what is kept of it} of all processes so far. Raises Fault for an id that this run does not ask."""
+        """{id: result} from all processes so far. Raises Fault for an id that this run does not ask."""
         with self.alone():
             return self._answered(subset, records)
 
     def append(self, subset: str, answers: Mapping[str, Any]) -> None:
-        """Add answers to this process's own file, texts as storable() makes them."""
+        """Append answers to this process's own file; texts pass through storable()."""
         fit = ((name, storable(answer) if isinstance(answer, str) else answer) for name, answer in answers.items())
         append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in fit))
 
     def put(self, subset: str, answers: Mapping[str, Any]) -> None:
-        """Put these into the file of all processes, in place of any former ones; the other lines stay."""
+        """Write these answers into the file of all processes; they replace earlier ones, other lines stay."""
         path = self._whole(subset)
         with self.alone():
             before = list(read_jsonl(path)) if path.exists() else []
@@ -150,11 +150,11 @@ class RunFolder:
                 write_jsonl(path, ({"id": name, self.kind.key: answer} for name, answer in new.items()))
 
     def mend(self, subset: str) -> None:
-        """Cut off the line that a kill left half-written in this process's own file."""
+        """Remove the half-written last line that a kill left in this process's own file."""
         drop_torn_line(self._file(subset))
 
     def finish(self, subset: str, records: Sequence[Record]) -> int:
-        """Put the answers in record order when all are there; returns how many are missing."""
+        """Put the answers in record order when all are present; returns how many are missing."""
         with self.alone():
             done = self._answered(subset, records)
             order = [record.id for record in records]
@@ -165,14 +165,14 @@ class RunFolder:
                 write_jsonl(self._whole(subset), ({"id": name, self.kind.key: done[name]} for name in order))
             for path in shares:
                 path.unlink()
-                with suppress(OSError):  # another subset's share is in it still
+                with suppress(OSError):  # another subset's share is still in it
                     path.parent.rmdir()
             with suppress(OSError):
                 (self.out / "shards").rmdir()
         return 0
 
     def count(self, subsets: Iterable[str]) -> int:
-        """How many answers stand in the files of all processes: a glance, for a progress bar."""
+        """How many answers the files of all processes have: a quick count of lines, for a progress bar."""
         found = 0
         for subset in subsets:
             for path in self.files(subset):
@@ -181,7 +181,7 @@ class RunFolder:
         return found
 
     def files(self, subset: str) -> list[Path]:
-        """Where answers may stand so far: the file of all processes, there or not, and their shares."""
+        """The files that may have answers: the file of all processes, which may not exist, and their shares."""
         return [self._whole(subset), *self._shares(subset)]
 
     def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
@@ -220,8 +220,8 @@ class RunFolder:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """What touches more than this process's own files is done by one process at a time."""
-        if not self.out.exists():  # nothing to read, and nothing is left behind when loading fails
+        """Hold the run's lock: only one process at a time may touch more than its own files."""
+        if not self.out.exists():  # nothing to read; and a model that fails to load leaves no folder
             yield
             return
         with ExitStack() as held:

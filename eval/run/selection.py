@@ -1,4 +1,4 @@
-"""Which records a run asks. `predict` and every reader of its answers must agree, so it is decided here only."""
+"""Which records a run asks. `predict` and every reader of its answers must agree, so only this file decides it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -8,24 +8,24 @@ from mmafflm.sampling import sample
 
 
 def split_of(described: dict[str, Any]) -> str:
-    """The split that a run answers, by its run.json: test, or val (what `mmafflm train` asks while it trains)."""
+    """The split that a run answers, from its run.json: test, or val (which `mmafflm train` asks while it trains)."""
     return str(described.get("split", "test"))
 
 
 class Selection(NamedTuple):
-    """Which records of a subset a run asks: a sample of at most `limit` (None: all) of those in some languages."""
+    """Which records of a subset a run asks: those in `languages`, and of these a sample of at most `limit`."""
 
-    limit: int | None = None
+    limit: int | None = None  # None: all
     languages: tuple[str, ...] | None = None  # codes, as in the records; None: all
 
     @classmethod
     def of_run(cls, described: Mapping[str, Any]) -> "Selection":
-        """The selection of a run, by its run.json."""
+        """The selection of a run, from its run.json."""
         languages = described.get("languages")
         return cls(described.get("limit"), None if languages is None else tuple(languages))
 
     def of(self, records: Iterable[Record]) -> list[Record]:
-        """The chosen ones of a subset's records, in record order."""
+        """The chosen records of a subset, in record order."""
         return sample(self.in_languages(records), self.limit)
 
     def in_languages(self, records: Iterable[Record]) -> list[Record]:
@@ -37,6 +37,6 @@ class Selection(NamedTuple):
         return {"limit": self.limit, "languages": None if self.languages is None else list(self.languages)}
 
     def __str__(self) -> str:
-        """What a title adds; empty when all records are asked."""
+        """The addition to a title; empty when all records are asked."""
         rows = f", a sample of at most {self.limit} rows a subset" if self.limit is not None else ""
         return rows + (f", {', '.join(self.languages)} only" if self.languages is not None else "")

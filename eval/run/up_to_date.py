@@ -1,7 +1,7 @@
-"""Does what a command would write stand already? Then it was made of the same files, arguments and code.
+"""Skip work whose output is up to date: made from the same files, arguments and code.
 
-Scores, diagnosis and report keep the hash that made_of() gives, under "made_of": the same command twice does no work
-the second time, and another parser, prompt or answer is never served from an old file.
+Scores, diagnosis and report keep the hash from made_of() under "made_of". The same command does no work the second
+time, and after a change of parser, prompt or answers an old file is never used.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ KEY = "made_of"
 
 
 def made_of(files: Iterable[Path], **given: Any) -> str:
-    """The hash of the files (one that is missing counts as such), of the arguments and of this package's code."""
+    """The hash of the files (a missing file counts as missing), the arguments and the code of eval."""
     hashes = [(path.name, sha256_of(path) if path.exists() else None) for path in files]
     text = json.dumps([source_hash("eval"), hashes, given], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def standing(path: Path, made: str) -> dict[str, Any] | None:
-    """The JSON object in `path` if it was made of just this, else None. A file that is no JSON does not stand."""
+    """The JSON object in `path` if its hash is `made`, else None, also for a file that is missing or not JSON."""
     try:
         found = read_json(path, "")
     except (FileNotFoundError, Fault):

@@ -1,14 +1,14 @@
-"""Means over tasks, modalities and languages, as the paper has them; and a macro average that misses no language.
+"""Means over tasks, modalities and languages, as in the paper; and a macro average that refuses missing languages.
 
-Two metrics are never averaged with each other: macro F1 of labels and Pearson of numbers stay apart. The interval and
+Different metrics are never averaged together: macro F1 of labels and Pearson of numbers stay apart. The interval and
 the p-value of a mean come from its units' own resamples. Units of different corpora or languages are independent. Tasks
-on the same clips, pictures or tweets (MELD_EC and MELD_SP) are not, and how far is not known: they are taken to err
-together, the worst resample of one with the worst of the other, which no dependence can widen.
+on the same clips, pictures or tweets (MELD_EC and MELD_SP) are dependent, but we do not know how strongly. We assume
+the worst: the worst resample of one is added to the worst of the other. No other dependence gives a wider interval.
 
-Before they are averaged, each unit's resamples are moved so that their mean is the unit's own difference. A resample of
-few rows lacks some classes that the rows have, which macro F1 counts as 0, and so lies nearer to 0 than what it
-resamples. In one unit that is less than the interval's width; in a mean of 25 languages the width is a fifth of it, the
-bias is not, and the mean would lie outside of its own interval.
+Before averaging, each unit's resamples are shifted so that their mean is the unit's own difference. A resample of few
+rows lacks some classes, and macro F1 counts a missing class as 0, so the resamples are biased towards 0. In one unit
+this bias is smaller than the interval. The interval of a mean of 25 languages is a fifth as wide, but the bias is as
+large as before, so without the shift the mean would lie outside its own interval.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from mmafflm.errors import Fault
 
 
 class Placed(Protocol):
-    """A score of one task, or of one language of it, as far as it matters for what it is averaged with."""
+    """A score of one task, or of one of its languages: only the properties that decide what it is averaged with."""
 
     @property
     def task(self) -> Task:
@@ -32,11 +32,11 @@ class Placed(Protocol):
 
     @property
     def language(self) -> str | None:
-        """The language that the score is of; None for the whole task."""
+        """The language that the score covers; None for the whole task."""
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """All languages that its rows have."""
+        """All languages of its rows."""
 
     @property
     def metric(self) -> str:
@@ -48,7 +48,7 @@ PlacedT = TypeVar("PlacedT", bound=Placed)
 
 @dataclass(frozen=True)
 class Part(Generic[PlacedT]):
-    """Units that are averaged with one another, and the subsets of the benchmark that belong there and lack."""
+    """Units that are averaged together, and the subsets of the benchmark that this mean lacks."""
 
     over: str  # subset | task | modality | language
     group: str
@@ -59,11 +59,11 @@ class Part(Generic[PlacedT]):
 
 @dataclass(frozen=True)
 class Unit:
-    """Two runs' scores on one task, or on one language of it: the main metric of each, and b - a in every resample."""
+    """Two runs' scores on one task or one of its languages: the main metric of each, and b - a in every resample."""
 
     task: Task
-    language: str | None  # of a unit that is one language of a task
-    languages: tuple[str, ...]  # all that its rows have
+    language: str | None  # None when the unit is a whole task
+    languages: tuple[str, ...]  # all languages of its rows
     metric: str
     n: int
     a: float
@@ -97,7 +97,7 @@ def mean(units: Sequence[Unit]) -> dict[str, Any]:
 
 
 def _biases(units: Sequence[Unit]) -> list[float]:
-    """How far each unit's resamples lie from what they resample, on average; of a unit alone it is left as it is."""
+    """The mean of each unit's resamples minus the unit's own difference. A single unit is not corrected: 0."""
     if len(units) == 1:
         return [0.0]
     finite = [unit.drawn[np.isfinite(unit.drawn)] for unit in units]
@@ -121,7 +121,7 @@ def _drawn(units: Sequence[Unit]) -> Floats:
 
 
 def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
-    """The units, together where they may be of the same rows: those of one corpus in the same languages."""
+    """Group the units that may share rows: those of one corpus in the same languages."""
     found: dict[tuple[str, tuple[str, ...]], list[PlacedT]] = {}
     for unit in units:
         found.setdefault((benchmark()[unit.task.subset].corpus, unit.languages), []).append(unit)
@@ -129,9 +129,9 @@ def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
 
 
 def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
-    """Means per subset of several tasks, per task, per modality and per language, each for each metric.
+    """The means per subset (if it has several tasks), task, modality and language, separately for each metric.
 
-    "missing" lists the subsets of the benchmark that belong there and were not compared.
+    "missing" lists the subsets of the benchmark that belong to the mean and were not compared.
     """
     return [
         {"over": part.over, "group": part.group, **mean(part.units), "missing": part.missing} for part in parted(units)
@@ -139,7 +139,7 @@ def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
 
 
 def parted(units: Sequence[PlacedT]) -> Iterator["Part[PlacedT]"]:
-    """What is averaged: the units of each subset of several tasks, task, modality and language, a metric at a time."""
+    """The groups to average: per subset (if it has several tasks), task, modality and language; one metric a group."""
     whole = [unit for unit in units if unit.language is None]
     single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
     yield from _grouped("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1],
@@ -183,7 +183,7 @@ def require_languages(subset: str, found: Iterable[str]) -> None:
 
 
 def macro_over_languages(units: Sequence[Unit]) -> dict[str, dict[str, Any]]:
-    """For each task in several languages the macro average of both runs, or {"refused": why}."""
+    """The macro average of both runs for each task that has several languages, or {"refused": why}."""
     found: dict[str, dict[str, Any]] = {}
     for whole in (unit for unit in units if unit.language is None):
         subset = benchmark()[whole.task.subset]

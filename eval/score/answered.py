@@ -1,4 +1,4 @@
-"""The answers of a run, joined to their records and read, task by task: what diagnosis and comparison start from."""
+"""The parsed answers of a run, joined to their records, task by task: the input of diagnosis and comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mmafflm.records import Record
 
 @dataclass(frozen=True)
 class Answered:
-    """One task's records, the raw answers to them and what these were read as; n rows each, in record order."""
+    """One task's records, the raw answers to them and the parsed answers; n rows each, in record order."""
 
     task: Task
     records: list[Record]
@@ -25,16 +25,16 @@ class Answered:
 
     @property
     def name(self) -> str:
-        """The task's."""
+        """The task's name."""
         return self.task.name
 
     @property
     def emotions(self) -> list[str | None] | None:
-        """Each row's emotion where the score is the mean over the emotions' own scores, else None."""
+        """Each row's emotion, if each emotion is scored separately and the task's score is their mean; else None."""
         return [record.emotion for record in self.records] if self.task.per_emotion else None
 
     def of(self, rows: Sequence[int]) -> "Answered":
-        """These rows alone."""
+        """Only these rows."""
         chosen = {row: at for at, row in enumerate(rows)}
         unparsed = {chosen[row]: reason for row, reason in self.read.unparsed.items() if row in chosen}
         read = Answers(self.read.gold[list(rows)], self.read.prediction[list(rows)], unparsed)
@@ -49,7 +49,7 @@ class Answered:
 
 
 def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: str) -> list[Answered]:
-    """A subset's rows, parted into its tasks (in the benchmark's order) and read in `mode`."""
+    """Split a subset's rows into its tasks (in the benchmark's order) and parse the answers in `mode`."""
     rows: dict[str, list[int]] = {}
     for row, record in enumerate(records):
         rows.setdefault(benchmark()[subset].task(record.task).key, []).append(row)
@@ -62,7 +62,7 @@ def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: 
 
 
 def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
-    """The subsets to read, in the benchmark's order. Raises Fault for one that the run or the data lacks."""
+    """The subsets to read, in the benchmark's order. Raises Fault for a subset that the run or the data lacks."""
     names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
     if lacking := [name for name in names if name not in described["subsets"]]:
         raise Fault(f"{run}: no answers to {', '.join(lacking)}. Run mmaffben predict for them, or leave them out.")
@@ -75,7 +75,7 @@ def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: 
 
 
 def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
-    """known_subsets(), whose records are those that were built. Raises Fault for one that changed."""
+    """known_subsets(), after checking the records against the build. Raises Fault for a subset that changed since."""
     names = known_subsets(run, described, data, subsets)
     data.require_unchanged(split_file(name, split_of(described)) for name in names)
     return names
@@ -84,7 +84,7 @@ def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets:
 def answered_tasks(
     run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None = None, mode: str = "strict"
 ) -> list[Answered]:
-    """Every task of a run whose run.json is `described`. Raises Fault for other data, and for ids that do not fit."""
+    """Every task of a run; `described` is its run.json. Raises Fault for other data, and for ids that do not match."""
     require_data(run, described, data)
     found = []
     for name in chosen_subsets(run, described, data, subsets):

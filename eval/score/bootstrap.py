@@ -1,4 +1,4 @@
-"""The exact row bootstrap: resamples as counts of the distinct (gold, prediction) rows. Seeded, 95% percentiles."""
+"""The exact row bootstrap: a resample is a count for each distinct (gold, prediction) row. Seeded, 95% percentiles."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
@@ -9,7 +9,7 @@ from eval.score.metrics import Floats
 
 RESAMPLES = 1000
 SEED = 20250529
-_CHUNK = 2_000_000  # counts at a time, 16 MB: 277 resamples of 7,203 rows, all 1,000 of a language's 500
+_CHUNK = 2_000_000  # counts at a time, 16 MB: 277 resamples of 7,203 rows, or all 1,000 resamples of 500 rows
 
 Values: TypeAlias = Mapping[str, Floats]
 Measure: TypeAlias = Callable[[Floats], Values]
@@ -26,7 +26,7 @@ class Paired(NamedTuple):
 
 
 def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Counts [chunk, K] of `resamples` draws with replacement from rows that stand `counts` [K] times."""
+    """Counts [chunk, K] for `resamples` draws with replacement; distinct row k occurs `counts[k]` times, [K]."""
     rows = int(counts.sum())
     chunk = max(1, _CHUNK // len(counts))
     for start in range(0, resamples, chunk):
@@ -34,7 +34,7 @@ def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iter
         if len(counts) < rows / 8:
             yield rng.multinomial(rows, counts / rows, size).astype(float)
             continue
-        # As many distinct rows as rows: drawing and counting them is the same distribution, and faster
+        # When many rows are distinct, drawing rows and counting them is faster; the distribution is the same.
         owner = np.repeat(np.arange(len(counts)), counts.astype(int))
         drawn = owner[rng.integers(0, rows, (size, rows))] + len(counts) * np.arange(size)[:, None]
         yield np.bincount(drawn.ravel(), minlength=size * len(counts)).reshape(size, -1).astype(float)
@@ -62,8 +62,9 @@ def paired_bootstrap(
 ) -> dict[str, Paired]:
     """Compare two runs on the same rows: each resample draws the rows once for both.
 
-    `counts` [n] says how often each row stands (ones for plain rows); the measures take counts [B, n]. The p-value is
-    twice the smaller share of resamples on one side of 0, those at 0 on both, and never below 1 / resamples.
+    `counts` [n] says how often each row occurs (ones for plain rows); the measures take counts [B, n]. The p-value is
+    twice the share of resamples on the smaller side of 0. A resample at 0 counts on both sides. p is at least
+    1 / resamples.
     """
     whole_a, whole_b = measure_a(counts[None, :]), measure_b(counts[None, :])
     drawn_a = distribution(measure_a, counts, resamples, seed)
@@ -77,7 +78,7 @@ def paired_bootstrap(
 
 
 def p_value(difference: Floats) -> float:
-    """The two-sided bootstrap p-value of differences in resamples; see paired_bootstrap. 1 where none is defined."""
+    """The two-sided bootstrap p-value of the resampled differences (see paired_bootstrap); 1 when all are undefined."""
     difference = difference[np.isfinite(difference)]
     below, above = (difference <= 0).sum(), (difference >= 0).sum()
     return float(min(1.0, max(2 * min(below, above), 1) / max(len(difference), 1)))

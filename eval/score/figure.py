@@ -1,9 +1,9 @@
-"""A score as a person sees it: a figure with its doubt, or a dash where the number would mislead.
+"""A score as a person sees it: a number with its interval, or a dash where the number would mislead.
 
-An unparsed answer to a number counts as the value farthest from gold, or in paper mode as the reference's default.
-Where most answers are unparsed, a correlation measures this filling and not the model: a model that answers nothing at
-all gets -0.25. So such a task has no figure in any table, test or mean. scores.MODE.json keeps the numbers, and its
-"withheld" says why they are not shown.
+In a numeric task an unparsed answer counts as the value farthest from gold, or in paper mode as the published scorer's
+default. When most answers are unparsed, a correlation measures these substitutes and not the model: a model that
+answers nothing at all gets -0.25. So no table, test or mean shows such a task. scores.MODE.json keeps the numbers, and
+its "withheld" says why they are not shown.
 """
 
 from collections import Counter
@@ -14,12 +14,12 @@ from eval.score.measure import Answers
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels
 
-MOST_UNPARSED = 0.5  # share of the answers; above it a numeric task has no figure
+MOST_UNPARSED = 0.5  # share of the answers; above it a numeric task shows no figure
 DASH = "-"
 
 
 class Figure(NamedTuple):
-    """One metric with its interval, None where there is none or where it is withheld; of n rows, some unparsed."""
+    """One metric with its interval, over n rows, `unparsed` of them unparsed. None: not defined, or withheld."""
 
     value: float | None
     ends: Sequence[float] | None
@@ -28,9 +28,9 @@ class Figure(NamedTuple):
 
 
 def withheld(task: Task, read: Answers, emotions: Sequence[str | None] | None = None) -> str:
-    """Why a numeric task has no figure: most answers, or most to one of its emotions, are unparsed. "" where it has.
+    """Why a numeric task shows no figure: most answers, or most about one of its emotions, are unparsed. Else "".
 
-    emotions: each row's, where the score is the mean over the emotions' own scores.
+    emotions: each row's emotion, if each emotion is scored separately and the task's score is their mean.
     """
     if isinstance(task.grammar, Labels):
         return ""
@@ -44,9 +44,9 @@ def withheld(task: Task, read: Answers, emotions: Sequence[str | None] | None = 
 
 
 def figure(scored: Mapping[str, Any], metric: str) -> Figure:
-    """One metric of a task, or of one language of it, out of scores.MODE.json."""
+    """One metric of a task, or of one of its languages, from scores.MODE.json."""
     mute = "pearson" in scored["metrics"] and scored["unparsed"] > MOST_UNPARSED * scored["n"]
-    shown = not mute and "withheld" not in scored  # another tool's scores need not say it
+    shown = not mute and "withheld" not in scored  # scores from another tool may lack "withheld"
     value = scored["metrics"].get(metric) if shown else None
     ends = scored.get("ci95", {}).get(metric) if shown else None
     return Figure(value, ends, scored["n"], scored["unparsed"])
@@ -62,11 +62,11 @@ def beats_majority(task: Task, scored: Mapping[str, Any]) -> bool:
 
 
 def rows_text(scored: Mapping[str, Any]) -> str:
-    """How many rows were asked, and of how many where they are a sample."""
+    """The number of rows asked; for a sample also the number of rows it was drawn from."""
     drawn = scored.get("sample")
     return f"{scored['n']:,} of {drawn['of']:,}" if drawn else f"{scored['n']:,}"
 
 
 def unparsed_text(unparsed: int, n: int) -> str:
-    """The share of the answers that could not be read."""
+    """The share of the answers that could not be parsed."""
     return f"{unparsed / n:.1%}" if n else DASH

@@ -1,4 +1,4 @@
-"""One task's answers as arrays, and its metrics in either mode (scoring.md)."""
+"""One task's answers as arrays, and its metrics in either mode (docs/scoring.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -26,14 +26,14 @@ class Answers(NamedTuple):
 
 
 def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str) -> Answers:
-    """Read the answers to one task in `mode`; each distinct text is parsed once."""
+    """Parse the answers to one task in `mode`; each distinct text is parsed once."""
     if mode == "strict":
         return strict(task, [record.gold for record in records], [record.emotion for record in records], texts)
     return _paper(task, records, texts)
 
 
 def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]) -> Answers:
-    """answers() in strict mode, of n rows' golds and emotions."""
+    """answers() in strict mode, from the golds, emotions and texts of n rows."""
     read: dict[tuple[str, str | None], Answer | Unparsed] = {}
     gold, prediction, unparsed = [], [], {}
     for row, (true, text, emotion) in enumerate(zip(golds, texts, emotions, strict=True)):
@@ -62,7 +62,7 @@ def _row(task: Task, value: Gold) -> list[bool] | list[float] | float:
 
 
 def _wrong(task: Task, gold: Gold) -> list[bool] | list[float] | float:
-    """What an answer that was not parsed counts as: no label, or the admissible value farthest from gold."""
+    """What an unparsed answer counts as: no label, or the admissible value farthest from gold."""
     grammar = task.grammar
     if isinstance(grammar, Labels):
         return [False] * len(grammar.labels)
@@ -95,7 +95,7 @@ def _paper(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answe
 
 
 def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floats) -> dict[str, Floats]:
-    """Every metric of a task, [B] each, under row counts [B, n]. NaN where a metric is not defined."""
+    """Every metric of a task, [B] each, for B weightings `weights` [B, n] of the rows. NaN: not defined."""
     if isinstance(task.grammar, Labels):
         return _of_labels(task, mode, gold.astype(bool), prediction.astype(bool), weights)
     gold, prediction = gold.astype(float), prediction.astype(float)
@@ -103,7 +103,7 @@ def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floa
         return _of_numbers(task, mode, gold, prediction, weights)
     names = task.grammar.dimensions
     parts = [_of_numbers(task, mode, gold[:, at], prediction[:, at], weights) for at in range(len(names))]
-    # The mean over the dimensions is ours; the paper reports the three.
+    # The mean over the dimensions is our addition; the paper reports the three dimensions.
     found = {metric: np.mean([part[metric] for part in parts], axis=0) for metric in parts[0]}
     return found | {f"pearson_{name}": part["pearson"] for name, part in zip(names, parts, strict=True)}
 
@@ -133,7 +133,7 @@ def _of_numbers(task: Task, mode: str, gold: Floats, prediction: Floats, weights
     }  # fmt: skip
     if isinstance(task.grammar, Ordinal):
         correlations["qwk"] = metrics.qwk
-    # A constant correlates with nothing: 0 in strict mode, and the notes say so.
+    # The correlation of a constant is undefined: strict mode counts it as 0, and the notes report it.
     found = {name: np.nan_to_num(metric(*rows), nan=0.0) for name, metric in correlations.items()}
     found["mae"] = metrics.mae(*rows)
     if isinstance(task.grammar, Ordinal):
@@ -144,7 +144,7 @@ def _of_numbers(task: Task, mode: str, gold: Floats, prediction: Floats, weights
 
 
 def majority(task: Task, gold: Array) -> Array:
-    """What always answering the most frequent gold label (numbers: the median; ordinals: the class) predicts."""
+    """The constant baseline: the most frequent gold label or ordinal class, or the median of the gold numbers."""
     constant: Array
     if isinstance(task.grammar, Labels):
         constant = np.eye(gold.shape[1], dtype=bool)[gold.astype(float).sum(0).argmax()]

@@ -1,10 +1,10 @@
-"""Metrics on arrays of n rows, under B weightings of the rows at once: that is what makes 1,000 resamples fast.
+"""Metrics on arrays of n rows, for B weightings of the rows at once, which makes 1,000 resamples fast.
 
-`weights` of shape [B, n] say how often each row counts, and every metric is of shape [B]; without weights each row
-counts once and B is 1. The metrics of labels are functions of Counts. Definitions are scikit-learn's and scipy's;
-tests/eval/score/test_metrics.py compares them.
-Labels are boolean matrices [n, classes]; a row without a label (an answer that was not parsed) is all False.
-NaN where a metric is not defined.
+`weights` of shape [B, n] say how often each row counts, and every metric has shape [B]. Without weights each row counts
+once and B is 1. The metrics of labels are functions of Counts. The definitions are those of scikit-learn and scipy;
+tests/eval/score/test_metrics.py compares the results.
+Labels are boolean matrices [n, classes]; a row without a label (an unparsed answer) is all False.
+NaN: the metric is not defined.
 """
 
 import math
@@ -23,15 +23,15 @@ def _weights(rows: int, weights: Floats | None) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
-    """above / below, and `otherwise` where below is 0."""
+    """above / below, or `otherwise` where below is 0."""
     result: Floats = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, otherwise), where=below > 0)
     return result
 
 
 def _correlation(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Weighted (covariance, variance of x, of y, difference of means), [B] each; x and y are [n] or [B, n].
+    """Weighted (covariance, variance of x, variance of y, difference of means), [B] each; x and y are [n] or [B, n].
 
-    A variance that is rounding noise is 0, so that a constant is known as one.
+    A variance within rounding error is set to 0, so that a constant is recognised.
     """
     shift_x, shift_y = x.flat[0], y.flat[0]
     x, y = x - shift_x, y - shift_y
@@ -54,7 +54,7 @@ def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> 
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
-    """Average ranks [B, n] of each row within each weighted sample."""
+    """The average rank of each row within each weighted sample, [B, n]."""
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(group.max() + 1))
@@ -64,7 +64,7 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
 
 
 def spearman(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
-    """Spearman's rank correlation, ties averaged; ranked anew in every resample. NaN when either side is constant."""
+    """Spearman's rank correlation with averaged ties, ranked anew in every resample. NaN when a side is constant."""
     weights = _weights(len(gold), weights)
     pieces = []
     for start in range(0, len(weights), 100):  # ranks are [B, n]: 100 at a time stay within the cache
@@ -98,7 +98,7 @@ def qwk(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floa
 
 
 class Counts(NamedTuple):
-    """Row counts under each weighting: true, gold and predicted positives [B, classes]; right rows and all rows [B]."""
+    """Counts under each weighting: true, gold and predicted positives [B, classes]; correct rows and all rows [B]."""
 
     hits: Floats
     wanted: Floats
@@ -108,7 +108,7 @@ class Counts(NamedTuple):
 
 
 def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Counts:
-    """Count once what all metrics of labels need. One product in single precision: exact up to 16 million rows."""
+    """The counts that all metrics of labels need, in one matrix product. Single precision: exact to 16 million rows."""
     classes = gold.shape[1]
     columns = np.column_stack([gold & prediction, gold, prediction, (gold == prediction).all(1)]).astype(np.float32)
     weights = _weights(len(gold), weights)
@@ -119,19 +119,19 @@ def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) 
 
 
 def accuracy(counts: Counts) -> Floats:
-    """Share of rows whose label set is exactly right (subset accuracy); plain accuracy for single labels."""
+    """Share of rows with exactly the right label set (subset accuracy); plain accuracy for single labels."""
     return _ratio(counts.right, counts.rows)
 
 
 def micro_f1(counts: Counts) -> Floats:
-    """F1 over all decisions; 0 when there is neither gold nor prediction."""
+    """F1 over all decisions; 0 when gold and predictions have no label at all."""
     return _ratio(2 * counts.hits.sum(1), counts.wanted.sum(1) + counts.given.sum(1), 0.0)
 
 
 def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
-    """Mean of the classes' F1. A class with neither gold nor prediction counts as `zero_division`; None leaves it out.
+    """Mean of the classes' F1. A class without gold and predictions counts as `zero_division`; None leaves it out.
 
-    None is scikit-learn's default `labels`: the classes that occur in gold or prediction, in each resample its own.
+    None is scikit-learn's default for `labels`: the classes that occur in gold or predictions of each resample.
     """
     below = counts.wanted + counts.given
     scores = _ratio(2 * counts.hits, below, 0.0 if zero_division is None else zero_division)
@@ -148,11 +148,11 @@ def balanced_accuracy(counts: Counts) -> Floats:
 
 
 def weighted_jaccard(counts: Counts) -> Floats:
-    """Jaccard of each class, averaged by the class's gold rows (jaccard_score, average="weighted"); 0 without gold."""
+    """Mean Jaccard of the classes, weighted by gold rows (jaccard_score, average="weighted"); 0 without gold."""
     jaccard = _ratio(counts.hits, counts.wanted + counts.given - counts.hits, 0.0)
     return _ratio((jaccard * counts.wanted).sum(1), counts.wanted.sum(1), 0.0)
 
 
 def number(value: float) -> float | None:
-    """A value for JSON: None where it is not defined."""
+    """A value for JSON: None when it is not finite."""
     return float(value) if math.isfinite(value) else None

@@ -1,31 +1,31 @@
-"""Plain text for strict mode: the part that is marked as the answer, and one way to write digits, signs and scales."""
+"""Plain text for strict mode: find the part marked as the answer, and write digits, signs and scales in one way."""
 
 import re
 import unicodedata
 from functools import cache
 
 LONGEST = 10_000
-"""Characters. A longer answer, its thoughts aside, is not read; the prompts ask for fewer than 500."""
+"""Characters, without the thoughts. A longer answer is not parsed; the prompts ask for fewer than 500."""
 
-# Arabic decimal and thousands separators and percent; the dashes that serve as a minus; Markdown, brackets and quotes.
+# Arabic decimal and thousands separators and percent; dashes used as a minus; Markdown, brackets and quotes.
 _SIGNS = str.maketrans({"٫": ".", "٬": "", "٪": "%", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "⁄": "/"}
                        | {"’": "'", "؛": ";"} | dict.fromkeys("*`#_\"“”「」$[]{}", " "))  # fmt: skip
-_PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # never a decimal comma or point
+_PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # none of these is a decimal comma or point
 _HIDDEN = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufe0f\ufeff☀-⛿\U0001f300-\U0001faff]"
 )  # characters without width, and emoji
-_SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # "0.7²", of which NFKC would make 0.72
+_SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # NFKC would turn "0.7²" into 0.72
 _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for end in ("/", ""))
 _BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")  # "\boxed{\text{0.7}}"
-_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text", and what ends a turn: a token in <| |>
+_LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text"; end-of-turn tokens such as <|...|>
 
 
 class Unclear(Exception):
-    """The text holds no admissible answer; the message says why."""
+    """The text has no admissible answer; the message says why."""
 
 
 def plain(text: str) -> str:
-    """`text` in lower case with every decimal digit (Thai, Devanagari, full-width ...) as ASCII; Markdown dropped."""
+    """`text` in lower case, without Markdown, with all decimal digits (Thai, Devanagari, full-width ...) as ASCII."""
     text = _LATEX.sub(" ", _SMALL.sub("^", _HIDDEN.sub("", text))).translate(_PAUSES)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS).lower()
     if text.isascii():
@@ -34,7 +34,10 @@ def plain(text: str) -> str:
 
 
 def marked(text: str) -> list[str]:
-    """What is boxed or fenced behind the last think block, else all that is there. Raises Unclear when none is."""
+    """The boxed or fenced parts after the last think block, else the whole text after it.
+
+    Raises Unclear when that is empty or too long, or a think block does not end.
+    """
     text = _THOUGHT.split(text)[-1]
     if _THINKING.search(text):
         raise Unclear("a think block that does not end")
@@ -50,25 +53,25 @@ def marked(text: str) -> list[str]:
 
 
 def rewritten(text: str, low: float, high: float | None) -> str:
-    """A plain() text without marks of lists; in a number's text the signs are at the digits, and the scale is gone.
+    """A plain() text without list markers. For numbers, signs are moved to the digits and the scale is removed.
 
-    high: None for labels.
+    high: the top of the scale; None for labels.
     """
     text = re.sub(r"[^\S\n]+", " ", text).strip()
-    text = re.sub(r"(^|[.;!] )(\d+)\. ", r"\1\2: ", text, flags=re.MULTILINE)  # "1. He smiles": "1." is no sentence
+    text = re.sub(r"(^|[.;!] )(\d+)\. ", r"\1\2: ", text, flags=re.MULTILINE)  # "1. He smiles": "1." is not a sentence
     text = re.sub(r"\.(?=[^\W\d_])", ": ", text)  # "1.joy"
     if high is not None:
         text = _scale(low, high).sub(" ", text)
         text = re.sub(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)", "-", text)  # "negative 0.4"
         text = re.sub(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)", "+", text)
     if high is not None or low < 0:
-        text = re.sub(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)", r"\1-", text)  # "is - 0.4"; in "score - 0.4" it is a colon
+        text = re.sub(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)", r"\1-", text)  # "is - 0.4"; "score - 0.4": a colon
     return re.sub(r"^ ?- (?=\d*\D)", "", text, flags=re.MULTILINE)  # "- 1. joy"
 
 
 @cache
 def _scale(low: float, high: float) -> re.Pattern[str]:
-    """How a sentence names the whole scale, "on a scale of 0 to 1"; and what follows a value, "/1" or "out of 1"."""
+    """Matches a mention of the whole scale ("on a scale of 0 to 1") and what may follow a value ("/1", "out of 1")."""
     low_text, high_text = (rf"{re.escape(f'{end:g}')}(?:\.0+)?(?!\w|[.,]\d)" for end in (low, high))
     lead = r"(?:\bon )?(?:\ba |\bthe )?(?:\bscale )?(?:\bof |\bfrom |\bbetween )?"
     meaning = r"(?: ?\([^()\d]*\))?"  # "0 (least) to 1 (most)"

@@ -1,4 +1,4 @@
-"""What two scores of the same rows have in common: distinct rows to resample, one main metric, Holm's correction."""
+"""Tools to compare two scores of the same rows: distinct rows to resample, their metrics, Holm's correction."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from mmafflm.benchmark.grammar import Labels
 
 
 class Rows(NamedTuple):
-    """Distinct rows of gold and any number of predictions, each with how often it stands [K]."""
+    """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K]."""
 
     gold: Array
     predictions: list[Array]
@@ -24,9 +24,9 @@ class Rows(NamedTuple):
 
 
 def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> Rows:
-    """Equal rows counted as one, in the order of their first row: the order of the predictions does not matter.
+    """Count equal rows as one, in the order of their first occurrence: the order of the predictions does not matter.
 
-    Rows of dimensions (EMOTIC_SI) are all kept: hardly two are equal, and finding them costs more than it saves.
+    Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
     """
     of = None if emotions is None else np.array(emotions, dtype=str)
     if gold.ndim == 2 and gold.dtype != bool:
@@ -40,7 +40,7 @@ def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str |
 
 
 def _codes(column: Array) -> Array:
-    """A number for each row, equal where the rows are."""
+    """A number for each row; equal rows have equal numbers."""
     if column.ndim == 2:  # at most 27 classes: a row fits into 64 bits
         column = column.astype(np.uint64) @ (np.uint64(1) << np.arange(column.shape[1], dtype=np.uint64))
     codes: Array = np.unique(column, return_inverse=True)[1]
@@ -48,9 +48,9 @@ def _codes(column: Array) -> Array:
 
 
 def scorer(task: Task, mode: str, gold: Array, prediction: Array, emotions: Array | None = None) -> Measure:
-    """The metrics of these rows under row counts [B, n]; the mean over the emotions where there are some.
+    """A function from row counts [B, n] to the metrics of these rows; with `emotions`, the mean over the emotions.
 
-    Of numbers only Pearson and the mean error: ranks cost a hundred times as much, and no comparison needs them.
+    For numbers only Pearson and the mean error: ranks cost a hundred times as much, and no comparison needs them.
     """
 
     def score(weights: Floats) -> Values:
@@ -75,21 +75,21 @@ def _measured(task: Task, mode: str, gold: Array, prediction: Array, weights: Fl
 
 
 def _numbers(mode: str, gold: Floats, prediction: Floats, weights: Floats) -> dict[str, Floats]:
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may leave an emotion of a few rows out: NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack an emotion of few rows: NaN
         pearson = metrics.pearson(gold, prediction, weights)
         if mode == "paper":
             return {"pearson": pearson}
-        # A constant correlates with nothing: 0 in strict mode, as in the scores.
+        # The correlation of a constant is undefined: 0 in strict mode, as in the scores.
         return {"pearson": np.nan_to_num(pearson, nan=0.0), "mae": metrics.mae(gold, prediction, weights)}
 
 
 def seed_of(*names: str) -> int:
-    """A seed of its own for every unit that is resampled: two languages of 500 rows must not draw alike."""
+    """A separate seed for every unit that is resampled: two languages of 500 rows must not draw the same rows."""
     return SEED + crc32(" ".join(names).encode())
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down correction of p-values: valid however the tests depend on one another."""
+    """Holm's step-down correction of p-values: valid under any dependence between the tests."""
     order = sorted(range(len(p)), key=lambda at: p[at])
     corrected, worst = [0.0] * len(p), 0.0
     for rank, at in enumerate(order):

@@ -1,6 +1,6 @@
-"""Paper mode: the published scorer, answer for answer, quirks included (scoring.md, `paper` mode, exactly).
+"""Paper mode: the published scorer, answer for answer, quirks included ("Paper mode" in docs/scoring.md).
 
-Gold text goes through the same function as the model's. Nothing here is how one should read an answer; see answers.py.
+Gold text goes through the same function as the model's. This is not how one should read an answer: see parse.py.
 """
 
 import re
@@ -19,14 +19,14 @@ PaperValue: TypeAlias = float | int | tuple[float, ...] | tuple[int, ...]
 
 
 class PaperAnswer(NamedTuple):
-    """What the reference reads, and whether it found anything or fell back on its default."""
+    """What the published scorer reads, and whether it found anything or used its default."""
 
     value: PaperValue
     found: bool
 
 
 def parse(task: Task, text: str) -> PaperAnswer:
-    """What the published scorer reads in `text`. Never raises. Source: scoring.md, `paper` mode."""
+    """What the published scorer reads in `text`. Never raises. Source: "Paper mode" in docs/scoring.md."""
     grammar, text = task.grammar, text if reason_of(text) is None else ""
     if isinstance(grammar, Labels):
         if task.paper_accuracy == "polarity":
@@ -45,7 +45,7 @@ def _clamp(value: float, low: float, high: float) -> float:
 
 
 def _unit(text: str) -> PaperAnswer:
-    """0..1: the first word-bounded "0." and digits (a minus stands outside it), else the first number, else 0.5."""
+    """0..1: the first word-bounded "0." with digits (a minus before it is ignored), else the first number, else 0.5."""
     hit = re.search(r"\b0\.\d+\b", text) or re.search(r"-?\d+(?:\.\d+)?", text)
     return PaperAnswer(_clamp(float(hit[0]), 0.0, 1.0) if hit else 0.5, bool(hit))
 
@@ -56,13 +56,13 @@ def _signed(text: str) -> PaperAnswer:
 
 
 def _intensity_class(text: str) -> PaperAnswer:
-    # float, as int() refuses more than 4,300 digits; clamped it is exact
+    # float, because int() refuses more than 4,300 digits; the clamped value is exact
     hit = re.search(r"[-+]?\d+", text)
     return PaperAnswer(int(_clamp(float(hit[0]), 0, 3)) if hit else 0, bool(hit))
 
 
 def _valence_class(text: str) -> PaperAnswer:
-    """The first signed integer in -3..3, wherever it stands: "7, or 2" is 2."""
+    """The first signed integer in -3..3, anywhere in the text: "7, or 2" is 2."""
     for hit in re.finditer(r"[-+]?\d+", text):
         if -3 <= float(hit[0]) <= 3:
             return PaperAnswer(int(float(hit[0])), True)  # "000 ... 2": int() refuses more than 4,300 digits
@@ -71,8 +71,8 @@ def _valence_class(text: str) -> PaperAnswer:
 
 @cache
 def _dimension(name: str) -> re.Pattern[str]:
-    """ "valence: -1" is a miss: after ":" neither "-?digits.digits" nor "digits" takes an integer with a minus."""
-    # The reference's \s*[:-]?\s*, written so that no two parts can share a space: a thousand of them take no time.
+    """ "valence: -1" does not match: after ":" neither "-?digits.digits" nor "digits" takes an integer with a minus."""
+    # The published \s*[:-]?\s*, rewritten so that no two parts match the same space: a thousand spaces stay fast.
     return re.compile(rf"{name}\s*(?:[:-]\s*)?(-?\d*\.\d+|\d+)")
 
 

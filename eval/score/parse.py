@@ -37,15 +37,15 @@ _END = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Unparsed:
-    """The text holds no admissible answer, and why."""
+    """The text has no admissible answer; the reason why."""
 
     reason: str
 
 
 def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparsed:
-    """What `text` answers to `task`: canonical labels in class order, a number, or a number per dimension.
+    """The answer in `text` to `task`: canonical labels in class order, a number, or a number per dimension.
 
-    `emotion` is the record's: the answer may name it, and no other. Never raises; its time is linear in the text.
+    `emotion` is the record's: the answer may name it, and no other. Never raises. Linear in the length of the text.
     """
     if reason := reason_of(text):
         return Unparsed(reason)
@@ -58,7 +58,7 @@ def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparse
 
 
 def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
-    """What a part of the text that is marked as the answer says, all its sentences together."""
+    """The answer in one marked part of the text, from all its sentences together."""
     text = plain(_from_json(own, text))
     words = own.words(_prepared(grammar, own, text))
     kinds = shape(words)
@@ -76,7 +76,7 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
 
 
 def _answer(grammar: Grammar, sentences: Sequence[Sequence[Word]]) -> Answer | None:
-    """What the sentences say together; None when all are prose."""
+    """The answer of all sentences together; None when all are prose."""
     if isinstance(grammar, Number | Vad):
         numbers = _numbers(grammar, sentences)
         return numbers.get("") if isinstance(grammar, Number) else numbers or None
@@ -86,7 +86,7 @@ def _answer(grammar: Grammar, sentences: Sequence[Sequence[Word]]) -> Answer | N
 
 
 def _from_json(own: Wording, text: str) -> str:
-    """A text without a JSON object as it is; of the object a line for each key that is the answer's."""
+    """From a JSON object, one line for each key that names an answer; a text without an object is not changed."""
     try:
         row = orjson.loads(text[text.index("{") : text.rindex("}") + 1])
         # "finalAnswer" is two words
@@ -97,7 +97,7 @@ def _from_json(own: Wording, text: str) -> str:
 
 
 def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
-    """The text without the marks of lists, the ends of the scale, and remarks in brackets."""
+    """The text without list markers, mentions of the scale, and remarks in brackets."""
 
     def bracket(hit: re.Match[str]) -> str:  # "joy (1)", "joy (no)", "0.7 (or 0.8)"; a remark: "0.7 (high)"
         kinds = {word.kind for word in own.words(hit[1])}
@@ -109,7 +109,10 @@ def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
 
 
 def _numbers(grammar: Number | Vad, sentences: Sequence[Sequence[Word]]) -> dict[str, float]:
-    """The number of each dimension, or of "". Raises Unclear when one is missing or out of range, or there are two."""
+    """The number of each dimension; a plain number has the key "". {} when no sentence has the form of an answer.
+
+    Raises Unclear when a dimension is missing, a number is out of range, or two numbers differ.
+    """
     found, form = dict[str, float](), _DIMENSIONS if isinstance(grammar, Vad) else _NUMBER
     for words in (one for one in sentences if form.fullmatch(shape(one))):
         numbers = [float(word.value) for word in words if word.kind == "number"]

@@ -1,4 +1,4 @@
-"""Strict mode for labels and ordinal classes: "1. joy, 8. love", by number, by name, or both."""
+"""Strict mode for labels and ordinal classes, given by number, by name, or both: "1. joy, 8. love"."""
 
 import re
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ _ANNOUNCED = re.compile("conclusion |(?:lead_in )+(?:is|colon) ")  # "so joy"; "
 
 
 def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
-    """The labels of all sentences, such as the lines of a list. Raises Unclear when they are no answer."""
+    """The labels of all sentences, such as the lines of a list. Raises Unclear when they are not a clear answer."""
     read = [(words, _verdicts(words)) for words in sentences]
     affirmed = [{label for label, applies in found or () if applies} for _, found in read]
     announced = [at for at, (words, _) in enumerate(read) if affirmed[at] and _ANNOUNCED.match(shape(words))]
-    start = announced[0] if announced else 0  # prose before it may be thoughts
+    start = announced[0] if announced else 0  # prose before the first announcement may be thoughts
     answer = set[str | float]().union(*affirmed)
     if any(affirmed[at] != affirmed[start] for at in announced) or answer != set().union(*affirmed[start:]):
         raise Unclear("answers that contradict each other")
     for words, found in read[start:]:
-        if found is None:  # a name counts everywhere, a number where there are no other words
+        if found is None:  # a name always counts; a number counts only without other words
             kinds = ("name",) if "other" in shape(words) else ("name", "number")
             unclear = {word.value for word in words if word.kind in kinds} - answer
         else:
@@ -75,7 +75,7 @@ def _judged(words: Sequence[Word]) -> list[tuple[Word, bool]] | None:
         return None
     judged, denial = list[tuple[Word, bool]](), ""
     for word in words:
-        if word.kind in ("denial", "instead"):  # it reaches over all that follows: "no joy, anger" affirms nothing
+        if word.kind in ("denial", "instead"):  # denies all that follows: "no joy, anger" affirms nothing
             denial = word.kind
         elif word.kind == "turn" or (word.kind == "comma" and denial == "instead"):  # "rather than joy, anger"
             denial = ""

@@ -1,8 +1,8 @@
-"""Do a run's likelihoods rank the right labels above the others? No threshold has a part in it.
+"""Do a run's likelihoods rank the right labels above the others? This needs no threshold.
 
-The figure is the mean over labels of the area under the ROC curve (0.5: no better than chance): rows that hold a label
-against rows that do not, by the label's share in RUN/likelihoods (`predict --readout choice`). Intervals are those of
-1,000 paired bootstrap resamples of the rows.
+The figure is the area under the ROC curve, averaged over labels (0.5: no better than chance). For each label it
+compares rows that have the label with rows that do not, by the label's share in RUN/likelihoods
+(`predict --readout choice`). Intervals come from 1,000 paired bootstrap resamples of the rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,10 @@ RESAMPLES = 1000
 
 
 def mean_area(shares: Floats, gold: Floats) -> float:
-    """Of rows x labels; a label that all rows hold, or none, has no area. NaN when no label has one."""
+    """The mean area over the labels; shares and gold are [rows, labels].
+
+    A label that every row has, or that no row has, is left out. NaN when that leaves no label.
+    """
     holds, lacks = gold.sum(axis=0), len(gold) - gold.sum(axis=0)
     there = (holds > 0) & (lacks > 0)
     ranks = (rankdata(shares, axis=0) * gold).sum(axis=0) - holds * (holds + 1) / 2
@@ -31,10 +34,10 @@ def mean_area(shares: Floats, gold: Floats) -> float:
 
 
 def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequence[str]) -> Iterator[str]:
-    """A line for each language and run: the mean area with its interval, and the difference to the first run.
+    """A line for each language and run: the mean area with its interval, and the difference from the first run.
 
     languages: codes, or "all" for the rows of every language. Only rows that all runs were asked count. Raises
-    UsageFault for a subset whose answers are not labels, a run without likelihoods, and a language without rows.
+    UsageFault for a subset with answers other than labels, a run without likelihoods, and a language without rows.
     """
     grammar = subset.tasks[0].grammar
     if not isinstance(grammar, Labels):
@@ -62,7 +65,7 @@ def _gold(grammar: Labels, rows: Sequence[Record]) -> Floats:
 
 
 def _compared(shares: Sequence[Floats], gold: Floats) -> Iterator[str]:
-    """The area of each run with its interval, and its difference to the first."""
+    """The area of each run with its interval, and its difference from the first run's, as text."""
     draw = np.random.default_rng(0)
     drawn = [draw.integers(0, len(gold), len(gold)) for _ in range(RESAMPLES)]
     areas = [np.array([mean_area(of[at], gold[at]) for at in drawn]) for of in shares]

@@ -1,11 +1,12 @@
-"""Readouts: an answer from the distribution over a task's admissible answers, and not from its peak alone.
+"""Readouts: how an answer is taken from the model, as its text or from its distribution over the admissible answers.
 
-greedy       the text that the model writes by itself: the paper's.
+greedy       the text that the model writes by itself, as in the paper.
 expectation  numbers and ordinals: the mean of the admissible values, each weighted by its answer's probability.
-choice       labels: of one, the likeliest; of a set, every label whose share passes its threshold (thresholds.py).
+choice       labels: the likeliest for a single label; for a set, each label with a share at or above its threshold
+             (thresholds.py).
 
-A candidate's probability is that of its whole text and the end of the turn, normalised over the candidates: what the
-model might say besides does not count. The answer is rendered by the task's grammar, so it is scored like any other.
+A candidate's probability is that of its whole text and the end of the turn, normalised over the candidates: other
+things that the model might say do not count. The task's grammar renders the answer, so it is scored like any other.
 Pure: no disk, no model.
 """
 
@@ -21,9 +22,9 @@ from mmafflm.benchmark.grammar import Gold, Labels, Number, Ordinal, Vad
 from mmafflm.errors import UsageFault
 
 READOUTS = ("greedy", "expectation", "choice")
-POINTS = 11  # candidates of a number, ends included: steps of 0.1, or of 0.2 as CHSIMS_SI has them
-VAD_POINTS = 10  # of a dimension: EMOTIC's raters had 1..10, written (x - 5.5) / 4.5
-DECIMALS = 4  # of an expected value: means may lie closer together than the corpus's own numbers
+POINTS = 11  # candidates of a number, ends included: steps of 0.1, or of 0.2 as in CHSIMS_SI
+VAD_POINTS = 10  # candidates of a dimension: EMOTIC's raters chose from 1..10, written as (x - 5.5) / 4.5
+DECIMALS = 4  # of an expected value: means may be closer together than the corpus's own numbers
 
 
 class Candidate(NamedTuple):
@@ -34,9 +35,9 @@ class Candidate(NamedTuple):
 
 
 def readout_of(task: Task, readout: str) -> str:
-    """How a run with this readout reads the task: greedily where the readout is not made for it.
+    """The readout that a run uses for this task: greedy when `readout` does not fit the task.
 
-    Raises UsageFault for a readout that is none.
+    Raises UsageFault for an unknown readout.
     """
     if readout not in READOUTS:
         raise UsageFault(f"--readout {readout}: not one of {', '.join(READOUTS)}")
@@ -51,10 +52,10 @@ def needs_thresholds(task: Task) -> bool:
 
 @cache
 def candidates(task: Task, emotion: str | None = None) -> tuple[Candidate, ...]:
-    """The answers that are weighed: every label, every class, or an even grid over a scale.
+    """The answers to compare: every label, every class, or an even grid over a scale.
 
-    Of several dimensions one is varied at a time, the others at the middle of what raters may give (0.111 of EMOTIC's
-    -1..1), so its distribution is the one given that middle. 28 answers stand for a thousand.
+    With several dimensions, one is varied at a time and the others stay at the middle of the raters' grid (0.111 on
+    EMOTIC's -1..1), so each distribution is conditional on that middle. This takes 28 candidates instead of 1,000.
     """
     match task.grammar:
         case Labels() as labels:
@@ -86,7 +87,7 @@ def log_shares(logp: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
 def read_out(
     task: Task, logp: Sequence[float], emotion: str | None = None, thresholds: Mapping[str, float | None] | None = None
 ) -> str:
-    """The answer's text, from the log-likelihoods of candidates(task, emotion). thresholds: of a label set."""
+    """The answer's text, from the log-likelihoods of candidates(task, emotion). thresholds: only for label sets."""
     match task.grammar:
         case Labels() as labels:
             shares = log_shares(logp)
@@ -109,12 +110,12 @@ def _mean(values: Sequence[float], logp: Sequence[float]) -> float:
 
 
 def _within(scale: Number | Vad, value: float) -> float:
-    """Rounding must not lead out of the scale."""
+    """The value, kept within the scale in spite of rounding."""
     return min(max(value, scale.low), scale.high)
 
 
 def _varied(task: Task, name: str, logp: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The values of one dimension where the others stand at the middle, and their log-likelihoods."""
+    """The values of one dimension with the others at the middle, and their log-likelihoods."""
     known = candidates(task)
     middle = known[0].value
     assert isinstance(middle, dict)
@@ -127,10 +128,11 @@ def _varied(task: Task, name: str, logp: Sequence[float]) -> tuple[list[float], 
 
 
 def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float | None]) -> list[str]:
-    """The labels of a set, from their log shares [labels]: those at or above their thresholds, if they have one.
+    """The labels of a set, from their log shares [labels]: each label at or above its threshold, if it has one.
 
-    None passes: the one that misses its threshold by least. More than `most`: the widest margins. Neutral stands alone:
-    it is the answer when its margin is the widest, and else it is not in it (the prompts: "or choose neutral").
+    If no label passes, the one closest to its threshold is chosen; if more than `most` pass, those with the widest
+    margins. Neutral is never combined: it is the whole answer if its margin is the widest, and otherwise left out (the
+    prompts: "or choose neutral").
     """
     margins = {
         name: float(share) - level

@@ -1,4 +1,4 @@
-"""Scores of a run: answers joined to records by id, read in one mode, measured, with 95% bootstrap intervals."""
+"""Scores of a run: answers joined to records by id, parsed in one mode, measured, with 95% bootstrap intervals."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_text
 from mmafflm.terminal.command import say
 
-_LISTED = 20  # unparsed answers that are written out with their text
+_LISTED = 20  # unparsed answers that are listed with their text
 
 
 def score(
@@ -34,10 +34,11 @@ def score(
     seed: int = SEED,
     readout: str = "greedy",
 ) -> dict[str, Any]:
-    """The content of scores.MODE.json (contract.md) for the subsets of `records`. Touches no disk.
+    """The content of scores.MODE.json for the subsets of `records`. Touches no disk.
 
-    readout: what the predictions were read with; each task says whether that was made for it (eval/score/readout.py).
-    Raises Fault when a prediction is missing, double or foreign, UsageFault for an unknown mode.
+    readout: the run's. Each task records its own, which is greedy if the run's does not fit it (eval/score/readout.py).
+    Raises Fault when a prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown
+    mode.
     """
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
@@ -98,7 +99,7 @@ def _task(
     values, ci95 = _measured(task, mode, read, draw, emotions)
     baseline, _ = _measured(task, mode, read._replace(prediction=majority(task, read.gold)), (0, 0), emotions)
     found: dict[str, Any] = {"n": len(records), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
-    # A constant has no correlation; a baseline of 0 says it in both modes.
+    # A constant has no correlation, so the baseline is 0 in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
     if reason := withheld(task, read, emotions):
         found["withheld"] = reason
@@ -133,7 +134,7 @@ def _notes(task: Task, mode: str, read: Answers) -> list[str]:
 def _measured(
     task: Task, mode: str, read: Answers, draw: tuple[int, int], emotions: Sequence[str | None] | None = None
 ) -> tuple[dict[str, float | None], dict[str, list[float] | None]]:
-    """Metrics and intervals; over emotions each is measured and resampled alone, and the score is their mean."""
+    """Metrics and intervals. With emotions, each is measured and resampled separately; the score is their mean."""
     if emotions is None:
         drawn = _drawn(task, mode, read.gold, read.prediction, draw)
     else:
@@ -151,7 +152,7 @@ def _measured(
 
 
 def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[int, int]) -> dict[str, Floats]:
-    """Every metric, [1 + resamples]: of the rows themselves, then of each resample; equal rows are counted as one."""
+    """Every metric, [1 + resamples]: for the rows themselves, then for each resample; equal rows are counted as one."""
     gold, prediction, counts = _distinct(gold, prediction)
     whole = measure(task, mode, gold, prediction, counts[None, :])
     resampled = distribution(lambda weights: measure(task, mode, gold, prediction, weights), counts, *draw)
@@ -159,9 +160,9 @@ def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[in
 
 
 def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
-    """The distinct (gold, prediction) rows and how often each stands. Rows of dimensions are all kept, once each.
+    """The distinct (gold, prediction) rows and how often each occurs. Rows of dimensions are all kept, once each.
 
-    Not paired.distinct: in its order the resamples, and so the last digits of every interval so far, are others.
+    Not paired.distinct: its order would give other resamples and change the last digits of every interval so far.
     """
     if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
         bits = np.column_stack([gold, prediction]).astype(np.uint64)
@@ -175,10 +176,10 @@ def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
 
 
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
-    """Score RUN against the records of DATA that it was asked and write RUN/scores.MODE.json, whole or not at all.
+    """Score RUN against the records of DATA that it was asked, and write RUN/scores.MODE.json atomically.
 
-    Scores of the same answers that stand there already are read, not made again.
-    Raises Fault when the data changed after the build or is not the data of the run, and what score() raises.
+    Existing scores of the same answers are read, not computed again. Raises Fault when the data changed after the build
+    or is not the data of the run, and what score() raises.
     """
     described = run_json(run)
     require_data(run, described, data)
@@ -210,7 +211,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
 
 
 def _mark_samples(subsets: dict[str, Any], whole: Mapping[str, Sequence[Record]], limit: int) -> None:
-    """Write "sample": {"limit", "of"} into every subset, task and language that was asked fewer rows than it has."""
+    """Add "sample": {"limit", "of"} to every subset, task and language that was asked fewer rows than it has."""
 
     def mark(found: dict[str, Any], rows: int) -> None:
         if found["n"] < rows:

@@ -13,9 +13,9 @@ _COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed"
 
 
 def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """The tables of a scores.MODE.json: all tasks, then the languages of each subset that has several; and its notes.
+    """The tables and notes of a scores.MODE.json: all tasks, then the languages of each subset that has several.
 
-    Values are fractions. The paper's figures stand beside ours in paper mode only: strict scores do not compare.
+    Values are fractions. Only paper mode shows the paper's figures next to ours: strict scores are not comparable.
     """
     readout = scores.get("readout", "greedy")
     rows = [_row(task, found, readout) for task, found in _tasks(scores)]
@@ -30,7 +30,7 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
-    """What the scores say about themselves, and which of them their own intervals do not hold."""
+    """The notes of the tasks, and a note on the scores that lie outside their own intervals."""
     said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
     if beyond := [name for name, metric, found in _scored(scores) if _is_beyond(metric, found)]:
         said.append(
@@ -46,7 +46,7 @@ def _is_beyond(metric: str, found: Mapping[str, Any]) -> bool:
 
 
 def _scored(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, main metric and scores of every task, and of every language of it."""
+    """Name, main metric and scores of every task and each of its languages."""
     for task, found in _tasks(scores):
         yield task.name, task.main_metric, found
         for language, one in found.get("by_language", {}).items():
@@ -61,7 +61,7 @@ def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]
 
 
 def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
-    """One task; its own readout stands beside it where it is not the run's."""
+    """The row of one task; its own readout is added where it differs from the run's."""
     metric = task.main_metric
     values = _values(metric, found)
     own, key = found.get("readout", readout), task.name.removeprefix(task.subset).lstrip()

@@ -1,4 +1,4 @@
-"""Thresholds of a label set, from validation rows: on each label's share, for the best macro F1."""
+"""Thresholds of a label set: the cut on each label's share that gives the best macro F1 on validation rows."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ import numpy as np
 from eval.score.metrics import Bools, Floats
 from mmafflm.benchmark.grammar import Labels
 
-ENOUGH = 5  # rows with a label, for a threshold of its own
-CUTS = 200  # that are tried for the common one
+ENOUGH = 5  # a label with at least so many rows has a threshold of its own
+CUTS = 200  # cuts that are tried for the common threshold
 
 
 class Fitted(NamedTuple):
-    """ln of the share from which on each label is chosen, None for never; and the labels too rare for their own."""
+    """Each label's threshold as ln of its share, None for never; and the labels too rare for their own threshold."""
 
     thresholds: dict[str, float | None]
     common: list[str]
@@ -21,8 +21,9 @@ class Fitted(NamedTuple):
 def fit(labels: Labels, shares: Floats, gold: Bools) -> Fitted:
     """The thresholds that are best on these rows: log shares and gold [rows, labels], at least one row.
 
-    Macro F1 is a mean over labels, so each label's own best F1 is its best. A label that fewer than ENOUGH rows have
-    takes the threshold that is best when all labels take the same; one that none has (XED: neutral) is never chosen.
+    Macro F1 is a mean over labels, so it is best when each label's F1 is best. A label with fewer than ENOUGH rows
+    takes the common threshold, which is best when all labels share it. A label without rows (XED: neutral) is never
+    chosen.
     """
     common = _common(shares, gold)
     rows = dict(zip(labels.names, gold.sum(0).tolist(), strict=True))
@@ -34,11 +35,11 @@ def fit(labels: Labels, shares: Floats, gold: Bools) -> Fitted:
 
 
 def _own(share: Floats, gold: Bools) -> float:
-    """The cut with the highest F1; of equals the highest cut. Halfway between the two values that it parts."""
+    """The cut with the highest F1; of equals the highest cut. It lies halfway between the two shares around it."""
     order = np.argsort(-share, kind="stable")
     share, hits = share[order], gold[order].cumsum()
     f1 = 2 * hits / (np.arange(1, len(share) + 1) + hits[-1])
-    f1[:-1][share[:-1] == share[1:]] = -1.0  # no cut parts equals
+    f1[:-1][share[:-1] == share[1:]] = -1.0  # no cut can separate equal shares
     at = int(f1.argmax())
     return float(share[at] if at + 1 == len(share) else (share[at] + share[at + 1]) / 2)
 

@@ -1,4 +1,4 @@
-"""What an answer that was read is worth beside gold: how far off, in words, and whether it counts as right."""
+"""Compare a parsed answer with gold: how far off it is, in words, and whether it counts as right."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Number, Vad
 
-NEAR = 0.05  # of the scale: a number this near to gold counts as right, where rows are shown; no score knows of it
+NEAR = 0.05  # of the scale: a number this close to gold counts as right in compare and browse; no score uses this
 
 
 def errors(task: Task, read: Answers) -> Floats:
-    """How wrong each answer is, [n] in 0..1: distance over the scale, or 1 - Jaccard; 1 where nothing was parsed."""
+    """How wrong each answer is, [n] in 0..1: distance / width of the scale, or 1 - Jaccard; 1 for an unparsed one."""
     if isinstance(task.grammar, Labels):
         both = (read.gold & read.prediction).sum(1)
         wrong: Floats = 1 - both / np.maximum((read.gold | read.prediction).sum(1), 1)
@@ -24,7 +24,7 @@ def errors(task: Task, read: Answers) -> Floats:
 
 
 def right_rows(task: Task, read: Answers) -> Array:
-    """Which rows are right [n]: the label set or class itself; a number within NEAR of the scale (a step of CHSIMS)."""
+    """Which rows are right [n]: the exact label set or class; a number within NEAR of the scale (0.1 for CHSIMS)."""
     if isinstance(task.grammar, Number | Vad):
         hits = np.abs(read.gold - read.prediction) <= NEAR * (task.grammar.high - task.grammar.low) + 1e-9
     else:
@@ -35,7 +35,7 @@ def right_rows(task: Task, read: Answers) -> Array:
 
 
 def in_words(task: Task, error: float, off: float) -> str:
-    """What an error (errors()) means for a task's answer; `off`: the distance from gold, in the task's own units."""
+    """An error from errors() in words; `off`: the distance from gold, in the task's own units."""
     if error == 0:
         return "right"
     if isinstance(task.grammar, Labels):

@@ -11,10 +11,10 @@ import yaml
 
 from mmafflm.benchmark.grammar import Grammar, Labels
 
-_LETTER = r"[^\W㐀-鿿]"  # of a word that spaces part from the next; Chinese has no such spaces
+_LETTER = r"[^\W㐀-鿿]"  # a letter of a script with spaces between words, so not Chinese
 _WORD = rf"{_LETTER}(?:{_LETTER}|['-](?={_LETTER}))*"  # "joyful", "it's", "non-negative"
-# A number is no part of a word or a version ("1.2.3"). It may have a decimal comma ("0,734", "1,5"), but "1,000" and
-# "01" are no numbers, as nobody knows what they mean.
+# A number is not part of a word or a version ("1.2.3"). It may have a decimal comma ("0,734", "1,5"), but "1,000" and
+# "01" are not numbers, because they are ambiguous.
 _NUMBER = (
     r"(?<![\da-z.])(?<!\d,)[-+]?(?!0\d)(?:0,\d+|\d+,\d\d?(?!\d)|\d+\.\d+|\.?\d+)(?:e[-+]?\d{1,9})?(?: ?%| percent)?"
     rf"(?!{_LETTER}|[.,]\d)"
@@ -24,8 +24,9 @@ _NUMBER = (
 class Word(NamedTuple):
     """A word, number or sign.
 
-    Its kind is one of wording.yaml; "name" of a label, class or dimension; "number"; "other". Where classes are asked
-    for, a "number" has its class as value, another whole number is "outside", and a fraction or percentage an "amount".
+    Its kind is one from wording.yaml; "name" (of a label, class or dimension); "number"; or "other". When the question
+    asks for classes, the value of a "number" is its class, any other whole number is "outside", and a fraction or
+    percentage is an "amount".
     """
 
     kind: str
@@ -33,12 +34,12 @@ class Word(NamedTuple):
 
 
 def shape(words: Iterable[Word]) -> str:
-    """The kinds of the words in one line, such as "lead_in is number ": what the expressions for forms describe."""
+    """The kinds of the words in one line, such as "lead_in is number ": the regular expressions of forms match this."""
     return "".join(f"{word.kind} " for word in words)
 
 
 def cut(words: Iterable[Word], end: re.Pattern[str]) -> list[list[Word]]:
-    """The words in pieces that end where `end` matches in their shape."""
+    """Cut the words after each match of `end` in their shape."""
     rest, pieces = iter(words), end.sub(r"\g<0>\n", shape(words)).split("\n")
     return [list(islice(rest, piece.count(" "))) for piece in pieces if piece]
 
@@ -73,7 +74,7 @@ class Wording(NamedTuple):
 
 @cache
 def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
-    """The vocabulary of a grammar; emotions: those that the question asks about, which may be named beside a number."""
+    """The vocabulary of a grammar; emotions: those that the question asks about, which an answer may name."""
     listed = yaml.safe_load((Path(__file__).parent / "wording.yaml").read_text(encoding="utf-8"))
     own = listed["labels" if isinstance(grammar, Labels) else "numbers"]
     kinds = dict.fromkeys(emotions, "lead_in")
@@ -85,7 +86,7 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
 
 
 def _either(words: Iterable[str]) -> str:
-    """An expression for any of the words or phrases, the longest first; those in letters as whole words."""
+    """A regular expression for any of the words or phrases, longest first; those in letters match whole words only."""
     found = ["(?!)"]
     for word in sorted(words, key=len, reverse=True):
         written = re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?")

@@ -1,4 +1,4 @@
-"""`make bench`: every figure that README and docs quote, measured in one run on this machine."""
+"""`make bench`: measure every figure that README and docs quote, in one run on this machine."""
 
 import platform
 

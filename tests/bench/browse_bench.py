@@ -1,6 +1,6 @@
-"""`mmaffin browse` and `mmaffben browse` of two runs, over 115,200 made-up records: seconds to open, ms a page.
+"""`mmaffin browse`, and `mmaffben browse` of two runs, over 115,200 made-up records: seconds to open, ms per page.
 
-From the start of the process to the first page; then pages at random, by 200 different choices of rows.
+Measures from the start of the process to the first page, then random pages with 200 different filters.
 """
 
 import http.client
@@ -28,7 +28,7 @@ SHARE = ROWS / sum(subset.test_rows for subset in benchmark().values())
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process has used, all its threads together."""
+    """Seconds of CPU that a process has used in all its threads."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -65,7 +65,7 @@ def measure(what: str, words: list[str]) -> None:
 
 
 def main() -> None:
-    """Print the figures of the build alone, and with the answers of two runs."""
+    """Print the figures for the build alone, then with the answers of two runs."""
     with tempfile.TemporaryDirectory() as folder:
         data = made_data(Path(folder) / "data", lambda task: ceil(task.test_rows * SHARE))
         runs = [

@@ -1,4 +1,4 @@
-"""A made-up MMS of six million rows through `mmaffin build`: rows a second, resident memory, linear in rows."""
+"""Build a made-up MMS of six million rows with `mmaffin build`: rows per second, resident memory, linearity in rows."""
 
 import os
 import subprocess
@@ -28,9 +28,9 @@ PRIMES = (
 
 
 def write_mms(folder: Path, rows: int) -> None:
-    """The built hub form: parquet shards with text, label 0/1/2 and language, some 90 characters a text.
+    """Write the built form of the hub: Parquet shards with text, label 0/1/2 and language, about 90 characters a text.
 
-    The words are drawn for each text: texts of one template would be copies of tests, all of them.
+    The words are drawn anew for each text: texts from one template would all be copies of test rows.
     """
     languages = pl.Series(benchmark()["MMS"].languages)
     words = pl.Series([f"{chr(97 + word % 26)}{word * 7919 % 99991:x}" for word in range(20_000)])

@@ -1,4 +1,4 @@
-"""The default mix (115,200 rows) against all 95,342 test rows, made-up texts: seconds, and linear in rows."""
+"""Find leaks between the default mix (115,200 rows) and all 95,342 test rows, in made-up texts: seconds, linearity."""
 
 import random
 import resource
@@ -12,12 +12,12 @@ from data_build.config import Leaks
 from data_build.leaks.leaks import Row, find_leaks, make_rows
 
 TRAIN, TESTS = 115_200, 95_342
-PICTURES = 0.3  # of the rows have a picture, by its hash alone
-PLANTED = 0.01  # of the training rows are a test's text with three characters changed
+PICTURES = 0.3  # share of the rows with a picture, given only by its hash
+PLANTED = 0.01  # share of the training rows that are a test's text with three characters changed
 
 
 def rows(count: int, seed: int) -> list[Row]:
-    """Texts of 20 to 600 characters, 110 on average as in SemEval and MMS, of words as frequent as words are."""
+    """Texts of 20 to 600 characters, 110 on average as in SemEval and MMS, with realistic frequencies of words."""
     chance = random.Random(seed)
     letters = random.Random(0)
     words = ["".join(letters.choices(string.ascii_lowercase, k=letters.randint(2, 9))) for _ in range(20_000)]
@@ -41,7 +41,7 @@ def rows(count: int, seed: int) -> list[Row]:
 
 
 def planted(train: list[Row], tests: list[Row]) -> list[Row]:
-    """The training rows, one in a hundred of them a test's text with three characters changed."""
+    """The training rows; one in a hundred is a test's text with three characters changed."""
     chance = random.Random(1)
     texts = [row.words for row in tests if len(row.words) > 80]
     changed = list(train)

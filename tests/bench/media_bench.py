@@ -1,6 +1,6 @@
-"""LLaMA-Factory's input pipeline over 720p clips, as mp4 and as the build's frames; and how fast the build takes them.
+"""LLaMA-Factory's input pipeline over 720p clips, as mp4 and as the build's frames; and the build's own speed.
 
-Tokenize, load and collate in one process, as a data loader worker does; the pixels must be identical.
+Tokenizes, loads and collates in one process, like a data loader worker; the pixels must be identical.
 """
 
 import json
@@ -21,8 +21,8 @@ from tests.budget import BUDGET
 from tests.media_files import clip_bytes, write
 
 CLIPS = 24
-FRAMES, FPS, SIZE = 75, 25, (1280, 720)  # 3 s, as an utterance of MELD
-DIFFERENT = 6  # clips encoded; the others are copies, which the decoder does not know
+FRAMES, FPS, SIZE = 75, 25, (1280, 720)  # 3 s, like an utterance of MELD
+DIFFERENT = 6  # clips that are encoded; the others are copies, which makes no difference to the decoder
 
 
 def write_rows(folder: Path, name: str, videos: list[Any]) -> None:
@@ -63,7 +63,7 @@ def pipeline(folder: Path, nano: Path, name: str) -> tuple[float, list[torch.Ten
 
 def main() -> None:
     """Print both ratios."""
-    torch.set_num_threads(1)  # a data loader worker has one
+    torch.set_num_threads(1)  # a data loader worker has one thread
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         make_standin("nano", folder / "nano")
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def _extraction(folder: Path, media: dict[str, Media]) -> None:
-    """Decode, scale and store, in this process: what one core does."""
+    """Decode, scale and store in this process: the speed of one core."""
     began = time.perf_counter()
     results = [
         take(Task(f"again{number}", one, f"again{number}", str(folder), str(folder / "raw" / name)))

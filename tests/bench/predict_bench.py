@@ -1,7 +1,7 @@
-"""`mmaffben predict` against LLaMA-Factory's own do_predict: rows a second on the same rows, checkpoint and machine.
+"""`mmaffben predict` against LLaMA-Factory's do_predict: rows per second on the same rows, checkpoint and machine.
 
-Both in the same dtype with the same cap on the answer, in turn, two halves of the rows each. LLaMA-Factory is timed by
-its own predict_runtime (without loading and tokenizing); ours with tokenizing and writing, without loading.
+Both run in turn, with the same dtype and limit on the answer, on two halves of the rows each. LLaMA-Factory's time is
+its own predict_runtime (without loading and tokenizing); ours includes tokenizing and writing, but not loading.
 """
 
 import json
@@ -25,7 +25,7 @@ from mmafflm.standin.standin import make_standin
 from tests.eval.tiny_tests import make_tests
 
 SUBSET = "XED"
-ROWS = 32  # a half
+ROWS = 32  # per half
 HALVES = 2
 PAPER_BATCH = 8
 
@@ -63,16 +63,16 @@ def theirs(ckpt: Path, records: list[Record], most: int, bf16: bool, work: Path)
 
 
 class Loaded(HfEngine):
-    """An engine that is loaded once and outside the clock."""
+    """An engine that is loaded once, outside the measured time."""
 
     def load(self) -> None:
-        """Nothing, the second time."""
+        """Do nothing the second time."""
         if not hasattr(self, "model"):
             super().load()
 
 
 def ours(engine: HfEngine, data: Dataset, out: Path) -> Timed:
-    """predict, as the command calls it."""
+    """Our predict, called as the command calls it."""
     start = time.perf_counter()
     predict(engine.checkpoint.model, data, out, engine=engine)
     seconds = time.perf_counter() - start

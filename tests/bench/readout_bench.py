@@ -2,10 +2,10 @@
 
     python -m tests.bench.readout_bench [CKPT|nano|pocket [ENGINE [NAME=VALUE ...]]]
 
-With vllm it is the Python of .venv-vllm; NAME=VALUE are options of the engine, or dtype.
+For vllm use the Python of .venv-vllm; NAME=VALUE are options of the engine, or dtype.
 
-Greedy takes as many steps as a trained model would: those of the corpus's own answers, and one for the end. (An
-untrained stand-in talks on to the cap, which would flatter the readout.) CHSIMS_SI is asked without its clip.
+Greedy takes as many steps as a trained model would: those of the corpus's own answer, plus one for the end. (An
+untrained stand-in would write up to the limit, which would flatter the readout.) CHSIMS_SI is asked without its clip.
 """
 
 import sys
@@ -25,7 +25,7 @@ from mmafflm.standin.standin import make_standin
 from tests.budget import BUDGET
 from tests.eval.tiny_tests import records_of
 
-ROWS = 48  # a turn
+ROWS = 48  # per turn
 TURNS = 2
 BATCH = 16  # the command's
 # (subset, task, readout, a usual answer)
@@ -38,7 +38,7 @@ MEASURED = (
 
 
 def seconds(engine: Engine, answers: Iterator[Any]) -> float:
-    """How long it takes to the last answer, from a cache that has not seen the questions."""
+    """The time to the last answer, with a cache that has not seen the questions."""
     if engine.name == "vllm":
         engine.llm.reset_prefix_cache()  # type: ignore[attr-defined]
     start = time.perf_counter()
@@ -72,7 +72,7 @@ def compare(engine: Engine, task: Task, readout: str, usual: str) -> None:
 
 
 def main(ckpt: str = "pocket", name: str = "hf", *given: str) -> None:
-    """Measure on a stand-in, untrained, as it is stored: the weights do not matter here."""
+    """Measure on an untrained stand-in, in its stored dtype: the weights do not matter here."""
     with tempfile.TemporaryDirectory() as folder:
         if ckpt in ("nano", "pocket"):
             made = Path(folder) / ckpt

@@ -1,6 +1,6 @@
 """Diagnose and report two made-up runs over a MMAFFBen of the published sizes (95,342 rows): seconds and megabytes.
 
-python -m tests.bench.report_bench [PATH]          # the page stays in PATH, to look at
+python -m tests.bench.report_bench [PATH]          # keeps the page in PATH
 """
 
 import sys
@@ -16,7 +16,7 @@ LIMIT_S, LIMIT_MB = 30.0, 5.0
 
 
 def main(folder: Path | None = None) -> int:
-    """Print the figures; 1 when the page is larger or takes longer than the limits."""
+    """Print the figures; returns 1 when the page exceeds the limits on size or time."""
     if folder is None:
         with tempfile.TemporaryDirectory() as made:
             return main(Path(made))

@@ -1,6 +1,6 @@
 """Score made-up answers to a made-up MMAFFBen of the published sizes (95,342 rows), both modes, 1,000 resamples.
 
-python bench/score_bench.py          # prints the seconds of each mode
+python -m tests.bench.score_bench          # prints the seconds of each mode
 """
 
 import random
@@ -17,7 +17,7 @@ LIMIT_S = 20.0
 
 
 def _gold(task: Task, rng: random.Random) -> Gold:
-    """Any gold that the task's grammar admits."""
+    """A random gold that the task's grammar admits."""
     grammar = task.grammar
     if isinstance(grammar, Labels):
         most = min(grammar.most, 4)
@@ -49,7 +49,7 @@ def made_up(subset: Subset, rng: random.Random) -> tuple[list[Record], list[Pred
 
 
 def main() -> int:
-    """Print the seconds; 1 when both modes together take longer than the limit."""
+    """Print the seconds; returns 1 when both modes together take longer than the limit."""
     made = {name: made_up(subset, random.Random(name)) for name, subset in benchmark().items()}
     records = {name: rows for name, (rows, _) in made.items()}
     predictions = {name: answers for name, (_, answers) in made.items()}

@@ -1,4 +1,4 @@
-"""The samples, and one build of them, for all tests of the build; and a smaller one for those of translation."""
+"""The samples and one build of them for all tests of the build, and a smaller build for the tests of translation."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def two_texts(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def honest(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small build of pictures and of clips."""
+    """A small build of pictures and clips."""
     folder = tmp_path_factory.mktemp("honest")
     write_samples(folder / "raw", only={"fer2013", "meld"})
     assert build(folder / "raw", folder / "data", config, choose_subsets("FER2013,MELD_SP"), jobs=1, limit=4)
@@ -49,6 +49,6 @@ def honest(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(two_texts: Path, tmp_path: Path) -> Path:
-    """A copy of it, to write to."""
+    """A copy of the small build that the test may change."""
     shutil.copytree(two_texts, tmp_path / "data")
     return tmp_path / "data"

@@ -1,4 +1,4 @@
-"""Reading a small raw folder through a corpus's reader, for the tests of the corpora; and what a folder holds."""
+"""Read a small raw folder with a corpus's reader, for the tests of the corpora; write raw files and hash folders."""
 
 import json
 import os
@@ -53,20 +53,20 @@ def read_all(corpus: Corpus, root: Path, **options: Any) -> Read:
 
 
 def fault_of(corpus: Corpus, root: Path) -> str:
-    """The sentence with which the reader refuses the folder."""
+    """The message with which the reader refuses the folder."""
     with pytest.raises(Fault) as fault:
         read_all(corpus, root)
     return str(fault.value)
 
 
 def hashes(root: Path) -> dict[str, str]:
-    """The SHA-256 of every file below a folder, but for hidden ones in the folder itself."""
+    """The SHA-256 of every file below a folder, except hidden ones in the folder itself."""
     files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
     return {name: sha256_of(path) for name, path in files.items() if not name.startswith(".")}
 
 
 def put(root: Path, name: str, text: str | bytes) -> Path:
-    """A raw file of exactly these bytes."""
+    """Write a raw file with exactly these bytes."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -83,7 +83,7 @@ def zipped(path: Path, members: dict[str, str]) -> Path:
 
 
 def real(corpus: str) -> Path:
-    """The folder of a real corpus; the test is skipped where it is not."""
+    """The folder of a real corpus; the test is skipped when it is missing."""
     beside = SHARED / "raw"
     root = Path(os.environ.get("MMAFFLM_RAW", beside)) / corpus
     if not root.is_dir():

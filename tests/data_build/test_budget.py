@@ -1,4 +1,4 @@
-"""One owner of the budget: the build config's numbers reach the stored media, the manifest, plan and predict."""
+"""The build config alone sets the budget: its numbers reach the stored media, the manifest, plan and predict."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ SMALL = {"image_max_pixels": 1024, "video_max_pixels": 4096, "video_fps": 1.0, "
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """data/, of pictures and clips under the shipped budget, and small/, the same folder built again under another."""
+    """data/, with pictures and clips under the shipped budget, and small/, the same folder rebuilt under another."""
     folder = tmp_path_factory.mktemp("two")
     write_samples(folder / "raw", only=["fer2013", "meld"])
     subsets, config = choose_subsets("FER2013,MELD_EC"), load_config(None)

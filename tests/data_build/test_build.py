@@ -1,4 +1,4 @@
-"""A whole build: the same bytes however it is run or stopped, every row accounted for, bad input named."""
+"""A whole build: the same bytes however it is run or stopped, every row accounted for, bad input reported."""
 
 import json
 import shutil
@@ -59,7 +59,7 @@ def test_bytes_do_not_depend_on_jobs(built: Path, raw: Path, config: Config, tmp
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Raw text corpora and a build of them, in two seconds; test_build_media.py kills one among its clips."""
+    """Raw text corpora and a build of them, made in two seconds; test_build_media.py kills a build among its clips."""
     folder = tmp_path_factory.mktemp("text")
     write_samples(folder / "raw", only=["semeval2018", "ewect", "onlineshopping", "mms", "xed"])
     build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=1)
@@ -72,8 +72,8 @@ MOMENTS = ("", "leakage.json", "MMS_test.jsonl", "XED_train.parquet", "quarantin
 
 @pytest.mark.parametrize("file", MOMENTS)
 def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Path], tmp_path: Path, file: str) -> None:
-    """The process kills itself when this file is to be put in its place; without a name, the third of the parts that
-    were read. Then the same command is run again.
+    """The process kills itself when it is about to put this file in its place (without a name: the third part that it
+    read). Then the same command runs again.
     """
     raw, built = text
     killer = (
@@ -101,7 +101,7 @@ def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Pat
 
 
 def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_path: Path) -> None:
-    """fsync fails as on a full disk: it is the last moment at which a write can fail."""
+    """fsync fails as on a full disk: it is the last call of a write that can fail."""
     program = (
         "import errno, pathlib, mmafflm.records as r\n"
         "def full(fd): raise OSError(errno.ENOSPC, 'No space left on device', 'XED_train.jsonl')\n"
@@ -124,7 +124,7 @@ def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_
 def test_a_worker_that_may_write_no_more_ends_the_build_and_the_others_leave_nothing_half_written(
     raw: Path, tmp_path: Path
 ) -> None:
-    """A limit on the size of files, which workers inherit: the first large shard cannot be written."""
+    """Workers inherit a limit on the size of files, so the first large shard cannot be written."""
     program = (
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -166,7 +166,7 @@ def test_each_record_is_written_once_and_read_once_to_be_hashed(raw: Path, tmp_p
 
 
 def shown(record: Record) -> tuple[str, ...]:
-    """What a record asks about: its words and its pictures, whose names tell what they show."""
+    """What a record asks about: its text and its pictures, which are named by their content."""
     return (record.prompt.lower(), *media_files(record))
 
 
@@ -202,7 +202,7 @@ def test_another_mix_over_the_same_build(built: Path, tmp_path: Path) -> None:
     assert dataset.hash != Dataset.open(built).hash
     with (data / "mmaffben/XED_test.jsonl").open("a") as changed:
         changed.write("{}\n")
-    with pytest.raises(Fault, match=r"XED_test\.jsonl: changed after the build"):  # not sealed anew as it stands
+    with pytest.raises(Fault, match=r"XED_test\.jsonl: changed after the build"):  # it gets no new hash
         remix(dataset, load_mix(tmp_path / "mix.yaml"))
 
 
@@ -218,7 +218,7 @@ def test_a_mix_beside_the_build_leaves_the_build_alone(built: Path, tmp_path: Pa
     assert {"MMS", "SAMSEMO", "MELD_EC"} <= told["subsets"].keys() and "EWECT_usual" not in told["subsets"]
     assert "Only rows in: en." in (out / "README.md").read_text()
     test = "mmaffben/XED_test.jsonl"
-    assert (out / test).samefile(built / test)  # a hard link: the tests and pictures take no room twice
+    assert (out / test).samefile(built / test)  # a hard link: tests and pictures take up no extra space
     stamp = (out / "manifest.json").stat().st_mtime_ns
     assert remix(dataset, english, out, share=0.01) == rows
     assert (out / "manifest.json").stat().st_mtime_ns == stamp
@@ -306,14 +306,14 @@ def test_limit_keeps_a_few_rows_of_everything(raw: Path, tmp_path: Path, config:
     build(raw, tmp_path / "data", config, choose_subsets("XED,EMOTIC_EC,MELD_EC,FER2013"), jobs=1, limit=25)
     dataset = Dataset.open(tmp_path / "data")
     for name, of in dataset.manifest["subsets"].items():
-        least = 23  # a picture or two is broken, and a row or two copies a test: found so after the drawing
+        least = 23  # one or two broken pictures and copies of tests are found only after the draw
         assert least <= of["test"]["rows"] <= 25 and least <= of["train"]["rows"] <= 25, name
     assert check(dataset) == []
-    assert len(read_journal(tmp_path / "data")) <= 3 * 3 * 25  # no others are opened
+    assert len(read_journal(tmp_path / "data")) <= 3 * 3 * 25  # no other media are opened
 
 
 def test_limited_builds_are_nested_and_part_of_the_whole_one(raw: Path, tmp_path: Path, config: Config) -> None:
-    """CFAPS has no splits of its own, and only the pictures of the rows that a limit leaves are opened."""
+    """CFAPS has no splits of its own; with a limit, only the pictures of the chosen rows are opened."""
     ids: dict[int | None, set[str]] = {}
     for limit in (6, 15, None):
         data = tmp_path / str(limit)
@@ -322,7 +322,7 @@ def test_limited_builds_are_nested_and_part_of_the_whole_one(raw: Path, tmp_path
         files = [(name, split) for split in SPLITS for name in dataset.subsets(split)]
         ids[limit] = {one.id for name, split in files for one in dataset.records(name, split)}
     assert ids[6] < ids[15]
-    # of the whole build only pictures that turn out to be copies or broken may change the draw of another row's split
+    # in the whole build, only copied or broken pictures can change the split of another row
     assert len(ids[15] - (ids[None] or set())) <= 2
 
 

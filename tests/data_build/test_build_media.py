@@ -1,4 +1,4 @@
-"""A whole build with pictures and clips: opened once, what is broken named, nothing left over."""
+"""A whole build with pictures and clips: each is opened once, broken ones are named, no file is left over."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def rows_of(data: Path) -> dict[str, int]:
 
 
 def test_build_killed_among_the_clips_goes_on_and_ends_with_the_same_bytes(raw: Path, tmp_path: Path) -> None:
-    """The process kills itself once 100 pictures and clips are opened; their files stay, the rest follows."""
+    """The process kills itself after opening 100 pictures and clips; the next build keeps these and opens the rest."""
     killer = (
         "import os, signal\n"
         "import data_build.media.extract as e\n"
@@ -165,7 +165,7 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
 
 @pytest.mark.slow
 def test_training_learns_every_answer_whole_and_nothing_else(built: Path, nano: Path, tmp_path: Path) -> None:
-    """Every row of the mix as LLaMA-Factory hands it to the model: labels are the answer, its end, and no more."""
+    """Every row of the mix as LLaMA-Factory passes it to the model: the labels are only the answer and its end."""
     pytest.importorskip("llamafactory")
     from tokenizers import Tokenizer
 
@@ -176,7 +176,7 @@ def test_training_learns_every_answer_whole_and_nothing_else(built: Path, nano: 
     vision = pl.read_parquet(built / "mmaffin/parquet/mmaffin_train.parquet")["vision_tokens"]
     wanted: Counter[tuple[Any, ...]] = Counter()
     for record, tokens in zip(read_records(built / "mmaffin/mmaffin_train.jsonl"), vision, strict=True):
-        media = max(0, tokens - 2)  # without the marks before and after it
+        media = max(0, tokens - 2)  # without the tokens before and after it
         prompt = re.sub("<image>|<video>", "<|vision_start|><|vision_end|>", record.prompt)
         text, answer = (
             built_for().conversation.exchange.format(prompt=prompt, answer=record.answer),

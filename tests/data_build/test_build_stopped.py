@@ -1,4 +1,4 @@
-"""Ctrl-C during a build: every process of the terminal gets it, and one sentence is said."""
+"""Ctrl-C during a build: every process of the terminal gets it, and one sentence is printed."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 
 from data_build.samples import write_samples
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and with them all that they start.
+# A shell that runs the tests in the background makes them, and all processes they start, ignore Ctrl-C.
 MMAFFIN = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Whole builds of raw files that are damaged: what is sound is built, what is not is in quarantine or a sentence."""
+"""Whole builds of damaged raw files: sound rows are built; damage is in quarantine or gives a message."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ def test_a_picture_in_a_broken_member_goes_to_the_quarantine_and_the_build_goes_
     build(tmp_path / "raw", tmp_path / "data", load_config(None), subsets, jobs=1)
     rows = [json.loads(line) for line in (tmp_path / "data/quarantine.jsonl").read_text().splitlines()]
     broken = [row for row in rows if "a broken or truncated archive" in row["reason"]]
-    assert len(broken) == 2 and all("AM3.png" in row["source"] for row in broken)  # a row a subset
+    assert len(broken) == 2 and all("AM3.png" in row["source"] for row in broken)  # one row per subset
 
 
 @pytest.mark.skipif(not HOSTILE.is_dir(), reason="../shared/faults is not there")
@@ -73,6 +73,6 @@ def test_every_hostile_archive_and_table_is_built_or_refused_in_a_sentence(tmp_p
 
 
 def test_some_mutated_tables_and_archives_are_built_or_refused_and_lose_no_row(tmp_path):
-    """python -m tests.fuzz runs a thousand, those of pictures and clips too."""
+    """python -m tests.fuzz runs a thousand, including pictures and clips."""
     outcomes = [run_case(number, 11, TEXT[1:4], tmp_path) for number in range(24)]
     assert {one.result for one in outcomes} <= {"built", "refused"}, outcomes

@@ -1,4 +1,4 @@
-"""A DATA folder that someone else made, every hash in order: nothing outside it is read, packed or overwritten."""
+"""A DATA folder from someone else, with all hashes correct: nothing outside it is read, packed or overwritten."""
 
 import json
 import shutil
@@ -39,8 +39,8 @@ from tests.command import mmaffin
 from tests.data_build.translate.translating import WordByWord
 from tests.media_files import picture_of
 
-SECRET = "secret.png"  # beside DATA
-# What a record names in place of its picture; OUTSIDE stands for the absolute path of the secret.
+SECRET = "secret.png"  # next to DATA
+# Names that a record has in place of its picture; OUTSIDE is replaced by the absolute path of the secret.
 BAD: dict[str, Any] = {
     "up": f"../{SECRET}",
     "up from media": f"media/../../{SECRET}",
@@ -60,7 +60,7 @@ BAD: dict[str, Any] = {
 
 
 class Hostile:
-    """A copy of the build in which one picture of every file has another name, sealed again, beside the secret."""
+    """A copy of the build, next to the secret: one picture of every file has another name, and the hashes fit."""
 
     def __init__(self, honest: Path, folder: Path, bad: Any, frame: bool = False) -> None:
         self.secret, self.data = folder / SECRET, folder / "data"
@@ -90,7 +90,7 @@ class Hostile:
         table.with_columns(**both).write_parquet(twin)
 
     def untouched(self, *outputs: Path) -> bool:
-        """Whether the secret is as it was, has one name, and stands in no output."""
+        """Whether the secret is unchanged, has one name, and is in no output."""
         written = [path for out in outputs for path in out.rglob("*") if path.is_file() and not path.is_symlink()]
         return (
             self.secret.read_bytes() == self.before

@@ -1,4 +1,4 @@
-"""The registry through LLaMA-Factory's own loader: every split and the mix, and the tokens of what we meant to ask."""
+"""Load every split and the mix with LLaMA-Factory's own loader, and compare the tokens with those that we intend."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ MARKS = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
 
 
 class Loader:
-    """LLaMA-Factory's get_dataset over one build, as a training run calls it: streaming, template qwen2_vl."""
+    """LLaMA-Factory's get_dataset for one build, called as in training: streaming, template qwen2_vl."""
 
     def __init__(self, data: Path, base: Path, scratch: Path) -> None:
         from llamafactory.data import get_template_and_fix_tokenizer
@@ -46,7 +46,7 @@ class Loader:
         return list(loaded["train_dataset"])
 
     def meant(self, record: Record) -> tuple[list[int], list[int]]:
-        """Token ids of prompt and answer as we intend them, each picture or clip as one mark."""
+        """The token ids of prompt and answer that we intend, with one mark for each picture or clip."""
         tokenizer = self.module["tokenizer"]
         text = record.prompt
         for kind, mark in MARKS.items():
@@ -58,7 +58,7 @@ class Loader:
 
 
 def with_single_marks(ids: list[int], marks: set[int]) -> list[int]:
-    """The ids with every run of one vision mark as one of it: media/test_budget.py tells how many there are."""
+    """The ids with each run of a vision token reduced to one; tests/mmafflm/media/test_budget.py tests their number."""
     return [token for at, token in enumerate(ids) if token not in marks or at == 0 or ids[at - 1] != token]
 
 

@@ -9,7 +9,7 @@ from mmafflm.errors import UsageFault
 from tests.data_build.raw_rows import hashes, put, read_all
 
 TEXT = {name: subset for name, subset in benchmark().items() if subset.modality == "text"}
-CORPORA = sorted({subset.corpus for subset in TEXT.values()})  # the others: test_sample_media.py
+CORPORA = sorted({subset.corpus for subset in TEXT.values()})  # others: drawing/test_sample_media.py
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A made-up twelfth corpus, in a copy of the source: one file and one YAML entry, and every command knows it."""
+"""Add a made-up twelfth corpus to a copy of the source: with one file and one YAML entry, every command knows it."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def run(tree: Path, *words: object) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the source with the corpus added, and beside it samples and a build."""
+    """A copy of the source with the corpus added, and next to it samples and a build."""
     tree = tmp_path_factory.mktemp("tree")
     for package in ("mmafflm", "data_build", "eval"):
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""What several tests of evaluation start from."""
+"""Fixtures that several tests of evaluation share."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.eval.report.reported import Made
 
 @pytest.fixture(scope="session")
 def looking(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A nano that looks, in float32: its weights are blown up, so that another picture or word is another answer."""
+    """A float32 nano with enlarged weights, so that another picture or word gives another answer."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -26,11 +26,11 @@ def looking(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Two runs, their DATA and their report; nobody changes them."""
+    """Two runs, their DATA and their report; tests must not change them."""
     return Made(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture
 def copy(made: Made, tmp_path: Path) -> Path:
-    """A run of its own to spoil."""
+    """A copy of a run that the test may change."""
     return Path(shutil.copytree(made.runs[1], tmp_path / "copy"))

@@ -25,7 +25,7 @@ def record(subset: str, number: int, gold: Gold, key: str = "", language: str = 
 
 
 def drawn_gold(subset: str, key: str, draw: random.Random) -> Gold:
-    """Gold as corpora have it: numbers over the whole scale, labels of unequal frequency."""
+    """Gold as in real corpora: numbers over the whole scale, labels of unequal frequency."""
     grammar = (benchmark()[subset].task(key) if key else benchmark()[subset].tasks[0]).grammar
     match grammar:
         case Labels():
@@ -55,7 +55,7 @@ def answered(rows: Sequence[Record], answer: Callable[[Record], str]) -> list[An
 
 
 def noisy(share: float, seed: int = 5) -> Callable[[Record], str]:
-    """The gold answer, but in a share of the rows another drawn like gold. An honest, fallible model."""
+    """An honest, fallible model: the gold answer, but in a share of the rows another answer drawn like gold."""
     draw = random.Random(seed)
 
     def answer(one: Record) -> str:
@@ -70,7 +70,7 @@ def noisy(share: float, seed: int = 5) -> Callable[[Record], str]:
 def write_run(
     path: Path, data: Dataset, subsets: Iterable[str], answer: Callable[[Record], str], **more: object
 ) -> Path:
-    """A run over all test records of the subsets; `more` goes into run.json."""
+    """Write a run over all test records of the subsets; `more` is added to run.json."""
     for name in subsets:
         rows = ({"id": one.id, "prediction": answer(one)} for one in data.records(name, "test"))
         write_jsonl(path / "predictions" / f"{name}.jsonl", rows)

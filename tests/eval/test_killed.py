@@ -1,4 +1,4 @@
-"""mmaffben score and diagnose, killed before each of their files appears: the same command then ends alike."""
+"""Kill mmaffben score and diagnose before each of their files appears: the same command then gives the same files."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.eval.made_runs import noisy, records, write_run
 
 
 class KilledError(BaseException):
-    """What kill -9 is to a process: nobody handles it."""
+    """Like kill -9: nothing handles it."""
 
 
 COMMANDS: dict[str, Callable[[Path, Dataset], Any]] = {
@@ -51,7 +51,7 @@ def test_killed_before_any_file_appears(name: str, tmp_path: Path, monkeypatch: 
 
 
 def kill_before(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the files that appear under their names, the number-th does not; half of what it would be is left."""
+    """Kill the command before the number-th file gets its final name; half of its content is left."""
     appear, left = Path.replace, [number]
 
     def replace(self: Path, target: Path) -> Path:

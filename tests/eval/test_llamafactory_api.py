@@ -1,7 +1,7 @@
-"""The engine openai against LLaMA-Factory's own server: the answers are those of the engine hf on the same weights.
+"""The engine openai with LLaMA-Factory's own server gives the answers of the engine hf on the same weights.
 
-With one difference that is the server's fault: llamafactory 0.9.5 gives pictures and clips the positions of text
-(docs/experiments.md), and so must hf here.
+The server has one fault that hf must copy here: llamafactory 0.9.5 gives pictures and clips the positions of text
+(docs/experiments.md).
 """
 
 import json
@@ -90,7 +90,7 @@ def clip(number: int) -> tuple[str, ...]:
 
 
 class AsText(HfEngine):
-    """hf with the server's fault: a picture's tokens have the positions of text."""
+    """The engine hf with the server's fault: a picture's tokens have the positions of text."""
 
     def _row(self, ids: list[int], shared: int, look: Pixels | None) -> Row:
         return Row(ids[shared:], torch.arange(shared, len(ids)).expand(3, -1), look)
@@ -136,7 +136,7 @@ def test_text_pictures_and_clips_are_answered_as_hf_answers_them(ask: object, lo
 
 def test_a_whole_predict_over_the_protocol(url: str, looking: Path, tmp_path: Path) -> None:
     class ByBytes(HfEngine):
-        """hf, with as much room for an answer as a server gets, whose tokenizer is not known."""
+        """The engine hf with the answer length of a server: in bytes, because a server's tokenizer is not known."""
 
         def tokens(self, text: str) -> int:
             return len(text.encode())

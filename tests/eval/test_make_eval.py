@@ -1,4 +1,4 @@
-"""`make eval` as a user types it, on the nano model and a small build: every step, stopped, started again."""
+"""`make eval` as a user types it, on the nano model and a small build: every step, a stop, and a second start."""
 
 import json
 import os
@@ -30,9 +30,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
-    """make with the environment that runs the tests: nothing is installed."""
+    """Run make with the environment of the tests, so that it installs nothing."""
     has = ["-o", ".venv/.full", "-o", ".venv/.core", f"BIN={Path(sys.executable).parent}"]
-    # `make test` runs this: a make below a make would take over its flags and say which folder it enters
+    # `make test` runs this test, and a make below a make would inherit its flags and print the folders it enters
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(["make", *has, *words], cwd=ROOT, check=False, capture_output=True, text=True,
                           env={**env, "PYTHONPATH": str(ROOT)})  # fmt: skip
@@ -47,7 +47,7 @@ def test_make_eval_ends_with_a_report_and_does_no_work_twice(root: Path, nano: P
     assert list(json.loads((run / "scores.strict.json").read_text())["subsets"]) == ["onlineshopping"]
     assert f"predict: {ROWS} of {ROWS}, 100%" in first.stderr
 
-    # a stop in the midst of an answer, and one more subset: only what is missing is asked
+    # after a stop within an answer, and with one more subset, only the missing rows are asked
     answers = run / "predictions" / "onlineshopping.jsonl"
     whole = answers.read_bytes()
     answers.write_bytes(whole[:-20])

@@ -1,4 +1,4 @@
-"""A small DATA folder by hand: the test splits of some text subsets, as far as `mmaffben predict` reads it."""
+"""Write a small DATA folder: the test splits of some text subsets, with the parts that `mmaffben predict` reads."""
 
 import random
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Raw files with mutations, through the build: every one is read or refused in a sentence, and no row is lost."""
+"""Build mutated raw files: each is read or refused with a message, and no row is lost."""

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --files 1000 --seed 1`: mutated raw files through the build; exit 1 unless all is well.
+"""`python -m tests.fuzz --files 1000 --seed 1`: build mutated raw files; exit code 1 unless all is well.
 
 Each case is built in a child process with a limit of time and memory. Crashes, hangs, tracebacks and lost rows are
 counted and printed; all four must be zero. --kinds text leaves out the corpora of pictures and clips. --folder keeps
@@ -56,7 +56,7 @@ class Child:
 
 
 def serve(seed: int, corpora: tuple[str, ...], folder: Path) -> None:
-    """A child's life: the number of a case in, its outcome out."""
+    """The child's loop: read the number of a case, write its outcome."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
         print(json.dumps(run_case(int(line), seed, corpora, folder)._asdict()), flush=True)

@@ -1,4 +1,4 @@
-"""One mutated corpus through `build`, and what came of it."""
+"""Build one mutated corpus, and report the outcome."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ MEDIA = tuple(dict.fromkeys(one.corpus for one in benchmark().values() if one.mo
 
 
 class Outcome(NamedTuple):
-    """What became of a case: built, refused, traceback, lost rows; or crash, hang. `detail` says more."""
+    """The outcome of a case: built, refused, traceback, lost rows; or crash, hang. `detail` says more."""
 
     number: int
     corpus: str
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 def run_case(number: int, seed: int, corpora: tuple[str, ...], folder: Path) -> Outcome:
-    """Build the case of that number; it is the same for the same seed and corpora."""
+    """Build the case with that number; the same seed and corpora give the same case."""
     random = Random(f"{seed} {number}")
     corpus = random.choice(corpora)
     case = mutated(corpus, _files(corpus, folder), random)
@@ -66,7 +66,7 @@ def _rows_before(corpus: str, folder: Path) -> int:
 
 
 def _build(corpus: str, files: Files, folder: Path) -> tuple[int, int]:
-    """Rows read, as the build says, and rows that are in its files or in quarantine."""
+    """The number of rows read according to the build, and of rows in its files or in quarantine."""
     raw, data = folder / "raw", folder / "data"
     for old in (raw, data):
         shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Seeded mutations of a small corpus: of one of its files, or of an archive that all of them are packed into."""
+"""Seeded mutations of a small corpus: of one of its files, or of an archive with all of them."""
 
 import io
 import tarfile
@@ -15,7 +15,7 @@ from data_build.samples import write_samples
 TABLES = (".txt", ".tsv", ".csv", ".mat", ".json")
 MEDIA_KEPT, TABLES_KEPT, LINES_KEPT = 6, 12, 40
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".xlsx", ".csv", ".txt", ".mat", ".parquet", ".jpg", ".mp4", ".gif", "")
-# What has broken a parser somewhere: quotes, ends of lines and files, half characters, endless numbers, deep nesting.
+# Things that have broken some parser: quotes, ends of lines and files, half characters, long numbers, deep nesting.
 TOKENS = (
     b"\0", b'"', b"'", b"\n", b"\r", b"\r\n", b"\t", b",", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\x1a",
     b"\x80", b'"\\ud83d"', b"[" * 3000, b'{"a":' * 3000, b"9" * 5000, b"-1", b"1e999", b"nan", b"../../", b"!",
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
 
 def small_corpus(name: str, folder: Path) -> Files:
-    """A few files of the corpus's sample, unpacked; its sample is made below `folder`, once."""
+    """A few unpacked files of the corpus's sample; the sample is made below `folder`, once."""
     if not (folder / name).is_dir():
         write_samples(folder / ".partial" / name, only={name})
         (folder / ".partial" / name / name).rename(folder / name)
@@ -52,7 +52,7 @@ def _short(name: str, data: bytes) -> bytes:
 
 
 def mutated(corpus: str, files: Files, random: Random) -> Case:
-    """The corpus with one mutation, or a few of one kind: in a file as it is, in a packed file, or in the archive."""
+    """The corpus with one mutation, or a few of one kind: in a plain file, in a packed file, or in the archive."""
     name = random.choice(sorted(files))
     form = random.choice(("file", "file", "file", "packed file", "archive", "archive"))
     if form == "archive":
@@ -72,7 +72,7 @@ def mutated(corpus: str, files: Files, random: Random) -> Case:
 
 
 def mutate(data: bytes, random: Random, others: Files) -> tuple[bytes, str]:
-    """The bytes with some damage, and its name."""
+    """The bytes with some damage, and the name of the damage."""
     kind = random.choice(sorted(KINDS))
     place = random.choice((random.randint(0, len(data)), random.randint(0, min(64, len(data))), max(0, len(data) - 40)))
     other = others[random.choice(sorted(others))]

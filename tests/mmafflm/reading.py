@@ -1,4 +1,4 @@
-"""What LLaMA-Factory and accelerate read of a config's mix, rank by rank, without training on it."""
+"""The rows that LLaMA-Factory and accelerate read from a config's mix, rank by rank, without training on them."""
 
 import json
 import os
@@ -35,9 +35,9 @@ for path in sys.argv[1:]:
 
 
 def read_ids(folder: Path, configs: list[dict[str, Any]], ranks: int) -> list[list[list[list[int]]]]:
-    """The row numbers of every micro-batch: of each config, of each rank, in the order in which it comes.
+    """The row numbers of every micro-batch, for each config and rank, in reading order.
 
-    A config with resume_from_checkpoint is read from its stream's beginning for the steps that are left.
+    A config with resume_from_checkpoint is read from the beginning of its stream, for the remaining steps.
     """
     (folder / "read.py").write_text(READ)
     names = [str(folder / f"{number}.yaml") for number in range(len(configs))]

@@ -1,4 +1,4 @@
-"""A base that is only a name: had from the cache, asked of the hub, or refused before anything is launched."""
+"""A base given as a hub name: taken from the cache, checked on the hub, or refused before anything is launched."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ NAME = "someone/some-model"
 
 @pytest.fixture
 def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of NAME's files in an empty cache of the hub."""
+    """The folder for NAME's files in an empty hub cache."""
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
@@ -47,7 +47,7 @@ def test_a_whole_model_in_the_cache_needs_no_hub(snapshot: Path, monkeypatch: py
     assert not cached(NAME)
     (snapshot / INDEX).write_text(json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}))
     (snapshot / "one.safetensors").write_text("")
-    assert not cached(NAME)  # a download that was cut off
+    assert not cached(NAME)  # an interrupted download
     (snapshot / "two.safetensors").write_text("")
     require_hub_base(NAME)
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_had_is_refused(snapshot: Path, monkeypatch: pytest.Monke
 def test_a_trained_run_says_of_which_commit_its_base_was(
     snapshot: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a base that is not here yet, as on a new cluster: LLaMA-Factory downloads it when it is launched."""
+    """With a base that is not in the cache yet, as on a new cluster: LLaMA-Factory downloads it at its launch."""
     began: list[dict[str, Any]] = []
 
     def downloads(config: Path, out: Path, *launch: Any) -> int:

@@ -1,4 +1,4 @@
-"""constraints.txt is installed without a resolver, so this test is what compares it with the packages' own metadata."""
+"""constraints.txt is installed without a resolver, so this test compares it with the packages' own metadata."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -33,12 +33,12 @@ def test_the_pins_disagree_with_no_metadata_but_llamafactorys() -> None:
     }
     assert disagreements == {
         "llamafactory wants av",  # at most 16.0.0; tests/mmafflm/media/test_budget.py compares the pixels
-        "llamafactory wants gradio",  # for its web page alone
+        "llamafactory wants gradio",  # only for its web page
     }
 
 
 def test_the_decoders_have_no_known_holes() -> None:
-    """PyAV bundles a repaired FFmpeg from 17.1 on, Pillow a repaired libtiff from 12 on."""
+    """PyAV bundles a fixed FFmpeg from 17.1 on, Pillow a fixed libtiff from 12 on."""
     for name in ("constraints.txt", "constraints-vllm.txt"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "\nav==18." in text and "\npillow==13." in text

@@ -1,4 +1,4 @@
-"""Folders of other people's models: no Python of theirs, no file names of theirs, no malformed settings."""
+"""Folders of other people's models: we run none of their Python, follow none of their file names, check settings."""
 
 import ast
 import json
@@ -53,7 +53,7 @@ def test_templates_and_settings_of_the_usual_forms(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
 @pytest.mark.parametrize("model_type", ["evil", "qwen2_5_vl"])
 def test_code_of_the_checkpoints_own_is_not_run(model_type: str, file: str, nano: Path, tmp_path: Path) -> None:
-    """A model that transformers does not know is refused; of one that it knows, its own code is taken."""
+    """A model that transformers does not know is refused; for a known one, transformers' own code is used."""
     ckpt = shutil.copytree(nano, tmp_path / "ckpt")
     for name, more in (
         ("config.json", {"model_type": model_type}),
@@ -75,7 +75,7 @@ def test_code_of_the_checkpoints_own_is_not_run(model_type: str, file: str, nano
 
 
 def test_every_load_says_that_no_code_is_trusted() -> None:
-    """PEFT runs no code of an adapter's, and has no such argument."""
+    """Except PEFT's loads: PEFT runs no code from an adapter, and has no such argument."""
     loads, silent = 0, []
     for path in (path for wing in ("mmafflm", "eval", "data_build") for path in (ROOT / wing).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""A checkpoint holds the model that it says, and an adapter fits its base; or one sentence counts what does not."""
+"""A checkpoint has the model that it claims, and an adapter fits its base; else one message counts the differences."""
 
 import json
 import re
@@ -33,12 +33,12 @@ def changed(folder: Path, change: Callable[[Tensors], Tensors], name: str = "mod
 
 @pytest.fixture
 def ckpt(nano: Path, tmp_path: Path) -> Path:
-    """A nano to spoil."""
+    """A copy of nano that the test may change."""
     return shutil.copytree(nano, tmp_path / "ckpt")
 
 
 def faults(folder: Path) -> set[str]:
-    """What `check`, `load` and the engine hf say, in place of the first two's the same sentence."""
+    """The messages of `check`, `load` and the engine hf; equal messages count once."""
     said = set()
     for read in (
         check,
@@ -125,7 +125,7 @@ def test_malformed_settings_are_sentences(file: str, nano: Path, tmp_path: Path)
         if number < 5:
             with pytest.raises(Fault, match=f"^{ckpt}.*[.]$"):
                 HfEngine(str(ckpt), budget=BUDGET, dtype="float32").load()
-        else:  # transformers may know what to make of it; a traceback fails the test
+        else:  # transformers may be able to load it; a traceback fails the test
             with suppress(Fault):
                 HfEngine(str(ckpt), budget=BUDGET, dtype="float32").load()
 
@@ -150,7 +150,7 @@ def test_tied_weights_and_buffers_may_be_absent_or_stored(tmp_path: Path) -> Non
     shared = stored["model.shared.weight"]
 
     def as_published(given: Tensors) -> Tensors:
-        """As facebook/nllb-200-distilled-600M: tied weights one by one, and the positions, which are a buffer now."""
+        """As facebook/nllb-200-distilled-600M: each tied weight is stored, and so are the positions, now a buffer."""
         tied = {f"model.{side}.embed_tokens.weight": shared.clone() for side in ("encoder", "decoder")}
         positions = {f"model.{side}.embed_positions.weights": torch.zeros(1026, 16) for side in ("encoder", "decoder")}
         return given | tied | positions | {"lm_head.weight": shared.clone()}
@@ -217,7 +217,7 @@ def test_an_adapter_that_does_not(change: Any, said: str, nano: Path, adapter: P
     skeleton = check(AutoModelForImageTextToText, nano)
     for read in (
         lambda: HfEngine(str(adapter), budget=BUDGET, dtype="float32").load(),
-        lambda: check_adapter(skeleton, str(adapter)),  # what vLLM is checked with
+        lambda: check_adapter(skeleton, str(adapter)),  # the check before vLLM loads
     ):
         with pytest.raises(Fault, match=said) as caught:
             read()

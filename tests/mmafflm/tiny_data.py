@@ -1,4 +1,4 @@
-"""A small DATA folder by hand: what `mmaffin build` writes, as far as training reads it."""
+"""Write a small DATA folder: the parts of `mmaffin build`'s output that training reads."""
 
 import json
 import random
@@ -25,7 +25,7 @@ WORDS = {"positive": "good fine lovely great", "negative": "bad awful broken poo
 
 
 def make_record(number: int, text: str, answer: str, images: int = 0, videos: int = 0) -> Record:
-    """One training record; its text holds its own number, so that a reader can be asked what it saw."""
+    """One training record; its text contains its number, so that tests can tell which rows were read."""
     marks = "<image>" * images + "<video>" * videos
     return Record(
         id=f"onlineshopping/zh/train/{number:06d}",
@@ -46,7 +46,7 @@ def make_record(number: int, text: str, answer: str, images: int = 0, videos: in
 
 
 def text_records(rows: int) -> list[Record]:
-    """Reviews of made-up lengths whose words tell the label."""
+    """Reviews of various lengths; their words tell the label."""
     draw = random.Random(7)
     records = []
     for number in range(rows):
@@ -92,6 +92,6 @@ def make_data(path: Path, records: list[Record]) -> Dataset:
 
 
 def losses(run: Path) -> dict[int, float]:
-    """A run's loss by step."""
+    """{step: loss} of a run."""
     rows = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
     return {row["current_steps"]: row["loss"] for row in rows if "loss" in row}

@@ -1,4 +1,4 @@
-"""Rows of a batch for the engine hf: padded on the left, and what each token may see."""
+"""Batches for the engine hf: rows padded on the left, and masks of what each token may see."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from eval.engines.tree import Tree
 
 
 class Row(NamedTuple):
-    """One question: token ids (without the shared beginning), positions (3, tokens), and its pixels."""
+    """One question: token ids and positions (3, tokens), both without the shared beginning, and its pixels."""
 
     ids: list[int]
     positions: torch.Tensor
@@ -17,25 +17,25 @@ class Row(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Left-padded rows, each tensor (rows, longest), positions (3, rows, longest)."""
+    """Left-padded rows: tensors of shape (rows, longest); positions (3, rows, longest)."""
 
     ids: torch.Tensor
-    real: torch.Tensor  # False is padding
+    real: torch.Tensor  # False for padding
     positions: torch.Tensor
-    looks: tuple[Pixels, ...]  # those of the rows that have any, in order
+    looks: tuple[Pixels, ...]  # the pixels of the rows that have any, in order
 
     def causal(self, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores, (rows, 1, longest, longest): 0 for a token's own past, else the least number."""
+        """A mask to add to the scores, (rows, 1, longest, longest): 0 for a token's past, else the dtype's minimum."""
         longest = self.ids.shape[1]
         past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
-        # Not -inf: padding without a shared beginning sees nothing at all, and its NaN would reach the other tokens.
+        # Not -inf: padding without a shared beginning sees nothing, so it would become NaN and spread to other tokens.
         hidden = torch.zeros(len(self.ids), 1, longest, longest, dtype=dtype, device=self.ids.device)
         return hidden.masked_fill(~(past & self.real[:, None, None, :]), torch.finfo(dtype).min)
 
     def followed_by(self, tree: Tree, dtype: torch.dtype) -> tuple["Batch", torch.Tensor]:
-        """The rows with the whole tree behind each, and their mask: a token of the tree sees its row and its ancestors.
+        """The rows with the tree after each, and their mask: a token of the tree sees its row and its ancestors.
 
-        Tokens of equal depth take the same position, the first the one after the row's highest.
+        Tokens of equal depth have the same position; depth 1 follows the row's highest position.
         """
         prompt, device = self.ids.shape[1], self.ids.device
         tokens = torch.tensor(tree.tokens, device=device).expand(len(self.ids), -1)

@@ -1,12 +1,12 @@
 """The engine hf: transformers on this machine, greedy, with the shared beginning of a task's prompts computed once.
 
-The loop is our own because `generate` knows no shared beginning, goes on until the last row of a batch has ended, and
-reads sampling defaults from the checkpoint (Qwen2.5-VL's generation_config has repetition_penalty 1.05, which punishes
-an answer for repeating a label that stands in the prompt). A row of a batch looks like this:
+We have our own loop because `generate` cannot use a shared beginning, keeps all rows until the last row of a batch has
+ended, and reads sampling defaults from the checkpoint (Qwen2.5-VL's generation_config has repetition_penalty 1.05,
+which penalises an answer for repeating a label from the prompt). A row of a batch looks like this:
 
     shared beginning | left padding | the prompt's own rest | answer ...
 
-Padding is masked and takes no position, so a row's numbers do not depend on its neighbours.
+Padding is masked and takes up no position, so a row's numbers do not depend on its neighbours.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, 
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
-    """What make_engine calls; hf takes no options."""
+    """Make the engine, for make_engine; hf takes no options."""
     no_options("hf", options)
     return HfEngine(ckpt, budget, dtype, root)
 
@@ -45,14 +45,14 @@ class HfEngine:
     name = "hf"
 
     def __init__(self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path()) -> None:
-        """root: the folder below which the questions' media stand."""
+        """root: the folder that contains the questions' media."""
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.root, self.budget = dtype, root, budget
 
     def load(self) -> None:
-        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights are not the model's."""
+        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
         processor = self._read_weights()
         family = family_of(self.model.config.model_type, self.checkpoint.model)
         self.vision = Vision(processor, self.root, self.budget, family)
@@ -69,9 +69,9 @@ class HfEngine:
         self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
 
     def _read_weights(self) -> Any:
-        """The model, an adapter merged into it as its export would be; returns the processor."""
+        """Load the model, with an adapter merged into it as in an export; returns the processor."""
         model, adapter = self.checkpoint
-        processors: Any = AutoProcessor  # transformers' types are wrong here and there
+        processors: Any = AutoProcessor  # some of transformers' type hints are wrong
         with reading(model):
             processor = processors.from_pretrained(model, trust_remote_code=False)
             self.tokenizer: Any = processor.tokenizer
@@ -87,7 +87,7 @@ class HfEngine:
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def describe(self) -> dict[str, object]:
-        """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
+        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
         decoding = {"do_sample": False, "repetition_penalty": 1.0}
         return {
             **self.checkpoint.identity(),
@@ -97,7 +97,7 @@ class HfEngine:
         }
 
     def encode(self, questions: Sequence[Question]) -> list[list[int]]:
-        """The token ids of each question as a user's turn, up to where the answer begins."""
+        """The token ids of each question as a user's turn, up to the beginning of the answer."""
         turns = [[{"role": "user", "content": self.vision.text(question)}] for question in questions]
         texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -115,7 +115,7 @@ class HfEngine:
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, a batch at a time, the longest first."""
-        # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
+        # tokenized separately from the prompt, as LLaMA-Factory tokenizes an answer in training
         answers = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in candidates]
         tree = Tree.of(answers, self.end_of_turn)
         for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
@@ -124,14 +124,14 @@ class HfEngine:
     def _batches(
         self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
     ) -> Iterator[tuple[list[int], list[Layer], list[Row]]]:
-        """(positions in `questions`, the shared beginning, the rows that follow on it), the longest first."""
+        """(positions in `questions`, the shared beginning, the rows that follow it), longest first."""
         rows = self.encode(questions)
         shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
         beginning = self._beginning(rows[0][:shared]) if wanted else []
-        # Longest first: a machine that is too small fails at once, and batches pad little.
+        # Longest first: a machine that is too small fails at once, and batches need little padding.
         order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        with ThreadPoolExecutor(max_workers=1) as ahead:  # the next batch's pictures, while the model is at work
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # read the next batch's pictures while the model runs
             looks = [ahead.submit(self._looks, questions, chosen) for chosen in batches[:1]]
             for number, chosen in enumerate(batches):
                 looks += [ahead.submit(self._looks, questions, later) for later in batches[number + 1 : number + 2]]
@@ -147,7 +147,7 @@ class HfEngine:
         return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
 
     def _media_at(self, row: list[int]) -> int:
-        """Where a row's first picture or clip begins: no beginning is shared beyond it."""
+        """Where a row's first picture or clip begins: the shared beginning ends there at the latest."""
         media = {self.model.config.image_token_id, self.model.config.video_token_id}
         return next((at for at, token in enumerate(row) if token in media), len(row))
 
@@ -171,9 +171,9 @@ class HfEngine:
 
     @torch.inference_mode()
     def _greedy(self, beginning: list[Layer], rows: list[Row], most_tokens: int) -> list[list[int]]:
-        """The answers' token ids, without the end token. Rows that have ended leave the batch."""
+        """The answers' token ids, without the end token. A row leaves the batch when its answer ends."""
         best, mask, memory = self._read(beginning, rows, most_tokens)
-        # an answer goes on after the row's highest position: a picture takes more tokens than positions
+        # an answer begins after the row's highest position: a picture has more tokens than positions
         where = torch.tensor([[int(row.positions.max())] for row in rows], device=self.device)
         answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
@@ -196,9 +196,9 @@ class HfEngine:
     def _read(
         self, beginning: list[Layer], rows: list[Row], most_tokens: int
     ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
-        """Each row's first token, the mask (rows, 1, 1, longest) of its last, and the memory of all rows.
+        """Each row's first answer token, the mask (rows, 1, 1, longest) of its last token, and the memory of all rows.
 
-        Some rows at a time, each time padded to their own longest: less padding, and little room for the scores.
+        Processes some rows at a time, padded to the longest of them: this saves padding and memory for the scores.
         """
         longest = max(len(row.ids) for row in rows)
         step = max(1, self.tokens_at_a_time // longest)
@@ -214,7 +214,7 @@ class HfEngine:
 
     @torch.inference_mode()
     def _weigh(self, beginning: list[Layer], rows: list[Row], tree: Tree) -> list[list[float]]:
-        """Each candidate's log-likelihood after each row. Row and tree go through the model at once, some at a time."""
+        """Each candidate's log-likelihood after each row. Rows and trees go through the model together, in batches."""
         longest = max(len(row.ids) for row in rows) + len(tree.tokens)
         step = max(1, self.tokens_at_a_time // longest)
         found = []
@@ -248,7 +248,7 @@ class HfEngine:
         return best
 
     def _embed(self, batch: Batch) -> torch.Tensor:
-        """(rows, longest, hidden size), the vision tower's features in the places of pictures and clips."""
+        """Embeddings (rows, longest, hidden size), with the vision tower's features in place of pictures and clips."""
         embedded: torch.Tensor = self.model.get_input_embeddings()(batch.ids)
         if batch.looks:
             config = self.model.config
@@ -258,7 +258,7 @@ class HfEngine:
         return embedded
 
     def _left_pad(self, rows: list[Row]) -> Batch:
-        """The batch of rows that follow on the shared beginning."""
+        """The batch of these rows; they follow the shared beginning."""
         sizes = [len(row.ids) for row in rows]
         longest = max(sizes)
         ids = [[self.pad] * (longest - size) + row.ids for row, size in zip(rows, sizes, strict=True)]
@@ -273,7 +273,7 @@ class HfEngine:
 
 
 def _keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks. glibc gives them back and faults them in again: a third of the time."""
+    """Let the allocator reuse large blocks. Otherwise glibc returns them to the system: a third of the time is lost."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
@@ -281,7 +281,7 @@ def _keep_freed_memory() -> None:
 
 
 def _whole_numbers(model: str, given: Any) -> list[int]:
-    """One id or several. Raises Fault for what is neither."""
+    """The token ids as a list, from one id or several. Raises Fault for anything else."""
     ids = given if isinstance(given, list) else [given]
     if not all(type(one) is int and one >= 0 for one in ids):
         raise Fault(f"{model}: eos_token_id in generation_config.json is {given!r:.60}, and not ids of tokens.")
@@ -289,7 +289,7 @@ def _whole_numbers(model: str, given: Any) -> list[int]:
 
 
 def _shared_tokens(rows: list[list[int]]) -> int:
-    """How many first tokens all rows share, leaving each one of its own: the one that predicts the answer's first."""
-    first, last = min(rows), max(rows)  # in dictionary order; what these two share, all share
+    """How many first tokens all rows share. Each row keeps at least one token, which predicts the answer's first."""
+    first, last = min(rows), max(rows)  # in dictionary order: all rows share what these two share
     shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(shared, min(map(len, rows)) - 1)

@@ -1,8 +1,8 @@
 """Attention over a beginning that all rows of a batch share, without a copy of it per row.
 
-transformers' own attention repeats keys and values for every row, query head and token: with the stand-in pocket that
-is 90% of a decoding step on a CPU. Here the shared keys are one matrix product for the whole batch, and each row's own
-keys stand in a buffer that is allocated once.
+transformers' own attention repeats keys and values for every row, query head and token. With the stand-in pocket this
+takes 90% of a decoding step on a CPU. Here one matrix product handles the shared keys for the whole batch, and each
+row's own keys are in a buffer that is allocated once.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ Layer = tuple[torch.Tensor, torch.Tensor]
 
 
 class Memory:
-    """The keys and values of a batch: the shared beginning, and each row's own. Stands in for transformers' cache."""
+    """The keys and values of a batch: the shared beginning, and each row's own. Replaces transformers' cache."""
 
     def __init__(self, beginning: Sequence[Layer], room: int) -> None:
         self.beginning = beginning
-        self.room = room  # most tokens a row will have of its own
+        self.room = room  # the most tokens of its own that a row will have
         self.own: dict[int, list[torch.Tensor]] = {}  # by layer: keys, values; each (rows, heads, room, head size)
         self.filled: dict[int, int] = {}
 
     def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any) -> Layer:
-        """Add (rows, heads, new, head size) to a layer; returns all of its own so far."""
+        """Add keys and values (rows, heads, new, head size) to a layer; returns all of the rows' own so far."""
         rows, heads, new, size = keys.shape
         if layer not in self.own:
             self.own[layer] = [keys.new_empty(rows, heads, self.room, size) for _ in range(2)]
@@ -40,13 +40,13 @@ class Memory:
         return own[0][:, :, :end], own[1][:, :, :end]
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Forget all but these rows."""
+        """Drop all other rows."""
         for layer, buffers in self.own.items():
             self.own[layer] = [buffer[rows] for buffer in buffers]
 
     @classmethod
     def join(cls, parts: Sequence["Memory"], room: int) -> "Memory":
-        """The rows of several memories one after another; those with fewer tokens get zeros on the left."""
+        """Concatenate the rows of several memories; those with fewer tokens get zeros on the left."""
         whole = cls(parts[0].beginning, room)
         for layer in parts[0].own:
             longest = max(part.filled[layer] for part in parts)
@@ -66,7 +66,7 @@ class Memory:
         return whole
 
     def as_beginning(self) -> list[Layer]:
-        """The first row's own, as the beginning that another batch shares."""
+        """The first row's own keys and values, as the shared beginning of another batch."""
         ends = self.filled
         return [(keys[0, :, : ends[layer]], values[0, :, : ends[layer]]) for layer, (keys, values) in self.own.items()]
 
@@ -83,7 +83,7 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query (rows, heads, new, size) -> (rows, new, heads, size).
 
-    attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). The beginning is seen by all.
+    attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). All tokens see the beginning.
     """
     shared = memory.beginning[module.layer_idx] if memory.beginning else (key[0, :, :0], value[0, :, :0])
     query = query * scaling

@@ -1,7 +1,7 @@
-"""A question's pictures and clips as the model takes them: the tokens that stand for them, and their pixels.
+"""A question's pictures and clips as input for the model: their placeholder tokens in the prompt, and their pixels.
 
-Everything here must equal what LLaMA-Factory made of the same record in training; tests compare both. What a picture
-may cost, mmafflm/media/budget.py says; what stands for it in the prompt, its family (mmafflm/families).
+Everything here must equal what LLaMA-Factory made from the same record in training; tests compare both.
+mmafflm/media/budget.py limits the size of a picture; the model family (mmafflm/families) sets its placeholder tokens.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from mmafflm.media.budget import Budget
 
 
 class Pixels(NamedTuple):
-    """The processor's output for one question; None where it has no pictures, or no clips.
+    """The processor's output for one question; None if it has no pictures, or no clips.
 
-    images, videos: (patches, patch size); *_grid: (pictures or clips, 3); seconds: what one step in time of each clip's
-    grid lasts.
+    images, videos: (patches, patch size); *_grid: (pictures or clips, 3); seconds: the duration of one step in time of
+    each clip's grid.
     """
 
     images: torch.Tensor | None
@@ -35,7 +35,7 @@ class Vision:
     """The processor of a checkpoint under one budget."""
 
     def __init__(self, processor: Any, root: Path, budget: Budget, family: Family) -> None:
-        """Raises Fault for a family whose positions are not known."""
+        """Raises Fault for a family that does not define its positions."""
         if family.positions is None:
             raise Fault(f"{family.name}: --engine hf does not know its positions. Ask it with --engine vllm or openai.")
         self.processor, self.family, self.of_row = processor, family, family.positions

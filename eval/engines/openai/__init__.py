@@ -1,1 +1,1 @@
-"""The engine that asks a server with OpenAI's interface."""
+"""The engine that asks a server that speaks the OpenAI protocol."""

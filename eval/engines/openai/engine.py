@@ -1,7 +1,7 @@
-"""The engine openai: a server that speaks the OpenAI protocol, its own or vLLM's or LLaMA-Factory's.
+"""The engine openai: a server that speaks the OpenAI protocol: OpenAI's own, vLLM's or LLaMA-Factory's.
 
-The prompts and the media budget are those of the other engines, decoding is greedy (temperature 0). What an endpoint
-cannot do is said in run.json under `limits`. Key and address come from OPENAI_API_KEY and OPENAI_BASE_URL alone.
+The prompts and the media budget are those of the other engines; decoding is greedy (temperature 0). run.json lists
+under `limits` what an endpoint cannot do. Key and address come only from OPENAI_API_KEY and OPENAI_BASE_URL.
 """
 
 import os
@@ -45,12 +45,12 @@ class Options(BaseModel):
     per_minute: float | None = Field(None, gt=0)  # requests
     tries: int = Field(8, ge=1)  # of one request
     timeout_s: float = Field(120, gt=0)
-    price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD a million tokens, prompt/answer
+    price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD per million tokens, prompt/answer
     clips: Clips = "frames"
 
 
 class Reply(NamedTuple):
-    """One answer, and what it cost; refused: why there is none, and `text` is the mark of that."""
+    """One answer and its cost. refused: why the server rejected the request; then `text` is a no_answer()."""
 
     text: str
     spent: dict[str, float]
@@ -58,7 +58,7 @@ class Reply(NamedTuple):
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
-    """What make_engine calls; a dtype is the server's business. Raises UsageFault for options that are none."""
+    """Make the engine, for make_engine; the server chooses the dtype. Raises UsageFault for invalid options."""
     given = {"price": os.environ.get("MMAFFBEN_PRICE")} | options
     try:
         read = Options.model_validate(given)
@@ -69,7 +69,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class OpenAiEngine:
-    """A model at an endpoint, asked by as many threads as a batch has rows."""
+    """A model at an endpoint, asked by as many threads as the batch size."""
 
     name = "openai"
 
@@ -87,10 +87,10 @@ class OpenAiEngine:
         self._counting = threading.Lock()
 
     def load(self) -> None:
-        """See that the server is there and takes the key; say what it cannot do."""
+        """Check that the server responds and accepts the key; print what it cannot do."""
         try:
             self.served = self.endpoint.ask("/models", None, _models)
-        except Refused:  # no such list: not every server has one
+        except Refused:  # not every server has a list of models
             self.served = None
         if self.served and self.model not in self.served:
             some = ", ".join(self.served[:5]) + (", ..." if len(self.served) > 5 else "")
@@ -99,11 +99,11 @@ class OpenAiEngine:
             say(f"openai: {limit}")
 
     def tokens(self, text: str) -> int:
-        """The bytes of `text`: no tokenizer makes more tokens of it than that."""
+        """The number of bytes of `text`: no tokenizer makes more tokens from it."""
         return len(text.encode())
 
     def describe(self) -> dict[str, object]:
-        """The model's name stands for the checkpoint; the limits are sentences."""
+        """The entries for run.json, with the model's name as the checkpoint; the limits are sentences."""
         return {
             "checkpoint": self.model,
             "weights": None,
@@ -132,9 +132,9 @@ class OpenAiEngine:
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers as they come, batch_size requests at a time. A fault, or Ctrl-C, is raised when those are in.
+        """Answers as they arrive, batch_size requests at a time. Raises a fault, or Ctrl-C, after those have arrived.
 
-        A row that the server rejects gets a no_answer(), once it is clear that not the whole run is rejected.
+        A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
         """
         self.pace.stop.clear()
         self._held = []
@@ -145,7 +145,7 @@ class OpenAiEngine:
             while waiting:
                 try:
                     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                except KeyboardInterrupt as stop:  # what is under way was paid for; a second one ends it at once
+                except KeyboardInterrupt as stop:  # requests under way are paid for; a second Ctrl-C ends at once
                     if stopped is not None:
                         raise
                     stopped, done = stop, set()
@@ -168,7 +168,7 @@ class OpenAiEngine:
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[list[tuple[int, list[float]]]]:
-        """The protocol gives no likelihood of a given answer. Raises UsageFault."""
+        """Always raises UsageFault: the protocol gives no likelihood of a given answer."""
         raise UsageFault("--engine openai: the protocol gives no likelihoods of given answers; use --readout greedy")
 
     def _collect(self, done: set[Future[Reply]], waiting: dict[Future[Reply], int]) -> tuple[Answers, Exception | None]:
@@ -181,7 +181,7 @@ class OpenAiEngine:
                 reply = future.result()
             except Stopped:
                 continue
-            except Exception as found:  # raised when the others' answers are safe
+            except Exception as found:  # raised after the other answers are saved
                 fault = fault or found
                 continue
             with self._counting:
@@ -196,7 +196,7 @@ class OpenAiEngine:
             reply = self._reply_to(question, most_tokens)
             self._first.note(reply.refused)
         except Exception:
-            self.pace.stop.set()  # here already, so that this thread does not begin with another question
+            self.pace.stop.set()  # at once, so that this thread does not begin another question
             raise
         return reply
 
@@ -211,7 +211,7 @@ class OpenAiEngine:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
             if refused.code in FILTERED:
-                return Reply("", {"refused": 1})  # no answer is this model's answer
+                return Reply("", {"refused": 1})  # to refuse is this model's answer
             if not refused.of_the_request:
                 raise
             return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
@@ -225,7 +225,7 @@ def _models(row: Any) -> list[str]:
 
 
 def _reply(row: Any) -> Reply:
-    """The first choice's text. Raises Again when there is none."""
+    """The first choice's text. Raises Again when there is no text."""
     try:
         choice = row["choices"][0]
         text, refusal = _text(choice["message"].get("content")), _text(choice["message"].get("refusal"))
@@ -233,7 +233,7 @@ def _reply(row: Any) -> Reply:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Again("an answer without choices", answered=True) from None
     spent = Counter(refused=int(bool(refusal) or ended == "content_filter"), cut_off=int(ended == "length"))
-    if text is None and not spent["refused"] and not spent["cut_off"]:  # all tokens may go into hidden thoughts
+    if text is None and not spent["refused"] and not spent["cut_off"]:  # cut off: hidden thoughts may use all tokens
         raise Again("an answer without text", answered=True)
     usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
     counted = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
@@ -247,7 +247,7 @@ def _reply(row: Any) -> Reply:
 
 
 def _text(content: Any) -> str | None:
-    """The text of a message's content, which may come in parts; None without one."""
+    """The text of a message's content, which may come in parts; None when there is no text."""
     if isinstance(content, list):
         return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part) or None
     return content if isinstance(content, str) else None

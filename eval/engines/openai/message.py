@@ -1,4 +1,4 @@
-"""A question as the content of a chat message in the OpenAI protocol: text, and media as data URLs without loss."""
+"""A question as the content of a chat message in the OpenAI protocol: text, and media as lossless data URLs."""
 
 import base64
 import io
@@ -19,16 +19,16 @@ FILLER = b"\0\0\0\1\x0c" + b"\xff" * (1 << 16) + b"\x80"  # an H.264 unit of fil
 
 
 def content(question: Question, shown: Shown, clips: Clips) -> str | list[Part]:
-    """The prompt, with the pictures and clips where it marks them.
+    """The prompt, with the pictures and clips in place of their marks.
 
-    clips: as their frames, one picture each, or as an mp4 for a server that takes video_url.
+    clips: as frames, one picture each, or as an mp4 for a server that takes video_url.
     """
     if not question.images and not question.videos:
         return question.prompt
     films = shown.clips(question)
     if clips == "mp4":
         moving = [[_url("video_url", "video/mp4", mp4(film))] for film in films]
-    else:  # an odd number of frames as it was: the one that shown.clips adds is for the model's input for video
+    else:  # without the frame that shown.clips repeats to fill a step: only a model's video input needs it
         counts = [shown.size_of_clip(video).frames for video in question.videos]
         moving = [[_picture(one) for one in film.pictures[:count]] for film, count in zip(films, counts, strict=True)]
     media = {"<image>": iter([[_picture(one)] for one in shown.images(question)]), "<video>": iter(moving)}
@@ -53,10 +53,10 @@ def _url(kind: str, mime: str, data: bytes) -> Part:
 
 
 def mp4(clip: Frames) -> bytes:
-    """A clip as an mp4 without loss: H.264 in RGB at quantizer 0, clip.fps frames a second.
+    """A clip as a lossless mp4: H.264 in RGB at quantizer 0, clip.fps frames per second.
 
-    The last frame carries FILLER, which decoders pass over. LLaMA-Factory 0.9.5 opens a clip twice without rewinding
-    it; a read this large leaves the file where its index begins, so that the second time finds it too.
+    The last frame carries FILLER, which decoders ignore. LLaMA-Factory 0.9.5 opens a clip twice without rewinding it.
+    A read this large leaves the file position at the index, so that the second opening finds the index too.
     """
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:

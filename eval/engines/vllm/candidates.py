@@ -1,8 +1,8 @@
-"""Likelihoods with what vLLM itself offers: every candidate answer is a request. docs/evaluation.md says what it costs.
+"""Likelihoods with vLLM's own means: every candidate answer is a request. docs/evaluation.md gives the cost.
 
-vLLM keeps what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once, up
-to its last whole block. A request is the prompt and the answer, whose tokens' probabilities come back
-(prompt_logprobs), and that of the end behind them.
+vLLM caches what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once,
+up to its last whole block. A request is the prompt and the answer. vLLM returns the probabilities of the answer's
+tokens (prompt_logprobs) and that of the end token after them.
 """
 
 import math
@@ -18,7 +18,7 @@ Tokens = tuple[int, ...]
 
 
 class Weighing(NamedTuple):
-    """How likely the tokens `after` are behind question `at` and `answer`; within: and the answer's own tokens."""
+    """How likely is each token of `after`, after question `at` and `answer`? within: also the answer's own tokens."""
 
     at: int
     answer: Tokens
@@ -29,7 +29,7 @@ class Weighing(NamedTuple):
 def by_candidate(
     engine: Asks, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[Sequence[int]]
 ) -> Iterator[Likelihoods]:
-    """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come. candidates: their tokens."""
+    """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive. candidates: their tokens."""
     answers = [(*tokens, engine.end) for tokens in candidates]
     steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
     asked = deque(Weighing(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
@@ -41,7 +41,7 @@ def by_candidate(
             left[one.at] -= 1
         told = []
         for at in dict.fromkeys(one.at for one, _ in outputs if not left[one.at]):
-            # the first tokens of an answer were in the cache, and no other answer that begins alike has told them
+            # the first tokens of an answer were in the cache, and no answer with the same beginning returned theirs
             again = _missing(at, steps, found[at])
             asked.extendleft(again)
             left[at] = len(again)
@@ -52,16 +52,16 @@ def by_candidate(
 
 
 def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
-    """What is asked of vLLM for a Weighing.
+    """A function that turns a Weighing into vLLM's request.
 
-    A question's candidates come one after the other: its media are opened once, and made ready twice, for what vLLM
-    has seen before it is sent without its pixels.
+    A question's candidates come one after the other, so its media are opened once. They are processed twice, because
+    vLLM sends media that it has seen before without their pixels.
     """
     prompt = lru_cache(maxsize=1)(lambda at: engine.prompt(questions[at]))
     ready = lru_cache(maxsize=1)(lambda at, again: engine.ready(prompt(at)))
     seen = set[int]()
 
-    # skip_clone: vLLM copies them deeply for each request, and changes nothing that two requests do not share
+    # skip_clone: vLLM would deep-copy them for each request, but changes only what all requests may share
     @cache
     def sampling(after: Tokens, within: bool) -> Any:
         asked: dict[str, Any] = {"logprob_token_ids": list(after), "flat_logprobs": True, "skip_clone": True}
@@ -79,10 +79,10 @@ def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing]
 
 
 def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
-    """ln P of each token that was asked for, by what is answered up to it.
+    """ln P of each requested token, by the answer up to and including it.
 
-    A token's probability comes with the token before it. What vLLM finds in its cache it does not compute, and the
-    numbers that it gives for it are whatever stood in memory: these are left out.
+    vLLM returns a token's probability with the token before it. It does not compute tokens that it finds in its cache,
+    and the numbers that it returns for them are arbitrary memory: these are left out.
     """
     behind = output.outputs[0].logprobs[0]
     found = {(*asked.answer, token): behind[token].logprob for token in asked.after}
@@ -97,7 +97,7 @@ def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
 
 
 def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[Weighing]:
-    """What is to be asked for the steps that are not found: together what follows on the same beginning."""
+    """The Weighings for steps that were not found; one Weighing for all tokens after the same beginning."""
     after: dict[Tokens, list[int]] = {}
     for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
         after.setdefault(step[:-1], []).append(step[-1])

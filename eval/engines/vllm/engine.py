@@ -1,12 +1,12 @@
 """The engine vllm: vLLM's offline engine on this machine, greedy. Slow to load, then faster than hf.
 
-The prompts are hf's, token for token, and so are the pictures: both come scaled from eval/engines/media.py. A clip is
-given as an array with metadata that says that its frames were taken already and how many of them are a second; without
-it transformers would take a list of frames for 24 a second and put them all at one time (training has 2 a second).
+The prompts equal hf's, token for token, and so do the pictures: eval/engines/media.py scales both. A clip is an array
+with metadata: its frames are already sampled, at so many per second. Without the metadata transformers would assume
+24 frames per second for a list of frames and put them all at one time (training has 2 per second).
 
-vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is handed on
-when it is there. It keeps what it has read in blocks, so the shared beginning of a task's prompts is computed once.
-eval/engines/vllm/candidates.py finds how likely answers are.
+vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is passed on
+when it arrives. vLLM caches what it has read in blocks, so it computes the shared beginning of a task's prompts once.
+eval/engines/vllm/candidates.py computes likelihoods.
 """
 
 import os
@@ -32,7 +32,7 @@ from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
 from mmafflm.weights import check_before
 
-ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
+ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values are kept
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
@@ -40,8 +40,8 @@ ENVIRONMENT = {  # what vLLM reads when it is imported; what the user set stays
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
-    """What make_engine calls; the options are those of eval/engines/vllm/options.py."""
-    for name in ("vllm", "accelerate"):  # accelerate: transformers wants it for a model on the meta device
+    """Make the engine, for make_engine; the options are those of eval/engines/vllm/options.py."""
+    for name in ("vllm", "accelerate"):  # transformers needs accelerate for a model on the meta device
         if find_spec(name) is None:
             raise UsageFault(f"--engine vllm needs {name}, which is not installed. Run: {ENGINES['vllm']}")
     return VllmEngine(ckpt, budget, dtype, root, options)
@@ -60,7 +60,7 @@ class VllmEngine:
         root: Path = Path(),
         options: dict[str, str] | None = None,
     ) -> None:
-        """root: the folder below which the questions' media stand."""
+        """root: the folder that contains the questions' media."""
         self.options = parse_options(options or {})
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget, self.root = dtype, budget, root
@@ -80,11 +80,11 @@ class VllmEngine:
             config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
             self.family = family_of(config.model_type, self.checkpoint.model)
             self.shown = Shown(self.root, self.budget.under(self.family.media))
-            # vLLM's own auto makes bfloat16 of float32
+            # vLLM's own "auto" turns float32 into bfloat16
             dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
             positions = config.get_text_config().max_position_embeddings
             if cpu := current_platform.is_cpu():
-                os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s there
+                os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
             self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, self.options)
             self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError, VLLMError) as error:
@@ -103,7 +103,7 @@ class VllmEngine:
         return len(self.ids(text))
 
     def describe(self) -> dict[str, object]:
-        """What decides the answers beside the weights. dtype auto is the checkpoint's own."""
+        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
         decoding = {"do_sample": False, "repetition_penalty": 1.0}
         return {
             **self.checkpoint.identity(),
@@ -117,7 +117,7 @@ class VllmEngine:
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers to questions[i] for i in `wanted`, as they come."""
+        """Answers to questions[i] for i in `wanted`, as they arrive."""
         sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=[self.end])
         for outputs in self.run(deque(wanted), lambda at: (self.ready(self.prompt(questions[at])), sampling)):
             yield [(at, self._text(output.outputs[0])) for at, output in outputs]
@@ -125,21 +125,21 @@ class VllmEngine:
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[Likelihoods]:
-        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they come."""
-        # tokenized by themselves, as LLaMA-Factory tokenizes an answer in training
+        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive."""
+        # tokenized separately from the prompt, as LLaMA-Factory tokenizes an answer in training
         answers = [self.ids(text) for text in candidates]
         return by_candidate(self, questions, wanted, answers)
 
     def sampling(self, **given: Any) -> Any:
-        """vLLM's SamplingParams: greedy, and vLLM hands on finished answers only."""
+        """vLLM's SamplingParams: greedy, and only finished answers are returned."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(temperature=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **given)
 
     def prompt(self, question: Question) -> dict[str, Any]:
-        """A question as a user's turn, up to where the answer begins, and its media."""
-        media = self.family.media  # one pad each: vLLM puts as many in its place as the grid has
+        """A question as a user's turn, up to the beginning of the answer, and its media."""
+        media = self.family.media  # one pad token each: vLLM repeats it as often as the grid needs
         text = question.prompt.replace("<image>", media.image.around(1), len(question.images))
         text = text.replace("<video>", media.video.around(1), len(question.videos))
         turn = [{"role": "user", "content": text}]
@@ -148,14 +148,14 @@ class VllmEngine:
         return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in shown.items() if items}}
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        """A prompt as the engine takes it, its media processed. Raises Fault for one that vLLM refuses."""
+        """A prompt as vLLM's engine takes it, with processed media. Raises Fault for a prompt that vLLM refuses."""
         with self._refusing(prompt["prompt_token_ids"]):
             (made,) = self.llm.renderer.render_cmpl([prompt])
         found: dict[str, Any] = made
         return found
 
     def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
-        """vLLM's RequestOutputs as they are finished, those of one step together. `asked` may grow meanwhile.
+        """vLLM's RequestOutputs as they finish, those of one step together. `asked` may grow meanwhile.
 
         Raises Fault for a prompt that vLLM refuses.
         """
@@ -172,7 +172,7 @@ class VllmEngine:
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
-        """What vLLM raises for a prompt of these tokens, as a Fault."""
+        """Turn vLLM's error about a prompt of these tokens into a Fault."""
         from vllm.exceptions import VLLMError
 
         try:
@@ -181,7 +181,7 @@ class VllmEngine:
             raise Fault(f"vLLM refuses the prompt that ends in {self.tokenizer.decode(ids)[-80:]!r}: {error}") from None
 
     def ids(self, text: str) -> list[int]:
-        """The tokens of `text`, by itself."""
+        """The token ids of `text`, tokenized separately."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
@@ -194,7 +194,7 @@ class VllmEngine:
 
 
 def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
-    """A clip as vLLM takes it: (frames, height, width, 3), and how its frames lie in time."""
+    """A clip as vLLM takes it: an array (frames, height, width, 3), and the times of its frames."""
     frames = np.stack([np.asarray(picture) for picture in clip.pictures])
     taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
     return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}

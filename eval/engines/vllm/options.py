@@ -1,4 +1,4 @@
-"""How vLLM is started: what `--option NAME=VALUE` may say, and what follows from checkpoint and machine."""
+"""The arguments to start vLLM with: from `--option NAME=VALUE`, the checkpoint and the machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +11,19 @@ from mmafflm.files.documents import read_json
 
 GIB = 1 << 30
 LONGEST = (
-    8192  # tokens of a prompt and its answer: training cuts at 4096, and a shorter limit leaves room for more rows
+    8192  # tokens of a prompt and its answer: training cuts at 4096, and a short limit leaves memory for more rows
 )
-IN_FLIGHT = 128  # rows; the pixels of so many pictures are 0.8 GB
-MEDIA = 8  # pictures and clips a prompt; the benchmark has one
-LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has room for
+IN_FLIGHT = 128  # rows; the pixels of so many pictures take 0.8 GB
+MEDIA = 8  # pictures, and clips, per prompt; the benchmark has one
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the sizes that vLLM accepts for max_lora_rank
 
 
 def _switch(value: str) -> bool:
     return {"true": True, "false": False}[value.lower()]
 
 
-# vLLM's own names. None changes an answer; what would (dtype, quantization, code of a checkpoint's own) is not here.
+# vLLM's own names. No option here changes an answer; those that would (dtype, quantization, a checkpoint's own code)
+# are left out.
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "tensor_parallel_size": int,
     "pipeline_parallel_size": int,
@@ -36,7 +37,7 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
 
 
 def parse_options(options: dict[str, str]) -> dict[str, Any]:
-    """The options as vLLM takes them. Raises UsageFault for one that is unknown or has no such value."""
+    """The options as vLLM takes them. Raises UsageFault for an unknown option or an invalid value."""
     parsed = {}
     for name, value in options.items():
         if name == "data_parallel_size":
@@ -56,7 +57,7 @@ def parse_options(options: dict[str, str]) -> dict[str, Any]:
 def engine_arguments(
     checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """The keyword arguments of vllm.LLM. positions: how many the model has; dtype: one of its own, not auto."""
+    """The keyword arguments of vllm.LLM. positions: the model's number of positions; dtype: one of vLLM's, not auto."""
     arguments: dict[str, Any] = {
         "model": checkpoint.model,
         "dtype": dtype,
@@ -67,8 +68,8 @@ def engine_arguments(
         "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
     }
     if cpu:
-        # The cache's size is given, so the largest picture need not be tried (12.8 million pixels). Small blocks: a
-        # candidate's prompt is computed from its last whole block on; 32 is the least that the CPU's attention likes.
+        # With a given cache size vLLM need not try the largest picture (12.8 million pixels). Small blocks, because a
+        # candidate's prompt is computed again after its last whole block; the CPU's attention prefers at least 32.
         arguments |= {"kv_cache_memory_bytes": GIB, "skip_mm_profiling": True, "block_size": 32, "enforce_eager": True}
     if checkpoint.adapter is not None:
         arguments |= lora_arguments(Path(checkpoint.adapter))
@@ -76,14 +77,17 @@ def engine_arguments(
 
 
 def lora_arguments(adapter: Path) -> dict[str, Any]:
-    """Room for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge that first."""
+    """Arguments for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge it first.
+
+    Raises Fault when the adapter's config has no rank.
+    """
     rank = read_json(adapter / ADAPTER, AGAIN).get("r")
     if not isinstance(rank, int):
         raise Fault(f"{adapter / ADAPTER}: its rank (r) is no whole number. {AGAIN}")
     if rank > LORA_RANKS[-1]:
         raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
     if _in_vision(adapter):
-        # vLLM 0.32 takes it (enable_tower_connector_lora), and answers to pictures were not those of the merged model
+        # vLLM 0.32 accepts it (enable_tower_connector_lora), but its answers to pictures differed from the merged model
         raise UsageFault(
             f"{adapter}: changes the vision tower, which vLLM does not get right. Merge it first: mmafflm export."
         )
@@ -91,6 +95,6 @@ def lora_arguments(adapter: Path) -> dict[str, Any]:
 
 
 def _in_vision(adapter: Path) -> bool:
-    """Whether a tensor of the adapter belongs to the vision tower: by its name, in the header of the weights."""
+    """Whether a tensor of the adapter belongs to the vision tower, by its name in the header of the weights."""
     paths = adapter.glob("adapter_model*.safetensors")
     return any(".visual." in name for path in paths for name in read_header(path).shapes)

@@ -1,4 +1,4 @@
-"""What is asked of vLLM: the types that the engine and its weighing of candidates share."""
+"""Requests to vLLM: the types that engine.py and candidates.py share."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -6,13 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 from eval.engines import Question
 
-# A prompt as Asks.ready makes it, and SamplingParams.
+# A prompt from Asks.ready, and SamplingParams.
 Request = tuple[dict[str, Any], Any]
 Asked = TypeVar("Asked")
 
 
 class Asks(Protocol):
-    """What a readout needs of VllmEngine; the docstrings are there. end: the token that ends a turn."""
+    """What a readout needs from VllmEngine, which has the docstrings. end: the token that ends a turn."""
 
     end: int
 

@@ -16,7 +16,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
 from tests.data_build.raw_rows import fault_of, put, read_all
 
-# The ten golds that the published notebook prints, and a mean k/n of n raters for each (corpora.md, section 8).
+# The ten golds that the published notebook prints, and a mean k/n of n raters for each.
 GOLDS = {
     "389/83": "0.460843373493975", "580/79": "0.7927215189873412", "477/82": "0.6021341463414625",
     "566/77": "0.7938311688311688", "408/76": "0.5460526315789462", "510/72": "0.7604166666666663",
@@ -70,7 +70,7 @@ def test_all_seven_folders(tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_the_published_golds_come_out_bit_for_bit(tmp_path, kind):
-    cut_off = Context(prec=15, rounding=ROUND_DOWN)  # not %.15g, which rounds: five of the ten would differ
+    cut_off = Context(prec=15, rounding=ROUND_DOWN)  # %.15g would round, and five of the ten would differ
     means = [float(cut_off.divide(*map(Decimal, mean.split("/")))) for mean in GOLDS]
     faces(tmp_path, *(f"3fear/male/FM{number}.jpg" for number in range(10)))
     if kind == "csv":
@@ -159,7 +159,7 @@ def test_without_a_rating_the_type_still_counts(tmp_path, rows, reason):
 
 def test_no_sheet_at_all_leaves_the_types(tmp_path):
     read = read_all(CORPUS, faces(tmp_path, "1anger/male/AM1.jpg"))
-    assert (read.gold, read.reasons) == ([["anger"]], [])  # CFAPS_EI has no rows: the build says so
+    assert (read.gold, read.reasons) == ([["anger"]], [])  # CFAPS_EI has no rows: the build reports it
 
 
 def test_a_rating_without_a_picture_and_an_average_are_told(tmp_path):

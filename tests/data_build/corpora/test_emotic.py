@@ -31,14 +31,14 @@ NOTHING = np.empty((0, 0))
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """A worker process for each .mat takes a second; test_bounded_tables.py has one."""
+    """Read .mat files without a worker process, which takes a second each; test_bounded_tables.py tests the worker."""
     monkeypatch.setattr(
         "data_build.reading.matlab.run_guarded", lambda work, tasks, *_: ((one, work(one)) for one in tasks)
     )
 
 
 def structs(*rows):
-    """A Matlab struct array, 1 x n, as loadmat and savemat nest it."""
+    """A Matlab struct array, 1 x n, nested as in loadmat and savemat."""
     array = np.empty((1, len(rows)), [(name, object) for name in rows[0]])
     for column, row in enumerate(rows):
         array[0, column] = tuple(row.values())
@@ -61,7 +61,7 @@ def continuous(*triples):
 
 
 def alone(categories, vad, box=BOX):
-    """A person of train: one annotator."""
+    """A person in train, with one annotator."""
     return {
         "body_bbox": numbers(box),
         "annotations_categories": structs({"categories": cell(categories)}) if categories else NOTHING,
@@ -71,7 +71,7 @@ def alone(categories, vad, box=BOX):
 
 
 def several(combined, vad, box=BOX):
-    """A person of val or test: two annotators, neither of whom says what both say together."""
+    """A person in val or test, with two annotators; the combined annotation differs from both."""
     return {
         "body_bbox": numbers(box),
         "annotations_categories": structs({"categories": cell(["Pain"])}, {"categories": cell(["Fear", "Pain"])}),
@@ -206,7 +206,7 @@ def test_the_mat_may_stand_in_a_zip_and_goes_before_the_csv(tmp_path):
         archive.writestr("Annotations/Annotations.mat", mat())
         archive.writestr("emotic/mscoco/images/a.jpg", picture())
     put(tmp_path, "test.csv", table(["['Pain']", "[5, 5, 5]"]))
-    put(tmp_path, "emotic/mscoco/images/a.jpg", picture())  # a copy of the one in the zip
+    put(tmp_path, "emotic/mscoco/images/a.jpg", picture())  # a copy of the picture in the zip
     rows = of(read_all(CORPUS, tmp_path), "test")
     assert rows[0]["source"] == "emotic.zip!Annotations/Annotations.mat:test[0].person[0]"
     assert json.loads(rows[0]["media"])["file"] == "emotic/mscoco/images/a.jpg"

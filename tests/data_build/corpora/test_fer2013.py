@@ -120,7 +120,7 @@ def test_the_halves_of_the_test_are_told_by_their_size(tmp_path, monkeypatch):
             "test/contempt/1.jpg",
             "test/contempt/1.jpg: the class contempt is unknown here; expected the folders angry, ",
         ),
-        ("train/0/1.jpg", "the class 0 is unknown here"),  # copies number them by the alphabet or as in the table
+        ("train/0/1.jpg", "the class 0 is unknown here"),  # copies number classes alphabetically or as in the table
         ("holdout/angry/1.jpg", "holdout/angry/1.jpg: which split is it? Expected train/angry/*.jpg"),
         ("angry/1.jpg", "angry/1.jpg: which split is it?"),
     ],

@@ -55,7 +55,7 @@ def test_a_row_is_two_items_and_the_folder_tells_the_split(tmp_path):
 def test_a_test_clip_that_was_cut_anew_goes_before_its_twin(tmp_path):
     put(tmp_path, "test_sent_emo.csv", table(row(0, 0), row(0, 1)))
     clips(tmp_path, "test", "dia0_utt0", "final_videos_testdia0_utt0", "dia0_utt1", "._final_videos_testdia0_utt1")
-    clips(tmp_path, "test", "dia93_utt5")  # without a row: passed over
+    clips(tmp_path, "test", "dia93_utt5")  # has no row: ignored
     read = read_all(CORPUS, tmp_path)
     assert ["final_videos_testdia0_utt0" in m or "/dia0_utt1" in m for m in media(read)] == [True, True]
     assert len(media(read)) == 2 and not read.bad
@@ -92,7 +92,7 @@ def test_clips_in_an_archive_within_the_archive_and_loose_copies_of_them(tmp_pat
     [
         table(row(0, 0, "“It’s – so…")).encode(),
         table(row(0, 0, "“It’s – so…")).encode("utf-8-sig"),
-        table(row(0, 0, "\x93It\x92s \x96 so\x85"), end="\n").encode(),  # before November 2020
+        table(row(0, 0, "\x93It\x92s \x96 so\x85"), end="\n").encode(),  # the form before November 2020
         table(row(0, 0, "“It’s – so…")).encode("cp1252"),
     ],
 )
@@ -167,7 +167,7 @@ def test_max_s_is_a_number_of_seconds(tmp_path, value):
 
 
 ORDER = ["neutral", "surprise", "fear", "sadness", "happiness", "disgust", "anger"]
-REAL = {  # corpora.md, section 11: rows, then labels in its order
+REAL = {  # counts in the real tables: rows, emotions in ORDER, sentiments as positive, negative, neutral
     "train": (9_989, [4710, 1205, 268, 683, 1743, 271, 1109], [2334, 2945, 4710]),
     "val": (1_109, [470, 150, 40, 111, 163, 22, 153], [233, 406, 470]),
     "test": (2_610, [1256, 281, 50, 208, 402, 68, 345], [521, 833, 1256]),

@@ -180,5 +180,5 @@ def test_any_text_comes_through_in_both_forms(tmp_path_factory, texts):
 
 
 def _plain(text):
-    """Without the four control characters that Python calls white space and Unicode does not."""
+    """The text without the four control characters that are white space in Python but not in Unicode."""
     return text.strip("\x1c\x1d\x1e\x1f \ufeff")

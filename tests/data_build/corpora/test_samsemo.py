@@ -24,7 +24,7 @@ def row(key, emotions="neutral", text="Hi", language="EN"):
 
 
 def put_all(root, *rows, lists=None, clips=None, end="\n"):
-    """A table; all its ids in train, unless there are lists; a clip of each, unless there are clips."""
+    """Write a table, the split lists (default: all ids in train), and clips (default: one for each id)."""
     keys = [row.split("\t")[0] for row in rows]
     put(root, "samsemo.tsv", end.join([HEADER, *rows, ""]))
     for name, text in (lists or {"train_split_EN": "\n".join(keys)}).items():
@@ -86,7 +86,7 @@ def test_a_row_is_in_one_split_and_a_list_leads_to_rows(tmp_path):
     ("emotions", "reason"),
     [
         ("joyful", "label outside the set"),
-        ("anger fear", "label outside the set"),  # a separator that nobody has named yet
+        ("anger fear", "label outside the set"),  # a separator that we do not know
         ("neutral, bored", "label outside the set"),
         ("", "label outside the set"),
         (";", "label outside the set"),
@@ -155,7 +155,7 @@ def test_a_table_without_quoting_is_read_without(tmp_path):
     ("clips", "chosen"),
     [
         (["EN/a_1/a_1", "EN/a_15/a_15", "EN/a_1/a_1_face"], "EN/a_1/a_1"),
-        (["EN/a_1/a_1-video", "EN/a_15/a_15"], "EN/a_1/a_1-video"),  # a_15 does not begin with the id a_1
+        (["EN/a_1/a_1-video", "EN/a_15/a_15"], "EN/a_1/a_1-video"),  # a_15 is another id than a_1
         (["EN/a_1/clip_0", "EN/a_15/clip_0"], "EN/a_1/clip_0"),
         (["EN/a_1/video", "EN/a_15/video"], "EN/a_1/video"),
         (["x/a_1", "longer/a_1"], "x/a_1"),  # copies

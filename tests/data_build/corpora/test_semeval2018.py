@@ -27,7 +27,7 @@ def ec_row(name, *labels):
 
 
 def all_data():
-    """The layout of the all-data zip, in little."""
+    """A small zip with the layout of the all-data zip."""
     valence = "2018-Es-1\tuno\tvalence\t-2: moderately negative emotional state can be inferred\n"
     return {
         f"{ROOT}/English/EI-reg/training/EI-reg-En-anger-train.txt": reg("0.000"),

@@ -16,7 +16,7 @@ JUNK = '"Living horrors of the deep\r\nda/1954/4.xml.gz\ten/1954/5.xml.gz\t113\t
 TAB = '"one\ttwo"\t4\r\n'
 DE = 'Was ist?\t5\r\n"Er sagte ""nein"" ."\t8, 2\r\n' + JUNK + "Gut .\t 1 , 4 \r\n" + TAB + "Neu.\t9\r\n"
 
-# language, csv rows, junk rows, usable rows, label counts 1..8: corpora.md, section 4
+# Counts in the real files: language, csv rows, junk rows, usable rows, rows with each label 1..8
 REAL = """
 ar 3591 0 3591 1:1013 2:839 3:479 4:566 5:562 6:537 7:615 8:590
 bg 6975 4 6971 1:1923 2:1631 3:892 4:1050 5:1174 6:1112 7:1165 8:1239
@@ -152,7 +152,7 @@ def test_the_real_corpus_has_the_documented_counts():
     good, junk = Counter(row["language"] for row in read.examples), Counter()
     for row in read.bad:
         junk[re.search(r"(\w\w)-projections", row["source"])[1]] += row["reason"] != "empty text"
-    # corpora.md counts the one Turkish row without a text, labelled joy, among the usable ones.
+    # REAL counts the one Turkish row without a text, labelled joy, as usable.
     assert [row["source"] for row in read.bad if row["reason"] == "empty text"] == [
         "Projections/tr-projections2.tsv:5201"
     ]

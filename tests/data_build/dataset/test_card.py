@@ -1,4 +1,4 @@
-"""The data set card: what the hub and `datasets` make of it, and what it says of terms."""
+"""The data set card: how the hub and `datasets` read it, and what it says about terms."""
 
 import re
 import shutil

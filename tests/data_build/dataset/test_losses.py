@@ -1,4 +1,4 @@
-"""What a build was made from: the same again does nothing, other code builds anew, nothing finished is lost unasked."""
+"""The same build command does nothing, other code builds again, and nothing finished is lost without --replace."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def put_reviews(raw: Path, name: str = "online_shopping_10_cats.csv", rows: int 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Path:
-    """A folder with raw/ (reviews) and data/, a build of it."""
+    """A folder with raw/ (reviews) and data/ (a build of raw/)."""
     folder = tmp_path_factory.mktemp("finished")
     put_reviews(folder / "raw")
     assert build(folder / "raw", folder / "data", config, choose_subsets("onlineshopping"), jobs=1)
@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Path:
 
 @pytest.fixture
 def place(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it, times and all: the same raw files."""
+    """A copy of `finished` with the same file times, so that the raw files count as the same."""
     return Path(shutil.copytree(finished, tmp_path / "place", copy_function=shutil.copy2))
 
 
@@ -44,7 +44,7 @@ def make(place: Path, config: Config, subsets: str = "onlineshopping", **how: ob
 
 
 def refusal(place: Path, config: Config, **how: object) -> str:
-    """What is said, once it is clear that nothing was touched."""
+    """The message of the refusal; checks that nothing was changed."""
     before = hashes(place / "data")
     with pytest.raises(UsageFault, match="holds a finished build") as caught:
         make(place, config, **how)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_the_same_again_does_nothing_and_other_code_builds_anew(
     assert make(place, config)
     assert "was built from other code; it is built again" in capsys.readouterr().err
     after = hashes(place / "data")
-    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}  # which keeps the code's hash
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}  # it has the code's hash
     assert Dataset.open(place / "data").manifest["code"] == "corrected"
     assert not make(place, config)
 
@@ -135,7 +135,7 @@ def test_corpora_and_raw_files_that_are_gone_are_named(place: Path, config: Conf
 
 
 def test_as_a_user_types_it(place: Path) -> None:
-    """Another corpus in its place is refused with exit code 2; beside it, it is added."""
+    """Replacing the corpus is refused with exit code 2; adding another corpus works."""
     raw, data = place / "raw", place / "data"
     assert mmaffin("samples", "--out", place / "made", "--subsets", "EWECT_usual,EWECT_virus").returncode == 0
     shutil.copytree(place / "made/ewect", raw / "ewect")

@@ -1,4 +1,4 @@
-"""What stands on both sides of a split, and what a clip's own licence lets go."""
+"""Speakers and films on both sides of a split, and what a clip's own licence permits."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def test_speakers_and_dialogues_on_both_sides_are_counted_with_their_rows():
         spoken("train/0", "Ross", 12.0, 15.0),
         spoken("train/1", "Joey", 100.0, 101.0),
         spoken("train/2", "Barry", 14.0, 16.0, "6/5"),
-        spoken("train/3", "Ross", 10.0, 315.0),  # cut wrongly, it would take in the whole episode
+        spoken("train/3", "Ross", 10.0, 315.0),  # a wrong cut that would cover the whole episode
     ]
     test = [spoken("test/0", "Ross", 14.0, 16.0), spoken("test/0", "Rachel", 16.0, 17.0), spoken("test/1", "Ann", 1, 2)]
     speakers, episodes, dialogues = count(train, test, CORPUS.counted_origins)

@@ -1,4 +1,4 @@
-"""Statistics of a build: tables count what is there, the page shows rows and neither runs nor loads anything."""
+"""Statistics of a build: the tables have the right counts; the page shows rows, and runs and loads nothing."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_another_seed_shows_other_rows(built: Path, stats: Stats) -> None:
 
 
 def hostile(built: Path, out: Path) -> Dataset:
-    """A build of one subset: a row that is a script, a translated one, one of a megabyte."""
+    """A build of one subset: with a row that is a script, a translated row, and a row of a megabyte."""
     manifest = json.loads((built / "manifest.json").read_text())
     file = "mmaffben/EWECT_virus_test.jsonl"
     rows = list(read_jsonl(built / file))[:3]

@@ -1,4 +1,4 @@
-"""The made-up pictures and clips: the raw layouts, what can be opened, and what is broken on purpose."""
+"""The made-up pictures and clips: raw layouts, files that open, and files that are broken on purpose."""
 
 import csv
 import io
@@ -64,7 +64,7 @@ def frames(data):
 
 
 def people(mat, split):
-    """(folder/filename, person) as the authors' and others' code reads them, by position."""
+    """(folder/filename, person), read by position as in the authors' and others' code."""
     return [
         (f"{example[1][0]}/{example[0][0]}", person) for example in mat[split][0] for person in example[4][0]
     ]  # fmt: skip

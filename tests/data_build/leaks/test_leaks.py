@@ -1,4 +1,4 @@
-"""Training rows that copy a test row: found when a few characters differ, left when only the topic is the same."""
+"""Training rows that copy a test row are found if a few characters differ, and kept if only the topic is the same."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def tell(chance: random.Random, words: int) -> str:
 
 
 def edit(text: str, edits: int, chance: random.Random) -> str:
-    """That many characters replaced, inserted or taken out."""
+    """The text with so many characters replaced, inserted or removed."""
     letters = list(text)
     for _ in range(edits):
         place = chance.randrange(len(letters))
@@ -100,7 +100,7 @@ def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
-    """The same shapes at other levels of grey: the difference hashes are equal, the pictures 10 of 255 levels apart."""
+    """The same shapes in other greys: the difference hashes are equal, the pictures differ by 10 of 255 levels."""
     media = tmp_path / "media"
     media.mkdir()
     one = picture(1).convert("L").point(lambda level: 20 + level * 200 // 255)
@@ -115,7 +115,7 @@ def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
 
 
 def test_texts_at_the_bound_are_found() -> None:
-    """Pairs that share 0.70 to 0.75 of their trigrams, which the banding finds with a chance of 0.99 or more."""
+    """Pairs that share 0.70 to 0.75 of their trigrams; the banding finds each with a probability of at least 0.99."""
     chance, tests, train = random.Random(7), list[str](), list[str]()
     while len(tests) < 400:
         text = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz ", k=80))
@@ -138,7 +138,7 @@ def test_what_counts_as_a_copy() -> None:
     tests = make_rows([("test", "XED", long, ""), ("test2", "XED", short, "")], {}, RULES.shortest)
     leaks = find_leaks(train, tests, RULES, Path())
     assert [(leak.train.id, leak.kind) for leak in leaks] == [("same", "exact"), ("near", "near")]
-    assert make_rows([("zh", "MMS", "物流很快包装完好物流快", "")], {}, 20)[0].long  # a character says as much as two
+    assert make_rows([("zh", "MMS", "物流很快包装完好物流快", "")], {}, 20)[0].long  # a Chinese character counts as two
 
 
 def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures and clips of a corpus: opened once, stored by content, broken ones with a reason."""
+"""Pictures and clips of a corpus are opened once and stored by content; broken ones get a reason."""
 
 import base64
 import io
@@ -52,7 +52,7 @@ def test_pictures_are_cropped_scaled_and_named_by_what_they_show(tmp_path: Path)
         root, data, image("one ü.jpg"), image("sub/copy.jpg"), image("one ü.jpg", (100, 50, 300, 250)),
         image("one ü.jpg", (-20, -20, 100, 100)), image("one ü.jpg", (1000, 0, 1200, 100)),
     )  # fmt: skip
-    assert whole.files == copy.files  # one file for one content
+    assert whole.files == copy.files  # the same content is stored once
     assert stored(data, whole)[0].size == BUDGET.size(1000, 800) == (whole.width, whole.height)
     source = np.asarray(Image.open(io.BytesIO(content)))
     assert np.array_equal(np.asarray(stored(data, crop)[0]), source[50:250, 100:300])
@@ -107,7 +107,7 @@ def test_a_second_call_opens_only_what_is_new(tmp_path: Path) -> None:
     lines = (data / JOURNAL).read_bytes()
     assert take_all(root, data, image("a.jpg"), image("b.jpg")) == [first, second]
     assert (data / JOURNAL).read_bytes() == lines
-    (data / second.files[0][0]).unlink()  # somebody tidied up
+    (data / second.files[0][0]).unlink()  # somebody deleted a file
     assert take_all(root, data, image("a.jpg"), image("b.jpg")) == [first, second]
     assert (data / second.files[0][0]).is_file()
     write(root / "a.jpg", jpeg(60, 60, 2))  # another picture under the old name
@@ -155,7 +155,7 @@ def test_media_as_json_is_the_same_text_for_the_same_request() -> None:
 
 
 def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the size that the archive states; the same bound for a file, for a zip and for a tar that is streamed."""
+    """By the size stated in the archive; the same limit for a file, a zip and a streamed tar."""
     root, clip = tmp_path / "raw", clip_bytes(12)
     write(root / "a.mp4", clip)
     with zipfile.ZipFile(root / "a.zip", "w") as archive:
@@ -166,13 +166,13 @@ def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatc
         archive.addfile(info, io.BytesIO(clip))
     raw = {file.name: replace(file, size=3_000_000_000) for file in list_raw(root)}
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr("data_build.media.extract.stream_members", None)  # nothing is to be streamed
+    monkeypatch.setattr("data_build.media.extract.stream_members", None)  # nothing may be streamed
     found = extract("made", [Media("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
     assert {one.reason for one in found.values()} == {"file of 3.0 GB"} and len(found) == 3
 
 
 def test_a_clip_that_took_too_long_is_tried_again(tmp_path: Path) -> None:
-    """It is no broken file: the machine may have been busy."""
+    """The file is not broken: the machine may have been busy."""
     write(tmp_path / "raw/a.mp4", clip_bytes(50))
     (slow,) = take_all(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"), limit_s=0.0)
     assert slow.reason == "not decoded in 0 s" and not read_journal(tmp_path / "data")

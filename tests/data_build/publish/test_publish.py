@@ -1,4 +1,4 @@
-"""Publishing: what the terms allow goes to a hub (a server on loopback, asked by the hub's own client), and no more."""
+"""Publishing uploads only what the terms allow; the hub is a server on loopback, called by the hub's own client."""
 
 import json
 import os
@@ -29,7 +29,7 @@ TOKEN = "hf_not_a_real_token_of_anybody"
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The hub's data set owner/name, as far as an upload asks for it. Parquet and pictures go by LFS."""
+    """The hub's data set owner/name, with the requests that an upload makes. Parquet and pictures use LFS."""
 
     protocol_version = "HTTP/1.1"
     files: dict[str, bytes]
@@ -132,7 +132,7 @@ def command(words: list[str], **environment: str) -> subprocess.CompletedProcess
 
 
 def texts_of(dataset: Dataset, name: str) -> set[str]:
-    """What a subset's rows ask about, as it stands in files; what is short, others may say too."""
+    """The texts of a subset's rows as written in files, without short ones, which other subsets may also have."""
     found = set()
     for split in dataset.manifest["subsets"][name]:
         for record in dataset.records(name, split):

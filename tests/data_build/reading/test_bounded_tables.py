@@ -1,4 +1,4 @@
-"""Tables in other programs' formats (.xlsx, .mat, JSON, Parquet): read within limits, or refused in a sentence."""
+"""Tables in other programs' formats (.xlsx, .mat, JSON, Parquet) are read within limits, or refused with a message."""
 
 import io
 import json
@@ -95,7 +95,7 @@ def test_a_damaged_workbook_is_read_or_refused(tmp_path, seed):
 
 
 def mat_of(dims: tuple[int, int]) -> bytes:
-    """A .mat of a few bytes whose only variable is a cell array of so many cells."""
+    """A .mat of a few bytes; its only variable is a cell array of so many cells."""
     name = struct.pack("<II", 1, 5) + b"train" + bytes(3)
     flags, shape = struct.pack("<IIII", 6, 8, 1, 0), struct.pack("<IIii", 5, 8, *dims)
     body = flags + shape + name

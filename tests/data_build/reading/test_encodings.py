@@ -1,4 +1,4 @@
-"""The encoding of a raw text is decided by evidence, or the file is refused."""
+"""The content of a raw text decides its encoding, or the file is refused."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Archives that are damaged, or made to harm: each is a sentence, and what is sound in them is read."""
+"""Archives that are damaged, or made to harm: each gives a message, and their sound members are read."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def packed(method: int, members: dict[str, bytes] | None = None) -> bytes:
 
 
 def with_headers(data: bytes, local: int, central: int, value: int) -> bytes:
-    """The zip with a 16-bit field of its only member set in both of its headers."""
+    """The zip with a 16-bit field set in both headers of its only member."""
     changed = bytearray(data)
     struct.pack_into("<H", changed, local, value)
     struct.pack_into("<H", changed, data.rindex(b"PK\x01\x02") + central, value)
@@ -65,7 +65,7 @@ def test_a_member_that_cannot_be_unpacked_is_named_and_its_neighbours_are_read(t
     assert sentence in str(fault.value)
     with pytest.raises(Unreadable):
         read_zipped(path, "a.tsv")
-    # in a zip within a tar, a picture beside it is still read
+    # as a zip within a tar: the file next to it is still read
     whole = tar_bytes({"in.zip": data, "b.tsv": b"sound"})
     outer = put(tmp_path, "y.tar.gz", whole)
     found = dict(stream_members(outer, {("in.zip", "a.tsv"), ("b.tsv",)}))
@@ -121,7 +121,7 @@ def test_of_several_members_of_one_name_the_first_is_used_and_said(tmp_path, cap
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     path = put(tmp_path, "x.tar", out.getvalue())
-    for _ in range(2):  # from the archive, and from the listing kept of it
+    for _ in range(2):  # from the archive, then from its cached listing
         (file,) = list_raw(tmp_path, tmp_path.parent / "cache")
         assert file.read() == dict(stream_members(path, {("a.tsv",)}))["a.tsv",] == b"first"
         assert "several members are named x.tar!a.tsv" in capsys.readouterr().err
@@ -131,7 +131,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
     data = packed(zipfile.ZIP_STORED, {"a.tsv": ROWS, "b.tsv": ROWS, "c.tsv": ROWS})
     second = data.rindex(b"PK\x01\x02", 0, data.rindex(b"PK\x01\x02"))
     changed = bytearray(data)
-    struct.pack_into("<L", changed, second + 42, 0)  # b lies where a lies
+    struct.pack_into("<L", changed, second + 42, 0)  # b has the same place as a
     put(tmp_path, "x.zip", bytes(changed))
     a, b, c = list_raw(tmp_path)
     assert c.read() == ROWS

@@ -1,4 +1,4 @@
-"""Files of a DATA folder that someone else made: manifest, registry, index, records; and files that are not ours."""
+"""Files of a DATA folder from someone else: manifest, registry, index and records; and files that we did not write."""
 
 import json
 import os

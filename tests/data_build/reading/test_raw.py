@@ -95,7 +95,7 @@ CLIPS = {"train_splits/dia0_utt0.mp4": b"a" * 512, "train_splits/dia0_utt1.mp4":
 NESTED = {
     "MELD.Raw/README.txt": b"read me",
     "MELD.Raw/train.tar.gz": tar_bytes(CLIPS),
-    "MELD.Raw/._train.tar.gz": b"stub",  # no archive, whatever its name
+    "MELD.Raw/._train.tar.gz": b"stub",  # not an archive, despite its name
     "MELD.Raw/test.tar": tar_bytes({"./final.mp4": b"c" * 3000}, "w"),
     "MELD.Raw/more.zip": zip_bytes({"deep.tgz": tar_bytes({"d.mp4": b"d"})}),
 }
@@ -115,7 +115,7 @@ STEPS = {tuple(name.split("!")): data for name, data in MEMBERS.items()}
         ("m.tar.gz", tar_bytes(NESTED)),
         ("m.tar", tar_bytes(NESTED, "w")),
         ("m.zip", zip_bytes(NESTED)),
-        ("m.tgz", tar_bytes(NESTED, "w")),  # some downloaders undo gzip and keep the name
+        ("m.tgz", tar_bytes(NESTED, "w")),  # some download tools unpack gzip and keep the name
     ],
 )
 def test_archives_within_archives_are_listed_opened_and_streamed(tmp_path, name, data):
@@ -134,7 +134,7 @@ def test_a_stream_yields_what_is_wanted_in_the_archives_order_and_reads_no_furth
     first, last = ("MELD.Raw/train.tar.gz", "train_splits/dia0_utt1.mp4"), ("MELD.Raw/test.tar", "./final.mp4")
     assert list(stream_members(path, {last, first})) == [(first, b"b" * 700), (last, b"c" * 3000)]
     assert list(stream_members(path, set())) == []
-    path.write_bytes(path.read_bytes()[:1500])  # the damage is behind
+    path.write_bytes(path.read_bytes()[:1500])  # the damage is after the first members
     assert list(stream_members(path, {("MELD.Raw/README.txt",)})) == [(("MELD.Raw/README.txt",), b"read me")]
     with pytest.raises(Fault, match=r"m\.tar: a broken or truncated archive"):
         list(stream_members(path, set(STEPS)))
@@ -150,7 +150,7 @@ def test_a_member_that_is_gone_is_named(tmp_path):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_wherever_a_tar_archive_is_cut_it_is_broken(tmp_path, mode):
-    """tarfile itself takes a damaged header, or the end of the file between two members, for the end."""
+    """tarfile itself treats a damaged header, or a file that ends between two members, as the end of the archive."""
     inner = tar_bytes({"a": b"x" * 300, "b": b"y" * 512}, "w")
     whole = tar_bytes({"in.tar": inner, "c": b"z" * 2000}, mode)
     assert len(list_raw(put(tmp_path, "x.tar.gz", whole).parent)) == 3
@@ -222,7 +222,7 @@ def test_a_tar_archive_is_listed_once_and_again_when_it_changes(tmp_path, monkey
 
 
 def test_text_out_of_a_tar_archive(tmp_path):
-    """Python 3.11's tar members break io.TextIOWrapper, through which tables are read line by line."""
+    """Tables are read line by line with io.TextIOWrapper, which does not work with Python 3.11's tar members."""
     inner = io.BytesIO("ü\nb\n".encode())
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         info = tarfile.TarInfo("t.tsv")

@@ -1,4 +1,4 @@
-"""The released JSON into a build, and a build into the forms of others' tools; one is the inverse of the other."""
+"""Import the released JSON as a build, and export a build for other tools; one is the inverse of the other."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ OURS_ALONE = ("id", "language", "source", "translated_from")  # keys that the re
 
 @pytest.fixture(scope="module")
 def exported(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As the release: alpaca for texts, sharegpt for the rest, in one folder."""
+    """An export in the form of the release: alpaca for texts, sharegpt for the rest, in one folder."""
     out = tmp_path_factory.mktemp("release") / "MMAFFIn"
     export(Dataset.open(built), "llamafactory-alpaca", out, TEXTS)
     export(Dataset.open(built), "sharegpt", out, OTHERS)
@@ -40,7 +40,7 @@ def exported(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same without the keys that the release does not have, and without pictures: its text subsets."""
+    """The text subsets of the export, without the keys that the release does not have."""
     out = tmp_path_factory.mktemp("bare") / "MMAFFIn"
     out.mkdir()
     for name in TEXTS:
@@ -86,7 +86,7 @@ def test_export_then_import_is_the_identity(built: Path, exported: Path, config:
     pictures = {name for record in records for name in media_files(record)}
     assert pictures and all(sha256_of(built / name) == sha256_of(tmp_path / "data" / name) for name in pictures)
     assert dataset.manifest["import"]["prompts"] == dataset.manifest["import"]["answers"] == []
-    assert not import_release([str(exported)], tmp_path / "data", config)  # nothing left to do
+    assert not import_release([str(exported)], tmp_path / "data", config)  # nothing to do
 
 
 def test_parquet_goes_back_too_where_no_json_says_more(built: Path, config: Config, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_import_recovers_what_the_released_texts_do_not_say(
             ours, theirs = rows(dataset, name, split), rows(before, name, split)
             for field in ("task", "emotion", "prompt", "answer", "gold", "split", "modality"):
                 assert [getattr(row, field) for row in ours] == [getattr(row, field) for row in theirs], (name, field)
-            if split == "test" or len(benchmark()[name].languages) == 1:  # of training a leak or two is gone
+            if split == "test" or len(benchmark()[name].languages) == 1:  # training may have lost a leak or two
                 assert [row.language for row in ours] == [row.language for row in theirs], name
             assert all(row.language in (other.language, "und") for row, other in zip(ours, theirs, strict=True))
     found = {row["split"]: row["language_from"] for row in dataset.manifest["import"]["recovered"]
@@ -133,7 +133,7 @@ def test_languages_are_not_guessed_when_the_order_is_another(bare: Path, config:
     write(release / "XED_test.json", json.loads((bare / "XED_test.json").read_text())[::-1])
     dataset = taken(release, tmp_path / "data", config)
     told = [row.language for row in rows(dataset, "XED", "test")]
-    assert set(told) == {"und", "ar", "el", "he"}  # the letters of these are no other language's there
+    assert set(told) == {"und", "ar", "el", "he"}  # no other language there has their letters
     assert "not recovered" in (tmp_path / "data" / "import.md").read_text()
 
 
@@ -202,7 +202,7 @@ def test_a_row_that_cannot_be_used_is_in_quarantine_with_its_place(config: Confi
 
 
 def test_the_order_of_the_published_test_tells_task_and_emotion(config: Config, tmp_path: Path) -> None:
-    """All prompts unknown, and numbers for answers: only the place in the file is left."""
+    """All prompts are unknown and all answers numbers: only the place in the file tells task and emotion."""
     subset = benchmark()["semeval2018_arabic"]
     release = tmp_path / "release"
     release.mkdir()
@@ -234,7 +234,7 @@ def test_pictures_are_found_by_the_end_of_their_path(built: Path, config: Config
     write(release / "dataset_info.json", registry)
     write(release / "faces.json", [{"messages": turn, "images": [path]} for path in paths])
     dataset = taken(release, tmp_path / "data", config)
-    assert [row.images for row in rows(dataset, "FER2013", "test")] == [record.images]  # named by what it shows
+    assert [row.images for row in rows(dataset, "FER2013", "test")] == [record.images]  # named by its content
     reasons = {row["source"]: row["reason"] for row in read_jsonl(tmp_path / "data" / "quarantine.jsonl")}
     assert reasons == {
         "faces.json:2": "not a picture: it begins with 'torn'",
@@ -254,7 +254,7 @@ def test_import_says_what_is_wrong(config: Config, tmp_path: Path) -> None:
 
 
 def test_released_data_go_from_json_to_a_plan_and_scores(exported: Path, tmp_path: Path) -> None:
-    """As a user without the raw corpora types it: import, check, plan; and answers (the gold ones) are scored."""
+    """The commands of a user without the raw corpora: import, check and plan, then score answers (the gold ones)."""
     pytest.importorskip("tokenizers")
     data = tmp_path / "data"
     typed(mmaffin, "import", "--from", exported, "--out", data, "--jobs", "1", "--limit", "6")

@@ -1,4 +1,4 @@
-"""What others' tools make of an export: LLaMA-Factory's own loader, and `datasets` for Parquet and tars."""
+"""Read an export with other tools: LLaMA-Factory's own loader, and `datasets` for Parquet and tars."""
 
 import io
 import json
@@ -112,7 +112,7 @@ def test_datasets_reads_the_tars_and_each_sample_has_its_members(dataset: Datase
 
 @pytest.fixture(scope="module")
 def translated(two_texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A build with translations, several of them of the same text."""
+    """A build with translations; several have the same text."""
     data = tmp_path_factory.mktemp("translated") / "data"
     shutil.copytree(two_texts, data)
     translate(data, SayTheSame(), Order(TWO, ["en"], ["es"]))

@@ -1,4 +1,4 @@
-"""The released JSON out of a data set on the hub (a server on loopback, asked by the hub's own client)."""
+"""Import the released JSON from a data set on the hub: a server on loopback, called by the hub's own client."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from tests.loopback import answering
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A data set owner/name as the hub serves it, out of the folder `root`."""
+    """A data set owner/name, served like the hub's from the folder `root`."""
 
     root = Path()
     commit = "a" * 40

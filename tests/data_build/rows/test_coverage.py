@@ -1,4 +1,4 @@
-"""Nothing of a corpus is lost without a word: files, classes, subsets and splits of which nothing is kept are named."""
+"""Nothing of a corpus is lost silently: files, classes, subsets and splits without any kept row are named."""
 
 import io
 import json
@@ -24,7 +24,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 +
 
 
 def made(tmp_path: Path, config: Config, subsets: str) -> list[dict[str, Any]]:
-    """Build; the lines of the quarantine."""
+    """Build, and return the lines of the quarantine."""
     build(tmp_path / "raw", tmp_path / "data", config, choose_subsets(subsets), jobs=1)
     return [json.loads(line) for line in (tmp_path / "data" / "quarantine.jsonl").read_text().splitlines()]
 

@@ -1,4 +1,4 @@
-"""Which row goes where: sizes, strata, leaks, duplicates, caps."""
+"""Which row goes into which split: sizes, strata, leaks, duplicates, caps."""
 
 from collections import Counter
 
@@ -97,13 +97,13 @@ def test_a_smaller_limit_keeps_some_of_the_rows_of_a_larger_one_and_sorted_class
 
 
 def test_a_corpus_with_its_own_test_gives_only_validation_rows_out_of_training() -> None:
-    """FER2013: its test stays whole, and test: 0 draws nothing more into it."""
+    """FER2013 keeps its whole test, and "test: 0" draws no more rows into it."""
     rows = [("FER2013", "zxx", None, str(i % 7), f"train {i}") for i in range(1000)]
     rows += [("FER2013", "zxx", "test", str(i % 7), f"test {i}") for i in range(300)]
     rows += [("FER2013", "zxx", None, "0", "test 0"), ("FER2013", "zxx", "test", "1", "test 0")]
     chosen = choose(rows, FER2013=Split(test=0, val=70))
     assert Counter(chosen.to) == {"test": 301, "val": 70, "train": 930, None: 1}
-    assert chosen.reason[1300] == LEAK  # a picture of the test among those of training
+    assert chosen.reason[1300] == LEAK  # a test picture among the training rows
     assert {to for (_, _, split, _, _), to in zip(rows, chosen.to, strict=True) if split} == {"test"}
 
 

@@ -1,4 +1,4 @@
-"""The real apertium, where Debian's packages are installed (apt-get install apertium apertium-eng-spa)."""
+"""The real apertium, if Debian's packages are installed (apt-get install apertium apertium-eng-spa)."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def test_rows_come_back_in_order_with_all_that_is_not_words(apertium: Apertium) 
     assert rows[3] == "" and rows[4] == "😀"
     assert rows[5] == "- Soy despierto, Leary."
     assert rows[-1].startswith("Sé.")
-    for number, text in enumerate(ROWS):  # no row sees another
+    for number, text in enumerate(ROWS):  # rows do not affect each other
         assert apertium.translate([text], "en", "es") == [rows[number]]
 
 

@@ -1,4 +1,4 @@
-"""Translations that copy a row of a test or of the other split, and the originals that are a test row's translation."""
+"""Translations that copy a row of a test or of the other split, and originals that are translations of a test row."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The engine nllb on tiny random models of its architecture, made on the spot with NLLB's and M2M100's tokenizers."""
+"""The engine nllb on tiny random models of its architecture, made here with NLLB's and M2M100's tokenizers."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def write_model(out: Path, words: int) -> None:
 
 @pytest.fixture(scope="module")
 def m2m100(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the files of facebook/m2m100_418M: a SentencePiece model, its words in vocab.json, languages behind them."""
+    """A model with the files of facebook/m2m100_418M: a SentencePiece model; vocab.json with words, then languages."""
     pytest.importorskip("torch")
     sentencepiece = pytest.importorskip("sentencepiece")
     from transformers import M2M100Tokenizer
@@ -86,7 +86,7 @@ def test_m2m100_is_told_from_what_and_into_what(m2m100: Path, monkeypatch: pytes
     engine = Nllb(str(m2m100))
     codes = engine.tokenizer.lang_code_to_id
     assert len(codes) == 100 and engine.codes == codes
-    # its br is Breton, XED's the Portuguese of Brazil
+    # its br is Breton, XED's br is Brazilian Portuguese
     assert [engine.code(one) for one in ("en", "es", "zh", "no", "br", "pt")] == ["en", "es", "zh", "no", "pt", "pt"]
     with pytest.raises(UsageFault, match=r"tiny-m2m100 has no language mt\. It has any pair of: af, am, ar"):
         engine.require("en", "mt")
@@ -109,7 +109,7 @@ def test_m2m100_is_told_from_what_and_into_what(m2m100: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("model", ["folder", "m2m100"])
 def test_every_language_of_the_benchmark_has_a_code(model: str, request: pytest.FixtureRequest) -> None:
-    """Of NLLB-200 by the list that transformers has of its codes."""
+    """The codes of NLLB-200 come from transformers' list of them."""
     engine = Nllb(str(request.getfixturevalue(model)))
     if model == "folder":
         from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES

@@ -1,4 +1,4 @@
-"""The engine openai against a server on this machine: what is asked, what is tried again, what ends the run."""
+"""The engine openai against a server on this machine: its requests, its retries, and the faults that end the run."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ KEY = "sk-made-up-key"
 
 
 class Backwards(BaseHTTPRequestHandler):
-    """Answers with the text backwards; the first request of all fails with 503."""
+    """Answers with the text backwards; the very first request fails with 503."""
 
     bodies: list[dict[str, Any]]
     keys: set[str]
@@ -61,7 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Backwards]]:
 
 
 def quick() -> Pace:
-    """Time flies."""
+    """Make waiting take no time."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Plans of translation: the shipped ones do what their comments reckon, a wrong one is a sentence."""
+"""Plans of translation: the shipped ones give the numbers in their comments, a wrong one gives a message."""
 
 import json
 import shutil
@@ -21,11 +21,11 @@ from tests.data_build.translate.translating import files
 
 PLANS = Path(str(package_files("data_build"))) / "plans"
 LANGUAGES = {one for subset in benchmark().values() if has_text(subset.name) for one in subset.languages}
-PLENTY = 5000  # rows of each language that a subset has; every language of XED and MMS has more than its share
+PLENTY = 5000  # rows of each language of a subset; every language of XED and MMS has more than its share
 
 
 def mix_with(plan: TranslationPlan, good: float) -> dict[str, dict[str, int]]:
-    """Rows of each text subset and language in the default mix, where so many of the plan's rows are good."""
+    """Rows of each text subset and language in the default mix, when so many of the plan's rows are good."""
     config = load_config(None)
     made: dict[str, dict[str, int]] = {}
     for pair in plan.pairs:
@@ -87,7 +87,7 @@ def test_a_pair_that_is_not_installed_is_refused_with_its_package(data: Path, tm
         with pytest.raises(UsageFault, match=f"no pair from {origin} to {target}.*apt-get install {package}$"):
             engine.require(origin, target)
     with pytest.raises(UsageFault, match="none that is known here"):
-        engine.require("es", "ro")  # Debian's goes the other way
+        engine.require("es", "ro")  # Debian's pair goes the other way
     if shutil.which("apertium") and not {"es-fr", "spa-ita"} & Apertium().modes.keys():
         before = files(data)
         with pytest.raises(UsageFault, match=r"(?s)es to fr.*apertium-fr-es\n.*es to it.*apertium-spa-ita"):
@@ -99,7 +99,7 @@ def test_the_command_takes_a_plan(data: Path, tmp_path: Path, capsys: pytest.Cap
     if not shutil.which("apertium") or "eng-spa" not in Apertium().modes:
         pytest.skip("apertium-eng-spa is not installed")
     plan = tmp_path / "plan.yaml"
-    rows = {"XED": 3, "semeval2018_english": 5, "MELD_EC": 4}  # the last is not in the build
+    rows = {"XED": 3, "semeval2018_english": 5, "MELD_EC": 4}  # MELD_EC is not in the build
     asked = {"engine": "apertium", "round_trip": 4, "pairs": [{"from": "en", "to": "es", "rows": rows}]}
     plan.write_text(json.dumps(asked))
     cli.translate(data=data, plan=plan)

@@ -1,4 +1,4 @@
-"""The report's figure of translations that were translated back."""
+"""The report's figure for translations that were translated back."""
 
 import shutil
 from pathlib import Path

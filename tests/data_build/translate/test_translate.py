@@ -1,4 +1,4 @@
-"""Translation adds rows and never replaces; no order of runs, workers or interruptions shows in what it leaves."""
+"""Translation adds rows and never replaces any; the result does not depend on runs, workers or interruptions."""
 
 import json
 import shutil
@@ -103,7 +103,7 @@ def test_no_order_of_runs_shows_and_nothing_is_translated_twice(data: Path, tmp_
     with pytest.raises(Fault, match="fell over"):
         translate(other, engine, ORDER)
     with (other / CACHE).open("ab") as cache:
-        cache.write(b'{"engine": "word-')  # torn by a kill
+        cache.write(b'{"engine": "word-')  # cut off by a kill
     engine.fails = 0
     translate(other, engine, ORDER)
     assert files(other) == files(data)

@@ -1,4 +1,4 @@
-"""Engines for tests: they know the words of the samples. And every file of a build, to compare two by."""
+"""Engines for tests that know the words of the samples; and the files of a build, to compare two builds."""
 
 import threading
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ BACK = {there: here for here, there in WORD_BY_WORD.items()} | {"calle": "street
 
 
 class WordByWord:
-    """Of English Spanish. `seen`: every text it was given; `asked`: with its pair; `fails`: at which call."""
+    """English to Spanish. `seen`: every text that it got; `asked`: texts with their pair; `fails`: at which call."""
 
     name = "word-by-word"
 
@@ -46,7 +46,7 @@ class WordByWord:
 
 
 class ThereAndBack(WordByWord):
-    """And of Spanish English: every word as it was, but for a road, which comes back as a street."""
+    """Also Spanish to English: every word returns unchanged, except road, which comes back as street."""
 
     def require(self, origin: str, target: str) -> None:
         if {origin, target} != {"en", "es"}:
@@ -54,7 +54,7 @@ class ThereAndBack(WordByWord):
 
 
 class SayTheSame(WordByWord):
-    """One sentence for all that was said, with its emoji; so rows come to have the same text."""
+    """Translates every text to one sentence plus the text's emoji, so that rows get the same text."""
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
         return [" ".join(["hoy yo estaba en casa con el libro", *MARK.findall(text)]) for text in texts]

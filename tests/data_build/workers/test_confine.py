@@ -1,4 +1,4 @@
-"""A worker has no network, and no life after its parent."""
+"""A worker has no network, and ends with its parent."""
 
 import os
 import socket
@@ -55,7 +55,7 @@ if __name__ == "__main__":
 
 
 def busy(task: int) -> int:
-    """Says that it works, and hangs."""
+    """Print that it works, then hang."""
     os.write(1, b"working\n")
     time.sleep(600)
     return task
@@ -69,4 +69,4 @@ def test_the_workers_of_a_killed_parent_end_without_a_word(tmp_path: Path) -> No
         assert parent.stdout and parent.stderr
         assert [parent.stdout.readline() for _ in range(2)] == ["working\n"] * 2
         parent.kill()
-        assert parent.stderr.read() == ""  # which ends when the last worker is gone, for each holds it open
+        assert parent.stderr.read() == ""  # ends when the last worker is gone: each holds it open

@@ -1,4 +1,4 @@
-"""Workers that hang, crash or eat memory cost their own task and nothing else."""
+"""A worker that hangs, crashes or uses too much memory loses its own task and nothing else."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ MEMORY = 4 << 30
 
 def work(task: str) -> str:
     if task.startswith("hang"):
-        os.open(task.removeprefix("hang "), os.O_RDONLY)  # a pipe that nobody writes to: for ever, inside the kernel
+        os.open(task.removeprefix("hang "), os.O_RDONLY)  # a pipe without a writer: hangs for ever in the kernel
     if task == "crash":
         os.abort()
     if task == "eat":
@@ -54,4 +54,4 @@ def test_a_worker_that_crashes_costs_one_task() -> None:
 def test_a_bug_or_a_full_disk_ends_the_run(task: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         run("a", task)
-    assert not multiprocessing.active_children()  # one that is left would be waited for at exit, for ever
+    assert not multiprocessing.active_children()  # the exit would wait for ever for a remaining child

@@ -1,4 +1,4 @@
-"""predict with a readout: which rows are asked, what is kept, and what becomes of it."""
+"""predict with a readout: which rows are asked, which files are written, and which predictions they give."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ TRAINED = ("joy", "trust", "sadness", "fear")  # the labels of the made-up XED
 
 
 def told(one: Record, split: str, number: int) -> Record:
-    """The record with a text that tells its gold, in another split."""
+    """The record in another split, with a text that contains its gold."""
     task = benchmark()[one.subset].task(one.task)
     gold = [TRAINED[number % 4], *([TRAINED[number % 3]] if number % 2 else [])] if one.subset == "XED" else one.gold
     gold = sorted(set(gold)) if isinstance(gold, list) else gold
@@ -58,7 +58,7 @@ def make_data(path: Path, subsets: dict[str, int], splits: Sequence[str] = ("tes
 
 
 class Knowing(Counting):
-    """A model that knows the answer and does not say it: its peak is always the same, its distribution is not."""
+    """A model that knows the answer but does not write it: only its distribution depends on the record."""
 
     def __init__(self, breaks_after: int = 10**9) -> None:
         super().__init__(breaks_after)
@@ -91,7 +91,7 @@ class Knowing(Counting):
 
 
 class Silent(Knowing):
-    """An engine that cannot see probabilities, and one that must not be needed."""
+    """An engine that cannot see probabilities."""
 
     def load(self) -> None:
         raise AssertionError("nothing is left to ask")
@@ -157,7 +157,7 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
     assert about["ids_sha256"] == hashlib.sha256(ids.encode()).hexdigest()
     assert list(about["log_thresholds"]) == [text.partition(". ")[2] for text in told["candidates"]["XED"]["ec"]]
     assert {name for name, level in about["log_thresholds"].items() if level is not None} == set(TRAINED)
-    # another test set moves no threshold
+    # another test set does not change the thresholds
     other = make_data(tmp_path / "data", {"XED": 60})
     file = other.path / split_file("XED", "test")
     write_jsonl(file, [replace(row, gold=["anger"]).to_json() for row in records["test"]][:9])
@@ -169,7 +169,7 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
 def test_a_limit_holds_for_validation_rows_too(data: Dataset, tmp_path: Path) -> None:
     predict("m", data, tmp_path, limit=20, engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "likelihoods/XED.val.jsonl"))) == 20
-    assert len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12  # of its one label set
+    assert len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12  # one label set
     many = make_data(tmp_path / "many", {"XED": VALIDATION_ROWS + 5})
     predict("m", many, tmp_path / "run", engine=Knowing(), readout="choice")
     assert len(list(read_jsonl(tmp_path / "run/likelihoods/XED.val.jsonl"))) == VALIDATION_ROWS
@@ -239,7 +239,7 @@ def test_without_validation_rows_there_are_no_thresholds(tmp_path: Path) -> None
     validation = make_data(tmp_path / "val", {"XED": 6})
     with pytest.raises(UsageFault, match="XED has its thresholds set on these very rows"):
         predict("m", validation, tmp_path / "run", engine=Knowing(), readout="choice", split="val")
-    predict("m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice")  # one label: no need
+    predict("m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice")  # one label
 
 
 def test_an_engine_that_sees_no_probabilities_is_refused_at_once(data: Dataset, tmp_path: Path) -> None:

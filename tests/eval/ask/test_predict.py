@@ -32,7 +32,7 @@ ROWS = {"semeval2018_english": 6, "onlineshopping": 20, "XED": 20}
 
 @pytest.fixture(scope="module")
 def nano(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A nano whose answers differ from row to row and end at different lengths: its weights are blown up."""
+    """A nano with enlarged weights, so that answers differ from row to row and in length."""
     path = Path(shutil.copytree(nano, tmp_path_factory.mktemp("ckpt") / "nano"))
     engine = HfEngine(str(path), BUDGET)
     engine.load()
@@ -128,10 +128,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(nano: Path, data: Dataset, whole
     child.wait()
     assert content(tmp_path) != content(whole)
     with path.open("ab") as out:
-        out.write(b'{"id": "onlineshopping/polarity/te')  # the line that the kill tore
+        out.write(b'{"id": "onlineshopping/polarity/te')  # a line cut off by a kill
     predict(nano, data, tmp_path, batch_size=8, dtype="float32")
     assert content(tmp_path) == content(whole)
-    predict(nano, data, tmp_path, batch_size=8, dtype="float32")  # nothing is left, nothing is loaded
+    predict(nano, data, tmp_path, batch_size=8, dtype="float32")  # nothing left to ask, so nothing is loaded
     assert content(tmp_path) == content(whole)
 
 
@@ -169,7 +169,7 @@ def test_run_json_says_what_was_asked_and_grows_by_subsets(nano: Path, data: Dat
     assert run["budget"] == {
         "image_max_pixels": 262144, "video_max_pixels": 16384, "video_fps": 2.0, "video_maxlen": 128
     }  # fmt: skip
-    for other in (6, 2):  # of 2 not all answers are asked for: not foreign, as they would be called in another file
+    for other in (6, 2):  # with 2, some answers are no longer asked: they must not be called foreign
         with pytest.raises(Fault, match=f"this run has limit 5, not {other}"):
             predict(nano, data, tmp_path, subsets=["XED"], limit=other, engine=Counting())
 

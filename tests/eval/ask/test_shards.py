@@ -1,4 +1,4 @@
-"""Several processes share one predict: the files do not depend on how many there were, nor on who was killed."""
+"""Several processes share one predict: the files do not depend on the number of processes, nor on which were killed."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_a_killed_share_goes_on(data: Dataset, whole: dict[str, bytes], tmp_path
     torn.write_bytes(torn.read_bytes() + b'{"id": "semeval2018_engl')
     other, again = Counting(), Counting()
     predict("m", data, tmp_path, batch_size=2, engine=other, shard=Shard(2, 2))
-    assert b'engl"' not in torn.read_bytes() and torn.read_bytes().endswith(b"engl")  # another's file is let alone
+    assert b'engl"' not in torn.read_bytes() and torn.read_bytes().endswith(b"engl")  # not touched
     assert not (tmp_path / "predictions").exists()
     predict("m", data, tmp_path, batch_size=2, engine=again, shard=Shard(1, 2))
     assert content(tmp_path) == whole
@@ -132,7 +132,7 @@ def test_jobs_on_nano_are_one_process_on_nano(nano: Path, data: Dataset, tmp_pat
     assert content(tmp_path / "two") == content(tmp_path / "one")
     no_key = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
     wrong = mmaffben(*asked, "--out", tmp_path / "three", "--jobs=2", "--engine", "openai", **no_key)
-    assert wrong.returncode == 2 and "needs OPENAI_API_KEY" in wrong.stderr  # a process's own sentence and code
+    assert wrong.returncode == 2 and "needs OPENAI_API_KEY" in wrong.stderr  # the process's own message and exit code
     both = mmaffben(*asked, "--out", tmp_path / "two", "--jobs", "2", "--shard", "1/2")
     assert both.returncode == 2 and "leave out --shard" in both.stderr
     assert "Traceback" not in done.stderr + wrong.stderr + both.stderr

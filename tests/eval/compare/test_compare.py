@@ -174,8 +174,8 @@ def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
         return high - low
 
     one = width("MELD_SP")
-    assert width("MELD_SP", "MELD_EC") == pytest.approx(one, rel=0.1)  # as wide as one alone
-    assert width("MELD_SP", "FER2013") == pytest.approx(one / np.sqrt(2), rel=0.1)  # as independent ones are
+    assert width("MELD_SP", "MELD_EC") == pytest.approx(one, rel=0.1)  # as wide as a single one
+    assert width("MELD_SP", "FER2013") == pytest.approx(one / np.sqrt(2), rel=0.1)  # as for independent tasks
 
 
 def test_the_macro_average_refuses_missing_languages() -> None:

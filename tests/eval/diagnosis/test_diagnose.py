@@ -1,4 +1,4 @@
-"""Every fault is planted in made-up answers and found; in the answers of an honest, fallible model it is absent."""
+"""Every fault is found when planted in made-up answers, and absent in the answers of an honest, fallible model."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ SCALES = [
 
 
 def constant(one: Record) -> str:
-    """The middle of the scale, whatever the record."""
+    """The middle of the scale for every record."""
     task = benchmark()[one.subset].task(one.task)
     grammar = task.grammar
     middle = {0: 0.5, -1: 0.1}.get(grammar.low, 0)

@@ -1,4 +1,4 @@
-"""A page in headless Chromium (Debian's, driven by Playwright): what it shows, logs and asks the network for.
+"""A page in headless Chromium (Debian's, driven by Playwright): what it shows, logs and requests from the network.
 
 python -m tests.eval.report.browser PAGE.html OUT: screenshots of every view and section in OUT, to look at.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CHROMIUM = shutil.which("chromium")
-# No GPU and no sandbox in a container; and nothing that Chromium itself would ask the network for.
+# No GPU and no sandbox in a container; and Chromium itself must not use the network.
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -34,7 +34,7 @@ VIEWS = {
     "phone-dark": View(390, 844, dark=True, phone=True),
     "desk": View(1280, 900),
     "desk-dark": View(1280, 900, dark=True),
-    "print": View(794, 1123, media="print"),  # A4 at 96 px an inch
+    "print": View(794, 1123, media="print"),  # A4 at 96 px per inch
 }
 SECTIONS = (
     "scores", "strict-averages", "languages", "semeval2018_arabic", "XED", "EMOTIC_SI", "FER2013", "MELD_EC",
@@ -42,7 +42,7 @@ SECTIONS = (
     "diagnosis-0-format", "paper", "provenance",
 )  # fmt: skip
 
-# What is wider than the screen, outside of what scrolls by itself; and pictures that did not load.
+# Elements wider than the screen, except in boxes that scroll; and pictures that did not load.
 PROBE = """() => {
   const all = [...document.querySelectorAll("body *")];
   const wide = all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, nav, .skip"));
@@ -52,7 +52,7 @@ PROBE = """() => {
     pictures: document.images.length,
     broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).length} }
 """
-# Text with less than 4.5 to 1 of contrast to what is behind it (WCAG AA), outside of drawings.
+# Text with less than 4.5 to 1 contrast to its background (WCAG AA), except in drawings.
 CONTRAST = """() => {
   const parse = said => said.match(/[\\d.]+/g).map(Number);
   const over = ([r, g, b, a = 1], below) => [r, g, b].map((one, at) => one * a + below[at] * (1 - a));
@@ -66,10 +66,10 @@ CONTRAST = """() => {
   return [...document.querySelectorAll("body *:not(script)")].filter(e => !e.closest("svg") && written(e))
     .map(e => [ratio(e), e.outerHTML.slice(0, 90)]).filter(([found]) => found < 4.5).slice(0, 5) }
 """
-# Which direction a text runs in, by what stands in it.
+# The direction of a text, by its content.
 DIRECTIONS = """() => [...document.querySelectorAll("p.said")].filter(e => e.textContent.trim())
   .map(e => [e.textContent, getComputedStyle(e).direction])"""
-# What has the keyboard, as a place in the page; and whether it opens something.
+# The element with the keyboard focus, as a place in the page; and whether it opens something.
 FOCUSED = """() => { const e = document.activeElement;
   if (!e || e === document.body) return null;
   const outline = getComputedStyle(e).outlineStyle !== "none";
@@ -89,7 +89,7 @@ class Opened(NamedTuple):
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A headless Chromium with a profile of its own that is thrown away."""
+    """A headless Chromium with a temporary profile."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -102,7 +102,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, what: Path | str, view: View) -> Iterator[Opened]:
-    """A file, without a network, or an address, in a view of its own."""
+    """A file (without a network) or an address, opened in a view."""
     context = browser.new_context(
         viewport={"width": view.width, "height": view.height}, color_scheme="dark" if view.dark else "light",
         has_touch=view.phone, is_mobile=view.phone, offline=isinstance(what, Path),
@@ -122,12 +122,12 @@ def opened(browser: Any, what: Path | str, view: View) -> Iterator[Opened]:
 
 
 def open_all(page: Any) -> None:
-    """Open everything that opens."""
+    """Open everything that can be opened."""
     page.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
 
 
 def walk(page: Any, most: int) -> tuple[set[int], list[str]]:
-    """Tab through the page and open with Enter whatever opens: the places that had the keyboard, and what was amiss."""
+    """Tab through the page and open things with Enter; returns the places that had the focus, and the faults found."""
     seen: set[int] = set()
     amiss: list[str] = []
     for _ in range(most):
@@ -148,7 +148,7 @@ def walk(page: Any, most: int) -> tuple[set[int], list[str]]:
 
 
 def photograph(page: Any, out: Path, name: str) -> None:
-    """The screen as it is, then the beginning of every section and some subsets with everything open."""
+    """Screenshots of the screen as it is, the beginning of every section, and some subsets with everything open."""
     page.screenshot(path=out / f"{name}.png")
     open_all(page)
     for part in SECTIONS:

@@ -1,4 +1,4 @@
-"""What a test needs to know of an HTML page: is it balanced, what does it load, run, link and say."""
+"""Parse an HTML page for tests: whether its tags are balanced, and what it loads, runs, links and says."""
 
 from html.parser import HTMLParser
 
@@ -7,7 +7,7 @@ LOADS = {"src", "href", "srcset", "data", "action", "poster", "xlink:href", "for
 
 
 class Page(HTMLParser):
-    """One parsed page. Raises AssertionError at a tag that closes what is not open."""
+    """One parsed page. Raises AssertionError at a closing tag without its opening tag."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -39,7 +39,7 @@ class Page(HTMLParser):
         return "".join(text for tag, text in self.text if tag not in ("script", "style"))
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every such element."""
+        """The attributes of every element with this tag."""
         return [attrs for name, attrs in self.tags if name == tag]
 
     @property

@@ -1,4 +1,4 @@
-"""Made-up runs over all 18 subsets, with pictures, frames and clips: what the report and its page are tested on."""
+"""Made-up runs over all 18 subsets, with pictures, frames and clips, to test the report and its page."""
 
 import json
 import random
@@ -99,9 +99,9 @@ def _drawn(grammar: Number, draw: random.Random) -> float:
 
 
 def made_run(data: Dataset, path: Path, skill: float, resamples: int = 20, said: str = "") -> Path:
-    """A RUN, scored in both modes, that is right with probability `skill` and now and then says nothing admissible.
+    """A RUN, scored in both modes, that is right with probability `skill` and sometimes gives no admissible answer.
 
-    said: what it answers to the first record of every subset. resamples: 0 leaves the run without scores.
+    said: its answer to the first record of every subset. resamples: 0 leaves the run without scores.
     """
     records = {name: list(data.records(name, "test")) for name in data.subsets("test")}
     predictions = {}

@@ -1,4 +1,4 @@
-"""The report of two made-up runs over all 18 subsets, read back: what the tests of the report start from."""
+"""The report of two made-up runs over all 18 subsets, read back, for the tests of the report."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""`mmaffben browse`: answers of two runs beside their records, as the command and, in headless Chromium, as a page.
+"""`mmaffben browse`: answers of two runs next to their records, as a command and as a page in headless Chromium.
 
-Chromium is Debian's (apt-get install chromium); without it the page is skipped.
+Chromium is Debian's (apt-get install chromium); without it the tests of the page are skipped.
 """
 
 import json
@@ -34,7 +34,7 @@ SCRIPT_TAG = "<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Path]]:
-    """Two runs over 30 records of each task; the first record of each subset is answered with scripts."""
+    """Two runs over 30 records of each task; their answers to the first record of each subset are scripts."""
     root = tmp_path_factory.mktemp("browse")
     data = made_data(root / "data", lambda task: 30, NAMES)
     good = made_run(data, root / "good", 0.7, resamples=0, said=SCRIPT_TAG)
@@ -94,7 +94,7 @@ def test_answers_are_judged_as_compare_judges_them(runs: tuple[Dataset, list[Pat
 
 @pytest.fixture
 def stopped(runs: tuple[Dataset, list[Path]], tmp_path: Path) -> Path:
-    """A run killed in the middle of a line, some answers in the share of another process, one subset not begun."""
+    """A run killed in the middle of a line, with some answers in another process's share and one subset not begun."""
     run = Path(shutil.copytree(runs[1][0], tmp_path / "stopped"))
     whole = run / "predictions/EMOTIC_SI.jsonl"
     lines = whole.read_bytes().splitlines(keepends=True)

@@ -46,7 +46,7 @@ def test_what_a_model_says_stays_text(made: Made) -> None:
 def test_any_script_stands_in_its_own_direction(made: Made) -> None:
     shown = [attrs for tag, attrs in made.page.tags if tag == "p" and attrs.get("class") == "said"]
     assert shown and all(attrs["dir"] == "auto" for attrs in shown)
-    assert sum(text in made.page.said for text in TEXTS.values()) >= 5  # whichever languages were drawn
+    assert sum(text in made.page.said for text in TEXTS.values()) >= 5  # for any languages drawn
     assert {"ar", "zh"} <= {attrs.get("lang") for attrs in shown}
 
 
@@ -184,7 +184,7 @@ def test_runs_that_were_not_made_alike_are_said_so(made: Made, copy: Path, tmp_p
     page = Page((tmp_path / "two.html").read_text())
     assert "The runs differ in readout: good_run greedy, copy choice." in page.said
     assert "mmaffben compare A B" in page.said
-    # every score names its own readout: labels were chosen, numbers were not
+    # every score names its own readout: "choice" for labels, not for numbers
     readouts = Counter(text for tag, text in page.text if tag == "small" and text in READOUTS)
     labels = sum(isinstance(task.grammar, Labels) for subset in benchmark().values() for task in subset.tasks)
     assert readouts["choice"] >= 3 * labels and readouts["greedy"] > readouts["choice"]
@@ -198,7 +198,7 @@ def test_runs_that_were_not_made_alike_are_said_so(made: Made, copy: Path, tmp_p
 
 
 def read_with(run: Path, readout: str) -> None:
-    """Make a run say that its answers were read so."""
+    """Set the readout that a run says it used."""
     for name in ("run.json", "scores.strict.json", "scores.paper.json"):
         found = json.loads((run / name).read_text()) | {"readout": readout}
         for subset, scored in found["subsets"].items() if name != "run.json" else ():
@@ -281,7 +281,7 @@ def test_the_hub_reads_the_model_card(made: Made) -> None:
     assert found["semeval2018_arabic_v_reg", "Pearson (strict mode)"] == tasks["v_reg"]["metrics"]["pearson"]
     assert found["CHSIMS_SI_si", "Pearson (paper mode)"] is not None
     assert {one.dataset_revision for one in card.data.eval_results} == {made.data.hash}
-    again = hub.ModelCard(str(card))  # what the hub writes is what it read
+    again = hub.ModelCard(str(card))  # the hub's class writes what it has read
     assert len(again.data.eval_results) == len(card.data.eval_results) > 100
 
 

@@ -1,4 +1,4 @@
-"""A comparison of the runs on a page is shown there, unless it is of other answers."""
+"""The page shows a comparison of its runs, unless the comparison is of other answers."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.eval.report.report_runs import made_data, made_run
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Dataset, Path, Path]:
-    """Two runs of which the second is better, over subsets with and without languages."""
+    """Two runs, the second better, over subsets with one language and with several."""
     data = made_data(tmp_path / "data", lambda task: 60, ("FER2013", "SAMSEMO"))
     return data, made_run(data, tmp_path / "base", 0.2), made_run(data, tmp_path / "tuned", 0.9)
 
@@ -29,7 +29,7 @@ def test_what_was_compared_stands_on_the_page(runs: tuple[Dataset, Path, Path], 
     assert "mmaffben compare A B" in page.said and "#compared" not in page.loads
 
     found = compare_runs(base, tuned, data)
-    report([base, tuned], data, out)  # not the one that stands: there is a file more
+    report([base, tuned], data, out)  # written again: there is a new input file
     page = Page(out.read_text())
     assert "#compared" in page.loads and "B is tuned, A is base" in page.said
     assert f"Of {found['tests']} tests B is better in" in page.said and "SAMSEMO: no macro average" not in page.said

@@ -1,7 +1,7 @@
-"""The report in headless Chromium: as a phone and as a desk, light, dark and printed, by keyboard, without a network.
+"""The report in headless Chromium: on a phone and a desktop, light, dark and printed, by keyboard, without a network.
 
-Needs Debian's chromium (apt-get install chromium), and is skipped without. SCREENSHOTS names a folder that keeps the
-pictures, to look at.
+Needs Debian's chromium (apt-get install chromium); skipped without it. SCREENSHOTS names a folder to keep the
+screenshots in.
 """
 
 import json
@@ -36,9 +36,9 @@ SCRIPT_TAG = "<script>alert(1)</script>"
 
 
 def reported(root: Path, rows: int, names: tuple[str, ...] | None = None) -> Path:
-    """The page of two runs, the first of them diagnosed; the first answer to every subset is a script tag.
+    """The page of two runs, the first one diagnosed; the first answer to every subset is a script tag.
 
-    names: these subsets alone, and then the runs are compared too.
+    names: only these subsets; then the runs are also compared.
     """
     data = made_data(root / "data", lambda task: rows, names)
     runs = [

@@ -65,7 +65,7 @@ def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
         above = sum(task["ci95"][name][0] > task["majority"][name] for task, name in metrics)
         assert f"in {above} of {len(tasks)} tasks" in against and ("not in" in against) == (above < len(tasks))
         assert all(sentence in made.page.said for sentence in (first, against, found))
-        drifts = run.name == "good_run"  # whose diagnosis has one absent check and one that was found
+        drifts = run.name == "good_run"  # its diagnosis has one check absent and one found
         assert found.startswith(
             "Failures the paper names, found: intensity drift (1 of 2 checks)" if drifts else "Not diag"
         )
@@ -124,5 +124,5 @@ def test_the_hub_refuses_a_card_that_is_wrong(made: Made) -> None:
 
 
 def test_the_page_is_small(made: Made) -> None:
-    # examples are sampled and pictures have a share of their own, so its size hardly depends on the rows (make bench)
+    # examples are sampled and pictures have a fixed share, so the size hardly depends on the rows (make bench)
     assert made.out.stat().st_size < 4_000_000

@@ -1,4 +1,4 @@
-"""What may be a CKPT: each kind of folder is found, an adapter answers as its merged export, the rest is refused."""
+"""What CKPT may name: each kind of folder is found, an adapter answers as its merged export, the rest is refused."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ ASKED = [Question(f"Which emotion is it? {'So ' * n}what, and why") for n in ran
 
 @pytest.fixture(scope="module")
 def run(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished LoRA run on nano as training leaves it, its adapter drawn instead of learned."""
+    """A finished LoRA run on nano as training leaves it, with a random adapter."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
 
@@ -63,7 +63,7 @@ def test_an_adapter_answers_as_its_merged_export_does(nano: Path, run: Path, tmp
 def test_an_adapter_is_found_with_its_base(nano: Path, run: Path, tmp_path: Path) -> None:
     assert find_checkpoint(str(run)) == Checkpoint(str(nano), str(run))
     moved = shutil.copytree(run, tmp_path / "run" / "checkpoint-7")
-    (moved / "run.json").rename(moved.parent / "run.json")  # a checkpoint's run.json is its run's
+    (moved / "run.json").rename(moved.parent / "run.json")  # a checkpoint uses the run.json of its run
     config = json.loads((moved / "adapter_config.json").read_text())
     (moved / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/gone/nano"}))
     assert find_checkpoint(str(moved)) == Checkpoint(str(nano), str(moved))
@@ -104,7 +104,7 @@ def test_a_hub_id_is_the_hubs_to_judge(tmp_path: Path) -> None:
 
 @pytest.fixture
 def on_hub(nano: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """someone/nano in a cache of the hub, with no network: two commits, the branch main at the first."""
+    """someone/nano in a hub cache, without a network: two commits, the branch main at the first."""
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -124,7 +124,7 @@ def test_a_run_goes_on_with_the_commit_it_began_with(on_hub: Path, tmp_path: Pat
     assert (row["checkpoint"], row["weights"], row["commit"]) == ("someone/nano", None, FIRST)
 
     (on_hub / "refs/main").rename(on_hub / "main")
-    predict("someone/nano", data, run)  # nothing to ask, so it does not matter that the cache was emptied
+    predict("someone/nano", data, run)  # nothing to ask, so the emptied cache does not matter
     assert json.loads((run / "run.json").read_text()) == row
 
     (on_hub / "refs/main").write_text(SECOND)
@@ -162,7 +162,7 @@ def test_positions_that_nobody_knows_are_said(tmp_path: Path) -> None:
         (False, {"mix_videos": 0}),
         (True, {"mix_videos": 3}),
         (False, {"mix_videos": 3, "clip_positions": "original"}),
-        (False, {}),  # an older version's, of which nothing is known
+        (False, {}),  # an older version's run, of which we know nothing
     ):
         write_run(tmp_path / "run", run | more)
         for ckpt in (tmp_path / "run", tmp_path / "run/checkpoint-9"):

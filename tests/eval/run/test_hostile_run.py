@@ -1,4 +1,4 @@
-"""A folder of answers that someone else made leads to no file outside it."""
+"""A folder of answers from someone else cannot lead to files outside it."""
 
 import json
 from pathlib import Path

@@ -35,7 +35,7 @@ def test_a_limit_takes_every_emotion_and_every_task_alike():
 
 
 def test_a_limit_on_a_sorted_corpus_asks_every_class_in_about_its_share():
-    """FER2013's test lies sorted by class; its first 1,000 rows are 958 angry faces and 42 disgusted ones."""
+    """FER2013's test file is sorted by class; its first 1,000 rows are 958 angry faces and 42 disgusted ones."""
     classes = [name for name, count in FER2013.items() for _ in range(count)]
     records = [
         SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Tasks of every grammar, and what strict mode reads in an answer to one of them."""
+"""Tasks of every grammar, and a function that parses an answer to one of them in strict mode."""
 
 from eval.score.parse import Unparsed, parse
 from mmafflm.benchmark.benchmark import benchmark

@@ -1,4 +1,4 @@
-"""An engine without a model, for what is about asking and not about answers, and what a run holds then."""
+"""An engine without a model, for tests of asking rather than answers, and the content of its runs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +36,6 @@ class Counting:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """The answers of a finished run, file by file; no share of one process is left beside them."""
+    """The answers of a finished run, file by file; checks that no process's share is left."""
     assert not (out / "shards").exists()
     return {path.name: path.read_bytes() for path in sorted((out / "predictions").iterdir())}

@@ -1,4 +1,4 @@
-"""A numeric task that most answers do not give: every table, test and mean has a dash where its correlation was."""
+"""A numeric task with mostly unparsed answers: every table, test and mean shows a dash in place of its correlation."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ SUBSETS = ["semeval2018_english", "CHSIMS_SI", "CHSIMS_SP"]
 
 
 def silent(share: float):
-    """Nothing admissible in that share of the rows of CHSIMS_SI; elsewhere now and then a wrong answer."""
+    """No admissible answer in that share of the rows of CHSIMS_SI; elsewhere an occasional wrong answer."""
     honest = noisy(0.3)
 
     def answer(one: Record) -> str:
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def runs(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Scored in both modes: one with 75% of CHSIMS_SI unparsed, and one that says all."""
+    """Two runs scored in both modes: one with 75% of CHSIMS_SI unparsed, and one that answers everything."""
     folder = tmp_path_factory.mktemp("runs")
     for name, share in (("mute", 0.75), ("clear", 0.0)):
         write_run(folder / name, data, SUBSETS, silent(share))
@@ -49,7 +49,7 @@ def runs(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 
 def said(*words: object) -> str:
-    """What a command prints; it must succeed."""
+    """The output of a command, which must succeed."""
     done = mmaffben(*words)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -117,7 +117,7 @@ def test_a_constant_has_no_correlation_and_no_noise_for_one(constant):
 
 @pytest.mark.parametrize("repeats", [1, 40])
 def test_the_bootstrap_is_that_of_rows(repeats):
-    """Both ways of counting agree with drawing rows; 1,000 resamples leave a few percent of noise in an interval."""
+    """Both ways of counting agree with drawing rows; with 1,000 resamples an interval has a few percent of noise."""
     gold, prediction, rng = labels(1, rows=60, single=True)
     counts = np.full(60, float(repeats))
 
@@ -134,7 +134,7 @@ def test_the_bootstrap_is_that_of_rows(repeats):
 
 @pytest.mark.parametrize("repeats", [1, 40])
 def test_the_seed_decides_the_resamples(repeats):
-    """Both ways of counting; two seeds give other resamples of the same rows."""
+    """For both ways of counting, two seeds give different resamples of the same rows."""
     right, counts = np.arange(60) % 3 == 0, np.full(60, float(repeats))
 
     def measure(weights):

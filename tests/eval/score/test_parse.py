@@ -59,7 +59,7 @@ def test_what_is_rendered_is_read(task, data):
 def test_no_text_raises_and_every_answer_is_admissible(task, text):
     answer = parse(task, text)
     if not isinstance(answer, Unparsed):
-        task.answer(answer, "joy")  # raises when it is outside the grammar
+        task.answer(answer, "joy")  # raises for an answer outside the grammar
 
 
 def test_a_reason_is_given():
@@ -85,7 +85,7 @@ def test_what_a_person_reads_is_never_read_otherwise():
 
 
 def calls_of(function, *given):
-    """How many functions, Python's and C's, are called by a call."""
+    """How many functions, Python's and C's, a call calls."""
     count = 0
 
     def called(frame, event, argument):
@@ -109,7 +109,7 @@ PIECES += ["so ", ", the score is ", "{", "[", "\\boxed{", "```", "<think>", "</
 def test_twice_the_text_is_at_most_twice_the_steps(task, read_by):
     for piece in PIECES:
         for text in (piece, f"x{piece}", f"valence{piece}"):
-            read_by(task, text)  # what is made once is made
+            read_by(task, text)  # fills the caches
             small, large = (calls_of(read_by, task, text * (size // len(text))) for size in (2_000, 4_000))
             assert large <= 2.1 * small + 50, (text, small, large)
 
@@ -117,7 +117,7 @@ def test_twice_the_text_is_at_most_twice_the_steps(task, read_by):
 @pytest.mark.parametrize("task", [UNIT, V_OC, VAD, XED, POLARITY], ids=lambda task: task.prompt_id)
 @pytest.mark.parametrize("read_by", [parse, paper.parse])
 def test_a_long_text_ends(task, read_by):
-    """An expression that tried every way to part one of these would take hours."""
+    """A regular expression that tried every way to split one of these texts would take hours."""
     for piece in PIECES:
         for text in (piece, f"valence{piece}"):
             read_by(task, text * (200_000 // len(text)))

@@ -1,4 +1,4 @@
-"""mmaffben ranking, whose numbers are in the documents, against scikit-learn."""
+"""mmaffben ranking against scikit-learn; the documents quote its numbers."""
 
 from pathlib import Path
 

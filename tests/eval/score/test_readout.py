@@ -24,7 +24,7 @@ def name_of(asked: tuple[Task, str | None]) -> str:
 
 
 def planted(found: tuple[Candidate, ...], shares: Mapping[str, float]) -> list[float]:
-    """Log-likelihoods with these shares on the texts named, and next to nothing on the others; a millionth of all."""
+    """Log-likelihoods with these shares for the named texts and almost nothing for the others; in all a millionth."""
     assert set(shares) <= {one.text for one in found}
     return [math.log(shares.get(one.text, 1e-30)) - 14 for one in found]
 
@@ -129,7 +129,7 @@ def test_a_label_set_has_at_most_as_many_labels_as_the_prompt_allows() -> None:
 def test_thresholds_part_what_can_be_parted() -> None:
     draw = np.random.default_rng(3)
     gold = draw.random((300, len(XED.names))) < np.array([0, 0.5, 0.3, 0.2, 0.05, 0.1, 0.1, 0.1, 0.004])
-    level = np.log([0.1, 0.4, 0.01, 0.001, 0.02, 0.1, 0.1, 0.1, 0.1])  # a label's prior share; no cut fits all
+    level = np.log([0.1, 0.4, 0.01, 0.001, 0.02, 0.1, 0.1, 0.1, 0.1])  # each label's prior share
     shares = level + np.where(gold, 0.5, -0.5) + draw.uniform(-0.2, 0.2, gold.shape)
     fitted = fit(XED, shares, gold)
     assert set(fitted.thresholds) == set(XED.names)

@@ -82,7 +82,7 @@ def test_no_answer_is_wrong_and_never_a_class_of_its_own():
 
 
 def half_said(rows, silent):
-    """The gold answer, but nothing admissible in the first `silent` rows."""
+    """The gold answer, but no admissible answer in the first `silent` rows."""
     return [Prediction(one.id, "hm" if at < silent else one.answer) for at, one in enumerate(rows)]
 
 
@@ -92,7 +92,7 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
     for silent, shown in ((10, True), (11, False)):
         scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
         found = scores["subsets"]["CHSIMS_SI"]
-        assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2  # the contract's
+        assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
         (section,), notes = tables(scores)
         value, interval, rows_asked, unparsed = section.rows[0][3:7]
         assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
@@ -105,7 +105,7 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
 def test_labels_keep_their_figure_and_one_silent_emotion_takes_that_of_the_mean():
     rows = [record("MELD_SP", n, [["negative", "neutral", "positive"][n % 3]]) for n in range(30)]
     scores = score({"MELD_SP": rows}, {"MELD_SP": half_said(rows, 29)}, "strict", resamples=5)
-    assert "withheld" not in scores["subsets"]["MELD_SP"]  # a label that is not read is wrong, and no more
+    assert "withheld" not in scores["subsets"]["MELD_SP"]  # an unparsed label just counts as wrong
     rows = [
         record("semeval2018_english", n, n / 20, "ei_reg", emotion=emotion)
         for emotion in ("anger", "joy")
@@ -204,7 +204,7 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     with pytest.raises(Fault, match="14 foreign"):
         score_run(run, data, "strict", ["XED"])
     lines = (run / "predictions/XED.jsonl").read_text().splitlines()
-    first = [*lines[:3], *lines[10:13]]  # what a limit took before it drew a sample
+    first = [*lines[:3], *lines[10:13]]  # the rows of a limit in versions before it drew a sample
     (run / "predictions/XED.jsonl").write_text("\n".join(first) + "\n")
     with pytest.raises(Fault, match=r"5 missing .* 5 foreign .* predict again into another folder"):
         score_run(run, data, "strict", ["XED"])

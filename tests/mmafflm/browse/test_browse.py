@@ -1,4 +1,4 @@
-"""What `mmaffin browse` shows of a build: filters and pages as pure functions, files that it serves and refuses."""
+"""`mmaffin browse` of a build: filters and pages as pure functions, and the files that it serves or refuses."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ BAD = [
 
 
 def made(root: Path) -> Dataset:
-    """XED in all splits, some of its training rows translated; ordinals; pictures, a clip, and files that are bad."""
+    """XED in all splits, with some translated training rows; ordinals; pictures, a clip, and bad files."""
     origin = {"language": "en", "engine": "apertium", "version": "3"}
     xed = [record("XED", at, ["joy"] if at % 2 else ["sadness", "anger"], language="de") for at in range(50)]
     degrees = [record("semeval2018_english", at, at, "ei_oc", emotion="joy") for at in (0, 2)]

@@ -1,4 +1,4 @@
-"""Qwen2-VL, the second family: its sizes, and answers of the engine hf that are transformers' own."""
+"""Qwen2-VL, the second family: its sizes, and answers of the engine hf that equal those of transformers."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_the_counts_by_the_architecture_itself(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def tiny(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Qwen2-VL with its own processor; its weights are blown up, so that what is seen changes the answer."""
+    """A random Qwen2-VL with its own processor and enlarged weights, so that the answer depends on the input."""
     import torch
     from transformers import (
         AutoProcessor,
@@ -115,7 +115,7 @@ def test_a_tiny_one_is_counted(tiny: Path) -> None:
 
 
 def test_answers_are_those_of_generate(tiny: Path, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As transformers is for text, pictures and short clips; as training mends it for the long clip."""
+    """As in transformers for text, pictures and short clips; as in transformers with our fix for the long clip."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.models.qwen2_vl import modeling_qwen2_vl as module
 

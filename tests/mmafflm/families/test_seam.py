@@ -1,4 +1,4 @@
-"""The seam itself: nothing outside of mmafflm/families knows a family, and a new one is only a new file."""
+"""The boundary of the families: nothing outside mmafflm/families knows a family, and a new one is only a new file."""
 
 import ast
 import json
@@ -102,7 +102,7 @@ def test_its_tokens_are_tokens(family: Family, nano: Path) -> None:
 
 
 def test_the_parts_of_a_model_are_those_of_its_modules(nano: Path) -> None:
-    """The arithmetic counts, part by part, what the module names of the family select."""
+    """The size arithmetic of each part agrees with the tensors that the family's module names select."""
     from safetensors import safe_open
 
     size, modules = architecture_of(str(nano)), built_for().modules
@@ -151,7 +151,7 @@ FAMILY = Family(
 
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
-    """A second family: one file in the room of families, and nothing else."""
+    """Another family: only one new file in mmafflm/families."""
     (tmp_path / "room").mkdir()
     (tmp_path / "room/made_up.py").write_text(MADE_UP)
     monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path / "room")])
@@ -163,7 +163,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]
 
 @pytest.fixture
 def base(tmp_path: Path) -> str:
-    """A base of the made-up family, good for plans."""
+    """A base of the made-up family, for plans."""
     pytest.importorskip("tokenizers")
     folder = look_alike(tmp_path / "base")
     (Path(folder) / "config.json").write_text(json.dumps({"model_type": "made_up", "width": 7}))
@@ -171,7 +171,7 @@ def base(tmp_path: Path) -> str:
 
 
 def data_with(folder: Path, images: int = 0, videos: int = 0) -> tuple[Dataset, list[Record]]:
-    """64 reviews; the first ones show pictures, the next ones clips. All media are 300 x 400."""
+    """64 reviews; the first have pictures, the next have clips. All media are 300 x 400."""
     records = text_records(64)
     for number in range(images + videos):
         kinds = {"images": 1} if number < images else {"videos": 1}
@@ -202,7 +202,7 @@ def test_a_plan_is_made_by_the_rules_of_a_new_family(made_up: Family, base: str,
     at_the_hub = plan(recipe_with(tmp_path), data, gpus=1, base="made/Up-1B")
     assert at_the_hub.family is made_up and forecast(at_the_hub).size.hidden == 1000  # type: ignore[union-attr]
     built = plan(recipe_with(tmp_path), data, gpus=1, base="Qwen/Qwen2.5-VL-3B-Instruct")
-    assert built.family is built_for() and built.mix.vision_tokens == 3 * 400  # what the build has counted
+    assert built.family is built_for() and built.mix.vision_tokens == 3 * 400  # counted by the build
 
 
 def test_a_plan_refuses_what_does_not_belong_together(made_up: Family, base: str, tmp_path: Path) -> None:

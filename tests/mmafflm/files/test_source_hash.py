@@ -1,4 +1,4 @@
-"""The hash of the code: it changes with every module that has a say, and with no other."""
+"""The hash of the code changes with every module that affects the result, and with no other."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ ASKED = (("data_build.corpora.meld",), ("data_build.corpora.xed",), ("mmafflm.me
 
 
 def hashes(root: Path) -> list[str]:
-    """The hashes of ASKED by the code below root."""
+    """The hashes of ASKED, computed from the code below root."""
     code = f"from mmafflm.files.source_hash import source_hash\nfor names in {ASKED!r}: print(source_hash(*names))"
     return subprocess.run(
         [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True
@@ -36,8 +36,8 @@ def test_what_changes_it(tmp_path: Path) -> None:
     assert changed("data_build/reading/raw.py") == [True, True, False, False]  # imported by every reader
     assert changed("mmafflm/media/budget.py") == [False, False, True, True]
     assert changed("eval/score/metrics.py") == changed("eval/report/report.css.j2") == [False, False, False, True]
-    assert changed("mmafflm/benchmark/prompts.yaml")[::3] == [True, True]  # data that ships beside benchmark.py
-    assert changed("mmafflm/train/run.py") == [False] * 4  # nothing of these imports it
+    assert changed("mmafflm/benchmark/prompts.yaml")[::3] == [True, True]  # a data file next to benchmark.py
+    assert changed("mmafflm/train/run.py") == [False] * 4  # none of these imports it
 
 
 def test_a_name_without_a_module_counts_nothing() -> None:

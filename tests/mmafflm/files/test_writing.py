@@ -1,4 +1,4 @@
-"""Where nothing can be written: a file, a path below a file, /proc, a full disk. A sentence, and nothing is left."""
+"""Writing to a file, a path below a file, /proc or a full disk fails with a message and leaves nothing behind."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ FULL_DISK = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.fixture(params=["a file", "below a file", "proc", "far below a file"])
 def nowhere(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A path that no folder can have."""
+    """A path where no folder can be made."""
     (tmp_path / "file").write_text("mine")
     return {
         "a file": tmp_path / "file",
@@ -136,7 +136,7 @@ print(*told, sep="\\n")
 
 
 def test_a_file_that_may_not_grow_is_a_sentence(tmp_path: Path) -> None:
-    """A real refusal by the system: a limit on the size of files, in a process of its own."""
+    """A real error of the system: a limit on the size of files, in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", NO_LARGE_FILES, str(tmp_path)], check=False, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""One owner of the budget: what media.py says is what LLaMA-Factory's plugin and the base's processor do."""
+"""mmafflm/media/budget.py predicts exactly what LLaMA-Factory's plugin and the base's processor do."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tests.media_files import clip_bytes, picture_of, rotated, write
 
 @pytest.fixture(scope="module")
 def processor(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The processor as LLaMA-Factory's own loader sets it up for training, with the budget."""
+    """The processor with the budget, set up for training by LLaMA-Factory's own loader."""
     parser = pytest.importorskip("llamafactory.hparams")
     from llamafactory.model import load_tokenizer
 
@@ -47,13 +47,13 @@ def plugin() -> Any:
 
 
 def trained(plugin: Any, processor: Any, images: list[Any], videos: list[Any]) -> dict[str, Any]:
-    """What LLaMA-Factory's collator feeds the model."""
+    """The input that LLaMA-Factory's collator gives the model."""
     fed: dict[str, Any] = plugin.get_mm_inputs(images, videos, [], [len(images)], [len(videos)], [0], [], processor)
     return fed
 
 
 def stored(root: Path, data: Path, media: Media) -> tuple[str, ...]:
-    """The files that the build makes of one raw file."""
+    """The files that the build makes from one raw file."""
     data.mkdir(exist_ok=True)
     taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, 1, BUDGET)
     (one,) = taken.values()
@@ -144,7 +144,7 @@ def test_clips_cost_and_show_the_same_as_clip_as_frames_and_in_evaluation(
 def test_a_rotated_clip_is_upright_as_frames_and_sideways_as_a_clip(
     plugin: Any, processor: Any, tmp_path: Path
 ) -> None:
-    """LLaMA-Factory does not look at the rotation mark; the build does, so training sees what a person would."""
+    """LLaMA-Factory ignores the rotation mark; the build obeys it, so that training sees what a person sees."""
     write(tmp_path / "raw/a.mp4", rotated(clip_bytes(50, size=(320, 180), colourful=True), 90))
     names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"))
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
@@ -158,10 +158,10 @@ def test_a_rotated_clip_is_upright_as_frames_and_sideways_as_a_clip(
 def test_qwen_vl_utils_agrees_with_our_arguments(
     plugin: Any, processor: Any, tmp_path: Path, frames: int, size: tuple[int, int]
 ) -> None:
-    """Where both take an even number of frames and round a side alike; its own defaults cost 40 times as much.
+    """They agree when both take an even number of frames and round a side alike. Its own defaults cost 40 times more.
 
-    They differ where training repeats the last of an odd number of frames (utils leaves it out), and where training
-    rounds a side up to a multiple of 28 (utils down: 224 x 224 is 4 x 4 tokens there, 5 x 5 in training).
+    They differ when training repeats the last of an odd number of frames (utils drops it), and when training rounds a
+    side up to a multiple of 28 (utils rounds down: 224 x 224 gives 4 x 4 tokens there, 5 x 5 in training).
     """
     utils = pytest.importorskip("qwen_vl_utils")
     path = write(tmp_path / "a.mp4", clip_bytes(frames, size=size, colourful=True))

@@ -1,4 +1,4 @@
-"""Nothing that a clip says makes FFmpeg open another file or the network. strace watches, where the machine has it."""
+"""No content of a clip makes FFmpeg open another file or the network. strace checks this, if it is installed."""
 
 import shutil
 import subprocess
@@ -44,7 +44,7 @@ SCRIPTS = {
 
 
 def hostile(folder: Path) -> list[Path]:
-    """Files named .mp4 that FFmpeg, left to guess, would open others from; and the file that they are after."""
+    """Files named .mp4 that would make a guessing FFmpeg open another file; and that file."""
     secret = write(folder / SECRET, clip_bytes(20, size=(64, 64)))
     made = [write(folder / f"{name}.mp4", text.encode()) for name, text in SCRIPTS.items()]
     real = clip_bytes(20, size=(64, 64))
@@ -80,7 +80,7 @@ def test_the_hostile_clips_that_were_collected_are_no_video_files() -> None:
 
 @given(st.text(max_size=600))
 def test_no_text_is_a_container_but_by_a_beginning_of_the_table(text: str) -> None:
-    """What begins with letters of the table is given to that container's reader, which follows nothing."""
+    """A text that begins with letters from the table goes to that container's reader, which opens no other files."""
     known = text[:3] in ("FLV", "GIF") or text[:4] in ("OggS", "RIFF") or text.encode()[4:8] in MOV_BOXES
     assert known or container_of(text.encode()) in (None, "mpegts")
 
@@ -136,7 +136,7 @@ os.access("/the/watch/ends", 0)
 
 
 def test_opening_a_clip_opens_nothing_else(tmp_path: Path) -> None:
-    """No file and no socket, by the kernel's own account of every thread."""
+    """It opens no other file and no socket, according to the kernel's log of every thread."""
     if not (strace := shutil.which("strace")):
         pytest.skip("no strace here: apt-get install strace")
     files = [tmp_path / SECRET, *hostile(tmp_path), *sorted(GIVEN.glob("*"))]

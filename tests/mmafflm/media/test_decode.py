@@ -1,4 +1,4 @@
-"""Pictures and clips from outside: repaired in a stated way, or refused with a reason; never a crash."""
+"""Pictures and clips from outside are repaired in a stated way or refused with a reason; they never cause a crash."""
 
 import io
 import math
@@ -79,7 +79,7 @@ def test_rotated_clips_stand_upright(degrees: int, size: tuple[int, int]) -> Non
 
 
 def test_pixels_that_are_not_square_are_stretched() -> None:
-    """As a player shows them. LLaMA-Factory, given the clip, does not, and neither does `upright=False`."""
+    """They are stretched as in a player. LLaMA-Factory does not do this with a clip, nor do we with `upright=False`."""
     budget, aspect = replace(BUDGET, video_max_pixels=10**6), Fraction(64, 45)
     clip = clip_bytes(5, size=(176, 144), pixel_aspect=aspect)
     assert open_clip(clip, budget).frames[0].size == (250, 144)
@@ -93,8 +93,8 @@ def test_pixels_that_are_not_square_are_stretched() -> None:
 @pytest.mark.parametrize(
     ("frames", "max_s", "pixels"),
     [
-        (120, 3.6, "yuv420p"),  # from 4.2 s; after a seek the first frame is of 4.6 s
-        (300, 9.0, "yuv444p"),  # from 10.5 s; after a seek the frames from 8.6 to 12.2 s are green, without a mark
+        (120, 3.6, "yuv420p"),  # from 4.2 s; after a seek the first frame is at 4.6 s
+        (300, 9.0, "yuv444p"),  # from 10.5 s; after a seek the frames from 8.6 to 12.2 s are green, but not marked
     ],
 )
 def test_the_middle_of_a_clip_without_key_frames_is_decoded_from_the_start(
@@ -111,7 +111,7 @@ def test_the_middle_of_a_clip_without_key_frames_is_decoded_from_the_start(
 
 
 def test_a_clip_that_never_had_a_key_frame_is_refused() -> None:
-    """Cut out of a film between two: its frames are green, and the decoder marks none of them."""
+    """A clip cut from a film between two key frames: its frames are green, and the decoder does not mark them."""
     out = io.BytesIO()
     with av.open(io.BytesIO(striped(120, 10, "yuv444p"))) as film, av.open(out, "w", format="mp4") as cut:
         stream = cut.add_stream_from_template(film.streams.video[0])
@@ -136,7 +136,7 @@ def test_a_few_damaged_frames_are_noted_and_many_are_refused() -> None:
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
 def test_packets_that_cannot_be_decoded_do_not_end_a_clip(container: str) -> None:
-    """Every fifth picture of a motion JPEG is torn, and none needs another."""
+    """Every fifth picture of a motion JPEG is cut off; no picture depends on another."""
     whole = clip_bytes(40, size=(64, 64), container=container, codec="mjpeg", options={"strict": "unofficial"})
     parts = whole.split(b"\xff\xd8\xff")
     assert len(parts) == 40 + 1
@@ -162,7 +162,7 @@ def test_a_clip_that_ends_early_gives_what_it_holds() -> None:
         (b"<!DOCTYPE html><title>404 Not Found</title>", "not a video file: it begins with '<!DOCTYPE html><'"),
         (saved(Image.new("RGB", (64, 64)), "PNG"), r"not a video file: it begins with '\\x89PNG"),
         (sound_bytes(), "no video stream"),
-        (clip_bytes(50)[:-400], "broken clip"),  # the index stands last in an mp4
+        (clip_bytes(50)[:-400], "broken clip"),  # the index comes last in an mp4
         (saved(Image.new("RGB", (64, 64)), "GIF")[:20], "no frame can be decoded|broken clip"),
     ],
 )
@@ -197,7 +197,7 @@ def test_a_dark_picture_of_sixteen_bits_is_dark() -> None:
 
 @pytest.mark.parametrize("most", [255, 4095, 65535])
 def test_a_grey_ramp_of_any_depth_goes_from_black_to_white(most: int) -> None:
-    """PGM, whose numbers are big-endian and go up to any maximum."""
+    """PGM files: their numbers are big-endian and may have any maximum."""
     ramp = np.linspace(0, most, 256).round()
     content = b"P5\n256 1\n%d\n" % most + ramp.astype(">u2" if most > 255 else np.uint8).tobytes()
     shown = np.asarray(open_picture(content))[0, :, 0].astype(int)
@@ -241,7 +241,7 @@ def test_what_is_no_picture_has_a_reason() -> None:
         (jpeg[: len(jpeg) // 2], "broken picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # EPS would start a program
         (_bomb(30_000, 30_000), "picture of more than 89478485 pixels"),
-        (_bomb(10_000, 9_000), "picture of more than 89478485 pixels"),  # of which Pillow only warns
+        (_bomb(10_000, 9_000), "picture of more than 89478485 pixels"),  # Pillow only warns about it
         (b"Pf\n2 1\n-1.0\n" + struct.pack("<2f", 0, 1), "a picture of floating-point numbers"),
     ]:
         with pytest.raises(Broken, match=reason):
@@ -249,7 +249,7 @@ def test_what_is_no_picture_has_a_reason() -> None:
 
 
 def _bomb(width: int, height: int) -> bytes:
-    """A PNG of a few hundred bytes that says it is this large."""
+    """A PNG of a few hundred bytes that claims to be this large."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -259,7 +259,7 @@ def _bomb(width: int, height: int) -> bytes:
 
 
 def test_mutated_media_never_crash() -> None:
-    """Flipped, cut and repeated bytes: each is opened or has a reason."""
+    """Files with flipped, cut and repeated bytes: each opens or gets a reason."""
     draw = random.Random(3)
     originals = [
         (open_picture, saved(picture_of(64, 48), "JPEG")),
@@ -285,7 +285,7 @@ def test_mutated_media_never_crash() -> None:
 
 @pytest.mark.parametrize("name", ["1.mp4", "2.avi", "3.mp4", "4.mp4", "1.jpg", "2.jpg", "3.jpg"])
 def test_real_files_cut_and_corrupted(name: str) -> None:
-    """Real pictures and clips: whole they open; cut or corrupted they open in part or have a reason."""
+    """Real pictures and clips open; when cut or corrupted, they open in part or get a reason."""
     content = (real("clips") / name).read_bytes()
     picture = name.endswith("jpg")
 

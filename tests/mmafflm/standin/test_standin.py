@@ -120,7 +120,7 @@ def test_pocket_is_asked_as_llamafactory_trains(pocket: Path) -> None:
 
 @pytest.mark.slow
 def test_the_graft_has_the_logits_of_the_original(pocket: Path) -> None:
-    # In float32. In bfloat16 torch rounds a product with a bias (of zero) otherwise than one without.
+    # In float32, because in bfloat16 torch rounds a product with a bias (of zero) differently from one without.
     path = gguf_file()
     original = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     graft = AutoModelForImageTextToText.from_pretrained(pocket, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Exit codes and sentences of the command lines."""
+"""Exit codes and messages of the commands."""
 
 import signal
 import subprocess
@@ -59,7 +59,7 @@ def test_modules_are_the_commands(command: Callable[..., subprocess.CompletedPro
 
 
 def test_building_and_scoring_do_not_import_torch(tmp_path: Path) -> None:
-    # polars looks whether torch is there, and does not import it
+    # polars checks whether torch exists, but does not import it
     blocked = (
         "import sys\n"
         "import data_build.cli, data_build.build, data_build.remix, data_build.dataset.stats_page\n"

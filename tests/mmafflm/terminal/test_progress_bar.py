@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: lines with an estimate of the time left, and not too many."""
+"""Progress without a terminal: a moderate number of lines with an estimate of the time left."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a_log_file_is_told_the_first_steps_the_time_left_and_the_end(capsys: py
 
 def test_nothing_done_yet_has_no_pace(capsys: pytest.CaptureFixture[str]) -> None:
     Lines("predict", Pace(10, lambda: 5.0)).advance(0)
-    with progress("report", 2) as advance:  # standard error is no terminal here
+    with progress("report", 2) as advance:  # standard error is not a terminal here
         advance(2)
     with progress("nothing to do", 0):
         pass
@@ -34,7 +34,7 @@ def test_the_rest_goes_at_the_pace_of_its_kind() -> None:
     assert begun == Rest(10.0, {"image": 20, "video": 5})
     assert begun.said() == "about 10 s left, then 20 image and 5 video at a pace not known yet"
     clips = rest(steps, {"text": 100, "image": 20, "video": 1}, {"text": 20.0, "image": 40.0, "video": 30.0})
-    assert clips == Rest(120.0, {}) and clips.said() == "about 2 min 00 s left"  # at the mean of all: 3 s
+    assert clips == Rest(120.0, {}) and clips.said() == "about 2 min 00 s left"  # at the mean of all rows: 3 s
     assert rest(steps, {"text": 100}, {"text": 20.0}).said() == "20 image and 5 video at a pace not known yet"
     assert rest(steps, steps, dict.fromkeys(steps, 1.0)) == Rest(0, {})
 

@@ -1,9 +1,9 @@
-"""One process that runs several LLaMA-Factory configs, so that its 10 s of imports are paid once; prints JSON.
+"""Run several LLaMA-Factory configs in one process, so that its 10 s of imports are paid once; prints JSON.
 
     python -m tests.mmafflm.train.loss_step VERB CONFIG [VERB CONFIG]...
 
-train: what it logs stands in its output_dir. gradients: one micro-batch forward and back. labels: every row of its data
-set, as it reaches the model.
+train: its logs are in its output_dir. gradients: one micro-batch forward and back. labels: every row of its data set,
+as it reaches the model.
 """
 
 import json
@@ -23,7 +23,7 @@ MEDIA = ("<|image_pad|>", "<|video_pad|>")
 
 
 def gradients(config: dict[str, Any]) -> dict[str, float | None]:
-    """The largest absolute gradient of every parameter; None where there is none."""
+    """The largest absolute gradient of every parameter; None for a parameter without a gradient."""
     model_args, data_args, training_args, finetuning_args, _ = get_train_args(config)
     module = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
@@ -36,7 +36,7 @@ def gradients(config: dict[str, Any]) -> dict[str, float | None]:
 
 
 def labels(config: dict[str, Any]) -> dict[str, Any]:
-    """For each row: tokens but for those of media, how many those are, ignored labels, and the labels after them."""
+    """For each row: tokens except those of media, how many media tokens, ignored labels, and the labels after them."""
     model_args, data_args, training_args, _, _ = get_train_args(config)
     module = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
@@ -52,11 +52,11 @@ def labels(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Each verb over the config that follows it."""
+    """Run each verb with the config that follows it."""
     verbs = {"train": run_exp, "gradients": gradients, "labels": labels}
     pairs = zip(sys.argv[1::2], sys.argv[2::2], strict=True)
     found = [verbs[verb](yaml.safe_load(Path(path).read_text())) for verb, path in pairs]
-    print(f"\n{json.dumps(found)}")  # LLaMA-Factory shows its first example before
+    print(f"\n{json.dumps(found)}")  # after the first example that LLaMA-Factory prints
 
 
 if __name__ == "__main__":

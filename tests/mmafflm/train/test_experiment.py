@@ -1,4 +1,4 @@
-"""The paper's experiments: every shipped file makes sense, and one runs to its table."""
+"""The paper's experiments: every shipped file is valid, and one runs up to its table."""
 
 import json
 import os
@@ -23,7 +23,7 @@ OURS = {"missing.yaml", "readouts.yaml", "translation.yaml"}
 
 
 def whole_build(path: Path) -> Dataset:
-    """A build of all subsets, as far as planning an experiment looks at it."""
+    """A build of all subsets, with the parts that planning an experiment reads."""
     return Dataset(path, {"subsets": {name: {"test": {}} for name in benchmark()}, "data_hash": "x"})
 
 
@@ -95,7 +95,7 @@ def test_an_arm_may_be_another_ones_checkpoint_read_otherwise(tmp_path: Path) ->
         greedy[greedy.index("--ckpt") + 1] == choice[choice.index("--ckpt") + 1] == str(tmp_path / "out/runs/reviews")
     )
     assert "--readout" not in greedy and choice[choice.index("--readout") + 1] == "choice"
-    assert next(one for one in words if one[1] == "compare")[-1] == "--anyway"  # said in its table
+    assert next(one for one in words if one[1] == "compare")[-1] == "--anyway"  # its table reports it
 
 
 def test_one_arm_asked_in_all_languages_and_in_some_is_two_sets_of_answers(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_subsets_that_were_not_built_are_left_out(tmp_path: Path, capsys: pytest
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reviews alone, a few."""
+    """Data with a few reviews only."""
     from data_build.build import build
     from data_build.samples import write_samples
 

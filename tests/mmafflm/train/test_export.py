@@ -1,4 +1,4 @@
-"""`mmafflm export`: the merged model answers as base and adapter do, and carries its run.json."""
+"""`mmafflm export`: the merged model answers like base and adapter, and has its run.json."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from tests.mmafflm.tiny_data import make_data, text_records
 
 
 def logits(model: Any) -> Any:
-    """What a model says after a picture of 8 x 8 patches and some words."""
+    """A model's logits after a picture of 8 x 8 patches and some words."""
     import torch
 
     config = model.config
@@ -34,7 +34,7 @@ def logits(model: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml"])
 def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> None:
-    # the shipped recipe, ZeRO-2 and checkpointing and all; only what a CPU and a tiny model need is changed
+    # the shipped recipe with ZeRO-2 and checkpointing; only what a CPU and a tiny model need is changed
     changes = {"hardware": "cpu", "bf16": False, "global_batch": 16, "per_device_train_batch_size": 4, "lora_rank": 8}
     recipe = recipe_with(tmp_path, name, **changes, learning_rate=0.01, report_to="none")
     data = make_data(tmp_path / "data", text_records(64))
@@ -58,12 +58,12 @@ def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> No
     applied = logits(PeftModel.from_pretrained(under, run))
     merged = logits(AutoModelForImageTextToText.from_pretrained(out))
     assert (applied - plain).abs().max() > 0.1  # it learned something
-    assert (merged - applied).abs().max() < 1e-4  # fp32; the sums are made in another order
+    assert (merged - applied).abs().max() < 1e-4  # fp32; sums in another order
     assert_complete(out, run)
 
 
 def assert_complete(out: Path, run: Path) -> None:
-    """The exported folder holds a whole model and says what it was trained with."""
+    """Check that the exported folder has a whole model and records how it was trained."""
     told = json.loads((out / "run.json").read_text())
     assert told["budget"] == BUDGET.to_json() and told["finished"] and told["exported_from"] == str(run.resolve())
     assert not (out / "adapter_model.safetensors").exists()
@@ -78,7 +78,7 @@ def assert_complete(out: Path, run: Path) -> None:
 
 @pytest.fixture
 def trained(base: str, tmp_path: Path) -> Path:
-    """A finished LoRA run, its adapter drawn instead of learned."""
+    """A finished LoRA run with a random adapter."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
@@ -98,7 +98,7 @@ def trained(base: str, tmp_path: Path) -> Path:
 
 
 def merged_at(scale: float, base: str, run: Path, out: Path) -> None:
-    """What a merge writes into `out` that takes `scale` times the adapter."""
+    """Write into `out` what a merge with `scale` times the adapter would write."""
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText
 

@@ -1,4 +1,4 @@
-"""The loss is that of the answers, whatever divides the batch; and what is said to train gets gradients."""
+"""The loss is that of the answers, however the batch is divided; and the parts that should train get gradients."""
 
 import json
 import os
@@ -18,12 +18,12 @@ from mmafflm.train.plan.plan import plan
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record
 
-ROWS = 128  # one step holds them all
+ROWS = 128  # all in one step
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Text, pictures and clips in turn, prompts of many lengths, answers of one."""
+    """Text, pictures and clips in turn, with prompts of many lengths and answers of one length."""
     folder, draw, records = tmp_path_factory.mktemp("data") / "data", random.Random(5), []
     (folder / "media").mkdir(parents=True)
     for number in range(ROWS):
@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def in_one_process(verbs: dict[Path, str]) -> list[Any]:
-    """What tests/mmafflm/train/loss_step.py finds for each config and its verb."""
+    """The output of tests/mmafflm/train/loss_step.py for each config and its verb."""
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     env |= {"HF_DATASETS_CACHE": str(next(iter(verbs)).parent / "cache"), "OMP_WAIT_POLICY": "PASSIVE"}
     words = [word for config, verb in verbs.items() for word in (verb, str(config))]
@@ -51,7 +51,7 @@ SHIPPED = ("mmafflm-3b.yaml", "pocket.yaml", "mmafflm-7b-lora.yaml", "mmafflm-7b
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, data: Dataset, base: str) -> dict[str, Any]:
-    """First step by micro-batch ("128": {"loss", "grad_norm", ...}), gradients by shipped recipe; of one process."""
+    """The first step by micro-batch ("128": {"loss", "grad_norm", ...}) and gradients by recipe, from one process."""
     root = tmp_path_factory.mktemp("runs")
     changes = {str(micro): {"global_batch": ROWS, "logging_steps": 1, "per_device_train_batch_size": micro}
                for micro in BATCHES}  # fmt: skip
@@ -64,7 +64,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, data: Dataset, base: str) ->
         config = plan(recipe, data, 1, base=base, out=folder).config
         config.pop("deepspeed", None)
         if name in SHIPPED:
-            config["per_device_train_batch_size"] = 8  # text, pictures and clips in one; only ZeRO-3 forbids that
+            config["per_device_train_batch_size"] = 8  # text, pictures and clips together; only ZeRO-3 forbids that
         write_text(folder / "config.yaml", yaml.safe_dump(config))
         verbs[folder / "config.yaml"] = "gradients" if name in SHIPPED else "train"
     results = dict(zip([*changes, *SHIPPED], in_one_process(verbs), strict=True))
@@ -78,8 +78,8 @@ def test_the_first_loss_is_the_same_for_every_accumulation(found: dict[str, Any]
     """1, 8 and 128 micro-batches of the same 128 rows; for ranks see test_media_training.py.
 
     LLaMA-Factory takes the mean of the micro-batches' means (sft/trainer.py, model_accepts_loss_kwargs False): nothing
-    scales with the accumulation (complaint 12), and with micro-batches of one every example weighs the same. Within a
-    larger one longer answers weigh more, so the answers here have one length; the prompts do not.
+    scales with the accumulation, and with micro-batches of one row every example weighs the same. In a larger
+    micro-batch longer answers weigh more, so the answers here have one length; the prompts do not.
     """
     whole, *others = (found[str(micro)] for micro in BATCHES)
     assert whole["loss"] > 1 and whole["grad_norm"] > 0.1
@@ -105,4 +105,4 @@ def test_gradients_reach_what_trains_and_nothing_else(found: dict[str, Any]) -> 
         assert reached(adapted, "language_model.layers.0.mlp.up_proj.lora_B") == {True}
     assert not reached(lora, "visual.blocks.0.attn.qkv.lora")
     blocks = {name: value for name, value in vision.items() if "visual.blocks" in name and "lora_B" in name}
-    assert blocks and all(blocks.values())  # lora_A has none at first: it is multiplied by lora_B, which begins at zero
+    assert blocks and all(blocks.values())  # lora_A has no gradient at first: lora_B, its factor, begins at zero

@@ -1,4 +1,4 @@
-"""`make train-*`: what a person types reaches `mmafflm train`."""
+"""`make train-*` passes its variables on to `mmafflm train`."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from tests.paths import ROOT
 
 
 def printed(*words: str) -> list[str]:
-    """The command that make would run, in words."""
+    """The command that make would run, as a list of words."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--dry-run", "-o", ".venv/.full", "BIN=bin", *words]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=env)

@@ -1,4 +1,4 @@
-"""Training on text, pictures and clips at once, for real on nano: every rank reads its own share and no step hangs."""
+"""Real training of nano on text, pictures and clips together: every rank reads its own share, and no step hangs."""
 
 import json
 import math
@@ -22,7 +22,7 @@ ROWS = 32  # of each kind
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A third text, a third pictures, a third clips, shuffled: most micro-batches hold several kinds."""
+    """A third text, a third pictures, a third clips, shuffled: most micro-batches have several kinds."""
     from data_build.build import build
     from data_build.config import load_config
     from data_build.samples import write_samples
@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
     tmp_path: Path, data: Dataset, base: str, monkeypatch: Any
 ) -> None:
-    """Micro-batch 1: a rank with text, one with a picture or a clip, in the same step. The losses are one rank's."""
+    """Micro-batch 1: in one step a rank has text, the other a picture or a clip. The losses equal those of one rank."""
     import mmafflm.train.plan.plan as recipe_module
 
     assert {plan_kind(data, kind) for kind in ("images", "videos")} == {ROWS}
@@ -107,7 +107,7 @@ for _ in range(training_args.max_steps * training_args.gradient_accumulation_ste
 
 
 def opened(folder: Path, config: dict[str, Any], ranks: int) -> list[set[str]]:
-    """The media files that each rank has opened in one epoch, its data loader's workers included."""
+    """The media files that each rank, including its data loader's workers, opened in one epoch."""
     folder.mkdir()
     (folder / "open.py").write_text(OPENED)
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
@@ -127,9 +127,9 @@ def test_each_of_four_ranks_opens_only_its_own_share_of_the_media(tmp_path: Path
     ours = opened(tmp_path / "ours", config, 4)
     everything = set().union(*ours)
     assert len(everything) > ROWS * 2
-    # two rows that show the same picture may lie in two shares
+    # two rows with the same picture may be in two shares
     assert sum(map(len, ours)) <= len(everything) * 1.1
     assert max(map(len, ours)) < len(everything) * 0.45
-    # As the paper's scripts leave it: one shard, which every rank tokenizes whole to take every fourth row.
+    # As in the paper's scripts: one shard, so every rank tokenizes all rows and takes every fourth.
     theirs = opened(tmp_path / "theirs", {**config, "dataloader_num_workers": 1}, 4)
     assert min(map(len, theirs)) > len(everything) * 0.9

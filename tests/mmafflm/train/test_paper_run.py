@@ -1,4 +1,4 @@
-"""train_configs/llamafactory/paper-as-run.yaml: it differs from our recipe where its header says, and it runs."""
+"""train_configs/llamafactory/paper-as-run.yaml differs from our recipe only where its header says, and it runs."""
 
 import json
 import os
@@ -24,15 +24,15 @@ def test_the_papers_run_differs_where_its_header_says(tmp_path: Path) -> None:
     assert len(theirs["dataset"].split(",")) == 18
     computed = {"dataset", "dataset_dir", "media_dir", "output_dir", "max_steps", "warmup_steps", "deepspeed"}
     differ = {key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)}
-    defaults = {"video_fps", "video_maxlen", "seed", "save_strategy"}  # ours says them, LLaMA-Factory has the same
+    defaults = {"video_fps", "video_maxlen", "seed", "save_strategy"}  # ours states LLaMA-Factory's defaults
     watching = {"report_to", "logging_nan_inf_filter"}  # what is logged, not what is trained
-    said = {"trust_remote_code"}  # false by default, too
+    said = {"trust_remote_code"}  # also false by default
     assert differ - computed - defaults - watching - said == {"mix_strategy"}
 
 
 @pytest.mark.slow
 def test_the_papers_own_run_runs(nano: Path, tmp_path: Path) -> None:
-    """Two steps of train_configs/llamafactory/paper-as-run.yaml as its header says, with a CPU's overrides."""
+    """Run two steps of train_configs/llamafactory/paper-as-run.yaml as in its header, with overrides for a CPU."""
     pytest.importorskip("llamafactory")
     data = make_data(tmp_path / "data", text_records(40)).path
     registry = json.loads((data / "mmaffin/dataset_info.json").read_text())

@@ -1,4 +1,4 @@
-"""A served model: up before it is asked, gone afterwards, and a sentence when it cannot be loaded."""
+"""A served model is ready before the first request and gone afterwards; if it cannot be loaded, there is a message."""
 
 import json
 import stat
@@ -31,7 +31,7 @@ http.server.HTTPServer((os.environ["API_HOST"], int(os.environ["API_PORT"])), Mo
 
 @pytest.fixture(autouse=True)
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of llamafactory-cli, whose loading takes 12 s: a server that tells how it was called."""
+    """A server that reports its arguments, in place of llamafactory-cli, which takes 12 s to load."""
     program = tmp_path / "bin/llamafactory-cli"
     program.parent.mkdir()
     program.write_text(SERVER)

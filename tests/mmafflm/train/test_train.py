@@ -1,4 +1,4 @@
-"""Training for real, on nano and a CPU: ranks agree, an epoch is an epoch, a killed run goes on, failures speak."""
+"""Real training of nano on a CPU: ranks agree, an epoch has each row once, killed runs resume, failures are shown."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.slow
 def test_zero3_on_two_ranks_gives_the_losses_of_one(tmp_path: Path, data: Dataset, base: str, monkeypatch: Any) -> None:
-    # Both runs read the same four shards, four rows of each a step; only who reads them differs.
+    # Both runs read the same four shards, four rows from each per step; only the reading ranks differ.
     import mmafflm.train.plan.plan as recipe_module
 
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
@@ -62,10 +62,10 @@ def test_zero3_on_two_ranks_gives_the_losses_of_one(tmp_path: Path, data: Datase
 @pytest.mark.parametrize(
     ("rows", "ranks", "micro", "workers"),
     [
-        (1043, 2, 4, 4),  # 19 rows left over, shards of 261 and 260
-        (783, 2, 16, 6),  # 3 steps of 256: 24 batches a rank... k = 2 and 3 both divide
+        (1043, 2, 4, 4),  # 19 rows are left over; shards have 261 and 260
+        (783, 2, 16, 6),  # 3 steps of 256: 24 batches per rank, which k = 2 and k = 3 divide
         (1043, 1, 1, 2),
-        (271, 3, 1, 0),  # global batch 255 in 85 batches a rank: k = 5
+        (271, 3, 1, 0),  # global batch 255 in 85 batches per rank: k = 5
     ],
 )
 def test_an_epoch_sees_every_example_once(
@@ -100,7 +100,7 @@ def start(recipe: Path, data: Dataset, out: Path, base: str, *flags: str) -> "su
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]", pattern: str) -> Path:
-    for _ in range(12_000):  # ten minutes, for a machine that has other work
+    for _ in range(12_000):  # ten minutes, for a busy machine
         if found := sorted(path.glob(pattern)):
             return found[0]
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
@@ -118,7 +118,7 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
     os.killpg(group, signal.SIGKILL)
     process.kill()
     process.wait()
-    while group_alive(group):  # the kernel takes a moment to bury them
+    while group_alive(group):  # the kernel takes a moment to remove them
         time.sleep(0.1)
     assert not json.loads((run / "run.json").read_text())["finished"]
 
@@ -142,8 +142,8 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
 
 @pytest.mark.slow
 def test_ctrl_c_stops_every_process_and_says_how_to_go_on(tmp_path: Path, base: str) -> None:
-    """Two ranks: torchrun gives each a session of its own, so that ending the launched group would end neither."""
-    data = make_data(tmp_path / "data", text_records(4000))  # enough not to end before
+    """Two ranks: torchrun gives each its own session, so ending the launched process group would end neither."""
+    data = make_data(tmp_path / "data", text_records(4000))  # enough that the run does not end first
     process = start(NANO, data, tmp_path / "run", base, "--gpus", "2")
     wait_for(tmp_path / "run", process, "trainer_log.jsonl")
     living = processes_of(run_name(tmp_path / "run", 0))

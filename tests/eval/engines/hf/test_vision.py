@@ -1,4 +1,4 @@
-"""Answers to pictures and clips: those of transformers' own generate, whatever the batch and its neighbours."""
+"""Answers to pictures and clips equal those of transformers' generate, for any batch and neighbours."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def test_the_batch_does_not_change_an_answer(
 
 
 def inputs_of(processor: Any, media: Path, question: Question, answer: str = "") -> Any:
-    """What transformers' own processor makes of a question, and of the answer behind it."""
+    """The output of transformers' own processor for a question with an answer after it."""
     text = question.prompt
     for mark, token in (("<image>", "<|image_pad|>"), ("<video>", "<|video_pad|>")):
         text = text.replace(mark, f"<|vision_start|>{token}<|vision_end|>")
@@ -82,13 +82,13 @@ def inputs_of(processor: Any, media: Path, question: Question, answer: str = "")
         return_tensors="pt",
     )
     if question.videos:
-        # transformers takes a list of frames for 24 a second and puts them all at one time; training has 2 a second
+        # transformers assumes 24 frames per second for a list and puts them all at one time; training has 2 per second
         inputs["second_per_grid_ts"] = torch.ones(len(question.videos))
     return inputs
 
 
 def plain_likelihood(model: Any, processor: Any, media: Path, question: Question, text: str) -> float:
-    """ln P(text, end of turn | question) by transformers alone."""
+    """ln P(text, end of turn | question), computed with transformers only."""
     inputs = inputs_of(processor, media, question, text + "<|im_end|>")
     answer = processor.tokenizer(text + "<|im_end|>", add_special_tokens=False)["input_ids"]
     assert inputs["input_ids"][0, -len(answer) :].tolist() == answer
@@ -116,7 +116,7 @@ def test_likelihoods_are_those_of_a_plain_forward(looking: Path, media: Path, as
 def test_a_long_clip_is_read_with_the_positions_of_training(
     looking: Path, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of transformers as `mmafflm train` mends it, and not those of transformers as it is."""
+    """The positions of transformers with the fix of `mmafflm train`, not of unchanged transformers."""
     model: Any = AutoModelForImageTextToText.from_pretrained(looking)
     processor: Any = AutoProcessor.from_pretrained(looking)
     engine = HfEngine(str(looking), BUDGET, "float32", media)

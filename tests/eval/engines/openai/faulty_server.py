@@ -1,4 +1,4 @@
-"""A server of the OpenAI protocol that fails as it is told: what an engine must live through."""
+"""A server of the OpenAI protocol that fails on request, in the ways that an engine must survive."""
 
 import json
 import threading
@@ -14,12 +14,12 @@ KINDS = ("429", "429 ms", "500", "503", "hang", "cut", "cut body", "garbage", "n
 
 
 def answer_to(prompt: str) -> str:
-    """What the server says, and what tests.eval.score.counting says too."""
+    """The server's answer, the same as that of tests.eval.score.counting."""
     return str(len(prompt))
 
 
 class FaultyServer:
-    """fault(prompt, attempt) names what happens to the attempt-th (from 0) request of a prompt; None: an answer."""
+    """fault(prompt, attempt) names the fault of the attempt-th (from 0) request with a prompt; None: an answer."""
 
     def __init__(self, fault: Callable[[str, int], str | None] = lambda prompt, attempt: None) -> None:
         self.fault = fault
@@ -30,7 +30,7 @@ class FaultyServer:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What a FaultyServer says to one request after the other of a connection."""
+    """Answers the requests of one connection to a FaultyServer, one after the other."""
 
     protocol_version = "HTTP/1.1"
     faulty: FaultyServer
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(server: FaultyServer) -> Iterator[FaultyServer]:
-    """Run it on a free port of this machine."""
+    """Run the server on a free port of this machine."""
     with answering(type("Serving", (Handler,), {"faulty": server})) as url:
         server.url = f"{url}/v1"
         try:

@@ -1,4 +1,4 @@
-"""The engine openai against a server made to fail: nothing lost, nothing asked twice, no key anywhere."""
+"""The engine openai against a server made to fail: nothing is lost, nothing is asked twice, no file has the key."""
 
 import base64
 import concurrent.futures
@@ -37,7 +37,7 @@ KEY = "sk-made-up-0123456789abcdef"
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only while somebody sleeps."""
 
     def __init__(self) -> None:
         self.now_s, self.slept, self.lock = 0.0, list[float](), threading.Lock()
@@ -91,12 +91,12 @@ def chance(prompt: str, of: int) -> int:
 def test_every_fault_is_lived_through(
     data: Dataset, whole: dict[str, bytes], server: FaultyServer, tmp_path: Path
 ) -> None:
-    kinds = [kind for kind in KINDS for _ in range(4)][: 4 * len(KINDS) - 3]  # "not an object" once
+    kinds = [kind for kind in KINDS for _ in range(4)][: 4 * len(KINDS) - 3]  # "not an object" occurs once
     clock = Clock()
 
     def fault(prompt: str, attempt: int) -> str | None:
         kind = kinds.pop() if attempt == 0 and kinds else "500" if attempt == 1 and chance(prompt, 3) == 0 else None
-        return "503" if kind == "hang" and server.faults["hang"] >= 2 else kind  # a time-out is real time
+        return "503" if kind == "hang" and server.faults["hang"] >= 2 else kind  # a time-out takes real time
 
     server.fault = fault
     predict("made-up", data, tmp_path, batch_size=8, engine=engine(data, clock.pace(), price="0.15/0.6"))
@@ -339,7 +339,7 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
     film = message.content(question, shown, "mp4")[3]["video_url"]["url"]  # type: ignore[index]
     assert film.startswith("data:video/mp4;base64,")
     seen = open_clip(base64.b64decode(film.split(",")[1]), BUDGET)
-    assert seen.duration_s == 2 and len(seen.frames) == 4  # two a second, the last one twice, as training has it
+    assert seen.duration_s == 2 and len(seen.frames) == 4  # two per second, the last one twice, as in training
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(clip, seen.frames, strict=True))
     grey = message.content(question._replace(blank=True), shown, "frames")
     assert len(grey) == len(parts) and grey[3] == grey[4] != parts[3]

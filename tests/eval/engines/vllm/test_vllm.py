@@ -1,6 +1,6 @@
-"""vLLM against transformers: the same prompts, pictures, answers and likelihoods. The slow part runs vLLM for real.
+"""vLLM against transformers: the same prompts, pictures, answers and likelihoods. The slow part really runs vLLM.
 
-It needs an environment of its own (make setup-vllm): .venv-vllm here, or the one whose Python is VLLM_PYTHON.
+It needs a separate environment (make setup-vllm): .venv-vllm here, or the one of the Python in VLLM_PYTHON.
 """
 
 import json
@@ -69,7 +69,7 @@ def run(*words: str | Path) -> float:
 
 @pytest.fixture(scope="module")
 def runs(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same predict with either engine, as a user types it, and the scores."""
+    """The same predict command with each engine, as a user types it, and the scores."""
     out = tmp_path_factory.mktemp("runs")
     made = {}
     for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
@@ -93,7 +93,7 @@ def test_answers_are_those_of_hf(runs: dict[str, Path]) -> None:
     assert list(vllm) == list(hf) and len(set(hf.values())) > len(hf) / 2
     same = sum(vllm[name] == text for name, text in hf.items()) / len(hf)
     print(f"\n{same:.1%} of {len(hf)} answers are the same")
-    # In float32 an answer differs only where two tokens are as likely as each other to within rounding, 1e-5 here;
+    # In float32 an answer differs only where two tokens are equally likely within rounding (1e-5 here);
     # one wrong pixel, position or mask changes nearly all of these answers.
     assert same >= 0.95
 
@@ -114,7 +114,7 @@ def test_scores_are_those_of_hf_where_answers_are(runs: dict[str, Path]) -> None
 
 @pytest.mark.slow
 def test_choices_are_those_of_hf(python: str, looking: Path, data: Dataset, tmp_path: Path) -> None:
-    """As a user types it: the likelihoods, the thresholds and what is chosen."""
+    """The command as a user types it: the likelihoods, the thresholds and the chosen labels."""
     weighed = []
     for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
         ask = ("--ckpt", looking, "--data", data.path, "--out", tmp_path / engine, "--engine", engine)
@@ -123,13 +123,13 @@ def test_choices_are_those_of_hf(python: str, looking: Path, data: Dataset, tmp_
         files = sorted((tmp_path / engine / "likelihoods").iterdir())
         weighed.append({row["id"]: row["logp"] for path in files for row in read_jsonl(path)})
     hf, vllm = weighed
-    assert len(hf) == 36 and list(vllm) == list(hf)  # of XED as many to set thresholds on
+    assert len(hf) == 36 and list(vllm) == list(hf)  # XED has as many validation rows for its thresholds
     for name, logs in hf.items():
         assert vllm[name] == pytest.approx(logs, abs=1e-3)
     chosen = {name: predictions(tmp_path / name) for name in ("hf", "vllm")}
     same = sum(chosen["vllm"][name] == text for name, text in chosen["hf"].items()) / len(chosen["hf"])
     print(f"\n{same:.1%} of {len(chosen['hf'])} choices are the same")
-    # all of them here; where a threshold lies between two shares that are alike, the last digit may move it
+    # here all agree; a threshold between two almost equal shares may differ in the last digit
     assert same >= 0.75
 
 
@@ -150,10 +150,10 @@ def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str,
 
 @pytest.fixture(scope="module")
 def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What vLLM sees, says and weighs, and hf beside it: {"vllm": ..., "hf": ...}."""
+    """The inputs, answers and likelihoods of vLLM and of hf: {"vllm": ..., "hf": ...}."""
     asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
     clip = next(one for one in asked if one.videos)
-    # as long as real ones: the text behind it stands behind its time, not behind its width (rope.py of Qwen2.5-VL)
+    # as long as real clips: the text after it follows its time, not its width (rope.py of Qwen2.5-VL)
     asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
     file = tmp_path_factory.mktemp("side") / "questions.json"
     row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST}
@@ -188,7 +188,7 @@ def test_likelihoods_are_those_of_hf(side: dict[str, Any]) -> None:
     for theirs in side["vllm"]["likelihoods"]:
         off = max(abs(a - b) for ours, one in zip(hf, theirs, strict=True) for a, b in zip(ours, one, strict=True))
         print(f"\nlargest difference of {len(hf) * len(CANDIDATES)} log-likelihoods: {off:.1e}")
-        assert off < 1e-3  # of sums over up to 40 tokens in float32; 2e-5 was seen
+        assert off < 1e-3  # sums over up to 40 tokens in float32; we saw 2e-5
 
 
 def test_options_are_vllms_and_none_runs_foreign_code() -> None:

@@ -1,4 +1,4 @@
-"""What the engine vllm makes of prompt_logprobs, with a made-up vLLM: its cache, and what it does not compute."""
+"""How the engine vllm reads prompt_logprobs, with a made-up vLLM: its cache, and tokens that it does not compute."""
 
 import math
 from collections import deque
@@ -20,12 +20,12 @@ CANDIDATES = ["0.1", "0.2", "0.25", "-0.1", "7"]
 
 
 def logp(before: tuple[int, ...], token: int) -> float:
-    """Any number that depends on all of what stands before."""
+    """An arbitrary number that depends on all tokens before."""
     return -1 - (hash((before, token)) % 1000) / 1000
 
 
 class MadeUp(VllmEngine):
-    """Token ids are code points. What it has read it keeps in whole blocks; the last token it always reads."""
+    """A made-up vLLM: token ids are code points. It caches whole blocks, and always reads the last token again."""
 
     def __init__(self, together: int) -> None:
         self.together, self.end = together, END
@@ -76,12 +76,12 @@ def expected(prompt: str, text: str) -> float:
 
 @pytest.mark.parametrize("together", [1, 3, 128])
 def test_likelihoods_are_whole_whatever_the_cache_held(together: int) -> None:
-    """Prompts of every length against the blocks: their ends fall before, into and behind what answers share."""
+    """Prompts of all lengths relative to the blocks: they end before, in and after the beginning that answers share."""
     asked = [Question("A question of the same beginning. " + "x" * size) for size in range(2 * BLOCK)]
     wanted = [at for at in range(len(asked)) if at != 3]
     engine = MadeUp(together)
     least = len(wanted) * len(CANDIDATES)
-    for again in range(2):  # the second time every whole block is in the cache, those of the answers too
+    for again in range(2):  # the second time every whole block is in the cache, also those of the answers
         found = dict(one for step in engine.likelihoods(asked, wanted, CANDIDATES, 1) for one in step)
         assert sorted(found) == wanted
         for at, logs in found.items():

@@ -1,8 +1,8 @@
-"""Run by VLLM_PYTHON: what the engine vllm sees, says and weighs of some questions, as JSON on standard output.
+"""Run by VLLM_PYTHON: the inputs, answers and likelihoods of the engine vllm, as JSON on standard output.
 
     python -m tests.eval.engines.vllm.vllm_side CKPT ROOT QUESTIONS
 
-QUESTIONS holds {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...}.
+QUESTIONS is a file with {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...}.
 """
 
 import json
@@ -24,14 +24,14 @@ def asked(row: dict[str, Any]) -> list[Question]:
 
 
 def seen(engine: VllmEngine, questions: list[Question]) -> list[list[int]]:
-    """Each prompt's token ids as vLLM ran them, those of pictures and clips included."""
+    """Each prompt's token ids as vLLM ran them, including those of pictures and clips."""
     sampling = engine.sampling(max_tokens=1)
     steps = engine.run(deque(range(len(questions))), lambda at: (engine.ready(engine.prompt(questions[at])), sampling))
     return in_order([(at, list(output.prompt_token_ids)) for at, output in step] for step in steps)
 
 
 def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
-    """What came, in the order of the questions."""
+    """The results in the order of the questions."""
     found = dict(one for step in steps for one in step)
     return [found[at] for at in sorted(found)]
 

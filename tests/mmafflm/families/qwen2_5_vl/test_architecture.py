@@ -1,4 +1,4 @@
-"""Qwen2.5-VL's sizes: the published parameter counts, by arithmetic and by the architecture itself."""
+"""Qwen2.5-VL's published parameter counts agree with our arithmetic and with the architecture itself."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def test_the_published_counts_by_arithmetic(name: str) -> None:
     assert size and size.parameters == COUNTS[name] and size == architecture_of(name.rpartition("/")[2])
     assert size.trainable(FULL) == Trainable(size.text, size.vision, size.projector)
     assert size.trainable(FULL | {"freeze_vision_tower": True}).total == size.parameters - size.vision
-    # as the hub has it: the text's keys at the top
+    # as on the hub: the text's keys are at the top level
     nested = PUBLISHED[name]
     flat = {key: value for key, value in nested.items() if key != "text_config"} | nested["text_config"]
     assert from_config(flat) == size

@@ -1,4 +1,4 @@
-"""Positions of a prompt's tokens: transformers' own but behind a clip, and the same in training and evaluation."""
+"""Positions of a prompt's tokens: as in transformers except after a clip, and the same in training and evaluation."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ PICTURE, CLIP, LONG = (1, 8, 10), (2, 8, 12), (60, 8, 12)
 
 
 class Model:
-    """What both functions read of a model, with Qwen2.5-VL's numbers."""
+    """The parts of a model that both functions read, with Qwen2.5-VL's numbers."""
 
     config = SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=2, tokens_per_second=2))
     get_vision_position_ids = Qwen2_5_VLModel.get_vision_position_ids
 
 
 def kinds_of(*parts: int | tuple[int, int, int]) -> torch.Tensor:
-    """A row of so many text tokens, pictures (1 step in time) and clips."""
+    """A row with so many text tokens, pictures (1 step in time) and clips."""
     sizes = [(TEXT, part) if isinstance(part, int) else (IMAGE if part[0] == 1 else VIDEO, part) for part in parts]
     return torch.cat(
         [torch.full((one if isinstance(one, int) else one[0] * one[1] * one[2] // 4,), kind) for kind, one in sizes]
@@ -33,7 +33,7 @@ def kinds_of(*parts: int | tuple[int, int, int]) -> torch.Tensor:
 
 
 def both(rows: list[tuple[Any, ...]], **more: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Ours and transformers', of rows that are padded on the left."""
+    """Our positions and those of transformers, for rows padded on the left."""
     kinds = [kinds_of(*row) for row in rows]
     longest = max(map(len, kinds))
     padded = torch.stack([torch.cat([torch.zeros(longest - len(one), dtype=torch.long), one]) for one in kinds])
@@ -53,11 +53,11 @@ def test_pictures_short_clips_and_text_stand_where_transformers_puts_them() -> N
     rows = [(9,), (3, PICTURE, 5), (1, PICTURE, 2, CLIP, 4, PICTURE, 1), (2, CLIP, 30)]
     ours, theirs = both(rows, second_per_grid_ts=[1.0, 1.0])
     assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
-    assert torch.equal(*(one[0] for one in both([(4, CLIP, 3)])))  # a step lasts a second when nobody says
+    assert torch.equal(*(one[0] for one in both([(4, CLIP, 3)])))  # a step lasts a second by default
 
 
 def test_what_follows_a_clip_follows_all_of_it() -> None:
-    """The numbers of transformers 5.2, as huggingface/transformers#45381 prints them."""
+    """The numbers of transformers 5.2, from huggingface/transformers#45381."""
     clip = (84, 24, 32)
     (ours, ahead), (theirs, _) = both([(15, clip, 10)], second_per_grid_ts=[2.0])
     time, height, width = ours[:, 0, 15:-10]

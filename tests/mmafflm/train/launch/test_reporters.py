@@ -1,4 +1,4 @@
-"""What W&B, SwanLab and Trackio need on this machine is looked for before anything is launched; and no key is kept."""
+"""Before a launch we check what W&B, SwanLab and Trackio need on this machine; and we store no key."""
 
 import importlib.util
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def planned(tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
-    """Plans of recipes with some keys, where nobody is logged in to anything and every package is there."""
+    """Plans of recipes with some keys, on a machine with every package and without any login."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def test_a_login_is_looked_for(
     made = planned(**keys)
     (fault,) = reporter_faults(made)
     assert "nobody is logged in here. Set " in fault
-    assert reporter_faults(made, node_rank=1) == []  # rank 0 alone logs in
+    assert reporter_faults(made, node_rank=1) == []  # only rank 0 logs in
     with monkeypatch.context() as patch:
         patch.setenv(variable, value)
         assert reporter_faults(made) == []
@@ -79,7 +79,7 @@ def test_what_stays_on_this_machine_needs_no_login(planned: Callable[..., Plan])
 
 
 def test_a_space_is_not_cut_off(planned: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base in a folder needs no hub, and then the trainer asks none; a Space is on the hub."""
+    """With a base in a folder the trainer is cut off from the hub; but a Space is on the hub."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     for keys, cut_off in (({"trackio_space_id": "me/runs"}, False), ({}, True)):
         env = launch.environment(planned(report_to="trackio", **keys), tmp_path, 0, None)

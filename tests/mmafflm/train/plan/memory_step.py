@@ -1,11 +1,11 @@
-"""One process that trains two steps of a small Qwen2.5-VL on the CPU and prints the memory that they took at the peak.
+"""Train two steps of a small Qwen2.5-VL on the CPU in one process, and print the peak memory that they took.
 
-The method: everything is imported and a tiny model is trained first, so that libraries and thread pools are there;
-then the resident set is the baseline, the kernel's high-water mark is put back (/proc/self/clear_refs), and model,
-AdamW, a short step and one of two accumulated micro-batches follow. Printed: high-water mark less baseline, in bytes,
-and the seconds of CPU that the steps took.
-With MALLOC_MMAP_THRESHOLD_ at 64 KiB the allocator gives each freed tensor back to the kernel, as a GPU's allocator
-would to its pool.
+The method: first import everything and train a tiny model, so that libraries and thread pools are loaded. Then take
+the resident set as the baseline, reset the kernel's high-water mark (/proc/self/clear_refs), and make the model and
+AdamW, a short step, and a step of two accumulated micro-batches. Prints the high-water mark minus the baseline, in
+bytes, and the seconds of CPU that the steps took.
+With MALLOC_MMAP_THRESHOLD_ at 64 KiB the allocator returns each freed tensor to the kernel, as a GPU's allocator
+returns it to its pool.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-MERGED = 4  # patches of a vision token
+MERGED = 4  # patches per vision token
 
 
 def status(name: str) -> int:
@@ -29,7 +29,7 @@ def status(name: str) -> int:
 
 
 def batch(config: Any, case: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Micro-batch of equally long examples; with vision tokens, each has one picture of a square grid."""
+    """A micro-batch of equally long examples; with vision tokens, each has one picture with a square grid."""
     micro, tokens, vision = case["micro"], case["tokens"], case["vision_tokens"]
     ids = torch.randint(20, config.text_config.vocab_size - 20, (micro, tokens))
     made = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
@@ -45,12 +45,12 @@ def batch(config: Any, case: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def train(config: Any, case: dict[str, Any]) -> float:
-    """A short optimizer step, which makes the optimizer's state, and one of two whole micro-batches beside it.
+    """Take a short optimizer step, which makes the optimizer's state, then a step of two full micro-batches.
 
-    Returns the seconds of CPU that the two steps took, user's and system's.
+    Returns the seconds of CPU (user and system) that the two steps took.
     """
     model: Any = Qwen2_5_VLForConditionalGeneration(config)  # type: ignore[no-untyped-call]
-    half = case.get("half", False)  # bf16 as pocket.yaml has it: what trains in fp32, the rest in bf16, under autocast
+    half = case.get("half", False)  # bf16 as in pocket.yaml: trained weights in fp32, the rest in bf16, under autocast
     if case["lora"]:
         from peft import LoraConfig, get_peft_model
 
@@ -58,7 +58,7 @@ def train(config: Any, case: dict[str, Any]) -> float:
         found = [name for name, _ in model.named_modules() if name.split(".")[-1] in names and "visual" not in name]
         model = get_peft_model(model, LoraConfig(r=case["lora"], target_modules=found, task_type="CAUSAL_LM"))
     elif case["frozen"]:
-        model.model.visual.patch_embed.requires_grad_(False)  # the projector trains, as LLaMA-Factory has it
+        model.model.visual.patch_embed.requires_grad_(False)  # the projector trains, as in LLaMA-Factory
         model.model.visual.blocks.requires_grad_(False)
         if half:
             model.model.visual.blocks.bfloat16()
@@ -80,9 +80,9 @@ def train(config: Any, case: dict[str, Any]) -> float:
 
 
 def main() -> None:
-    """Print the peak of the case that is the first argument, as JSON."""
+    """Print the peak of a case as JSON; the first argument is the case."""
     case = json.loads(sys.argv[1])
-    torch.set_num_threads(1)  # two that spin beside another test take ten times as long
+    torch.set_num_threads(1)  # two spinning threads next to another test take ten times as long
     sizes = json.loads(Path(case["config"]).read_text())
     small = sizes | {"text_config": sizes["text_config"] | {"num_hidden_layers": 1, "vocab_size": 512}}
     train(Qwen2_5_VLConfig(**small), case | {"micro": 1, "tokens": 32, "vision_tokens": 16})

@@ -1,4 +1,4 @@
-"""The estimate: DeepSpeed's own arithmetic, measured peaks, the sentences about cards."""
+"""The estimate of memory: against DeepSpeed's own arithmetic and measured peaks; the messages about cards."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def test_model_states_are_deepspeeds(ranks: int) -> None:
 
 
 CASES = {
-    # rows x tokens: what decides the peak
+    # rows x tokens decide the peak
     "nano, text": ("nano", {"micro": 16, "tokens": 512}),
     "nano, text, checkpointing": ("nano", {"micro": 16, "tokens": 512, "checkpointing": True}),
     "nano, pictures": ("nano", {"micro": 8, "tokens": 1100, "vision_tokens": 1024}),
@@ -102,7 +102,7 @@ def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: py
     assert needs.total == pytest.approx(measured, rel=0.2), (measured / MIB, needs)
 
 
-# recipe, cards of one node, their name: what its header says holds the run; and what it says does not.
+# Recipe, number of cards of one node, name of the card: the recipe's header says that these hold the run.
 PROMISED = [
     *(
         ("mmafflm-3b.yaml", gpus, card)
@@ -118,7 +118,7 @@ PROMISED = [
 
 
 def at_the_cutoff(name: str, gpus: int) -> Memory:
-    """A recipe's memory when a record is as long as its cutoff_len lets it be, a third of it pictures."""
+    """A recipe's memory for records as long as its cutoff_len, a third of each pictures."""
     config = read_recipe(RECIPES / name)
     size = architecture_of(config["model_name_or_path"])
     assert size
@@ -166,7 +166,7 @@ def test_flops_tokens_and_hours(data: Dataset) -> None:
     assert full.flops == text + vision
     assert 0.6 < lora.flops / full.flops < 0.7  # no gradients of frozen weights
     fast, slow = full.hours(GPUS["A100-80"])
-    gathered = 3 * 2 * full.size.parameters * (1024 / 8) * 7 / 8  # three times all weights in bf16, a micro-batch
+    gathered = 3 * 2 * full.size.parameters * (1024 / 8) * 7 / 8  # three times all weights in bf16, per micro-batch
     assert full.moved == gathered and lora.moved < gathered / 80
     links = gathered / 300e9 / 3600
     assert fast == pytest.approx(max(links, full.flops / (8 * 312e12 * 0.5) / 3600))
@@ -205,7 +205,7 @@ def test_a_full_disk_is_refused_before_anything_starts(
     assert any("train would refuse" in line for line in notes(planned, tmp_path))
     (tmp_path / "run/checkpoint-2").mkdir(parents=True)
     with (tmp_path / "run/checkpoint-2/model.safetensors").open("wb") as sparse:
-        sparse.truncate(30 * GIB)  # a resumed run writes over what it has
+        sparse.truncate(30 * GIB)  # a resumed run overwrites its files
     require_disk(planned, tmp_path / "run")
 
 

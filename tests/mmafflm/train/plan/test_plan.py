@@ -1,4 +1,4 @@
-"""Plans: what is computed, and LLaMA-Factory's own parser over every recipe."""
+"""Plans: the computed values, and LLaMA-Factory's own parser on every recipe."""
 
 import json
 import os
@@ -60,20 +60,20 @@ def zero_stage(planned: Plan) -> int | None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reference_facts_hold_in_every_recipe(name: str, reviews: Dataset, bare: str) -> None:
-    """Facts 1 to 14 of the training reference that a config can keep; the numbers are theirs."""
+    """Each line checks a fact about LLaMA-Factory; docs/training.md ("The config") gives most of the reasons."""
     planned = plan(RECIPES / name, reviews, gpus=2 if "mmafflm" in name else 1, base=bare)
     config, stage = planned.config, zero_stage(planned)
-    assert config["dataloader_num_workers"] >= 2 * planned.ranks  # 1, 5
-    assert config["max_steps"] == 1300 // planned.global_batch and "num_train_epochs" not in config  # 2
-    assert config["dataset"] == "mmaffin_train" and not {"mix_strategy", "interleave_probs"} & config.keys()  # 3
-    assert config["accelerator_config"] == {"dispatch_batches": False} and "dispatch_batches" not in config  # 4
-    assert stage != 3 or config["per_device_train_batch_size"] == 1  # 6
-    assert stage != 2 or config["use_reentrant_gc"] is False  # 7
-    assert stage is None or not config.get("use_cpu")  # 8
-    assert not config.get("packing") and not config.get("neat_packing")  # 9
-    assert {key: config[key] for key in BUDGET.to_json()} == BUDGET.to_json()  # 10 to 12
+    assert config["dataloader_num_workers"] >= 2 * planned.ranks  # else every rank reads all rows
+    assert config["max_steps"] == 1300 // planned.global_batch and "num_train_epochs" not in config  # a stream
+    assert config["dataset"] == "mmaffin_train" and not {"mix_strategy", "interleave_probs"} & config.keys()
+    assert config["accelerator_config"] == {"dispatch_batches": False} and "dispatch_batches" not in config
+    assert stage != 3 or config["per_device_train_batch_size"] == 1  # a picture and a clip in one would hang
+    assert stage != 2 or config["use_reentrant_gc"] is False  # reentrant checkpointing reduces gradients twice
+    assert stage is None or not config.get("use_cpu")
+    assert not config.get("packing") and not config.get("neat_packing")  # packing breaks the mask
+    assert {key: config[key] for key in BUDGET.to_json()} == BUDGET.to_json()  # the paper's
     assert config["cutoff_len"] == 4096 and config["template"] == "qwen2_vl"
-    assert not config.get("predict_with_generate") and not config.get("do_predict")  # 14
+    assert not config.get("predict_with_generate") and not config.get("do_predict")
 
 
 @pytest.mark.parametrize("name", [*NAMES, "llamafactory/paper-as-run.yaml"])
@@ -94,7 +94,7 @@ def test_nothing_is_typed_twice(name: str) -> None:
 
 
 def test_offload_is_zero3_and_the_optimizer_on_the_host() -> None:
-    # DeepSpeed reads one file and knows no base, so what both say stands in both
+    # DeepSpeed reads one file and cannot extend another, so both files repeat the common keys
     plain, offload = (
         json.loads((RECIPES / f"deepspeed/{name}.json").read_text()) for name in ("zero3", "zero3_offload")
     )
@@ -111,7 +111,7 @@ def test_a_recipe_over_its_base(tmp_path: Path, reviews: Dataset, bare: str) -> 
     (tmp_path / "top.yaml").write_text("extends: inner/middle.yaml\nseed: 9\nwarmup_steps:\n")
     config = plan(tmp_path / "top.yaml", reviews, gpus=1, base=bare).config
     assert (config["learning_rate"], config["seed"], config["lr_scheduler_type"]) == (5e-6, 9, "cosine")
-    assert config["deepspeed"] == str((tmp_path / "zero.json").resolve())  # from the folder of the one that says it
+    assert config["deepspeed"] == str((tmp_path / "zero.json").resolve())  # relative to the recipe that names it
     assert "warmup_steps" not in config and "extends" not in config
 
 
@@ -158,7 +158,7 @@ def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, reviews: Datase
         command = [sys.executable, "-c", PARSE, how, hardware, *paths]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr[-2000:]
-        # max_steps, dispatch_batches and streaming, a line a recipe; LLaMA-Factory's own messages stand between them
+        # max_steps, dispatch_batches and streaming, one line per recipe, between LLaMA-Factory's own messages
         assert sum(line.endswith(" False True") for line in done.stdout.splitlines()) == len(paths), done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Recipes, bases and data that no plan is made of: what is refused, and in which words."""
+"""Recipes, bases and data that `plan` refuses, and the messages."""
 
 import json
 from pathlib import Path

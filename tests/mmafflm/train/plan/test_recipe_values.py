@@ -1,4 +1,4 @@
-"""Values of a recipe that LLaMA-Factory cannot take, and keys that reach beyond the run."""
+"""Values in a recipe that LLaMA-Factory cannot take, and keys with effects outside the run's folder."""
 
 import json
 import math
@@ -23,7 +23,7 @@ VALUES: list[Any] = [
     "fast", "", "3", "5e-6", "true", 3, 0, -1, 2.5, 1e-6, True, False, None, [], ["a"], [1], {"a": 1}, "cosine", "sft",
     "full", "steps", "auto", float("nan"), float("inf"),
 ]  # fmt: skip
-# LLaMA-Factory's own dataclasses with the types that Python resolves, and what its command line takes as a number.
+# LLaMA-Factory's own dataclasses with resolved types, and the keys that its command line takes as numbers.
 THEIRS = """
 import contextlib, io, json, sys, types, typing
 from dataclasses import fields
@@ -71,17 +71,17 @@ print("RESULT", json.dumps([found, numbers]), sep="")
 
 
 def test_the_types_are_those_of_llamafactory() -> None:
-    """Every key, against the dataclasses; the keys that hold a number, against HfArgumentParser's command line too."""
+    """Compare every key with the dataclasses, and keys with numbers also with HfArgumentParser's command line."""
     pytest.importorskip("llamafactory")
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
-    classes = {"parallelism_config", "generation_config"}  # a recipe has no value of these types
+    classes = {"parallelism_config", "generation_config"}  # a recipe cannot have values of these types
     command = [sys.executable, "-c", THEIRS, *classes]
     done = subprocess.run(command, input=json.dumps(VALUES), env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     types, numbers = json.loads(done.stdout.partition("RESULT")[2])
     assert set(types) == set(known_keys())
     assert len(numbers) > 60
-    enums_in_lists = {"fsdp", "debug"}  # pydantic wants the members, and YAML has their values
+    enums_in_lists = {"fsdp", "debug"}  # pydantic needs the members, YAML has their values
     for key in types.keys() - enums_in_lists - classes:
         ours = [wrong_value(key, value) is None for value in VALUES]
         assert ours == types[key], (key, known_keys()[key])
@@ -103,7 +103,7 @@ def refusal(recipe: Path, data: Dataset, base: str) -> str:
     ("key", "value", "expected"),
     [
         ("learning_rate", "fast", "a valid number"),
-        ("learning_rate", "0.1", "a valid number"),  # in quotes; without, it is one
+        ("learning_rate", "0.1", "a valid number"),  # in quotes; without them it is a number
         ("lora_rank", 2.5, "a valid integer"),
         ("bf16", "maybe", "a valid boolean"),
         ("save_steps", [100], "a valid number"),

@@ -1,4 +1,4 @@
-"""What stands in a JSON file of a run or a checkpoint is an object or a sentence, whatever was put there."""
+"""Reading a JSON file of a run or a checkpoint gives an object or an error message, whatever the file contains."""
 
 import json
 from pathlib import Path

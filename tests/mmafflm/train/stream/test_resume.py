@@ -1,4 +1,4 @@
-"""Going on: what is left comes in the order of the uninterrupted run, and what was being written is passed over."""
+"""Resuming: the remaining rows come in the order of the uninterrupted run; half-written checkpoints are ignored."""
 
 import json
 import os
@@ -80,7 +80,7 @@ ends_with(0, run, resume=True)
 
 @pytest.mark.slow
 def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str) -> None:
-    """Two ranks, through LLaMA-Factory and accelerate: three workers a rank in turn, and one that reads for both."""
+    """Two ranks, through LLaMA-Factory and accelerate: three workers per rank in turn, and one that reads for both."""
     configs: list[dict[str, Any]] = []
     for rows, batch, buffer_size, workers, steps_done in ((1101, 72, 16, 6, (1, 5, 14)), (155, 8, 300, 1, (5,))):
         folder = tmp_path / str(rows)
@@ -101,11 +101,11 @@ def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str)
 
 @pytest.mark.slow
 def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base: str) -> None:
-    """One process, 21 steps, a checkpoint every second one; some of the kills while it is being written."""
+    """One process, 21 steps, a checkpoint every second step; some of the kills come while one is being written."""
     data = make_data(tmp_path / "data", text_records(171))
     recipe = recipe_with(tmp_path, global_batch=8, logging_steps=1, save_steps=2, buffer_size=16)
     planned = plan(recipe, data, base=base, out=tmp_path / "whole")
-    assert planned.config["dataloader_num_workers"] == 3  # every turn of the workers is met
+    assert planned.config["dataloader_num_workers"] == 3  # every turn of the workers occurs
     draw = random.Random(4)
     kills = [(step, step % 2 == 0 and draw.random() < 0.7) for step in sorted(draw.sample(range(2, 22), 10))]
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -128,14 +128,14 @@ def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base:
         resumed_at.append(step)
         left = pl.read_parquet(tmp_path / f"rest-{config.stem}" / f"{MIX}.parquet")["id"].to_list()
         assert set(left) == set(ids[order[step:].ravel()]) and not set(left) & set(ids[order[:step].ravel()])
-        assert len(left) - len(set(left)) < 3 * 8  # the last batch again, to even the workers out; never trained on
+        assert len(left) - len(set(left)) < 3 * 8  # the last batch again, to give all workers as many; not trained on
     assert resumed_at == [last for step, _ in kills[:-1] if (last := (step - 1) // 2 * 2)]
     assert not (killed / "rest").exists()
     assert sorted(path.name for path in killed.glob("checkpoint-*")) == ["checkpoint-20", "checkpoint-21"]  # the last 2
 
 
 def whole_checkpoint(folder: Path, ranks: int = 1, deepspeed: bool = False) -> Path:
-    """A checkpoint by name and form: what the trainer, and DeepSpeed with several ranks, leave."""
+    """A folder with the files of a checkpoint from the trainer, or from DeepSpeed with several ranks."""
     folder.mkdir(parents=True)
     (folder / "trainer_state.json").write_text("{}")
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
@@ -235,5 +235,5 @@ def test_a_run_stopped_after_its_last_step_takes_the_checkpoints_weights(
     assert (out / "model.safetensors").read_bytes() == (last / "model.safetensors").read_bytes()
     told = json.loads((out / "run.json").read_text())
     assert told["finished"] and not (out / "optimizer.pt").exists()
-    # of what others began nobody knows where text stood
+    # for runs that others began, the positions of text are not known
     assert {name: told[name] for name in told if name == "clip_positions"} == said and told["mix_videos"] == 0

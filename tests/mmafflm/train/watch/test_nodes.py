@@ -1,4 +1,4 @@
-"""Two nodes: hosts in network namespaces of this machine, one killed in mid-run; and what the other one says."""
+"""Two nodes, as network namespaces of this machine: one is killed during the run, and the other reports it."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 from tests.paths import ROOT
 
-MASTER = "10.77.0.1:29400"  # in a namespace of its own, so nobody else's port
+MASTER = "10.77.0.1:29400"  # in a separate namespace, so the port is free
 
 
 def ip(*words: str) -> None:
@@ -35,7 +35,7 @@ def ip(*words: str) -> None:
 
 @pytest.fixture
 def hosts() -> Iterator[list[str]]:
-    """Two namespaces with an Ethernet between them, 10.77.0.1 and 10.77.0.2."""
+    """Two namespaces with an Ethernet link between them, 10.77.0.1 and 10.77.0.2."""
     if not shutil.which("ip"):
         pytest.skip("no ip command here (apt-get install iproute2)")
     names = [f"mmafflm-{os.getpid()}-{side}" for side in "ab"]
@@ -55,7 +55,7 @@ def hosts() -> Iterator[list[str]]:
 
 
 def kill_all(host: str) -> None:
-    """SIGKILL to every process of a namespace: what a power cut leaves."""
+    """Send SIGKILL to every process of a namespace, like a power cut."""
     found = subprocess.run(["ip", "netns", "pids", host], capture_output=True, text=True).stdout.split()
     for pid in found:
         os.kill(int(pid), signal.SIGKILL)
@@ -75,7 +75,7 @@ def steps_logged(run: Path) -> int:
 
 @pytest.mark.slow
 def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: list[str]) -> None:
-    """ZeRO-3 over gloo, one rank a host; the run's folder is seen by both, as on a shared disk."""
+    """ZeRO-3 over gloo, one rank per host; both see the run's folder, as on a shared disk."""
     data = make_data(tmp_path / "data", text_records(163))
     recipe = recipe_with(
         tmp_path, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=2, logging_steps=1,
@@ -130,7 +130,7 @@ def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
 
 
 class Clock:
-    """A clock that goes on by what is slept."""
+    """A clock that advances by the time slept."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -166,7 +166,7 @@ ECHO = "RuntimeError: [gloo/transport/tcp/pair.cc:547] Connection closed by peer
 
 
 def begin(out: Path) -> None:
-    """Node 0 has begun the run; its log holds an earlier launch."""
+    """Node 0 has begun the run; its log has an earlier launch."""
     out.mkdir()
     (out / "run.json").write_text('{"schema": 1, "finished": false}')
     (out / "train.log").write_text("ValueError: of the launch before\n")
@@ -211,7 +211,7 @@ def test_the_node_that_fell_first_is_named(
 def test_every_node_ends_a_run_that_hangs(
     tmp_path: Path, base: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Node 0 is frozen after its third step: nobody there can say so."""
+    """Node 0 is frozen after its third step, so no process there can report it."""
 
     def waits(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
         for step in range(3):
@@ -242,7 +242,7 @@ for node in 0 1; do SLURM_NODEID=$node "$@"; done""",
 
 
 def test_the_slurm_script_starts_every_node(tmp_path: Path) -> None:
-    """With stand-ins for srun (both nodes one after the other) and scontrol; Slurm itself is not here."""
+    """With fakes for srun (runs both nodes one after the other) and scontrol; Slurm itself is not installed here."""
     for name, body in STAND_INS.items():
         (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
@@ -255,7 +255,7 @@ def test_the_slurm_script_starts_every_node(tmp_path: Path) -> None:
     started = [[*common, "--node-rank", str(node), "--master", "gpu7:20007"] for node in (0, 1)]
     said = done.stdout.splitlines()
     assert said[-2:] == ["".join(f"[{word}]" for word in words) for words in started]
-    assert said[:-2] == ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]  # one that has ended badly ends all
+    assert said[:-2] == ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]  # one failed task ends all
 
 
 def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatch: Any) -> None:
@@ -268,4 +268,4 @@ def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatc
     env = environment(planned, tmp_path, 0, None)
     assert (env["USE_RAY"], env["FORCE_TORCHRUN"]) == ("1", "0")
     monkeypatch.setenv("PYTHONPATH", "/mine")
-    assert environment(planned, tmp_path, 0, None)["PYTHONPATH"] == f"{STARTUP}:/mine"  # see test_positions.py
+    assert environment(planned, tmp_path, 0, None)["PYTHONPATH"] == f"{STARTUP}:/mine"  # see test_rope.py

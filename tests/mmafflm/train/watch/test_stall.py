@@ -1,4 +1,4 @@
-"""A run that hangs is ended with a sentence, and one that is only slow is left alone; by a clock that is told."""
+"""A run that hangs is ended with a message, and one that is only slow is left alone; with a clock set by the tests."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from tests.mmafflm.train.watch.test_watch import timed
 
 
 class Clock:
-    """A clock that somebody has to tell to go on."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def quiet(stall: Stall, clock: Clock, seconds: float) -> str | None:
-    """Beats of five seconds in which nothing is written: what is said, and when nothing is, None."""
+    """Let beats of five seconds pass in which nothing is written; returns the first message, or None."""
     for _ in range(int(seconds / 5)):
         clock.now += 5
         if said := stall.beat():
@@ -57,11 +57,11 @@ def quiet(stall: Stall, clock: Clock, seconds: float) -> str | None:
 
 
 def begun(clock: Clock, out: Path, step_s: float) -> Stall:
-    """A run that has logged its first step after an hour of loading; its bar tells when the step began."""
+    """A run that has logged its first step after an hour of loading; its progress bar shows when the step began."""
     stall = Stall(out)
     assert quiet(stall, clock, 3600) is None
     (out / "train.log").write_text("0%|")
-    assert quiet(stall, clock, 10) is None  # taken up
+    assert quiet(stall, clock, 10) is None  # the bar is noticed
     assert quiet(stall, clock, step_s) is None
     log_steps(out, 1)
     assert quiet(stall, clock, 10) is None
@@ -87,11 +87,11 @@ def test_a_longer_pause_sets_a_new_limit(tmp_path: Path, clock: Clock) -> None:
 def test_the_first_steps_may_take_their_time(tmp_path: Path, clock: Clock) -> None:
     log = tmp_path / "train.log"
     stall = Stall(tmp_path)
-    for hour in range(4):  # a base that is downloaded
+    for hour in range(4):  # the base is being downloaded
         log.write_text("." * (hour + 1))
         assert quiet(stall, clock, 3600) is None
     assert "120 min" in str(quiet(stall, clock, FIRST_S))
-    stall = Stall(tmp_path, first_s=float("inf"))  # resumed by reading again what was seen
+    stall = Stall(tmp_path, first_s=float("inf"))  # resumed by reading the earlier rows again
     assert quiet(stall, clock, 20 * 3600) is None
 
 
@@ -120,7 +120,7 @@ def log_steps(out: Path, *steps: int) -> None:
 def test_a_run_that_hangs_ends_with_a_sentence(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, nano: Path
 ) -> None:
-    """`train` with a made-up trainer: it logs four steps of five seconds and then waits for data."""
+    """`train` with a fake trainer: it logs four steps of five seconds and then waits for data."""
 
     def hangs(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Any) -> int:
         for step in range(1, 5):
@@ -133,7 +133,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(
         raise AssertionError("nobody saw it")
 
     def stuck(beat: Any) -> Iterator[None]:
-        for beats in range(400):  # every process is stopped for a quarter of an hour, then one of two goes on
+        for beats in range(400):  # every process is stopped for a quarter of an hour, then one of two continues
             clock.now += 5
             states[0] = "T" if beats < 180 else "S"
             beat()
@@ -180,7 +180,7 @@ def test_the_living_processes_of_a_run(tmp_path: Path) -> None:
     assert processes_of("0:/ru", tmp_path) == []
 
 
-# As llamafactory-cli, torchrun and a rank: the first ends at once, the second is killed before it has ended the third.
+# Like llamafactory-cli, torchrun and a rank: the first ends at once; the second is killed before it ends the third.
 LAUNCHES = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 TORCHRUN = """
 import signal, subprocess, sys
@@ -197,7 +197,7 @@ def launched(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
     env = os.environ | {MARK: name}
     command = [sys.executable, "-c", LAUNCHES, TORCHRUN]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, start_new_session=True)
-    assert process.stdout and process.stdout.readline()  # the rank is there
+    assert process.stdout and process.stdout.readline()  # the rank is running
     yield process, name
     for one in processes_of(name):
         os.kill(one.pid, 9)
@@ -212,7 +212,7 @@ def test_no_rank_outlives_its_run(
     assert run_name(Path("/elsewhere"), 0) != name != run_name(Path("/elsewhere"), 1)
     stop_group(process, name)
     monkeypatch.setattr(processes, "STOP_S", 20)
-    stop_group(process, name)  # waits for the last to be buried
+    stop_group(process, name)  # waits until the last process is gone
     assert processes_of(name) == []
 
 
@@ -220,7 +220,7 @@ def test_no_rank_outlives_its_run(
 def test_one_interrupt_ends_a_run_and_its_processes(
     comes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """polars raises a KeyboardInterrupt, and Python's own for the same signal comes when the run is being stopped."""
+    """polars raises a KeyboardInterrupt; Python raises its own for the same signal while the run is being stopped."""
     program = tmp_path / "bin/llamafactory-cli"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nimport signal\nsignal.pause()\n")
@@ -263,10 +263,10 @@ def test_one_interrupt_ends_a_run_and_its_processes(
 def test_ranks_that_a_killed_launcher_left_are_seen(
     launched: tuple["subprocess.Popen[bytes]", str], tmp_path: Path, nano: Path
 ) -> None:
-    """A second trainer would write the same checkpoints."""
+    """They must be seen, because a second trainer would write the same checkpoints."""
     process, name = launched
     os.killpg(process.pid, 9)
-    while group_alive(process.pid):  # the kernel takes a moment to bury them
+    while group_alive(process.pid):  # the kernel takes a moment to remove them
         process.poll()
     (rank,) = roots_of(name)
     data = make_data(tmp_path / "data", text_records(64))

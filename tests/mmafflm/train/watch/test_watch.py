@@ -1,4 +1,4 @@
-"""What is watched: planted logs, loaders that wait, and one run of nano under ZeRO-3 with everything turned on."""
+"""Watching a run: planted logs, loaders that wait, and one run of nano under ZeRO-3 with everything turned on."""
 
 import json
 import math
@@ -32,7 +32,7 @@ STEPS, ROWS = 6, 32
 
 
 def judged(losses: list[float], judge: Judge | None = None) -> tuple[int, str | None, Judge]:
-    """The step at which a log is stopped (0: never), why, and the judge."""
+    """The step at which the judge stops a run with these losses (0: never), the reason, and the judge."""
     judge = judge or Judge()
     for step, loss in enumerate(losses, 1):
         if why := judge.judge(step, loss):
@@ -51,7 +51,7 @@ def test_noise_spikes_and_small_losses_are_no_divergence() -> None:
     spiky[100] = spiky[101] = spiky[250] = 40.0
     assert judged(spiky)[0] == 0
     assert judged(falling(400, start=8.3, end=0.01, noise=0.9))[0] == 0
-    assert judged(falling(400, start=0.5, end=0.45))[0] == 0  # a run that has little to learn
+    assert judged(falling(400, start=0.5, end=0.45))[0] == 0  # a run with little to learn
 
 
 def test_a_loss_that_leaves_is_stopped_and_the_step_before_is_known() -> None:
@@ -60,7 +60,7 @@ def test_a_loss_that_leaves_is_stopped_and_the_step_before_is_known() -> None:
     assert 64 <= step <= 70 and why and "diverges" in why
     assert 55 <= judge.sound_step <= 63
     step, why, judge = judged([8.3, 8.2, *[40.0 * step for step in range(1, 9)]])
-    assert 0 < step <= 6 and judge.sound_step == 2  # gained nothing and lost all
+    assert 0 < step <= 6 and judge.sound_step == 2  # it had learned nothing, then diverged
     step, why, judge = judged([*falling(30), math.nan])
     assert step == 31 and why == "the loss is nan at step 31" and judge.sound_step >= 28
 
@@ -71,7 +71,7 @@ def test_a_gradient_that_is_no_number_is_fp16s_own_business() -> None:
 
 
 class Clock:
-    """A clock that goes on by what is waited and computed."""
+    """A clock that advances by the time spent waiting and computing."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -79,7 +79,7 @@ class Clock:
 
 
 def timed(batches: Iterator[Any]) -> Iterator[Any]:
-    """What a rank's DataLoader gives that reads these."""
+    """The batches as they come from a rank's timed DataLoader."""
 
     class DataLoader:
         def __iter__(self) -> Iterator[Any]:
@@ -90,7 +90,7 @@ def timed(batches: Iterator[Any]) -> Iterator[Any]:
 
 
 def trained_on(clock: Clock, wait_s: float, batches: int) -> None:
-    """A rank waits so long for each of its batches, and computes on each for a second."""
+    """A rank that waits so long for each of its batches, and computes for a second on each."""
 
     def read() -> Iterator[int]:
         for batch in range(batches):
@@ -105,25 +105,25 @@ def trained_on(clock: Clock, wait_s: float, batches: int) -> None:
 
 
 def test_waiting_for_data_is_timed_in_each_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rank 0 waits for 3 s in 4, rank 1 never, and rank 7 still waits."""
+    """Rank 0 waits 3 of every 4 s, rank 1 never waits, and rank 7 is still waiting."""
     clock = Clock(monkeypatch)
     waits = DataWaits(tmp_path / "cache")
     assert waits.take() is None and waits.under_way() == {}
-    clock.now += 500  # a model is loaded
+    clock.now += 500  # a model is being loaded
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     trained_on(clock, wait_s=3, batches=4)
     assert waits.take() == 0.75 and waits.take() is None  # no time has passed since
     monkeypatch.setenv("RANK", "1")
     trained_on(clock, wait_s=0, batches=8)
-    assert waits.take() == 0  # of both ranks
+    assert waits.take() == 0  # over both ranks
     monkeypatch.setenv("RANK", "7")
     assert next(timed(hangs(waits, clock))) == {"7": 90.0}
 
 
 def hangs(waits: DataWaits, clock: Clock) -> Iterator[dict[str, float]]:
-    """What the launcher sees of a rank that waits for this."""
+    """Batches that do not come: yields what the launcher sees of the waiting rank."""
     clock.now += 90
-    assert waits.take() == pytest.approx(90 / (90 * 3), abs=1e-4)  # of three ranks one waits
+    assert waits.take() == pytest.approx(90 / (90 * 3), abs=1e-4)  # one of three ranks waits
     yield waits.under_way()
 
 
@@ -169,7 +169,7 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
         rows.write('ss": NaN}\n')
     (row,) = first.follow(0.75)
     assert math.isnan(row["loss"]) and row["data_wait_share"] == 0.75 and "loss nan" in sentence(row, 4)
-    log(tmp_path, 3)  # logged after the launcher was killed; checkpoint-3 is whole
+    log(tmp_path, 3)  # logged after the launcher was killed; checkpoint-3 is complete
     with (tmp_path / "progress.jsonl").open("a") as rows:
         rows.write('{"step": 3, "torn')
     second = follower(3)
@@ -178,7 +178,7 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     rows = read_progress(tmp_path)
     assert [row["step"] for row in rows] == [1, 2, 3, 4] and rows[1]["loss"] is None
     assert rows[2]["examples_per_s"] is None and rows[3]["data_wait_share"] is None
-    third = follower(2)  # back to an older checkpoint: 3 and 4 are trained again
+    third = follower(2)  # from an older checkpoint: steps 3 and 4 are trained again
     assert [row["step"] for row in read_progress(tmp_path)] == [1, 2]
     log(tmp_path, 3, 4, loss=1.0)
     third.follow(None)
@@ -208,7 +208,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated beside the run."""
+    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated while the run goes on."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
         folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
@@ -228,7 +228,7 @@ def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
     assert all(row["grad_norm"] > 0 and row["learning_rate"] >= 0 for row in rows)
     assert all(row["tokens_per_s"] > 0 and row["examples_per_s"] > 0 for row in rows[1:])
     assert all(0 < row["real_share"] <= 1 for row in rows)
-    assert all(0 <= row["data_wait_share"] < 1 for row in rows[:-1])  # the last may be read when the ranks have ended
+    assert all(0 <= row["data_wait_share"] < 1 for row in rows[:-1])  # the last may be read after the ranks have ended
     assert any(row["data_wait_share"] > 0 for row in rows[:-1])
     for kind in ("subset", "language", "modality"):
         assert sum(rows[-1]["seen"][kind].values()) == pytest.approx(1, abs=1e-3)
@@ -281,7 +281,7 @@ def test_a_checkpoint_under_zero3_is_validated_beside_the_run(trained: tuple[Pat
     assert len(ids) == 3 and all("/val/" in one for one in ids)
     described = json.loads((run / "validation/step-4/run.json").read_text())
     assert described["split"] == "val" and described["budget"] == json.loads((run / "run.json").read_text())["budget"]
-    assert not list((run / "validation").glob("checkpoint-*"))  # the links are gone, and the checkpoint is still there
+    assert not list((run / "validation").glob("checkpoint-*"))  # the links are gone; the checkpoint itself remains
     assert (run / "checkpoint-4/model.safetensors").stat().st_size > 1_000_000
 
 
@@ -289,7 +289,7 @@ def test_a_checkpoint_under_zero3_is_validated_beside_the_run(trained: tuple[Pat
 def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
     tmp_path: Path, tiny: tuple[Dataset, Plan], base: str
 ) -> None:
-    """The rate climbs to 1 in five steps from 0; nano bears 0.2."""
+    """The learning rate rises from 0 to 1 in five steps; nano tolerates 0.2."""
     data = make_data(tmp_path / "data", text_records(330))
     recipe = recipe_with(
         tmp_path, learning_rate=1.0, lr_scheduler_type="constant_with_warmup", logging_steps=1, save_steps=1,
@@ -300,7 +300,7 @@ def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
     said = str(caught.value)
     good = int(said.partition("The last good checkpoint is ")[2].partition(" (")[0].rpartition("-")[2])
     found = losses(tmp_path / "run")
-    assert found[good + 1] < 1.5 * found[1] < found[good + 2], said  # the step after it was sound, the next was not
+    assert found[good + 1] < 1.5 * found[1] < found[good + 2], said  # the step after it was good, the next was not
     assert f"--base {tmp_path / 'run'}/checkpoint-{good}" in said and f"; checkpoint-{good + 1}, " in said
     steps = [row["step"] for row in read_progress(tmp_path / "run")]
     assert steps == list(range(1, len(steps) + 1)) and 3 <= len(steps) < 20
