@@ -233,6 +233,10 @@ def free_bytes(out: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def _size(count: float) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
+
+
 def require_disk(plan: Plan, out: Path) -> None:
     """Raises Fault when OUT's file system cannot take the run's checkpoints; those already there count as free."""
     known = forecast(plan)
@@ -242,7 +246,7 @@ def require_disk(plan: Plan, out: Path) -> None:
     free = free_bytes(out) + had
     if free < known.disk:
         raise Fault(
-            f"{out}: {free / GIB:.1f} GiB free, and the run writes up to {known.disk / GIB:.1f} (checkpoints with "
+            f"{out}: {_size(free)} free, and the run writes up to {_size(known.disk)} (checkpoints with "
             "optimizer; one more than save_total_limit while the next is written). Free space, name another --out, "
             "or lower save_total_limit."
         )
