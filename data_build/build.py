@@ -13,7 +13,7 @@ from typing import Any
 from data_build.config import Config
 from data_build.corpora.find import corpora
 from data_build.dataset.card import write_card
-from data_build.dataset.inputs import Folders, Plan, code, inputs, part_name, read_state, versions, write_state
+from data_build.dataset.inputs import BuildPlan, Folders, code, inputs, part_name, read_state, versions, write_state
 from data_build.dataset.losses import losses, require_no_loss
 from data_build.dataset.manifest import Source, describe, write_seal
 from data_build.dataset.origins import of_outcomes, write_origins
@@ -21,7 +21,7 @@ from data_build.leaks.leak_report import decide, in_manifest
 from data_build.media.extract import extract
 from data_build.media.media_index import Index, entries, write_index
 from data_build.mix.mix import Mix
-from data_build.reading.corpus import Corpus, Part
+from data_build.reading.corpus import Corpus, RawPart
 from data_build.rows.coverage import line
 from data_build.rows.shards import Shards, find_shards, partial_of, read_part, taken_frame, wanted_media
 from data_build.rows.write import Chosen, Outcome, choose_rows, write_rows
@@ -59,10 +59,10 @@ def build(
     """
     require_free(data)
     sources = find_sources(raw, config, subsets, data / ".listings")
-    return construct(Plan(data, sources, config, jobs, limit, raw_video, replace=replace))
+    return construct(BuildPlan(data, sources, config, jobs, limit, raw_video, replace=replace))
 
 
-def construct(plan: Plan) -> bool:
+def construct(plan: BuildPlan) -> bool:
     """Run the stages in order. Returns False when DATA already holds this build and nothing was done."""
     data, config, sources = plan.data, plan.config, plan.sources
     make_folder(data)
@@ -87,7 +87,7 @@ def construct(plan: Plan) -> bool:
     return True
 
 
-def _is_up_to_date(plan: Plan, made: dict[str, Any]) -> bool:
+def _is_up_to_date(plan: BuildPlan, made: dict[str, Any]) -> bool:
     """Whether DATA already holds the wanted build. If not, raises UsageFault when a new build would lose something."""
     before = read_state(plan.data) or {}
     if before == made and not (plan.replace and losses(plan)):
@@ -121,7 +121,7 @@ def only_one(data: Path) -> Iterator[None]:
 def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
     """Read every part that no earlier, stopped run has read. Returns the folders of the parts, in order, by corpus."""
     folders: dict[str, list[Path]] = {}
-    tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], Path]] = []
+    tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str], Path]] = []
     for source in sources:
         names = [subset.name for subset in source.subsets]
         for part in source.parts:
@@ -139,7 +139,7 @@ def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Pa
     return folders
 
 
-def _read_in_workers(tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], Path]], jobs: int) -> None:
+def _read_in_workers(tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str], Path]], jobs: int) -> None:
     named = ((task[0].name, *task[1:]) for task in tasks)
     try:
         with closing(run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY)) as results:
@@ -151,12 +151,12 @@ def _read_in_workers(tasks: list[tuple[Corpus, Part, dict[str, Any], list[str], 
             shutil.rmtree(partial_of(folder), ignore_errors=True)
 
 
-def _read(task: tuple[str, Part, dict[str, Any], list[str], Path]) -> None:
+def _read(task: tuple[str, RawPart, dict[str, Any], list[str], Path]) -> None:
     name, part, options, subsets, folder = task
     read_part(corpora()[name], part, options, subsets, folder)
 
 
-def _open_media(source: Source, shards: Shards, wanted: list[str], plan: Plan, jobs: int, index: Index) -> Shards:
+def _open_media(source: Source, shards: Shards, wanted: list[str], plan: BuildPlan, jobs: int, index: Index) -> Shards:
     """Open each picture and clip. Returns shards that know what was stored of each; adds the files to the index."""
     name = source.corpus.name
     taken = extract(name, wanted, source.media, plan.data, jobs, plan.config.budget, plan.raw_video)
@@ -188,7 +188,7 @@ def _choose(source: Source, folders: list[Path], shards: Shards, config: Config,
     return chosen
 
 
-def _finish(plan: Plan, chosen: list[Chosen], folders: Folders, index: Index) -> None:
+def _finish(plan: BuildPlan, chosen: list[Chosen], folders: Folders, index: Index) -> None:
     """Do everything that spans corpora: leaks, records, mix, registry, quarantine, card and, last, the manifest."""
     data, config = plan.data, plan.config
     leakage = decide(data, chosen, config.leaks, index)
@@ -222,7 +222,7 @@ def _finish(plan: Plan, chosen: list[Chosen], folders: Folders, index: Index) ->
     write_seal(data, manifest)
 
 
-def _say_rows(plan: Plan, outcomes: dict[str, Outcome]) -> None:
+def _say_rows(plan: BuildPlan, outcomes: dict[str, Outcome]) -> None:
     """Print a line for each subset. For a release we do not know how many rows to expect."""
     for source in plan.sources:
         outcome = outcomes[source.corpus.name]

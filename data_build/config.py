@@ -20,7 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
 
-class Split(BaseModel):
+class SplitSizes(BaseModel):
     """Rows for a subset without its own split: for each language if it has several, otherwise in total."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,10 +47,10 @@ def shipped_budget() -> Budget:
     return TypeAdapter(Budget).validate_python(documents.read_yaml(SHIPPED)["budget"])
 
 
-def default_splits() -> dict[str, Split]:
+def default_splits() -> dict[str, SplitSizes]:
     """The split sizes that the corpora's files give for subsets without their own split."""
     found = {name: size for corpus in corpora().values() for name, size in corpus.splits.items()}
-    return {name: Split(**found[name]) for name in benchmark() if name in found}
+    return {name: SplitSizes(**found[name]) for name in benchmark() if name in found}
 
 
 def default_mix() -> dict[str, int]:
@@ -66,7 +66,7 @@ class Config(BaseModel):
 
     seed: NonNegativeInt
     corpora: dict[str, dict[str, Any]] = {}
-    splits: dict[str, Split] = Field(default_factory=default_splits)
+    splits: dict[str, SplitSizes] = Field(default_factory=default_splits)
     budget: Budget = Field(default_factory=shipped_budget)
     leaks: Leaks = Leaks()
     mix: dict[str, NonNegativeInt] = Field(default_factory=default_mix)

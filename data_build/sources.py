@@ -8,7 +8,7 @@ from typing import Any
 from data_build.config import Config
 from data_build.corpora.find import corpora
 from data_build.dataset.manifest import Source
-from data_build.reading.corpus import Corpus, Part, unrecognised
+from data_build.reading.corpus import Corpus, RawPart, unrecognised
 from data_build.reading.raw import list_raw
 from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import UsageFault
@@ -42,7 +42,7 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
 
 def find_parts(
     corpus: Corpus, raw: Path, options: Mapping[str, Any], subsets: list[str], cache: Path | None = None
-) -> tuple[list[Part], dict[str, Any]]:
+) -> tuple[list[RawPart], dict[str, Any]]:
     """The parts of those subsets, and the raw files of the pictures and clips that they refer to, by name.
 
     Both are empty when the corpus has no files. Raises Fault when there are files but none is read.

@@ -15,7 +15,7 @@ from mmafflm.dataset import Dataset
 app = command.app("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
 
 
-class Kind(StrEnum):
+class StandInKind(StrEnum):
     """The stand-in base models."""
 
     nano = "nano"
@@ -30,7 +30,7 @@ Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id
 
 
 @app.command()
-def standin(kind: Kind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
+def standin(kind: StandInKind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
     """Make a small base model of the Qwen2.5-VL architecture that needs no hub and no GPU."""
     from mmafflm.standin.standin import make_standin
 

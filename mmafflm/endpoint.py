@@ -42,7 +42,7 @@ class Stopped(Exception):
     """The run is ending: this request was not sent."""
 
 
-class Pace:
+class RequestPace:
     """When the next request may be sent: at most per_minute, and not before a wait that the server asked for is over.
 
     All threads share it. now, sleep and draw (0..1) exist for tests.
@@ -88,7 +88,7 @@ class Pace:
 class Endpoint:
     """A base URL and a key. No message, file or repr shows the key."""
 
-    def __init__(self, url: str, key: str | None, pace: Pace, tries: int, timeout_s: float) -> None:
+    def __init__(self, url: str, key: str | None, pace: RequestPace, tries: int, timeout_s: float) -> None:
         """Raises UsageFault for an invalid URL, and for one that holds a password."""
         try:
             parsed = httpx.URL(url)
@@ -198,7 +198,7 @@ class FirstRows:
                 raise Fault(f"{refused} The first {FIRST_ROWS} rows were refused alike, so the run ends.")
 
 
-def endpoint_of_environment(pace: Pace, tries: int, timeout_s: float) -> Endpoint:
+def endpoint_of_environment(pace: RequestPace, tries: int, timeout_s: float) -> Endpoint:
     """The server of OPENAI_BASE_URL, else OpenAI's own. Raises UsageFault when OpenAI's own has no OPENAI_API_KEY."""
     url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
     if not key and url.rstrip("/") == OPENAI:

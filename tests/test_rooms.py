@@ -180,3 +180,13 @@ def test_no_file_imports_in_a_circle() -> None:
 def test_private_names_stay_in_their_file() -> None:
     taken = [str(one) for one in imports() if one.name.startswith("_") and not one.name.startswith("__")]
     assert not taken, "\n".join(taken)
+
+
+def test_a_public_type_has_a_name_of_its_own() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    shared = {name: found for name, found in places.items() if len(found) > 1}
+    assert not shared, shared

@@ -27,7 +27,17 @@ from typing import Any, NamedTuple
 
 from data_build.drawing.faces import draw
 from data_build.drawing.writer import Files, csv_bytes
-from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.corpus import (
+    NO_LANGUAGE,
+    Bad,
+    Corpus,
+    Example,
+    RawMedia,
+    RawPart,
+    batched,
+    label_set,
+    unrecognised,
+)
 from data_build.reading.picture_files import SUFFIXES, by_key, folders, is_picture
 from data_build.reading.raw import RawFile, csv_rows, one_of
 from data_build.reading.spreadsheet import worksheets
@@ -56,7 +66,7 @@ class Rating(NamedTuple):
     type: str
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     for key in ("picture", "intensity"):
         if not isinstance(options[key], str):
             raise Fault(
@@ -65,7 +75,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     media = by_key("cfaps", (("/".join(folders(file)[-3:]), file) for file in files if is_picture(file)))
     if files and not any(map(_type, media)):
         raise unrecognised("cfaps", files, "1anger/male/*, 1anger/female/* and so on, and the rating sheet")
-    return [Part("pictures", _sheet(files, options["sheet"]), media=media)] if media else []
+    return [RawPart("pictures", _sheet(files, options["sheet"]), media=media)] if media else []
 
 
 def _type(key: str) -> str | None:
@@ -95,7 +105,7 @@ def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:
     return (one_of(chosen),) if chosen else ()
 
 
-def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     faces, bad = _faces(part.media)
     yield from bad
     ratings: dict[str, list[Rating]] = {}
@@ -163,7 +173,7 @@ def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | 
             face.file, "the sheet's type is not the folder's", f"{face.type}, {other.type} in {other.source}"
         )
         return
-    media = Media("image", face.file)
+    media = RawMedia("image", face.file)
     yield Example("CFAPS_EC", "ec", NO_LANGUAGE, split, [face.type], "", face.file, media=media)
     gold = _gold(ratings)
     if isinstance(gold, str):

@@ -19,7 +19,7 @@ from typing import Any
 
 from data_build.drawing.drawn_clips import draw_duration_s, render, silence
 from data_build.drawing.writer import Files, Writer, csv_bytes
-from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawMedia, RawPart, batched, clean, label_set, unrecognised
 from data_build.reading.picture_files import by_key
 from data_build.reading.raw import CsvRow, RawFile, csv_rows, one_of
 from data_build.reading.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
@@ -35,7 +35,7 @@ UNKNOWN = ("mode is not train, valid or test", "label outside the set", "annotat
 SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     max_s("chsims", options)
     tables = [file for file in files if file.basename.lower() == "label.csv"]
     if not tables and (strange := [file.name for file in files if file.basename.lower() == "meta.csv"]):
@@ -53,7 +53,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             f"chsims: {tables[0].name} is there and no clip; expected Raw/video_0001/0001.mp4 and so on. "
             "Put the folder Raw beside it."
         )
-    return [Part("utterances", (one_of(tables),), media=media)]
+    return [RawPart("utterances", (one_of(tables),), media=media)]
 
 
 def _key_of(file: RawFile) -> str | None:
@@ -67,7 +67,7 @@ def _key(video: str, clip: str) -> str:
     return f"{video.strip()}/{re.sub(r'[.]0$', '', clip.strip()).zfill(4)}"
 
 
-def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("chsims", options)
     rows = list(csv_rows(file.text()))
     names = _names(file, rows)
@@ -158,7 +158,7 @@ def _items(
             continue
         polarity, level = _polarity(row["annotation"]), _level(row["label"])
         assert polarity is not None and level is not None
-        clip = Media("video", media[key], max_s=longest_s)
+        clip = RawMedia("video", media[key], max_s=longest_s)
         gold = [polarity] if task == "sp" else level
         yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip)
 

@@ -28,7 +28,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_build.drawing.pictures import emotic
-from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.corpus import (
+    NO_LANGUAGE,
+    Bad,
+    Corpus,
+    Example,
+    RawMedia,
+    RawPart,
+    batched,
+    label_set,
+    unrecognised,
+)
 from data_build.reading.matlab import load_variables
 from data_build.reading.picture_files import by_key, folders, is_picture
 from data_build.reading.raw import RawFile, csv_rows, one_of
@@ -54,7 +64,7 @@ class Person(NamedTuple):
     fault: str = ""
 
 
-class Why(NamedTuple):
+class Unusable(NamedTuple):
     """Why a person cannot be used, and the offending value."""
 
     reason: str
@@ -65,12 +75,12 @@ class Why(NamedTuple):
 class Found(NamedTuple):
     """A person with a picture and both annotations."""
 
-    picture: Media
+    picture: RawMedia
     emotions: list[str]
     vad: dict[str, float]
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["crop"] not in ("person", "whole"):
         raise Fault(f"emotic: crop is person or whole, not {options['crop']!r}. Correct the build config.")
     parts = _annotations(files)
@@ -83,18 +93,18 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             f"emotic: {parts[0].files[0].name} is there and no picture; expected mscoco/images/*.jpg and so on. "
             "Put emotic.zip beside it."
         )
-    return [Part(part.name, part.files, part.about, media) for part in parts]
+    return [RawPart(part.name, part.files, part.about, media) for part in parts]
 
 
-def _annotations(files: list[RawFile]) -> list[Part]:
+def _annotations(files: list[RawFile]) -> list[RawPart]:
     if mats := [file for file in files if MAT.fullmatch(file.basename)]:
         mat = one_of(mats, prefer=lambda file: file.basename.lower() != "annotations.mat")
-        return [Part(split, (mat,), {"split": split}) for split in SPLITS]
+        return [RawPart(split, (mat,), {"split": split}) for split in SPLITS]
     copies = {split: [file for file in files if file.basename.lower() == f"{split}.csv"] for split in SPLITS}
-    return [Part(split, (one_of(same),), {"split": split}) for split, same in copies.items() if same]
+    return [RawPart(split, (one_of(same),), {"split": split}) for split, same in copies.items() if same]
 
 
-def _read(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _read(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, split = part.files[0], part.about["split"]
     people = _of_mat(file, split) if file.basename.lower().endswith(".mat") else _of_csv(file)
     count, first, usable = 0, None, False
@@ -115,61 +125,61 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
     """The person's two items. A fault in one drops both: that is how 7,280 became the published 7,203."""
     found = _checked(person, media, crop)
     for subset, task in (("EMOTIC_EC", "ec"), ("EMOTIC_SI", "si")):
-        if isinstance(found, Why):
+        if isinstance(found, Unusable):
             yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200], subset, unknown=found.unknown)
         else:
             gold: Gold = found.emotions if task == "ec" else found.vad
             yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture)
 
 
-def _checked(person: Person, media: Mapping[str, str], crop: str) -> Found | Why:
+def _checked(person: Person, media: Mapping[str, str], crop: str) -> Found | Unusable:
     if person.fault:
-        return Why(person.fault, person.picture)
+        return Unusable(person.fault, person.picture)
     if person.picture not in media:
-        return Why("picture is missing", person.picture)
+        return Unusable("picture is missing", person.picture)
     box = _box(person.box) if crop == "person" else None
-    if isinstance(box, Why):
+    if isinstance(box, Unusable):
         return box
     emotions, vad = _emotions(person.categories), _vad(person.continuous)
-    if isinstance(emotions, Why):
+    if isinstance(emotions, Unusable):
         return emotions
-    if isinstance(vad, Why):
+    if isinstance(vad, Unusable):
         return vad
-    return Found(Media("image", media[person.picture], box), emotions, vad)
+    return Found(RawMedia("image", media[person.picture], box), emotions, vad)
 
 
-def _box(found: list[Any]) -> tuple[int, int, int, int] | Why:
+def _box(found: list[Any]) -> tuple[int, int, int, int] | Unusable:
     numbers = [_number(number) for number in found]
     edges = [round(number) for number in numbers if number is not None]
     if len(numbers) != 4 or len(edges) != 4:
-        return Why("box is not four numbers", str(found))
+        return Unusable("box is not four numbers", str(found))
     left, top, right, bottom = edges
     # The box may extend beyond the picture, because the build clips it; but something must be left.
     if right <= max(left, 0) or bottom <= max(top, 0):
-        return Why("box without an area", str(found))
+        return Unusable("box without an area", str(found))
     return left, top, right, bottom
 
 
-def _emotions(found: list[Any]) -> list[str] | Why:
+def _emotions(found: list[Any]) -> list[str] | Unusable:
     grammar = label_set("EMOTIC_EC")
     if not found:
-        return Why("no category", "")
+        return Unusable("no category", "")
     names = [grammar.canonical(str(name)) for name in found]
     # neutral is in the benchmark's label set but not in EMOTIC
     strange = [str(word) for word, name in zip(found, names, strict=True) if name in (None, "neutral")]
     if strange:
-        return Why("label outside the set", ", ".join(map(str, found)), strange[0][:200])
+        return Unusable("label outside the set", ", ".join(map(str, found)), strange[0][:200])
     return grammar.sort([name for name in names if name])
 
 
-def _vad(found: list[Any]) -> dict[str, float] | Why:
+def _vad(found: list[Any]) -> dict[str, float] | Unusable:
     grammar = benchmark()["EMOTIC_SI"].task("si").grammar
     assert isinstance(grammar, Vad)
     numbers = [number for value in found if (number := _number(value)) is not None]
     if len(found) != 3 or len(numbers) != 3:
-        return Why("no continuous annotation", str(found))
+        return Unusable("no continuous annotation", str(found))
     if not all(LOW <= number <= HIGH for number in numbers):
-        return Why(f"continuous annotation outside {LOW}..{HIGH}", str(found))
+        return Unusable(f"continuous annotation outside {LOW}..{HIGH}", str(found))
     middle, half = (LOW + HIGH) / 2, (HIGH - LOW) / 2
     # + 0.0 turns -0.0 into 0.0
     scaled = [round((number - middle) / half, grammar.decimals) + 0.0 for number in numbers]

@@ -18,7 +18,7 @@ from typing import Any
 
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer
-from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawPart, batched, clean, label_set, unrecognised
 from data_build.reading.raw import RawFile, one_of
 from mmafflm.errors import Fault
 from mmafflm.files.documents import parse_json
@@ -29,7 +29,7 @@ LONGEST_ID = 100  # letters; the ids are numbers of up to five digits
 DECOYS = re.compile(r"mixed|混淆")
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     named: dict[str, list[RawFile]] = {}
     for file in files:
         if not _is_decoy(file):
@@ -44,7 +44,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             if copies:
                 file = one_of(copies, prefer=lambda file: "clean" in re.split(r"[/!]", file.name))
                 subset = f"EWECT_{domain}"
-                parts.append(Part(f"{domain} {split}", (file,), {"subset": subset, "split": split}, subset=subset))
+                parts.append(RawPart(f"{domain} {split}", (file,), {"subset": subset, "split": split}, subset=subset))
     if files and not parts:
         hint = " with labels" if any(ENTRANTS.fullmatch(file.basename.lower()) for file in files) else ""
         raise unrecognised("ewect", files, f"usual_train.txt, usual_test_labeled.txt and so on{hint}")
@@ -78,7 +78,7 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, dict) and {"id", "content", "label"} <= set(row)
 
 
-def _rows(part: Part) -> Iterator[Example | Bad]:
+def _rows(part: RawPart) -> Iterator[Example | Bad]:
     file = part.files[0]
     seen: set[str] = set()
     for position, row in enumerate(_array(file), 1):

@@ -28,7 +28,17 @@ from typing import Any
 
 from data_build.drawing.faces import draw_grey
 from data_build.drawing.writer import Files, csv_bytes, take
-from data_build.reading.corpus import NO_LANGUAGE, Bad, Corpus, Example, Media, Part, batched, label_set, unrecognised
+from data_build.reading.corpus import (
+    NO_LANGUAGE,
+    Bad,
+    Corpus,
+    Example,
+    RawMedia,
+    RawPart,
+    batched,
+    label_set,
+    unrecognised,
+)
 from data_build.reading.picture_files import by_key, folders, is_picture
 from data_build.reading.raw import RawFile, one_of, stream_csv
 from mmafflm.errors import Fault
@@ -47,10 +57,10 @@ HALF = 3_589  # pictures of PublicTest, and of PrivateTest
 PIXELS = 48 * 48
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     for name in TABLES:
         if copies := [file for file in files if file.basename.lower() == name]:
-            return [Part(name, (one_of(copies),))]
+            return [RawPart(name, (one_of(copies),))]
     if media := by_key("fer2013", (("/".join(folders(file)[-3:]), file) for file in files if is_picture(file))):
         return _of_pictures(media)
     if any(file.basename.lower() in ("train.csv", "test.csv") for file in files):
@@ -63,7 +73,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     return []
 
 
-def _of_pictures(media: dict[str, str]) -> list[Part]:
+def _of_pictures(media: dict[str, str]) -> list[RawPart]:
     """A part for each split. Raises Fault for a class folder outside every split, or an unknown class in a split."""
     places: dict[str, dict[str, str]] = {"train": {}, "val": {}, "test": {}}
     strays: dict[str, str] = {}
@@ -82,9 +92,9 @@ def _of_pictures(media: dict[str, str]) -> list[Part]:
         (places[place] if place else strays)[key] = name
     if len(places["val"]) == HALF == len(places["test"]):
         places["test"] |= places.pop("val")
-    parts = [Part(split, (), {"split": split}, inside) for split, inside in places.items() if inside]
+    parts = [RawPart(split, (), {"split": split}, inside) for split, inside in places.items() if inside]
     if not parts:
-        return [Part("elsewhere", (), {}, strays)]
+        return [RawPart("elsewhere", (), {}, strays)]
     return [replace(parts[0], media={**parts[0].media, **strays}), *parts[1:]]
 
 
@@ -98,11 +108,11 @@ def _place(key: str) -> str | None:
     return folder or ("train" if usage == "training" and above else None)
 
 
-def _rows(part: Part) -> Iterator[Example | Bad]:
+def _rows(part: RawPart) -> Iterator[Example | Bad]:
     return _of_table(part.files[0]) if part.files else _of_folders(part)
 
 
-def _of_folders(part: Part) -> Iterator[Example | Bad]:
+def _of_folders(part: RawPart) -> Iterator[Example | Bad]:
     split = part.about.get("split")
     for key, name in part.media.items():
         label = _label(key.split("/")[-2]) if _place(key) else None
@@ -110,7 +120,7 @@ def _of_folders(part: Part) -> Iterator[Example | Bad]:
             yield Bad(name, "picture in no folder of a split and a class", key[:200])
         else:
             own = None if split == "train" else split
-            yield Example("FER2013", "ec", NO_LANGUAGE, own, [label], "", name, media=Media("image", name))
+            yield Example("FER2013", "ec", NO_LANGUAGE, own, [label], "", name, media=RawMedia("image", name))
 
 
 def _label(name: str) -> str | None:
@@ -154,7 +164,7 @@ def _row(row: Mapping[str, str], source: str) -> Example | Bad:
         return Bad(source, "blank picture", f"all {pixels[0]}")
     label = _label(NAMES[int(number)])
     assert label is not None
-    media = Media("image", grey=b64encode(pixels).decode())
+    media = RawMedia("image", grey=b64encode(pixels).decode())
     return Example("FER2013", "ec", NO_LANGUAGE, split, [label], "", source, media=media)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from data_build.drawing.drawn_clips import draw_duration_s, render
 from data_build.drawing.faces import EMOTIONS
 from data_build.drawing.writer import Files, Writer, clock, csv_bytes, tarred
-from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawMedia, RawPart, batched, clean, label_set, unrecognised
 from data_build.reading.encodings import C1
 from data_build.reading.picture_files import by_key
 from data_build.reading.raw import RawFile, csv_rows, one_of
@@ -40,7 +40,7 @@ CLIP = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)", re.IGNORECASE)
 FOLDER = re.compile(r"(train|dev|val|test)(?:_splits)?(?:_complete)?(?:\.tar|\.tgz|\.tar\.gz|\.zip)?", re.IGNORECASE)
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     max_s("meld", options)
     tables = {split: [file for file in files if file.basename.lower() == name] for split, name in TABLES.items()}
     if files and not any(tables.values()):
@@ -56,7 +56,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
             "Extract MELD.Raw.tar.gz beside the tables, or put it there as it is."
         )
     return [
-        Part(split, (_table(copies),), {"split": split}, _media(placed[split]))
+        RawPart(split, (_table(copies),), {"split": split}, _media(placed[split]))
         for split, copies in tables.items()
         if copies
     ]
@@ -91,7 +91,7 @@ def _has_c1(file: RawFile) -> bool:
     return not C1.keys().isdisjoint(map(ord, set(file.text("cp1252"))))
 
 
-def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("meld", options)
     rows = csv_rows(file.text("cp1252").translate(C1))
     names = columns("meld", file, next(rows, None), COLUMNS)
@@ -102,7 +102,7 @@ def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _items(
-    row: Mapping[str, str], fields: list[str], source: str, seen: set[str], part: Part, longest_s: float
+    row: Mapping[str, str], fields: list[str], source: str, seen: set[str], part: RawPart, longest_s: float
 ) -> Iterator[Example | Bad]:
     """The row's two items."""
     numbers = [row.get(name, "").strip() for name in ("Dialogue_ID", "Utterance_ID")]
@@ -125,12 +125,12 @@ def _items(
         if label is None:
             yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200], subset, unknown=row[column])
         else:
-            media = Media("video", part.media[key], max_s=longest_s)
+            media = RawMedia("video", part.media[key], max_s=longest_s)
             split, origin = part.about["split"], _origin(row, part)
             yield Example(subset, task, "en", split, [label], text, source, media=media, origin=origin)
 
 
-def _origin(row: Mapping[str, str], part: Part) -> dict[str, str | float]:
+def _origin(row: Mapping[str, str], part: RawPart) -> dict[str, str | float]:
     """The speaker, the episode and the seconds in it, as far as the table has them."""
     origin: dict[str, str | float] = {"dialogue": f"{part.about['split']}/{int(row['Dialogue_ID'])}"}
     if speaker := clean(row.get("Speaker", "")):

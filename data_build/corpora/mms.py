@@ -21,7 +21,7 @@ import polars as pl
 
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer, csv_bytes
-from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, Part, Rows, unrecognised
+from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, PartRows, RawPart, unrecognised
 from data_build.reading.raw import RawFile, one_of, stream_csv
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
@@ -40,7 +40,7 @@ UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, 
 HEAD = 1000  # rows of a TSV that are searched first for a label -1, which they nearly always hold
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     tables = [file for file in files if file.basename.lower().endswith((".parquet", ".arrow"))]
     tables = [file for file in tables if not file.basename.startswith("cache-")]  # left by datasets.map
     texts = [file for file in files if TSV.fullmatch(file.basename)]
@@ -55,12 +55,12 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         texts = sorted((one_of(same) for same in copies), key=lambda file: file.name)
         encoding = _encoding_of_texts(texts)
         return [
-            Part(file.name, (file,), {"encoding": encoding, "language": file.basename[:2].lower()}) for file in texts
+            RawPart(file.name, (file,), {"encoding": encoding, "language": file.basename[:2].lower()}) for file in texts
         ]
     tables = _without_copies(tables)
     found = [_labels_of_table(file) for file in tables]
     encoding = _encoding(set().union(*found), tables[0]) if tables else ""
-    return [Part(file.name, (file,), {"encoding": encoding}) for file in tables]
+    return [RawPart(file.name, (file,), {"encoding": encoding}) for file in tables]
 
 
 def _without_copies(files: list[RawFile]) -> list[RawFile]:
@@ -140,14 +140,14 @@ def _arrow(source: Any) -> pl.DataFrame:
         return pl.read_ipc(source)
 
 
-def _read(part: Part) -> Iterator[Rows]:
+def _read(part: RawPart) -> Iterator[PartRows]:
     if "language" in part.about:
         return _read_text(part)
     shard = _frames(part.files[0], COLUMNS)
     return (_rows(frame.with_columns(fault=pl.lit(None, pl.String)), part) for frame in shard)
 
 
-def _read_text(part: Part) -> Iterator[Rows]:
+def _read_text(part: RawPart) -> Iterator[PartRows]:
     file, first, usable = part.files[0], 1, False
     records = _records(file)
     while batch := list(islice(records, BATCH)):
@@ -177,7 +177,7 @@ def _read_text(part: Part) -> Iterator[Rows]:
         )
 
 
-def _rows(frame: pl.DataFrame, part: Part) -> Rows:
+def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
     """Split a frame into examples and bad rows. Columns: label, text, language, row, fault (null unless known)."""
     languages, labels = benchmark()["MMS"].languages, ENCODINGS[part.about["encoding"]]
     gold = {number: f'["{name}"]' for number, name in labels.items()}
@@ -218,7 +218,7 @@ def _rows(frame: pl.DataFrame, part: Part) -> Rows:
     # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class
     nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
     bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
-    return Rows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
+    return PartRows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
 
 
 def _samples(scale: int, seed: int) -> Files:

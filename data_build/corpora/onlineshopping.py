@@ -14,7 +14,7 @@ from typing import Any
 
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer, csv_bytes, zipped
-from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawPart, batched, clean, unrecognised
 from data_build.reading.raw import RawFile, csv_rows, one_of
 from mmafflm.errors import Fault
 
@@ -23,14 +23,14 @@ HEADER = ["cat", "label", "review"]
 LABELS = {"1": "positive", "0": "negative"}
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     copies = [file for file in files if file.basename.lower() == FILE]
     if files and not copies:
         raise unrecognised("onlineshopping", files, f"{FILE} or online_shopping_10_cats.zip")
-    return [Part("reviews", (one_of(copies),))] if copies else []
+    return [RawPart("reviews", (one_of(copies),))] if copies else []
 
 
-def _rows(part: Part) -> Iterator[Example | Bad]:
+def _rows(part: RawPart) -> Iterator[Example | Bad]:
     file = part.files[0]
     rows = csv_rows(file.text())
     header = next(rows, None)

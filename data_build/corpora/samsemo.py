@@ -27,7 +27,7 @@ from data_build.drawing.drawn_clips import draw_duration_s, render
 from data_build.drawing.faces import EMOTIONS, LOOKS, draw
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer, clock, tsv_bytes, zipped
-from data_build.reading.corpus import Bad, Corpus, Example, Media, Part, batched, clean, label_set, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawMedia, RawPart, batched, clean, label_set, unrecognised
 from data_build.reading.raw import CsvRow, RawFile, csv_rows, one_of
 from data_build.reading.utterances import MAX_S, columns, is_clip, max_s, no_clip_fits
 from mmafflm.benchmark.benchmark import benchmark
@@ -49,7 +49,7 @@ class Listed(NamedTuple):
     source: str  # file name and line of the list
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     max_s("samsemo", options)
     tables = [file for file in files if file.basename.lower() == TABLE]
     if files and not tables:
@@ -67,7 +67,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
                 f"samsemo: {tables[0].name} is there; expected also {what}, found none. Download the whole of "
                 "https://huggingface.co/datasets/SamsungNLP/SAMSEMO."
             )
-    return [Part("utterances", (one_of(tables), *(one_of(copies[name]) for name in sorted(copies))), media=media)]
+    return [RawPart("utterances", (one_of(tables), *(one_of(copies[name]) for name in sorted(copies))), media=media)]
 
 
 def _media(clips: Iterable[RawFile]) -> dict[str, str]:
@@ -131,7 +131,7 @@ def _lists(files: Iterable[RawFile]) -> dict[str, list[Listed]]:
     return found
 
 
-def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("samsemo", options)
     rows, lists = _table(file), _lists(part.files[1:])
     names = columns("samsemo", file, rows[0] if rows else None, COLUMNS)
@@ -184,7 +184,7 @@ def _row(
                 row["language"] if reason.startswith("language") else strange if reason.startswith("label") else None
             )
             return Bad(source, reason, told[:200], split=split, unknown=unknown)
-    clip, gold = Media("video", media[key], max_s=longest_s), grammar.sort(known)
+    clip, gold = RawMedia("video", media[key], max_s=longest_s), grammar.sort(known)
     return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=_origin(row))
 
 

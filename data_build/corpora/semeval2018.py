@@ -21,7 +21,7 @@ from typing import Any
 
 from data_build.drawing.words import ADVERBS, VALENCE, interjections
 from data_build.drawing.writer import Files, Writer, tsv_bytes, zipped
-from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawPart, batched, clean, unrecognised
 from data_build.reading.raw import RawFile, one_of
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.benchmark.grammar import Gold, Labels, Ordinal
@@ -57,7 +57,7 @@ HEADERS = {
 }
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["valence_scale"] not in ("signed", "raw"):
         raise Fault(
             f"semeval2018: valence_scale is signed or raw, not {options['valence_scale']!r}. Correct the build config."
@@ -81,7 +81,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
                     if copies := [file for file in copies if _has_labels(file)] or copies:
                         about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
                         name = " ".join(filter(None, (folder, key, emotion, split)))
-                        parts.append(Part(name, (one_of(copies),), about, subset=f"semeval2018_{folder}"))
+                        parts.append(RawPart(name, (one_of(copies),), about, subset=f"semeval2018_{folder}"))
     return parts
 
 
@@ -93,7 +93,7 @@ def _has_labels(file: RawFile) -> bool:
     return not all(row.rstrip("\r").endswith("\tNONE") for row in rows if row.strip())
 
 
-def _rows(part: Part, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
+def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, task = part.files[0], part.about["task"]
     lines = [line.removesuffix("\r") for line in file.text().split("\n")]
     header = HEADERS[task.partition("_")[2]]

@@ -19,7 +19,7 @@ from typing import Any
 
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer, csv_bytes
-from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, clean, label_set, unrecognised
+from data_build.reading.corpus import Bad, Corpus, Example, RawPart, batched, clean, label_set, unrecognised
 from data_build.reading.raw import RawFile, csv_rows, one_of
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
@@ -39,7 +39,7 @@ HEADER = ["phrase", "emotion"]
 NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")  # matched in lower case
 
 
-def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
+def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["en_fi"] not in ("projections", "annotated"):
         raise Fault(f"xed: en_fi is projections or annotated, not {options['en_fi']!r}. Correct the build config.")
     names = [(file, match) for file in files if (match := NAME.fullmatch(file.basename.lower()))]
@@ -52,7 +52,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
         if copies:
             # The first tr-projections.tsv was withdrawn in 2021 in favour of tr-projections2.tsv.
             file = one_of(copies, prefer=lambda file: "projections2" not in file.basename.lower())
-            parts.append(Part(language, (file,), {"language": language}))
+            parts.append(RawPart(language, (file,), {"language": language}))
     if names and not parts:
         annotated = [file.name for file, match in names if match[2] == "annotated"]
         if annotated and options["en_fi"] == "projections":
@@ -67,7 +67,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[Part]:
     return parts
 
 
-def _rows(part: Part) -> list[Example | Bad]:
+def _rows(part: RawPart) -> list[Example | Bad]:
     file = part.files[0]
     plain = file.basename.lower() == "tr-projections2.tsv"
     text = file.text()

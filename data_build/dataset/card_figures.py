@@ -32,7 +32,7 @@ _NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a label's lane, in pixels: width of
 _PLOT = 76.0  # height of a histogram in pixels
 
 
-class Figure(NamedTuple):
+class CardPicture(NamedTuple):
     """A picture of the card: its path below DATA, and a sentence that says what it shows."""
 
     file: str
@@ -46,7 +46,7 @@ class Panel(NamedTuple):
     body: list[Markup]
 
 
-def write_figures(data: Path, manifest: dict[str, Any]) -> list[Figure]:
+def write_figures(data: Path, manifest: dict[str, Any]) -> list[CardPicture]:
     """Write the pictures into DATA/figures, remove those of an earlier build, and return them in the card's order.
 
     Labels come from the manifest; numbers are read from the records.
@@ -63,7 +63,7 @@ def write_figures(data: Path, manifest: dict[str, Any]) -> list[Figure]:
         for kind in ("labels", "numbers"):
             if panels := groups.get((modality, kind)):
                 about = f"{kind.capitalize()} of the {modality} subsets: share of each split's rows"
-                found.append(Figure(f"{FIGURES}/{modality}_{kind}.svg", about))
+                found.append(CardPicture(f"{FIGURES}/{modality}_{kind}.svg", about))
                 write_text(data / found[-1].file, _document(about, panels))
     kept = {one.file for one in found}
     for file in (data / FIGURES).glob("*.svg"):

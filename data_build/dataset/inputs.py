@@ -16,7 +16,7 @@ from typing import Any
 
 from data_build.config import Config
 from data_build.dataset.manifest import Source
-from data_build.reading.corpus import Part
+from data_build.reading.corpus import RawPart
 from mmafflm.files.source_hash import source_hash
 from mmafflm.records import write_text
 
@@ -27,7 +27,7 @@ Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """The inputs of a build, from raw corpora or from a release.
 
     origin: the release's folders; its files are read one after the other, without worker processes. finish: a function
@@ -51,7 +51,7 @@ class Plan:
         return [subset.name for source in self.sources for subset in source.subsets]
 
 
-def inputs(plan: Plan) -> dict[str, Any]:
+def inputs(plan: BuildPlan) -> dict[str, Any]:
     """Everything that decides the bytes. As in make, size and time represent a raw file's content."""
     files = {
         f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
@@ -71,7 +71,7 @@ def inputs(plan: Plan) -> dict[str, Any]:
     return made
 
 
-def code(plan: Plan) -> str:
+def code(plan: BuildPlan) -> str:
     """The hash of the code that reads the sources and writes the build."""
     made_by = "data_build.release.import_release" if plan.origin else "data_build.build"
     return source_hash(made_by, *sorted({module for source in plan.sources for module in _modules(source)}))
@@ -87,7 +87,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
 
 
-def part_name(source: Source, part: Part) -> str:
+def part_name(source: Source, part: RawPart) -> str:
     """A folder name that changes when any input of the part's frames changes, its reader's code included."""
     files = [(file.name, file.size, file.path.stat().st_mtime_ns) for file in part.files]
     subsets = [subset.name for subset in source.subsets]

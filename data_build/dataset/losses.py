@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from data_build.dataset.inputs import Plan
+from data_build.dataset.inputs import BuildPlan
 from mmafflm.dataset import MANIFEST
 from mmafflm.errors import UsageFault
 
@@ -47,7 +47,7 @@ class Finished(BaseModel):
         return sum(split.rows for split in self.subsets[subset].values())
 
 
-def require_no_loss(plan: Plan) -> None:
+def require_no_loss(plan: BuildPlan) -> None:
     """Raises UsageFault naming what the finished build in DATA has and the plan would not make again."""
     if lost := losses(plan):
         raise UsageFault(
@@ -56,7 +56,7 @@ def require_no_loss(plan: Plan) -> None:
         )
 
 
-def losses(plan: Plan) -> list[str]:
+def losses(plan: BuildPlan) -> list[str]:
     """What the finished build in DATA has and the plan would not make again, as a list of phrases.
 
     An additional corpus, raw file or row loses nothing, nor does a raw file that has changed.
@@ -68,12 +68,12 @@ def losses(plan: Plan) -> list[str]:
     return [*_subsets(old, plan), *_raw_files(old, plan), *_choices(old, plan), *_additions(old, plan)]
 
 
-def _subsets(old: Finished, plan: Plan) -> Iterator[str]:
+def _subsets(old: Finished, plan: BuildPlan) -> Iterator[str]:
     if gone := [name for name in old.subsets if name not in plan.subsets]:
         yield "the subsets " + ", ".join(f"{name} ({old.rows(name):,} rows)" for name in gone)
 
 
-def _raw_files(old: Finished, plan: Plan) -> Iterator[str]:
+def _raw_files(old: Finished, plan: BuildPlan) -> Iterator[str]:
     """Raw files that no longer exist, for subsets that are built again."""
     here = {file.name for source in plan.sources for file in source.files}
     read = {name for subset in plan.subsets for split in old.subsets.get(subset, {}).values() for name in split.raw}
@@ -82,7 +82,7 @@ def _raw_files(old: Finished, plan: Plan) -> Iterator[str]:
         yield f"the rows of {', '.join(gone[:3])}{more}, no longer among the raw files"
 
 
-def _choices(old: Finished, plan: Plan) -> Iterator[str]:
+def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
     """Rows and stored media that depended on another config or other flags."""
     now = plan.config.model_dump(mode="json")
     # the older config did not have a newer key, so it made no different choice
@@ -105,7 +105,7 @@ def _differ(key: str, before: Any, now: Any) -> list[str]:
     return [key] if before != now else []
 
 
-def _additions(old: Finished, plan: Plan) -> Iterator[str]:
+def _additions(old: Finished, plan: BuildPlan) -> Iterator[str]:
     """An import, a translation or a mix: what came from another origin or was made by other commands."""
     origin = old.release.origin if old.release else None
     if origin != plan.origin:

@@ -11,7 +11,7 @@ from typing import Any
 from data_build.config import Config
 from data_build.dataset.licences import by_licence
 from data_build.media.extract import FOLDER
-from data_build.reading.corpus import Corpus, Part
+from data_build.reading.corpus import Corpus, RawPart
 from data_build.reading.raw import RawFile
 from data_build.rows.write import Outcome
 from mmafflm.benchmark.benchmark import Subset
@@ -28,7 +28,7 @@ class Source:
     corpus: Corpus
     options: dict[str, Any]
     subsets: list[Subset]
-    parts: list[Part]
+    parts: list[RawPart]
     media: dict[str, RawFile]  # the pictures and clips that the parts refer to, by name
 
     @property

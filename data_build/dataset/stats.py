@@ -19,7 +19,7 @@ SEED = 2505
 
 
 @dataclass
-class Counted:
+class SplitCounts:
     """One split of one subset. `numbers` holds the golds that are numbers, by task, emotion and dimension."""
 
     subset: str
@@ -52,7 +52,7 @@ class Counted:
 class Stats:
     """All splits, in the manifest's order, and a seeded sample of each subset."""
 
-    counted: list[Counted]
+    counted: list[SplitCounts]
     sample: dict[str, list[Record]]
 
 
@@ -63,7 +63,7 @@ def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
     for subset, splits in dataset.manifest["subsets"].items():
         drawn: list[tuple[bytes, Record]] = []
         for split in splits:
-            one = Counted(subset, split)
+            one = SplitCounts(subset, split)
             for record in dataset.records(subset, split):
                 one.add(record)
                 place = shuffle_key(seed, record.id)
@@ -77,7 +77,7 @@ def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
     return Stats(counted, picked)
 
 
-def tables(counted: Sequence[Counted]) -> str:
+def tables(counted: Sequence[SplitCounts]) -> str:
     """The counts as Markdown tables: sizes and lengths, then labels and numbers, then languages."""
     return "\n".join([*_sizes(counted), "", *_golds(counted), "", *_languages(counted), ""])
 
@@ -87,7 +87,7 @@ def spread(values: Sequence[float]) -> str:
     return " / ".join(f"{value:,.0f}" for value in np.quantile(values, [0.5, 0.95, 1.0])) if values else ""
 
 
-def _sizes(counted: Sequence[Counted]) -> Iterator[str]:
+def _sizes(counted: Sequence[SplitCounts]) -> Iterator[str]:
     yield "| subset | split | rows | translated | languages | characters of the prompt: median / 95% / most | "\
         "vision tokens: the same |"  # fmt: skip
     yield "|---|---|---:|---:|---:|---:|---:|"
@@ -98,7 +98,7 @@ def _sizes(counted: Sequence[Counted]) -> Iterator[str]:
     yield f"| all | | {sum(one.rows for one in counted)} | {sum(one.translated for one in counted)} | | | |"
 
 
-def _golds(counted: Sequence[Counted]) -> Iterator[str]:
+def _golds(counted: Sequence[SplitCounts]) -> Iterator[str]:
     yield "| subset | split | gold |"
     yield "|---|---|---|"
     for one in counted:
@@ -111,7 +111,7 @@ def _golds(counted: Sequence[Counted]) -> Iterator[str]:
             yield f"| {one.subset} | {one.split} | {said} |"
 
 
-def _languages(counted: Sequence[Counted]) -> Iterator[str]:
+def _languages(counted: Sequence[SplitCounts]) -> Iterator[str]:
     yield "| subset | split | rows of each language |"
     yield "|---|---|---|"
     for one in counted:

@@ -15,7 +15,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from data_build.dataset.stats import SEED, Counted, Stats, ordered
+from data_build.dataset.stats import SEED, SplitCounts, Stats, ordered
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.media.thumbnails import Picture, Thumbnails
@@ -28,7 +28,7 @@ BINS = 20
 _LANE, _BAR = 15.0, 150.0
 
 
-class Shown(NamedTuple):
+class SampleRow(NamedTuple):
     """One row of the sample."""
 
     record: Record
@@ -58,10 +58,10 @@ def page(dataset: Dataset, stats: Stats, seed: int = SEED) -> str:
     )  # fmt: skip
 
 
-def _shown(record: Record, thumbnails: Thumbnails) -> Shown:
+def _shown(record: Record, thumbnails: Thumbnails) -> SampleRow:
     task = benchmark()[record.subset].task(record.task)
     words = task.text_in(record.prompt, record.emotion or "")
-    return Shown(record, _cut(words or ""), _cut(record.prompt), thumbnails.of(record))
+    return SampleRow(record, _cut(words or ""), _cut(record.prompt), thumbnails.of(record))
 
 
 def _csp(content: str) -> str:
@@ -72,7 +72,7 @@ def _cut(prompt: str) -> str:
     return prompt if len(prompt) <= MOST_TEXT else f"{prompt[:MOST_TEXT]} [{len(prompt) - MOST_TEXT} characters more]"
 
 
-def _figures(counted: Sequence[Counted]) -> list[dict[str, Any]]:
+def _figures(counted: Sequence[SplitCounts]) -> list[dict[str, Any]]:
     """Labels, numbers and languages of each split, and prompt lengths and vision tokens of all splits together."""
     found = []
     for one in counted:

@@ -10,7 +10,7 @@ import polars as pl
 from data_build.config import Leaks
 from data_build.corpora.find import corpora
 from data_build.dataset.origins import SIDES, Origins, Traces, is_traced, of_outcomes, shared_origins, stored_traces
-from data_build.leaks.leaks import Leak, Row, find_leaks, read_rows, table_rows, words_column
+from data_build.leaks.leaks import Leak, LeakRow, find_leaks, read_rows, table_rows, words_column
 from data_build.media.media_index import Index
 from data_build.rows.write import Chosen
 from mmafflm.records import write_text
@@ -60,19 +60,19 @@ def examine(
         read_rows(data, [(name, side) for name, of in rows.items() if side in of], index, rules.shortest)
         for side in SIDES
     )
-    return compare(data, Compared(train, tests, stored_traces(data, rows, origins)), rules, index, origins)
+    return compare(data, LeakSides(train, tests, stored_traces(data, rows, origins)), rules, index, origins)
 
 
-class Compared(NamedTuple):
+class LeakSides(NamedTuple):
     """What is compared: the training rows and the test rows of all subsets, and where both come from."""
 
-    train: list[Row]
-    tests: list[Row]
+    train: list[LeakRow]
+    tests: list[LeakRow]
     traces: Traces
 
 
 def compare(
-    data: Path, rows: Compared, rules: Leaks, index: Index, origins: Origins
+    data: Path, rows: LeakSides, rules: Leaks, index: Index, origins: Origins
 ) -> tuple[list[Leak], dict[str, Any]]:
     """The leaks among these rows and their report. data: the folder with the pictures."""
     leaks = find_leaks(rows.train, rows.tests, rules, data)
@@ -89,7 +89,7 @@ class Decided(NamedTuple):
 
 def decide(data: Path, chosen: Sequence[Chosen], rules: Leaks, index: Index) -> Decided:
     """Decide which of the chosen training rows copy a test row, before any row is written. Writes the report."""
-    rows = Compared([], [], {})
+    rows = LeakSides([], [], {})
     for one in chosen:
         _gather(one, rows, rules, index)
     outcomes = {one.corpus.name: one.outcome for one in chosen}
@@ -99,7 +99,7 @@ def decide(data: Path, chosen: Sequence[Chosen], rules: Leaks, index: Index) -> 
     return Decided(told, {leak.train.id: _why(leak) for leak in (leaks if rules.remove else ())})
 
 
-def _gather(chosen: Chosen, compared: Compared, rules: Leaks, index: Index) -> None:
+def _gather(chosen: Chosen, compared: LeakSides, rules: Leaks, index: Index) -> None:
     """Add the training and test rows of a corpus."""
     rows = chosen.rows()
     if rows.is_empty():

@@ -33,7 +33,7 @@ MOST = 64  # a row is compared with at most so many rows that share its words or
 Key = TypeVar("Key", str, int)
 
 
-class Row(NamedTuple):
+class LeakRow(NamedTuple):
     """A row of either side. `words`: normalized, not shortened; `picture`: path below DATA; either may be empty."""
 
     id: str
@@ -47,30 +47,30 @@ class Row(NamedTuple):
 class Leak(NamedTuple):
     """A training row and the test row that it copies. `similarity`: of their words; 1 when either has no words."""
 
-    train: Row
-    test: Row
+    train: LeakRow
+    test: LeakRow
     kind: str  # exact or near
     similarity: float
 
 
-def read_rows(data: Path, names: Iterable[tuple[str, str]], index: Index, shortest: int) -> list[Row]:
+def read_rows(data: Path, names: Iterable[tuple[str, str]], index: Index, shortest: int) -> list[LeakRow]:
     """The records of these (subset, split) below DATA. shortest: see Leaks."""
     return make_rows((row for name in names for row in _records(data, *name)), index, shortest)
 
 
-def make_rows(rows: Iterable[tuple[str, str, str, str]], index: Index, shortest: int) -> list[Row]:
+def make_rows(rows: Iterable[tuple[str, str, str, str]], index: Index, shortest: int) -> list[LeakRow]:
     """Make rows from tuples of id, subset, words (as written) and picture."""
     table = pl.DataFrame(list(rows), ["id", "subset", "words", "picture"], orient="row")
     return [] if table.is_empty() else table_rows(table, index, shortest)
 
 
-def table_rows(table: pl.DataFrame, index: Index, shortest: int) -> list[Row]:
+def table_rows(table: pl.DataFrame, index: Index, shortest: int) -> list[LeakRow]:
     """Make rows from a table with the columns id, subset, words (as written) and picture."""
     table = table.with_columns(words=folded(pl.col("words")))
     length = pl.col("words").str.len_chars() + pl.col("words").str.count_matches(WIDE)
     table = table.with_columns(long=length >= shortest)
     return [
-        Row(name, subset, words, long, picture, _sight_of(name, picture, index) if picture else 0)
+        LeakRow(name, subset, words, long, picture, _sight_of(name, picture, index) if picture else 0)
         for name, subset, words, long, picture in table.select("id", "subset", "words", "long", "picture").iter_rows()
     ]
 
@@ -102,7 +102,7 @@ def _records(data: Path, subset: str, split: str) -> Iterator[tuple[str, str, st
             yield row["id"], subset, words, shown[0] if shown else ""
 
 
-def find_leaks(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, data: Path) -> list[Leak]:
+def find_leaks(train: Sequence[LeakRow], tests: Sequence[LeakRow], rules: Leaks, data: Path) -> list[Leak]:
     """Each training row that copies a test row, once, in the order of `train`. data: the folder with the pictures."""
     sight = _Sight(data, rules)
     found: dict[int, Leak] = {}
@@ -125,7 +125,7 @@ class _Sight:
         with stored_picture(self.data, name) as picture:
             return thumbnail(picture)
 
-    def same(self, one: Row, other: Row) -> bool:
+    def same(self, one: LeakRow, other: LeakRow) -> bool:
         if one.picture == other.picture:
             return True
         if (one.sight ^ other.sight).bit_count() > self.rules.picture_bits:
@@ -136,7 +136,9 @@ class _Sight:
         return float(np.abs(left - right).mean()) <= self.rules.picture_levels
 
 
-def _by_words(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _Sight) -> Iterator[tuple[int, Leak]]:
+def _by_words(
+    train: Sequence[LeakRow], tests: Sequence[LeakRow], rules: Leaks, sight: _Sight
+) -> Iterator[tuple[int, Leak]]:
     """Rows with the long words of a test row. When both have a picture, the pictures must match as well."""
     ours, theirs = _by(train, _long_words), _by(tests, _long_words)
     exact = [words for words in ours if words in theirs]
@@ -152,7 +154,9 @@ def _by_words(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _
                 yield number, _leak(row, copy, similarity)
 
 
-def _by_sight(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _Sight) -> Iterator[tuple[int, Leak]]:
+def _by_sight(
+    train: Sequence[LeakRow], tests: Sequence[LeakRow], rules: Leaks, sight: _Sight
+) -> Iterator[tuple[int, Leak]]:
     """Rows with the picture of a test row. When both have words, however short, the words must match as well."""
     ours, theirs = _by(train, _shown), _by(tests, _shown)
     left, right = list(ours), list(theirs)
@@ -167,7 +171,7 @@ def _by_sight(train: Sequence[Row], tests: Sequence[Row], rules: Leaks, sight: _
                     break
 
 
-def _by(rows: Sequence[Row], key: Callable[[Row], Key | None]) -> dict[Key, list[int]]:
+def _by(rows: Sequence[LeakRow], key: Callable[[LeakRow], Key | None]) -> dict[Key, list[int]]:
     """Group the numbers of the rows by key, leaving out rows whose key is None."""
     found: dict[Key, list[int]] = {}
     for number, row in enumerate(rows):
@@ -177,20 +181,20 @@ def _by(rows: Sequence[Row], key: Callable[[Row], Key | None]) -> dict[Key, list
     return found
 
 
-def _long_words(row: Row) -> str | None:
+def _long_words(row: LeakRow) -> str | None:
     return row.words if row.long else None
 
 
-def _shown(row: Row) -> int | None:
+def _shown(row: LeakRow) -> int | None:
     return row.sight if row.picture else None
 
 
-def _same_words(one: Row, other: Row) -> float:
+def _same_words(one: LeakRow, other: LeakRow) -> float:
     if not one.words or not other.words or one.words == other.words:
         return 1.0
     return jaccard(one.words, other.words)
 
 
-def _leak(row: Row, copy: Row, similarity: float) -> Leak:
+def _leak(row: LeakRow, copy: LeakRow, similarity: float) -> Leak:
     exact = similarity == 1.0 and (not (row.picture and copy.picture) or row.picture == copy.picture)
     return Leak(row, copy, "exact" if exact else "near", similarity)

@@ -22,7 +22,7 @@ from PIL import Image
 from data_build.media.free_disk import Room, spread
 from data_build.media.picture_hash import difference_hash
 from data_build.reading.archives import read_zipped, stream_members
-from data_build.reading.corpus import Media
+from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Steps, Unreadable, reading
 from data_build.workers.pool import Failed, run_guarded
@@ -43,11 +43,11 @@ MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of a worker; largest 
 
 
 @dataclass(frozen=True)
-class Task:
+class MediaTask:
     """One picture or clip for a worker to open. `data` holds its bytes if they were read from a stream."""
 
     key: str
-    media: Media
+    media: RawMedia
     corpus: str
     root: str  # DATA
     budget: Budget
@@ -162,15 +162,15 @@ def _stands(taken: Taken, data: Path) -> bool:
 
 def _tasks(
     corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
-) -> Iterator[Task]:
+) -> Iterator[MediaTask]:
     """Yield files and members of zip archives first, then each tar archive's, which is read once from start to end."""
-    streams: dict[Path, dict[Steps, list[Task]]] = {}
+    streams: dict[Path, dict[Steps, list[MediaTask]]] = {}
     for text, key in left.items():
         row = json.loads(text)
-        media = Media(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
+        media = RawMedia(**row | {name: tuple(row[name]) for name in ("box", "frames") if name in row})
         file = raw[media.file] if media.file else None
         frames = tuple(raw[name] for name in media.frames)
-        task = Task(key, media, corpus, str(data), budget, raw_video=raw_video, frames=frames)
+        task = MediaTask(key, media, corpus, str(data), budget, raw_video=raw_video, frames=frames)
         if file and not frames:
             task = replace(task, path=str(file.path), member=file.member, size=file.size)
         if file and not frames and file.member and file.streamed and file.size <= LARGEST:
@@ -183,7 +183,7 @@ def _tasks(
                 yield replace(task, data=content)
 
 
-def take(task: Task) -> Taken:
+def take(task: MediaTask) -> Taken:
     """Open one picture or clip and store it within the budget. Runs in a worker."""
     media = task.media
     try:
@@ -208,7 +208,7 @@ def take(task: Task) -> Taken:
         return Taken(task.key, media.kind, reason=error.why)
 
 
-def _frames(task: Task) -> Taken:
+def _frames(task: MediaTask) -> Taken:
     """Open a clip that is distributed as frames; all must have the size of the first."""
     contents = [frame.read() if frame.streamed else _file(str(frame.path), frame.member) for frame in task.frames]
     pictures = [task.budget.scaled(open_picture(content), video=True) for content in contents]
@@ -217,7 +217,7 @@ def _frames(task: Task) -> Taken:
     return _store(task, pictures, len(pictures), hashlib.sha256(b"".join(contents)).hexdigest())
 
 
-def _content(task: Task) -> bytes:
+def _content(task: MediaTask) -> bytes:
     if task.size > LARGEST:
         raise Broken(f"file of {task.size / 1e9:.1f} GB")
     if isinstance(task.data, Unreadable):
@@ -252,7 +252,7 @@ def _cropped(picture: Image.Image, box: tuple[int, int, int, int] | None) -> Ima
     return picture.crop((left, top, right, bottom))
 
 
-def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: str, note: str = "") -> Taken:
+def _store(task: MediaTask, pictures: list[Image.Image], frames: int | None, digest: str, note: str = "") -> Taken:
     """Store a picture as PNG, or a clip's frames as BMP in a folder of their own. The name is a hash of all pixels.
 
     A frame of 170 x 96 takes 49 kB as BMP and 31 as PNG, but opens in 0.03 ms instead of 0.45: training opens it twice.
@@ -274,7 +274,7 @@ def _store(task: Task, pictures: list[Image.Image], frames: int | None, digest: 
     return Taken(task.key, task.media.kind, tuple(files), *pictures[0].size, frames, *told)
 
 
-def _put(task: Task, content: bytes, name: str, suffix: str) -> tuple[str, int, str]:
+def _put(task: MediaTask, content: bytes, name: str, suffix: str) -> tuple[str, int, str]:
     """Write one file below DATA/media, completely or not at all. Returns its path below DATA, size and SHA-256.
 
     Two workers may write the same content at the same time, so each has its own partial file.

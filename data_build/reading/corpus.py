@@ -45,7 +45,7 @@ BATCH = 50_000  # rows per frame: some ten megabytes of text
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class RawMedia:
     """The picture or clip of a row, and which part of it to use. The build opens it; the reader never does.
 
     `box` is a person crop (x1, y1, x2, y2) in pixels of the picture; the build clips it to the picture. `grey` replaces
@@ -84,7 +84,7 @@ class Example:
     text: str
     source: str
     emotion: str | None = None
-    media: Media | None = None
+    media: RawMedia | None = None
     origin: Mapping[str, str | float] | None = None
 
 
@@ -107,7 +107,7 @@ class Bad:
     unknown: str | None = None
 
 
-class Rows(NamedTuple):
+class PartRows(NamedTuple):
     """Some rows of a part: examples (schema EXAMPLES) and unusable rows (schema QUARANTINE)."""
 
     examples: pl.DataFrame
@@ -115,7 +115,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part:
+class RawPart:
     """What a worker reads at a time, usually one raw file.
 
     `subset` is set when all its rows belong to that subset: the part is not read when only others are wanted.
@@ -155,8 +155,8 @@ class Corpus:
     licence: str
     get: str  # a sentence that says how to get it
     expected: Mapping[str, int]  # "SUBSET split" -> rows when every file is there; for `mmaffin doctor`
-    find: Callable[[list[RawFile], Mapping[str, Any]], list[Part]]
-    read: Callable[[Part, Mapping[str, Any]], Iterator[Rows]]
+    find: Callable[[list[RawFile], Mapping[str, Any]], list[RawPart]]
+    read: Callable[[RawPart, Mapping[str, Any]], Iterator[PartRows]]
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows have more (release/read.py)
     redistribute: bool = False
@@ -176,11 +176,11 @@ class Corpus:
         return list(dict.fromkeys([*self.told_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
 
 
-def batched(rows: Iterable[Example | Bad]) -> Iterator[Rows]:
+def batched(rows: Iterable[Example | Bad]) -> Iterator[PartRows]:
     """Gather single rows into frames."""
     stream = map(_sound, rows)
     while batch := list(islice(stream, BATCH)):
-        yield Rows(
+        yield PartRows(
             pl.DataFrame([_columns(row) for row in batch if isinstance(row, Example)], EXAMPLES, orient="row"),
             pl.DataFrame(
                 [_bad_columns(row) for row in batch if isinstance(row, Bad)],

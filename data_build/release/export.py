@@ -21,7 +21,7 @@ from typing import IO, Any
 import orjson
 import polars as pl
 
-from data_build.release.names import Split, file_stem, registered
+from data_build.release.names import SubsetSplit, file_stem, registered
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -50,7 +50,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     dataset.require_unchanged(dataset.split_files(names))
     make_folder(out)
     rows = FORMS[form](
-        dataset, out, [Split(name, split) for name in names for split in dataset.manifest["subsets"][name]]
+        dataset, out, [SubsetSplit(name, split) for name in names for split in dataset.manifest["subsets"][name]]
     )
     say(f"{out}: {rows} rows as {form}")
     return rows
@@ -76,8 +76,8 @@ def _rest(record: Record) -> Row:
 
 def _llamafactory(
     row: Callable[[Record], Row], entry: Callable[[str], Row]
-) -> Callable[[Dataset, Path, list[Split]], int]:
-    def write(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+) -> Callable[[Dataset, Path, list[SubsetSplit]], int]:
+    def write(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
         path = out / REGISTRY
         registry = read_json(path, "Choose another --out, or remove it.") if path.exists() else {}
         rows = 0
@@ -116,7 +116,7 @@ def _sharegpt_entry(modality: str) -> Row:
     return {"formatting": "sharegpt", "columns": {"messages": "messages", **medium}, "tags": tags}
 
 
-def _with_media(dataset: Dataset, split: Split, out: Path) -> Iterator[Record]:
+def _with_media(dataset: Dataset, split: SubsetSplit, out: Path) -> Iterator[Record]:
     """The records of a split; each record's pictures and frames are placed before it is yielded."""
     done: set[str] = set()
     for record in dataset.records(split.subset, split.split):
@@ -144,7 +144,7 @@ def place(file: Path, copy: Path) -> None:
             shutil.copyfileobj(source, out)
 
 
-def _parquet(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+def _parquet(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
     """A file for each split and one for the mix, with every field of a record; gold and translated_from as JSON."""
     rows = 0
     for split in splits:
@@ -187,7 +187,7 @@ def _columns(record: Record) -> tuple[Any, ...]:
     return tuple(row[name] for name in COLUMNS)
 
 
-def _webdataset(dataset: Dataset, out: Path, splits: list[Split]) -> int:
+def _webdataset(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
     """Tars of SHARD records: KEY.json is the whole record, KEY.png its picture, KEY.frames.zip its clip's frames.
 
     `datasets` accepts a tar only when every sample has the same members. So the frames, whatever their number, are one
@@ -238,7 +238,7 @@ def _member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-FORMS: dict[str, Callable[[Dataset, Path, list[Split]], int]] = {
+FORMS: dict[str, Callable[[Dataset, Path, list[SubsetSplit]], int]] = {
     "llamafactory-alpaca": _llamafactory(alpaca_row, _alpaca_entry),
     "sharegpt": _llamafactory(sharegpt_row, _sharegpt_entry),
     "parquet": _parquet,

@@ -9,14 +9,14 @@ from typing import Any
 from data_build.build import construct, require_free
 from data_build.config import Config
 from data_build.corpora.find import corpora
-from data_build.dataset.inputs import Plan
+from data_build.dataset.inputs import BuildPlan
 from data_build.dataset.manifest import Source
-from data_build.reading.corpus import Corpus, Part
+from data_build.reading.corpus import Corpus, RawPart
 from data_build.reading.picture_files import is_picture
 from data_build.reading.raw import RawFile, list_raw
 from data_build.reading.utterances import MAX_S, is_clip
 from data_build.release.import_page import write_page
-from data_build.release.names import Split, split_of
+from data_build.release.names import SubsetSplit, split_of
 from data_build.release.read import SCHEMA, read
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault, UsageFault
@@ -49,7 +49,7 @@ def import_release(
     config = config.model_copy(update={"splits": {}})
     names = [Path(origin).name if Path(origin).is_dir() else origin for origin in origins]
     finish = partial(write_page, names)
-    return construct(Plan(data, sources, config, jobs, limit, origin=names, finish=finish, replace=replace))
+    return construct(BuildPlan(data, sources, config, jobs, limit, origin=names, finish=finish, replace=replace))
 
 
 def _named(root: Path, files: list[RawFile], several: bool) -> list[RawFile]:
@@ -82,17 +82,17 @@ def _folder(origin: str, data: Path) -> Path:
 def find(files: list[RawFile]) -> list[Source]:
     """Find the release's files, as a Source for each corpus. Reports files that are not used."""
     media = {file.name: file for file in files if is_picture(file) or is_clip(file)}
-    parts: dict[str, list[Part]] = {}
+    parts: dict[str, list[RawPart]] = {}
     for split, file, entry in _split_files(files):
         corpus = benchmark()[split.subset].corpus
         about = {"subset": split.subset, "split": split.split, "entry": json.dumps(entry) if entry else ""}
         needed = dict.fromkeys(media) if benchmark()[split.subset].modality != "text" else {}
-        part = Part(f"{split.subset}_{split.split}", (file,), about, {name: name for name in needed})
+        part = RawPart(f"{split.subset}_{split.split}", (file,), about, {name: name for name in needed})
         parts.setdefault(corpus, []).append(part)
     return [_source(name, of, media) for name, of in parts.items()]
 
 
-def _source(name: str, parts: list[Part], media: dict[str, RawFile]) -> Source:
+def _source(name: str, parts: list[RawPart], media: dict[str, RawFile]) -> Source:
     card = corpora()[name]
     options = {"max_s": MAX_S if "max_s" in card.options else None}
     corpus = Corpus(
@@ -104,14 +104,14 @@ def _source(name: str, parts: list[Part], media: dict[str, RawFile]) -> Source:
     return Source(corpus, options, subsets, parts, {file: media[file] for file in sorted(led_to)})
 
 
-def _split_files(files: list[RawFile]) -> list[tuple[Split, RawFile, dict[str, Any] | None]]:
+def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[str, Any] | None]]:
     """The file of each split: from the registry if it names the file, otherwise from the file's name."""
     entries: dict[str, dict[str, Any]] = {}
     for file in files:
         if file.basename == REGISTRY:
             for name, of in _registry(file).items():
                 entries.setdefault(PurePosixPath(str(of.get("file_name"))).name, {"name": name, **of})
-    found: dict[Split, tuple[RawFile, dict[str, Any] | None]] = {}
+    found: dict[SubsetSplit, tuple[RawFile, dict[str, Any] | None]] = {}
     # Parquet last: JSON next to it, as in a build or where the hub converted it, holds more
     for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
         if not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:

@@ -16,26 +16,26 @@ RELEASED = {ours: theirs for theirs, ours in SUBSET_NAMES.items()}
 _NAME = re.compile(r"(.+)_(train|val|dev|test)")
 
 
-class Split(NamedTuple):
+class SubsetSplit(NamedTuple):
     """One split of one subset, under our names."""
 
     subset: str
     split: str
 
 
-def split_of(name: str) -> Split | None:
+def split_of(name: str) -> SubsetSplit | None:
     """The split with a released name such as "CHSIMS_EI_val"; None for "weibo_train" and any other name."""
     match = _NAME.fullmatch(name)
     subset = SUBSET_NAMES.get(match[1], match[1]) if match else ""
-    return Split(subset, SPLIT_NAMES[match[2]]) if match and subset in benchmark() else None
+    return SubsetSplit(subset, SPLIT_NAMES[match[2]]) if match and subset in benchmark() else None
 
 
-def file_stem(split: Split) -> str:
+def file_stem(split: SubsetSplit) -> str:
     """The released file's name without .json."""
     return f"{RELEASED.get(split.subset, split.subset)}_{split.split}"
 
 
-def registered(split: Split) -> list[str]:
+def registered(split: SubsetSplit) -> list[str]:
     """Every name by which the registry or the published scripts refer to a split."""
     names = [file_stem(split)]
     if split.subset in RELEASED:

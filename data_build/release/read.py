@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import orjson
 import polars as pl
 
-from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Media, Part, Rows
+from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, PartRows, RawMedia, RawPart
 from data_build.reading.picture_files import is_picture_name
 from data_build.reading.raw import RawFile
 from data_build.release.form import Form, Turn
 from data_build.release.gold import read_gold
-from data_build.release.names import Split
+from data_build.release.names import SubsetSplit
 from data_build.release.recover import Asked, asked, language_of_path, languages
 from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
@@ -28,7 +28,7 @@ SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", 
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReleasedRow:
     """A row whose question and gold are known; `media` refers to raw files."""
 
     turn: Turn
@@ -77,9 +77,9 @@ def _parquet(name: str, content: bytes) -> list[Any]:
     return rows
 
 
-def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
+def read(part: RawPart, options: Mapping[str, Any]) -> Iterator[PartRows]:
     """Yield the rows of a released file. part.about: subset, split and the file's entry of dataset_info.json."""
-    file, split = part.files[0], Split(part.about["subset"], part.about["split"])
+    file, split = part.files[0], SubsetSplit(part.about["subset"], part.about["split"])
     subset = benchmark()[split.subset]
     rows = load(file)
     form = _form(part.about["entry"], rows)
@@ -89,20 +89,20 @@ def read(part: Part, options: Mapping[str, Any]) -> Iterator[Rows]:
         _seen(subset, form, row, position if published else None, finder, options["max_s"])
         for position, row in enumerate(rows)
     ]
-    texts = [one.asked.text if isinstance(one, Seen) else "" for one in seen]
+    texts = [one.asked.text if isinstance(one, ReleasedRow) else "" for one in seen]
     told = languages(subset, split.split, texts, [_language(subset, one) for one in seen])
-    ids = Counter(one.turn.written["id"] for one in seen if isinstance(one, Seen) and "id" in one.turn.written)
+    ids = Counter(one.turn.written["id"] for one in seen if isinstance(one, ReleasedRow) and "id" in one.turn.written)
     good, bad = [], []
     for number, (one, language) in enumerate(zip(seen, told.each, strict=True), 1):
         source = f"{file.name}:{number}"
-        if isinstance(one, Seen) and ids[one.turn.written.get("id", "")] > 1:
+        if isinstance(one, ReleasedRow) and ids[one.turn.written.get("id", "")] > 1:
             one = Wrong("id occurs more than once", one.turn.written["id"])
         if isinstance(one, Wrong):
             bad.append((source, one.reason, one.detail, *split, None))
         else:
             good.append((*_columns(split, one, language, source), *_told(one, told.how)))
     for start in range(0, max(len(good), len(bad), 1), BATCH):
-        yield Rows(
+        yield PartRows(
             pl.DataFrame(good[start : start + BATCH], SCHEMA, orient="row"),
             pl.DataFrame(bad[start : start + BATCH], QUARANTINE, orient="row"),
         )
@@ -120,7 +120,7 @@ def _form(entry: str, rows: list[Any]) -> Form:
 
 def _seen(
     subset: Subset, form: Form, row: Any, position: int | None, finder: "Finder", max_s: float | None
-) -> Seen | Wrong:
+) -> ReleasedRow | Wrong:
     try:
         turn = form.read(row)
     except ValueError as error:
@@ -137,10 +137,10 @@ def _seen(
         media = finder.media(subset, turn, max_s)
     except ValueError as error:
         return Wrong("picture or clip not found", str(error)[:200])
-    return Seen(turn, question, json.dumps(gold, ensure_ascii=False), media)
+    return ReleasedRow(turn, question, json.dumps(gold, ensure_ascii=False), media)
 
 
-def _language(subset: Subset, one: Seen | Wrong) -> str | None:
+def _language(subset: Subset, one: ReleasedRow | Wrong) -> str | None:
     """The language that the row or its clip's path names. With a single language, only translations have another."""
     if isinstance(one, Wrong) or (len(subset.languages) == 1 and "translated_from" not in one.turn.written):
         return None
@@ -148,7 +148,7 @@ def _language(subset: Subset, one: Seen | Wrong) -> str | None:
     return one.turn.written.get("language") or (language_of_path(subset, files[0]) if files else None)
 
 
-def _columns(split: Split, one: Seen, language: str, source: str) -> tuple[str | None, ...]:
+def _columns(split: SubsetSplit, one: ReleasedRow, language: str, source: str) -> tuple[str | None, ...]:
     written, task, ask = one.turn.written, one.asked.task, one.asked
     return (
         split.subset, task.key, language, split.split, ask.emotion, one.gold, ask.text, one.media,
@@ -157,7 +157,7 @@ def _columns(split: Split, one: Seen, language: str, source: str) -> tuple[str |
     )  # fmt: skip
 
 
-def _told(one: Seen, language_from: str) -> tuple[str | None, ...]:
+def _told(one: ReleasedRow, language_from: str) -> tuple[str | None, ...]:
     """The columns TOLD. `answer`: the released answer, if ours words the same gold differently."""
     answer = one.asked.task.answer(json.loads(one.gold), one.asked.emotion)
     released = one.turn.answer.strip()
@@ -195,14 +195,14 @@ class Finder:
                 f"<video> in the prompt; {subset.name} has {wanted[0]} and {wanted[1]}"
             )
         if turn.images:
-            return Media("image", self.find(turn.images[0])).to_json()
+            return RawMedia("image", self.find(turn.images[0])).to_json()
         if not turn.videos:
             return None
         video = turn.videos[0]
         if isinstance(video, str):
-            return Media("video", self.find(video), max_s=max_s).to_json()
+            return RawMedia("video", self.find(video), max_s=max_s).to_json()
         frames = tuple(self.find(frame) for frame in video)
-        return Media("video", frames[0], frames=frames).to_json()
+        return RawMedia("video", frames[0], frames=frames).to_json()
 
 
 @cache

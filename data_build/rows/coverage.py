@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from data_build.reading.corpus import Part, Rows
+from data_build.reading.corpus import PartRows, RawPart
 from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS
@@ -41,14 +41,14 @@ class PartCount:
     """Counts the rows of one part while it is read; `check` judges the counts."""
 
     corpus: str
-    part: Part
+    part: RawPart
     subsets: list[str]
     usable: Counter[str] = field(default_factory=Counter)
     bad: Counter[str | None] = field(default_factory=Counter)
     first: dict[str | None, First] = field(default_factory=dict)
     unknown: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)  # (subset, unknown value) -> sources
 
-    def add(self, rows: Rows) -> Rows:
+    def add(self, rows: PartRows) -> PartRows:
         """Only the rows of the chosen subsets. Unusable rows get subset and split from the part where it names them."""
         only = self.subsets[0] if len(self.subsets) == 1 else None
         examples = rows.examples.filter(pl.col("subset").is_in(self.subsets))
@@ -64,7 +64,7 @@ class PartCount:
         strange = bad.filter(pl.col("unknown").is_not_null())
         for subset, unknown, source in strange.select("subset", "unknown", "source").iter_rows():
             self.unknown.setdefault((subset, unknown), []).append(source)
-        return Rows(examples, bad)
+        return PartRows(examples, bad)
 
     def check(self) -> None:
         """Raises Fault when no row of a subset can be used, or when many rows have a value that the reader lacks."""

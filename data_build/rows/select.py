@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from data_build.config import Split
+from data_build.config import SplitSizes
 from mmafflm.records import SPLITS
 from mmafflm.sampling import draw
 
@@ -27,7 +27,7 @@ TO = pl.Enum(SPLITS)
 REASON = pl.Enum([LEAK, CONFLICT, DUPLICATE, OVER_CAP])
 
 
-class Selection(NamedTuple):
+class SplitChoice(NamedTuple):
     """`to`: train, val or test, null for a row that is not kept; `reason`: why it is not kept, null for a kept row."""
 
     to: pl.Series
@@ -48,7 +48,7 @@ def folded(text: pl.Expr) -> pl.Expr:
     return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ")
 
 
-def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int | None = None) -> Selection:
+def select(keys: pl.DataFrame, splits: dict[str, SplitSizes], seed: int, limit: int | None = None) -> SplitChoice:
     """Decide for every row of a corpus. keys: columns KEYS, in reading order.
 
     A corpus's own test and validation sets are kept complete. Rows without a split are deduplicated first, and then
@@ -65,7 +65,7 @@ def select(keys: pl.DataFrame, splits: dict[str, Split], seed: int, limit: int |
     if limit is not None:
         rows = _limit(rows, limit, seed)
     rows = rows.sort("row")
-    return Selection(rows["to"], rows["reason"])
+    return SplitChoice(rows["to"], rows["reason"])
 
 
 def _strata(keys: pl.DataFrame) -> pl.DataFrame:
@@ -95,7 +95,7 @@ def _coded(keys: pl.DataFrame, strata: pl.DataFrame, seed: int) -> pl.DataFrame:
     return rows.with_row_index("row").sort("stratum", "rank").drop("rank")
 
 
-def _size(strata: pl.DataFrame, splits: dict[str, Split], which: str, default: int) -> pl.Expr:
+def _size(strata: pl.DataFrame, splits: dict[str, SplitSizes], which: str, default: int) -> pl.Expr:
     """The configured size for each share of a row's subset; `default` where the config sets none."""
     sizes = {name: getattr(split, which) for name, split in splits.items()}
     shares = dict(strata.select("share", "subset").unique().iter_rows())
@@ -160,7 +160,7 @@ def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr
     return pl.Series("drawn", chosen)
 
 
-def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, Split]) -> pl.DataFrame:
+def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, SplitSizes]) -> pl.DataFrame:
     free = pl.col("pool") & pl.col("to").is_null() & pl.col("reason").is_null()
     usable = dict(rows.filter(free).group_by("share").len().iter_rows())
     for into, part in (("test", 4), ("val", 10)):

@@ -12,11 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from data_build.config import Split
+from data_build.config import SplitSizes
 from data_build.media.extract import Taken
-from data_build.reading.corpus import Corpus, Part, Rows
+from data_build.reading.corpus import Corpus, PartRows, RawPart
 from data_build.rows.coverage import PartCount
-from data_build.rows.select import KEYS, OVER_CAP, Selection, select, text_key
+from data_build.rows.select import KEYS, OVER_CAP, SplitChoice, select, text_key
 from mmafflm.files.writing import make_folder, writing
 
 # Strings that LLaMA-Factory or the tokenizer takes for media or for the end of a turn, anywhere in a prompt.
@@ -25,7 +25,7 @@ TAKEN = pl.Schema({"media": pl.String(), "digest": pl.String(), "files": pl.List
 CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
 
 
-def read_part(corpus: Corpus, part: Part, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
+def read_part(corpus: Corpus, part: RawPart, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
     """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
 
     Rows of other subsets are not counted. Raises Fault when the part is damaged, or when no row of a subset can be
@@ -50,7 +50,7 @@ def partial_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.partial")
 
 
-def _write_rows(rows: Rows, folder: Path, number: int) -> None:
+def _write_rows(rows: PartRows, folder: Path, number: int) -> None:
     """Write the rows of the wanted subsets; a row whose text holds a control token goes to the unusable ones."""
     controls = pl.col("text").str.contains(CONTROL)
     examples = rows.examples.filter(~controls).with_columns(key=_key(rows.examples.columns))
@@ -126,7 +126,7 @@ def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
     return pl.DataFrame(rows, TAKEN, orient="row")
 
 
-def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> list[str]:
+def wanted_media(shards: Shards, splits: dict[str, SplitSizes], seed: int, limit: int | None) -> list[str]:
     """The pictures and clips to open, each as JSON of a Media: all, or with a limit only those of rows it keeps."""
     media = [pl.read_parquet(path, columns=["media"])["media"] for path in shards.paths]
     if not media or (all_media := pl.concat(media)).null_count() == len(all_media):
@@ -136,7 +136,7 @@ def wanted_media(shards: Shards, splits: dict[str, Split], seed: int, limit: int
     return sorted(all_media.drop_nulls().unique())
 
 
-def choose(shards: Shards, splits: dict[str, Split], seed: int, limit: int | None) -> Selection:
+def choose(shards: Shards, splits: dict[str, SplitSizes], seed: int, limit: int | None) -> SplitChoice:
     """Run select() on the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
 
     With a limit only the media of chosen rows are opened, and splits drawn from these few would be different.

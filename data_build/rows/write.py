@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 import polars as pl
 
-from data_build.config import Split
+from data_build.config import SplitSizes
 from data_build.media.extract import FRAME
 from data_build.media.media_index import Index
 from data_build.mix.mix import Line, Mix
 from data_build.reading.corpus import QUARANTINE, Corpus
 from data_build.rows.coverage import First, Kept
 from data_build.rows.lost_marks import Lost, lost_marks
-from data_build.rows.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection
+from data_build.rows.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, SplitChoice
 from data_build.rows.shards import Shards, choose, numbers
 from data_build.twins import write_records
 from mmafflm.benchmark.benchmark import Subset, Task
@@ -94,7 +94,7 @@ def choose_rows(
     folders: list[Path],
     shards: Shards,
     subsets: list[Subset],
-    splits: dict[str, Split],
+    splits: dict[str, SplitSizes],
     seed: int,
     limit: int | None,
 ) -> Chosen:
@@ -151,7 +151,7 @@ def _bad_rows(corpus: Corpus, folders: list[Path], kept: Kept) -> Iterator[Quara
                 yield Quarantined(corpus.name, source, reason, detail)
 
 
-def _dropped_rows(corpus: Corpus, shards: Shards, chosen: Selection, kept: Kept) -> Iterator[Quarantined]:
+def _dropped_rows(corpus: Corpus, shards: Shards, chosen: SplitChoice, kept: Kept) -> Iterator[Quarantined]:
     """A line for every dropped row. Rows over a cap are not at fault, so each raw file gets one line for them."""
     over: Counter[str] = Counter()
     columns = ("source", "reason", "media", "subset", "split")

@@ -10,7 +10,7 @@ from data_build.translate.openai import OpenAi
 from mmafflm.errors import UsageFault
 
 
-class Engine(Protocol):
+class TranslationEngine(Protocol):
     """A translator. `batch`: texts per call; `workers`: useful number of calls at the same time."""
 
     name: str
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Translate each text to one line, in order. Raises Fault when it fails."""
 
 
-def make_engine(name: str, model: str | None) -> Engine:
+def make_engine(name: str, model: str | None) -> TranslationEngine:
     """The engine with that name. Raises UsageFault for an unknown name, or a model that the engine does not take."""
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")

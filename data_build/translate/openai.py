@@ -7,7 +7,7 @@ knows; judge.py finds wrong translations as far as it can.
 from collections.abc import Sequence
 from typing import Any
 
-from mmafflm.endpoint import Again, FirstRows, Pace, Refused, endpoint_of_environment
+from mmafflm.endpoint import Again, FirstRows, Refused, RequestPace, endpoint_of_environment
 from mmafflm.errors import UsageFault
 from mmafflm.files.storable import storable
 
@@ -27,12 +27,12 @@ class OpenAi:
     batch = 1
     workers = 8
 
-    def __init__(self, model: str | None, pace: Pace | None = None) -> None:
+    def __init__(self, model: str | None, pace: RequestPace | None = None) -> None:
         """Raises UsageFault without a model, or without a key for OpenAI's own server."""
         if not model:
             raise UsageFault("--engine openai: which model? Name it with --model, as the server knows it")
         self._model, self._first = model, FirstRows()
-        self.endpoint = endpoint_of_environment(pace or Pace(), TRIES, TIMEOUT_S)
+        self.endpoint = endpoint_of_environment(pace or RequestPace(), TRIES, TIMEOUT_S)
 
     def require(self, origin: str, target: str) -> None:
         """Does nothing: no server reports which pairs it has."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from data_build.ids import original_id
-from data_build.translate.engine import Engine
+from data_build.translate.engine import TranslationEngine
 from data_build.translate.rows import Brief
 from data_build.translate.work import Translator
 from mmafflm.errors import UsageFault
@@ -56,7 +56,7 @@ def _key(figure: Figure) -> tuple[str, ...]:
     return tuple(figure[name] for name in KEY)
 
 
-def _stamp(engine: Engine, pair: Pair) -> Figure:
+def _stamp(engine: TranslationEngine, pair: Pair) -> Figure:
     return dict(zip(KEY, (*pair, engine.name, engine.model(*pair), engine.version(*pair)), strict=True))
 
 
@@ -69,7 +69,7 @@ class Trip(NamedTuple):
     original: str
 
 
-def _made(rows: Iterable[Brief], pairs: list[Pair], engine: Engine) -> dict[Pair, list[Trip]]:
+def _made(rows: Iterable[Brief], pairs: list[Pair], engine: TranslationEngine) -> dict[Pair, list[Trip]]:
     """The rows of each pair that this engine made and that have their originals in `rows`."""
     stamps = {pair: _stamp(engine, pair) for pair in pairs}
     origins = {origin for origin, _ in pairs}

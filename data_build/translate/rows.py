@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from data_build.ids import FROM, new_id
 from data_build.rows.words import words_of
-from data_build.translate.engine import Engine
+from data_build.translate.engine import TranslationEngine
 from data_build.translate.marks import has_words
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -119,7 +119,7 @@ def asks_as_we_do(wanted: Wanted) -> bool:
     return task.ask(wanted.text, record.emotion or "") == record.prompt
 
 
-def translated(wanted: Wanted, text: str, engine: Engine) -> Record:
+def translated(wanted: Wanted, text: str, engine: TranslationEngine) -> Record:
     """The translated row: another text, language and id; everything else as in the original."""
     record = wanted.record
     task = benchmark()[record.subset].task(record.task)

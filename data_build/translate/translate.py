@@ -23,7 +23,7 @@ from data_build.mix.mix import make_mix
 from data_build.translate import ROUND_TRIP
 from data_build.translate.cache import Cache
 from data_build.translate.copies import LEAKED, QUARANTINE, copies, left_out, on_both_sides
-from data_build.translate.engine import Engine
+from data_build.translate.engine import TranslationEngine
 from data_build.translate.judge import fault
 from data_build.translate.round_trip import Figure, Pair, round_trips
 from data_build.translate.rows import (
@@ -49,7 +49,7 @@ from mmafflm.terminal.command import say
 STAGE = ".translate"  # the folder below DATA in which new files are written
 
 
-class Told(NamedTuple):
+class TranslationCounts(NamedTuple):
     """What a run did: rows that the orders ask for, rows added, rows put into the quarantine, lines translated.
 
     round_trips: the figures of the orders' pairs, see round_trip.py.
@@ -71,7 +71,7 @@ class Rejected(NamedTuple):
     translation: str
 
 
-def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUND_TRIP) -> Told:
+def translate(data: Path, engine: TranslationEngine, *orders: Order, round_trip: int = ROUND_TRIP) -> TranslationCounts:
     """Add translations of the build's training and validation rows. Repeating it does nothing.
 
     round_trip: how many rows of each pair to translate back, for the report; 0: no round trip.
@@ -99,10 +99,10 @@ def translate(data: Path, engine: Engine, *orders: Order, round_trip: int = ROUN
             _stage(dataset, records, [_line(one, engine) for one in rejected], figures, index)
             _put_in_place(data)
     of_orders = [one for one in figures if one["engine"] == engine.name and (one["from"], one["to"]) in pairs]
-    return Told(len(wanted), len(records), len(rejected), lines, of_orders)
+    return TranslationCounts(len(wanted), len(records), len(rejected), lines, of_orders)
 
 
-def _pairs(engine: Engine, orders: Sequence[Order]) -> list[Pair]:
+def _pairs(engine: TranslationEngine, orders: Sequence[Order]) -> list[Pair]:
     """All pairs of the orders. Raises UsageFault naming every pair that the engine lacks."""
     pairs = [pair for order in orders for pair in product(order.origins, order.targets) if pair[0] != pair[1]]
     missing = []
@@ -156,7 +156,7 @@ def _wanted(
     return list(found.values())
 
 
-def _judged(data: Path, engine: Engine) -> set[str]:
+def _judged(data: Path, engine: TranslationEngine) -> set[str]:
     """Ids of rows that an earlier run with this engine put into the quarantine."""
     found = set()
     for row in read_jsonl(data / QUARANTINE):
@@ -189,7 +189,7 @@ def _judge(
     return [record for record in records if record.id not in bad], rejected
 
 
-def _line(one: Rejected, engine: Engine) -> dict[str, Any]:
+def _line(one: Rejected, engine: TranslationEngine) -> dict[str, Any]:
     """A translation's line in the quarantine. Its detail is a JSON object with both texts."""
     origin, target = one.wanted.pair
     about = {

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Protocol
 
 from data_build.translate.cache import Cache, Key
-from data_build.translate.engine import Engine
+from data_build.translate.engine import TranslationEngine
 from data_build.translate.marks import has_words, pieces
 from mmafflm.errors import Fault
 from mmafflm.terminal.progress_bar import Advance, progress
@@ -25,7 +25,7 @@ class Text(Protocol):
 class Translator:
     """An engine with its cache. It translates texts line by line, so that their breaks keep their places."""
 
-    def __init__(self, engine: Engine, cache: Cache) -> None:
+    def __init__(self, engine: TranslationEngine, cache: Cache) -> None:
         self.engine, self.cache = engine, cache
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 

@@ -33,7 +33,7 @@ class Group(NamedTuple):
     languages: dict[str, Answered]
 
 
-class Scored(NamedTuple):
+class LanguageScore(NamedTuple):
     """The main metric of some rows, and its value in every resample; NaN when the figure is withheld."""
 
     value: float
@@ -106,11 +106,11 @@ def _by_script(group: Group) -> dict[str, list[Answered]]:
     return {name: parts for name, parts in found.items() if name != NONE}
 
 
-def _scored(group: Group, name: str, one: Answered, resamples: int) -> Scored:
+def _scored(group: Group, name: str, one: Answered, resamples: int) -> LanguageScore:
     return _scored_parts(group, name, [one], resamples)
 
 
-def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples: int) -> Scored:
+def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples: int) -> LanguageScore:
     """Score rows of several languages together: 40 rows of Cyrillic in a Latin language are too few on their own."""
     task = parts[0].task
     emotions = [emotion for part in parts for emotion in part.emotions or ()] or None
@@ -119,12 +119,12 @@ def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples:
     measured = scorer(task, "strict", rows.gold, rows.predictions[0], rows.emotions)
     metric = task.main_metric
     if any(withheld(task, part.read, part.emotions) for part in parts):
-        return Scored(np.nan, np.full(resamples, np.nan))
+        return LanguageScore(np.nan, np.full(resamples, np.nan))
     drawn = distribution(measured, rows.counts, resamples, seed_of("language", group.name, group.key, name))
-    return Scored(float(measured(rows.counts[None, :])[metric][0]), drawn[metric])
+    return LanguageScore(float(measured(rows.counts[None, :])[metric][0]), drawn[metric])
 
 
-def _row(parts: Sequence[Answered], scored: Scored, english: Scored | None) -> dict[str, Any]:
+def _row(parts: Sequence[Answered], scored: LanguageScore, english: LanguageScore | None) -> dict[str, Any]:
     """n, unparsed, and the score and its gap to English with their intervals."""
     rows = sum(len(part.records) for part in parts)
     unparsed = sum(len(part.read.unparsed) for part in parts)
@@ -142,7 +142,7 @@ def _prose(one: Answered) -> dict[str, int]:
 
 
 def _findings(
-    group: Group, language: str, one: Answered, scored: Mapping[str, Scored], resamples: int
+    group: Group, language: str, one: Answered, scored: Mapping[str, LanguageScore], resamples: int
 ) -> list[Finding]:
     found = [_foreign(group, language, one, resamples)]
     if isinstance(one.task.grammar, Labels) and _skilled_in_english(group, resamples):
@@ -168,12 +168,14 @@ def _finding(
     return Finding(check, one.task.subset, group.key, language, value, ci95, len(one.records), sentence)
 
 
-def _kept(group: Group, language: str, one: Answered, scored: Mapping[str, Scored]) -> Finding:
+def _kept(group: Group, language: str, one: Answered, scored: Mapping[str, LanguageScore]) -> Finding:
     value, ci95, said = _of_english(one.task, scored[language], scored[ENGLISH])
     return _finding("kept", group, language, one, value, ci95, f"{group.name} {language}: {said}")
 
 
-def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Scored, english: Scored) -> Finding:
+def _kept_script(
+    group: Group, name: str, parts: Sequence[Answered], here: LanguageScore, english: LanguageScore
+) -> Finding:
     """Like _kept() for a script; the sentence names its languages."""
     task, rows = parts[0].task, sum(len(part.records) for part in parts)
     value, ci95, said = _of_english(task, here, english)
@@ -182,7 +184,9 @@ def _kept_script(group: Group, name: str, parts: Sequence[Answered], here: Score
     return Finding("script_kept", task.subset, group.key, name, value, ci95, rows, sentence)
 
 
-def _of_english(task: Task, here: Scored, english: Scored) -> tuple[float | None, list[float] | None, str]:
+def _of_english(
+    task: Task, here: LanguageScore, english: LanguageScore
+) -> tuple[float | None, list[float] | None, str]:
     """The share of the English score that is kept, its interval, and a sentence.
 
     Share and interval are None when English has no score above 0, or a score is withheld.

@@ -21,7 +21,7 @@ class Frames(NamedTuple):
     fps: float
 
 
-class Shown:
+class MediaReader:
     """Opens the media of questions under one budget; root is the folder that contains them."""
 
     def __init__(self, root: Path, budget: Budget) -> None:

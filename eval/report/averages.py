@@ -17,7 +17,7 @@ from mmafflm.errors import Fault
 
 
 @dataclass(frozen=True)
-class Scores:
+class RunScores:
     """All runs' scores on one task or one of its languages; None for a run without this score."""
 
     task: Task
@@ -27,7 +27,7 @@ class Scores:
     cells: list[Cell | None]
 
 
-class Average(NamedTuple):
+class RunAverage(NamedTuple):
     """One mean for each run: what it is over, its scores, and the subsets of the benchmark that it lacks."""
 
     over: str
@@ -47,11 +47,11 @@ class Average(NamedTuple):
         return self._asdict() | {"cells": cells}
 
 
-def averages(runs: Sequence[Run], mode: str) -> list[Average]:
+def averages(runs: Sequence[Run], mode: str) -> list[RunAverage]:
     """Every mean over the scores that any run has. A run with one of them missing or withheld has no mean."""
     scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
     found = [
-        Average(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
+        RunAverage(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
                 part.missing)
         for part in parted(scores)
         if len(part.units) > 1
@@ -59,15 +59,15 @@ def averages(runs: Sequence[Run], mode: str) -> list[Average]:
     return [*found, *_over_languages(scores, len(runs))]
 
 
-def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[Scores]:
+def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[RunScores]:
     """The scores of the whole task, then those of each of its languages."""
     of = [run.scored(subset, task.key, mode) for run in runs]
     metric = task.main_metric
     spoken = benchmark()[subset].languages or ("en",)
-    yield Scores(task, None, spoken, metric, [_cell(one, metric) for one in of])
+    yield RunScores(task, None, spoken, metric, [_cell(one, metric) for one in of])
     for language in sorted({name for one in of if one for name in one.get("by_language", ())}):
         parts = [one.get("by_language", {}).get(language) if one else None for one in of]
-        yield Scores(task, language, (language,), metric, [_cell(one, metric) for one in parts])
+        yield RunScores(task, language, (language,), metric, [_cell(one, metric) for one in parts])
 
 
 def _cell(scored: Mapping[str, Any] | None, metric: str) -> Cell | None:
@@ -75,7 +75,7 @@ def _cell(scored: Mapping[str, Any] | None, metric: str) -> Cell | None:
     return None if found is None or found.value is None else found
 
 
-def _means(scores: Sequence[Scores], runs: int) -> list[Cell | None]:
+def _means(scores: Sequence[RunScores], runs: int) -> list[Cell | None]:
     together = on_the_same_rows(scores)
     return [_mean([[one.cells[at] for one in group] for group in together]) for at in range(runs)]
 
@@ -95,7 +95,7 @@ def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
     return found._replace(ends=(found.value - half, found.value + half) if math.isfinite(half) else None)
 
 
-def _over_languages(scores: Sequence[Scores], runs: int) -> Iterator[Average]:
+def _over_languages(scores: Sequence[RunScores], runs: int) -> Iterator[RunAverage]:
     """The macro average over the languages of each subset that has several, or the reason for refusing it."""
     for whole in (one for one in scores if one.language is None and len(benchmark()[one.task.subset].languages) > 1):
         parts = [one for one in scores if one.task == whole.task and one.language is not None]
@@ -104,6 +104,6 @@ def _over_languages(scores: Sequence[Scores], runs: int) -> Iterator[Average]:
             for at in range(runs):
                 if whole.cells[at] is not None:
                     require_languages(whole.task.subset, [str(one.language) for one in parts if one.cells[at]])
-            yield Average(*told, _means(parts, runs), [str(one.language) for one in parts], [])
+            yield RunAverage(*told, _means(parts, runs), [str(one.language) for one in parts], [])
         except Fault as fault:
-            yield Average(*told, [None] * runs, [], [], str(fault))
+            yield RunAverage(*told, [None] * runs, [], [], str(fault))

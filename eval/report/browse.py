@@ -22,7 +22,7 @@ from eval.score.answered import known_subsets
 from eval.score.measure import strict
 from eval.score.verdict import errors, in_words, right_rows
 from mmafflm.benchmark.benchmark import Task, benchmark
-from mmafflm.browse.table import Table, open_table, with_answers
+from mmafflm.browse.table import RecordTable, open_table, with_answers
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 
@@ -38,7 +38,7 @@ class _Run(NamedTuple):
     files: dict[str, str]
 
 
-def open_runs(folders: Sequence[Path], data: Dataset) -> Table:
+def open_runs(folders: Sequence[Path], data: Dataset) -> RecordTable:
     """The records that any run has answered so far, and the answers. Raises Fault for answers to other data."""
     runs = {name: _run(folder, data) for name, folder in zip(run_names(folders), folders, strict=True)}
     names = list(dict.fromkeys(file for run in runs.values() for file in run.files.values()))
@@ -74,7 +74,7 @@ def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
         yield f"{name}: {found:,} of its {wanted:,} answers so far"
 
 
-def _said(run: _Run, table: Table) -> pl.DataFrame:
+def _said(run: _Run, table: RecordTable) -> pl.DataFrame:
     """Columns row and said (the text) for every answer of a run so far."""
     files = {name: table.files.index(table.root / file) for name, file in run.files.items()}
     known = table.rows.select("row", "id", pl.col("file").cast(pl.UInt32))
@@ -113,7 +113,7 @@ def _load(path: Path) -> pl.DataFrame:
         raise
 
 
-def _judged(table: Table, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _judged(table: RecordTable, said: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Columns row, said, verdict and outcome for every answer of each run."""
     every = pl.concat([frame.with_columns(run=pl.lit(at, pl.UInt32)) for at, frame in enumerate(said.values())])
     every = every.join(table.rows.select("row", *_ASKED), on="row", how="left", maintain_order="left")

@@ -12,7 +12,7 @@ NEAR = 1e-6  # a score in a comparison within this distance of the run's own com
 LANGUAGE = 2  # the column of the language in the table of tests
 
 
-class Comparison(NamedTuple):
+class ComparisonPlace(NamedTuple):
     """B against A: their places on the page, the file's content, and why it is not shown ("" if it is shown)."""
 
     a: int
@@ -21,7 +21,7 @@ class Comparison(NamedTuple):
     stale: str = ""
 
 
-class Compared(NamedTuple):
+class ComparisonView(NamedTuple):
     """A comparison as shown on the page: sentences, open tables and folded tables."""
 
     a: int
@@ -31,10 +31,10 @@ class Compared(NamedTuple):
     folded: list[Section]
 
 
-def comparisons(runs: Sequence[Run]) -> list[Comparison]:
+def comparisons(runs: Sequence[Run]) -> list[ComparisonPlace]:
     """The comparisons between any two of the runs."""
     return [
-        Comparison(at, place, found, _stale(found, run, other))
+        ComparisonPlace(at, place, found, _stale(found, run, other))
         for place, other in enumerate(runs)
         for at, run in enumerate(runs)
         if at != place
@@ -58,12 +58,12 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
     return ""
 
 
-def compared(one: Comparison) -> Compared:
+def compared(one: ComparisonPlace) -> ComparisonView:
     """The comparison for the page: whole tasks and means are open, the languages of tasks are folded."""
     (units, *means), sentences = tables(one.found)
     whole = units._replace(heads=_without(units.heads), rows=[_without(row) for row in units.rows if not row[LANGUAGE]])
     languages = units._replace(title="Languages", rows=[row for row in units.rows if row[LANGUAGE]])
-    return Compared(one.a, one.b, sentences, [whole, *means], [languages] if languages.rows else [])
+    return ComparisonView(one.a, one.b, sentences, [whole, *means], [languages] if languages.rows else [])
 
 
 def _without(row: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # for each kind of unparsed answer: with 
 LONGEST = 160  # characters of such an example
 
 
-class Told(NamedTuple):
+class FindingView(NamedTuple):
     """One finding: its verdict ("" if it has none), sentence, and number with interval and threshold."""
 
     verdict: str
@@ -21,7 +21,7 @@ class Told(NamedTuple):
     numbers: str
 
 
-class Why(NamedTuple):
+class CheckView(NamedTuple):
     """One check: its name, what it measures, its threshold, and the reason for it."""
 
     check: str
@@ -37,19 +37,19 @@ class Cluster(NamedTuple):
     examples: list[tuple[str, str, str]]
 
 
-class Kind(NamedTuple):
+class FindingGroup(NamedTuple):
     """One kind of failure: its open findings, the folded ones under headings, drawings, checks and examples."""
 
     name: str
     counts: dict[str, int]
-    shown: list[Told]
-    folded: list[tuple[str, list[Told]]]
+    shown: list[FindingView]
+    folded: list[tuple[str, list[FindingView]]]
     drawings: list[Drawing]
-    checks: list[Why]
+    checks: list[CheckView]
     clusters: list[tuple[str, list[Cluster]]]
 
 
-def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[Kind]:
+def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[FindingGroup]:
     """The kinds of failure, in the diagnosis' order; `run` is the place of the run among the `runs` on the page."""
     findings = [*diagnosis.get("findings", ()), *diagnosis.get("not_measured", ())]
     names = list(dict.fromkeys([*diagnosis.get("summary", ()), *(one["kind"] for one in findings)]))
@@ -57,7 +57,9 @@ def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[Kind
     return [_kind(diagnosis, name, findings, run, examples) for name in names]
 
 
-def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[str, Any]], run: int, most: int) -> Kind:
+def _kind(
+    diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[str, Any]], run: int, most: int
+) -> FindingGroup:
     """Show findings that are "found" or have no verdict first; fold the others."""
     told = [_told(one) for one in findings if one["kind"] == name]
     grave = [one for one in told if one.verdict not in _VERDICTS]
@@ -65,7 +67,7 @@ def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[st
     folded += [(said, [one for one in told if one.verdict == verdict]) for verdict, said in _VERDICTS.items()]
     checks = diagnosis.get("checks", {})
     details = diagnosis.get("details", {}).get(name, ())
-    return Kind(
+    return FindingGroup(
         name.replace("_", " "),
         {verdict: sum(one.verdict == verdict for one in told) for verdict in ("found", "unsure", "absent")},
         grave[:SHOWN],
@@ -76,7 +78,7 @@ def _kind(diagnosis: Mapping[str, Any], name: str, findings: Sequence[Mapping[st
     )
 
 
-def _told(found: Mapping[str, Any]) -> Told:
+def _told(found: Mapping[str, Any]) -> FindingView:
     parts = []
     value, ends, threshold = found.get("value"), found.get("ci95"), found.get("threshold")
     if isinstance(value, int | float):
@@ -85,12 +87,12 @@ def _told(found: Mapping[str, Any]) -> Told:
         parts.append(f"threshold {found.get('side', '')} {threshold:g}".replace("  ", " "))
     if isinstance(found.get("n"), int):
         parts.append(f"n {found['n']}")
-    return Told(str(found.get("verdict", "")), str(found["sentence"]), ", ".join(parts))
+    return FindingView(str(found.get("verdict", "")), str(found["sentence"]), ", ".join(parts))
 
 
-def _why(check: str, one: Mapping[str, Any]) -> Why:
+def _why(check: str, one: Mapping[str, Any]) -> CheckView:
     threshold = f"a fault {one.get('side', '')} {one.get('threshold', '')}"
-    return Why(check.replace("_", " "), str(one.get("what", "")), threshold, str(one.get("why", "")))
+    return CheckView(check.replace("_", " "), str(one.get("what", "")), threshold, str(one.get("why", "")))
 
 
 def _clusters(one: Mapping[str, Any], most: int) -> tuple[str, list[Cluster]]:

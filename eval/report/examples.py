@@ -21,19 +21,19 @@ WORST_OF_MANY = 4  # in place of WORST for a task with more than 4 languages
 
 
 @dataclass(frozen=True)
-class Example:
+class ExampleView:
     """One row as the report shows it: why it was chosen, what was asked, each run's answer, and gold."""
 
     why: str
     record: Record
     text: str | None  # the text inside the prompt; None if the prompt's wording is not the benchmark's
     prompt: str
-    answers: dict[str, "Shown"]
+    answers: dict[str, "AnswerView"]
     pictures: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Shown:
+class AnswerView:
     """One run's answer: its text, the verdict on it, and how far off it is (0: right, 1: as wrong as possible)."""
 
     text: str
@@ -62,7 +62,7 @@ def _common(task: Task, by_run: Mapping[str, Answered]) -> _Common:
     return _Common(records, at, wrong, list(zip(*reasons, strict=True)), pairs)
 
 
-def choose(task: Task, by_run: Mapping[str, Answered]) -> list[Example]:
+def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
     """The rows to show for one task: unparsed, furthest off, different between the runs, and a right one."""
     records, places, wrong, reasons, pairs = _common(task, by_run)
     if not records:
@@ -132,12 +132,12 @@ def _pair(read: Answers, row: int) -> tuple[Hashable, Hashable]:
     return gold.tobytes(), answer.tobytes()
 
 
-def _example(task: Task, why: str, record: Record, rows: dict[str, tuple[Answered, int]]) -> Example:
+def _example(task: Task, why: str, record: Record, rows: dict[str, tuple[Answered, int]]) -> ExampleView:
     shown = {
-        name: Shown(cut(of.texts[row], MOST_ANSWER), _verdict(task, of, row), float(errors_of(task, of, row)))
+        name: AnswerView(cut(of.texts[row], MOST_ANSWER), _verdict(task, of, row), float(errors_of(task, of, row)))
         for name, (of, row) in rows.items()
     }
-    return Example(why, record, text_of(task, record), cut(record.prompt, MOST_PROMPT), shown)
+    return ExampleView(why, record, text_of(task, record), cut(record.prompt, MOST_PROMPT), shown)
 
 
 def errors_of(task: Task, rows: Answered, row: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.report.results_schema import Diagnosis, Scores, require
+from eval.report.results_schema import Diagnosis, ScoresEntry, require
 from eval.run.join import join, load_predictions, require_data, run_json
 from eval.run.selection import Selection, split_of
 from eval.score.answered import Answered, by_task
@@ -96,7 +96,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
     for mode, found in scores.items():
-        require(Scores, found, folder / f"scores.{mode}.json", "Score the run again.")
+        require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
             raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]

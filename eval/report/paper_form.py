@@ -17,7 +17,7 @@ _LATEX |= {char: "\\" + char for char in "&%$#_"}
 _BEHIND = "In brackets: the share of unparsed answers."
 
 
-class Table(NamedTuple):
+class PaperTable(NamedTuple):
     """A caption, two lines of heads (each run's name above its columns), and rows of text."""
 
     caption: str
@@ -27,7 +27,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def tables(runs: Sequence[Run]) -> list[Table]:
+def tables(runs: Sequence[Run]) -> list[PaperTable]:
     """For each mode in which a run was scored: all tasks, the means, and the languages of each subset with several."""
     found = []
     for mode in ("strict", "paper"):
@@ -37,7 +37,7 @@ def tables(runs: Sequence[Run]) -> list[Table]:
     return found
 
 
-def _tasks(runs: Sequence[Run], mode: str) -> Table:
+def _tasks(runs: Sequence[Run], mode: str) -> PaperTable:
     rows, told = [], any(run.readout != "greedy" for run in runs)
     for subset, task in tasks_of(runs, mode):
         row = [subset, task.key, rows_text(next(one for run in runs if (one := run.scored(subset, task.key, mode))))]
@@ -53,10 +53,10 @@ def _tasks(runs: Sequence[Run], mode: str) -> Table:
     )
     heads = (*(head for _, head in _METRICS), "Unparsed")
     left = ("Subset", "Task", "n", *(("Readout",) if told else ()))
-    return Table(caption, [_named(run) for run in runs], heads, left, rows)
+    return PaperTable(caption, [_named(run) for run in runs], heads, left, rows)
 
 
-def _means(runs: Sequence[Run], mode: str) -> list[Table]:
+def _means(runs: Sequence[Run], mode: str) -> list[PaperTable]:
     """The table of means, if there are any; a mean that a run lacks, or that was refused, is a dash."""
     rows = [
         [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else DASH,
@@ -65,7 +65,7 @@ def _means(runs: Sequence[Run], mode: str) -> list[Table]:
     ]  # fmt: skip
     caption = f"Means of the tasks' scores, {mode} mode, times 100{_limits(runs)}. {_BEHIND}"
     heads = ("Over", "Group", "Metric", "of")
-    return [Table(caption, [_named(run) for run in runs], ("",), heads, rows)] if rows else []
+    return [PaperTable(caption, [_named(run) for run in runs], ("",), heads, rows)] if rows else []
 
 
 def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
@@ -103,7 +103,7 @@ def _named(run: Run) -> str:
     return run.name if run.readout == "greedy" else f"{run.name} ({run.readout})"
 
 
-def _languages(runs: Sequence[Run], mode: str) -> list[Table]:
+def _languages(runs: Sequence[Run], mode: str) -> list[PaperTable]:
     found = []
     for one in heat_maps(runs, mode):
         rows = [[language, *map(_short, cells)] for language, cells in one.rows]
@@ -111,11 +111,11 @@ def _languages(runs: Sequence[Run], mode: str) -> list[Table]:
         caption = f"{one.subset} by language, {mode} mode: {one.metric} times 100{_limits(runs)}. {_BEHIND}{beside}"
         read = [f"{run.name} ({how})" if how else run.name for run, how in zip(runs, one.readouts, strict=True)]
         names = read + one.published
-        found.append(Table(caption, names, ("",), ("Language",), rows))
+        found.append(PaperTable(caption, names, ("",), ("Language",), rows))
     return found
 
 
-def markdown(found: Sequence[Table]) -> str:
+def markdown(found: Sequence[PaperTable]) -> str:
     """The tables in Markdown."""
     parts = []
     for table in found:
@@ -132,12 +132,12 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
 
 
-def latex(found: Sequence[Table]) -> str:
+def latex(found: Sequence[PaperTable]) -> str:
     r"""The tables in LaTeX with booktabs; \input them."""
     return "% \\usepackage{booktabs}\n\n" + "\n".join(map(_latex_table, found))
 
 
-def _latex_table(table: Table) -> str:
+def _latex_table(table: PaperTable) -> str:
     width = len(table.columns)
     heads = ["", *([""] * (len(table.left) - 1))] if width > 1 else list(map(_tex, table.left))
     tops = [f"\\multicolumn{{{width}}}{{c}}{{{_tex(run)}}}" if width > 1 else _tex(run) for run in table.runs]

@@ -25,7 +25,7 @@ from eval.report.glance import glance
 from eval.report.load import Run, differences, load_runs, rows_of, subsets_of
 from eval.report.model_card import model_card
 from eval.report.results_schema import VERSION, Results, json_schema, require
-from eval.report.subset_view import Counted, subset_view
+from eval.report.subset_view import SubsetDrawings, subset_view
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.measure import MODES
 from mmafflm.dataset import Dataset, split_file
@@ -98,7 +98,7 @@ def generator() -> str:
     return f"mmafflm {installed('mmafflm').get('mmafflm', 'of no version')}"
 
 
-def page(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted], refused: int = 0) -> str:
+def page(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings], refused: int = 0) -> str:
     """The HTML. All text from data, runs and answers is escaped automatically."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files("eval.report").joinpath(name).read_text(encoding="utf-8")),
@@ -154,7 +154,7 @@ def _head(run: Run, at: int) -> dict[str, Any]:
     return said | {key: told[key] or defaults.get(key) for key in told}
 
 
-def results(runs: Sequence[Run], data: Dataset, parts: Sequence[Counted]) -> dict[str, Any]:
+def results(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings]) -> dict[str, Any]:
     """Every number in the report (results.json): scores and diagnosis as read, and the numbers in the figures."""
     return {
         "schema": VERSION,

@@ -29,7 +29,7 @@ class Sample(Model):
     of: int
 
 
-class Scored(Model):
+class ScoredEntry(Model):
     """One task, or one of its languages; metrics are fractions, None if not defined."""
 
     n: int = Field(ge=1)
@@ -41,7 +41,7 @@ class Scored(Model):
     majority: dict[str, float | None] | None = None
     readout: Literal["greedy", "expectation", "choice"] | None = Field(None, description="of a task; its languages'")
     notes: list[str] = []
-    by_language: dict[str, "Scored"] = {}
+    by_language: dict[str, "ScoredEntry"] = {}
 
 
 class Tasks(Model):
@@ -50,18 +50,18 @@ class Tasks(Model):
     n: int = Field(ge=1)
     sample: Sample | None = None
     unparsed: int = Field(ge=0)
-    tasks: dict[str, Scored]
+    tasks: dict[str, ScoredEntry]
 
 
-class Scores(Model):
+class ScoresEntry(Model):
     """scores.MODE.json, without the lists of unparsed rows."""
 
     version: Literal[1] = Field(alias="schema")
     mode: Literal["strict", "paper"]
-    subsets: dict[str, Scored | Tasks]
+    subsets: dict[str, ScoredEntry | Tasks]
 
 
-class Finding(Model):
+class FindingEntry(Model):
     """One check of the diagnosis on one task or a part of it."""
 
     kind: str
@@ -82,14 +82,14 @@ class Diagnosis(Model):
     """diagnosis.json as `mmaffben diagnose` wrote it."""
 
     version: Literal[1] = Field(alias="schema")
-    findings: list[Finding]
+    findings: list[FindingEntry]
 
 
-class Run(Model):
+class RunEntry(Model):
     """One run: run.json, its scores by mode, its diagnosis, and the hashes of the files that were read."""
 
     run: dict[str, Any]
-    scores: dict[Literal["strict", "paper"], Scores]
+    scores: dict[Literal["strict", "paper"], ScoresEntry]
     diagnosis: Diagnosis | None
     sha256: dict[str, str]
 
@@ -103,7 +103,7 @@ class Mean(Model):
     unparsed: int
 
 
-class Average(Model):
+class AverageEntry(Model):
     """The mean of several scores, a cell for each run in the order of `runs`; None if the run lacks one of them."""
 
     over: Literal["subset", "task", "modality", "language", "languages"]
@@ -115,7 +115,7 @@ class Average(Model):
     refused: str
 
 
-class Comparison(Model):
+class ComparisonEntry(Model):
     """comparison.NAME.json as `mmaffben compare` wrote it: run b against run a."""
 
     a: str
@@ -130,7 +130,7 @@ class Data(Model):
     versions: dict[str, Any]
 
 
-class Example(Model):
+class ExampleEntry(Model):
     """A row that the page shows, and the rule that chose it."""
 
     id: str
@@ -147,11 +147,11 @@ class Results(BaseModel):
     generator: str
     made_of: str
     data: Data
-    runs: dict[str, Run]
-    averages: dict[Literal["strict", "paper"], list[Average]]
-    comparisons: list[Comparison] = Field(description="of two of the runs, where they were compared")
+    runs: dict[str, RunEntry]
+    averages: dict[Literal["strict", "paper"], list[AverageEntry]]
+    comparisons: list[ComparisonEntry] = Field(description="of two of the runs, where they were compared")
     figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: what its figures draw")
-    examples: dict[str, dict[str, list[Example]]] = Field(description="subset, task: the rows shown")
+    examples: dict[str, dict[str, list[ExampleEntry]]] = Field(description="subset, task: the rows shown")
 
 
 def require(model: type[BaseModel], found: object, path: Path, again: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from eval.report import svg
-from eval.report.examples import Example, choose
+from eval.report.examples import ExampleView, choose
 from eval.report.load import Run
 from eval.report.tables import Cell, cell, metrics_of, number, readouts_of
 from eval.report.tally import PLACES, tally
@@ -17,7 +17,7 @@ from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.media.thumbnails import Thumbnails
 
 
-class Figure(NamedTuple):
+class ReportFigure(NamedTuple):
     """A drawing and its caption; `wide`: it may be wider than a phone ("scroll") or than half a page ("whole")."""
 
     svg: Markup
@@ -32,9 +32,9 @@ class TaskView:
     task: Task
     readouts: list[str]
     metrics: list[tuple[str, float | None, list[Cell | None]]]
-    figures: list[Figure]
+    figures: list[ReportFigure]
     classes: list[tuple[int, list[tuple[Any, ...]]]]  # (place of the run, its classes)
-    examples: list[Example]
+    examples: list[ExampleView]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SubsetView:
     tasks: list[TaskView]
 
 
-class Counted(NamedTuple):
+class SubsetDrawings(NamedTuple):
     """The view for the template; for results.json the same numbers, {task key: {run name: tally}}, and row ids."""
 
     view: SubsetView
@@ -57,7 +57,7 @@ class Counted(NamedTuple):
 
 def subset_view(
     name: str, answered: Mapping[str, Mapping[str, Answered]], runs: Sequence[Run], thumbnails: Thumbnails
-) -> Counted:
+) -> SubsetDrawings:
     """Count answers, draw figures and choose rows of one subset; `answered`: {task key: {run name: answers}}."""
     subset = benchmark()[name]
     tasks, tallies = [], {}
@@ -72,7 +72,7 @@ def subset_view(
         read = readouts_of(name, key, runs)
         tasks.append(TaskView(task, read, metrics_of(name, task, runs), side_by_side, classes, examples))
     chosen = {part.task.key: [{"id": one.record.id, "why": one.why} for one in part.examples] for part in tasks}
-    return Counted(SubsetView(name, subset.modality, _summary(name, tasks, runs), tasks), tallies, chosen)
+    return SubsetDrawings(SubsetView(name, subset.modality, _summary(name, tasks, runs), tasks), tallies, chosen)
 
 
 def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
@@ -91,7 +91,7 @@ def _short(one: Cell) -> str:
     return number(one.value) + doubt
 
 
-def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[Figure]:
+def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[ReportFigure]:
     """One run's drawings of one task: a matrix, or two for every scale. `at`: the run's place, decides its colour."""
     title = f"{task.subset} {task.key}, {run.name}"
     if "matrix" not in counts:
@@ -105,7 +105,7 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[F
             if counts["several"] else "percent of a gold class's rows, by the answer")  # fmt: skip
     caption = f"{run.name}: gold down, answer across; {what}. Framed: right."
     return [
-        Figure(
+        ReportFigure(
             svg.matrix(counts, f"{title}: answers by gold class"),
             caption,
             "whole" if len(counts["classes"]) > 13 else "scroll",
@@ -113,7 +113,7 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[F
     ]
 
 
-def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str, Any], at: int) -> list[Figure]:
+def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str, Any], at: int) -> list[ReportFigure]:
     drift = (
         f"answers spread {number(of['spread_ratio'])} times as wide as gold, the most frequent has "
         f"{number(of['most_frequent_share'])} of the rows, the distributions overlap by {number(of['overlap'])}"
@@ -121,8 +121,10 @@ def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str,
     against = svg.scatter(of, scale, PLACES, f"{title}, {who}: answer against gold, {of['n']} rows", at)
     distributions = svg.histogram(of, scale, f"{title}, {who}: distributions; {drift}", at)
     return [
-        Figure(against, f"{who}: {of['n']} rows. A dot's area is their number; the dashed line: answer equals gold."),
-        Figure(distributions, f"{who}. Bars: answers; line: gold. The {drift}."),
+        ReportFigure(
+            against, f"{who}: {of['n']} rows. A dot's area is their number; the dashed line: answer equals gold."
+        ),
+        ReportFigure(distributions, f"{who}. Bars: answers; line: gold. The {drift}."),
     ]
 
 

@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class HeadlineRow:
     """One row of the headline table: a task, each run's cell (None if the run lacks the task) and readout."""
 
     subset: str
@@ -78,7 +78,7 @@ def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
     return [run.readout_of(subset, key) if told else "" for run in runs]
 
 
-def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, float]]:
+def headline(runs: Sequence[Run], mode: str) -> tuple[list[HeadlineRow], tuple[float, float]]:
     """A row for each task, and the ends of the common axis of their plots."""
     lines = [_line(name, task, runs, mode) for name, task in tasks_of(runs, mode)]
     values = [end for line in lines for cell in line.cells if cell for end in [cell.value, *(cell.ends or ())]]
@@ -87,13 +87,15 @@ def headline(runs: Sequence[Run], mode: str) -> tuple[list[Line], tuple[float, f
     return [_with_plot(line, runs, domain) for line in lines], domain
 
 
-def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Line:
+def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRow:
     scored = [run.scored(subset, task.key, mode) for run in runs]
     some = next(one for one in scored if one)
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     majority = some.get("majority", {}).get(metric)
-    return Line(subset, task, metric, cells, rows_text(some), majority, Markup(""), readouts_of(subset, task.key, runs))
+    return HeadlineRow(
+        subset, task, metric, cells, rows_text(some), majority, Markup(""), readouts_of(subset, task.key, runs)
+    )
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
@@ -101,7 +103,7 @@ def cell(scored: Mapping[str, Any], metric: str) -> Cell:
     return Cell(*figure(scored, metric))
 
 
-def _with_plot(line: Line, runs: Sequence[Run], domain: tuple[float, float]) -> Line:
+def _with_plot(line: HeadlineRow, runs: Sequence[Run], domain: tuple[float, float]) -> HeadlineRow:
     found = [
         svg.Estimate(at, run.name, one.value, one.ends)
         for at, (run, one) in enumerate(zip(runs, line.cells, strict=True))

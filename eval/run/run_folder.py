@@ -67,21 +67,21 @@ class Shard(NamedTuple):
 WHOLE = Shard()
 
 
-class Kind(NamedTuple):
+class RecordFiles(NamedTuple):
     """A kind of result to keep for each record: its folder below OUT, and its key in a line."""
 
     folder: str
     key: str
 
 
-PREDICTIONS = Kind("predictions", "prediction")
-LIKELIHOODS = Kind("likelihoods", "logp")
+PREDICTIONS = RecordFiles("predictions", "prediction")
+LIKELIHOODS = RecordFiles("likelihoods", "logp")
 
 
 class RunFolder:
     """The folder OUT of a run, as one of its processes uses it."""
 
-    def __init__(self, out: Path, shard: Shard = WHOLE, kind: Kind = PREDICTIONS) -> None:
+    def __init__(self, out: Path, shard: Shard = WHOLE, kind: RecordFiles = PREDICTIONS) -> None:
         self.out, self.shard, self.kind = out, shard, kind
 
     @contextmanager

@@ -47,7 +47,7 @@ PlacedT = TypeVar("PlacedT", bound=Placed)
 
 
 @dataclass(frozen=True)
-class Part(Generic[PlacedT]):
+class MeanPart(Generic[PlacedT]):
     """Units that are averaged together, and the subsets of the benchmark that this mean lacks."""
 
     over: str  # subset | task | modality | language
@@ -138,7 +138,7 @@ def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
     ]
 
 
-def parted(units: Sequence[PlacedT]) -> Iterator["Part[PlacedT]"]:
+def parted(units: Sequence[PlacedT]) -> Iterator["MeanPart[PlacedT]"]:
     """The groups to average: per subset (if it has several tasks), task, modality and language; one metric a group."""
     whole = [unit for unit in units if unit.language is None]
     single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
@@ -149,12 +149,12 @@ def parted(units: Sequence[PlacedT]) -> Iterator["Part[PlacedT]"]:
     yield from _grouped("language", single, lambda unit: unit.languages[0])
 
 
-def _grouped(over: str, units: Iterable[PlacedT], key: Callable[[PlacedT], str]) -> Iterator["Part[PlacedT]"]:
+def _grouped(over: str, units: Iterable[PlacedT], key: Callable[[PlacedT], str]) -> Iterator["MeanPart[PlacedT]"]:
     grouped: dict[tuple[str, str], list[PlacedT]] = {}
     for unit in units:
         grouped.setdefault((key(unit), unit.metric), []).append(unit)
     for (group, metric), chosen in sorted(grouped.items()):
-        yield Part(over, group, metric, chosen, _missing(over, group, metric, chosen))
+        yield MeanPart(over, group, metric, chosen, _missing(over, group, metric, chosen))
 
 
 def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> list[str]:

@@ -14,7 +14,7 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels
 
 
-class Rows(NamedTuple):
+class DistinctRows(NamedTuple):
     """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K]."""
 
     gold: Array
@@ -23,20 +23,20 @@ class Rows(NamedTuple):
     counts: Floats
 
 
-def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> Rows:
+def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> DistinctRows:
     """Count equal rows as one, in the order of their first occurrence: the order of the predictions does not matter.
 
     Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
     """
     of = None if emotions is None else np.array(emotions, dtype=str)
     if gold.ndim == 2 and gold.dtype != bool:
-        return Rows(gold, list(predictions), of, np.ones(len(gold)))
+        return DistinctRows(gold, list(predictions), of, np.ones(len(gold)))
     codes = np.column_stack([_codes(column) for column in (gold, *predictions, *([] if of is None else [of]))])
     _, first, counts = np.unique(codes, axis=0, return_index=True, return_counts=True)
     order = np.argsort(first)
     first, counts = first[order], counts[order]
     kept = None if of is None else of[first]
-    return Rows(gold[first], [prediction[first] for prediction in predictions], kept, counts.astype(float))
+    return DistinctRows(gold[first], [prediction[first] for prediction in predictions], kept, counts.astype(float))
 
 
 def _codes(column: Array) -> Array:

@@ -10,7 +10,7 @@ import jinja2
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.browse.files import medium
 from mmafflm.browse.query import PAGE_ROWS, Page, Query, choose
-from mmafflm.browse.table import Said, Table
+from mmafflm.browse.table import RecordTable, Said
 from mmafflm.errors import Fault
 from mmafflm.records import Record, media_files
 
@@ -18,7 +18,7 @@ WAIT_MS = 500  # how long the page shows each frame of a clip
 
 
 @dataclass(frozen=True)
-class Seen:
+class MediaView:
     """A picture or a clip, of one file or of `frames` frame files.
 
     `address` and `first` lead to the (first) file: /media/ROW/first. When `address` is empty, `note` says why.
@@ -33,7 +33,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Shown:
+class RecordView:
     """One record as the page shows it.
 
     `text` is the text that the prompt is about, "" when it is about a picture alone, None when the wording is not the
@@ -43,11 +43,11 @@ class Shown:
     row: int
     record: Record
     text: str | None
-    seen: list[Seen]
+    seen: list[MediaView]
     answers: list[Said]
 
 
-def page(table: Table, query: Query) -> str:
+def page(table: RecordTable, query: Query) -> str:
     """The HTML of one page."""
     chosen = choose(table, query)
     return _template().render(
@@ -62,15 +62,15 @@ def page(table: Table, query: Query) -> str:
     )
 
 
-def show(table: Table, row: int) -> Shown:
+def show(table: RecordTable, row: int) -> RecordView:
     """What the page shows for a row."""
     record = table.record(row)
     task, emotion = benchmark()[record.subset].task(record.task), record.emotion or ""
     text = "" if record.prompt == task.ask("", emotion) else task.text_in(record.prompt, emotion)
-    return Shown(row, record, text, list(_seen(table, row, record)), table.answers(row))
+    return RecordView(row, record, text, list(_seen(table, row, record)), table.answers(row))
 
 
-def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
+def _seen(table: RecordTable, row: int, record: Record) -> Iterator[MediaView]:
     """A record's pictures and clips, by their places among its files. Of a clip, only the first file is checked."""
     at = 0
     for names in [*([name] for name in record.images), *([one] if isinstance(one, str) else one
@@ -78,13 +78,13 @@ def _seen(table: Table, row: int, record: Record) -> Iterator[Seen]:
         if names:
             try:
                 clip = medium(table.root, names[0]).kind.startswith("video/")
-                yield Seen(names[0], f"/media/{row}", at, len(names), clip)
+                yield MediaView(names[0], f"/media/{row}", at, len(names), clip)
             except Fault as fault:
-                yield Seen(names[0], note=str(fault))
+                yield MediaView(names[0], note=str(fault))
         at += len(names)
 
 
-def file_of(table: Table, row: int, place: int) -> str:
+def file_of(table: RecordTable, row: int, place: int) -> str:
     """The name of a record's picture, frame or clip. Raises Fault when it does not exist."""
     if row < table.rows.height and place < len(names := media_files(table.record(row))):
         return names[place]

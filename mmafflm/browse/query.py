@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import polars as pl
 
-from mmafflm.browse.table import Table
+from mmafflm.browse.table import RecordTable
 
 PAGE_ROWS = 20
 
@@ -21,7 +21,7 @@ class Query:
     page: int = 1
 
     @classmethod
-    def parse(cls, text: str, table: Table) -> "Query":
+    def parse(cls, text: str, table: RecordTable) -> "Query":
         """Read the part of an address after "?". Names other than the table's facets, id and page are ignored."""
         said = dict(parse_qsl(text))
         names = {facet.name for facet in table.facets}
@@ -43,7 +43,7 @@ class Page(NamedTuple):
     pages: int
 
 
-def choose(table: Table, query: Query) -> Page:
+def choose(table: RecordTable, query: Query) -> Page:
     """The rows that have every wanted value, in the build's order. A page past the end gives the last page."""
     wanted = [_has(table.rows.schema[name], name, value) for name, value in query.values.items()]
     if query.id:

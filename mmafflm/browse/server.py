@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mmafflm.browse.files import content, medium
 from mmafflm.browse.page import asset, file_of, page
 from mmafflm.browse.query import Query
-from mmafflm.browse.table import Table
+from mmafflm.browse.table import RecordTable
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.terminal.command import say
 
@@ -34,7 +34,7 @@ HEADERS = {
 }
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     """An HTTP reply: status, MIME type, body."""
 
     status: HTTPStatus
@@ -42,7 +42,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def reply(table: Table, path: str) -> Reply:
+def reply(table: RecordTable, path: str) -> HttpReply:
     """The answer to GET `path`. Anything missing or forbidden gives 404 with a sentence."""
     place, _, asked = path.partition("?")
     try:
@@ -54,25 +54,25 @@ def reply(table: Table, path: str) -> Reply:
             case ["", "browse.js"]:
                 return _text("text/javascript", asset("browse.js"))
             case ["", "favicon.ico"]:
-                return Reply(HTTPStatus.NO_CONTENT, "image/x-icon", b"")
+                return HttpReply(HTTPStatus.NO_CONTENT, "image/x-icon", b"")
             case ["", "media", row, at] if _number(row) and _number(at):
                 found = medium(table.root, file_of(table, int(row), int(at)))
-                return Reply(HTTPStatus.OK, found.kind, content(found))
+                return HttpReply(HTTPStatus.OK, found.kind, content(found))
     except Fault as fault:
         return _text("text/plain", str(fault), HTTPStatus.NOT_FOUND)
     return _text("text/plain", "nothing here", HTTPStatus.NOT_FOUND)
 
 
-def _text(kind: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> Reply:
+def _text(kind: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> HttpReply:
     # a lone surrogate, as in a broken tweet, has no UTF-8 form
-    return Reply(status, f"{kind}; charset=utf-8", text.encode(errors="replace"))
+    return HttpReply(status, f"{kind}; charset=utf-8", text.encode(errors="replace"))
 
 
 def _number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
-def _part(asked: str, found: Reply) -> range | None:
+def _part(asked: str, found: HttpReply) -> range | None:
     """The bytes of a clip that a Range header asks for; a browser needs them to seek. None: the whole file."""
     wanted = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{0,15})", asked)
     if not wanted or not found.kind.startswith("video/") or int(wanted[1]) >= len(found.body):
@@ -81,7 +81,7 @@ def _part(asked: str, found: Reply) -> range | None:
     return part or None
 
 
-def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
+def _handler(table: RecordTable) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "mmafflm", ""
@@ -125,7 +125,7 @@ class _Server(ThreadingTCPServer):
 
 
 @contextmanager
-def listening(table: Table, port: int) -> Iterator[_Server]:
+def listening(table: RecordTable, port: int) -> Iterator[_Server]:
     """A server on loopback only. Raises UsageFault when the port is taken; port 0 picks a free one."""
     try:
         server = _Server((HOST, port), _handler(table))
@@ -139,7 +139,7 @@ def listening(table: Table, port: int) -> Iterator[_Server]:
         yield server
 
 
-def serve(table: Table, port: int) -> None:
+def serve(table: RecordTable, port: int) -> None:
     """Serve until Ctrl-C; the address is printed to standard output once the server answers."""
     with listening(table, port) as server:
         say(f"{table.rows.height:,} records. Ctrl-C ends it.")

@@ -45,7 +45,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Table:
+class RecordTable:
     """The rows of a build, with what the page needs to filter and to find them.
 
     `rows` has the columns row, id, emotion, gold (as JSON), file (index into `files`), start and length of its line in
@@ -83,7 +83,7 @@ class Table:
         ]
 
 
-def open_table(data: Dataset, names: Sequence[str] | None = None) -> Table:
+def open_table(data: Dataset, names: Sequence[str] | None = None) -> RecordTable:
     """The records of the named files below DATA, or of all: training, then validation, then tests.
 
     Raises Fault for a file that cannot be read.
@@ -94,10 +94,10 @@ def open_table(data: Dataset, names: Sequence[str] | None = None) -> Table:
         raise Fault(f"{data.path}: its manifest names no records. Build again.")
     rows = pl.concat([_read(path, at) for at, path in enumerate(files)]).with_row_index("row")
     named = {name: name for name in ("subset", "split", "language", "task", "label", "translated")}
-    return Table(data.path, files, rows, _facets(rows, named))
+    return RecordTable(data.path, files, rows, _facets(rows, named))
 
 
-def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame], notes: Sequence[str] = ()) -> Table:
+def with_answers(table: RecordTable, by_run: Mapping[str, pl.DataFrame], notes: Sequence[str] = ()) -> RecordTable:
     """The records that at least one run has answered, with the answers.
 
     Each frame: row, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
@@ -113,7 +113,7 @@ def with_answers(table: Table, by_run: Mapping[str, pl.DataFrame], notes: Sequen
     named = {facet.name: facet.title for facet in table.facets}
     named |= {"any": "any run"} if len(by_run) > 1 else {}
     named |= {f"run{at}": run for at, run in enumerate(by_run)}
-    return Table(table.root, table.files, rows, _facets(rows, named), tuple(by_run), tuple(notes))
+    return RecordTable(table.root, table.files, rows, _facets(rows, named), tuple(by_run), tuple(notes))
 
 
 def _read(path: Path, at: int) -> pl.DataFrame:

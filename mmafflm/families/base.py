@@ -74,7 +74,7 @@ class Modules(NamedTuple):
     language: tuple[str, ...]
 
 
-class Kept(NamedTuple):
+class KeptNumbers(NamedTuple):
     """Numbers that a layer keeps for its backward pass: those always in float32, those in the computing precision."""
 
     float32: int
@@ -115,9 +115,9 @@ class Architecture:
     depth: int  # blocks of the vision tower
     patch_values: int  # numbers of one patch: channels x frames x pixels
     patches_a_token: int
-    text_layer: Kept  # for each token, in a decoder layer without checkpointing
-    vision_block: Kept  # for each patch, in a block of the tower
-    merging: Kept  # for each patch, in the projector
+    text_layer: KeptNumbers  # for each token, in a decoder layer without checkpointing
+    vision_block: KeptNumbers  # for each patch, in a block of the tower
+    merging: KeptNumbers  # for each patch, in the projector
     lora_text: int  # adapter parameters for each rank under `lora_target: all`
     lora_vision: int
     dtype: str

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_build.config import Leaks
-from data_build.leaks.leaks import Row, find_leaks, make_rows
+from data_build.leaks.leaks import LeakRow, find_leaks, make_rows
 
 TRAIN, TESTS = 115_200, 95_342
 PICTURES = 0.3  # share of the rows with a picture, given only by its hash
 PLANTED = 0.01  # share of the training rows that are a test's text with three characters changed
 
 
-def rows(count: int, seed: int) -> list[Row]:
+def rows(count: int, seed: int) -> list[LeakRow]:
     """Texts of 20 to 600 characters, 110 on average as in SemEval and MMS, with realistic frequencies of words."""
     chance = random.Random(seed)
     letters = random.Random(0)
@@ -40,7 +40,7 @@ def rows(count: int, seed: int) -> list[Row]:
     ]
 
 
-def planted(train: list[Row], tests: list[Row]) -> list[Row]:
+def planted(train: list[LeakRow], tests: list[LeakRow]) -> list[LeakRow]:
     """The training rows; one in a hundred is a test's text with three characters changed."""
     chance = random.Random(1)
     texts = [row.words for row in tests if len(row.words) > 80]

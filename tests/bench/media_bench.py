@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from data_build.media.extract import Taken, Task, extract, take
-from data_build.reading.corpus import Media
+from data_build.media.extract import MediaTask, Taken, extract, take
+from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.records import write_jsonl, write_text
@@ -71,7 +71,7 @@ def main() -> None:
         for number in range(CLIPS):
             write(folder / f"raw/clip{number}.mp4", different[number % DIFFERENT])
         files = {file.name: file for file in list_raw(folder / "raw")}
-        media = {name: Media("video", name) for name in files}
+        media = {name: RawMedia("video", name) for name in files}
         taken = extract("bench", [one.to_json() for one in media.values()], files, folder, 1, BUDGET)
         frames = {json.loads(text)["file"]: one for text, one in taken.items()}
         _extraction(folder, media)
@@ -95,11 +95,11 @@ def main() -> None:
           f"pixels {'identical' if same else 'DIFFERENT'}")  # fmt: skip
 
 
-def _extraction(folder: Path, media: dict[str, Media]) -> None:
+def _extraction(folder: Path, media: dict[str, RawMedia]) -> None:
     """Decode, scale and store in this process: the speed of one core."""
     began = time.perf_counter()
     results = [
-        take(Task(f"again{number}", one, f"again{number}", str(folder), str(folder / "raw" / name)))
+        take(MediaTask(f"again{number}", one, f"again{number}", str(folder), str(folder / "raw" / name)))
         for number, (name, one) in enumerate(media.items())
     ]
     took = time.perf_counter() - began

@@ -23,7 +23,7 @@ from data_build.translate.rows import Order
 from data_build.translate.translate import translate
 from eval.ask.predict import chosen_records
 from eval.engines import Question
-from eval.engines.media import Shown
+from eval.engines.media import MediaReader
 from eval.engines.openai.message import content
 from eval.run.selection import Selection
 from mmafflm.benchmark.benchmark import choose_subsets
@@ -166,7 +166,7 @@ def test_the_commands_end_with_a_sentence(honest: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_engines_and_pages_open_nothing_outside(name: str, honest: Path, tmp_path: Path) -> None:
     hostile = Hostile(honest, tmp_path, BAD[name])
-    shown = Shown(hostile.data, BUDGET)
+    shown = MediaReader(hostile.data, BUDGET)
     for question in (Question("<image>", (hostile.bad,)), Question("<video>", (), ((hostile.bad,) * 2,))):
         with pytest.raises(Fault):
             content(question, shown, "frames")

@@ -19,7 +19,7 @@ import torch
 
 from eval.ask.predict import predict
 from eval.engines import Engine, Question
-from eval.engines.hf.batch import Row
+from eval.engines.hf.batch import PromptRow
 from eval.engines.hf.engine import HfEngine
 from eval.engines.hf.vision import Pixels
 from eval.engines.openai.engine import OpenAiEngine, Options
@@ -92,8 +92,8 @@ def clip(number: int) -> tuple[str, ...]:
 class AsText(HfEngine):
     """The engine hf with the server's fault: a picture's tokens have the positions of text."""
 
-    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> Row:
-        return Row(ids[shared:], torch.arange(shared, len(ids)).expand(3, -1), look)
+    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> PromptRow:
+        return PromptRow(ids[shared:], torch.arange(shared, len(ids)).expand(3, -1), look)
 
 
 def answers(engine: Engine, questions: list[Question]) -> list[str]:

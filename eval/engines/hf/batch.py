@@ -8,7 +8,7 @@ from eval.engines.hf.vision import Pixels
 from eval.engines.tree import Tree
 
 
-class Row(NamedTuple):
+class PromptRow(NamedTuple):
     """One question: token ids and positions (3, tokens), both without the shared beginning, and its pixels."""
 
     ids: list[int]

@@ -20,8 +20,8 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from eval.engines import Answers, Engine, Likelihoods, Question, no_options
-from eval.engines.hf.batch import Batch, Row
-from eval.engines.hf.prefix_attention import NAME, Layer, Memory
+from eval.engines.hf.batch import Batch, PromptRow
+from eval.engines.hf.prefix_attention import NAME, KeyValues, Layer
 from eval.engines.hf.vision import Pixels, Vision, features
 from eval.engines.tree import Tree
 from eval.run.checkpoint import find_checkpoint
@@ -123,7 +123,7 @@ class HfEngine:
 
     def _batches(
         self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
-    ) -> Iterator[tuple[list[int], list[Layer], list[Row]]]:
+    ) -> Iterator[tuple[list[int], list[Layer], list[PromptRow]]]:
         """(positions in `questions`, the shared beginning, the rows that follow it), longest first."""
         rows = self.encode(questions)
         shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
@@ -151,26 +151,26 @@ class HfEngine:
         media = {self.model.config.image_token_id, self.model.config.video_token_id}
         return next((at for at, token in enumerate(row) if token in media), len(row))
 
-    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> Row:
+    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> PromptRow:
         """A row without its shared beginning."""
         if look is None:
             where = torch.arange(shared, len(ids)).expand(3, -1)
         else:
             where = self.vision.positions(self.model, ids, look)[:, shared:]
-        return Row(ids[shared:], where, look)
+        return PromptRow(ids[shared:], where, look)
 
     @torch.inference_mode()
     def _beginning(self, ids: list[int]) -> list[Layer]:
         """Keys and values of the shared beginning, per layer."""
         if not ids:
             return []
-        memory = Memory([], len(ids))
+        memory = KeyValues([], len(ids))
         batch = self._left_pad([self._row(ids, 0, None)])
         self._forward(batch, batch.causal(self.model.dtype), memory)
         return memory.as_beginning()
 
     @torch.inference_mode()
-    def _greedy(self, beginning: list[Layer], rows: list[Row], most_tokens: int) -> list[list[int]]:
+    def _greedy(self, beginning: list[Layer], rows: list[PromptRow], most_tokens: int) -> list[list[int]]:
         """The answers' token ids, without the end token. A row leaves the batch when its answer ends."""
         best, mask, memory = self._read(beginning, rows, most_tokens)
         # an answer begins after the row's highest position: a picture has more tokens than positions
@@ -194,8 +194,8 @@ class HfEngine:
             best = self._forward(step, mask, memory)
 
     def _read(
-        self, beginning: list[Layer], rows: list[Row], most_tokens: int
-    ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+        self, beginning: list[Layer], rows: list[PromptRow], most_tokens: int
+    ) -> tuple[torch.Tensor, torch.Tensor, KeyValues]:
         """Each row's first answer token, the mask (rows, 1, 1, longest) of its last token, and the memory of all rows.
 
         Processes some rows at a time, padded to the longest of them: this saves padding and memory for the scores.
@@ -206,14 +206,14 @@ class HfEngine:
         for at in range(0, len(rows), step):
             batch = self._left_pad(rows[at : at + step])
             mask = batch.causal(self.model.dtype)
-            memories.append(Memory(beginning, batch.ids.shape[1]))
+            memories.append(KeyValues(beginning, batch.ids.shape[1]))
             first.append(self._forward(batch, mask, memories[-1]))
             missing = longest - batch.ids.shape[1]
             masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
-        return torch.cat(first), torch.cat(masks), Memory.join(memories, longest + most_tokens)
+        return torch.cat(first), torch.cat(masks), KeyValues.join(memories, longest + most_tokens)
 
     @torch.inference_mode()
-    def _weigh(self, beginning: list[Layer], rows: list[Row], tree: Tree) -> list[list[float]]:
+    def _weigh(self, beginning: list[Layer], rows: list[PromptRow], tree: Tree) -> list[list[float]]:
         """Each candidate's log-likelihood after each row. Rows and trees go through the model together, in batches."""
         longest = max(len(row.ids) for row in rows) + len(tree.tokens)
         step = max(1, self.tokens_at_a_time // longest)
@@ -226,14 +226,14 @@ class HfEngine:
                 inputs_embeds=self._embed(batch),
                 attention_mask={"full_attention": mask},
                 position_ids=batch.positions,
-                past_key_values=(memory := Memory(beginning, longest)),
+                past_key_values=(memory := KeyValues(beginning, longest)),
                 use_cache=True,
                 memory=memory,
             )
             found += [tree.weigh(logits) for logits in self.model.lm_head(out.last_hidden_state[:, prompt - 1 :])]
         return found
 
-    def _forward(self, batch: Batch, mask: torch.Tensor, memory: Memory) -> torch.Tensor:
+    def _forward(self, batch: Batch, mask: torch.Tensor, memory: KeyValues) -> torch.Tensor:
         """The likeliest token after each row's last, (rows,)."""
         out = self.model(
             inputs_embeds=self._embed(batch),
@@ -257,7 +257,7 @@ class HfEngine:
                 embedded[batch.ids == places[name]] = found.to(embedded)
         return embedded
 
-    def _left_pad(self, rows: list[Row]) -> Batch:
+    def _left_pad(self, rows: list[PromptRow]) -> Batch:
         """The batch of these rows; they follow the shared beginning."""
         sizes = [len(row.ids) for row in rows]
         longest = max(sizes)

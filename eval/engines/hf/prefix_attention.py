@@ -17,7 +17,7 @@ Layer = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one layer, each (key-value heads, tokens, head size)."""
 
 
-class Memory:
+class KeyValues:
     """The keys and values of a batch: the shared beginning, and each row's own. Replaces transformers' cache."""
 
     def __init__(self, beginning: Sequence[Layer], room: int) -> None:
@@ -45,7 +45,7 @@ class Memory:
             self.own[layer] = [buffer[rows] for buffer in buffers]
 
     @classmethod
-    def join(cls, parts: Sequence["Memory"], room: int) -> "Memory":
+    def join(cls, parts: Sequence["KeyValues"], room: int) -> "KeyValues":
         """Concatenate the rows of several memories; those with fewer tokens get zeros on the left."""
         whole = cls(parts[0].beginning, room)
         for layer in parts[0].own:
@@ -78,7 +78,7 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor,
     scaling: float,
-    memory: Memory,
+    memory: KeyValues,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query (rows, heads, new, size) -> (rows, new, heads, size).

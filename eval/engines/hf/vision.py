@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from eval.engines import Question
-from eval.engines.media import Shown
+from eval.engines.media import MediaReader
 from mmafflm.errors import Fault
 from mmafflm.families.base import Family
 from mmafflm.media.budget import Budget
@@ -39,7 +39,7 @@ class Vision:
         if family.positions is None:
             raise Fault(f"{family.name}: --engine hf does not know its positions. Ask it with --engine vllm or openai.")
         self.processor, self.family, self.of_row = processor, family, family.positions
-        self.shown = Shown(root, budget.under(family.media))
+        self.shown = MediaReader(root, budget.under(family.media))
 
     def text(self, question: Question) -> str:
         """The prompt with the tokens of its media in place of <image> and <video>."""

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Question
-from eval.engines.media import Shown
+from eval.engines.media import MediaReader
 from eval.engines.openai.message import Clips, content
 from eval.run.no_answer import no_answer
-from mmafflm.endpoint import Again, FirstRows, Pace, Refused, Stopped, endpoint_of_environment
+from mmafflm.endpoint import Again, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
 from mmafflm.errors import UsageFault
 from mmafflm.files.documents import first_wrong
 from mmafflm.files.storable import storable
@@ -74,12 +74,12 @@ class OpenAiEngine:
     name = "openai"
 
     def __init__(
-        self, model: str, root: Path, budget: Budget, options: Options | None = None, pace: Pace | None = None
+        self, model: str, root: Path, budget: Budget, options: Options | None = None, pace: RequestPace | None = None
     ) -> None:
         """Raises UsageFault without a key for OpenAI's own server."""
         self.model, self.options = model, options or Options.model_validate({})
-        self.shown = Shown(root, budget)
-        self.pace = pace or Pace(self.options.per_minute)
+        self.shown = MediaReader(root, budget)
+        self.pace = pace or RequestPace(self.options.per_minute)
         self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
         self._first, self._held = FirstRows(), Answers()

@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from eval.engines import Question
-from eval.engines.media import Frames, Shown
+from eval.engines.media import Frames, MediaReader
 
 Part = dict[str, Any]
 Clips = Literal["frames", "mp4"]
 FILLER = b"\0\0\0\1\x0c" + b"\xff" * (1 << 16) + b"\x80"  # an H.264 unit of filler data, twice what is read at once
 
 
-def content(question: Question, shown: Shown, clips: Clips) -> str | list[Part]:
+def content(question: Question, shown: MediaReader, clips: Clips) -> str | list[Part]:
     """The prompt, with the pictures and clips in place of their marks.
 
     clips: as frames, one picture each, or as an mp4 for a server that takes video_url.

@@ -17,7 +17,7 @@ from eval.engines.vllm.requests import Asks, Request
 Tokens = tuple[int, ...]
 
 
-class Weighing(NamedTuple):
+class CandidateRequest(NamedTuple):
     """How likely is each token of `after`, after question `at` and `answer`? within: also the answer's own tokens."""
 
     at: int
@@ -32,7 +32,7 @@ def by_candidate(
     """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive. candidates: their tokens."""
     answers = [(*tokens, engine.end) for tokens in candidates]
     steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
-    asked = deque(Weighing(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
+    asked = deque(CandidateRequest(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
     left = dict.fromkeys(wanted, len(answers))
     found: dict[int, dict[Tokens, float]] = {at: {} for at in wanted}
     for outputs in engine.run(asked, _weighed(engine, questions)):
@@ -51,8 +51,8 @@ def by_candidate(
         yield told
 
 
-def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing], Request]:
-    """A function that turns a Weighing into vLLM's request.
+def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[CandidateRequest], Request]:
+    """A function that turns a CandidateRequest into vLLM's request.
 
     A question's candidates come one after the other, so its media are opened once. They are processed twice, because
     vLLM sends media that it has seen before without their pixels.
@@ -69,7 +69,7 @@ def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing]
             asked |= {"prompt_logprobs": 0, "skip_reading_prefix_cache": False}
         return engine.sampling(max_tokens=1, **asked)
 
-    def request(one: Weighing) -> Request:
+    def request(one: CandidateRequest) -> Request:
         given = ready(one.at, one.at in seen)
         seen.add(one.at)
         ids = [*given["prompt_token_ids"], *one.answer]
@@ -78,7 +78,7 @@ def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Weighing]
     return request
 
 
-def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
+def _logs(output: Any, asked: CandidateRequest) -> dict[Tokens, float]:
     """ln P of each requested token, by the answer up to and including it.
 
     vLLM returns a token's probability with the token before it. It does not compute tokens that it finds in its cache,
@@ -96,9 +96,9 @@ def _logs(output: Any, asked: Weighing) -> dict[Tokens, float]:
     return found
 
 
-def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[Weighing]:
+def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[CandidateRequest]:
     """The Weighings for steps that were not found; one Weighing for all tokens after the same beginning."""
     after: dict[Tokens, list[int]] = {}
     for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
         after.setdefault(step[:-1], []).append(step[-1])
-    return [Weighing(at, beginning, tuple(tokens), False) for beginning, tokens in after.items()]
+    return [CandidateRequest(at, beginning, tuple(tokens), False) for beginning, tokens in after.items()]

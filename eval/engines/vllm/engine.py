@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
-from eval.engines.media import Frames, Shown
+from eval.engines.media import Frames, MediaReader
 from eval.engines.vllm.candidates import by_candidate
 from eval.engines.vllm.options import engine_arguments, parse_options
 from eval.engines.vllm.requests import Asked, Request
@@ -79,7 +79,7 @@ class VllmEngine:
         try:
             config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
             self.family = family_of(config.model_type, self.checkpoint.model)
-            self.shown = Shown(self.root, self.budget.under(self.family.media))
+            self.shown = MediaReader(self.root, self.budget.under(self.family.media))
             # vLLM's own "auto" turns float32 into bfloat16
             dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
             positions = config.get_text_config().max_position_embeddings

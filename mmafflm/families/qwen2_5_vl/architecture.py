@@ -6,7 +6,7 @@ A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device. It finds th
 
 from typing import Any, NamedTuple
 
-from mmafflm.families.base import Architecture, Config, Kept
+from mmafflm.families.base import Architecture, Config, KeptNumbers
 from mmafflm.families.qwen2_5_vl.media import MERGE, PATCH, TEMPORAL
 
 TEXT_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
@@ -22,7 +22,7 @@ class Tower(NamedTuple):
     depth: int
     block: int  # parameters of one block
     merger_norm: int
-    kept: Kept  # for each patch, in one block
+    kept: KeptNumbers  # for each patch, in one block
     lora: int  # inputs plus outputs of the linear layers in one block
 
 
@@ -42,7 +42,7 @@ def _tower(vision: Config) -> Tower:
         block=attention + 3 * hidden * wide + 2 * wide + hidden + norms,
         merger_norm=hidden,
         # Like a decoder layer, but qkv is one piece and the windows are put together again.
-        kept=Kept(2 * hidden, 11 * hidden + 4 * wide),
+        kept=KeptNumbers(2 * hidden, 11 * hidden + 4 * wide),
         lora=6 * hidden + 3 * (hidden + wide),
     )
 
@@ -75,9 +75,9 @@ def build(config: Config, tower: Tower) -> Architecture:
         patches_a_token=MERGE**2,
         # Two RMSNorms (an fp32 copy, the normalized and the scaled one); queries, keys and values repeated to all
         # heads, and attention's output; in the MLP gate, its SiLU, up and their product.
-        text_layer=Kept(2 * hidden, 8 * hidden + 4 * wide),
+        text_layer=KeptNumbers(2 * hidden, 8 * hidden + 4 * wide),
         vision_block=tower.kept,
-        merging=Kept(tower.hidden, 5 * tower.hidden),  # norm; four patches as one, before and after GELU
+        merging=KeptNumbers(tower.hidden, 5 * tower.hidden),  # norm; four patches as one, before and after GELU
         # The linear layers that `lora_target: all` finds in the decoder, without the head; and those of the blocks.
         lora_text=layers * (4 * hidden + 2 * (hidden + narrow) + 3 * (hidden + wide)),
         lora_vision=tower.depth * tower.lora,

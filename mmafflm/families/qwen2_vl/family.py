@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from mmafflm.families.base import Architecture, Config, Kept, Mend
+from mmafflm.families.base import Architecture, Config, KeptNumbers, Mend
 from mmafflm.families.qwen2_5_vl.architecture import Tower, build
 from mmafflm.families.qwen2_5_vl.family import FAMILY as QWEN2_5_VL
 from mmafflm.families.qwen2_5_vl.family import positions
@@ -27,7 +27,7 @@ def architecture(config: Config) -> Architecture:
         block=attention + 2 * hidden * wide + wide + hidden + norms,
         merger_norm=2 * hidden,
         # LayerNorms, qkv in one piece and attention's output; the MLP has no gate, only its input and GELU's output.
-        kept=Kept(2 * hidden, 9 * hidden + 2 * wide),
+        kept=KeptNumbers(2 * hidden, 9 * hidden + 2 * wide),
         lora=6 * hidden + 2 * (hidden + wide),
     )
     return build(config, tower)

@@ -21,7 +21,7 @@ from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.files.documents import read_json
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
-from mmafflm.train.plan.token_counts import Mix, scan
+from mmafflm.train.plan.token_counts import MixCounts, scan
 
 PAPER_GPUS = 2
 WARMUP_SHARE = 4  # warm-up is at most a quarter of the steps; the paper's is 100 of 450
@@ -38,7 +38,7 @@ class Plan:
     gpus: int  # processes on one node, also on a CPU
     nodes: int
     global_batch: int
-    mix: Mix
+    mix: MixCounts
     family: Family
     base_is_local: bool
     validate: tuple[int, int] | None = None  # steps between validations, and rows of each subset
@@ -229,7 +229,7 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
     )
 
 
-def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: Mix, family: Family) -> None:
+def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts, family: Family) -> None:
     """Raises UsageFault for combinations that were seen to fail, hang or report something false (docs/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]

@@ -31,7 +31,7 @@ SAMPLE = 2000  # about this many rows are tokenized to estimate the total
 
 
 @dataclass(frozen=True)
-class Mix:
+class MixCounts:
     """The training mix: its rows, how many hold a picture or a clip, and its tokens, in all and at the longest."""
 
     rows: int
@@ -45,7 +45,7 @@ class Mix:
     counted: bool  # counted by the base's tokenizer; otherwise estimated from bytes
 
 
-def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> Mix:
+def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> MixCounts:
     """Count the mix, and refuse a cutoff_len that cuts one of its records.
 
     Only some texts are tokenized: those of records that might be too long (byte-level BPE makes no more tokens than
@@ -70,7 +70,7 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
         guess = text_bytes // BYTES_A_TOKEN + family.conversation.tokens * rows.height + vision
         longest = int(last["text_bytes"][0]) // BYTES_A_TOKEN + int(last["vision_tokens"][0]) if last.height else 0
         name = str(last["id"][0]) if last.height else ""
-        return Mix(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
+        return MixCounts(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
     longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
     lengths = text_tokens(path, longest_rows, family) + longest_rows["vision_tokens"].to_numpy()
     _refuse_cut(longest_rows, lengths, cutoff)
@@ -78,7 +78,7 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
     text = int(text_tokens(path, sample, family).sum() / max(1, sample.height) * rows.height)
     where = int(lengths.argmax()) if len(lengths) else 0
     longest, name = (int(lengths[where]), str(longest_rows["id"][where])) if len(lengths) else (0, "")
-    return Mix(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
+    return MixCounts(rows.height, images, videos, text + vision, vision, longest, name, most_vision, counted=True)
 
 
 def media_of_mix(data: Dataset) -> set[str]:

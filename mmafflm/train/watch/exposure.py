@@ -31,7 +31,7 @@ class Tokens(NamedTuple):
     padded: int
 
 
-class Seen:
+class Exposure:
     """The mix in training order."""
 
     def __init__(self, data: Dataset, plan: Plan) -> None:

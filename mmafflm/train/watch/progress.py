@@ -12,7 +12,7 @@ from typing import Any
 
 from mmafflm.records import append_jsonl, drop_torn_line, write_jsonl
 from mmafflm.train.launch.tensorboard import TrainerEvents
-from mmafflm.train.watch.exposure import Seen
+from mmafflm.train.watch.exposure import Exposure
 
 TRAINER_LOG, PROGRESS = "trainer_log.jsonl", "progress.jsonl"
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ class Progress:
     `start` that were trained but not written down (the launcher was killed before its trainer) get rows without times.
     """
 
-    def __init__(self, out: Path, seen: Seen, events: TrainerEvents, examples_a_step: int, start: int) -> None:
+    def __init__(self, out: Path, seen: Exposure, events: TrainerEvents, examples_a_step: int, start: int) -> None:
         self.path, self.log = out / PROGRESS, out / TRAINER_LOG
         self.seen, self.events, self.examples_a_step = seen, events, examples_a_step
         before = read_progress(out)

@@ -18,7 +18,7 @@ from mmafflm.train.launch.tensorboard import OURS, TRAINER, Curves, TrainerEvent
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.watch.curves import draw
 from mmafflm.train.watch.divergence import Judge
-from mmafflm.train.watch.exposure import Seen
+from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, Row, points, sentence
 from mmafflm.train.watch.validation import Validation
 
@@ -43,7 +43,7 @@ class Watch:
         self.waits = DataWaits(cache_of(out, 0))
         self.curves = Curves(out / BOARD / OURS)
         events = TrainerEvents(out / BOARD / TRAINER)
-        self.progress = Progress(out, Seen(data, plan), events, plan.global_batch, start)
+        self.progress = Progress(out, Exposure(data, plan), events, plan.global_batch, start)
         for row in self.progress.rows:  # the judge sees the losses of earlier launches first
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from data_build.build import build
 from data_build.config import Config, Leaks
-from data_build.leaks.leaks import Row, find_leaks, make_rows
+from data_build.leaks.leaks import LeakRow, find_leaks, make_rows
 from data_build.leaks.near import jaccard, near_hashes, near_texts
 from data_build.media.picture_hash import difference_hash
 from mmafflm.benchmark.benchmark import choose_subsets
@@ -90,8 +90,8 @@ def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
     again = Image.open(tmp_path / "small.jpg")
     again.save(media / "small.png")
 
-    def row(name: str, drawn: Image.Image, words: str = "") -> Row:
-        return Row(name, "FER2013", words, False, f"media/{name}.png", difference_hash(drawn))
+    def row(name: str, drawn: Image.Image, words: str = "") -> LeakRow:
+        return LeakRow(name, "FER2013", words, False, f"media/{name}.png", difference_hash(drawn))
 
     leaks = find_leaks([row("small", again), row("other", other)], [row("test", one)], RULES, tmp_path)
     assert [(leak.train.id, leak.test.id, leak.kind) for leak in leaks] == [("small", "test", "near")]
@@ -108,7 +108,7 @@ def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
     for name, levels in (("test", 0), ("close", 3), ("alike", 10)):
         drawn = one.point(lambda level, levels=levels: level + levels)
         drawn.save(media / f"{name}.png")
-        found[name] = Row(name, "FER2013", "", False, f"media/{name}.png", difference_hash(drawn))
+        found[name] = LeakRow(name, "FER2013", "", False, f"media/{name}.png", difference_hash(drawn))
     assert len({row.sight for row in found.values()}) == 1
     leaks = find_leaks([found["close"], found["alike"]], [found["test"]], RULES, tmp_path)
     assert [leak.train.id for leak in leaks] == ["close"]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from data_build.media.extract import JOURNAL, Taken, extract, read_journal
-from data_build.reading.corpus import Media
+from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from mmafflm.errors import Fault
 from tests.budget import BUDGET
@@ -27,7 +27,7 @@ def jpeg(width: int, height: int, seed: int = 0) -> bytes:
     return out.getvalue()
 
 
-def take_all(root: Path, data: Path, *media: Media, **options: object) -> list[Taken]:
+def take_all(root: Path, data: Path, *media: RawMedia, **options: object) -> list[Taken]:
     raw = {file.name: file for file in list_raw(root)}
     data.mkdir(exist_ok=True)
     wanted = [one.to_json() for one in media]
@@ -39,8 +39,8 @@ def stored(data: Path, taken: Taken) -> list[Image.Image]:
     return [Image.open(data / name) for name, _, _ in taken.files]
 
 
-def image(file: str, box: tuple[int, int, int, int] | None = None) -> Media:
-    return Media("image", file, box)
+def image(file: str, box: tuple[int, int, int, int] | None = None) -> RawMedia:
+    return RawMedia("image", file, box)
 
 
 def test_pictures_are_cropped_scaled_and_named_by_what_they_show(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_grey_pixels_of_a_table(tmp_path: Path) -> None:
     pixels = np.arange(2304, dtype=np.uint32).astype(np.uint8)
     (tmp_path / "raw").mkdir()
     (taken,) = take_all(
-        tmp_path / "raw", tmp_path / "data", Media("image", grey=base64.b64encode(pixels.tobytes()).decode())
+        tmp_path / "raw", tmp_path / "data", RawMedia("image", grey=base64.b64encode(pixels.tobytes()).decode())
     )
     assert np.array_equal(np.asarray(stored(tmp_path / "data", taken)[0])[..., 0], pixels.reshape(48, 48))
 
@@ -87,7 +87,9 @@ def test_clips_out_of_folders_zips_and_nested_tars_are_the_same(tmp_path: Path) 
         archive.addfile(info, io.BytesIO(inner.getvalue()))
     names = [file.name for file in list_raw(root)]
     assert len(names) == 4
-    taken = dict(zip(names, take_all(root, tmp_path / "data", *(Media("video", name) for name in names)), strict=True))
+    taken = dict(
+        zip(names, take_all(root, tmp_path / "data", *(RawMedia("video", name) for name in names)), strict=True)
+    )
     good = [one for name, one in taken.items() if "broken" not in name]
     assert len({one.files for one in good}) == 1 and good[0].frames == 4
     assert taken["a.zip!in/broken.mp4"].reason.startswith("broken clip")
@@ -95,7 +97,7 @@ def test_clips_out_of_folders_zips_and_nested_tars_are_the_same(tmp_path: Path) 
 
 def test_raw_video_keeps_the_clip(tmp_path: Path) -> None:
     clip = write(tmp_path / "raw/c.mp4", clip_bytes(60)).read_bytes()
-    (taken,) = take_all(tmp_path / "raw", tmp_path / "data", Media("video", "c.mp4"), raw_video=True)
+    (taken,) = take_all(tmp_path / "raw", tmp_path / "data", RawMedia("video", "c.mp4"), raw_video=True)
     assert (tmp_path / "data" / taken.files[0][0]).read_bytes() == clip and taken.frames == 4
 
 
@@ -127,7 +129,7 @@ def test_broken_files_have_a_reason_and_the_rest_goes_on(tmp_path: Path) -> None
     for name, content in broken.items():
         write(root / name, content)
     write(root / "good.jpg", jpeg(60, 60))
-    media = [Media("video" if name.endswith("mp4") else "image", name) for name in [*broken, "good.jpg"]]
+    media = [RawMedia("video" if name.endswith("mp4") else "image", name) for name in [*broken, "good.jpg"]]
     *bad, good = take_all(root, tmp_path / "data", *media)
     assert all(one.reason and not one.files for one in bad) and good.files and not good.reason
     assert bad[2].reason == "no video stream"
@@ -150,7 +152,7 @@ class _Small:
 
 
 def test_media_as_json_is_the_same_text_for_the_same_request() -> None:
-    media = Media("image", "a.jpg", (1, 2, 3, 4))
+    media = RawMedia("image", "a.jpg", (1, 2, 3, 4))
     assert json.loads(media.to_json()) == {"kind": "image", "file": "a.jpg", "box": [1, 2, 3, 4]}
 
 
@@ -167,14 +169,14 @@ def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatc
     raw = {file.name: replace(file, size=3_000_000_000) for file in list_raw(root)}
     (tmp_path / "data").mkdir()
     monkeypatch.setattr("data_build.media.extract.stream_members", None)  # nothing may be streamed
-    found = extract("made", [Media("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
+    found = extract("made", [RawMedia("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
     assert {one.reason for one in found.values()} == {"file of 3.0 GB"} and len(found) == 3
 
 
 def test_a_clip_that_took_too_long_is_tried_again(tmp_path: Path) -> None:
     """The file is not broken: the machine may have been busy."""
     write(tmp_path / "raw/a.mp4", clip_bytes(50))
-    (slow,) = take_all(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"), limit_s=0.0)
+    (slow,) = take_all(tmp_path / "raw", tmp_path / "data", RawMedia("video", "a.mp4"), limit_s=0.0)
     assert slow.reason == "not decoded in 0 s" and not read_journal(tmp_path / "data")
-    (again,) = take_all(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"))
+    (again,) = take_all(tmp_path / "raw", tmp_path / "data", RawMedia("video", "a.mp4"))
     assert again.files and not again.reason

@@ -13,7 +13,7 @@ from data_build.dataset.check import check
 from data_build.release.export import export
 from data_build.release.form import Form
 from data_build.release.import_release import import_release
-from data_build.release.names import Split as Name
+from data_build.release.names import SubsetSplit as Name
 from data_build.release.names import registered, split_of
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset

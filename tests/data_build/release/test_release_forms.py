@@ -16,7 +16,7 @@ from data_build.config import Config
 from data_build.dataset.check import check
 from data_build.release.export import COLUMNS, export
 from data_build.release.import_release import import_release
-from data_build.release.names import Split, registered
+from data_build.release.names import SubsetSplit, registered
 from data_build.translate.rows import Order
 from data_build.translate.translate import translate
 from mmafflm.dataset import MIX, Dataset
@@ -46,7 +46,7 @@ def test_llamafactorys_loader_reads_its_forms(dataset: Dataset, tmp_path: Path, 
     data_args = DataArguments(dataset_dir=str(tmp_path / "out"), media_dir=str(tmp_path / "out"), overwrite_cache=True)
     model_args = SimpleNamespace(cache_dir=str(tmp_path / "cache"), hf_hub_token=None)
     for subset in SUBSETS:
-        for name in registered(Split(subset, "val")):
+        for name in registered(SubsetSplit(subset, "val")):
             (attr,) = parser.get_dataset_list([name], data_args.dataset_dir)
             rows = list(
                 loader._load_single_dataset(attr, model_args, data_args, SimpleNamespace(local_process_index=0))

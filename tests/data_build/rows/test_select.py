@@ -6,14 +6,14 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_build.config import Split
-from data_build.rows.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, Selection, select, text_key
+from data_build.config import SplitSizes
+from data_build.rows.select import CONFLICT, DUPLICATE, LEAK, OVER_CAP, SplitChoice, select, text_key
 
 SCHEMA = {"subset": pl.String, "task": pl.String, "emotion": pl.String, "language": pl.String, "split": pl.String,
           "gold": pl.String, "text": pl.String}  # fmt: skip
 
 
-def choose(rows: list[tuple[str, ...]], limit: int | None = None, **splits: Split) -> Selection:
+def choose(rows: list[tuple[str, ...]], limit: int | None = None, **splits: SplitSizes) -> SplitChoice:
     """rows: (subset, language, split, gold, text)."""
     full = [(subset, "ec", None, language, split, gold, text) for subset, language, split, gold, text in rows]
     frame = pl.DataFrame(full, SCHEMA, orient="row").with_columns(key=text_key(pl.col("text")))
@@ -26,19 +26,19 @@ def pool(n: int, language: str = "de", labels: int = 2) -> list[tuple[str, ...]]
 
 def test_pool_gets_published_sizes_stratified_by_label() -> None:
     rows = pool(3000, labels=3)
-    chosen = choose(rows, XED=Split(test=500, val=100))
+    chosen = choose(rows, XED=SplitSizes(test=500, val=100))
     assert Counter(chosen.to) == {"test": 500, "val": 100, "train": 2400}
     in_test = Counter(gold for (_, _, _, gold, _), to in zip(rows, chosen.to, strict=True) if to == "test")
     assert all(abs(count - 500 / 3) <= 2 for count in in_test.values())
 
 
 def test_small_pool_keeps_rows_for_training() -> None:
-    assert Counter(choose(pool(40), XED=Split(test=500, val=100)).to) == {"test": 10, "val": 4, "train": 26}
+    assert Counter(choose(pool(40), XED=SplitSizes(test=500, val=100)).to) == {"test": 10, "val": 4, "train": 26}
 
 
 def test_each_language_gets_its_own_sizes() -> None:
     rows = pool(400, "de") + pool(800, "fi")
-    chosen = choose(rows, XED=Split(test=50, val=10, train=100))
+    chosen = choose(rows, XED=SplitSizes(test=50, val=10, train=100))
     per = Counter((row[1], to) for row, to in zip(rows, chosen.to, strict=True))
     assert per["de", "test"] == per["fi", "test"] == 50
     assert per["de", "train"] == per["fi", "train"] == 100
@@ -74,13 +74,13 @@ def test_conflicts_leave_training_and_doubles_leave_one() -> None:
 def test_same_text_in_another_language_is_another_question_but_still_a_leak() -> None:
     rows = [("XED", language, None, "a", f"{language} {i}") for language in ("hr", "sr") for i in range(40)]
     rows += [("XED", "hr", None, "a", "Da."), ("XED", "sr", None, "b", "Da.")]
-    chosen = choose(rows, XED=Split(test=10, val=4))
+    chosen = choose(rows, XED=SplitSizes(test=10, val=4))
     assert CONFLICT not in chosen.reason.to_list()
 
 
 def test_limit_keeps_that_many_of_each_subset_and_split() -> None:
     rows = pool(400) + pool(4000, "fi")
-    chosen = choose(rows, limit=20, XED=Split(test=50, val=10))
+    chosen = choose(rows, limit=20, XED=SplitSizes(test=50, val=10))
     assert Counter(chosen.to)["train"] == Counter(chosen.to)["test"] == 20
     languages = Counter((row[1], to) for row, to in zip(rows, chosen.to, strict=True))
     assert languages["de", "train"] == languages["fi", "train"] == 10
@@ -88,7 +88,7 @@ def test_limit_keeps_that_many_of_each_subset_and_split() -> None:
 
 def test_a_smaller_limit_keeps_some_of_the_rows_of_a_larger_one_and_sorted_classes_their_shares() -> None:
     rows = [("XED", "de", None, str(i // 400), f"de {i}") for i in range(4000)]
-    sizes = Split(test=1000, val=200)
+    sizes = SplitSizes(test=1000, val=200)
     kept = {limit: choose(rows, limit=limit, XED=sizes).to.to_list() for limit in (10, 150, 600)}
     for small, large in ((10, 150), (150, 600)):
         assert all(one in (None, other) for one, other in zip(kept[small], kept[large], strict=True))
@@ -101,7 +101,7 @@ def test_a_corpus_with_its_own_test_gives_only_validation_rows_out_of_training()
     rows = [("FER2013", "zxx", None, str(i % 7), f"train {i}") for i in range(1000)]
     rows += [("FER2013", "zxx", "test", str(i % 7), f"test {i}") for i in range(300)]
     rows += [("FER2013", "zxx", None, "0", "test 0"), ("FER2013", "zxx", "test", "1", "test 0")]
-    chosen = choose(rows, FER2013=Split(test=0, val=70))
+    chosen = choose(rows, FER2013=SplitSizes(test=0, val=70))
     assert Counter(chosen.to) == {"test": 301, "val": 70, "train": 930, None: 1}
     assert chosen.reason[1300] == LEAK  # a test picture among the training rows
     assert {to for (_, _, split, _, _), to in zip(rows, chosen.to, strict=True) if split} == {"test"}
@@ -114,7 +114,7 @@ row = st.tuples(st.just("XED"), st.sampled_from(["de", "fi"]), st.sampled_from([
 
 @given(st.lists(row, max_size=60), st.integers(0, 5), st.integers(0, 3), st.none() | st.integers(0, 5))
 def test_every_row_has_a_place_or_a_reason_and_no_text_is_on_both_sides(rows, test, val, train) -> None:  # type: ignore[no-untyped-def]
-    chosen = choose(rows, XED=Split(test=test, val=val, train=train))
+    chosen = choose(rows, XED=SplitSizes(test=test, val=val, train=train))
     assert all((to is None) != (reason is None) for to, reason in zip(*chosen, strict=True))
     texts = {
         to: {text for (*_, text), at in zip(rows, chosen.to, strict=True) if at == to}

@@ -9,7 +9,7 @@ import pytest
 
 from data_build.translate.engine import make_engine
 from data_build.translate.openai import OpenAi
-from mmafflm.endpoint import Pace
+from mmafflm.endpoint import RequestPace
 from mmafflm.errors import Fault, UsageFault
 from tests.loopback import answering
 
@@ -60,14 +60,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Backwards]]:
         yield serving
 
 
-def quick() -> Pace:
+def quick() -> RequestPace:
     """Make waiting take no time."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    return Pace(now=lambda: now[0], sleep=sleep)
+    return RequestPace(now=lambda: now[0], sleep=sleep)
 
 
 def test_a_line_a_request_tried_again_and_refused(server: type[Backwards]) -> None:

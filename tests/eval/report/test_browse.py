@@ -22,7 +22,7 @@ from eval.score.answered import answered_tasks
 from eval.score.verdict import right_rows
 from mmafflm.browse.query import Query, choose
 from mmafflm.browse.server import listening, reply
-from mmafflm.browse.table import Table
+from mmafflm.browse.table import RecordTable
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from tests.eval.report.browser import CHROMIUM, CONTRAST, DIRECTIONS, PROBE, VIEWS, chromium, opened, photograph
@@ -42,14 +42,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Path]]
 
 
 @pytest.fixture(scope="module")
-def table(runs: tuple[Dataset, list[Path]]) -> Table:
+def table(runs: tuple[Dataset, list[Path]]) -> RecordTable:
     return open_runs(runs[1], runs[0])
 
 
 @pytest.mark.parametrize(
     "asked", ["run0=wrong", "run0=right&run1=wrong", "run1=unparsed", "any=unparsed", "run0=unparsed"]
 )
-def test_rows_are_chosen_by_what_their_answers_are(asked: str, table: Table) -> None:
+def test_rows_are_chosen_by_what_their_answers_are(asked: str, table: RecordTable) -> None:
     query = Query.parse(asked, table)
     rows = choose(table, query).rows
     assert rows
@@ -78,7 +78,7 @@ def test_a_limited_run_shows_what_it_was_asked(runs: tuple[Dataset, list[Path]],
     assert [said.run for said in both.answers(row)] == ["good"]
 
 
-def test_answers_are_judged_as_compare_judges_them(runs: tuple[Dataset, list[Path]], table: Table) -> None:
+def test_answers_are_judged_as_compare_judges_them(runs: tuple[Dataset, list[Path]], table: RecordTable) -> None:
     data, folders = runs
     judged = {}
     for one in answered_tasks(folders[1], run_json(folders[1]), data):
@@ -175,7 +175,7 @@ def test_the_command_serves_until_it_is_interrupted(runs: tuple[Dataset, list[Pa
 
 
 @pytest.fixture(scope="module")
-def address(table: Table) -> Iterator[str]:
+def address(table: RecordTable) -> Iterator[str]:
     with listening(table, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"

@@ -11,7 +11,7 @@ import pytest
 
 from eval.report.examples import choose
 from eval.report.load import load_runs, rows_of
-from eval.report.paper_form import Table, latex, markdown
+from eval.report.paper_form import PaperTable, latex, markdown
 from eval.report.report import SCRIPT, report
 from eval.report.tables import flat, number
 from eval.score.readout import READOUTS, readout_of
@@ -263,7 +263,7 @@ def test_tables_in_the_papers_form(made: Made) -> None:
         columns = len(block.split("}")[0])
         rows = [line for line in block.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
         assert all(line.count(" & ") == columns - 1 for line in rows)
-    tiny = [Table("100% of_it", ["r"], ("",), ("L",), [["a\\b", "-"]])]
+    tiny = [PaperTable("100% of_it", ["r"], ("",), ("L",), [["a\\b", "-"]])]
     assert r"a\textbackslash{}b & - \\" in latex(tiny) and r"100\% of\_it" in latex(tiny)
     assert markdown(tiny).splitlines()[2:] == ["| L | r |", "| --- | ---: |", r"| a\\b | - |"]
 

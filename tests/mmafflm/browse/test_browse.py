@@ -12,7 +12,7 @@ import pytest
 from mmafflm.browse.page import show
 from mmafflm.browse.query import PAGE_ROWS, Query, choose
 from mmafflm.browse.server import listening, reply
-from mmafflm.browse.table import Table, open_table
+from mmafflm.browse.table import RecordTable, open_table
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, write_jsonl, write_text
@@ -59,11 +59,11 @@ def made(root: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+def table(tmp_path_factory: pytest.TempPathFactory) -> RecordTable:
     return open_table(made(tmp_path_factory.mktemp("browsing") / "data"))
 
 
-def test_only_the_files_asked_for_are_opened(table: Table) -> None:
+def test_only_the_files_asked_for_are_opened(table: RecordTable) -> None:
     some = open_table(Dataset.open(table.root), [split_file("XED", "test"), split_file("FER2013", "test")])
     assert some.rows.height == 5 and len(some.files) == 2
     assert some.rows["gold"].to_list()[:3] == ['["joy"]'] * 3
@@ -87,7 +87,7 @@ def test_only_the_files_asked_for_are_opened(table: Table) -> None:
         ("unheard=of&subset=&page=-7", 58),
     ],
 )
-def test_rows_are_chosen_by_every_value_asked_for(asked: str, found: int, table: Table) -> None:
+def test_rows_are_chosen_by_every_value_asked_for(asked: str, found: int, table: RecordTable) -> None:
     query = Query.parse(asked, table)
     chosen = choose(table, query)
     assert chosen.found == found
@@ -98,7 +98,7 @@ def test_rows_are_chosen_by_every_value_asked_for(asked: str, found: int, table:
         assert query.id in one.id
 
 
-def test_pages_hold_every_row_once_and_addresses_lead_back(table: Table) -> None:
+def test_pages_hold_every_row_once_and_addresses_lead_back(table: RecordTable) -> None:
     seen: list[int] = []
     query, page = Query.parse("subset=XED&id=XED", table), 1
     while True:
@@ -114,14 +114,14 @@ def test_pages_hold_every_row_once_and_addresses_lead_back(table: Table) -> None
     assert choose(table, replace(query, page=10**8)) == choose(table, replace(query, page=3)), "the last one"
 
 
-def test_facets_name_what_is_there_with_its_rows(table: Table) -> None:
+def test_facets_name_what_is_there_with_its_rows(table: RecordTable) -> None:
     facets = {facet.name: facet.values for facet in table.facets}
     assert facets["split"] == {"train": 50, "val": 1, "test": 7}
     assert list(facets["label"].items())[:3] == [("0", 1), ("2", 1), ("anger", 25)], "classes before words"
     assert facets["translated"] == {"from en": 5, "no": 53, "yes": 5}
 
 
-def test_what_is_in_a_record_is_escaped_and_its_text_stands_alone(table: Table) -> None:
+def test_what_is_in_a_record_is_escaped_and_its_text_stands_alone(table: RecordTable) -> None:
     html = reply(table, "/?language=fi").body.decode()
     assert "<script>alert" not in html and html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 6, "text and prompt"
     row = choose(table, Query.parse("split=val", table)).rows[0]
@@ -129,7 +129,7 @@ def test_what_is_in_a_record_is_escaped_and_its_text_stands_alone(table: Table) 
     assert reply(table, '/?id="><script>alert(2)').body.decode().count("<script") == 1
 
 
-def test_only_what_a_record_names_below_data_is_served(table: Table) -> None:
+def test_only_what_a_record_names_below_data_is_served(table: RecordTable) -> None:
     bad, clip = choose(table, Query.parse("subset=FER2013", table)).rows
     assert reply(table, f"/media/{bad}/0").kind == "image/png"
     assert reply(table, f"/media/{bad}/0").body == (table.root / FRAMES[0]).read_bytes()
@@ -144,7 +144,7 @@ def test_only_what_a_record_names_below_data_is_served(table: Table) -> None:
 
 
 @pytest.fixture(scope="module")
-def port(table: Table) -> Iterator[int]:
+def port(table: RecordTable) -> Iterator[int]:
     with listening(table, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
@@ -163,7 +163,7 @@ def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
     ("asked", "first", "end"),
     [("bytes=0-9", 0, 10), ("bytes=20-", 20, None), ("bytes=7-999999999", 7, None)],
 )
-def test_a_clip_is_wound_by_its_bytes(asked: str, first: int, end: int | None, table: Table, port: int) -> None:
+def test_a_clip_is_wound_by_its_bytes(asked: str, first: int, end: int | None, table: RecordTable, port: int) -> None:
     row = choose(table, Query.parse("subset=FER2013", table)).rows[1]
     clip, content = show(table, row).seen[2], (table.root / "media/clip.mp4").read_bytes()
     assert clip.clip and get(port, f"{clip.address}/{clip.first}") == (200, content)
@@ -203,7 +203,7 @@ def test_it_answers_to_this_machines_names_alone(port: int) -> None:
     assert asked.getresponse().status == 501
 
 
-def test_a_port_that_is_taken_is_said(table: Table, port: int) -> None:
+def test_a_port_that_is_taken_is_said(table: RecordTable, port: int) -> None:
     with pytest.raises(UsageFault, match="another"), listening(table, port):
         pass
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_build.media.extract import extract
-from data_build.reading.corpus import Media
+from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from eval.engines import Question
 from eval.engines.hf.vision import Vision
@@ -52,7 +52,7 @@ def trained(plugin: Any, processor: Any, images: list[Any], videos: list[Any]) -
     return fed
 
 
-def stored(root: Path, data: Path, media: Media) -> tuple[str, ...]:
+def stored(root: Path, data: Path, media: RawMedia) -> tuple[str, ...]:
     """The files that the build makes from one raw file."""
     data.mkdir(exist_ok=True)
     taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, 1, BUDGET)
@@ -97,7 +97,7 @@ def test_pictures_cost_and_show_the_same_in_evaluation(
     picture_of(*size).save(tmp_path / "raw.png")
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw.png").rename(tmp_path / "raw/a.png")
-    (name,) = stored(tmp_path / "raw", tmp_path / "data", Media("image", "a.png"))
+    (name,) = stored(tmp_path / "raw", tmp_path / "data", RawMedia("image", "a.png"))
     of_raw = trained(plugin, processor, [str(tmp_path / "raw/a.png")], [])
     of_stored = trained(plugin, processor, [str(tmp_path / "data" / name)], [])
     vision = Vision(processor, tmp_path / "data", BUDGET, built_for())
@@ -123,7 +123,7 @@ def test_clips_cost_and_show_the_same_as_clip_as_frames_and_in_evaluation(
     plugin: Any, processor: Any, tmp_path: Path, about: dict[str, Any]
 ) -> None:
     write(tmp_path / "raw/media/a.mp4", clip_bytes(**about, colourful=True))
-    names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "media/a.mp4"))
+    names = stored(tmp_path / "raw", tmp_path / "data", RawMedia("video", "media/a.mp4"))
     of_clip = trained(plugin, processor, [], [str(tmp_path / "raw/media/a.mp4")])
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
     asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
@@ -146,7 +146,7 @@ def test_a_rotated_clip_is_upright_as_frames_and_sideways_as_a_clip(
 ) -> None:
     """LLaMA-Factory ignores the rotation mark; the build obeys it, so that training sees what a person sees."""
     write(tmp_path / "raw/a.mp4", rotated(clip_bytes(50, size=(320, 180), colourful=True), 90))
-    names = stored(tmp_path / "raw", tmp_path / "data", Media("video", "a.mp4"))
+    names = stored(tmp_path / "raw", tmp_path / "data", RawMedia("video", "a.mp4"))
     of_frames = trained(plugin, processor, [], [[str(tmp_path / "data" / name) for name in names]])
     asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
     assert torch.equal(asked.videos, of_frames["pixel_values_videos"])
@@ -186,7 +186,7 @@ def test_frames_are_spread_from_the_first_to_the_last(count: int, duration_s: fl
 @pytest.mark.parametrize("name", ["1.mp4", "2.avi", "3.mp4", "4.mp4"])
 def test_real_clips_cost_and_show_the_same(plugin: Any, processor: Any, tmp_path: Path, name: str) -> None:
     write(tmp_path / "raw" / name, (real("clips") / name).read_bytes())
-    names = stored(tmp_path / "raw", tmp_path / "data", Media("video", name))
+    names = stored(tmp_path / "raw", tmp_path / "data", RawMedia("video", name))
     of_clip = trained(plugin, processor, [], [str(tmp_path / "raw" / name)])
     asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
     assert torch.equal(asked.video_grid, of_clip["video_grid_thw"])

@@ -16,12 +16,12 @@ from PIL import Image
 
 from eval.ask.predict import predict
 from eval.engines import Question, make_engine
-from eval.engines.media import Shown
+from eval.engines.media import MediaReader
 from eval.engines.openai import message
 from eval.engines.openai.engine import OpenAiEngine, Options
 from eval.run.no_answer import no_answer, reason_of
 from mmafflm.dataset import Dataset
-from mmafflm.endpoint import Endpoint, Pace
+from mmafflm.endpoint import Endpoint, RequestPace
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.media.budget import open_frames, open_images
 from mmafflm.media.decode import open_clip
@@ -50,8 +50,8 @@ class Clock:
             self.slept.append(seconds)
             self.now_s += seconds
 
-    def pace(self, per_minute: float | None = None) -> Pace:
-        return Pace(per_minute, self.now, self.sleep, draw=lambda: 1.0)
+    def pace(self, per_minute: float | None = None) -> RequestPace:
+        return RequestPace(per_minute, self.now, self.sleep, draw=lambda: 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
         yield started
 
 
-def engine(data: Dataset, pace: Pace | None = None, **options: object) -> OpenAiEngine:
+def engine(data: Dataset, pace: RequestPace | None = None, **options: object) -> OpenAiEngine:
     read = Options.model_validate({"timeout_s": 3, **options})
     return OpenAiEngine("made-up", data.path, BUDGET, read, pace or Clock().pace())
 
@@ -309,10 +309,10 @@ def test_wrong_use_is_a_sentence(data: Dataset, monkeypatch: pytest.MonkeyPatch)
         engine(data).likelihoods([], [], ["a"], 1)
     for url in ("127.0.0.1:8000", "http://", "ftp://x/v1"):
         with pytest.raises(UsageFault, match="is not a URL"):
-            Endpoint(url, None, Pace(), 1, 1)
+            Endpoint(url, None, RequestPace(), 1, 1)
     for url in ("http://me:hunter2@x/v1", "http://x/v1?key=hunter2"):
         with pytest.raises(UsageFault, match="holds a secret") as told:
-            Endpoint(url, None, Pace(), 1, 1)
+            Endpoint(url, None, RequestPace(), 1, 1)
         assert "hunter2" not in str(told.value)
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
@@ -327,7 +327,7 @@ def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
         picture_of(141, 113, number).save(tmp_path / f"media/f{number}.png")
     frames = tuple(f"media/f{number}.png" for number in range(3))
     question = Question("A <image> then <video> and <image>?", ("media/p0.png", "media/p1.png"), (frames,))
-    shown = Shown(tmp_path, BUDGET)
+    shown = MediaReader(tmp_path, BUDGET)
     parts = message.content(question, shown, "frames")
     pictures, clip = open_images(tmp_path, question.images, BUDGET), open_frames(tmp_path, frames, BUDGET)
     assert not isinstance(parts, str)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eval.engines import Question
-from eval.engines.vllm.candidates import Weighing
+from eval.engines.vllm.candidates import CandidateRequest
 from eval.engines.vllm.engine import VllmEngine
 from eval.engines.vllm.requests import Request
 
@@ -44,7 +44,7 @@ class MadeUp(VllmEngine):
     def sampling(self, **given: Any) -> Any:
         return SimpleNamespace(**{"prompt_logprobs": None, **given})
 
-    def run(self, asked: deque[Any], request: Callable[[Any], Request]) -> Iterator[list[tuple[Weighing, Any]]]:
+    def run(self, asked: deque[Any], request: Callable[[Any], Request]) -> Iterator[list[tuple[CandidateRequest, Any]]]:
         while asked:
             step = [asked.popleft() for _ in range(min(self.together, len(asked)))]
             yield [(one, self.output(request(one))) for one in step]

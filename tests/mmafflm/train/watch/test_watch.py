@@ -23,7 +23,7 @@ from mmafflm.train.launch.tensorboard import TrainerEvents
 from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
 from mmafflm.train.watch.divergence import Judge
-from mmafflm.train.watch.exposure import Seen
+from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, read_progress, sentence
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
@@ -158,7 +158,7 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     data, planned = tiny
 
     def follower(start: int) -> Progress:
-        return Progress(tmp_path, Seen(data, planned), TrainerEvents(tmp_path / "none"), 16, start)
+        return Progress(tmp_path, Exposure(data, planned), TrainerEvents(tmp_path / "none"), 16, start)
 
     first = follower(0)
     log(tmp_path, 1)
@@ -238,7 +238,7 @@ def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
 @pytest.mark.slow
 def test_tokens_are_those_that_the_trainer_counts(trained: tuple[Path, Plan], mixed: Dataset) -> None:
     run, planned = trained
-    seen = Seen(mixed, planned)
+    seen = Exposure(mixed, planned)
     logged = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
     counted = {one["current_steps"]: one["total_tokens"] for one in logged if "loss" in one}
     padded = {}
