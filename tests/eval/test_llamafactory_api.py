@@ -142,7 +142,7 @@ def test_a_whole_predict_over_the_protocol(url: str, looking: Path, tmp_path: Pa
             return len(text.encode())
 
     data = make_tests(tmp_path / "data", {"XED": 4, "onlineshopping": 4})
-    predict(looking, data, tmp_path / "hf", engine=ByBytes(str(looking), "float32"))
+    predict(looking, data, tmp_path / "hf", engine=ByBytes(str(looking), BUDGET, "float32"))
     words = ("--ckpt", "nano", "--data", data.path, "--out", tmp_path / "api", "--engine", "openai")
     env = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "", "NO_PROXY": "127.0.0.1"}
     done = mmaffben("predict", *words, "--option", "price=1/2", **env)

@@ -72,7 +72,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_estimate_is_what_a_step_takes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
-    from mmafflm.standin.standin import standin
+    from mmafflm.standin import standin
 
     kind, given = CASES[name]
     text, vision = (getattr(standin, f"{kind.upper()}_{part}") for part in ("TEXT", "VISION"))
