@@ -18,6 +18,7 @@ from multiprocessing.resource_tracker import ensure_running
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_build.workers.confine import confine
+from mmafflm.terminal.interrupts import first_interrupt_held
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,13 +104,21 @@ def _start(work: Callable[[T], R], memory: int) -> _Process:
     # with the signals blocked: only the parent responds, and kills them. (multiprocessing's resource tracker unblocks
     # SIGINT when it starts, so it starts first.)
     ensure_running()
+    # Another thread, such as one of polars, may still receive the signal, and Python would then raise it here, in the
+    # middle of the hand-over: it is held until the worker has everything.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with first_interrupt_held() as check_interrupt:
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     tasks.close()
     send_result.close()  # so that the pipe ends when the worker dies
+    try:
+        check_interrupt()
+    except KeyboardInterrupt:
+        _stop(process)
+        raise
     return _Process(process, send_task, results)
 
 

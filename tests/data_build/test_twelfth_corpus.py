@@ -14,14 +14,14 @@ from tests.paths import ROOT
 CORPUS = '''
 """DIARY: entries of made-up diaries, each calm or tense."""
 
-from data_build.reading.corpus import Bad, Corpus, Example, Part, batched, label_set
+from data_build.reading.corpus import Bad, Corpus, Example, RawPart, batched, label_set
 from data_build.drawing.writer import Files, Writer, tsv_bytes
 
 FILE = "diary.tsv"
 
 
 def _find(files, options):
-    return [Part("all", (file,)) for file in files if file.basename == FILE]
+    return [RawPart("all", (file,)) for file in files if file.basename == FILE]
 
 
 def _rows(part):

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.train.launch.processes import MARK, first_interrupt_held, run_name, stop_group
+from mmafflm.terminal.interrupts import first_interrupt_held
+from mmafflm.train.launch.processes import MARK, run_name, stop_group
 from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that send SIGINT to a run's launcher and wait
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_reach import sends_to_hub

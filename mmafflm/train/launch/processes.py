@@ -9,9 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,37 +60,6 @@ def group_alive(group: int) -> bool:
             if int(pgrp) == group and state not in DEAD:
                 return True
     return False
-
-
-@contextlib.contextmanager
-def first_interrupt_held() -> Iterator[Callable[[], None]]:
-    """Hold back the first Ctrl-C or SIGTERM: the function that this yields then raises it, as KeyboardInterrupt.
-
-    For a signal that reaches it, polars raises its own KeyboardInterrupt, and Python's follows a moment later. That one
-    would strike in the `finally` block that is to stop the processes, before its first line. A second Ctrl-C is raised
-    at once.
-    """
-    held = False
-
-    def hold(number: int, frame: object) -> None:
-        nonlocal held
-        if held:
-            raise KeyboardInterrupt
-        held = True
-
-    def check() -> None:
-        if held:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
-        yield check
-        return
-    before = {sign: signal.signal(sign, hold) for sign in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield check
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler or signal.SIG_DFL)
 
 
 def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:

@@ -119,7 +119,7 @@ def test_the_parts_of_a_model_are_those_of_its_modules(nano: Path) -> None:
 
 
 MADE_UP = """
-from mmafflm.families.base import Architecture, Conversation, Family, Kept, Marks, Media, Modules
+from mmafflm.families.base import Architecture, Conversation, Family, KeptNumbers, Marks, Media, Modules
 
 PICTURE = Marks("<picture>", ".", "</picture>")
 
@@ -129,8 +129,8 @@ def architecture(config):
     return Architecture(
         text=100 * width, vision=10 * width, projector=width, vocabulary=50, hidden=width, intermediate=width, layers=2,
         tied=True, vision_hidden=8, vision_intermediate=8, depth=1, patch_values=12, patches_a_token=1,
-        text_layer=Kept(width, width), vision_block=Kept(8, 8), merging=Kept(8, 8), lora_text=4, lora_vision=4,
-        dtype="float32",
+        text_layer=KeptNumbers(width, width), vision_block=KeptNumbers(8, 8), merging=KeptNumbers(8, 8),
+        lora_text=4, lora_vision=4, dtype="float32",
     )
 
 

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM, held until a place where they can be raised."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def first_interrupt_held() -> Iterator[Callable[[], None]]:
+    """Hold back the first Ctrl-C or SIGTERM: the function that this yields then raises it, as KeyboardInterrupt.
+
+    For a signal that reaches it, polars raises its own KeyboardInterrupt, and Python's follows a moment later. That one
+    would strike in the `finally` block that is to stop the processes, before its first line. A second Ctrl-C is raised
+    at once.
+    """
+    held = False
+
+    def hold(number: int, frame: object) -> None:
+        nonlocal held
+        if held:
+            raise KeyboardInterrupt
+        held = True
+
+    def check() -> None:
+        if held:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
+        yield check
+        return
+    before = {sign: signal.signal(sign, hold) for sign in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler or signal.SIG_DFL)
