@@ -13,7 +13,6 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import first_wrong, read_json
 from mmafflm.files.inside import Folder, is_below, quoted, require_inside
 from mmafflm.media.budget import Budget
-from mmafflm.media.containers import FIRST, is_safe_to_guess
 from mmafflm.records import SPLITS, Record, read_jsonl, read_records, sha256_of
 
 MANIFEST = "manifest.json"
@@ -147,7 +146,7 @@ class Dataset:
             raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
 
     def require_media(self, names: Iterable[str]) -> None:
-        """Raises Fault when a picture, frame or clip is not what the build stored, by its size and first bytes.
+        """Raises Fault when a picture, frame or clip is not what the build stored, by its size.
 
         names: paths below DATA, as records give them. `mmaffin check` compares the hashes too.
         """
@@ -169,12 +168,6 @@ class Dataset:
             if size is None or size != stored.get(name):
                 what = "missing" if size is None else "changed after the build (its size is not the index's)"
                 raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")
-            with path.open("rb") as file:
-                if not is_safe_to_guess(file.read(FIRST)):
-                    raise Fault(
-                        f"{path}: neither a PNG or BMP picture nor a clip in a container that FFmpeg recognises for "
-                        "certain. Build again from the raw files; without --raw-video, if the clip is good."
-                    )
 
 
 def manifest_fault(manifest: Any) -> str | None:

@@ -44,7 +44,7 @@ class _Described(BaseModel):
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """FOLDER/run.json, or None when there is none. Raises Fault when the file does not describe a run."""
+    """FOLDER/run.json, or None when the file is missing. Raises Fault when it does not describe a run."""
     path = folder / RUN
     try:
         row = read_json(path, FIX)

@@ -66,14 +66,6 @@ class Conversation:
     end_of_turn: str  # the token that ends an answer
 
 
-class Modules(NamedTuple):
-    """The names of the modules that LLaMA-Factory freezes or trains together, as parts of parameter names."""
-
-    tower: tuple[str, ...]
-    projector: tuple[str, ...]
-    language: tuple[str, ...]
-
-
 class KeptNumbers(NamedTuple):
     """Numbers that a layer keeps for its backward pass: those always in float32, those in the computing precision."""
 
@@ -189,7 +181,6 @@ class Family:
     template: str  # LLaMA-Factory's name of its prompt template
     conversation: Conversation
     media: Media
-    modules: Modules
     architecture: Callable[[Config], Architecture]
     """The sizes of a config.json. Raises KeyError when one is missing."""
     published: Mapping[str, Config]  # {hub id: the part of its config.json that decides the sizes}

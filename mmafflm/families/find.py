@@ -26,7 +26,7 @@ def families() -> tuple[Family, ...]:
 
 
 def family_of(model_type: object, where: str = "This model") -> Family:
-    """The family that covers a config.json's `model_type`. Raises Fault, a sentence about `where`, if there is none."""
+    """The family that covers a config.json's `model_type`. Raises Fault, which names `where`, for an unknown one."""
     for family in families():
         if model_type in family.model_types:
             return family

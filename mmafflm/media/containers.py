@@ -6,6 +6,10 @@ FFmpeg ignores these unless asked (enable_drefs), and mmafflm/media/decode.py al
 """
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmafflm.errors import Fault
 
 MOV_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"junk", b"pnot", b"uuid", b"prfl"}
 CERTAIN_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free"}
@@ -39,6 +43,17 @@ def is_safe_to_guess(beginning: bytes) -> bool:
         return True
     container = container_of(beginning)
     return beginning[4:8] in CERTAIN_BOXES if container == "mov" else container not in (None, "mpegts")
+
+
+def require_safe_to_guess(paths: Iterable[Path]) -> None:
+    """Raises Fault for the first file that is not safe for a library that guesses its format."""
+    for path in paths:
+        with path.open("rb") as file:
+            if not is_safe_to_guess(file.read(FIRST)):
+                raise Fault(
+                    f"{path}: LLaMA-Factory would have to guess what this is: neither a PNG or BMP picture nor a clip "
+                    "in a container that FFmpeg recognises for certain. If the clip is good, build without --raw-video."
+                )
 
 
 def container_of(content: bytes) -> str | None:

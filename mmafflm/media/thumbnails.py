@@ -20,7 +20,7 @@ _CLIP_MIDDLE_S = 2.0  # of a whole clip file only the middle is decoded; all of 
 
 @dataclass(frozen=True)
 class Picture:
-    """A thumbnail as a data: URI with its size in pixels; if there is none, `note` says why."""
+    """A thumbnail as a data: URI with its size in pixels. Without a picture, `note` gives the reason."""
 
     alt: str
     uri: str = ""

@@ -15,6 +15,7 @@ from mmafflm.files.documents import read_settings
 from mmafflm.files.writing import make_folder
 from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
+from mmafflm.media.containers import require_safe_to_guess
 from mmafflm.records import write_text
 from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
 from mmafflm.terminal.command import say
@@ -74,7 +75,9 @@ def train(
     if not planned.base_is_local:
         require_hub_base(planned.config["model_name_or_path"])
     _require_base(planned)
-    data.require_media(media_of_mix(data))  # so training reads only files that the build has opened
+    names = media_of_mix(data)
+    data.require_media(names)  # so training reads only files that the build has opened
+    require_safe_to_guess(data.path / name for name in sorted(names))
     make_folder(out)
     _train(planned, data, out, env, node_rank, resume)
 

@@ -1,8 +1,7 @@
-"""A whole build: the same bytes however it is run or stopped, every row accounted for, bad input reported."""
+"""A whole build: the same bytes however it is run, every row accounted for, bad input reported."""
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from data_build.media.extract import read_journal
 from data_build.mix.mix import shares
 from data_build.reading.corpus import NO_LANGUAGE
 from data_build.remix import remix
-from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -55,90 +53,6 @@ def test_second_build_does_nothing(built: Path, raw: Path, config: Config) -> No
 def test_bytes_do_not_depend_on_jobs(built: Path, raw: Path, config: Config, tmp_path: Path) -> None:
     build(raw, tmp_path / "data", config, choose_subsets(None), jobs=2)
     assert hashes(tmp_path / "data") == hashes(built)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Raw text corpora and a build of them, made in two seconds; test_build_media.py kills a build among its clips."""
-    folder = tmp_path_factory.mktemp("text")
-    write_samples(folder / "raw", only=["semeval2018", "ewect", "onlineshopping", "mms", "xed"])
-    build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=1)
-    return folder / "raw", folder / "data"
-
-
-MOMENTS = ("", "leakage.json", "MMS_test.jsonl", "XED_train.parquet", "quarantine.jsonl", "mmaffin_train.parquet",
-           "README.md", "manifest.json")  # fmt: skip
-
-
-@pytest.mark.parametrize("file", MOMENTS)
-def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Path], tmp_path: Path, file: str) -> None:
-    """The process kills itself when it is about to put this file in its place (without a name: the third part that it
-    read). Then the same command runs again.
-    """
-    raw, built = text
-    killer = (
-        "import os, signal, sys, pathlib\n"
-        "count = 0\n"
-        "real = pathlib.Path.replace\n"
-        "def replace(self, target):\n"
-        "    global count\n"
-        "    count += 1\n"
-        f"    if pathlib.Path(target).name == {file!r} or (count == 3 and not {file!r}):\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return real(self, target)\n"
-        "pathlib.Path.replace = replace\n"
-        "from data_build.cli import main\n"
-        "main()\n"
-    )
-    words = ["build", "--raw", str(raw), "--out", str(tmp_path / "data"), "--jobs", "1"]
-    killed = subprocess.run([sys.executable, "-c", killer, *words], check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL
-    with pytest.raises(Fault, match="no finished build"):
-        Dataset.open(tmp_path / "data")
-    again = mmaffin(*words)
-    assert again.returncode == 0, again.stderr
-    assert hashes(tmp_path / "data") == hashes(built)
-
-
-def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(raw: Path, tmp_path: Path) -> None:
-    """fsync fails as on a full disk: it is the last call of a write that can fail."""
-    program = (
-        "import errno, pathlib, mmafflm.records as r\n"
-        "def full(fd): raise OSError(errno.ENOSPC, 'No space left on device', 'XED_train.jsonl')\n"
-        "r.os.fsync = full\n"
-        "from data_build.cli import main\n"
-        "main()\n"
-    )
-    out = tmp_path / "data"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "build", "--raw", str(raw), "--out", str(out), "--jobs", "1"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr and "run the same command again" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (out / "manifest.json").exists() and not list(out.glob("mmaffin/*.jsonl"))
-    assert not list(out.rglob("*.partial"))
-
-
-def test_a_worker_that_may_write_no_more_ends_the_build_and_the_others_leave_nothing_half_written(
-    raw: Path, tmp_path: Path
-) -> None:
-    """Workers inherit a limit on the size of files, so the first large shard cannot be written."""
-    program = (
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
-        "from data_build.cli import main\n"
-        "main()\n"
-    )
-    out = tmp_path / "data"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "build", "--raw", str(raw), "--out", str(out), "--jobs", "2"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1 and "run the same command again" in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr and not list(out.rglob("*.partial"))
 
 
 def test_each_record_is_written_once_and_read_once_to_be_hashed(raw: Path, tmp_path: Path) -> None:

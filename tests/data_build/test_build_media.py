@@ -29,6 +29,7 @@ from mmafflm.families.find import built_for
 from mmafflm.records import media_files, read_records, write_text
 from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.token_counts import media_of_mix
+from mmafflm.train.run import train
 from tests.data_build.raw_rows import hashes
 from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.train.test_loss import in_one_process
@@ -149,10 +150,6 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
     assert len(names) > 500
     dataset.require_media(names)
     first, second = sorted(names)[:2]
-    stored = (data / second).read_bytes()
-    (data / second).write_bytes(b"ffconcat version 1.0\nfile secret.mp4\n".ljust(len(stored)))
-    with pytest.raises(Fault, match=f"{second}: neither a PNG or BMP picture nor a clip"):
-        dataset.require_media(names)
     (data / second).unlink()
     with pytest.raises(Fault, match=r"missing\. Run mmaffin build again"):
         dataset.require_media(names)
@@ -161,6 +158,17 @@ def test_media_that_changed_are_refused_before_training(built: Path, tmp_path: P
         dataset.require_media(names)
     with pytest.raises(Fault, match="missing"):
         dataset.require_media([first, "media/emotic/no/such.png"])
+
+
+def test_training_meets_no_file_that_ffmpeg_could_take_for_a_script(built: Path, nano: Path, tmp_path: Path) -> None:
+    """The size and the manifest are those of the build; only the first bytes say what the file is."""
+    data = shutil.copytree(built, tmp_path / "data")
+    clip = next(name for name in sorted(media_of_mix(Dataset.open(data))) if "/meld/" in name)
+    script = b"ffconcat version 1.0\nfile secret.mp4\n"
+    (data / clip).write_bytes(script.ljust((data / clip).stat().st_size))
+    with pytest.raises(Fault, match=f"{clip}: LLaMA-Factory would have to guess what this is"):
+        train(RECIPES / "nano.yaml", Dataset.open(data), tmp_path / "run", base=str(nano))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from mmafflm.families.base import Conversation, Family, Mend, Modules, StandIn
+from mmafflm.families.base import Conversation, Family, Mend, StandIn
 from mmafflm.families.qwen2_5_vl.architecture import from_config
 from mmafflm.families.qwen2_5_vl.media import MEDIA
 from mmafflm.families.qwen2_5_vl.published import PUBLISHED
@@ -42,11 +42,6 @@ FAMILY = Family(
     template="qwen2_vl",
     conversation=CONVERSATION,
     media=MEDIA,
-    modules=Modules(
-        tower=("visual.patch_embed", "visual.blocks"),
-        projector=("visual.merger",),
-        language=("language_model", "lm_head"),
-    ),
     architecture=from_config,
     published=PUBLISHED,
     mixed_media_hangs=True,

@@ -152,7 +152,7 @@ class Validation:
 
 
 def spare_gpu(plan: Plan) -> str:
-    """A GPU of this machine that the run does not use, as a value of CUDA_VISIBLE_DEVICES; empty when there is none."""
+    """A GPU of this machine that the run does not use, as a value of CUDA_VISIBLE_DEVICES; empty when all are used."""
     here = gpus_here()
     if plan.cpu or here <= plan.gpus:
         return ""

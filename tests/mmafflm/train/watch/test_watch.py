@@ -208,7 +208,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated while the run goes on."""
+    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
         folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
