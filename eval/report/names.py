@@ -11,7 +11,8 @@ _LANGUAGES = {
     "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish",
     "th": "Thai", "tr": "Turkish", "ur": "Urdu", "zh": "Chinese",
 }  # fmt: skip
-JACCARD = "weighted Jaccard"  # the paper's scorer calls this accuracy, for label sets and MELD_EC (docs/scoring.md)
+# The paper's scorer calls this accuracy, for label sets and MELD_EC (docs/reference/scoring.md).
+JACCARD = "weighted Jaccard"
 
 
 def language_name(code: str) -> str:
