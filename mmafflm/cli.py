@@ -20,6 +20,7 @@ class StandInKind(StrEnum):
 
     nano = "nano"
     pocket = "pocket"
+    smollm2 = "smollm2"
 
 
 Recipe = Annotated[Path, typer.Argument(help="a YAML file of train_configs/")]

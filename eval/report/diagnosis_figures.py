@@ -168,7 +168,7 @@ def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) ->
     values = [
         end for lane in lanes for mark in lane.marks for end in (mark.value, *(mark.ends or ())) if end is not None
     ]
-    low, high = min(0.0, *values, *lines), max(0.1, *values, *lines)
+    low, high = min([0.0, *values, *lines]), max([0.1, *values, *lines])
     left, width = 12 + 6.0 * max(len(lane.name) for lane in lanes), 220.0
     notes = 5.6 * max(len(lane.note) for lane in lanes) + 12
     height = LANE * len(lanes)
