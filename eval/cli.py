@@ -59,9 +59,7 @@ class Split(StrEnum):
 
 Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
 Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
-Subsets = Annotated[
-    str | None, typer.Option(help="names such as XED,MMS; all that the build or the run has by default")
-]
+Subsets = Annotated[str | None, typer.Option(help="names such as XED,MMS; all in the build or the run by default")]
 
 
 def _names(subsets: str | None) -> list[str] | None:
@@ -88,10 +86,12 @@ def predict(
     languages: Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these")] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
-    force: Annotated[bool, typer.Option("--force", help="though it was trained on other picture sizes")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="predict although it was trained on other picture sizes")
+    ] = False,
     ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
     shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
-    jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
+    jobs: Annotated[int, typer.Option(help="number of processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
@@ -225,7 +225,7 @@ def browse(
         list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers are shown side by side")
     ],
     data: Data,
-    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
     """Look at records and answers in a browser: by subset, language, label, and whether wrong or unparsed."""
     from eval.report.browse import open_runs

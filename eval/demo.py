@@ -81,7 +81,7 @@ def demo(out: Path) -> None:
     before, after = headline(out / "before"), headline(out / "after")
     show(before, after)
     counts = [sum(one.beaten for one in scores.values()) for scores in (before, after)]
-    print(f"Above the majority baseline with the whole 95% interval (*): {counts[0]} of {len(before)} tasks before "
+    print(f"Whole 95% interval above the majority baseline (*): {counts[0]} of {len(before)} tasks before "
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")

@@ -48,7 +48,7 @@ def plan(
 ) -> None:
     """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
 
-    What it needs of memory, disk and time is estimated on standard error, with what fits on known cards.
+    Estimates of memory, disk and time, and what fits on known cards, go to standard error.
     """
     from mmafflm.train.launch.reporters import reporter_faults
     from mmafflm.train.plan.forecast import notes, require_gpu
@@ -58,7 +58,7 @@ def plan(
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
     for fault in reporter_faults(made):
-        command.say(f"Here train would refuse: {fault}")
+        command.say(f"On this machine, train would refuse: {fault}")
     if gpu:
         require_gpu(made, gpu)
     print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")
@@ -76,7 +76,7 @@ def train(
     base: Base = None,
     resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
-    """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
+    """Train: write the complete config into the run's folder and launch LLaMA-Factory with it."""
     from mmafflm.train.run import train as run
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
@@ -88,7 +88,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="folder of a finished training run")],
     out: Annotated[Path, typer.Option(help="folder for the model")],
 ) -> None:
-    """Write a run as one plain model, its LoRA adapter merged into the base, run.json beside the weights."""
+    """Write a run as one plain model, its LoRA adapter merged into the base, with run.json next to the weights."""
     from mmafflm.train.export import export as write
 
     write(run, out)
@@ -100,12 +100,12 @@ def experiment(
     data: Data,
     out: Annotated[Path, typer.Option(help="folder of mixes, runs, answers, reports; experiments share it")],
     base: Base = None,
-    recipe: Annotated[Path | None, typer.Option(help="another recipe than the experiment's")] = None,
-    share: Annotated[float, typer.Option(help="of every number of the mixes, for a smaller run")] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="a recipe to use instead of the experiment's")] = None,
+    share: Annotated[float, typer.Option(help="factor for every number of the mixes, for a smaller run")] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="most test rows of each subset")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
-    """Mix, train, ask and compare what an experiment says; the tables go to standard output and OUT/NAME.md."""
+    """Run an experiment: mix, train, predict and compare. The tables go to standard output and OUT/NAME.md."""
     from mmafflm.train.experiment import run, steps
 
     asked = (file, Dataset.open(data), out, base, recipe, share, limit)
@@ -118,7 +118,7 @@ def experiment(
 
 @app.command()
 def doctor() -> None:
-    """Say what of the training stack works on this machine, and what does not."""
+    """Check what of the training stack works on this machine, and what does not."""
     from mmafflm.doctor import examine
 
     table = Table("", "what", "found")

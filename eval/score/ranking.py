@@ -41,7 +41,7 @@ def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequ
     """
     grammar = subset.tasks[0].grammar
     if not isinstance(grammar, Labels):
-        raise UsageFault(f"{subset.name}: its answers are no labels, so there is nothing to rank.")
+        raise UsageFault(f"{subset.name}: its answers are not labels, so there is nothing to rank.")
     logs = {run: _likelihoods(run, subset.name) for run in runs}
     asked = [row for row in data.records(subset.name, "test") if all(row.id in of for of in logs.values())]
     for language in languages:

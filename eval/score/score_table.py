@@ -87,7 +87,7 @@ def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool,
         figures = (fraction(theirs.get(model)) for model in published)
         rows.append((language, *_values(benchmark()[subset].tasks[0].main_metric, one), *figures))
     return Section(
-        f"{subset} by language, readout {readout}, macro_f1" + (" (beside it the paper's)" if published else ""),
+        f"{subset} by language, readout {readout}, macro_f1" + (" (with the paper's value)" if published else ""),
         ("language", "value", "95% interval", "n", "unparsed", *published),
         rows,
     )

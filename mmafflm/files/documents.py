@@ -28,7 +28,7 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
             raise UsageFault(f"{path}: more than {YAML_SIZE:,} bytes, which no config of ours has. Give another file.")
         value = yaml.load(data.decode(), loader)  # a SafeLoader
         if _written_out(value, {}) > YAML_SIZE:
-            raise UsageFault(f"{path}: its aliases write out to more than {YAML_SIZE:,} values. Take them out.")
+            raise UsageFault(f"{path}: its aliases expand to more than {YAML_SIZE:,} values. Remove them.")
     except FileNotFoundError:
         raise UsageFault(f"{path}: no such file") from None
     except OSError as error:

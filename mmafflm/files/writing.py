@@ -43,7 +43,9 @@ def refusal(error: BaseException, path: Path | None = None) -> str | None:
         )
     if number in REFUSED or (path and number == errno.ENOENT):
         at = next((f", {name}" for name in names if name != where), "")
-        return f"{where}: cannot be written or read ({os.strerror(number)}{at}). Name another place, or mend this one."
+        return (
+            f"{where}: cannot be written or read ({os.strerror(number)}{at}). Choose another place, or repair this one."
+        )
     return None
 
 

@@ -84,7 +84,9 @@ def load(path: Path) -> Experiment:
         raise UsageFault(f"{path}: {', '.join(unknown)} is not one of its arms ({', '.join(found.arms)}).")
     trained = {name for name, arm in found.arms.items() if arm.mix}
     if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
-        raise UsageFault(f"{path}: arms.{wrong[0]}.of: it names an arm that has a mix, and stands without a mix.")
+        raise UsageFault(
+            f"{path}: arms.{wrong[0]}.of: it must name an arm that has a mix, and its own arm must have no mix."
+        )
     if unknown := [name for name in found.test or () if name not in benchmark()]:
         raise UsageFault(f"{path}: test: {', '.join(unknown)} is not one of {', '.join(benchmark())}.")
     return found
@@ -191,7 +193,7 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) ->
         for key, value in wanted.items():
             if there.get(key) != value:
                 raise UsageFault(
-                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Name another --out."
+                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Choose another --out."
                 )
 
 

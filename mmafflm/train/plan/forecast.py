@@ -140,7 +140,7 @@ def forecast(plan: Plan) -> Forecast | None:
 def require_gpu(plan: Plan, name: str) -> None:
     """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
     if name not in GPUS:
-        raise UsageFault(f"--gpu {name}: known are {', '.join(GPUS)}.")
+        raise UsageFault(f"--gpu {name}: not a known card; known are {', '.join(GPUS)}.")
     known = forecast(plan)
     if known is None:
         raise UsageFault(
@@ -163,14 +163,14 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
             told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
             return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of them, with {told}."
         ranks *= 2
-    return "No number of them fits: lower cutoff_len or the pixel limits, or take a larger card."
+    return "No number of these cards fits: lower cutoff_len or the pixel limits, or take a larger card."
 
 
 def notes(plan: Plan, out: Path) -> Iterator[str]:
     """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table of the known cards."""
     known = forecast(plan)
     if known is None:
-        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is here."
+        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is on this machine."
         return
     needs, mix = known.memory(), plan.mix
     parts = ("weights", "gradients", "optimizer", "gathered", "kept", "working")
@@ -195,8 +195,8 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
 
 def _table(known: Forecast) -> Iterator[str]:
     moved = f"{known.moved / GIB:,.0f} GiB reach each card"
-    yield f"Hours are estimates: computing at 50% of the card's rate and transfers hidden, to 30% and none ({moved})."
-    yield f"{'GPU x ' + str(known.setup.ranks):14} {'holds it':9} {'hours':14} what fits"
+    yield f"Hours are estimates: from 50% of the card's rate and all transfers hidden, to 30% and none ({moved})."
+    yield f"{'GPU x ' + str(known.setup.ranks):14} {'fits':9} {'hours':14} what would fit"
     for name, gpu in GPUS.items():
         holds = known.memory().fits(gpu.gib)
         hours = "{:.1f} to {:.1f}".format(*known.hours(gpu)) if holds else "-"

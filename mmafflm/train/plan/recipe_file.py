@@ -93,10 +93,10 @@ def _own_keys(recipe: Path) -> Config:
     known = known_keys().keys()
     for key, value in spec.items():
         if key in COMPUTED:
-            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
+            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Remove the key.")
         if secret := key if key in SECRETS else _secret_below(value):
             raise UsageFault(
-                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
+                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Remove it; log in, or set the "
                 "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
             )
         if known and key not in known and key not in OURS:
@@ -104,7 +104,7 @@ def _own_keys(recipe: Path) -> Config:
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
         if isinstance(value, str) and "\0" in value:
-            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Take it out.")
+            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Remove it.")
         if value is not None and (expected := wrong_value(key, value)):
             raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
     return spec
@@ -133,7 +133,7 @@ def _check_ours(recipe: Path, spec: Config) -> None:
     several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
     if several:
         raise UsageFault(
-            f"{recipe}: dataset, mix_strategy and interleave_probs have no place in a recipe: concat does not mix "
+            f"{recipe}: dataset, mix_strategy and interleave_probs cannot be set in a recipe: concat does not mix "
             "while streaming and interleaving repeats or drops rows. Mix with: mmaffin mix --data DATA --mix FILE"
         )
 

@@ -33,7 +33,7 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
     """
     config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
     if replays(config):
-        say(f"Going on from {checkpoint}. This recipe does not stream: what was seen is read again.")
+        say(f"Resuming from {checkpoint}. This recipe does not stream, so rows already seen are read again.")
     else:
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
         left = batches(planned.mix.rows, config, planned.ranks)[done:]

@@ -111,8 +111,8 @@ class Watch:
         for rank, seconds in self.waits.under_way().items():
             if seconds > LONG_S:
                 said += f"Rank {rank} has waited for data for {seconds / 60:.0f} min. "
-        kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, for no checkpoint is whole"
-        return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume continues {kept}."
+        kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, because no checkpoint is complete"
+        return f"{said}Check the disk, the network and nvidia-smi of each node; --resume continues {kept}."
 
     def _diverged(self, why: str) -> str:
         """The sentence that ends a diverged run. A checkpoint is good when the step after it still had a sound loss."""

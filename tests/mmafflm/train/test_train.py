@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
         time.sleep(0.1)
     assert not json.loads((run / "run.json").read_text())["finished"]
 
-    with pytest.raises(UsageFault, match="holds a run already"):
+    with pytest.raises(UsageFault, match="already holds a run"):
         train(recipe, data, run, base=base)
     (run / "checkpoint-99").mkdir()  # half-written: no trainer_state.json
     again = start(recipe, data, run, base, "--resume")
