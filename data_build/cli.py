@@ -24,7 +24,7 @@ Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 @app.command()
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
-    scale: Annotated[int, typer.Option(help="how many times the small size")] = 1,
+    scale: Annotated[int, typer.Option(help="multiple of the small size")] = 1,
     subsets: Annotated[str | None, typer.Option(help="comma-separated: the corpora of these; all by default")] = None,
 ) -> None:
     """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
@@ -42,7 +42,9 @@ def build(
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+    ] = False,
 ) -> None:
     """Read, check, split, render and mix. An interrupted run resumes when you run it again."""
     from data_build.build import build as run_build
@@ -62,7 +64,9 @@ def import_(
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
     limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+    ] = False,
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
     from data_build.config import load_config
@@ -79,7 +83,7 @@ def export(
     out: Annotated[Path, typer.Option(help="folder to write to")],
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all by default")] = None,
 ) -> None:
-    """Write the build in a form that others' tools read."""
+    """Write the build in a format that other tools read."""
     from data_build.release.export import export as write_form
 
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
@@ -89,7 +93,7 @@ def export(
 def stats(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="HTML page of plots and of rows drawn at random")] = None,
-    seed: Annotated[int | None, typer.Option(help="of the rows that the page shows; the same by default")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed for the choice of rows that the page shows")] = None,
 ) -> None:
     """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
     from data_build.dataset.stats import SEED, count, tables
@@ -113,7 +117,7 @@ def publish(
     repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; made private if new")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list the files and their sizes; no network")] = False,
     allow: Annotated[
-        str | None, typer.Option(help="comma-separated corpora that you may pass on though their terms do not say so")
+        str | None, typer.Option(help="comma-separated corpora that you have permission to pass on")
     ] = None,
 ) -> None:
     """Upload what the corpora's terms allow, with the token in HF_TOKEN; print what is left out and why."""
@@ -127,8 +131,8 @@ def publish(
 def mix(
     data: Data,
     mix: Annotated[Path, typer.Option(help="YAML: seed; and rows of each subset under mix, modalities, languages")],
-    out: Annotated[Path | None, typer.Option(help="write it beside the build, into this folder; else in place")] = None,
-    share: Annotated[float, typer.Option(help="of every number of the mix, for a smaller one")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="folder for the mix; by default it replaces the build's")] = None,
+    share: Annotated[float, typer.Option(help="factor for every number of the mix, for a smaller one")] = 1.0,
 ) -> None:
     """Draw another training mix over the same build."""
     from data_build.config import load_mix
@@ -146,40 +150,32 @@ def translate(
     origin: Annotated[
         str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="nllb: a folder or hub id; openai: as the server knows it")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it")
+    ] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
-    plan: Annotated[Path | None, typer.Option(help="YAML: engine, pairs, rows of subsets; instead of these")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options")
+    ] = None,
     round_trip: Annotated[
         int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP}, 0: none")
     ] = None,
 ) -> None:
     """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
-    from data_build.translate.languages import languages
-    from data_build.translate.plan import load_plan
+    from data_build.translate.plan import Options, plan_or_options
     from data_build.translate.round_trip import in_words
-    from data_build.translate.rows import Order
     from data_build.translate.translate import translate as run_translate
 
-    if plan and any(one is not None for one in (to, engine, origin, subsets, limit)):
-        raise UsageFault(f"--plan {plan}: it names engine, pairs and rows; leave --to, --engine and the like out.")
-    if plan:
-        read = load_plan(plan)
-        orders, engine, model = read.orders, read.engine, model or read.model
-        most = read.round_trip if round_trip is None else round_trip
-    elif to and engine:
-        names = [subset.name for subset in choose_subsets(subsets)]
-        orders = [Order(names, languages(origin or "en", "--from"), languages(to, "--to"), limit)]
-        most = ROUND_TRIP if round_trip is None else round_trip
-    else:
-        raise UsageFault("into which languages, with which engine? Give --to and --engine, or --plan FILE.")
-    told = run_translate(data, make_engine(engine, model), *orders, round_trip=most)
+    name, planned, most, orders = plan_or_options(plan, Options(to, engine, origin, subsets, limit))
+    most = most if round_trip is None else round_trip
+    done = run_translate(data, make_engine(name, model or planned), *orders, round_trip=most)
     command.say(
-        f"{data}: of {told.asked} rows asked for {told.kept} were added and {told.quarantined} put into the "
-        f"quarantine now, {told.asked - told.kept - told.quarantined} earlier ({told.lines} lines translated)"
+        f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "
+        f"{done.asked - done.kept - done.quarantined} earlier ({done.lines} lines translated)"
     )
-    for figure in told.round_trips:
+    for figure in done.round_trips:
         print(in_words(figure))
 
 
@@ -226,7 +222,7 @@ def leaks(
 @app.command()
 def browse(
     data: Data,
-    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
     """Look at the records in a browser: by subset, split, language, task, label, translated or not."""
     from mmafflm.browse.server import serve
@@ -237,7 +233,7 @@ def browse(
 
 @app.command()
 def doctor(raw: Raw) -> None:
-    """Say for each corpus what is found, what is expected, what is missing and how to get it."""
+    """Show for each corpus what was found, what is expected, what is missing and how to get it."""
     from rich.console import Console
     from rich.table import Table
 
