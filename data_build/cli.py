@@ -15,13 +15,13 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
 # Each command does its own imports: importing everything takes longer than opening a build to browse it.
-app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
+app = command.App("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
 Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 
 
-@app.command()
+@app.verb("mmaffin samples --out raw")
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
     scale: Annotated[int, typer.Option(help="multiple of the small size")] = 1,
@@ -33,14 +33,14 @@ def samples(
     write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
 
 
-@app.command()
+@app.verb("mmaffin build --raw raw --out data")
 def build(
     raw: Raw,
     out: Annotated[Path, typer.Option(help="folder to build in")],
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all that are there by default")] = None,
     config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
@@ -55,7 +55,7 @@ def build(
         command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
 
 
-@app.command("import")
+@app.verb("mmaffin import --from released --out data", name="import")
 def import_(
     origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be given twice")],
     out: Annotated[Path, typer.Option(help="folder to build in")],
@@ -63,7 +63,7 @@ def import_(
         Path | None, typer.Option(help="build config, for mix and budget; the shipped default otherwise")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
     ] = False,
@@ -76,7 +76,7 @@ def import_(
         command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
 
 
-@app.command()
+@app.verb("mmaffin export --data data --form parquet --out exported")
 def export(
     data: Data,
     form: Annotated[str, typer.Option(help="llamafactory-alpaca, sharegpt, parquet or webdataset")],
@@ -89,11 +89,15 @@ def export(
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
 
 
-@app.command()
+@app.verb("mmaffin stats --data data --out stats.html")
 def stats(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="HTML page of plots and of rows drawn at random")] = None,
-    seed: Annotated[int | None, typer.Option(help="seed for the choice of rows that the page shows")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML page of plots and of rows drawn at random; none by default")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="seed for the choice of rows that the page shows; the same by default")
+    ] = None,
 ) -> None:
     """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
     from data_build.dataset.stats import SEED, count, tables
@@ -111,13 +115,13 @@ def stats(
         command.say(f"{out}: written")
 
 
-@app.command()
+@app.verb("mmaffin publish --data data --repo OWNER/NAME --dry-run")
 def publish(
     data: Data,
     repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; made private if new")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list the files and their sizes; no network")] = False,
     allow: Annotated[
-        str | None, typer.Option(help="comma-separated corpora that you have permission to pass on")
+        str | None, typer.Option(help="comma-separated corpora that you have permission to pass on; none by default")
     ] = None,
 ) -> None:
     """Upload what the corpora's terms allow, with the token in HF_TOKEN; print what is left out and why."""
@@ -127,7 +131,7 @@ def publish(
     upload(Dataset.open(data), repo, allowed, dry_run)
 
 
-@app.command()
+@app.verb("mmaffin mix --data data --mix mix.yaml --out data-mix")
 def mix(
     data: Data,
     mix: Annotated[Path, typer.Option(help="YAML: seed; and rows of each subset under mix, modalities, languages")],
@@ -142,24 +146,27 @@ def mix(
     command.say(f"{out or data}: the training mix holds {rows} rows")
 
 
-@app.command()
+@app.verb("mmaffin translate --data data --to es,fr --engine apertium")
 def translate(
     data: Data,
-    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es")] = None,
-    engine: Annotated[str | None, typer.Option(help=", ".join(ENGINES))] = None,
+    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es; no default")] = None,
+    engine: Annotated[str | None, typer.Option(help=f"{', '.join(ENGINES)}; no default")] = None,
     origin: Annotated[
         str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it")
+        str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it; no default")
     ] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="most rows of each subset, split and pair; all by default")
+    ] = None,
     plan: Annotated[
-        Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options")
+        Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options; none by default")
     ] = None,
     round_trip: Annotated[
-        int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP}, 0: none")
+        int | None,
+        typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP} by default"),
     ] = None,
 ) -> None:
     """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
@@ -179,7 +186,7 @@ def translate(
         print(in_words(figure))
 
 
-@app.command()
+@app.verb("mmaffin check --data data")
 def check(data: Data) -> None:
     """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
     from data_build.dataset.check import check as run_check
@@ -192,10 +199,10 @@ def check(data: Data) -> None:
     command.say(f"{data}: everything agrees with the manifest")
 
 
-@app.command()
+@app.verb("mmaffin leaks --data data --out leaks")
 def leaks(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md; none by default")] = None,
 ) -> None:
     """List training rows that copy a test row, exactly or nearly: of a build, or after translation."""
     from data_build.config import Leaks
@@ -219,7 +226,7 @@ def leaks(
         write_report(out, told)
 
 
-@app.command()
+@app.verb("mmaffin browse --data data")
 def browse(
     data: Data,
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
@@ -231,7 +238,7 @@ def browse(
     serve(open_table(Dataset.open(data)), port)
 
 
-@app.command()
+@app.verb("mmaffin doctor --raw raw")
 def doctor(raw: Raw) -> None:
     """Show for each corpus what was found, what is expected, what is missing and how to get it."""
     from rich.console import Console
@@ -255,4 +262,4 @@ def main() -> None:
         # openpyxl, PIL, scipy and polars warn of things that no user can act on; worker processes inherit the variable
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    command.run(app)
+    command.run(app, resumed=("build", "import", "translate"))

@@ -73,7 +73,7 @@ def demo(out: Path) -> None:
     step("mmaffin", "build", "--raw", raw, "--out", data)
     step("mmaffin", "check", "--data", data)
     step("mmafflm", "standin", "nano", "--out", nano)
-    step("mmafflm", "train", "train_configs/nano.yaml", "--data", data, "--base", nano, "--out", run, "--resume")
+    step("mmafflm", "train", "nano", "--data", data, "--base", nano, "--out", run, "--resume")
     for name, checkpoint in (("before", nano), ("after", run)):
         step("mmaffben", "predict", "--ckpt", checkpoint, "--data", data, "--out", out / name, "--limit", str(LIMIT),
              "--batch-size", "32")  # fmt: skip
@@ -84,6 +84,6 @@ def demo(out: Path) -> None:
     print(f"Whole 95% interval above the majority baseline (*): {counts[0]} of {len(before)} tasks before "
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
-    print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
+    print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and the recipe pocket.")
     if counts[1] <= max(counts[0], len(after) // 3):  # we saw 20 and 24 of 30: it depends on how the CPU rounds
         sys.exit("The model did not learn: too few tasks beat the baseline. Please report this.")

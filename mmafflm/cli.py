@@ -11,8 +11,9 @@ from rich.table import Table
 
 import mmafflm.terminal.command as command
 from mmafflm.dataset import Dataset
+from mmafflm.listing import Listed, listing
 
-app = command.app("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
+app = command.App("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
 
 
 class StandInKind(StrEnum):
@@ -22,14 +23,14 @@ class StandInKind(StrEnum):
     pocket = "pocket"
 
 
-Recipe = Annotated[Path, typer.Argument(help="a YAML file of train_configs/")]
+Recipe = Annotated[Path, typer.Argument(help="a name such as mmafflm-7b (see mmafflm list), or a YAML file")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Gpus = Annotated[int | None, typer.Option(help="GPUs (or CPU processes) on each machine; all by default")]
 Nodes = Annotated[int, typer.Option(help="machines")]
 Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id; the recipe's by default")]
 
 
-@app.command()
+@app.verb("mmafflm standin nano --out models/nano")
 def standin(kind: StandInKind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
     """Make a small base model of the Qwen2.5-VL architecture that needs no hub and no GPU."""
     from mmafflm.standin.standin import make_standin
@@ -37,14 +38,16 @@ def standin(kind: StandInKind, out: Annotated[Path, typer.Option(help="folder to
     make_standin(kind.value, out)
 
 
-@app.command()
+@app.verb("mmafflm plan mmafflm-7b --data data --gpus 8")
 def plan(
     recipe: Recipe,
     data: Data,
     gpus: Gpus = None,
     nodes: Nodes = 1,
     base: Base = None,
-    gpu: Annotated[str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80; no card by default")
+    ] = None,
 ) -> None:
     """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
 
@@ -64,7 +67,7 @@ def plan(
     print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")
 
 
-@app.command()
+@app.verb("mmafflm train mmafflm-7b --data data --out runs/7b --gpus 8")
 def train(
     recipe: Recipe,
     data: Data,
@@ -72,7 +75,9 @@ def train(
     gpus: Gpus = None,
     nodes: Nodes = 1,
     node_rank: Annotated[int, typer.Option(help="this machine's number, from 0")] = 0,
-    master: Annotated[str | None, typer.Option(help="HOST:PORT of machine 0")] = None,
+    master: Annotated[
+        str | None, typer.Option(help="HOST:PORT of machine 0; with several machines only, none by default")
+    ] = None,
     base: Base = None,
     resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
@@ -83,7 +88,7 @@ def train(
         resume=resume)  # fmt: skip
 
 
-@app.command()
+@app.verb("mmafflm export runs/7b-lora --out models/7b-lora")
 def export(
     run: Annotated[Path, typer.Argument(help="folder of a finished training run")],
     out: Annotated[Path, typer.Option(help="folder for the model")],
@@ -94,15 +99,15 @@ def export(
     write(run, out)
 
 
-@app.command()
+@app.verb("mmafflm experiment languages --data data --out runs/experiments")
 def experiment(
-    file: Annotated[Path, typer.Argument(help="a YAML file of train_configs/experiments/")],
+    file: Annotated[Path, typer.Argument(help="a name such as languages (see mmafflm list), or a YAML file")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder of mixes, runs, answers, reports; experiments share it")],
     base: Base = None,
-    recipe: Annotated[Path | None, typer.Option(help="a recipe to use instead of the experiment's")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="another recipe; the experiment's by default")] = None,
     share: Annotated[float, typer.Option(help="factor for every number of the mixes, for a smaller run")] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="most test rows of each subset")] = None,
+    limit: Annotated[int | None, typer.Option(help="most test rows of each subset; all by default")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
     """Run an experiment: mix, train, predict and compare. The tables go to standard output and OUT/NAME.md."""
@@ -116,7 +121,15 @@ def experiment(
         print(run(*asked).read_text(encoding="utf-8"), end="")
 
 
-@app.command()
+@app.verb("mmafflm list recipes", name="list")
+def list_(
+    kind: Annotated[Listed | None, typer.Argument(help="one of the tables; all by default")] = None,
+) -> None:
+    """List the names that commands take: subsets, tasks, languages, recipes and experiments."""
+    print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listed)))
+
+
+@app.verb("mmafflm doctor")
 def doctor() -> None:
     """Check what of the training stack works on this machine, and what does not."""
     from mmafflm.doctor import examine
@@ -129,4 +142,4 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the console command `mmafflm`."""
-    command.run(app)
+    command.run(app, resumed=("train --resume", "experiment"))

@@ -28,6 +28,7 @@ from mmafflm.run_file import read_run
 from mmafflm.terminal.command import say
 from mmafflm.train.launch.launch import STOP_S
 from mmafflm.train.plan.recipe_file import read_recipe
+from mmafflm.train.plan.shipped import EXPERIMENTS, find
 from mmafflm.train.serve import served
 
 ADDRESS = "OPENAI_BASE_URL"  # the variable with the address of the server that --engine openai asks
@@ -71,10 +72,7 @@ class Step(NamedTuple):
 
 
 def load(path: Path) -> Experiment:
-    """Read an experiment. Raises UsageFault naming the wrong key."""
-    if not path.is_file():
-        others = ", ".join(map(str, sorted(Path("train_configs/experiments").glob("*.yaml"))))
-        raise UsageFault(f"{path}: no such experiment. There are: {others or 'none'}.")
+    """Read the file of an experiment. Raises UsageFault naming the wrong key."""
     try:
         found = Experiment.model_validate(read_yaml(path))
     except ValidationError as error:
@@ -99,6 +97,7 @@ def steps(
 
     Raises UsageFault for a file that is not an experiment, Fault when the build has none of its tests.
     """
+    path = find(path, EXPERIMENTS, "experiment")
     experiment = load(path)
     recipe = recipe or path.parent / experiment.recipe
     started = base or read_recipe(recipe).get("model_name_or_path")
@@ -167,6 +166,7 @@ def run(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> Path:
     """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault naming the step that failed."""
+    path = find(path, EXPERIMENTS, "experiment")
     experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
     recipe = recipe or path.parent / experiment.recipe
     started = base or str(read_recipe(recipe)["model_name_or_path"])

@@ -79,7 +79,7 @@ def _require_machine(planned: Plan, node_rank: int) -> None:
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
             f"{planned.recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or "
-            "train train_configs/pocket.yaml, which needs none."
+            "train the recipe pocket, which needs none."
         )
 
 

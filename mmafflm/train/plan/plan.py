@@ -21,6 +21,7 @@ from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.files.documents import read_json
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
+from mmafflm.train.plan.shipped import RECIPES, find
 from mmafflm.train.plan.token_counts import MixCounts, scan
 
 PAPER_GPUS = 2
@@ -71,11 +72,12 @@ def plan(
     base: str | None = None,
     out: Path | None = None,
 ) -> Plan:
-    """The complete config for this recipe, data and machines.
+    """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
     `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. Raises UsageFault
     for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
+    recipe = find(recipe, RECIPES, "recipe")
     spec = read_recipe(recipe)
     require_own(recipe, spec)
     _require_mix(data)

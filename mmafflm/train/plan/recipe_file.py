@@ -13,6 +13,7 @@ from mmafflm.dataset import MIX
 from mmafflm.errors import UsageFault
 from mmafflm.files.documents import read_yaml
 from mmafflm.train.plan.recipe_keys import known_keys, wrong_value
+from mmafflm.train.plan.shipped import RECIPES, find
 
 Config = dict[str, Any]
 
@@ -62,8 +63,7 @@ def read_recipe(recipe: Path) -> Config:
     is relative to the folder of the recipe that names it. Raises UsageFault for an unknown key, for a key that is
     computed, and for a recipe that extends itself or a file that does not exist.
     """
-    if not recipe.is_file():
-        raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
+    recipe = find(recipe, RECIPES, "recipe")
     spec = read_keys(recipe)
     _check_ours(recipe, spec)
     return spec
@@ -146,10 +146,6 @@ def _check_validation(recipe: Path, spec: Config) -> None:
     save = spec.get("save_steps", 500)
     if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
         raise UsageFault(
-            f"{recipe}: validate_every is a multiple of save_steps ({save}), for checkpoints are what is asked, and "
-            "validate_rows how many records of each subset. Give both, or neither."
+            f"{recipe}: validate_every is a multiple of save_steps ({save}), because checkpoints are validated, and "
+            "validate_rows is the number of records of each subset. Give both, or neither."
         )
-
-
-def _shipped() -> list[Path]:
-    return sorted(Path("train_configs").glob("*.yaml"))

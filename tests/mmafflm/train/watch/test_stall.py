@@ -26,7 +26,7 @@ from mmafflm.train.watch.validation import Validation
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
-from tests.mmafflm.train.watch.test_watch import timed
+from tests.mmafflm.train.launch.test_data_wait import timed
 
 
 class Clock:
