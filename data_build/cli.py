@@ -1,6 +1,7 @@
 """`mmaffin`: turn raw corpora into MMAFFIn and MMAFFBen."""
 
 import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -52,7 +53,8 @@ def build(
 
     if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video, replace):
         rows = Dataset.open(out).manifest["mix"]["rows"]
-        command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
+        then = shlex.join(["mmafflm", "plan", "RECIPE", "--data", str(out)])
+        command.say(f"{out}: done, {rows} rows in the training mix. Next: {then}")
 
 
 @app.verb("mmaffin import --from released --out data", name="import")
@@ -246,12 +248,14 @@ def doctor(raw: Raw) -> None:
 
     from data_build.doctor import examine
 
-    table = Table("corpus", "state", "subset split", "rows found", "rows expected", "how to get it")
-    broken = False
-    for row in examine(raw):
+    table, broken, ways = Table("corpus", "state", "subset split", "rows found", "rows expected"), False, {}
+    for *row, way in examine(raw):
         table.add_row(*row)
         broken |= row[1] == "broken"
+        if way:
+            ways[row[0]] = f"{row[0]}: {way}"
     Console().print(table)
+    print("\n".join(ways.values()))  # not in the table, which would break long addresses
     if broken:
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ command again.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ LIMIT = 200  # test rows per subset: enough to see that the model learns
 def step(*words: str | Path) -> None:
     """Run one of the three commands, as a user would."""
     command, *rest = map(str, words)
-    print(f"\n$ {command} {' '.join(rest)}", file=sys.stderr, flush=True)
+    print(f"\n$ {shlex.join([command, *rest])}", file=sys.stderr, flush=True)
     began = time.monotonic()
     done = subprocess.run([str(Path(sys.executable).parent / command), *rest], check=False)
     if done.returncode:

@@ -1,6 +1,7 @@
 """DATA, the folder that `mmaffin build` writes, as training and evaluation read it."""
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class _Described(dict[str, Any]):
         raise _Missing(key)
 
 
+def build_command(data: Path) -> str:
+    """The command that builds DATA, for a message."""
+    return shlex.join(["mmaffin", "build", "--raw", "RAW", "--out", str(data)])
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A finished build. `manifest` is manifest.json; its `files` lists every file with its rows and SHA-256."""
@@ -63,11 +69,9 @@ class Dataset:
         (mmafflm/files/inside.py).
         """
         if not path.is_dir():
-            raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
+            raise UsageFault(f"{path}: no such folder. Build it: {build_command(path)}")
         if not (path / MANIFEST).exists():
-            raise Fault(
-                f"{path}: no manifest.json, so this is not a finished build. Run: mmaffin build --raw RAW --out {path}"
-            )
+            raise Fault(f"{path}: no manifest.json, so this is not a finished build. Run: {build_command(path)}")
         require_inside(path)
         manifest = read_json(path / MANIFEST, "Build the data again.", _Described)
         if why := manifest_fault(manifest):

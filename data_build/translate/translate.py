@@ -41,7 +41,7 @@ from data_build.translate.rows import (
 )
 from data_build.translate.work import Translator
 from data_build.twins import write_records
-from mmafflm.dataset import MANIFEST, Dataset, manifest_fault, split_file
+from mmafflm.dataset import MANIFEST, Dataset, build_command, manifest_fault, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, dump, read_jsonl, replacing, write_text
 from mmafflm.terminal.command import say
@@ -118,7 +118,7 @@ def _pairs(engine: TranslationEngine, orders: Sequence[Order]) -> list[Pair]:
 
 def _there(data: Path) -> Path:
     if not data.is_dir():
-        raise UsageFault(f"{data}: no such folder. Build it: mmaffin build --raw RAW --out {data}")
+        raise UsageFault(f"{data}: no such folder. Build it: {build_command(data)}")
     require_free(data)
     return data
 

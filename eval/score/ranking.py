@@ -5,6 +5,7 @@ compares rows that have the label with rows that do not, by the label's share in
 (`predict --readout choice`). Intervals come from 1,000 paired bootstrap resamples of the rows.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequ
 def _likelihoods(run: Path, subset: str) -> dict[str, list[float]]:
     path = run / f"likelihoods/{subset}.jsonl"
     if not path.is_file():
-        raise UsageFault(f"{path}: does not exist. Run: mmaffben predict --readout choice --subsets {subset}")
+        words = ["mmaffben", "predict", "--readout", "choice", "--subsets", subset, "--out", str(run)]
+        raise UsageFault(f"{path}: does not exist. Run: {shlex.join(words)} with the checkpoint and data")
     return {row["id"]: row["logp"] for row in read_jsonl(path)}
 
 

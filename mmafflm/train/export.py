@@ -1,6 +1,7 @@
 """`mmafflm export`: a finished run as one plain model that any program loads, with run.json next to its weights."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def export(run: Path, out: Path) -> None:
     if described is None:
         raise UsageFault(f"{run}: no run.json, so this is not a training run. Name the --out of mmafflm train.")
     if not finished(run):
-        raise Fault(f"{run}: not finished. Resume it: mmafflm train ... --out {run} --resume")
+        raise Fault(f"{run}: not finished. Resume it: mmafflm train ... --out {shlex.quote(str(run))} --resume")
     config = _config(run, out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if out.is_dir() and (read_run(out) or {}).get("exported_from") == str(run.resolve()):
@@ -117,7 +118,7 @@ def _launch(config: dict[str, Any], out: Path, path: Path) -> None:
     if Path(config["model_name_or_path"]).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     with path.open("wb") as log:
-        log.write(f"\n$ {cli} export {EXPORT}\n".encode())
+        log.write(f"\n$ {shlex.join([str(cli), 'export', EXPORT])}\n".encode())
         log.flush()
         done = subprocess.run(
             [str(cli), "export", str(out / EXPORT)],

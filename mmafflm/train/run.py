@@ -26,6 +26,7 @@ from mmafflm.train.launch.reporters import reporter_faults
 from mmafflm.train.plan.forecast import host_notes, require_disk
 from mmafflm.train.plan.plan import Plan, gpus_here, plan
 from mmafflm.train.plan.token_counts import media_of_mix
+from mmafflm.train.readme import write_readme
 from mmafflm.train.stream.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
 from mmafflm.train.watch.nodes import AGAIN, Others, await_first
 from mmafflm.train.watch.stall import FIRST_S, Stall
@@ -138,6 +139,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     if first:
         shutil.rmtree(out / REST, ignore_errors=True)
         _write_run(out, planned, data, original, finished=True)
+        write_readme(out, planned)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
     if watch:
         watch.finish()

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -48,9 +49,9 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     make_folder(out)
     with (out / LOG).open("ab") as log:
-        log.write(f"\n$ {' '.join(words)}\n".encode())
+        log.write(f"\n$ {shlex.join(words)}\n".encode())
         log.flush()
-        say(f"\n$ API_HOST={HOST} API_PORT={port} llamafactory-cli {' '.join(words[1:])}")
+        say(f"\n$ API_HOST={HOST} API_PORT={port} llamafactory-cli {shlex.join(words[1:])}")
         process = subprocess.Popen(
             words, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )

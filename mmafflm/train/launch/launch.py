@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
 def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
     """Start it in its own session: Ctrl-C reaches only us, and we then stop launcher, ranks and their workers."""
     with log.open("ab") as output:
-        output.write(f"\n$ {cli} train {config}\n".encode())
+        output.write(f"\n$ {shlex.join([str(cli), 'train', str(config)])}\n".encode())
         output.flush()
         return subprocess.Popen(
             [str(cli), "train", str(config)],

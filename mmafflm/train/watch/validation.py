@@ -7,6 +7,7 @@ CPU. They take one checkpoint at a time, the newest that is due, at the lowest p
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -117,7 +118,7 @@ class Validation:
         threads = max(1, len(os.sched_getaffinity(0)) // CORES_SHARE)
         env = os.environ | {"CUDA_VISIBLE_DEVICES": self.gpu, "OMP_NUM_THREADS": str(threads)}
         with (self.out / FOLDER / "validation.log").open("ab") as log:
-            log.write(f"\n$ mmaffben {' '.join(words)}\n".encode())
+            log.write(f"\n$ mmaffben {shlex.join(words)}\n".encode())
             log.flush()
             self.process = subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -1,5 +1,6 @@
 """What is watched while a run trains: progress, curves, waiting for data, validation, divergence."""
 
+import shlex
 from pathlib import Path
 from types import TracebackType
 
@@ -87,7 +88,8 @@ class Watch:
             self.validation.close()
         self.curves.close()
         if path := draw(self.out):
-            say(f"{path}: the curves of this run; all of them: tensorboard --logdir {self.out / BOARD}")
+            board = shlex.join(["tensorboard", "--logdir", str(self.out / BOARD)])
+            say(f"{path}: the curves of this run; all of them: {board}")
 
     def _follow(self, waited: float | None) -> None:
         for row in self.progress.follow(waited):
@@ -128,5 +130,5 @@ class Watch:
         said += f"; {', '.join(f'checkpoint-{number}' for number in bad)} came after it" if bad else ""
         rate = self.plan.config.get("learning_rate")
         whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter cannot be a base
-        begin = f"train with --base {found[max(good)]}" if whole else "train"
+        begin = f"train with --base {shlex.quote(str(found[max(good)]))}" if whole else "train"
         return f"{said}. Lower learning_rate ({rate}) or warm up longer, and {begin} into another --out."

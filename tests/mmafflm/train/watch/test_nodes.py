@@ -96,7 +96,7 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
     both = [start(host, rank, recipe, data.path, run, base, "--resume") for rank, host in enumerate(hosts)]
     said, other = (one.communicate(timeout=900)[1] for one in both)
     assert [one.returncode for one in both] == [0, 0], (said, other)
-    assert "examples that are left" in said and "trained 20 steps, 160 examples" in said
+    assert "with the remaining" in said and "trained 20 steps, 160 examples" in said
     assert json.loads((run / "run.json").read_text())["finished"]
     after = losses(run)
     assert len(after) == 20
