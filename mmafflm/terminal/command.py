@@ -69,7 +69,7 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def run(typer_app: typer.Typer, resumed: Collection[str] = ()) -> None:
+def run(typer_app: Callable[[], Any], resumed: Collection[str] = ()) -> None:
     """Run an application. Exit codes: 0 done, 1 fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C.
 
     resumed: the verbs that continue interrupted work when they are run again, with an option where they need one:
