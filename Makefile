@@ -20,20 +20,26 @@ READOUT ?=
 SUBSETS ?=
 LIMIT ?=
 REPLACE ?=
+# A value in quotes for the shell: it may have spaces and any letters. $(call flag,name,VALUE) is nothing without a value.
+quoted = '$(subst ','\'',$(1))'
+flag = $(if $(2),--$(1) $(call quoted,$(2)))
 # another readout or limit is another run: its answers do not belong to those of the first
-RUN ?= runs/eval-$(notdir $(patsubst %/,%,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
+RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
-nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),--master $(MASTER)))
-experiment_flags = $(if $(BASE),--base $(BASE)) $(if $(RECIPE),--recipe $(RECIPE)) $(if $(SHARE),--share $(SHARE)) $(if $(LIMIT),--limit $(LIMIT))
-eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(READOUT),--readout $(READOUT)) \
-	$(if $(SUBSETS),--subsets $(SUBSETS)) $(if $(LIMIT),--limit $(LIMIT))
-train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
+nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(call flag,master,$(MASTER)))
+experiment_flags = $(call flag,base,$(BASE)) $(call flag,recipe,$(RECIPE)) $(call flag,share,$(SHARE)) $(call flag,limit,$(LIMIT))
+eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,engine,$(ENGINE)) $(call flag,readout,$(READOUT)) \
+	$(call flag,subsets,$(SUBSETS)) $(call flag,limit,$(LIMIT))
+train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-vllm demo test check bench docs mmaffin eval report doctor
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
+	  while (length(text) > wide) { at = wide + 1; while (substr(text, at, 1) != " ") at--; \
+	    printf "  %-18s %s\n", name, substr(text, 1, at - 1); text = substr(text, at + 1); name = "" } \
+	  printf "  %-18s %s\n", name, text } /^#:/ { print substr($$0, 4) }' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -56,7 +62,7 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
-	$(BIN)/mmaffben demo --out $(DEMO)
+	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
 
 test: $(VENV)/.full ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -73,26 +79,34 @@ docs: $(VENV)/.full ## the documents as a web site in site/; fails on a broken l
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn and MMAFFBen
-	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA) $(if $(REPLACE),--replace)
+	$(BIN)/mmaffin build --raw $(call quoted,$(RAW)) --out $(call quoted,$(DATA)) $(if $(REPLACE),--replace)
 
 train-%: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: 3b, 7b, 3b-lora, 7b-lora ...
-	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(DATA) --out $(OUT) $(train_flags)
+	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(train_flags)
 
 eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; resumes
-	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
-	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN) $(eval_flags)
-	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
-	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
-	$(BIN)/mmaffben diagnose $(RUN) --data $(DATA)
-	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
+	@test -n $(call quoted,$(CKPT)) || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
+	$(BIN)/mmaffben predict --ckpt $(call quoted,$(CKPT)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)) $(eval_flags)
+	$(BIN)/mmaffben score $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --mode strict
+	$(BIN)/mmaffben score $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --mode paper
+	$(BIN)/mmaffben diagnose $(call quoted,$(RUN)) --data $(call quoted,$(DATA))
+	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 experiment-%: OUT = runs/experiments
 experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file of train_configs/experiments
-	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(DATA) --out $(OUT) $(experiment_flags)
+	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(experiment_flags)
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
-	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
+	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor
-	$(BIN)/mmaffin doctor --raw $(RAW)
+	$(BIN)/mmaffin doctor --raw $(call quoted,$(RAW))
+
+# The last lines of `make help`; a test compares them with the commands.
+#:
+#: The commands are in .venv/bin; COMMAND VERB --help shows options and an example.
+#:   mmaffin   samples build import export stats publish mix translate check
+#:             leaks browse doctor
+#:   mmafflm   standin plan train export experiment list doctor
+#:   mmaffben  predict score diagnose compare report browse ranking demo

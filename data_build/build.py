@@ -91,13 +91,13 @@ def _is_up_to_date(plan: BuildPlan, made: dict[str, Any]) -> bool:
     """Whether DATA already holds the wanted build. If not, raises UsageFault when a new build would lose something."""
     before = read_state(plan.data) or {}
     if before == made and not (plan.replace and losses(plan)):
-        say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
+        say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check verifies it).")
         return True
     if not plan.replace:
         require_no_loss(plan)
     names = {"files": "raw files", "code": "code", "versions": "libraries"}
     if other := [name for key, name in names.items() if key in before and before[key] != made[key]]:
-        say(f"{plan.data}: was built from other {' and other '.join(other)}; it is built again.")
+        say(f"{plan.data}: was built from other {' and other '.join(other)}; building again.")
     return False
 
 
@@ -145,7 +145,7 @@ def _read_in_workers(tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str
         with closing(run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY)) as results:
             for (name, part, *_), result in results:
                 if isinstance(result, Failed):
-                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
+                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there enough memory?")
     finally:
         for *_, folder in tasks:  # remove what workers left that were stopped because another one failed
             shutil.rmtree(partial_of(folder), ignore_errors=True)

@@ -12,7 +12,7 @@ from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
-app = command.app(
+app = command.App(
     "Score checkpoints on the benchmark MMAFFBen: predict, score, diagnose and report, in this order (make eval does "
     "all four); compare tests one run against another."
 )
@@ -59,9 +59,7 @@ class Split(StrEnum):
 
 Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
 Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
-Subsets = Annotated[
-    str | None, typer.Option(help="names such as XED,MMS; all that the build or the run has by default")
-]
+Subsets = Annotated[str | None, typer.Option(help="names such as XED,MMS; all in the build or the run by default")]
 
 
 def _names(subsets: str | None) -> list[str] | None:
@@ -75,23 +73,33 @@ def _options(pairs: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
-@app.command()
+@app.verb("mmaffben predict --ckpt runs/7b --data data --out runs/eval-7b")
 def predict(
     ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for the answers; an existing run is resumed")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
-    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated; none by default")
+    ] = None,
     readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
-    languages: Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")
+    ] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
-    force: Annotated[bool, typer.Option("--force", help="though it was trained on other picture sizes")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="predict although it was trained on other picture sizes")
+    ] = False,
     ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
-    shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
-    jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: this process asks only the I-th of N shares; all by default")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="number of processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
@@ -128,14 +136,17 @@ def predict(
     )
 
 
-@app.command()
+@app.verb("mmaffben score runs/eval-7b --data data")
 def score(
     run: Run,
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
     import_: Annotated[
-        Path | None, typer.Option("--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets")
+        Path | None,
+        typer.Option(
+            "--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets; none by default"
+        ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
@@ -158,12 +169,13 @@ def score(
     show(*tables(scores), markdown)
 
 
-@app.command()
+@app.verb("mmaffben diagnose runs/eval-7b --data data")
 def diagnose(
     run: Run,
     data: Data,
     ablated: Annotated[
-        list[Path] | None, typer.Option(help="a run of predict --ablation on the same rows; may be repeated")
+        list[Path] | None,
+        typer.Option(help="a run of predict --ablation on the same rows; may be repeated; none by default"),
     ] = None,
     subsets: Subsets = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
@@ -181,7 +193,7 @@ def diagnose(
     show(*summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets))), markdown)
 
 
-@app.command()
+@app.verb("mmaffben compare runs/eval-base runs/eval-7b --data data")
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
     b: Annotated[Path, typer.Argument(help="folder of the run in question; comparison.A.json and .jsonl go here")],
@@ -201,7 +213,7 @@ def compare(
     show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
 
 
-@app.command()
+@app.verb("mmaffben report runs/eval-7b --data data --out report.html")
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several are shown side by side")],
     data: Data,
@@ -219,13 +231,13 @@ def report(
     print(out)
 
 
-@app.command()
+@app.verb("mmaffben browse runs/eval-7b --data data")
 def browse(
     runs: Annotated[
         list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers are shown side by side")
     ],
     data: Data,
-    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
     """Look at records and answers in a browser: by subset, language, label, and whether wrong or unparsed."""
     from eval.report.browse import open_runs
@@ -234,7 +246,7 @@ def browse(
     serve(open_runs(runs, Dataset.open(data)), port)
 
 
-@app.command()
+@app.verb("mmaffben ranking runs/base runs/7b --data data --subset XED")
 def ranking(
     runs: Annotated[list[Path], typer.Argument(help="folders of predict --readout choice; the first is compared with")],
     data: Data,
@@ -248,7 +260,7 @@ def ranking(
         print(line)
 
 
-@app.command()
+@app.verb("mmaffben demo --out demo")
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the data, the model and the runs")] = Path("demo"),
 ) -> None:
@@ -260,4 +272,4 @@ def demo(
 
 def main() -> None:
     """The console command."""
-    command.run(app)
+    command.run(app, resumed=("predict", "demo"))

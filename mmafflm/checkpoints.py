@@ -36,7 +36,7 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
-            say(f"{path}: half-written ({fault}), skipped (now {other.name}).")
+            say(f"{path}: half-written ({fault}); skipped, and renamed to {other.name}.")
     return None
 
 
@@ -85,7 +85,7 @@ def shards_of(index: Path) -> set[str]:
         raise Fault(f"{index}: no index of weights (weight_map). {AGAIN}")
     for shard in placed.values():
         if not isinstance(shard, str) or not is_plain_name(shard):
-            raise Fault(f"{index}: names the weights {shard!r:.80}, which is no file of this folder. {AGAIN}")
+            raise Fault(f"{index}: names the weights {shard!r:.80}, which is not a file of this folder. {AGAIN}")
     return set(placed.values())
 
 

@@ -44,6 +44,7 @@ ROOMS = (
     "mmafflm/train/launch/startup",
     "mmafflm/train/watch",
     "mmafflm/train",
+    "mmafflm/listing.py",
     "mmafflm/cli.py",
     "mmafflm/__main__.py",
     # data_build

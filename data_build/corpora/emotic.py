@@ -90,7 +90,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     media = by_key("emotic", (("/".join(path[-3:]), file) for path, file in paths if path[-2:-1] == ("images",)))
     if parts and not media:
         raise Fault(
-            f"emotic: {parts[0].files[0].name} is there and no picture; expected mscoco/images/*.jpg and so on. "
+            f"emotic: {parts[0].files[0].name} was found, but no picture; expected mscoco/images/*.jpg and so on. "
             "Put emotic.zip beside it."
         )
     return [RawPart(part.name, part.files, part.about, media) for part in parts]

@@ -58,14 +58,14 @@ def _is_decoy(file: RawFile) -> bool:
 def _array(file: RawFile) -> list[Any]:
     if file.basename.lower().endswith(".xlsx"):
         text_name = f"{file.basename[:-5]}.txt"
-        raise Fault(f"ewect: {file.name}: the .xlsx are not read; take {text_name}, which the archive has beside it.")
+        raise Fault(f"ewect: {file.name}: .xlsx files are not read; use {text_name} from the same archive.")
     text = file.text()
     if not text.strip():
         raise Fault(f"ewect: {file.name}: an empty file. Download it again.")
     rows = parse_json(text, f"ewect: {file.name}", "Download it again.")
     posts = [row for row in rows if isinstance(row, dict) and "content" in row] if isinstance(rows, list) else []
     if posts and not any("label" in row for row in posts):
-        raise Fault(f"ewect: {file.name}: no labels in it. Take the labelled file, such as usual_test_labeled.txt.")
+        raise Fault(f"ewect: {file.name}: has no labels. Use the labelled file, such as usual_test_labeled.txt.")
     if not isinstance(rows, list) or not rows or not any(_is_row(row) for row in rows):
         raise Fault(
             f'ewect: {file.name}: expected a JSON array of {{"id", "content", "label"}}, found {text[:60]!r}. '

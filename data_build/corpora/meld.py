@@ -51,7 +51,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if files and not any(placed.values()):
         found = f", found {clips[0][0].name}" if clips else ""
         raise Fault(
-            "meld: the tables are there and no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
+            "meld: the tables were found, but no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
             f"train_splits, dev_splits_complete, output_repeated_splits_test{found}. "
             "Extract MELD.Raw.tar.gz beside the tables, or put it there as it is."
         )

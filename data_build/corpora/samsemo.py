@@ -269,7 +269,7 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
     terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
-    "samsemo.tsv and in origins.jsonl, and of the conditions of the whole nothing was seen",
+    "samsemo.tsv and in origins.jsonl, and no terms of the whole were found",
     own_licences=True,
     samples=_samples,
     mix={"SAMSEMO": 5_000},  # 1000 per language

@@ -122,14 +122,14 @@ def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
         raise Fault(f"{where}: an empty file. Download it again.")
     first = [name.strip() for name in lines[0].split("\t")]
     if re.match(r"\d{4,5}\b|\d{4}-(En|Ar|Es)-", first[0]):
-        raise Fault(f"{where}:1: no header, as in the pre-release of 2017. Take SemEval2018-Task1-all-data.zip.")
+        raise Fault(f"{where}:1: no header, as in the pre-release of 2017. Use SemEval2018-Task1-all-data.zip.")
     if first != header:
         raise Fault(
             f"{where}:1: expected the header {' | '.join(header)}, found {' | '.join(first)[:120]}. "
             "Put back the file as distributed."
         )
     if rows and all(row.split("\t")[-1].strip() == "NONE" for row in rows):
-        raise Fault(f"{where}: every label is NONE. Take the test-gold file of SemEval2018-Task1-all-data.zip.")
+        raise Fault(f"{where}: every label is NONE. Use the test-gold file of SemEval2018-Task1-all-data.zip.")
 
 
 def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale: str) -> Example | Bad:

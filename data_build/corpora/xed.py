@@ -81,7 +81,7 @@ def _rows(part: RawPart) -> list[Example | Bad]:
     if not any(isinstance(row, Example) for row in rows):
         raise Fault(
             f"xed: {file.name}:1: expected a text, a tab and labels 1 to 8, found {text.splitlines()[0][:80]!r}, "
-            "and no better row below. Put back the file as distributed."
+            "and no valid row after it. Put back the file as distributed."
         )
     return rows
 

@@ -175,7 +175,7 @@ def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
         f"| {subset} | {one['of']} | {one['train']} | {one['test']} | {one['both']} | {one['train_rows']} | "
         f"{one['test_rows']} | {', '.join(one['examples']).replace('|', ' ')} |"
         for subset, one in rows
-    ] or ["| none says where its rows are from | | | | | | | |"]
+    ] or ["| no corpus says where its rows are from | | | | | | | |"]
     return lines
 
 

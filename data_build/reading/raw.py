@@ -199,7 +199,7 @@ def refuse_pointers(root: Path, files: list[RawFile]) -> None:
     if found:
         more = f" So are {len(found) - 1:,} more files." if len(found) > 1 else ""
         raise Fault(
-            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or take away what is not "
+            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or remove what is not "
             f"needed.{more}"
         )
 
@@ -240,7 +240,7 @@ def _size(path: Path) -> int | None:
         with reading(path):
             found = path.stat()
     except Unreadable as error:
-        say(f"{error} Passed over.")  # for example a link to nothing or to itself
+        say(f"{error} Skipped.")  # for example a link to nothing or to itself
         return None
     if stat.S_ISREG(found.st_mode):
         return found.st_size
@@ -257,7 +257,7 @@ def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
     key = hashlib.sha256(f"2 {path.resolve()} {about.st_size} {about.st_mtime_ns}".encode(errors="backslashreplace"))
     kept = cache / f"{key.hexdigest()[:32]}.json"
     if not kept.exists():
-        say(f"{printable(str(path))}: listing its members, which means reading all of it")
+        say(f"{printable(str(path))}: listing its members, which reads the whole file")
         write_text(kept, json.dumps(list_members(path)))
     return [(tuple(steps), size) for steps, size in json.loads(kept.read_text(encoding="utf-8"))]
 

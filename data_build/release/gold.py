@@ -68,5 +68,5 @@ def _labels(grammar: Labels, text: str) -> list[str]:
             raise ValueError(f"{item.strip()!r} is not a label with its number")
         chosen.append(name)
     if not 1 <= len(chosen) <= grammar.most:
-        raise ValueError(f"{len(chosen)} labels where 1 to {grammar.most} may stand")
+        raise ValueError(f"{len(chosen)} labels, where 1 to {grammar.most} are allowed")
     return grammar.sort(chosen)

@@ -45,7 +45,7 @@ def import_release(
     files = [file for root in roots for file in _named(root, list_raw(root, data / ".listings"), len(roots) > 1)]
     sources = find(files)
     if not sources:
-        raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json is there.")
+        raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json was found.")
     config = config.model_copy(update={"splits": {}})
     names = [Path(origin).name if Path(origin).is_dir() else origin for origin in origins]
     finish = partial(write_page, names)
@@ -119,7 +119,7 @@ def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[
         entry = entries.get(file.basename)
         split = split_of(entry["name"] if entry else file.basename.rpartition(".")[0])
         if split is None:
-            say(f"{file.name}: none of the {len(benchmark())} subsets; left out")
+            say(f"{file.name}: not one of the {len(benchmark())} subsets; left out")
         elif split in found:
             other = found[split][0]
             is_twin = file.basename.endswith(".parquet") and not other.basename.endswith(".parquet")

@@ -56,7 +56,9 @@ def load(file: RawFile) -> list[Any]:
     except orjson.JSONDecodeError as error:
         raise Fault(f"{file.name}: not JSON ({error}). Download it again.") from None
     if not isinstance(rows, list):
-        raise Fault(f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put the released file.")
+        raise Fault(
+            f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put back the released file."
+        )
     return rows
 
 

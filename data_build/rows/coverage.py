@@ -107,7 +107,7 @@ class Kept:
             if first and not capped and not sum(self.rows.get(subset, {}).values()):
                 raise Fault(f"{corpus}: nothing is kept of {subset}; {first}. {FIX}")
         if not self.capped and not sum(sum(of.values()) for of in self.rows.values()):
-            raise Fault(f"{corpus}: nothing is kept of it; its files hold no rows. {FIX}")
+            raise Fault(f"{corpus}: nothing is kept of it, because its files hold no rows. {FIX}")
 
 
 def line(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]) -> str:

@@ -143,7 +143,7 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
     title = "Macro F1 of each task, and of the baselines that do not read the record"
     caption = (
         "Macro F1 of each task. Short lines: what reading nothing scores (the majority label, labels at gold's "
-        "frequency, the run's own answers dealt out at random). Confusion matrices stand at each subset."
+        "frequency, the run's own answers dealt out at random). The confusion matrices are shown with each subset."
     )
     yield Drawing(dots(lanes, [], title, run), caption, True)
 

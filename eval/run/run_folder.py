@@ -109,12 +109,14 @@ class RunFolder:
             require_inside(self.out)
         before = read_run(self.out)
         if before is None and any((self.out / "predictions").glob("*.jsonl")):
-            raise Fault(f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
+            raise Fault(
+                f"{self.out}: has predictions but no run.json, so their checkpoint is unknown. Choose another --out."
+            )
         for name in FIXED:
             if before is not None and name in row and before.get(name) != row[name]:
                 raise Fault(
                     f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
-                    "Choose another --out, or give the same arguments to go on."
+                    "Choose another --out, or give the same arguments to resume."
                 )
         return before
 

@@ -36,14 +36,16 @@ def refusal(error: BaseException, path: Path | None = None) -> str | None:
     names = [os.fspath(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]
     where = str(path or (names[-1] if names else "the output"))
     if number in FULL:
-        free = f" ({_free(Path(where)) / 1e6:,.1f} MB are free there)" if path or names else ""
+        free = f" ({free_bytes(Path(where)) / 1e6:,.1f} MB are free there)" if path or names else ""
         return (
             f"{where}: {os.strerror(number)}{free}. Nothing half-written is kept: free some space, then run the same "
             "command again."
         )
     if number in REFUSED or (path and number == errno.ENOENT):
         at = next((f", {name}" for name in names if name != where), "")
-        return f"{where}: cannot be written or read ({os.strerror(number)}{at}). Name another place, or mend this one."
+        return (
+            f"{where}: cannot be written or read ({os.strerror(number)}{at}). Choose another place, or repair this one."
+        )
     return None
 
 
@@ -75,8 +77,8 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def _free(path: Path) -> int:
-    """Bytes free on the disk of a path, which need not exist."""
+def free_bytes(path: Path) -> int:
+    """Bytes free on the disk of a path, which need not exist; 0 when no disk can be asked."""
     for place in (path, *path.absolute().parents):
         try:
             return shutil.disk_usage(place).free

@@ -75,7 +75,7 @@ class Thumbnails:
         uri = "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
         if len(uri) > self.left:
             self.refused += 1
-            return Picture(alt, note="not shown: the page's share for pictures is used up")
+            return Picture(alt, note="not shown: the page has reached its limit for pictures")
         self.left -= len(uri)
         return Picture(alt, uri, picture.width, picture.height)
 

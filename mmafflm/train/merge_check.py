@@ -44,8 +44,8 @@ def require_merged(base: str, adapter: Path, merged: Path) -> None:
         raise Fault(f"{adapter}: changes nothing in its base {base}, so there is nothing to merge. Train it again.")
     if all(torch.equal(found[kind], plain[kind]) for kind in inputs):
         raise Fault(
-            f"{adapter}: merged in {precision}, it answers as its base {base} does: what it learned is less than that "
-            "precision keeps, or was not merged. Train longer, or predict with the unmerged run."
+            f"{adapter}: merged in {precision}, it answers as its base {base} does: what it learned is too small for "
+            "that precision, or was not merged. Train longer, or predict with the unmerged run."
         )
 
 
@@ -54,7 +54,7 @@ def _require_alike(adapter: Path, kind: str, found: torch.Tensor, due: torch.Ten
     if not apart <= tolerance * spread:  # a NaN counts as different
         raise Fault(
             f"{adapter}: after a {kind} the merged model's logits are {apart:.3g} from those of base and adapter, and "
-            f"{tolerance * spread:.3g} is allowed. Export again; if it stays so, predict with the unmerged run."
+            f"{tolerance * spread:.3g} is allowed. Export again; if this happens again, predict with the unmerged run."
         )
 
 

@@ -54,7 +54,7 @@ def test_check_finds_media_of_another_budget(two: Path, tmp_path: Path) -> None:
     manifest["config"]["budget"] = SMALL
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))
-    assert "stored pictures and frames are not of the manifest's budget, the first media/" in fault
+    assert "stored pictures and frames do not have the manifest's budget, the first media/" in fault
     del manifest["config"]["budget"]
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))

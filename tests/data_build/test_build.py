@@ -243,7 +243,8 @@ def test_limited_builds_are_nested_and_part_of_the_whole_one(raw: Path, tmp_path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nsplits: {}\nmix: {}\ncaps: {}", "caps: Extra inputs are not permitted. Known keys: seed"),
+        ("sede: 1", r"sede: unknown key \(do you mean seed\?\). Known keys: seed"),  # not: seed is missing
+        ("seed: 1\nsplits: {}\nmix: {}\ncaps: {}", "caps: unknown key. Known keys: seed"),
         ("seed: 1\nsplits: {XET: {test: 1, val: 1}}\nmix: {}", "splits: XET is not one of"),
         ("seed: 1\nsplits: {XED: {test: -1, val: 1}}\nmix: {}", "splits.XED.test: Input should be greater"),
         ("seed: [", "not YAML"),

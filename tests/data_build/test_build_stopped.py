@@ -58,7 +58,7 @@ def test_killed_build_goes_on_and_ends_with_the_same_bytes(text: tuple[Path, Pat
     words = ["--raw", str(raw), "--out", str(tmp_path / "data"), "--jobs", "1"]
     killed = build_after(killer, *words)
     assert killed.returncode == -signal.SIGKILL
-    with pytest.raises(Fault, match="no finished build"):
+    with pytest.raises(Fault, match="this is not a finished build"):
         Dataset.open(tmp_path / "data")
     again = mmaffin("build", *words)
     assert again.returncode == 0, again.stderr

@@ -69,7 +69,7 @@ def test_code_of_the_checkpoints_own_is_not_run(model_type: str, file: str, nano
     assert not (tmp_path / "ran").exists() and "Traceback" not in done.stderr
     if model_type == "evil":
         assert done.returncode == 1 and not (tmp_path / "out").exists()
-        assert f"error: {ckpt / file}: asks for Python code" in done.stderr
+        assert f"error: {ckpt / file}: needs the checkpoint's own Python code" in done.stderr
     else:
         assert done.returncode == 0, done.stderr
 

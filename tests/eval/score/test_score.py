@@ -93,7 +93,8 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
         scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
         found = scores["subsets"]["CHSIMS_SI"]
         assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
-        (section,), notes = tables(scores)
+        (section, means), notes = tables(scores)
+        assert means.rows[0][:2] == ("video", "pearson") and (means.rows[0][2] == "-") is not shown
         value, interval, rows_asked, unparsed = section.rows[0][3:7]
         assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
         assert ("withheld" in found) is not shown
@@ -215,7 +216,7 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     found = scores["subsets"]["XED"]
     assert scores["limit"] == 6 and found["sample"] == {"limit": 6, "of": 20}
     assert found["by_language"]["de"]["n"] == 3 and found["by_language"]["de"]["sample"] == {"limit": 6, "of": 10}
-    (whole, languages), _ = tables(scores)
+    (whole, _, languages), _ = tables(scores)
     assert "a sample of at most 6 rows" in whole.title
     assert "6 of 20" in whole.rows[0] and "3 of 10" in languages.rows[0]
 

@@ -69,11 +69,11 @@ def test_all_five_are_there_and_compare_like_with_like() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("question: x\nrecipe: nano.yaml\narms: {a: {mixture: x}}\ncompare: []", "arms.a.mixture: Extra inputs"),
+        ("question: x\nrecipe: nano.yaml\narms: {a: {mixture: x}}\ncompare: []", "arms.a.mixture: unknown key"),
         ("question: x\nrecipe: nano.yaml\narms: {a: {}}\ncompare: [[a, b]]", r"b is not one of its arms \(a\)"),
         (
             "question: x\nrecipe: n\narms: {a: {}, b: {of: a}}\ncompare: []",
-            r"arms\.b\.of: it names an arm that has a mix",
+            r"arms\.b\.of: it must name an arm that has a mix",
         ),
         ("question: x\nrecipe: n\ntest: [XET]\narms: {}\ncompare: []", "test: XET is not one of"),
         ("question: [", "not YAML"),

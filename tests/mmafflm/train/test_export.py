@@ -155,7 +155,7 @@ def test_a_failed_merge_leaves_its_log_and_nothing_else(trained: Path, tmp_path:
 
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
-    with pytest.raises(UsageFault, match=r"no run\.json, so not a training run"):
+    with pytest.raises(UsageFault, match=r"no run\.json, so this is not a training run"):
         export(run, out)
     run.mkdir()
     write_run(run, {"schema": 1, "finished": False})

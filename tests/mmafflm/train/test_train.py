@@ -122,14 +122,14 @@ def test_a_killed_run_goes_on_to_the_end(tmp_path: Path, data: Dataset, base: st
         time.sleep(0.1)
     assert not json.loads((run / "run.json").read_text())["finished"]
 
-    with pytest.raises(UsageFault, match="holds a run already"):
+    with pytest.raises(UsageFault, match="already holds a run"):
         train(recipe, data, run, base=base)
     (run / "checkpoint-99").mkdir()  # half-written: no trainer_state.json
     again = start(recipe, data, run, base, "--resume")
     said = again.communicate(timeout=900)[1]
     assert again.returncode == 0, said
     assert "checkpoint-99: half-written (no trainer_state.json), skipped" in said
-    assert re.search(r"with the (80|32) of 128 examples that are left", said)  # from step 3, or 6 if that was quick
+    assert re.search(r"with the remaining (80|32) of 128 examples", said)  # from step 3, or 6 if that was quick
     assert losses(run).keys() == set(range(1, 9)) and (run / "model.safetensors").exists()
     assert [row["step"] for row in read_progress(run)] == list(range(1, 9))
     assert "nothing to do" in start(recipe, data, run, base, "--resume").communicate(timeout=900)[1]

@@ -218,7 +218,7 @@ def test_a_stream_that_is_not_the_mix_is_replayed(
     write_resumed(planned, data, tmp_path / "run", tmp_path / "run/checkpoint-2")
     config = yaml.safe_load((tmp_path / "run" / RESUMED).read_text())
     assert config == planned.config | {"resume_from_checkpoint": str(tmp_path / "run/checkpoint-2")}
-    assert "what was seen is read again" in capsys.readouterr().err
+    assert "rows already seen are read again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("said", [{}, {"clip_positions": "original"}], ids=["older", "ours"])
