@@ -13,10 +13,10 @@ import polars as pl
 
 from data_build.twins import TWINS
 from mmafflm.benchmark.benchmark import benchmark
-from mmafflm.benchmark.grammar import Gold, Labels, Vad
+from mmafflm.benchmark.grammar import Labels, Vad
 from mmafflm.dataset import MIX, split_file
 from mmafflm.files.inside import media_path
-from mmafflm.records import SPLITS, Record, read_records, replacing
+from mmafflm.records import SPLITS, read_jsonl, replacing
 
 TYPED = "typed"  # below DATA/mmaffin
 BYTES, ROWS = 1 << 28, 50_000  # of pictures, and rows, in a file at most: a file is made in memory
@@ -24,7 +24,7 @@ GROUP = 100  # rows of a row group, as the hub asks for pictures
 _PICTURE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
 _VAD = ("valence", "arousal", "dominance")
 _TEXTS = ("id", "language", "task", "emotion")
-_ENDS = ("prompt", "answer", "source", "translated_from")
+_BETWEEN = "\x1f"  # in no name of a label
 Feature = dict[str, Any]
 
 
@@ -34,7 +34,7 @@ def write_typed(data: Path, subsets: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, of in subsets.items():
         for split in of:
-            for number, rows in enumerate(_shards(data, read_records(data / split_file(name, split)), _forms(name))):
+            for number, rows in enumerate(_shards(data, read_jsonl(data / split_file(name, split)), _forms(name))):
                 made.add(folder / f"{name}_{split}-{number:05}.parquet")
                 with replacing(folder / f"{name}_{split}-{number:05}.parquet") as out:
                     rows.write_parquet(out, row_group_size=GROUP if "images" in rows or "videos" in rows else 1024)
@@ -78,13 +78,27 @@ class _Forms(NamedTuple):
     kinds: list[str]
     labels: tuple[str, ...]
 
-    def typed(self, gold: Gold) -> Any:
-        """Gold as it is stored: labels as the numbers of a ClassLabel; the form by name where there are several."""
-        value = [self.labels.index(name) for name in gold] if isinstance(gold, list) else gold
+    def column(self, golds: list[Any]) -> pl.Series:
+        """Gold as it is stored: labels as the numbers of a ClassLabel; a struct by form where there are several."""
+        of = {"labels": self._labels, "number": _numbers, "vad": _vad}
         if len(self.kinds) == 1:
-            return value
-        # no labels are an empty list: the pinned `datasets` cannot read a null in its place
-        return {"labels": [], "number": None} | {"labels" if isinstance(gold, list) else "number": value}
+            return of[self.kinds[0]](golds)
+        return pl.DataFrame({kind: of[kind](golds) for kind in self.kinds}).to_struct("gold")
+
+    def _labels(self, golds: list[Any]) -> pl.Series:
+        """A list for each row. For a number it is empty: the pinned `datasets` cannot read a null in its place."""
+        texts = pl.Series([_BETWEEN.join(gold) if isinstance(gold, list) else "" for gold in golds], dtype=pl.String)
+        at = pl.element().replace_strict({name: at for at, name in enumerate(self.labels)}, default=None,
+                                         return_dtype=pl.Int64)  # fmt: skip
+        return texts.str.split(_BETWEEN).list.eval(at).list.drop_nulls()
+
+
+def _numbers(golds: list[Any]) -> pl.Series:
+    return pl.Series([None if isinstance(gold, list) else float(gold) for gold in golds], dtype=pl.Float64)
+
+
+def _vad(golds: list[Any]) -> pl.Series:
+    return pl.Series(golds, dtype=pl.Struct(dict.fromkeys(_VAD, pl.Float64())))
 
 
 def _forms(subset: str) -> _Forms:
@@ -102,35 +116,23 @@ def _gold_feature(forms: _Forms) -> Feature:
     return {"struct": [{"name": kind, **each[kind]} for kind in forms.kinds]}
 
 
-def _shards(data: Path, records: Iterable[Record], forms: _Forms) -> Iterator[pl.DataFrame]:
+def _shards(data: Path, rows: Iterable[dict[str, Any]], forms: _Forms) -> Iterator[pl.DataFrame]:
     """Tables of at most ROWS rows and about BYTES bytes of pictures; a split without rows gives none."""
-    rows: list[dict[str, Any]] = []
+    some: list[dict[str, Any]] = []
     size = 0
-    for record in records:
-        row = _row(data, record, forms)
-        pictures = [*row.get("images", ()), *(one for clip in row.get("videos", ()) if clip for one in clip)]
-        size += sum(len(one["bytes"]) for one in pictures if isinstance(one, dict))
-        rows.append(row)
-        if size >= BYTES or len(rows) == ROWS:
-            yield _table(rows, forms)
-            rows, size = [], 0
-    if rows:
-        yield _table(rows, forms)
-
-
-def _row(data: Path, record: Record, forms: _Forms) -> dict[str, Any]:
-    row = {name: getattr(record, name) for name in _TEXTS} | {"gold": forms.typed(record.gold)}
-    if record.modality == "image":
-        row["images"] = [_picture(data, name) for name in record.images]
-    if record.modality == "video":
+    for row in rows:
+        row["images"] = [_picture(data, name) for name in row["images"]]
         row["videos"] = [
-            clip if isinstance(clip, str) else [_picture(data, name) for name in clip] for clip in record.videos
+            clip if isinstance(clip, str) else [_picture(data, name) for name in clip] for clip in row["videos"]
         ]
-    source = record.translated_from
-    return row | {
-        "prompt": record.prompt, "answer": record.answer, "source": record.source,
-        "translated_from": source["language"] if source else None,
-    }  # fmt: skip
+        pictures = [*row["images"], *(one for clip in row["videos"] if not isinstance(clip, str) for one in clip)]
+        size += sum(len(one["bytes"]) for one in pictures)
+        some.append(row)
+        if size >= BYTES or len(some) == ROWS:
+            yield _table(some, forms)
+            some, size = [], 0
+    if some:
+        yield _table(some, forms)
 
 
 def _picture(data: Path, name: str) -> dict[str, Any]:
@@ -138,14 +140,21 @@ def _picture(data: Path, name: str) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], forms: _Forms) -> pl.DataFrame:
-    each: dict[str, Any] = {
-        "labels": pl.List(pl.Int64), "number": pl.Float64(), "vad": pl.Struct(dict.fromkeys(_VAD, pl.Float64())),
-    }  # fmt: skip
-    gold = each[forms.kinds[0]] if len(forms.kinds) == 1 else pl.Struct({kind: each[kind] for kind in forms.kinds})
-    schema: dict[str, Any] = {name: pl.String() for name in _TEXTS} | {"gold": gold}
-    if "images" in rows[0]:
-        schema["images"] = pl.List(_PICTURE)
-    if "videos" in rows[0]:
-        clips = any(isinstance(clip, str) for row in rows for clip in row["videos"])
-        schema["videos"] = pl.List(pl.String) if clips else pl.List(pl.List(_PICTURE))
-    return pl.DataFrame(rows, schema | {name: pl.String() for name in _ENDS})
+    def texts(name: str, values: Iterable[str | None]) -> pl.Series:
+        return pl.Series(name, list(values), pl.String)
+
+    columns = [texts(name, (row.get(name) for row in rows)) for name in _TEXTS]
+    columns.append(forms.column([row["gold"] for row in rows]).alias("gold"))
+    if rows[0]["modality"] == "image":
+        columns.append(pl.Series("images", [row["images"] for row in rows], pl.List(_PICTURE)))
+    if rows[0]["modality"] == "video":
+        files = any(isinstance(clip, str) for row in rows for clip in row["videos"])
+        kind = pl.List(pl.String) if files else pl.List(pl.List(_PICTURE))
+        columns.append(pl.Series("videos", [row["videos"] for row in rows], kind))
+    columns += [
+        texts("prompt", (row["messages"][0]["content"] for row in rows)),
+        texts("answer", (row["messages"][-1]["content"] for row in rows)),
+        texts("source", (row["source"] for row in rows)),
+        texts("translated_from", (row["translated_from"] and row["translated_from"]["language"] for row in rows)),
+    ]
+    return pl.DataFrame(columns)
