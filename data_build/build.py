@@ -17,6 +17,7 @@ from data_build.dataset.inputs import BuildPlan, Folders, code, inputs, part_nam
 from data_build.dataset.losses import losses, require_no_loss
 from data_build.dataset.manifest import Source, describe, write_seal
 from data_build.dataset.origins import of_outcomes, write_origins
+from data_build.dataset.typed import write_typed
 from data_build.leaks.leak_report import decide, in_manifest
 from data_build.media.extract import extract
 from data_build.media.media_index import Index, entries, write_index
@@ -218,6 +219,7 @@ def _finish(plan: BuildPlan, chosen: list[Chosen], folders: Folders, index: Inde
     if plan.finish:
         plan.finish(data, folders, manifest)
     manifest["mix"] = mix.write(data)
+    write_typed(data, manifest["subsets"])
     write_card(data, manifest)
     write_seal(data, manifest)
 

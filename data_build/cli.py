@@ -173,11 +173,11 @@ def translate(
 ) -> None:
     """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
-    from data_build.translate.plan import Options, plan_or_options
+    from data_build.translate.plan import OrderOptions, plan_or_options
     from data_build.translate.round_trip import in_words
     from data_build.translate.translate import translate as run_translate
 
-    name, planned, most, orders = plan_or_options(plan, Options(to, engine, origin, subsets, limit))
+    name, planned, most, orders = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
     most = most if round_trip is None else round_trip
     done = run_translate(data, make_engine(name, model or planned), *orders, round_trip=most)
     command.say(

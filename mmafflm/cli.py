@@ -11,7 +11,7 @@ from rich.table import Table
 
 import mmafflm.terminal.command as command
 from mmafflm.dataset import Dataset
-from mmafflm.listing import Listed, listing
+from mmafflm.listing import Listable, listing
 
 app = command.App("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
 
@@ -124,10 +124,10 @@ def experiment(
 
 @app.verb("mmafflm list recipes", name="list")
 def list_(
-    kind: Annotated[Listed | None, typer.Argument(help="one of the tables; all by default")] = None,
+    kind: Annotated[Listable | None, typer.Argument(help="one of the tables; all by default")] = None,
 ) -> None:
     """List the names that commands take: subsets, tasks, languages, recipes and experiments."""
-    print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listed)))
+    print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listable)))
 
 
 @app.verb("mmafflm doctor")

@@ -7,7 +7,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.train.plan.shipped import EXPERIMENTS, RECIPES, shipped
 
 
-class Listed(StrEnum):
+class Listable(StrEnum):
     """What can be listed."""
 
     subsets = "subsets"
@@ -17,7 +17,7 @@ class Listed(StrEnum):
     experiments = "experiments"
 
 
-def listing(kind: Listed) -> list[str]:
+def listing(kind: Listable) -> list[str]:
     """A table as lines of aligned columns, never cut; the first line has the heads."""
     rows = list(_TABLES[kind]())
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
@@ -58,9 +58,9 @@ def _experiments() -> Iterator[tuple[str, ...]]:
 
 
 _TABLES = {
-    Listed.subsets: _subsets,
-    Listed.tasks: _tasks,
-    Listed.languages: _languages,
-    Listed.recipes: _recipes,
-    Listed.experiments: _experiments,
+    Listable.subsets: _subsets,
+    Listable.tasks: _tasks,
+    Listable.languages: _languages,
+    Listable.recipes: _recipes,
+    Listable.experiments: _experiments,
 }

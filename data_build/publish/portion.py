@@ -19,6 +19,7 @@ from data_build.dataset.card import write_card
 from data_build.dataset.licences import REASON, Held, by_licence
 from data_build.dataset.manifest import counts, write_seal
 from data_build.dataset.origins import read_origins, write_origins
+from data_build.dataset.typed import write_typed
 from data_build.ids import TRANSLATE, original_id
 from data_build.leaks.leak_report import REPORT, write_report
 from data_build.media.media_index import Index, read_index, write_index
@@ -81,6 +82,7 @@ def write_portion(
     if "import" in manifest:
         write_text(out / IMPORT_PAGE, page_text(manifest["import"], manifest["corpora"]))
     manifest["published"] = about | {"of": dataset.hash}
+    write_typed(out, manifest["subsets"])
     write_card(out, manifest)
     write_seal(out, manifest)
 

@@ -11,6 +11,7 @@ from data_build.config import Config
 from data_build.corpora.find import corpora
 from data_build.dataset.inputs import BuildPlan
 from data_build.dataset.manifest import Source
+from data_build.dataset.typed import TYPED
 from data_build.reading.corpus import Corpus, RawPart
 from data_build.reading.picture_files import is_picture
 from data_build.reading.raw import RawFile, list_raw
@@ -114,7 +115,8 @@ def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[
     found: dict[SubsetSplit, tuple[RawFile, dict[str, Any] | None]] = {}
     # Parquet last: JSON next to it, as in a build or where the hub converted it, holds more
     for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
-        if not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
+        typed = f"/{TYPED}/" in f"/{file.name}"  # the rows of a build once more, for `datasets`
+        if typed or not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
             continue
         entry = entries.get(file.basename)
         split = split_of(entry["name"] if entry else file.basename.rpartition(".")[0])

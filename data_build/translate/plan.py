@@ -61,7 +61,7 @@ def load_plan(path: Path) -> TranslationPlan:
     return plan
 
 
-class Options(NamedTuple):
+class OrderOptions(NamedTuple):
     """What the command line says instead of a plan; None: not given."""
 
     to: str | None
@@ -71,7 +71,7 @@ class Options(NamedTuple):
     limit: int | None
 
 
-def plan_or_options(path: Path | None, options: Options) -> tuple[str, str | None, int, list[Order]]:
+def plan_or_options(path: Path | None, options: OrderOptions) -> tuple[str, str | None, int, list[Order]]:
     """The engine, its model, the rows to translate back and the orders, from a plan or from the command line.
 
     Raises UsageFault when both are given, or neither.

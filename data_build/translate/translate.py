@@ -17,6 +17,7 @@ from data_build.build import only_one, require_free
 from data_build.config import MOST_TRANSLATED
 from data_build.dataset.card import write_card
 from data_build.dataset.manifest import counts, write_seal
+from data_build.dataset.typed import write_typed
 from data_build.ids import TRANSLATE
 from data_build.media.media_index import Index, read_index
 from data_build.mix.mix import make_mix
@@ -267,6 +268,7 @@ def _put_in_place(data: Path) -> None:
     most = mix.get("most_translated", MOST_TRANSLATED)
     barred = left_out(data / QUARANTINE)
     manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], mix.get("only_languages"), most, barred)
+    write_typed(data, manifest["subsets"])
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

@@ -74,7 +74,7 @@ class Step(NamedTuple):
 def load(path: Path) -> Experiment:
     """Read the file of an experiment. Raises UsageFault naming the wrong key."""
     try:
-        found = Experiment.model_validate(read_yaml(path))
+        found = Experiment.model_validate(read_yaml(find(path, EXPERIMENTS, "experiment")))
     except ValidationError as error:
         raise UsageFault(f"{path}: {first_wrong(error)}.") from None
     named = {one for pair in found.compare for one in pair} | set(found.diagnose)

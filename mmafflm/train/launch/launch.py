@@ -1,6 +1,7 @@
 """Start `llamafactory-cli train`, keep its log, and stop it when we stop."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import re
@@ -10,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.writing import free_bytes
 from mmafflm.terminal.interrupts import first_interrupt_held
 from mmafflm.train.launch.processes import MARK, run_name, stop_group
 from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that send SIGINT to a run's launcher and wait
@@ -134,6 +137,9 @@ def failure(log: Path, code: int, verb: str = "train") -> Fault:
     if code in (-9, 137) and not said:
         said = "it was killed (SIGKILL), often because memory ran out"
     said = said or (text.splitlines() or ["it printed nothing"])[-1]
+    if os.strerror(errno.ENOSPC) in said:  # PyTorch and safetensors name no file
+        free = f"{free_bytes(log.parent) / 1e6:,.1f} MB", f"{free_bytes(Path(gettempdir())) / 1e6:,.1f} MB"
+        said += f" ({free[0]} are free in {log.parent}, {free[1]} in {gettempdir()})"
     return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")
 
 

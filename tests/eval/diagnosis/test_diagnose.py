@@ -246,7 +246,7 @@ def test_the_whole_benchmark_as_a_user_types_it(tmp_path: Path) -> None:
     ]
     faults = [one for one in found["findings"] if one["kind"] == "intensity_drift" and one["verdict"] == "found"]
     checks = [one for one in found["findings"] if one["kind"] == "intensity_drift"]
-    assert f"{len(faults)} of {len(checks)} checks" in last[1] or not faults and "not found" in last[1]
+    assert f"{len(faults)} of {len(checks)} checks" in last[1] or (not faults and "not found" in last[1])
     assert "--ablation shuffled" in done.stdout and "--ablation blank --subsets EMOTIC_EC," in done.stdout
     shown = mmaffben(*command, "--subsets", "FER2013", "--markdown")
     assert "| FER2013 | ec | blank | lost |" in shown.stdout

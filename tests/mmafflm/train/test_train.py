@@ -55,6 +55,8 @@ def test_zero3_on_two_ranks_gives_the_losses_of_one(tmp_path: Path, data: Datase
     for run in ("one", "two"):
         told = json.loads((tmp_path / run / "run.json").read_text())
         assert told["finished"] and told["examples"] == 128 and told["data_hash"] == data.hash
+        readme = (tmp_path / run / "README.md").read_text()
+        assert "128 in all, each once" in readme and "generated automatically" not in readme  # not the Trainer's
         assert (tmp_path / run / "model.safetensors").stat().st_size > 1_000_000  # gathered from the shards
 
 

@@ -184,7 +184,7 @@ def test_a_bigger_micro_batch_is_offered_where_it_fits(data: Dataset) -> None:
 
 def test_no_sizes_no_estimate(data: Dataset, tmp_path: Path) -> None:
     planned = plan(RECIPES / "mmafflm-3b.yaml", data, gpus=2, base="someone/unknown")
-    assert list(notes(planned, tmp_path)) == ["No estimate: no config.json of someone/unknown is here."]
+    assert list(notes(planned, tmp_path)) == ["No estimate: no config.json of someone/unknown is on this machine."]
     with pytest.raises(UsageFault, match=r"no config\.json of someone/unknown"):
         require_gpu(planned, "A100-80")
     require_disk(planned, tmp_path)

@@ -127,6 +127,8 @@ def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
     worker = "[rank1]: RuntimeError: DataLoader worker (pid 6912) is killed by signal: Killed. "
     (tmp_path / "train.log").write_text(worker + TORCHRUN.replace("-9", "1"))
     assert "(exit 1): rank 1: RuntimeError: DataLoader worker" in str(failure(tmp_path / "train.log", 1))
+    (tmp_path / "train.log").write_text("[rank0]: OSError: [Errno 28] No space left on device\n")
+    assert f" MB are free in {tmp_path}, " in str(failure(tmp_path / "train.log", 1)), "the error names no folder"
 
 
 class Clock:
