@@ -30,7 +30,7 @@ eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo docs-images test check bench mmaffin eval report doctor
+.PHONY: help setup setup-vllm demo test check bench docs docs-images mmaffin eval report doctor
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 	$(BIN)/python -m tests.bench
 	@test -x $(VENV_VLLM)/bin/python || { echo "vLLM is not measured: no $(VENV_VLLM) (make setup-vllm)"; exit 0; } \
 	  && $(VENV_VLLM)/bin/python -m tests.bench.readout_bench nano vllm
+
+docs: $(VENV)/.full ## the documents as a web site in site/; fails on a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-images: $(VENV)/.full ## docs/images: pictures of the report and the leaderboard, from made-up data
 	$(BIN)/python -m tests.docs_images

@@ -50,7 +50,7 @@ class Record:
         return self.messages[-1]["content"]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of a line; docs/data-format.md describes its keys."""
+        """The JSON object of a line; docs/reference/data-format.md describes its keys."""
         # dataclasses.asdict copies every message and takes five times as long
         row = {name: getattr(self, name) for name in self.__slots__}
         if row["emotion"] is None:

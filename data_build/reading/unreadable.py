@@ -138,19 +138,23 @@ class Guarded(io.RawIOBase):
         self.content, self.where, self.member = content, where, member
 
     def readable(self) -> bool:
+        """True, as for every stream to read from."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`; returns the number of bytes, 0 at the end. Raises Unreadable."""
         with reading(self.where, self.member):
             data = self.content.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
+        """The rest of the stream. Raises Unreadable."""
         with reading(self.where, self.member):
             return self.content.read()
 
     def close(self) -> None:
+        """Close the stream below too."""
         if not self.closed:
             self.content.close()
         super().close()

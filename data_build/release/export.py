@@ -1,8 +1,8 @@
 """`mmaffin export`: write a build in forms that other tools read. Media are linked or copied, never re-encoded.
 
-docs/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released MMAFFIn,
-with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name (id,
-language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
+docs/reference/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released
+MMAFFIn, with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name
+(id, language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
 record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for each frame.
 """
 

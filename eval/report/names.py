@@ -31,7 +31,8 @@ WORDS = {
     "from the likelihoods of the admissible answers.",
     "ablation": "a run that was asked without pictures or without words, to see whether the model uses them.",
 }
-JACCARD = "weighted Jaccard"  # the paper's scorer calls this accuracy, for label sets and MELD_EC (docs/scoring.md)
+# The paper's scorer calls this accuracy, for label sets and MELD_EC (docs/reference/scoring.md).
+JACCARD = "weighted Jaccard"
 
 
 def language_name(code: str) -> str:

@@ -145,7 +145,7 @@ def positions_note(ckpt: str) -> str | None:
         return (
             f"{folder / RUN}: has no {POSITIONS}, as after an older mmafflm train, Ray or llamafactory-cli by hand: in "
             "training, the text behind clips of 7 frames and more may have stood elsewhere than where it is asked, and "
-            "answers to them may suffer (docs/training.md, Positions)."
+            "answers to them may suffer (docs/reference/training.md, Positions)."
         )
     return None
 

@@ -1,4 +1,4 @@
-"""What the three command lines share: faults are printed as sentences, and the exit codes of docs/data-format.md."""
+"""What the three command lines share: faults as sentences, and the exit codes of docs/reference/data-format.md."""
 
 import signal
 import sys

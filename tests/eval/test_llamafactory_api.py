@@ -1,7 +1,7 @@
 """The engine openai with LLaMA-Factory's own server gives the answers of the engine hf on the same weights.
 
 The server has one fault that hf must copy here: llamafactory 0.9.5 gives pictures and clips the positions of text
-(docs/experiments.md).
+(docs/notebook/experiments.md).
 """
 
 import json

@@ -230,7 +230,7 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
 
 
 def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts, family: Family) -> None:
-    """Raises UsageFault for combinations that were seen to fail, hang or report something false (docs/training.md)."""
+    """Raises UsageFault for combinations that fail, hang or report something false (docs/reference/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
     hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0

@@ -60,7 +60,7 @@ def zero_stage(planned: Plan) -> int | None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reference_facts_hold_in_every_recipe(name: str, reviews: Dataset, bare: str) -> None:
-    """Each line checks a fact about LLaMA-Factory; docs/training.md ("The config") gives most of the reasons."""
+    """Each line checks a fact about LLaMA-Factory; most reasons are in docs/reference/training.md, "The config"."""
     planned = plan(RECIPES / name, reviews, gpus=2 if "mmafflm" in name else 1, base=bare)
     config, stage = planned.config, zero_stage(planned)
     assert config["dataloader_num_workers"] >= 2 * planned.ranks  # else every rank reads all rows
