@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from eval.diagnosis.finding import MIN_ROWS
 from eval.report import svg
 from eval.report.examples import ExampleView, choose
 from eval.report.load import Run
@@ -108,6 +109,7 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[R
             for figure in _of_scale(f"{name}, {run.name}" if name else run.name, title, scale, of, at)
         ]
     several = " A row may have several labels." if counts["several"] else ""
+    few = f" Grey: gold classes of fewer than {MIN_ROWS} rows." if min(counts["gold"]) < MIN_ROWS else ""
     rows = (run.scored(task.subset, task.key) or {}).get("n", 0)
     return [
         ReportFigure(
@@ -115,7 +117,7 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[R
             f"{run.name}: gold down, answer across",
             "percent of a gold class's rows",
             f"{rows:,}",
-            f"Framed: right.{several}",
+            f"Framed: right.{several}{few}",
             "whole" if len(counts["classes"]) > 13 else "scroll",
         )
     ]

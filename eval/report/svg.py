@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from eval.diagnosis.finding import MIN_ROWS
 from mmafflm.svg import figure, joined, line, text
 
 _SIZES = 6  # sizes of dots in a scatter plot: the style's .dots0 to .dots5 set their diameters
@@ -149,7 +150,10 @@ def _labels(left: float, top: float, height: float, scale: tuple[float, float], 
 
 
 def matrix(counts: Mapping[str, Any], title: str) -> Markup:
-    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows."""
+    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows.
+
+    A gold class of fewer than MIN_ROWS rows is grey.
+    """
     names, size = counts["classes"], 26.0 if len(counts["classes"]) <= 13 else 19.0
     left, top = 8 + 6.1 * max(map(len, names)), 8 + 4.6 * max([*map(len, names), 8])
     columns = [*names, "unparsed"]
@@ -159,22 +163,23 @@ def matrix(counts: Mapping[str, Any], title: str) -> Markup:
         for at, name in enumerate(columns)
     ]
     for i, name in enumerate(names):
-        y = top + size * i
-        body.append(text(left - 4, y + size / 2 + 3.5, name, "end"))
+        y, few = top + size * i, " few" if counts["gold"][i] < MIN_ROWS else ""
+        body.append(text(left - 4, y + size / 2 + 3.5, name, f"end{few}"))
         for j, count in enumerate([*counts["matrix"][i], counts["unparsed"][i]]):
             share = count / counts["gold"][i] if counts["gold"][i] else 0.0
             place = (left + size * j + gap * (j == len(names)), y, size)
-            body.append(_cell(place, share, i == j, f"gold {name}, answered {columns[j]}: {count} of "
-                                                    f"{counts['gold'][i]}" if count else ""))  # fmt: skip
+            told = f"gold {name}, answered {columns[j]}: {count} of {counts['gold'][i]}" if count else ""
+            body.append(_cell(place, share, (" right" if i == j else "") + few, told))
     width = left + size * len(columns) + gap + 0.66 * top
     return figure(width, top + size * len(names) + 6, title, body, "matrix")
 
 
-def _cell(place: tuple[float, float, float], share: float, right: bool, title: str) -> Markup:
+def _cell(place: tuple[float, float, float], share: float, kind: str, title: str) -> Markup:
+    """A square at (x, y); `kind`: more CSS classes, each after a space."""
     x, y, size = place
     if not title:  # an empty cell needs only a faint box; most cells of a 26 x 26 matrix are empty
         return Markup('<path class="{}" d="M{:.4g} {:.4g}h{:g}v{:g}h{:g}z"/>').format(
-            "cell right" if right else "cell", x, y, size - 1, size - 1, 1 - size
+            f"cell{kind}", x, y, size - 1, size - 1, 1 - size
         )
     number = (
         text(round(x + size / 2 - 0.5, 1), round(y + size / 2 + 3, 1), f"{share:.0%}"[:-1],
@@ -183,7 +188,7 @@ def _cell(place: tuple[float, float, float], share: float, right: bool, title: s
     return Markup(
         '<g><title>{}</title><rect class="{}" x="{:.4g}" y="{:.4g}" width="{:g}" height="{:g}" fill-opacity="{:.2f}"/>'
         "{}</g>"
-    ).format(title, "cell full right" if right else "cell full", x, y, size - 1, size - 1, share, number)
+    ).format(title, f"cell full{kind}", x, y, size - 1, size - 1, share, number)
 
 
 def _shade(share: float) -> str:

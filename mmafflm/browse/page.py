@@ -76,15 +76,16 @@ def page(table: RecordTable, query: Query) -> str:
     )
 
 
-def _quick(table: RecordTable, query: Query) -> Iterator[QueryLink]:
-    """For every run, and for all together: one click to the wrong and to the unparsed answers, and one back."""
+def _quick(table: RecordTable, query: Query) -> Iterator[tuple[str, list[QueryLink]]]:
+    """For every run, and for all together: its name, and one click to its wrong and unparsed answers, or back."""
     for facet in table.facets:
         if facet.name == "any" or facet.name.startswith("run"):
+            links = []
             for value in ("wrong", "unparsed"):
-                if rows := facet.values.get(value, 0):
-                    chosen = query.values.get(facet.name) == value
-                    address = query.having(facet.name, "" if chosen else value).address()
-                    yield QueryLink(f"{facet.title}: {value}", address, rows, chosen)
+                chosen = query.values.get(facet.name) == value
+                address = query.having(facet.name, "" if chosen else value).address()
+                links.append(QueryLink(value, address, facet.values.get(value, 0), chosen))
+            yield facet.title, [one for one in links if one.rows]
 
 
 def _kept(table: RecordTable, query: Query) -> Iterator[QueryLink]:

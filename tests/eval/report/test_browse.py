@@ -69,7 +69,8 @@ def test_wrong_and_unparsed_answers_are_one_click_away(table: RecordTable) -> No
     for at, run in enumerate(table.runs):
         for value in ("wrong", "unparsed"):
             rows = next(facet for facet in table.facets if facet.name == f"run{at}").values[value]
-            assert f'href="/?subset=SAMSEMO&amp;run{at}={value}&amp;page=1">{run}: {value} ({rows})</a>' in html
+            assert f'href="/?subset=SAMSEMO&amp;run{at}={value}&amp;page=1">{value} {rows}</a>' in html
+        assert f"<bdi>{run}</bdi>: <a" in html
     assert "data</bdi>: answers of <bdi>good</bdi>, <bdi>bad</bdi>" in html
 
 
