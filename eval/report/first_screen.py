@@ -10,6 +10,7 @@ from eval.report.averages import RunAverage, modality_means
 from eval.report.load import Run
 from eval.report.names import METRICS
 from eval.report.tables import KINDS, Cell, HeadlineRow, interval, number, tasks_of
+from mmafflm.benchmark.benchmark import benchmark
 
 _MODALITIES = ("text", "image", "video")
 
@@ -55,8 +56,8 @@ def evaluated(runs: Sequence[Run]) -> dict[str, int]:
     spoken = {
         language
         for run in runs
-        for one in run.scores["strict"]["subsets"].values()
-        for language in one.get("by_language", ())
+        for name, one in run.scores["strict"]["subsets"].items()
+        for language in one.get("by_language") or benchmark()[name].languages
     }
     return {
         "subsets": len({subset for subset, _ in asked}),

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import jinja2
 
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.browse.files import medium
 from mmafflm.browse.query import PAGE_ROWS, Page, Query, choose
-from mmafflm.browse.table import RecordTable, Said, text_of
+from mmafflm.browse.table import RecordTable, Said
 from mmafflm.errors import Fault
 from mmafflm.records import Record, media_files
 
@@ -102,7 +103,9 @@ def _kept(table: RecordTable, query: Query) -> Iterator[QueryLink]:
 def show(table: RecordTable, row: int) -> RecordView:
     """What the page shows for a row."""
     record = table.record(row)
-    return RecordView(row, record, text_of(record), list(_seen(table, row, record)), table.answers(row))
+    task, emotion = benchmark()[record.subset].task(record.task), record.emotion or ""
+    text = "" if record.prompt == task.ask("", emotion) else task.text_in(record.prompt, emotion)
+    return RecordView(row, record, text, list(_seen(table, row, record)), table.answers(row))
 
 
 def _seen(table: RecordTable, row: int, record: Record) -> Iterator[MediaView]:

@@ -1,22 +1,19 @@
 """`mmaffben report` on made-up runs over all 18 subsets."""
 
 import json
-import shlex
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eval.report.commands import commands
 from eval.report.examples import choose
 from eval.report.load import load_runs, rows_of
 from eval.report.paper_form import PaperTable, latex, markdown
 from eval.report.report import SCRIPT, report
-from eval.report.tables import flat, heat_maps, number
+from eval.report.tables import flat, number
 from eval.score.readout import READOUTS, readout_of
 from eval.score.verdict import errors
 from mmafflm.benchmark.benchmark import benchmark, paper_scores
@@ -44,30 +41,6 @@ def test_the_page_loads_nothing_and_runs_nothing_but_its_own_script(made: Made) 
 def test_what_a_model_says_stays_text(made: Made) -> None:
     assert EVIL in made.page.said and "<script>document" not in made.html and "onerror=alert(1)>" not in made.html
     assert EVIL_SENTENCE in made.page.said and "<b>because</b>" in made.page.said
-
-
-def test_scores_of_few_rows_have_no_shade_and_one_scale_serves_all_maps(made: Made, tmp_path: Path) -> None:
-    assert "fewer than 30 rows" in made.page.said and made.page.said.count("One scale for all heat maps") == 2
-    runs = load_runs(made.runs, made.data)
-    maps = heat_maps(runs, "strict")  # 24 rows a task, so every language has few
-    assert maps and all(cell.shade is None for one in maps for _, cells in one.rows for cell in cells if cell)
-    for run in runs:
-        for scored in run.scores["strict"]["subsets"].values():
-            for part in (scored, *scored.get("by_language", {}).values()):
-                part["n"] = 30
-    for one in heat_maps(runs, "strict"):
-        for _, cells in one.rows:
-            assert all(cell.shade == round(10 * cell.value) for cell in cells if cell and cell.value is not None)
-
-
-def test_commands_can_be_copied_and_are_quoted(made: Made, tmp_path: Path) -> None:
-    (runs,) = [[replace(run, folder=Path("my runs/it's one")) for run in load_runs(made.runs, made.data)[:1]]]
-    found = [shlex.split(one.command) for one in commands(runs, made.data)]
-    assert [one[1] for one in found] == ["browse", "report"] and all("my runs/it's one" in one for one in found)
-    both = commands(load_runs(made.runs, made.data), made.data)
-    assert [shlex.split(one.command)[1] for one in both] == ["browse", "compare", "diagnose", "report"]
-    assert all(one.command in made.page.said for one in both)
-    assert sum(attrs.get("class") == "copy" for attrs in made.page.all("button")) == len(both)
 
 
 def test_any_script_stands_in_its_own_direction(made: Made) -> None:

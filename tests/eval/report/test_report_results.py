@@ -10,12 +10,10 @@ from eval.diagnosis.diagnose import diagnose
 from eval.diagnosis.finding import CHECKS, KINDS
 from eval.report.diagnosis_figures import drawings
 from eval.report.diagnosis_view import view
-from eval.report.first_screen import cards, chart, task_words
 from eval.report.glance import glance
 from eval.report.load import load_runs
 from eval.report.report import report
 from eval.report.results_schema import Results
-from eval.report.tables import headline
 from eval.run.join import run_json
 from eval.score.answered import answered_tasks
 from mmafflm.benchmark.benchmark import benchmark
@@ -71,27 +69,6 @@ def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
         assert found.startswith(
             "Failures the paper names, found: intensity drift (1 of 2 checks)" if drifts else "Not diag"
         )
-
-
-def test_the_first_screen_says_what_was_evaluated_and_how_well(made: Made) -> None:
-    runs = load_runs(made.runs, made.data)
-    scores = made.scores(0)["subsets"]
-    image = next(one for one in cards(runs) if one.modality == "image")
-    labels, numbers = image.scores
-    assert labels.tasks == ["EMOTIC_EC", "FER2013", "CFAPS_EC"] and numbers.tasks == ["EMOTIC_SI", "CFAPS_EI"]
-    assert labels.cells[0].value == pytest.approx(sum(scores[name]["metrics"]["macro_f1"] for name in labels.tasks) / 3)
-    assert labels.majority == pytest.approx(sum(scores[name]["majority"]["macro_f1"] for name in labels.tasks) / 3)
-    for one in (*image.scores, *(score for card in cards(runs) for score in card.scores)):
-        assert all(f"{cell.value:.3f}" in made.page.said for cell in one.cells), "both runs"
-    panels = chart(headline(runs, "strict"), runs)
-    tasks = [lane.row.task for panel in panels for lane in panel.lanes]
-    assert len(tasks) == len({task.name for task in tasks}) == sum(len(one.tasks) for one in benchmark().values())
-    for panel in panels:
-        values = [lane.row.cells[0].value for lane in panel.lanes]
-        assert values == sorted(values, reverse=True)
-    assert f"18 of the 18 subsets of the benchmark MMAFFBen: {len(tasks)} tasks" in made.page.said
-    for words, keys in task_words(runs):
-        assert words in made.page.said and all(key in made.page.said for key in keys)
 
 
 def test_a_run_that_lacks_a_task_has_no_average_over_it(made: Made, copy: Path, tmp_path: Path) -> None:
