@@ -70,7 +70,7 @@ def test_every_task_has_a_row_of_charts_with_the_splits_laid_over_each_other(bui
     tasks = [task for name in Dataset.open(built).manifest["subsets"] for task in benchmark()[name].tasks]
     assert all(f"<h3>{KINDS[task.kind]} ({task.key})</h3>" in html for task in tasks)
     for split in ("train", "val", "test"):
-        assert html.count(f'class="steps {split}"') > 30 and html.count(f'class="mark {split}"') > 300
+        assert html.count(f'class="steps {split}"') > 30 and html.count(f'class="mark {split}"') > 100
     assert "every row: " in html, "some prompts without a text are all equally long"
     assert not any("open" in of for tag, of in Seen(html).found if tag == "details"), "rows and prompts are folded"
 
