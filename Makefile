@@ -33,7 +33,7 @@ eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,eng
 train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench docs mmaffin eval report doctor
+.PHONY: help setup setup-vllm demo test check bench docs docs-images mmaffin eval report doctor
 
 help: ## this list
 	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
@@ -77,6 +77,9 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 
 docs: $(VENV)/.full ## the documents as a web site in site/; fails on a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-images: $(VENV)/.full ## docs/images: pictures of the report and the leaderboard, from made-up data
+	$(BIN)/python -m tests.docs_images
 
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn and MMAFFBen
 	$(BIN)/mmaffin build --raw $(call quoted,$(RAW)) --out $(call quoted,$(DATA)) $(if $(REPLACE),--replace)

@@ -1,4 +1,4 @@
-"""The Python interface, imported as `from eval import load_records, load_run, score`; see docs/python.md."""
+"""The Python interface, imported as `from eval import load_records, load_run, score`; see docs/reference/python.md."""
 
 from collections.abc import Sequence
 from pathlib import Path

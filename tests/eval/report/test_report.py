@@ -256,7 +256,7 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     )
     theirs = sum(of["MMAFFLM-7b"] for (name, _), of in paper_scores().items() if name == "SAMSEMO") / 5
     assert f"| {100 * theirs:.1f} |" in next(line for line in text.splitlines()[::-1] if "mean of languages" in line)
-    assert "Greek, n" in made.page.said and number(-1e-9) == "0.000" and number(-0.5) == "-0.500"
+    assert "Greek el, n" in made.page.said and number(-1e-9) == "0.000" and number(-0.5) == "-0.500"
     assert "MMAFFLM-7b" in text and "semeval2018\\_english & ei\\_reg" in tex
     assert tex.count("\\begin{tabular}") == tex.count("\\end{tabular}") == tex.count("\\bottomrule") >= 6
     for block in tex.split("\\begin{tabular}{")[1:]:
