@@ -221,7 +221,7 @@ def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
     """Yield place and fields of every row of a csv or tsv that is not empty."""
     text = file.text()
     delimiter = max("\t,;", key=text.count)
-    for line, fields in csv_rows(text, delimiter):
+    for line, fields in csv_rows(file.name, text, delimiter):
         if any(stripped := [field.strip() for field in fields]):
             yield f"{file.name}:{line}", stripped
 

@@ -84,7 +84,7 @@ def _table(copies: list[RawFile]) -> RawFile:
     """Choose a copy of a table: GitHub's and the archive's differ in their typographic signs."""
     depth = min(file.name.count("!") for file in copies)
     near = [file for file in copies if file.name.count("!") == depth]  # a copy in a tar archive takes minutes to read
-    return one_of(near, prefer=_has_c1) if len(near) > 1 else near[0]
+    return one_of(near, rank=_has_c1) if len(near) > 1 else near[0]
 
 
 def _has_c1(file: RawFile) -> bool:
@@ -93,7 +93,7 @@ def _has_c1(file: RawFile) -> bool:
 
 def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("meld", options)
-    rows = csv_rows(file.text("cp1252").translate(C1))
+    rows = csv_rows(file.name, file.text("cp1252").translate(C1))
     names = columns("meld", file, next(rows, None), COLUMNS)
     seen: set[str] = set()
     for line, fields in rows:
