@@ -267,7 +267,7 @@ def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
 def one_of(copies: list[RawFile], rank: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
     """Choose one of several copies of a file: the one of the lowest rank, and of these the one with the shortest name.
 
-    Copies of that rank may differ in a BOM, line ends and empty lines at the end. Raises Fault when they differ otherwise.
+    Copies of that rank may differ in a BOM, line ends and empty lines at the end. Raises Fault for other differences.
     """
     chosen = min(copies, key=lambda file: (rank(file), len(file.name), file.name))
     rivals = [file for file in copies if file is not chosen and rank(file) == rank(chosen)]

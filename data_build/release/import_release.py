@@ -126,9 +126,8 @@ def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[
             other = found[split][0]
             is_twin = file.basename.endswith(".parquet") and not other.basename.endswith(".parquet")
             if not is_twin and other.sha256() != file.sha256():
-                raise Fault(
-                    f"{other.name} and {file.name}: two different files of {split.subset} {split.split}. Remove the wrong one."
-                )
+                named = f"{split.subset} {split.split}"
+                raise Fault(f"{other.name} and {file.name}: two different files of {named}. Remove the wrong one.")
         else:
             found[split] = (file, entry)
     order = list(benchmark())
