@@ -38,6 +38,10 @@ class Engine(Protocol):
 
     name: str
 
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, of "text", "image" and "video". May be called before `load`."""
+        ...
+
     def load(self) -> None:
         """Get ready to answer. Called once, before `tokens` and `answer`; not called when nothing is left to ask."""
         ...

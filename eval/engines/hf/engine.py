@@ -20,6 +20,7 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from eval.engines import Answers, Engine, Likelihoods, Question, no_options
+from eval.engines.content import accepted_by
 from eval.engines.hf.batch import Batch, PromptRow
 from eval.engines.hf.prefix_attention import NAME, KeyValues, Layer
 from eval.engines.hf.vision import Pixels, Vision, features
@@ -50,6 +51,10 @@ class HfEngine:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.root, self.budget = dtype, root, budget
+
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, from its files."""
+        return accepted_by(self.checkpoint.model)
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
