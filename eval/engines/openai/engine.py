@@ -86,6 +86,10 @@ class OpenAiEngine:
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()
 
+    def accepts(self) -> tuple[str, ...]:
+        """All: what the served model takes cannot be seen from here, and clips go as pictures or as a file."""
+        return ("text", "image", "video")
+
     def load(self) -> None:
         """Check that the server responds and accepts the key; print what it cannot do."""
         try:

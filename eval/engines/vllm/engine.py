@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
+from eval.engines.content import accepted_by
 from eval.engines.media import Frames, MediaReader
 from eval.engines.vllm.candidates import by_candidate
 from eval.engines.vllm.options import engine_arguments, parse_options
@@ -64,6 +65,10 @@ class VllmEngine:
         self.options = parse_options(options or {})
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget, self.root = dtype, budget, root
+
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, from its files."""
+        return accepted_by(self.checkpoint.model)
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""

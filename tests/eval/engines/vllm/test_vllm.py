@@ -19,9 +19,9 @@ from data_build.build import build
 from data_build.config import load_config
 from data_build.samples import write_samples
 from eval.ask.ablation import questions
-from eval.engines.hf.engine import HfEngine
+from eval.engines.hf.fast import FastPath
 from eval.engines.vllm.options import engine_arguments, lora_arguments, parse_options
-from eval.run.checkpoint import Checkpoint
+from eval.run.checkpoint import Checkpoint, find_checkpoint
 from mmafflm.benchmark.benchmark import benchmark, choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
@@ -163,8 +163,7 @@ def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.Tem
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = json.loads(done.stdout.splitlines()[-1])
-    engine = HfEngine(str(looking), BUDGET, root=data.path)
-    engine.load()
+    engine = FastPath(find_checkpoint(str(looking)), "auto", data.path, BUDGET)
     start = time.perf_counter()
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
     answer_s = time.perf_counter() - start
