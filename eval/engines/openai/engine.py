@@ -9,23 +9,30 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Question
+from eval.engines.content import needs
 from eval.engines.media import MediaReader
-from eval.engines.openai.message import Clips, content
+from eval.engines.openai.message import Clips, Part, content
+from eval.engines.openai.probe import KINDS, Taken, find_out, parse_kinds
 from eval.run.no_answer import no_answer
-from mmafflm.endpoint import Again, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
-from mmafflm.errors import UsageFault
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.endpoint import Again, Endpoint, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
+from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import first_wrong
 from mmafflm.files.storable import storable
 from mmafflm.media.budget import Budget
 from mmafflm.terminal.command import say
 
 FILTERED = ("content_filter", "content_policy_violation")
+TOKENS = ("prompt_tokens", "completion_tokens")
+MEDIA = {"image": "pictures", "video": "clips"}
+TRIES = 3  # of a request that finds out what the model takes
 LIMITS = [
     "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
     "Pictures arrive scaled to the budget; whether the server scales them again cannot be seen from here.",
@@ -47,6 +54,7 @@ class Options(BaseModel):
     timeout_s: float = Field(120, gt=0)
     price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD per million tokens, prompt/answer
     clips: Clips = "frames"
+    accepts: Annotated[tuple[str, ...], BeforeValidator(parse_kinds)] | None = None  # None: found out by trying
 
 
 class Reply(NamedTuple):
@@ -82,13 +90,37 @@ class OpenAiEngine:
         self.pace = pace or RequestPace(self.options.per_minute)
         self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
+        self._taken = Taken(self.options.accepts) if self.options.accepts else None
         self._first, self._held = FirstRows(), Answers()
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     def accepts(self) -> tuple[str, ...]:
-        """All: what the served model takes cannot be seen from here, and clips go as pictures or as a file."""
-        return ("text", "image", "video")
+        """What the model takes: the option `accepts`, or found out once with a small picture and a small clip.
+
+        A server that does not answer at all is taken to accept everything; `load` raises its Fault.
+        """
+        if self._taken is None:
+            few = endpoint_of_environment(self.pace, TRIES, self.options.timeout_s)
+            try:
+                self._taken = find_out(partial(self._try, few), self.options.clips)
+            except Fault:
+                return KINDS
+            if self._taken.said:
+                say(f"openai: {self._untaken()}")
+        return self._taken.kinds
+
+    def _try(self, endpoint: Endpoint, tried: str | list[Part]) -> None:
+        """Ask for a few words and ignore them."""
+        spent = endpoint.ask("/chat/completions", self._body(tried, 16), _reply).spent
+        with self._counting:
+            self._spent.update({"requests": 1} | {name: spent[name] for name in TOKENS if name in spent})
+
+    def _untaken(self) -> str:
+        """A sentence: what the model does not take, and why we think so."""
+        kinds, said = self._taken or Taken(KINDS)
+        lacking = " and ".join(MEDIA[kind] for kind in KINDS if kind not in kinds)
+        return f"{self.model} is asked no {lacking}: " + (said or f"--option accepts={','.join(kinds)}.")
 
     def load(self) -> None:
         """Check that the server responds and accepts the key; print what it cannot do."""
@@ -113,6 +145,7 @@ class OpenAiEngine:
             "weights": None,
             "endpoint": self.endpoint.url,
             "served": self.served,
+            "accepts": list(self._taken.kinds) if self._taken else None,
             "decoding": {"temperature": 0, "clips": self.options.clips},
             "dtype": None,
             "price_usd_per_million": self.options.price,
@@ -139,7 +172,12 @@ class OpenAiEngine:
         """Answers as they arrive, batch_size requests at a time. Raises a fault, or Ctrl-C, after those have arrived.
 
         A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
+        Raises Fault, before anything is asked, for pictures or clips that the model does not take.
         """
+        wants = set[str]().union(*(needs(questions[position]) for position in wanted))
+        if wants - {"text"} and wants - set(self.accepts()):
+            texts = ",".join(name for name, subset in benchmark().items() if subset.modality == "text")
+            raise Fault(f"{self._untaken()} To ask text tasks only: --subsets {texts}")
         self.pace.stop.clear()
         self._held = []
         pool = ThreadPoolExecutor(batch_size)
@@ -205,12 +243,7 @@ class OpenAiEngine:
         return reply
 
     def _reply_to(self, question: Question, most_tokens: int) -> Reply:
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
-            "temperature": 0,
-            "max_tokens": most_tokens,
-        }
+        body = self._body(content(question, self.shown, self.options.clips), most_tokens)
         try:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
@@ -219,6 +252,10 @@ class OpenAiEngine:
             if not refused.of_the_request:
                 raise
             return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
+
+    def _body(self, said: str | list[Part], most_tokens: int) -> dict[str, Any]:
+        turn = {"role": "user", "content": said}
+        return {"model": self.model, "messages": [turn], "temperature": 0, "max_tokens": most_tokens}
 
 
 def _models(row: Any) -> list[str]:
@@ -240,7 +277,7 @@ def _reply(row: Any) -> Reply:
     if text is None and not spent["refused"] and not spent["cut_off"]:  # cut off: hidden thoughts may use all tokens
         raise Again("an answer without text", answered=True)
     usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
-    counted = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    counted = {name: usage.get(name) for name in TOKENS}
     if all(type(count) is int and 0 <= count < 1e9 for count in counted.values()):
         spent.update(counted)
     else:

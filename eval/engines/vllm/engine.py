@@ -18,26 +18,27 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.content import accepted_by
-from eval.engines.media import Frames, MediaReader
+from eval.engines.media import MediaReader
 from eval.engines.vllm.candidates import by_candidate
-from eval.engines.vllm.options import engine_arguments, parse_options
+from eval.engines.vllm.options import TEMPLATE, engine_arguments, parse_options
+from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
 from eval.engines.vllm.requests import Asked, Request
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.families.find import family_of
+from mmafflm.families.find import config_of, families
+from mmafflm.hub import folder_of
 from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
-from mmafflm.weights import check_before
 
 ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values are kept
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
 }
+
+LACKING = {"llava_next_video": ("image",)}  # by model type, what vLLM 0.32 does not take though the model does
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -63,45 +64,90 @@ class VllmEngine:
     ) -> None:
         """root: the folder that contains the questions' media."""
         self.options = parse_options(options or {})
+        self.template: str | None = self.options.pop(TEMPLATE, None)
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget, self.root = dtype, budget, root
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes, from its files."""
-        return accepted_by(self.checkpoint.model)
+        """What the model takes, from its files, without what vLLM lacks."""
+        lacking = LACKING.get((config_of(self.checkpoint.model) or {}).get("model_type", ""), ())
+        return tuple(kind for kind in accepted_by(self.checkpoint.model) if kind not in lacking)
 
     def load(self) -> None:
-        """Start vLLM with the checkpoint. Raises Fault when it cannot."""
+        """Start vLLM with the checkpoint, and try what it accepts. Raises Fault when it cannot be loaded or asked."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        from transformers import AutoConfig, AutoModelForImageTextToText
-        from vllm import LLM
-        from vllm.exceptions import VLLMError
+        if "OMP_NUM_THREADS" in os.environ:  # as under --jobs: vLLM would bind the threads of all jobs to the same core
+            os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         from vllm.lora.request import LoRARequest
-        from vllm.platforms import current_platform
 
-        checked = check_before(AutoModelForImageTextToText, *self.checkpoint)
-        try:
-            config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
-            self.family = family_of(config.model_type, self.checkpoint.model)
-            self.shown = MediaReader(self.root, self.budget.under(self.family.media))
-            # vLLM's own "auto" turns float32 into bfloat16
-            dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
-            positions = config.get_text_config().max_position_embeddings
-            if cpu := current_platform.is_cpu():
-                os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
-            self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, self.options)
-            self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError, VLLMError) as error:
-            why = " ".join(str(error).split())[:300] or type(error).__name__
-            named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: vLLM cannot load it ({why}). Its own messages are above.") from None
-        if not checked:  # a hub model that vLLM has downloaded
-            check_before(AutoModelForImageTextToText, *self.checkpoint)
-        self.tokenizer: Any = self.llm.get_tokenizer()
-        self.end = self.tokenizer.convert_tokens_to_ids(self.family.conversation.end_of_turn)
+        checked = self._check()
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
+        with self._starting():
+            self._start()
+            if isinstance(self.prompts, ChatPrompts):
+                self._try(self.prompts)
+        if not checked:  # a hub model that vLLM has downloaded
+            self._check()
+
+    def _check(self) -> bool:
+        """Compare the weights with their model; False when they are not on this machine yet."""
+        from mmafflm.weights import check_before, kind_of  # they import torch
+
+        folder = folder_of(self.checkpoint.model)
+        return folder is not None and check_before(kind_of(folder), *self.checkpoint)
+
+    def _start(self) -> None:
+        from transformers import AutoConfig
+        from vllm import LLM
+        from vllm.platforms import current_platform
+
+        model = self.checkpoint.model
+        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
+        # vLLM's own "auto" turns float32 into bfloat16
+        dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
+        positions = config.get_text_config().max_position_embeddings
+        if cpu := current_platform.is_cpu():
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
+        media = [kind for kind in self.accepts() if kind != "text"]
+        self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, media, self.options)
+        self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
+        self.tokenizer: Any = self.llm.get_tokenizer()
+        self.prompts = self._prompts(config.model_type)
+        self.end = self.prompts.end
+
+    def _prompts(self, model_type: str) -> FamilyPrompts | ChatPrompts:
+        from transformers import AutoProcessor
+
+        for family in families():
+            if model_type in family.model_types and family.positions is not None:
+                shown = MediaReader(self.root, self.budget.under(family.media))
+                return FamilyPrompts(self.tokenizer, family, shown)
+        processors: Any = AutoProcessor  # some of transformers' type hints are wrong
+        model, reader = self.checkpoint.model, self.tokenizer
+        if self.accepts() != ("text",):
+            reader = processors.from_pretrained(model, trust_remote_code=False)
+        ends = self.llm.model_config.try_get_generation_config().get("eos_token_id")
+        return ChatPrompts(model, reader, MediaReader(self.root, self.budget), ends, self.template)
+
+    def _try(self, prompts: ChatPrompts) -> None:
+        """Ask a word about each kind of media that the model accepts, so that nothing is written if it fails."""
+        tries = [prompts.trial(kind) for kind in self.accepts()]
+        sampling = self.sampling(max_tokens=1)
+        for _ in self.run(deque(tries), lambda prompt: (self.ready(prompt), sampling)):
+            pass
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Turn what vLLM raises while it starts into a Fault: a model that it does not serve may fail with anything."""
+        try:
+            yield
+        except Fault:
+            raise
+        except Exception as error:
+            named = self.checkpoint.adapter or self.checkpoint.model
+            raise Fault(f"{named}: vLLM cannot load it ({_line(error)}). Its own messages are above.") from None
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -144,13 +190,7 @@ class VllmEngine:
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to the beginning of the answer, and its media."""
-        media = self.family.media  # one pad token each: vLLM repeats it as often as the grid needs
-        text = question.prompt.replace("<image>", media.image.around(1), len(question.images))
-        text = text.replace("<video>", media.video.around(1), len(question.videos))
-        turn = [{"role": "user", "content": text}]
-        ids = self.ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-        shown = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
-        return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in shown.items() if items}}
+        return self.prompts(question)
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
         """A prompt as vLLM's engine takes it, with processed media. Raises Fault for a prompt that vLLM refuses."""
@@ -172,8 +212,19 @@ class VllmEngine:
                 with self._refusing(prompt["prompt_token_ids"]):
                     self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
                 running[name] = one
-            if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
+            if finished := [output for output in self._step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
+
+    def _step(self) -> list[Any]:
+        """vLLM's next outputs. Raises Fault when vLLM has died."""
+        from vllm.exceptions import VLLMError
+
+        try:
+            return list(self.llm.llm_engine.step())
+        except (VLLMError, RuntimeError) as error:
+            raise Fault(
+                f"{self.checkpoint.model}: vLLM stopped ({_line(error)}). Its own messages are above."
+            ) from None
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
@@ -198,8 +249,6 @@ class VllmEngine:
         return text
 
 
-def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
-    """A clip as vLLM takes it: an array (frames, height, width, 3), and the times of its frames."""
-    frames = np.stack([np.asarray(picture) for picture in clip.pictures])
-    taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
-    return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}
+def _line(error: Exception) -> str:
+    """The error's type and message on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")
