@@ -96,31 +96,28 @@ class OpenAiEngine:
         self._counting = threading.Lock()
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes: the option `accepts`, or found out once with a small picture and a small clip.
+        """The option `accepts`, or else everything: the protocol does not say what a model takes."""
+        return self.options.accepts or KINDS
 
-        A server that does not answer at all is taken to accept everything; `load` raises its Fault.
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Find out, once, whether the server takes the media of these questions.
+
+        Raises Fault, with the server's answer, when it does not.
         """
-        if self._taken is None:
+        wants = set[str]().union(*map(needs, questions))
+        if self._taken is None and wants - {"text"}:
             few = endpoint_of_environment(self.pace, TRIES, self.options.timeout_s)
-            try:
-                self._taken = find_out(partial(self._try, few), self.options.clips)
-            except Fault:
-                return KINDS
-            if self._taken.said:
-                say(f"openai: {self._untaken()}")
-        return self._taken.kinds
+            self._taken = find_out(partial(self._try, few), self.options.clips)
+        if self._taken and (lacking := [MEDIA[kind] for kind in KINDS if kind in wants - set(self._taken.kinds)]):
+            why = self._taken.said or f"--option accepts={','.join(self._taken.kinds)}."
+            names = ",".join(name for name, subset in benchmark().items() if subset.modality in self._taken.kinds)
+            raise Fault(f"{self.model} takes no {' and '.join(lacking)}: {why} To ask it the rest: --subsets {names}")
 
     def _try(self, endpoint: Endpoint, tried: str | list[Part]) -> None:
         """Ask for a few words and ignore them."""
         spent = endpoint.ask("/chat/completions", self._body(tried, 16), _reply).spent
         with self._counting:
             self._spent.update({"requests": 1} | {name: spent[name] for name in TOKENS if name in spent})
-
-    def _untaken(self) -> str:
-        """A sentence: what the model does not take, and why we think so."""
-        kinds, said = self._taken or Taken(KINDS)
-        lacking = " and ".join(MEDIA[kind] for kind in KINDS if kind not in kinds)
-        return f"{self.model} is asked no {lacking}: " + (said or f"--option accepts={','.join(kinds)}.")
 
     def load(self) -> None:
         """Check that the server responds and accepts the key; print what it cannot do."""
@@ -145,7 +142,7 @@ class OpenAiEngine:
             "weights": None,
             "endpoint": self.endpoint.url,
             "served": self.served,
-            "accepts": list(self._taken.kinds) if self._taken else None,
+            "accepts": list(self._taken.kinds if self._taken else self.accepts()),
             "decoding": {"temperature": 0, "clips": self.options.clips},
             "dtype": None,
             "price_usd_per_million": self.options.price,
@@ -174,10 +171,7 @@ class OpenAiEngine:
         A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
         Raises Fault, before anything is asked, for pictures or clips that the model does not take.
         """
-        wants = set[str]().union(*(needs(questions[position]) for position in wanted))
-        if wants - {"text"} and wants - set(self.accepts()):
-            texts = ",".join(name for name, subset in benchmark().items() if subset.modality == "text")
-            raise Fault(f"{self._untaken()} To ask text tasks only: --subsets {texts}")
+        self.try_out([questions[position] for position in wanted])
         self.pace.stop.clear()
         self._held = []
         pool = ThreadPoolExecutor(batch_size)

@@ -39,7 +39,7 @@ def parse_kinds(value: str) -> tuple[str, ...]:
 def find_out(ask: Ask, clips: Clips) -> Taken:
     """Ask about a grey picture, then about a clip of two grey frames in the form `clips`.
 
-    Raises the server's Fault when it does not answer words alone either, because then the media are not to blame.
+    Raises the server's Fault when it does not answer words alone either, because then the pictures are not to blame.
     """
     grey = Image.new("RGB", (SIDE, SIDE), "grey")
     picture, clip = [picture_part(grey)], clip_parts(Frames([grey, grey], 2.0), 2, clips)

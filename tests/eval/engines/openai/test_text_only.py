@@ -39,15 +39,20 @@ def engine(root: Path, **options: object) -> OpenAiEngine:
     return OpenAiEngine("made-up", root, BUDGET, Options.model_validate({"timeout_s": 3, **options}))
 
 
+@pytest.fixture
+def film(picture: Question) -> Question:
+    return Question("<video>Which emotion?", (), (picture.images * 2,))
+
+
 @pytest.mark.parametrize("status", ["400", "404", "415", "422"])
 def test_the_first_picture_finds_out(status: str, server: FaultyServer, picture: Question, tmp_path: Path) -> None:
     server.fault = lambda prompt, attempt: status if "<image_url>" in prompt else None
     asked = engine(tmp_path)
-    said = rf"asked no pictures and clips: .*status {status}, made to fail.*--subsets .*,XED"
-    with pytest.raises(Fault, match=said) as told:
+    with pytest.raises(Fault, match=rf"takes no pictures: .*status {status}, made to fail.*--subsets .*,XED") as told:
         list(asked.answer([picture] * 900, range(900), 9, 8))
     assert "FER2013" not in str(told.value)
-    assert asked.accepts() == ("text",) and server.attempts.total() == 2  # a grey picture, and the words without it
+    assert server.attempts.total() == 2  # a grey picture, and the words without it
+    assert asked.describe()["accepts"] == ["text"]
     assert list(asked.answer([Question("Joy?")], [0], 9, 1)) == [[(0, "4")]]
 
 
@@ -56,36 +61,41 @@ def test_a_status_of_500_for_pictures_alone_is_no_passing_fault(
 ) -> None:
     monkeypatch.setattr("mmafflm.endpoint.FIRST_WAIT_S", 0.0)
     server.fault = lambda prompt, attempt: "500" if "<image_url>" in prompt else None
-    assert engine(tmp_path).accepts() == ("text",)
+    with pytest.raises(Fault, match=r"takes no pictures: .*failed 3 times, at last with status 500"):
+        engine(tmp_path).try_out([picture])
     server.fault = lambda prompt, attempt: "500" if attempt == 0 else None
     server.attempts.clear()
-    assert engine(tmp_path).accepts() == ("text", "image", "video")
+    engine(tmp_path).try_out([picture])
+    server.fault = lambda prompt, attempt: "500"
+    with pytest.raises(Fault, match="failed 3 times") as told:  # the server is at fault, not the picture
+        engine(tmp_path).try_out([picture])
+    assert "takes no" not in str(told.value)
 
 
-def test_a_model_may_take_one_picture_and_no_clip(server: FaultyServer, tmp_path: Path) -> None:
+def test_a_model_may_take_one_picture_and_no_clip(
+    server: FaultyServer, picture: Question, film: Question, tmp_path: Path
+) -> None:
     server.fault = lambda prompt, attempt: "400" if prompt.count("<image_url>") > 1 else None
-    assert engine(tmp_path).accepts() == ("text", "image")
+    engine(tmp_path).try_out([picture])
+    with pytest.raises(Fault, match=r"takes no clips: .*--subsets .*FER2013"):
+        engine(tmp_path).try_out([picture, film])
     server.fault = lambda prompt, attempt: "400" if "<video_url>" in prompt else None
-    assert engine(tmp_path, clips="mp4").accepts() == ("text", "image")
-    assert engine(tmp_path).accepts() == ("text", "image", "video")
+    engine(tmp_path).try_out([film])
+    with pytest.raises(Fault, match="takes no clips"):
+        engine(tmp_path, clips="mp4").try_out([film])
 
 
-def test_who_knows_says_so_and_nothing_is_tried(server: FaultyServer, picture: Question, tmp_path: Path) -> None:
+def test_who_knows_says_so_and_nothing_is_tried(
+    server: FaultyServer, picture: Question, film: Question, tmp_path: Path
+) -> None:
     asked = engine(tmp_path, accepts="text,image")
     assert asked.accepts() == ("text", "image") and asked.describe()["accepts"] == ["text", "image"]
-    clip = Question("<video>Which emotion?", (), (("p.png", "p.png"),))
-    with pytest.raises(Fault, match="made-up is asked no clips: --option accepts=text,image"):
-        list(asked.answer([clip], [0], 9, 1))
+    with pytest.raises(Fault, match="made-up takes no clips: --option accepts=text,image"):
+        asked.try_out([film])
     assert list(asked.answer([picture], [0], 9, 1)) and server.attempts.total() == 1
+    assert engine(tmp_path).accepts() == ("text", "image", "video")
     with pytest.raises(UsageFault, match=r"--option accepts: .*text, or text,image or text,image,video"):
         make_engine("openai", "m", "auto", tmp_path, BUDGET, {"accepts": "image"})
-
-
-def test_a_server_that_is_not_there_is_not_called_text_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmafflm.endpoint.FIRST_WAIT_S", 0.0)
-    with serving(FaultyServer()) as gone:
-        monkeypatch.setenv("OPENAI_BASE_URL", gone.url)
-    assert engine(tmp_path).accepts() == ("text", "image", "video")
 
 
 def data_with_pictures(root: Path) -> Dataset:

@@ -36,7 +36,7 @@ def tokenizer(nano: Path) -> Any:
 def test_both_ways_write_the_same_prompt_of_qwen2_5_vl(nano: Path, shown: MediaReader) -> None:
     processor = AutoProcessor.from_pretrained(nano)
     by_family = FamilyPrompts(processor.tokenizer, built_for(), shown)
-    by_chat = ChatPrompts("nano", processor, shown, [by_family.end], None)
+    by_chat = ChatPrompts("nano", processor, {by_family.end}, None, shown)
     frames = ("0.png", "1.png", "2.png")
     for question in (
         Question("Joy or anger, of <image>?"),
@@ -54,36 +54,29 @@ def test_both_ways_write_the_same_prompt_of_qwen2_5_vl(nano: Path, shown: MediaR
 
 
 def test_a_text_model_reads_text_and_one_first_token(tokenizer: Any, shown: MediaReader) -> None:
-    prompts = ChatPrompts("m", tokenizer, shown, 0, None)
-    made = prompts(Question("Joy?"))
+    made = ChatPrompts("m", tokenizer, {0}, None, shown)(Question("Joy?"))
     assert made["multi_modal_data"] == {}
     assert tokenizer.decode(made["prompt_token_ids"]) == "<|endoftext|>[Joy?]"
-    with_file = ChatPrompts("m", tokenizer, shown, 0, "Q: {{ messages[0]['content'] }} A:")
+    with_file = ChatPrompts("m", tokenizer, {0}, "Q: {{ messages[0]['content'] }} A:", shown)
     assert tokenizer.decode(with_file(Question("Joy?"))["prompt_token_ids"]) == "Q: Joy? A:"
 
 
-@pytest.mark.parametrize(("ends", "end"), [([5, 7], 5), (7, 7), (None, "own"), ([3, "own"], "own")])
-def test_an_answer_ends_with_the_tokenizers_own_token_if_the_config_lists_it(
-    ends: Any, end: Any, tokenizer: Any, shown: MediaReader
-) -> None:
+def test_an_answer_ends_with_the_end_token_that_the_template_writes(tokenizer: Any, shown: MediaReader) -> None:
+    first, second = (tokenizer.convert_tokens_to_ids(name) for name in ("<|im_start|>", "<|endoftext|>"))
+    template = "{% for m in messages %}{{ m['content'] }} <|im_start|><|endoftext|>{% endfor %}"
     own = tokenizer.eos_token_id
-    listed = [own if one == "own" else one for one in ends] if isinstance(ends, list) else ends
-    assert ChatPrompts("m", tokenizer, shown, listed, None).end == (own if end == "own" else end)
+    for ends, end in (({second}, second), ({first, second}, first), (set(), own)):
+        prompts = ChatPrompts("m", tokenizer, ends, template, shown)
+        assert prompts.end == end and prompts.ends == ends | {own}
 
 
-@pytest.mark.parametrize("template", [None, "{{ raise_exception('only text') }}", "{% if %}"])
-def test_a_template_that_is_missing_or_fails_is_a_sentence(
-    template: str | None, tokenizer: Any, shown: MediaReader
-) -> None:
-    tokenizer.chat_template = template
+@pytest.mark.parametrize("template", ["{{ raise_exception('only text') }}", "{% if %}"])
+def test_a_template_that_fails_is_a_sentence(template: str, tokenizer: Any, shown: MediaReader) -> None:
     with pytest.raises(Fault, match=r"^m: its chat template cannot write the question \(.*--option chat_template=FILE"):
-        ChatPrompts("m", tokenizer, shown, None, None)(Question("Joy?"))
+        ChatPrompts("m", tokenizer, set(), template, shown)
 
 
-def test_a_trial_has_media_of_its_kind(nano: Path, shown: MediaReader) -> None:
-    prompts = ChatPrompts("nano", AutoProcessor.from_pretrained(nano), shown, None, None)
-    assert [list(prompts.trial(kind)["multi_modal_data"]) for kind in ("text", "image", "video")] == [
-        [],
-        ["image"],
-        ["video"],
-    ]
+def test_a_model_without_a_template_is_a_sentence(tokenizer: Any, shown: MediaReader) -> None:
+    tokenizer.chat_template = None
+    with pytest.raises(Fault, match=r"^m: has no chat template. Name a file with one: --option chat_template=FILE"):
+        ChatPrompts("m", tokenizer, set(), None, shown)
