@@ -95,7 +95,9 @@ def predict(
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
+    from eval.ask.predict import askable
     from eval.ask.predict import predict as run
+    from eval.engines import make_engine
     from eval.run.checkpoint import positions_note
     from eval.run.run_folder import WHOLE, Shard
     from eval.run.selection import Selection
@@ -107,7 +109,9 @@ def predict(
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        selection = Selection(limit, spoken)
+        selection, made = Selection(limit, spoken), _options(option or [])
+        asked = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made)
+        names = askable(asked, dataset, split.value, names)
         predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, selection, readout.value)
         return
     run(

@@ -86,6 +86,15 @@ class Metered(Protocol):
         ...
 
 
+@runtime_checkable
+class Tried(Protocol):
+    """An engine that can find out whether its model can be asked at all."""
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these, one of each modality, after `load`. Raises Fault when the model cannot be asked."""
+        ...
+
+
 def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
     """The engine NAME for a checkpoint; nothing is loaded yet.
 

@@ -4,7 +4,6 @@ Both are read without torch: from the prompt's marks, and from the model's confi
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from eval.engines import Question
@@ -18,18 +17,13 @@ PROCESSOR = "processor_config.json"  # where transformers 5 saves all parts of a
 IMAGES, VIDEOS = "preprocessor_config.json", "video_preprocessor_config.json"
 
 
-def entries(question: Question, frames: Sequence[int] | None = None) -> list[dict[str, str]]:
-    """The content of the user's message: {"type": "text", "text"}, {"type": "image"} and {"type": "video"}, in order.
-
-    frames: for a model without an input for video, the number of pictures that replace each clip.
-    """
-    films = [[VIDEO]] * len(question.videos) if frames is None else [[IMAGE] * count for count in frames]
-    media = {"<image>": iter([[IMAGE]] * len(question.images)), "<video>": iter(films)}
+def entries(question: Question) -> list[dict[str, str]]:
+    """The content of the user's message, in order: {"type": "text", "text"}, {"type": "image"}, {"type": "video"}."""
+    media = {"<image>": iter([IMAGE] * len(question.images)), "<video>": iter([VIDEO] * len(question.videos))}
     made: list[dict[str, str]] = []
     for piece in re.split("(<image>|<video>)", question.prompt):
-        kinds = next(media[piece], None) if piece in media else None
-        if kinds is not None:
-            made += [{"type": kind} for kind in kinds]
+        if kind := next(media[piece], None) if piece in media else None:
+            made.append({"type": kind})
         elif made and made[-1]["type"] == TEXT:
             made[-1]["text"] += piece
         elif piece:

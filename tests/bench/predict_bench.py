@@ -22,6 +22,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record, read_jsonl, write_jsonl, write_text
 from mmafflm.standin.standin import make_standin
+from tests.budget import BUDGET
 from tests.eval.tiny_tests import make_tests
 
 SUBSET = "XED"
@@ -67,7 +68,7 @@ class Loaded(HfEngine):
 
     def load(self) -> None:
         """Do nothing the second time."""
-        if not hasattr(self, "model"):
+        if self.path is None:
             super().load()
 
 
@@ -81,7 +82,7 @@ def ours(engine: HfEngine, data: Dataset, out: Path) -> Timed:
 
 def compare(ckpt: Path, dtype: str, work: Path) -> None:
     """Print both speeds in one dtype, their ratio and the share of identical answers."""
-    engine = Loaded(str(ckpt), dtype)
+    engine = Loaded(str(ckpt), BUDGET, dtype)
     engine.load()
     most = most_tokens(benchmark()[SUBSET].tasks[0], engine)
     seconds = {"theirs": 0.0, "ours": 0.0}

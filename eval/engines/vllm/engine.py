@@ -39,6 +39,7 @@ ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values a
     "VLLM_NO_USAGE_STATS": "1",
 }
 
+PARTS = ("tokenizer", "image_processor", "video_processor")
 LACKING = {"llava_next_video": ("image",)}  # by model type, what vLLM 0.32 does not take though the model does
 
 
@@ -129,9 +130,10 @@ class VllmEngine:
             prompts = FamilyPrompts(reader.tokenizer, family, shown)
         else:
             prompts = ChatPrompts(model, reader, ends, self.template, shown)
+        parts = {name: getattr(reader, name, None) for name in PARTS} | {"processor": reader}
         self.facts = {
             "type": self.config.model_type,
-            "processors": {"processor": type(reader).__name__},
+            "processors": {name: type(part).__name__ for name, part in parts.items() if part is not None},
             "chat_template_sha256": hashlib.sha256(str(prompts.template).encode()).hexdigest(),
         }
         return prompts

