@@ -21,8 +21,9 @@ PLAIN = "{{ bos_token }}{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> MediaReader:
     root = tmp_path_factory.mktemp("media")
+    (root / "media").mkdir()
     for number in range(3):
-        picture_of(140, 112, number).save(root / f"{number}.png")
+        picture_of(140, 112, number).save(root / f"media/{number}.png")
     return MediaReader(root, BUDGET)
 
 
@@ -37,7 +38,7 @@ def test_both_ways_write_the_same_prompt_of_qwen2_5_vl(nano: Path, shown: MediaR
     processor = AutoProcessor.from_pretrained(nano)
     by_family = FamilyPrompts(processor.tokenizer, built_for(), shown)
     by_chat = ChatPrompts("nano", processor, {by_family.end}, None, shown)
-    frames = ("0.png", "1.png", "2.png")
+    frames = ("media/0.png", "media/1.png", "media/2.png")
     for question in (
         Question("Joy or anger, of <image>?"),
         Question("First <image>then <video> and <image>?", frames[:2], (frames,)),
