@@ -23,13 +23,13 @@ from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.content import accepted_by
 from eval.engines.media import MediaReader
 from eval.engines.vllm.candidates import by_candidate
-from eval.engines.vllm.options import TEMPLATE, engine_arguments, parse_options
+from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse_options
 from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
 from eval.engines.vllm.requests import Asked, Request
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.find import config_of, families
-from mmafflm.hub import folder_of
+from mmafflm.hub import file_of, folder_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
 
@@ -72,9 +72,13 @@ class VllmEngine:
         self.dtype, self.budget, self.root = dtype, budget, root
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes, from its files, without what vLLM lacks."""
-        lacking = LACKING.get((config_of(self.checkpoint.model) or {}).get("model_type", ""), ())
-        return tuple(kind for kind in accepted_by(self.checkpoint.model) if kind not in lacking)
+        """What the model takes, from its files, without what vLLM lacks. Raises Fault for a hub id without files."""
+        model = self.checkpoint.model
+        if not Path(model).is_dir() and file_of(model, "config.json") is None:
+            require_hub_base(model)
+            settings_of(model)
+        lacking = LACKING.get((config_of(model) or {}).get("model_type", ""), ())
+        return tuple(kind for kind in accepted_by(model) if kind not in lacking)
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
@@ -143,8 +147,9 @@ class VllmEngine:
         from vllm.platforms import current_platform
 
         # vLLM's own "auto" turns float32 into bfloat16
-        dtype = str(self.config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
-        positions = self.config.get_text_config().max_position_embeddings
+        stored = str(self.config.dtype or "auto").removeprefix("torch.")
+        dtype = stored if self.dtype == "auto" else self.dtype
+        positions = getattr(self.config.get_text_config(), "max_position_embeddings", LONGEST)
         if cpu := current_platform.is_cpu():
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
         media = [kind for kind in self.accepts() if kind != "text"]
