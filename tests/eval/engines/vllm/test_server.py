@@ -30,6 +30,7 @@ from tests.eval.engines.vllm.vllm_side import in_order
 pytestmark = pytest.mark.slow
 ROWS = 3  # of each of the 18 subsets
 MOST = 24  # tokens
+HALF = "\ufffd"
 SERVE = (  # of docs/evaluation.md, and what keeps a CPU's start short
     *("--served-model-name", "nano", "--host", "127.0.0.1", "--dtype", "float32", "--generation-config", "vllm"),
     *("--max-model-len", "8192", "--media-io-kwargs", json.dumps({"video": {"num_frames": -1}})),
@@ -104,10 +105,16 @@ def answers(engine: Engine, asked: list[Question]) -> list[str]:
 
 
 def compare(kind: str, hf: list[str], served: list[str]) -> None:
-    same = sum(ours == theirs for ours, theirs in zip(hf, served, strict=True))
-    print(f"\n{kind}: {same} of {len(hf)} answers are the same")
+    """vLLM's server leaves out half a character at the end of an answer that was cut; hf writes it as U+FFFD."""
+    pairs = list(zip(hf, served, strict=True))
+    same = sum(ours == theirs for ours, theirs in pairs)
+    apart = [(ours, theirs) for ours, theirs in pairs if ours.rstrip(HALF) != theirs.rstrip(HALF)]
+    cut = len(hf) - same - len(apart)
+    print(
+        f"\n{kind}: of {len(hf)} answers {same} are the same, {cut} but for half a character at the end; others: {apart}"
+    )
     # in float32 an answer differs only where two tokens are equally likely within rounding
-    assert same >= 0.95 * len(hf) and len(set(hf)) > len(hf) / 2
+    assert len(apart) <= 0.05 * len(hf) and len(set(hf)) > len(hf) / 2
 
 
 def test_clips_as_films_are_answered_as_hf_answers_them(
