@@ -33,9 +33,9 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 RESAMPLES = 10_000
 SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
 # TOLD must agree, or the two scores are not of the same test. When NOTED differs, the result has a note.
-TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
+TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout", "media")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # for runs that LLaMA-Factory predicted
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy", "media": "budget"}  # where run.json has none
 
 
 class Compared(NamedTuple):

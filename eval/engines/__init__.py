@@ -110,9 +110,3 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
         raise UsageFault(f"--engine {name} needs {error.name}, which is not installed. Run: {ENGINES[name]}") from None
     made: Engine = module.make(ckpt, dtype, root, budget, options)
     return made
-
-
-def no_options(engine: str, options: dict[str, str]) -> None:
-    """Raises UsageFault when any options are given."""
-    if options:
-        raise UsageFault(f"--engine {engine} takes no option {next(iter(options))}")

@@ -36,6 +36,7 @@ class HfOptions(BaseModel):
 
     chat_template: Path | None = None  # a Jinja file, for a checkpoint without one
     clips: Literal["video", "frames"] = "video"  # frames: as pictures, for models without an input for video
+    media: Literal["budget", "native"] = "budget"  # native: the limits of the model's own processor
     max_frames: int = Field(DEFAULT_FRAMES, ge=1)  # of a clip shown as pictures
 
 
@@ -85,7 +86,8 @@ class HfEngine:
         from eval.engines.hf.generic import GenericPath
 
         frames = self.options.max_frames if self.options.clips == "frames" else None
-        self.path = GenericPath(self.checkpoint, self.dtype, self.root, self.budget, self.template, frames)
+        budget = self.budget if self.options.media == "budget" else None
+        self.path = GenericPath(self.checkpoint, self.dtype, self.root, budget, self.template, frames)
 
     def try_out(self, questions: Sequence[Question]) -> None:
         """Ask these for one token each. Raises Fault when the model cannot be asked."""
@@ -113,11 +115,13 @@ class HfEngine:
         decoding: dict[str, object] = {"do_sample": False, "repetition_penalty": 1.0}
         if self.options.clips == "frames":
             decoding |= {"clips": "frames", "max_frames": self.options.max_frames}
+        if self.options.media == "native":
+            decoding["media"] = "native"
         template = self.checkpoint.template if self._is_fast() else OWN_TEMPLATE
         if self.template is not None:
             template = f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
         described: dict[str, object] = {"template": template, "decoding": decoding, "dtype": self.dtype}
-        described |= {**self.checkpoint.identity(), "accepts": list(self.accepts())}
+        described |= {**self.checkpoint.identity(), "accepts": list(self.accepts()), "media": self.options.media}
         return described if self.path is None else described | {"model": self.path.facts}
 
     @property
@@ -127,7 +131,7 @@ class HfEngine:
         return self.path
 
     def _is_fast(self) -> bool:
-        if self.template is not None or self.options.clips == "frames":
+        if self.template is not None or self.options.clips == "frames" or self.options.media == "native":
             return False
         self._find_settings()
         kind = (config_of(self.checkpoint.model) or {}).get("model_type")

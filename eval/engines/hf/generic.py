@@ -27,6 +27,7 @@ from transformers.utils import logging
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import IMAGE, TEXT, VIDEO, entries
 from eval.engines.hf.loading import end_tokens, facts, loaded
+from eval.engines.hf.native import QWEN, native_budget, qwen_clip
 from eval.engines.media import Frames, MediaReader
 from eval.run.checkpoint import Checkpoint
 from mmafflm.errors import Fault
@@ -43,11 +44,18 @@ class GenericPath:
     """A checkpoint of any architecture, read by its own processor."""
 
     def __init__(
-        self, checkpoint: Checkpoint, dtype: str, root: Path, budget: Budget, template: str | None, frames: int | None
+        self,
+        checkpoint: Checkpoint,
+        dtype: str,
+        root: Path,
+        budget: Budget | None,
+        template: str | None = None,
+        frames: int | None = None,
     ) -> None:
-        """template: a chat template to use instead of the checkpoint's. frames: show clips as at most so many pictures.
+        """budget: None for the processor's own limits. template: a chat template instead of the checkpoint's.
 
-        Raises Fault when transformers cannot load the checkpoint, or when there is no chat template.
+        frames: show clips as at most so many pictures. Raises Fault when transformers cannot load the checkpoint, or
+        when there is no chat template.
         """
         logs: Any = logging
         logs.set_verbosity_error()  # generate's remarks on every batch
@@ -65,7 +73,9 @@ class GenericPath:
         self.model: Any = loaded(AutoModelForImageTextToText if self.sees else AutoModelForCausalLM, checkpoint, dtype)
         self.kind = self.model.config.model_type
         family = next((one for one in families() if self.kind in one.model_types), None)
-        self.shown = MediaReader(root, budget.under(family.media) if family else budget)
+        self.native = budget is None
+        limits = budget or native_budget(self.kind)
+        self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
         self._set_ends(checkpoint.model)
         seen: dict[str, Any] = {}  # what the processor made of the first question of each modality
         self.facts: dict[str, Any] = facts(self.model, self.processor, str(own)) | {"inputs": seen}
@@ -141,7 +151,7 @@ class GenericPath:
         if self.frames is None and any(films):
             times = [_times(clip) for clips in films for clip in clips]
             given |= {"do_sample_frames": False, "video_metadata": times}
-            if self.kind in OWN_VIDEO_SIZE:
+            if self.kind in OWN_VIDEO_SIZE and not self.native:
                 given["videos_kwargs"] = {"size": dict(self.processor.video_processor.size)}
         made = self.processor.apply_chat_template(
             turns, chat_template=self.template, add_generation_prompt=True, tokenize=True, return_dict=True,
@@ -164,6 +174,11 @@ class GenericPath:
 
     def _clips(self, question: Question) -> list[Frames]:
         """The clips, without the frame that is repeated to fill a step: a processor that needs it adds it."""
+        if self.native and not all(isinstance(video, str) for video in question.videos):
+            raise Fault(
+                f"{self.shown.root}: its clips are stored as frames, at the size of the training budget. For --option "
+                "media=native, build with --raw-video."
+            )
         clips = []
         for clip, video in zip(self.shown.clips(question), question.videos, strict=True):
             count = self.shown.size_of_clip(video).frames or 1
@@ -182,13 +197,18 @@ class GenericPath:
                 case "image":
                     filled.append(entry | {"image": next(images)})
                 case "video" if self.frames is None:
-                    pictures = next(films).pictures
-                    filled.append(entry | {"video": np.stack([np.asarray(picture) for picture in pictures])})
+                    filled.append(entry | {"video": self._film(next(films))})
                 case "video":
                     filled += [{"type": IMAGE, "image": picture} for picture in next(films).pictures]
                 case _:
                     filled.append(entry)
         return filled
+
+    def _film(self, clip: Frames) -> Any:
+        """A clip as an array: (frames, height, width, 3), or channels second from qwen-vl-utils."""
+        if self.native and self.kind.startswith(QWEN):
+            return qwen_clip(clip, self.processor.video_processor.patch_size)
+        return np.stack([np.asarray(picture) for picture in clip.pictures])
 
     def _frames(self, question: Question) -> list[int]:
         """How many frames of each clip the model is shown."""

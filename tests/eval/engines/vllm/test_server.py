@@ -111,7 +111,7 @@ def compare(kind: str, hf: list[str], served: list[str]) -> None:
     apart = [(ours, theirs) for ours, theirs in pairs if ours.rstrip(HALF) != theirs.rstrip(HALF)]
     cut = len(hf) - same - len(apart)
     print(
-        f"\n{kind}: of {len(hf)} answers {same} are the same, {cut} but for half a character at the end; others: {apart}"
+        f"\n{kind}: of {len(hf)} answers {same} are the same, {cut} but for half a character at the end; not: {apart}"
     )
     # in float32 an answer differs only where two tokens are equally likely within rounding
     assert len(apart) <= 0.05 * len(hf) and len(set(hf)) > len(hf) / 2
