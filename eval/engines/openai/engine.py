@@ -19,7 +19,7 @@ from eval.engines import Answers, Engine, Question
 from eval.engines.content import needs
 from eval.engines.media import MediaReader
 from eval.engines.openai.message import Clips, Part, content
-from eval.engines.openai.probe import KINDS, Taken, find_out, parse_kinds
+from eval.engines.openai.probe import KINDS, Accepted, find_out, parse_kinds
 from eval.run.no_answer import no_answer
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.endpoint import Again, Endpoint, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
@@ -90,7 +90,7 @@ class OpenAiEngine:
         self.pace = pace or RequestPace(self.options.per_minute)
         self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
-        self._taken = Taken(self.options.accepts) if self.options.accepts else None
+        self._accepted = Accepted(self.options.accepts) if self.options.accepts else None
         self._first, self._held = FirstRows(), Answers()
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -105,12 +105,12 @@ class OpenAiEngine:
         Raises Fault, with the server's answer, when it does not.
         """
         wants = set[str]().union(*map(needs, questions))
-        if self._taken is None and wants - {"text"}:
+        if self._accepted is None and wants - {"text"}:
             few = endpoint_of_environment(self.pace, TRIES, self.options.timeout_s)
-            self._taken = find_out(partial(self._try, few), self.options.clips)
-        if self._taken and (lacking := [MEDIA[kind] for kind in KINDS if kind in wants - set(self._taken.kinds)]):
-            why = self._taken.said or f"--option accepts={','.join(self._taken.kinds)}."
-            names = ",".join(name for name, subset in benchmark().items() if subset.modality in self._taken.kinds)
+            self._accepted = find_out(partial(self._try, few), self.options.clips)
+        if self._accepted and (lacking := [MEDIA[kind] for kind in KINDS if kind in wants - set(self._accepted.kinds)]):
+            why = self._accepted.said or f"--option accepts={','.join(self._accepted.kinds)}."
+            names = ",".join(name for name, subset in benchmark().items() if subset.modality in self._accepted.kinds)
             raise Fault(f"{self.model} takes no {' and '.join(lacking)}: {why} To ask it the rest: --subsets {names}")
 
     def _try(self, endpoint: Endpoint, tried: str | list[Part]) -> None:
@@ -142,7 +142,7 @@ class OpenAiEngine:
             "weights": None,
             "endpoint": self.endpoint.url,
             "served": self.served,
-            "accepts": list(self._taken.kinds if self._taken else self.accepts()),
+            "accepts": list(self._accepted.kinds if self._accepted else self.accepts()),
             "decoding": {"temperature": 0, "clips": self.options.clips},
             "dtype": None,
             "price_usd_per_million": self.options.price,

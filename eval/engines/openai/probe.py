@@ -21,7 +21,7 @@ Ask = Callable[[str | list[Part]], object]
 """Send this content of a message. Raises Fault when there is no answer."""
 
 
-class Taken(NamedTuple):
+class Accepted(NamedTuple):
     """The kinds that a model takes, and what the server answered to the first kind that it does not take."""
 
     kinds: tuple[str, ...]
@@ -36,7 +36,7 @@ def parse_kinds(value: str) -> tuple[str, ...]:
     return kinds
 
 
-def find_out(ask: Ask, clips: Clips) -> Taken:
+def find_out(ask: Ask, clips: Clips) -> Accepted:
     """Ask about a grey picture, then about a clip of two grey frames in the form `clips`.
 
     Raises the server's Fault when it does not answer words alone either, because then the pictures are not to blame.
@@ -48,5 +48,5 @@ def find_out(ask: Ask, clips: Clips) -> Taken:
             ask([*parts, {"type": "text", "text": WORDS}])
         except Fault as fault:
             ask(WORDS)
-            return Taken(KINDS[:number], str(fault))
-    return Taken(KINDS)
+            return Accepted(KINDS[:number], str(fault))
+    return Accepted(KINDS)
