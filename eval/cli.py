@@ -184,7 +184,9 @@ def diagnose(
 @app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
-    b: Annotated[Path, typer.Argument(help="folder of the run in question; comparison.A.json and .jsonl go here")],
+    b: Annotated[
+        list[Path], typer.Argument(help="folders of the runs in question; comparison.A.json and .jsonl go into each")
+    ],
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
@@ -193,12 +195,16 @@ def compare(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
-    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
-    from eval.compare.compare import compare_runs
-    from eval.compare.compare_table import tables
+    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed.
+
+    Several runs B are each compared with A, and shown in one table.
+    """
+    from eval.compare.compare import compare_each
+    from eval.compare.compare_table import tables_of_each
     from eval.tables import show
 
-    show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
+    found = compare_each(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)
+    show(*tables_of_each(found), markdown)
 
 
 @app.command()
