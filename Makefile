@@ -20,6 +20,8 @@ READOUT ?=
 SUBSETS ?=
 LIMIT ?=
 REPLACE ?=
+RUNS ?=
+MODELS ?=
 # another readout or limit is another run: its answers do not belong to those of the first
 RUN ?= runs/eval-$(notdir $(patsubst %/,%,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
@@ -30,10 +32,10 @@ eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(
 train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench mmaffin eval report doctor
+.PHONY: help setup setup-vllm demo test check bench mmaffin eval report leaderboard paper-baselines doctor
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -89,6 +91,15 @@ experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file o
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
 	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
+
+leaderboard: OUT = runs/leaderboard
+leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranked, as a page and as tables
+	@test -n "$(RUNS)" || { echo 'usage: make leaderboard RUNS="runs/eval-a runs/eval-b"' >&2; exit 2; }
+	$(BIN)/mmaffben leaderboard $(RUNS) --data $(DATA) --out $(OUT)
+
+paper-baselines: OUT = runs/paper
+paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT=: the paper's 20 models asked, scored, ranked; resumes
+	$(BIN)/mmaffben paper-baselines --data $(DATA) --out $(OUT) $(if $(MODELS),--models $(MODELS)) $(if $(LIMIT),--limit $(LIMIT))
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor

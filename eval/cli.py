@@ -195,10 +195,7 @@ def compare(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
-    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed.
-
-    Several runs B are each compared with A, and shown in one table.
-    """
+    """Is B better than A? Paired tests per task and language, corrected for their number; several B in one table."""
     from eval.compare.compare import compare_each
     from eval.compare.compare_table import tables_of_each
     from eval.tables import show
@@ -223,6 +220,35 @@ def report(
     for path in write(runs, Dataset.open(data), out):
         command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     print(out)
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, a row each")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for index.html and leaderboard.csv, .md, .tex and .json")],
+) -> None:
+    """Rank many scored runs on one page, with paired tests of each figure; also as CSV, Markdown and LaTeX."""
+    from eval.leaderboard.leaderboard import leaderboard as write
+
+    print(write(runs, Dataset.open(data), out)[0])
+
+
+@app.command()
+def paper_baselines(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for a run of each model, and for the leaderboard")],
+    models: Annotated[str | None, typer.Option(help="names from the list, such as qwen2.5-vl-3b,GPT-4o-mini")] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", help="YAML list of models; the paper's: eval/ask/paper_models.yaml")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
+) -> None:
+    """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
+    from eval.ask.paper_baselines import paper_baselines as run
+
+    run(Dataset.open(data), out, models, list_, limit, dry_run)
 
 
 @app.command()

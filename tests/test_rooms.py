@@ -84,6 +84,7 @@ ROOMS = (
     "eval/diagnosis",
     "eval/compare",
     "eval/report",
+    "eval/leaderboard",
     "eval/cli.py",
     "eval/__main__.py",
 )
