@@ -11,9 +11,11 @@ from eval.score.paired import holm, seed_of
 from tests.eval.made_runs import answered, noisy, records
 
 DRAWS = 40
-TASKS = [("XED", "", "macro_f1"), ("FER2013", "", "accuracy"), ("MELD_SP", "", "macro_f1"),
-         ("CHSIMS_SI", "", "pearson"), ("semeval2018_english", "ei_reg", "pearson"), ("semeval2018_english", "e_c", "accuracy"),
-         ("EMOTIC_SI", "", "pearson_arousal"), ("EMOTIC_SI", "", "pearson")]  # fmt: skip
+TASKS = [
+    ("XED", "", "macro_f1"), ("FER2013", "", "accuracy"), ("MELD_SP", "", "macro_f1"), ("CHSIMS_SI", "", "pearson"),
+    ("semeval2018_english", "ei_reg", "pearson"), ("semeval2018_english", "e_c", "accuracy"),
+    ("EMOTIC_SI", "", "pearson_arousal"), ("EMOTIC_SI", "", "pearson"),
+]  # fmt: skip
 
 
 def rows_of(subset: str, key: str, names: dict[str, float], part: slice = slice(None)) -> RowsOfRuns:

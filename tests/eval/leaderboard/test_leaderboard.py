@@ -73,12 +73,10 @@ def test_models_are_grouped_by_what_they_accept_and_tables_hold_only_who_was_ask
     assert names == ["blind", "good", "twin", EVIL]
     assert [row["name"] for row in tables["strict", "video"]["rows"]] == ["good", "twin", EVIL]
     overview = tables["strict", "overview"]
-    assert overview["columns"] == [
-        "modality text macro_f1", "modality text pearson", "modality image macro_f1", "modality image pearson",
-        "modality video macro_f1",
-    ]  # fmt: skip
+    # a mean of one task would be that task
+    assert overview["columns"] == ["modality text macro_f1", "modality text pearson", "modality video macro_f1"]
     cells = overview["rows"][0]["cells"]
-    assert all(cells[:2]) and cells[2:] == [None, None, None]  # blind: what was not asked is a dash
+    assert all(cells[:2]) and cells[2] is None  # blind: what was not asked is a dash
     page = Page((boards.out / "index.html").read_text())
     groups = [attrs["data-group"] for attrs in page.all("tbody") if attrs.get("data-group")]
     assert groups[:2] == ["Text", "Text, images and video"]
@@ -120,7 +118,7 @@ def test_columns_are_the_papers() -> None:
 def test_latex_has_at_most_12_columns_and_every_table_is_whole(boards: Boards) -> None:
     text = (boards.out / "leaderboard.tex").read_text()
     tables = re.findall(r"\\begin\{tabular\}\{(\w+)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
-    assert max(len(columns) for columns, _ in tables) == 12
+    assert max(len(columns) for columns, _ in tables) <= 12 and len(tables) > 2 * 6  # tables were divided
     for columns, body in tables:
         rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
         assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns)}
