@@ -42,7 +42,7 @@ def _made(folder: Path, at: int) -> Path:
     run = folder / f"model-{at:02d}"
     if not (run / "scores.paper.json").exists():
         accepts = ACCEPTS[0 if at < 5 else 1 if at < 8 else 2]
-        board_run(Dataset.open(folder / "data"), run, 0.1 + 0.04 * at, accepts, resamples=100)
+        board_run(Dataset.open(folder / "data"), run, 0.1 + 0.04 * at, accepts, resamples=20)
     return run
 
 

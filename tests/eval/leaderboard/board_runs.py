@@ -2,13 +2,14 @@
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 from eval.run.selection import Selection
 from eval.score.score import score
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
-from mmafflm.records import Prediction, write_jsonl, write_text
+from mmafflm.records import Prediction, Record, write_jsonl, write_text
 from tests.eval.report.report_runs import answer_of
 
 NAMES = ("semeval2018_english", "XED", "FER2013", "EMOTIC_SI", "SAMSEMO", "MELD_SP")
@@ -22,7 +23,7 @@ def board_run(
     """A RUN, scored in both modes, that was asked what it accepts; `more` is added to run.json."""
     names = [name for name in data.subsets("test") if benchmark()[name].modality in accepts]
     selection = Selection.of_run(more)
-    records = {name: selection.of(data.records(name, "test")) for name in names}
+    records = {name: selection.of(_records(data.path, name)) for name in names}
     predictions = {}
     for name, rows in records.items():
         draw = random.Random(f"{path.name} {name}")
@@ -37,3 +38,9 @@ def board_run(
     for mode in ("strict", "paper"):
         write_text(path / f"scores.{mode}.json", json.dumps(score(records, predictions, mode, resamples=resamples)))
     return path
+
+
+@cache
+def _records(data: Path, subset: str) -> list[Record]:
+    """The records of a subset, read once for all runs."""
+    return list(Dataset.open(data).records(subset, "test"))
