@@ -55,11 +55,7 @@ def rows_of_runs(subset: str, entries: Sequence[Entry], data: Dataset) -> list[R
     """
     records = list(data.records(subset, "test"))
     place = {record.id: at for at, record in enumerate(records)}
-    texts = {
-        one.name: _texts(subset, one, records, place)
-        for one in entries
-        if subset in one.run.scores["strict"]["subsets"]
-    }
+    texts = {one.name: _texts(subset, one, records, place) for one in entries if subset in one.subsets}
     found = []
     for task in benchmark()[subset].tasks:
         rows = [at for at, record in enumerate(records) if record.task == task.kind]

@@ -61,7 +61,7 @@ Units = dict[tuple[str, str, str | None], ResampledRuns]  # (subset, task key, l
 
 def board(entries: Sequence[Entry], data: Dataset) -> list[BoardView]:
     """Every table in every mode in which a run has scores. Raises Fault for scores that are not of the answers."""
-    names = [name for name in benchmark() if any(name in one.run.scores["strict"]["subsets"] for one in entries)]
+    names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
         raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
     units: Units = {}

@@ -41,6 +41,11 @@ class Entry:
         return self.run.name
 
     @property
+    def subsets(self) -> list[str]:
+        """The subsets that it has scores of, in any mode, in the benchmark's order."""
+        return [name for name in benchmark() if any(name in of["subsets"] for of in self.run.scores.values())]
+
+    @property
     def about(self) -> str:
         """The model that was asked, and every condition that is not the usual one."""
         described = self.run.described
@@ -75,7 +80,8 @@ def _entry(folder: Path, name: str, data: Dataset) -> Entry:
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
             raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
-    read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
+    subsets = {name for found in scores.values() for name in found["subsets"]}
+    read += [f"predictions/{name}.jsonl" for name in benchmark() if name in subsets]
     if missing := [one for one in read if not (folder / one).exists()]:
         raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
     run = Run(name, folder, described, scores, None, {one: sha256_of(folder / one) for one in read})

@@ -27,7 +27,7 @@ def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]
     if out.is_file() or out.suffix.lower() in (".html", ".htm"):
         raise UsageFault(f"--out: {out} is not a folder. Give a folder: the leaderboard is several files.")
     entries = load_entries(folders, data)
-    data.require_unchanged({split_file(name, "test") for one in entries for name in one.run.scores["strict"]["subsets"]
+    data.require_unchanged({split_file(name, "test") for one in entries for name in one.subsets
                             if name in data.subsets("test")})  # fmt: skip
     written = [out / name for name in ("index.html", *(f"leaderboard.{kind}" for kind in ("csv", "md", "tex", "json")))]
     made = made_of([], runs=[(one.name, one.run.folder, one.run.files) for one in entries], data=data.hash)

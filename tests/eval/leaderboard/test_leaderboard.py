@@ -179,6 +179,22 @@ def test_answers_to_another_build_are_admitted_with_a_note_if_the_records_agree(
     assert "imported answers" in said and "differ in media" in said  # an imported run does not say what it saw
 
 
+def test_modes_may_have_scores_of_different_subsets(boards: Boards, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(boards.runs[0], tmp_path / "part"))
+    strict = json.loads((run / "scores.strict.json").read_text())
+    strict["subsets"] = {"XED": strict["subsets"]["XED"]}
+    (run / "scores.strict.json").write_text(json.dumps(strict))
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    (other / "scores.paper.json").unlink()
+    leaderboard([run, other], boards.data, tmp_path / "board")
+    tables = {(line["mode"], line["table"]) for line in lines(tmp_path / "board") if line["published"] == "0"}
+    assert ("paper", "video") in tables and ("strict", "video") not in tables and ("strict", "text") in tables
+    assert (
+        "Without paper-mode scores (mmaffben score RUN --mode paper): other."
+        in (tmp_path / "board" / "leaderboard.md").read_text()
+    )
+
+
 def wrong(boards: Boards, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """Runs that a leaderboard refuses, and why."""
     for at, reason in enumerate(("no scores.strict.json", "val records", "not of these answers", "1 foreign")):
