@@ -28,11 +28,13 @@ def main(folder: Path | None = None) -> int:
     data = Dataset.open(folder / "data")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         runs = list(pool.map(_made, [folder] * RUNS, range(RUNS)))
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     page, *beside = leaderboard(runs, data, folder / "board")
-    seconds, size = time.perf_counter() - start, page.stat().st_size / 1e6
+    seconds, busy, size = time.perf_counter() - start, time.process_time() - busy, page.stat().st_size / 1e6
     rows = sum(data.manifest["subsets"][name]["test"]["rows"] for name in data.subsets("test"))
-    print(f"leaderboard of {RUNS} runs, {rows} rows: {seconds:.1f} s (limit {LIMIT_S:.0f} s)")
+    print(
+        f"leaderboard of {RUNS} runs, {rows} rows: {seconds:.1f} s, {busy:.1f} s of it computing (limit {LIMIT_S:.0f} s)"
+    )
     others = sum(path.stat().st_size for path in beside) / 1e6
     print(f"page: {size:.2f} MB (limit {LIMIT_MB:.0f} MB), files beside it {others:.2f} MB")
     return int(seconds > LIMIT_S or size > LIMIT_MB)
