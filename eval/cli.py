@@ -200,7 +200,9 @@ def diagnose(
 @app.verb("mmaffben compare runs/eval-base runs/eval-7b --data data")
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
-    b: Annotated[Path, typer.Argument(help="folder of the run in question; comparison.A.json and .jsonl go here")],
+    b: Annotated[
+        list[Path], typer.Argument(help="folders of the runs in question; comparison.A.json and .jsonl go into each")
+    ],
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
@@ -209,12 +211,13 @@ def compare(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
-    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
-    from eval.compare.compare import compare_runs
-    from eval.compare.compare_table import tables
+    """Is B better than A? Paired tests per task and language, corrected for their number; several B in one table."""
+    from eval.compare.compare import compare_each
+    from eval.compare.compare_table import tables_of_each
     from eval.tables import show
 
-    show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
+    found = compare_each(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)
+    show(*tables_of_each(found), markdown)
 
 
 @app.verb("mmaffben report runs/eval-7b --data data --out report.html")
@@ -233,6 +236,35 @@ def report(
     for path in write(runs, Dataset.open(data), out):
         command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     print(out)
+
+
+@app.verb("mmaffben leaderboard runs/eval-a runs/eval-b --data data --out board")
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, a row each")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for index.html and leaderboard.csv, .md, .tex and .json")],
+) -> None:
+    """Rank many scored runs on one page, with paired tests of each figure; also as CSV, Markdown and LaTeX."""
+    from eval.leaderboard.leaderboard import leaderboard as write
+
+    print(write(runs, Dataset.open(data), out)[0])
+
+
+@app.verb("mmaffben paper-baselines --data data --out runs/paper --models Llama-3.2-1B")
+def paper_baselines(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for a run of each model, and for the leaderboard")],
+    models: Annotated[str | None, typer.Option(help="names from the list, such as qwen2.5-vl-3b,GPT-4o-mini")] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", help="YAML list of models; the paper's: eval/ask/paper_models.yaml")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
+) -> None:
+    """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
+    from eval.ask.paper_baselines import paper_baselines as run
+
+    run(Dataset.open(data), out, models, list_, limit, dry_run)
 
 
 @app.verb("mmaffben browse runs/eval-7b --data data")

@@ -85,6 +85,7 @@ ROOMS = (
     "eval/diagnosis",
     "eval/compare",
     "eval/report",
+    "eval/leaderboard",
     "eval/api.py",
     "eval/cli.py",
     "eval/__main__.py",

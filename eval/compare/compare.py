@@ -162,6 +162,16 @@ def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def compare_each(
+    a: Path, runs: Sequence[Path], data: Dataset, mode: str, subsets: Sequence[str] | None = None, anyway: bool = False
+) -> list[dict[str, Any]]:
+    """compare_runs(a, run) for each run. Checks all of them first, so that a wrong one is reported at once."""
+    described = run_json(a)
+    for run in runs:
+        _require_alike(a, run, {"a": described, "b": run_json(run)}, data, anyway)
+    return [compare_runs(a, run, data, mode, subsets, anyway) for run in runs]
+
+
 def compare_runs(
     a: Path, b: Path, data: Dataset, mode: str = "strict", subsets: Sequence[str] | None = None, anyway: bool = False
 ) -> dict[str, Any]:

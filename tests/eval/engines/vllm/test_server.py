@@ -1,4 +1,4 @@
-"""The engine openai in front of vLLM's own server, started as docs/evaluation.md says: its answers are hf's.
+"""The engine openai in front of vLLM's own server, started as docs/reference/evaluation.md says: its answers are hf's.
 
 It needs vLLM's environment, see conftest.py. One server answers all tests of this file.
 """
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 ROWS = 3  # of each of the 18 subsets
 MOST = 24  # tokens
 HALF = "\ufffd"
-SERVE = (  # of docs/evaluation.md, and what keeps a CPU's start short
+SERVE = (  # of docs/reference/evaluation.md, and what keeps a CPU's start short
     *("--served-model-name", "nano", "--host", "127.0.0.1", "--dtype", "float32", "--generation-config", "vllm"),
     *("--max-model-len", "8192", "--media-io-kwargs", json.dumps({"video": {"num_frames": -1}})),
     *("--enforce-eager", "--skip-mm-profiling", "--kv-cache-memory-bytes", str(1 << 30), "--block-size", "32"),
