@@ -83,6 +83,7 @@ ROOMS = (
     "eval/demo.py",
     "eval/diagnosis",
     "eval/compare",
+    "eval/export_tasks",
     "eval/report",
     "eval/cli.py",
     "eval/__main__.py",
