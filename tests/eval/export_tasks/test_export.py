@@ -142,15 +142,13 @@ def test_yaml_names_functions_that_the_python_file_has(data: Dataset, tmp_path: 
     Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
     for harness in ("lm-eval", "lmms-eval"):
         export_tasks(harness, data, tmp_path / harness)
-        names: dict[str, object] = {}
         code = (tmp_path / harness / "mmaffben.py").read_text()
         compile(code, "mmaffben.py", "exec")
         for file in (tmp_path / harness).glob("*.yaml"):
-            names = yaml.load(file.read_text(), Loader)
-            functions = [value for key, value in names.items() if isinstance(value, str) and key.startswith("doc_to")]
-            metrics = names["metric_list"]
-            assert isinstance(metrics, list)
-            for function in [*functions, *(one["aggregation"] for one in metrics)]:
+            task = yaml.load(file.read_text(), Loader)
+            metrics = task["metric_list"]
+            named = [task[key] for key in task if key.startswith(("doc_to", "process", "custom"))]
+            for function in [*named, *(one["aggregation"] for one in metrics)]:
                 assert f"def {function.removeprefix('mmaffben.')}(" in code
             assert metrics[0]["metric"] in ("macro_f1", "pearson")
             assert [one["metric"] for one in metrics if not one["higher_is_better"]][-1] == "unparsed"

@@ -96,7 +96,7 @@ def exported(harness: str, data: Dataset, tmp_path: Path, subsets: list[str] | N
 
 
 def lm_eval(python: Path, folder: Path, tasks: str, *words: object, **env: str) -> tuple[Any, list[Path]]:
-    out = folder / "out"
+    out = folder / f"out-{tasks}"
     run(python, folder, "lm_eval", "--include_path", ".", "--tasks", tasks, "--apply_chat_template",
         "--output_path", out, "--log_samples", *words, **env)  # fmt: skip
     (results,) = out.rglob("results_*.json")
@@ -107,11 +107,14 @@ def test_lm_eval_prints_our_scores(data: Dataset, tmp_path: Path) -> None:
     python, folder = python_of("lm-eval"), exported("lm-eval", data, tmp_path)
     with answering_server(data) as (url, asked):
         model = f"model=made-up,base_url={url}/chat/completions,num_concurrent=1,tokenized_requests=False"
-        found, answers = lm_eval(python, folder, "mmaffben_text,mmaffben_image", "--model", "local-chat-completions",
-                                 "--model_args", model, OPENAI_API_KEY="none")  # fmt: skip
+        words = ("--model", "local-chat-completions", "--model_args", model)
+        # This model of lm-eval cannot ask with and without pictures in one run.
+        texts, answers = lm_eval(python, folder, "mmaffben_text", *words, OPENAI_API_KEY="none")
+        pictures, more = lm_eval(python, folder, "mmaffben_image", *words, OPENAI_API_KEY="none")
+    found = texts | pictures
     assert len(found) == 8 and sum("image_url" in json.dumps(body) for body in asked) == 24
     assert found["xed"]["macro_f1"] > 0 and found["emotic_si"]["pearson_arousal"] != 0
-    require_our_scores(found, answers, data, tmp_path / "run")
+    require_our_scores(found, [*answers, *more], data, tmp_path / "run")
 
 
 def test_lm_eval_runs_transformers(data: Dataset, tmp_path: Path, nano: Path, llama: Path) -> None:
