@@ -55,7 +55,7 @@ class Exported:
     @cached_property
     def data(self) -> Dataset:
         """DATA. Raises Fault when it has moved or is another build."""
-        path = Path(os.environ.get(MOVED) or self.folder / self.about["data"])
+        path = Path(os.environ.get(MOVED) or self.folder / self.about["data"]).resolve()
         try:
             data = Dataset.open(path)
         except UsageFault:
