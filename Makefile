@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+HARNESSES := lm-eval lmms-eval inspect
 BIN := $(VENV)/bin
 RAW ?= raw
 DATA ?= data
@@ -35,7 +36,7 @@ eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,eng
 train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench docs docs-images mmaffin eval report leaderboard paper-baselines doctor
+.PHONY: help setup setup-vllm setup-harnesses demo test check bench docs docs-images mmaffin eval report leaderboard paper-baselines doctor
 
 help: ## this list
 	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
@@ -62,6 +63,16 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 	touch $@
 
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
+
+# Each sees its own packages and, after them, those of $(VENV).
+.venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full
+	test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
+	$(BIN)/python -c 'import os, sysconfig; print(os.getcwd(), sysconfig.get_path("purelib"), sep="\n")' \
+	  > $$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mmafflm.pth
+	.venv-$*/bin/pip install -q --no-deps -r constraints-$*.txt
+	touch $@
+
+setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect beside .venv (1.2 GB)
 
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
 	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
@@ -124,4 +135,4 @@ doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, c
 #:             leaks browse doctor
 #:   mmafflm   standin plan train export experiment list doctor
 #:   mmaffben  predict score diagnose compare report leaderboard
-#:             paper-baselines browse ranking demo
+#:             paper-baselines export-tasks browse ranking demo

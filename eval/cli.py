@@ -33,6 +33,15 @@ class EngineName(StrEnum):
     openai = "openai"
 
 
+class Harness(StrEnum):
+    """A program of others that asks models; see eval/export_tasks."""
+
+    lm_eval = "lm-eval"
+    lmms_eval = "lmms-eval"
+    inspect = "inspect"
+    vlmevalkit = "vlmevalkit"
+
+
 class Readout(StrEnum):
     """How an answer is read; see eval/score/readout.py."""
 
@@ -147,11 +156,10 @@ def score(
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
     import_: Annotated[
-        Path | None,
-        typer.Option(
-            "--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets; none by default"
-        ),
+        list[Path] | None,
+        typer.Option("--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; repeatable"),
     ] = None,
+    limit: Annotated[int | None, typer.Option(help="with --import: the answers are to the rows of this limit")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
     """Score the answers of a run and write RUN/scores.MODE.json.
@@ -159,17 +167,19 @@ def score(
     strict: an answer that cannot be read counts as wrong.
     paper: the published scorer, quirks included, for figures beside the paper's.
     """
-    from eval.run.join import import_generated
+    from eval.run.import_answers import import_answers
     from eval.score.score import score_run
     from eval.score.score_table import tables
     from eval.tables import show
 
     dataset = Dataset.open(data)
-    if import_ is not None:
-        if subsets is None:
-            raise UsageFault("--import needs --subsets: the file's rows carry no ids, so their subsets must be named")
-        import_generated(import_, _names(subsets) or [], dataset, run)
-    scores = score_run(run, dataset, mode.value, _names(subsets))
+    names = _names(subsets)
+    if import_:
+        in_order = None if subsets is None else [name.strip() for name in subsets.split(",") if name.strip()]
+        import_answers(import_, dataset, run, in_order, limit)
+    elif limit is not None:
+        raise UsageFault("--limit goes with --import: a run of predict knows its own limit")
+    scores = score_run(run, dataset, mode.value, names)
     show(*tables(scores), markdown)
 
 
@@ -280,6 +290,20 @@ def browse(
     from mmafflm.browse.server import serve
 
     serve(open_runs(runs, Dataset.open(data)), port)
+
+
+@app.verb("mmaffben export-tasks --for lm-eval --data data --out tasks")
+def export_tasks(
+    harness: Annotated[Harness, typer.Option("--for", help="the harness that will ask the model")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for the tasks; its README.md has the commands")],
+    subsets: Subsets = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit")] = None,
+) -> None:
+    """Write the benchmark as tasks for another harness, which then prints our scores; import its log with score."""
+    from eval.export_tasks.export import export_tasks as export
+
+    export(harness.value, Dataset.open(data), out, _names(subsets), limit)
 
 
 @app.verb("mmaffben ranking runs/base runs/7b --data data --subset XED")

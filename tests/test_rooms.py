@@ -84,6 +84,7 @@ ROOMS = (
     "eval/demo.py",
     "eval/diagnosis",
     "eval/compare",
+    "eval/export_tasks",
     "eval/report",
     "eval/leaderboard",
     "eval/api.py",

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from eval.run.join import import_generated
+from eval.run.import_answers import import_answers
 from eval.score.figure import beats_majority
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
@@ -181,7 +181,7 @@ def imported(tmp_path):
 
 def test_an_imported_run_is_scored_and_written(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     scores = score_run(run, data, "strict")
     assert json.loads((run / "scores.strict.json").read_text()) == scores
     assert list(scores["subsets"]) == ["onlineshopping", "XED"] and scores["subsets"]["XED"]["metrics"]["accuracy"] == 1
@@ -191,15 +191,15 @@ def test_an_imported_run_is_scored_and_written(imported):
 def test_an_import_that_does_not_agree_writes_nothing(imported):
     data, generated, run = imported
     with pytest.raises(Fault, match=r"jsonl:1: its label is '1\. positive', but XED/"):
-        import_generated(generated, ["XED", "onlineshopping"], data, run)
+        import_answers([generated], data, run, ["XED", "onlineshopping"])
     with pytest.raises(Fault, match="24 rows, but onlineshopping have 4"):
-        import_generated(generated, ["onlineshopping"], data, run)
+        import_answers([generated], data, run, ["onlineshopping"])
     assert not run.exists()
 
 
 def test_a_limited_run_is_scored_on_its_rows(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     described = json.loads((run / "run.json").read_text()) | {"limit": 6}
     (run / "run.json").write_text(json.dumps(described))
     with pytest.raises(Fault, match="14 foreign"):
@@ -223,7 +223,7 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
 
 def test_changed_or_other_data_is_refused(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     with pytest.raises(Fault, match="answers are to other data"):
         score_run(run, Dataset(data.path, data.manifest | {"data_hash": "0"}), "strict")
     with (data.path / "mmaffben/XED_test.jsonl").open("a") as out:
