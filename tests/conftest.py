@@ -1,9 +1,13 @@
-"""The base model of all tests that ask one or train one; and Ctrl-C as a terminal gives it to a command."""
+"""The samples, a base model and the processes that several tests share; and Ctrl-C as a terminal gives it."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.forks import Forks
+from tests.shared import made_once
 
 # A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -12,10 +16,35 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of `mmafflm standin nano`, made once per process. A test that changes it must copy it first."""
+    """The output of `mmafflm standin nano`. A test that changes it must copy it first."""
     pytest.importorskip("torch", reason="torch belongs to the train tier")
     from mmafflm.standin.standin import make_standin
 
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return folder
+    return made_once(tmp_path_factory, "nano", lambda folder: make_standin("nano", folder))
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample files of every corpus; tests must not change them."""
+    from data_build.samples import write_samples
+
+    return made_once(tmp_path_factory, "raw", write_samples)
+
+
+@pytest.fixture(scope="session")
+def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all samples; tests must not change it."""
+    from data_build.build import build
+    from data_build.config import load_config
+    from mmafflm.benchmark.benchmark import choose_subsets
+
+    config, subsets = load_config(None), choose_subsets(None)
+    return made_once(tmp_path_factory, "built", lambda out: build(raw, out, config, subsets, jobs=1))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes that have LLaMA-Factory imported already."""
+    pytest.importorskip("llamafactory")
+    with Forks(tmp_path_factory.mktemp("forks")) as made:
+        yield made

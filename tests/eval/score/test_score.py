@@ -78,6 +78,11 @@ def test_no_answer_is_wrong_and_never_a_class_of_its_own():
         if isinstance(task.grammar, Labels):
             assert set(found["metrics"].values()) == {0}
         else:
+            low, high = task.grammar.low, task.grammar.high
+            golds = [one.gold for one in records[task.subset] if one.task in (task.kind, task.key)]
+            values = [value for gold in golds for value in (gold.values() if isinstance(gold, dict) else [gold])]
+            farthest = [max(value - low, high - value) for value in values]
+            assert found["metrics"]["mae"] == pytest.approx(sum(farthest) / len(farthest)), task.name
             assert found["metrics"]["pearson"] <= 0 and found["metrics"]["mae"] > found["majority"]["mae"]
 
 

@@ -13,6 +13,7 @@ from mmafflm.run_file import write_run
 from mmafflm.train.export import export
 from mmafflm.train.run import train
 from tests.budget import BUDGET
+from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
@@ -33,12 +34,15 @@ def logits(model: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml"])
-def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> None:
+def test_lora_merged_is_lora_applied(
+    name: str, tmp_path: Path, base: str, forks: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # the shipped recipe with ZeRO-2 and checkpointing; only what a CPU and a tiny model need is changed
     changes = {"hardware": "cpu", "bf16": False, "global_batch": 16, "per_device_train_batch_size": 4, "lora_rank": 8}
     recipe = recipe_with(tmp_path, name, **changes, learning_rate=0.01, report_to="none")
     data = make_data(tmp_path / "data", text_records(64))
     run, out = tmp_path / "run", tmp_path / "merged"
+    monkeypatch.setattr("mmafflm.train.run.run", forks.train)
     train(recipe, data, run, gpus=1, base=base)
     export(run, out)
 

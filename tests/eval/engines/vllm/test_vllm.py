@@ -15,14 +15,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data_build.build import build
-from data_build.config import load_config
-from data_build.samples import write_samples
 from eval.ask.ablation import questions
 from eval.engines.hf.engine import HfEngine
 from eval.engines.vllm.options import engine_arguments, lora_arguments, parse_options
 from eval.run.checkpoint import Checkpoint
-from mmafflm.benchmark.benchmark import benchmark, choose_subsets
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
@@ -50,12 +47,9 @@ def python() -> str:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def data(built: Path) -> Dataset:
     """The sample benchmark."""
-    folder = tmp_path_factory.mktemp("samples")
-    write_samples(folder / "raw")
-    assert build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=2)
-    return Dataset.open(folder / "data")
+    return Dataset.open(built)
 
 
 def run(*words: str | Path) -> float:
