@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.forks import Forks
-from tests.shared import made_once
+from tests.shared import FEW, made_once
 
 # A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -31,15 +31,25 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "raw", write_samples)
 
 
-@pytest.fixture(scope="session")
-def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of all samples; tests must not change it."""
+def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
+    """Build every subset of the samples in one process."""
     from data_build.build import build
     from data_build.config import load_config
     from mmafflm.benchmark.benchmark import choose_subsets
 
-    config, subsets = load_config(None), choose_subsets(None)
-    return made_once(tmp_path_factory, "built", lambda out: build(raw, out, config, subsets, jobs=1))
+    build(raw, out, load_config(None), choose_subsets(None), jobs=1, limit=limit)
+
+
+@pytest.fixture(scope="session")
+def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all samples; tests must not change it."""
+    return made_once(tmp_path_factory, "built", lambda out: build_all(raw, out))
+
+
+@pytest.fixture(scope="session")
+def few(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all subsets with FEW rows of each; tests must not change it."""
+    return made_once(tmp_path_factory, "few", lambda out: build_all(raw, out, limit=FEW))
 
 
 @pytest.fixture(scope="session")
