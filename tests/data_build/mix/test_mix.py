@@ -34,6 +34,7 @@ def test_shares_of_languages(total: int, available: dict[str, int], expected: di
         (20, {"a": 30, "b": 2}, {"b": 30}, 0.25, {"a": 13, "b": 7}),
         (20, {"a": 30, "b": 30}, {"b": 30}, 0.25, {"a": 10, "b": 10}),  # enough originals
         (8, {"a": 8}, {"b": 8, "c": 8}, 0.5, {"a": 4, "b": 2, "c": 2}),
+        (20, {"a": 4}, {"b": 8}, 0.5, {"a": 4, "b": 4}),  # half of what there is, not of what was asked for
     ],
 )
 def test_translations_fill_what_originals_cannot(

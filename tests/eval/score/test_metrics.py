@@ -158,3 +158,19 @@ def test_a_paired_test_sees_what_differs():
     assert better.difference == pytest.approx(stats.pearsonr(gold, good)[0] - stats.pearsonr(gold, bad)[0])
     same = paired_bootstrap(measure(bad), measure(bad), np.ones(300))["pearson"]
     assert same == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_small_numbers_correlate_as_large_ones_do():
+    rng = np.random.default_rng(4)
+    gold, prediction = rng.normal(size=(2, 40))
+    for scale in (1e-9, 1e9):
+        assert metrics.pearson(gold * scale, prediction * scale) == pytest.approx(metrics.pearson(gold, prediction))
+
+
+def test_many_distinct_rows_are_resampled_in_pieces_of_equal_kind():
+    """The counts of 3,000 rows and 1,000 resamples do not fit into one piece."""
+    rows = 3000
+    right = np.arange(rows) % 2 == 0
+    drawn = distribution(lambda weights: {"n": weights.sum(1), "share": weights @ right / rows}, np.ones(rows))
+    assert drawn["n"].tolist() == [rows] * RESAMPLES
+    assert len(set(drawn["share"].tolist())) > 100 and drawn["share"].std() == pytest.approx(0.5 / rows**0.5, rel=0.1)

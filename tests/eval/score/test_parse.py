@@ -124,3 +124,26 @@ def test_a_long_text_ends(task, read_by):
             read_by(task, f"valence{piece * (9_000 // len(piece))}!")
     read_by(VAD, "valence" + "\n" * 1_000_000)
     read_by(task, "0" * 5000 + "2")
+
+
+def test_the_longest_text_that_is_read():
+    text = "0.7" + " " * 9_996
+    assert len(text) == 9_999 and parse(UNIT, text) == 0.7
+    assert parse(UNIT, f"{text} ") == Unparsed("longer than 10,000 characters")
+
+
+def test_a_sign_in_words_contradicts_only_on_a_signed_scale():
+    assert parse(UNIT, "0.7 (positive)") == parse(UNIT, "0.7 (negative)")
+    assert parse(SIGNED, "0.7 (positive)") == 0.7 != parse(SIGNED, "0.7 (negative)")
+
+
+def test_numbers_that_differ_contradict_in_either_order():
+    for text in ("0.2. The score is 0.8.", "0.8. The score is 0.2."):
+        assert parse(UNIT, text) == Unparsed("answers that contradict each other"), text
+    assert parse(UNIT, "0.8. The score is 0.8.") == 0.8
+
+
+def test_all_boxes_must_agree():
+    for boxes in ("\\boxed{0.2} \\boxed{0.3}", "\\boxed{0.2} \\boxed{0.2} \\boxed{0.3}"):
+        assert isinstance(parse(UNIT, boxes), Unparsed)
+    assert parse(UNIT, "\\boxed{0.2} \\boxed{0.2}") == 0.2

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from eval.run.join import import_generated
-from eval.score.figure import beats_majority
+from eval.score.figure import beats_majority, figure
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
 from eval.tables import markdown
@@ -256,3 +256,18 @@ def test_a_score_outside_of_its_own_interval_is_said(rows: int, said: bool) -> N
     scores = score({"MELD_EC": asked}, {"MELD_EC": right}, "strict", resamples=400)
     beyond = [note for note in tables(scores)[1] if "outside of its interval" in note]
     assert [note.startswith("note: MELD_EC: ") for note in beyond] == ([True] if said else [])
+
+
+def test_exactly_half_unparsed_still_has_a_figure():
+    for mode in ("strict", "paper"):
+        rows = [record("CHSIMS_SI", n, round(n / 10 - 1, 1)) for n in range(20)]
+        found = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, 10)}, mode, resamples=5)
+        found = found["subsets"]["CHSIMS_SI"]
+        assert found["unparsed"] == 10 and "withheld" not in found and figure(found, "pearson").value is not None
+
+
+def test_a_score_beats_the_majority_with_its_whole_interval():
+    task = benchmark()["CHSIMS_SP"].tasks[0]
+    scored = {"n": 9, "unparsed": 0, "metrics": {task.main_metric: 0.5}, "majority": {task.main_metric: 0.4}}
+    for ends, beats in (([0.41, 0.6], True), ([0.39, 0.6], False), ([0.4, 0.6], False)):
+        assert beats_majority(task, scored | {"ci95": {task.main_metric: ends}}) is beats

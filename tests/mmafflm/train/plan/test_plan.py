@@ -168,3 +168,27 @@ def test_planning_imports_no_torch(reviews: Dataset, bare: str) -> None:
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=RECIPES.parent)
+
+
+def test_a_command_names_the_base_over_the_recipe(tmp_path: Path, reviews: Dataset, bare: str) -> None:
+    recipe = recipe_with(tmp_path, model_name_or_path="someone/else")
+    assert plan(recipe, reviews, gpus=1).config["model_name_or_path"] == "someone/else"
+    planned = plan(recipe, reviews, gpus=1, base=bare)
+    assert planned.config["model_name_or_path"] == str(Path(bare).resolve()) and planned.base_is_local
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "gpus", "workers"),
+    [(16, 8, 1, 2), (100, 50, 2, 26), (100, 4, 1, 5), (68, 68, 1, 1), (50, 25, 2, 4)],
+)  # steps x accumulation: 81 x 2, 13 x 1, 13 x 25, 19 x 1 and 26 x 1 micro-batches a rank
+def test_a_rank_reads_the_fewest_shards_that_divide_its_batches(
+    batch: int, micro: int, gpus: int, workers: int, tmp_path: Path, reviews: Dataset, bare: str
+) -> None:
+    recipe = recipe_with(tmp_path, global_batch=batch, per_device_train_batch_size=micro)
+    assert plan(recipe, reviews, gpus=gpus, base=bare).config["dataloader_num_workers"] == workers
+
+
+def test_a_warm_up_that_fits_needs_no_note(tmp_path: Path, reviews: Dataset, bare: str) -> None:
+    for steps, noted in ((20, False), (21, True)):
+        notes = plan(recipe_with(tmp_path, warmup_steps=steps), reviews, gpus=1, base=bare).notes
+        assert any("warm-up" in note for note in notes) is noted
