@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import write_text
 from mmafflm.run_file import write_run
 from mmafflm.train.export import export
 from mmafflm.train.run import train
@@ -32,6 +33,15 @@ def logits(model: Any) -> Any:
         return model.eval()(**given, mm_token_type_ids=(ids == config.image_token_id).int()).logits
 
 
+def launch_forked(forks: Forks, config: dict[str, Any], out: Path, log: Path) -> None:
+    """Export as `llamafactory-cli export` does, in a fork."""
+    path = out / "llamafactory_export.yaml"
+    write_text(path, yaml.safe_dump(config, sort_keys=True))
+    code = "from llamafactory.train.tuner import export_model\nexport_model()"
+    assert forks.run(code, [str(path)], {}, log) == 0, log.read_text()[-3000:]
+    log.unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml"])
 def test_lora_merged_is_lora_applied(
@@ -44,6 +54,8 @@ def test_lora_merged_is_lora_applied(
     run, out = tmp_path / "run", tmp_path / "merged"
     monkeypatch.setattr("mmafflm.train.run.run", forks.train)
     train(recipe, data, run, gpus=1, base=base)
+    if "vision" in name:  # the other starts llamafactory-cli
+        monkeypatch.setattr("mmafflm.train.export._launch", lambda *given: launch_forked(forks, *given))
     export(run, out)
 
     from peft import PeftModel
