@@ -47,6 +47,15 @@ def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
 
 
 @pytest.fixture(scope="session")
+def some_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The samples of a text corpus, two of pictures and one of clips, drawn in seconds; tests must not change them."""
+    from data_build.samples import write_samples
+
+    names = {"onlineshopping", "fer2013", "emotic", "meld"}
+    return made_once(tmp_path_factory, "some_raw", lambda out: write_samples(out, only=names))
+
+
+@pytest.fixture(scope="session")
 def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of all samples; tests must not change it."""
     return made_once(tmp_path_factory, "built", lambda out: build_all(raw, out))

@@ -7,6 +7,7 @@ import pytest
 
 from data_build.build import build
 from data_build.config import Config, load_config
+from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from tests.shared import made_once
 
@@ -17,16 +18,21 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="session")
-def two_texts(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    subsets = choose_subsets("XED,semeval2018_english")
-    return made_once(tmp_path_factory, "two_texts", lambda out: build(raw, out, config, subsets, jobs=1, limit=30))
+def two_texts(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    raw, subsets = tmp_path_factory.mktemp("two_texts"), choose_subsets("XED,semeval2018_english")
+
+    def make(out: Path) -> None:
+        write_samples(raw, only={"xed", "semeval2018"})
+        build(raw, out, config, subsets, jobs=1, limit=30)
+
+    return made_once(tmp_path_factory, "two_texts", make)
 
 
 @pytest.fixture(scope="session")
-def honest(raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def honest(some_raw: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small build of pictures and clips."""
     subsets = choose_subsets("FER2013,MELD_SP")
-    return made_once(tmp_path_factory, "honest", lambda out: build(raw, out, config, subsets, jobs=1, limit=4))
+    return made_once(tmp_path_factory, "honest", lambda out: build(some_raw, out, config, subsets, jobs=1, limit=4))
 
 
 @pytest.fixture

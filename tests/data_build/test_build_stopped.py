@@ -99,9 +99,10 @@ def test_workers_that_are_stopped_leave_nothing_half_written(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("when", ["reading", "fer2013: they take", "cfaps: 1"])
-def test_ctrl_c_for_all_processes_is_one_sentence(when: str, raw: Path, tmp_path: Path) -> None:
+def test_ctrl_c_for_all_processes_is_one_sentence(when: str, tmp_path: Path) -> None:
     """While workers start, while they open pictures, while a corpus is written."""
-    words = ["--raw", raw, "--out", tmp_path / "data", "--subsets", "CFAPS_EC,FER2013,XED", "--jobs", "2"]
+    write_samples(tmp_path / "raw", only={"cfaps", "fer2013", "xed"})
+    words = ["--raw", tmp_path / "raw", "--out", tmp_path / "data", "--subsets", "CFAPS_EC,FER2013,XED", "--jobs", "2"]
     command = [sys.executable, "-m", "data_build", "build", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None

@@ -202,12 +202,12 @@ def test_a_folder_that_is_itself_a_link_is_data_too(honest: Path, tmp_path: Path
     assert check(Dataset.open(tmp_path / "link")) == []
 
 
-def test_a_build_into_a_folder_with_links_removes_nothing(raw: Path, config: Config, tmp_path: Path) -> None:
+def test_a_build_into_a_folder_with_links_removes_nothing(some_raw: Path, config: Config, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "letters").mkdir(parents=True)
     (home / "letters/one.txt").write_text("dear")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/media").symlink_to(home)
     with pytest.raises(Fault, match=r"media.* leads out"):
-        build(raw, tmp_path / "data", config, choose_subsets("FER2013"), jobs=1, limit=2)
+        build(some_raw, tmp_path / "data", config, choose_subsets("FER2013"), jobs=1, limit=2)
     assert [path.name for path in home.rglob("*")] == ["letters", "one.txt"]

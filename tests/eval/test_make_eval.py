@@ -19,11 +19,11 @@ WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.
 
 
 @pytest.fixture(scope="module")
-def root(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with DATA: a text and a picture subset."""
     root = tmp_path_factory.mktemp("eval")
     subsets = choose_subsets("onlineshopping,FER2013")
-    assert build(raw, root / "data", load_config(None), subsets, jobs=1, limit=40)
+    assert build(some_raw, root / "data", load_config(None), subsets, jobs=1, limit=40)
     return root
 
 

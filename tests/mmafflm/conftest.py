@@ -30,7 +30,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def mixed(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def mixed(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A third text, a third pictures, a third clips, shuffled, with their validation splits."""
     from data_build.build import build
     from data_build.config import load_config
@@ -39,4 +39,6 @@ def mixed(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     names = ("onlineshopping", "EMOTIC_EC", "MELD_EC")
     config = load_config(None).model_copy(update={"mix": dict.fromkeys(names, MIXED)})
     subsets = choose_subsets(",".join(names))
-    return Dataset.open(made_once(tmp_path_factory, "mixed", lambda out: build(raw, out, config, subsets, limit=60)))
+    return Dataset.open(
+        made_once(tmp_path_factory, "mixed", lambda out: build(some_raw, out, config, subsets, limit=60))
+    )

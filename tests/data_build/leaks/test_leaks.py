@@ -14,6 +14,7 @@ from data_build.config import Config, Leaks
 from data_build.leaks.leaks import LeakRow, find_leaks, make_rows
 from data_build.leaks.near import jaccard, near_hashes, near_texts
 from data_build.media.picture_hash import difference_hash
+from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl
@@ -158,7 +159,9 @@ def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
     assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_switch_leaves_them_and_the_report_says_so(raw: Path, config: Config, tmp_path: Path) -> None:
+def test_a_switch_leaves_them_and_the_report_says_so(config: Config, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    write_samples(raw, only={"semeval2018"})
     left = config.model_copy(update={"leaks": Leaks(remove=False)})
     subsets = choose_subsets("semeval2018_spanish")
     build(raw, tmp_path / "left", left, subsets, jobs=1)

@@ -78,12 +78,14 @@ def test_lengths_are_counted_up_to_powers_of_two() -> None:
 
 @pytest.fixture
 def partly_translated(data: Path) -> Path:
-    """A build in which every second Arabic training row of XED is a translation from English."""
+    """A build in which the first ten training rows of XED are Arabic, half of them translations from English."""
     path, twin = data / "mmaffin/XED_train.jsonl", data / "mmaffin/parquet/XED_train.parquet"
     rows = list(read_jsonl(path))
-    for row in [one for one in rows if one["language"] == "ar"][::2]:
-        english = row["id"].replace("/ar/", "/en/")
-        row |= {"id": new_id(english, "en", "ar"), "translated_from": {"language": "en", "id": english}}
+    for number, row in enumerate(rows[:10]):
+        english = f"XED/en/train/9{number:05}"
+        row |= {"id": english.replace("/en/", "/ar/"), "language": "ar"}
+        if number % 2:
+            row |= {"id": new_id(english, "en", "ar"), "translated_from": {"language": "en", "id": english}}
     write_jsonl(path, rows)
     pl.read_parquet(twin).with_columns(id=pl.Series([row["id"] for row in rows])).write_parquet(twin)
     return data
