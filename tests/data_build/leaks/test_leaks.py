@@ -175,11 +175,12 @@ def test_a_switch_leaves_them_and_the_report_says_so(config: Config, tmp_path: P
 
 
 def test_hashes_may_differ_in_as_many_bits_as_the_rules_say(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
     for name in ("one", "other"):
-        picture(3).save(tmp_path / f"{name}.png")
-    test = LeakRow("test", "FER2013", "", False, "one.png", 0)
+        picture(3).save(tmp_path / f"media/{name}.png")
+    test = LeakRow("test", "FER2013", "", False, "media/one.png", 0)
     for bits, copies in ((RULES.picture_bits, True), (RULES.picture_bits + 1, False)):
-        row = LeakRow("row", "FER2013", "the same long words", True, "other.png", (1 << bits) - 1)
+        row = LeakRow("row", "FER2013", "the same long words", True, "media/other.png", (1 << bits) - 1)
         assert bool(find_leaks([row], [test], RULES, tmp_path)) is copies
         assert bool(find_leaks([row], [test._replace(words=row.words, long=True)], RULES, tmp_path)) is copies
 

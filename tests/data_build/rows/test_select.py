@@ -75,7 +75,7 @@ def test_same_text_in_another_language_is_another_question_but_still_a_leak() ->
     rows = [("XED", language, None, "a", f"{language} {i}") for language in ("hr", "sr") for i in range(40)]
     rows += [("XED", "hr", None, "a", "Da."), ("XED", "sr", None, "b", "Da.")]
     chosen = choose(rows, XED=SplitSizes(test=10, val=4))
-    assert set(chosen.reason) == {None} and len(rows) == 82
+    assert set(chosen.reason) <= {None, LEAK}  # the one, when the other is drawn into a test
     # once one of them is in a test, the other must not be trained on
     held = [("XED", "hr", "test", "a", "Da."), ("XED", "sr", "train", "b", "da."), ("XED", "sr", None, "b", "DA.")]
     chosen = choose([*rows[:80], *held, ("XED", "sr", "train", "b", "Ne.")], XED=SplitSizes(test=10, val=4))
