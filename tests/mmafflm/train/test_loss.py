@@ -16,7 +16,7 @@ from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record
 
-ROWS = 128  # all in one step
+ROWS = 32  # all in one step
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,13 @@ def in_one_process(forks: Forks, verbs: dict[Path, str]) -> list[Any]:
     return found
 
 
-BATCHES = (128, 16, 1)
+BATCHES = (32, 4, 1)
 SHIPPED = ("mmafflm-3b.yaml", "pocket.yaml", "mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, data: Dataset, base: str, forks: Forks) -> dict[str, Any]:
-    """The first step by micro-batch ("128": {"loss", "grad_norm", ...}) and gradients by recipe, from one process."""
+    """The first step by micro-batch ("32": {"loss", "grad_norm", ...}) and gradients by recipe, from one process."""
     root = tmp_path_factory.mktemp("runs")
     changes = {str(micro): {"global_batch": ROWS, "logging_steps": 1, "per_device_train_batch_size": micro}
                for micro in BATCHES}  # fmt: skip
@@ -69,7 +69,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, data: Dataset, base: str, fo
 
 @pytest.mark.slow
 def test_the_first_loss_is_the_same_for_every_accumulation(found: dict[str, Any]) -> None:
-    """1, 8 and 128 micro-batches of the same 128 rows; for ranks see test_media_training.py.
+    """1, 8 and 32 micro-batches of the same 32 rows; for ranks see test_media_training.py.
 
     LLaMA-Factory takes the mean of the micro-batches' means (sft/trainer.py, model_accepts_loss_kwargs False): nothing
     scales with the accumulation, and with micro-batches of one row every example weighs the same. In a larger

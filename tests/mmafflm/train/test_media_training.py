@@ -32,7 +32,7 @@ def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
 
     assert {plan_kind(mixed, kind) for kind in ("images", "videos")} == {MIXED}
     recipe = recipe_with(
-        tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, global_batch=16
+        tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, global_batch=8
     )
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
     train(recipe, mixed, tmp_path / "one", gpus=1, base=base)
@@ -56,7 +56,7 @@ def plan_kind(data: Dataset, kind: str) -> int:
 def test_zero2_takes_pictures_and_clips_in_one_micro_batch(tmp_path: Path, mixed: Dataset, base: str) -> None:
     recipe = recipe_with(
         tmp_path, deepspeed="deepspeed/zero2.json", use_reentrant_gc=False, disable_gradient_checkpointing=False,
-        per_device_train_batch_size=8, logging_steps=1, global_batch=16,
+        per_device_train_batch_size=4, logging_steps=1, global_batch=8,
     )  # fmt: skip
     train(recipe, mixed, tmp_path / "run", gpus=2, base=base)
     found = losses(tmp_path / "run")

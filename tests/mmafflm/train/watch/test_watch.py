@@ -194,10 +194,11 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
+    """Six steps of 8 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
-        folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
+        folder, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=1, logging_steps=1,
+        save_steps=4,
         validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
     )  # fmt: skip
     train(recipe, mixed, folder / "run", gpus=2, base=base)
