@@ -78,7 +78,7 @@ demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and af
 	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
 
 test: $(VENV)/.full ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.full ## format, lint, types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

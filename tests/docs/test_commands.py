@@ -17,7 +17,6 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from tests.eval.made_runs import noisy, write_run
@@ -32,14 +31,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def clone(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(nano: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources, raw corpora, a build, the model `runs/nano`, and two runs of answers."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("Makefile", "data_build", "mmafflm", "eval", "tests", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "train_configs", folder / "train_configs")
-    write_samples(folder / "raw")
-    build(folder / "raw", folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=12)
+    (folder / "raw").symlink_to(raw)
+    build(raw, folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=12)
     shutil.copytree(nano, folder / "runs" / "nano")
     data = Dataset.open(folder / "data")
     for run, wrong in (("before", 0.6), ("after", 0.3)):

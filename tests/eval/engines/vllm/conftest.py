@@ -5,10 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from data_build.build import build
-from data_build.config import load_config
-from data_build.samples import write_samples
-from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from tests.paths import ROOT
 
@@ -25,9 +21,6 @@ def python() -> str:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def data(built: Path) -> Dataset:
     """The sample benchmark."""
-    folder = tmp_path_factory.mktemp("samples")
-    write_samples(folder / "raw")
-    assert build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=2)
-    return Dataset.open(folder / "data")
+    return Dataset.open(built)
