@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+HARNESSES := lm-eval lmms-eval inspect
 BIN := $(VENV)/bin
 RAW ?= raw
 DATA ?= data
@@ -23,6 +24,8 @@ REPLACE ?=
 # A value in quotes for the shell: it may have spaces and any letters. $(call flag,name,VALUE) is nothing without a value.
 quoted = '$(subst ','\'',$(1))'
 flag = $(if $(2),--$(1) $(call quoted,$(2)))
+RUNS ?=
+MODELS ?=
 # another readout or limit is another run: its answers do not belong to those of the first
 RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
@@ -33,7 +36,7 @@ eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,eng
 train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench docs docs-images mmaffin eval report doctor
+.PHONY: help setup setup-vllm setup-harnesses demo test check bench docs docs-images mmaffin eval report leaderboard paper-baselines doctor
 
 help: ## this list
 	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
@@ -61,11 +64,21 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
+# Each sees its own packages and, after them, those of $(VENV).
+.venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full
+	test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
+	$(BIN)/python -c 'import os, sysconfig; print(os.getcwd(), sysconfig.get_path("purelib"), sep="\n")' \
+	  > $$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mmafflm.pth
+	.venv-$*/bin/pip install -q --no-deps -r constraints-$*.txt
+	touch $@
+
+setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect beside .venv (1.2 GB)
+
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
 	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
 
 test: $(VENV)/.full ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.full ## format, lint, types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
@@ -102,6 +115,15 @@ experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file o
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
 	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
+leaderboard: OUT = runs/leaderboard
+leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranked, as a page and as tables
+	@test -n "$(RUNS)" || { echo 'usage: make leaderboard RUNS="runs/eval-a runs/eval-b"' >&2; exit 2; }
+	$(BIN)/mmaffben leaderboard $(RUNS) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT))
+
+paper-baselines: OUT = runs/paper
+paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT=: the paper's 20 models asked, scored, ranked; resumes
+	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT))
+
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor
 	$(BIN)/mmaffin doctor --raw $(call quoted,$(RAW))
@@ -112,4 +134,5 @@ doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, c
 #:   mmaffin   samples build import export stats publish mix translate check
 #:             leaks browse doctor
 #:   mmafflm   standin plan train export experiment list doctor
-#:   mmaffben  predict score diagnose compare report browse ranking demo
+#:   mmaffben  predict score diagnose compare report leaderboard
+#:             paper-baselines export-tasks browse ranking demo

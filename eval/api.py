@@ -43,7 +43,7 @@ def load_run(run: str | Path) -> LoadedRun:
 def score(
     run: str | Path, data: str | Path, mode: str = "strict", subsets: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Score a run, as `mmaffben score` does, and return what RUN/scores.MODE.json holds (docs/reference/data-format.md).
+    """Score a run as `mmaffben score` does; returns what RUN/scores.MODE.json holds (docs/reference/data-format.md).
 
     mode: strict or paper. subsets: None takes all of the run. Raises Fault when the run does not fit the data.
     """

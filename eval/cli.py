@@ -33,6 +33,15 @@ class EngineName(StrEnum):
     openai = "openai"
 
 
+class Harness(StrEnum):
+    """A program of others that asks models; see eval/export_tasks."""
+
+    lm_eval = "lm-eval"
+    lmms_eval = "lmms-eval"
+    inspect = "inspect"
+    vlmevalkit = "vlmevalkit"
+
+
 class Readout(StrEnum):
     """How an answer is read; see eval/score/readout.py."""
 
@@ -103,7 +112,9 @@ def predict(
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
+    from eval.ask.predict import askable
     from eval.ask.predict import predict as run
+    from eval.engines import make_engine
     from eval.run.checkpoint import positions_note
     from eval.run.run_folder import WHOLE, Shard
     from eval.run.selection import Selection
@@ -115,7 +126,9 @@ def predict(
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        selection = Selection(limit, spoken)
+        selection, made = Selection(limit, spoken), _options(option or [])
+        asked = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made)
+        names = askable(asked, dataset, split.value, names)
         predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, selection, readout.value)
         return
     run(
@@ -143,11 +156,10 @@ def score(
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
     import_: Annotated[
-        Path | None,
-        typer.Option(
-            "--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets; none by default"
-        ),
+        list[Path] | None,
+        typer.Option("--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; repeatable"),
     ] = None,
+    limit: Annotated[int | None, typer.Option(help="with --import: the answers are to the rows of this limit")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
     """Score the answers of a run and write RUN/scores.MODE.json.
@@ -155,17 +167,19 @@ def score(
     strict: an answer that cannot be read counts as wrong.
     paper: the published scorer, quirks included, for figures beside the paper's.
     """
-    from eval.run.join import import_generated
+    from eval.run.import_answers import import_answers
     from eval.score.score import score_run
     from eval.score.score_table import tables
     from eval.tables import show
 
     dataset = Dataset.open(data)
-    if import_ is not None:
-        if subsets is None:
-            raise UsageFault("--import needs --subsets: the file's rows carry no ids, so their subsets must be named")
-        import_generated(import_, _names(subsets) or [], dataset, run)
-    scores = score_run(run, dataset, mode.value, _names(subsets))
+    names = _names(subsets)
+    if import_:
+        in_order = None if subsets is None else [name.strip() for name in subsets.split(",") if name.strip()]
+        import_answers(import_, dataset, run, in_order, limit)
+    elif limit is not None:
+        raise UsageFault("--limit goes with --import: a run of predict knows its own limit")
+    scores = score_run(run, dataset, mode.value, names)
     show(*tables(scores), markdown)
 
 
@@ -196,7 +210,9 @@ def diagnose(
 @app.verb("mmaffben compare runs/eval-base runs/eval-7b --data data")
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
-    b: Annotated[Path, typer.Argument(help="folder of the run in question; comparison.A.json and .jsonl go here")],
+    b: Annotated[
+        list[Path], typer.Argument(help="folders of the runs in question; comparison.A.json and .jsonl go into each")
+    ],
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
@@ -205,12 +221,13 @@ def compare(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
-    """Is B better than A? Paired tests per task and language, corrected for their number; and the rows that changed."""
-    from eval.compare.compare import compare_runs
-    from eval.compare.compare_table import tables
+    """Is B better than A? Paired tests per task and language, corrected for their number; several B in one table."""
+    from eval.compare.compare import compare_each
+    from eval.compare.compare_table import tables_of_each
     from eval.tables import show
 
-    show(*tables(compare_runs(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)), markdown)
+    found = compare_each(a, b, Dataset.open(data), mode.value, _names(subsets), anyway)
+    show(*tables_of_each(found), markdown)
 
 
 @app.verb("mmaffben report runs/eval-7b --data data --out report.html")
@@ -231,6 +248,35 @@ def report(
     print(out)
 
 
+@app.verb("mmaffben leaderboard runs/eval-a runs/eval-b --data data --out board")
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, a row each")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for index.html and leaderboard.csv, .md, .tex and .json")],
+) -> None:
+    """Rank many scored runs on one page, with paired tests of each figure; also as CSV, Markdown and LaTeX."""
+    from eval.leaderboard.leaderboard import leaderboard as write
+
+    print(write(runs, Dataset.open(data), out)[0])
+
+
+@app.verb("mmaffben paper-baselines --data data --out runs/paper --models Llama-3.2-1B")
+def paper_baselines(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for a run of each model, and for the leaderboard")],
+    models: Annotated[str | None, typer.Option(help="names from the list, such as qwen2.5-vl-3b,GPT-4o-mini")] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", help="YAML list of models; the paper's: eval/ask/paper_models.yaml")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
+) -> None:
+    """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
+    from eval.ask.paper_baselines import paper_baselines as run
+
+    run(Dataset.open(data), out, models, list_, limit, dry_run)
+
+
 @app.verb("mmaffben browse runs/eval-7b --data data")
 def browse(
     runs: Annotated[
@@ -244,6 +290,20 @@ def browse(
     from mmafflm.browse.server import serve
 
     serve(open_runs(runs, Dataset.open(data)), port)
+
+
+@app.verb("mmaffben export-tasks --for lm-eval --data data --out tasks")
+def export_tasks(
+    harness: Annotated[Harness, typer.Option("--for", help="the harness that will ask the model")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for the tasks; its README.md has the commands")],
+    subsets: Subsets = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit")] = None,
+) -> None:
+    """Write the benchmark as tasks for another harness, which then prints our scores; import its log with score."""
+    from eval.export_tasks.export import export_tasks as export
+
+    export(harness.value, Dataset.open(data), out, _names(subsets), limit)
 
 
 @app.verb("mmaffben ranking runs/base runs/7b --data data --subset XED")

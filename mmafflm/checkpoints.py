@@ -13,6 +13,7 @@ from mmafflm.terminal.command import say
 
 AGAIN = "Download or copy the folder again."
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
+BIN = "pytorch_model*.bin"  # older weights: pickle, which torch reads with weights_only
 METADATA = "__metadata__"  # the one key of a safetensors header that does not describe a tensor
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 

@@ -33,9 +33,9 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 RESAMPLES = 10_000
 SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
 # TOLD must agree, or the two scores are not of the same test. When NOTED differs, the result has a note.
-TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
+TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout", "media")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # for runs that LLaMA-Factory predicted
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy", "media": "budget"}  # where run.json has none
 
 
 class Compared(NamedTuple):
@@ -160,6 +160,16 @@ def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
         }
         for row in np.flatnonzero(changes(one, other)).tolist()
     ]  # fmt: skip
+
+
+def compare_each(
+    a: Path, runs: Sequence[Path], data: Dataset, mode: str, subsets: Sequence[str] | None = None, anyway: bool = False
+) -> list[dict[str, Any]]:
+    """compare_runs(a, run) for each run. Checks all of them first, so that a wrong one is reported at once."""
+    described = run_json(a)
+    for run in runs:
+        _require_alike(a, run, {"a": described, "b": run_json(run)}, data, anyway)
+    return [compare_runs(a, run, data, mode, subsets, anyway) for run in runs]
 
 
 def compare_runs(

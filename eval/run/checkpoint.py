@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmafflm.checkpoints import AGAIN, is_whole, numbered
+from mmafflm.checkpoints import AGAIN, BIN, is_whole, numbered
 from mmafflm.errors import Fault
 from mmafflm.families.find import likely_family
 from mmafflm.files.documents import read_json
@@ -61,14 +61,15 @@ def find_checkpoint(ckpt: str) -> Checkpoint:
         if not (folder / name).exists():
             raise Fault(f"{ckpt}: no {name}, so this is not a checkpoint. {_advice(folder)}")
     if not _weights(folder):
-        raise Fault(f"{ckpt}: no *.safetensors, so no weights. {_advice(folder)}")
+        raise Fault(f"{ckpt}: no *.safetensors or {BIN}, so no weights. {_advice(folder)}")
     require_harmless(folder)
     return Checkpoint(ckpt)
 
 
 def _weights(folder: Path) -> list[Path]:
     """The weight files of a whole model, without an adapter's."""
-    return sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_"))
+    found = [*folder.glob("*.safetensors"), *folder.glob(BIN)]
+    return sorted(path for path in found if not path.name.startswith("adapter_"))
 
 
 def _may_be_hub_id(name: str) -> bool:
@@ -107,7 +108,7 @@ def fingerprint(*folders: Path) -> str:
     seen = hashlib.sha256()
     for folder in folders:
         configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]
-        for path in sorted([*folder.glob("*.safetensors"), *configs]):
+        for path in sorted([*folder.glob("*.safetensors"), *folder.glob(BIN), *configs]):
             size = path.stat().st_size
             with path.open("rb") as weights:
                 seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))

@@ -98,8 +98,8 @@ class RunFolder:
         with self.alone():
             before = self.require_same(row)
             if before is not None:
-                # keep the commit: with nothing left to ask, the model may no longer be in the hub's cache
-                kept = {name: before[name] for name in ("commit", "spent") if name in before}
+                # keep the commit and the model: with nothing left to ask, it may not even be loaded
+                kept = {name: before[name] for name in ("commit", "spent", "model") if name in before}
                 row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
             write_run(self.out, row)
 

@@ -1,6 +1,6 @@
 """The commands in the how-to pages, as a reader would copy them, in a folder that looks like a clone.
 
-A block of a page marked `sh` is run, in the order of the page. One with a title, such as title="needs GPUs", is not run
+A block of a page marked `sh` is run, in the order of the page; builds get a limit, and pytest only collects. One with a title, such as title="needs GPUs", is not run
 as it is: `make` shows what it would call, and the flags of the other commands are compared with their help texts.
 """
 
@@ -17,14 +17,15 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from tests.eval.made_runs import noisy, write_run
 from tests.paths import ROOT
 
-LAST = "build-the-data"  # it replaces the small build by a whole one
-PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"), key=lambda page: (page.stem == LAST, page.stem))
+FIRST = "evaluate-a-checkpoint"  # makes runs that other pages use
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"), key=lambda page: (page.stem != FIRST, page.stem))
+ROWS = 80  # of a subset: enough for one global batch
+ADDED = {"python -m pytest": " --collect-only", "mmaffin build": f" --limit {ROWS} --jobs 1"}
 BLOCK = re.compile(r"^```sh( title=\"[^\"]+\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = ("mmaffin", "mmafflm", "mmaffben")
 SUBSETS = "XED,onlineshopping,FER2013,MELD_SP"
@@ -32,14 +33,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def clone(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(nano: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources, raw corpora, a build, the model `runs/nano`, and two runs of answers."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("Makefile", "data_build", "mmafflm", "eval", "tests", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "train_configs", folder / "train_configs")
-    write_samples(folder / "raw")
-    build(folder / "raw", folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=12)
+    (folder / "raw").symlink_to(raw)
+    build(raw, folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=ROWS)
     shutil.copytree(nano, folder / "runs" / "nano")
     data = Dataset.open(folder / "data")
     for run, wrong in (("before", 0.6), ("after", 0.3)):
@@ -62,10 +63,9 @@ def test_the_commands_of_a_page_run(page: Path, clone: Path) -> None:
             if title:
                 _exists(line)
                 continue
-            if line.startswith("python -m pytest"):
-                line += " --collect-only"
+            more = "".join(words for begin, words in ADDED.items() if line.startswith(begin))
             done = subprocess.run(
-                ["bash", "-c", line], cwd=clone, check=False, capture_output=True, text=True, env=_env()
+                ["bash", "-c", line + more], cwd=clone, check=False, capture_output=True, text=True, env=_env()
             )
             assert not done.returncode, f"{page.name}: {line}\n{done.stderr[-2000:]}"
 

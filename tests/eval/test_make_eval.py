@@ -11,7 +11,6 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from tests.eval.report.page import Page
 from tests.paths import ROOT
@@ -21,12 +20,11 @@ WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with DATA: a text and a picture subset."""
     root = tmp_path_factory.mktemp("eval")
-    write_samples(root / "raw", only={"onlineshopping", "fer2013"})
     subsets = choose_subsets("onlineshopping,FER2013")
-    assert build(root / "raw", root / "data", load_config(None), subsets, jobs=1, limit=40)
+    assert build(some_raw, root / "data", load_config(None), subsets, jobs=1, limit=40)
     return root
 
 

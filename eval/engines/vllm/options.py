@@ -1,6 +1,6 @@
 """The arguments to start vLLM with: from `--option NAME=VALUE`, the checkpoint and the machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ def _switch(value: str) -> bool:
     return {"true": True, "false": False}[value.lower()]
 
 
-# vLLM's own names. No option here is meant to change an answer; those that would (dtype, quantization, a checkpoint's
-# own code) are left out.
+TEMPLATE = "chat_template"  # our own option: a file with the template to use in place of the checkpoint's
+# The rest are vLLM's own names. None of them is meant to change an answer; those that would (dtype, quantization, a
+# checkpoint's own code) are left out.
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "tensor_parallel_size": int,
     "pipeline_parallel_size": int,
@@ -32,11 +33,15 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "max_model_len": int,
     "max_num_seqs": int,
     "enforce_eager": _switch,
+    TEMPLATE: lambda file: Path(file).read_text(encoding="utf-8"),
 }
 
 
 def parse_options(options: dict[str, str]) -> dict[str, Any]:
-    """The options as vLLM takes them. Raises UsageFault for an unknown option or an invalid value."""
+    """The options as vLLM takes them, and the text of the chat_template's file.
+
+    Raises UsageFault for an unknown option, an invalid value and a file that cannot be read.
+    """
     parsed = {}
     for name, value in options.items():
         if name == "data_parallel_size":
@@ -48,15 +53,20 @@ def parse_options(options: dict[str, str]) -> dict[str, Any]:
             raise UsageFault(f"--engine vllm takes no option {name}; its options are {', '.join(OPTIONS)}")
         try:
             parsed[name] = OPTIONS[name](value)
+        except OSError as error:
+            raise UsageFault(f"--option {name}={value}: {error.strerror}") from None
         except (KeyError, ValueError):
             raise UsageFault(f"--option {name}={value}: not a valid value") from None
     return parsed
 
 
 def engine_arguments(
-    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, options: dict[str, Any]
+    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, media: Sequence[str], options: dict[str, Any]
 ) -> dict[str, Any]:
-    """The keyword arguments of vllm.LLM. positions: the model's longest context; dtype: one of vLLM's, not auto."""
+    """The keyword arguments of vllm.LLM.
+
+    dtype: one of vLLM's, not auto. positions: the model's longest context. media: "image", "video", as the model takes.
+    """
     arguments: dict[str, Any] = {
         "model": checkpoint.model,
         "dtype": dtype,
@@ -64,7 +74,7 @@ def engine_arguments(
         "enable_prefix_caching": True,
         "max_model_len": min(LONGEST, positions),
         "max_num_seqs": IN_FLIGHT,
-        "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
+        "limit_mm_per_prompt": dict.fromkeys(media, MEDIA),
     }
     if cpu:
         # If the cache size is given, vLLM does not have to try the largest picture (12.8 million pixels). Blocks are

@@ -123,14 +123,12 @@ def test_subsets_that_were_not_built_are_left_out(tmp_path: Path, capsys: pytest
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data with a few reviews only."""
     from data_build.build import build
-    from data_build.samples import write_samples
 
     folder = tmp_path_factory.mktemp("reviews")
-    write_samples(folder / "raw", only=["onlineshopping"])
-    build(folder / "raw", folder / "data", load_config(None), choose_subsets("onlineshopping"), jobs=1, limit=60)
+    build(some_raw, folder / "data", load_config(None), choose_subsets("onlineshopping"), jobs=1, limit=60)
     return folder / "data"
 
 

@@ -15,10 +15,11 @@ from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
 from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, read_progress, sentence
+from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
-STEPS, ROWS = 6, 32
+STEPS = 6
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +74,12 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A third text, a third pictures, a third clips, with their validation splits."""
-    from data_build.build import build
-    from data_build.config import load_config
-    from data_build.samples import write_samples
-    from mmafflm.benchmark.benchmark import choose_subsets
-
-    folder = tmp_path_factory.mktemp("mixed")
-    write_samples(folder / "raw", only=["onlineshopping", "emotic", "meld"])
-    config = load_config(None).model_copy(update={"mix": {"onlineshopping": ROWS, "EMOTIC_EC": ROWS, "MELD_EC": ROWS}})
-    build(folder / "raw", folder / "data", config, choose_subsets("onlineshopping,EMOTIC_EC,MELD_EC"), limit=60)
-    return Dataset.open(folder / "data")
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
+    """Six steps of 8 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
-        folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
+        folder, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=1, logging_steps=1,
+        save_steps=4,
         validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
     )  # fmt: skip
     train(recipe, mixed, folder / "run", gpus=2, base=base)
@@ -168,9 +155,10 @@ def test_a_checkpoint_under_zero3_is_validated_beside_the_run(trained: tuple[Pat
 
 @pytest.mark.slow
 def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
-    tmp_path: Path, tiny: tuple[Dataset, Plan], base: str
+    tmp_path: Path, base: str, forks: Forks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The learning rate rises from 0 to 1 in five steps; nano tolerates 0.2."""
+    monkeypatch.setattr("mmafflm.train.run.run", forks.train)
     data = make_data(tmp_path / "data", text_records(330))
     recipe = recipe_with(
         tmp_path, learning_rate=1.0, lr_scheduler_type="constant_with_warmup", logging_steps=1, save_steps=1,
