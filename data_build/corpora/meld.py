@@ -238,6 +238,6 @@ CORPUS = Corpus(
     terms="the GPL-3.0 is on the annotations; the footage belongs to Warner",
     samples=_samples,
     mix={"MELD_EC": 5_000, "MELD_SP": 5_000},
-    told_origins=("speaker", "episode"),
+    row_origins=("speaker", "episode"),
     cite="Poria et al. (2019): MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations. ACL",
 )
