@@ -111,7 +111,7 @@ def _items(
     text = clean(row.get("Utterance", ""))
     reason = (
         ("another number of fields than the header" if not row else "")
-        or ("dialogue or utterance is no number" if not is_numbered else "")
+        or ("dialogue or utterance is not a number" if not is_numbered else "")
         or ("duplicate id" if key in seen else "")
         or ("empty text" if not text else "")
         or ("clip is missing" if key not in part.media else "")
