@@ -149,7 +149,7 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
     title = "Each task, and the baselines that do not read the record"
     caption = (
         "Short lines: what reading nothing scores (the majority label, labels at gold's "
-        "frequency, the run's own answers dealt out at random). Confusion matrices stand at each subset."
+        "frequency, the run's own answers dealt out at random). Confusion matrices are shown with each subset."
     )
     yield Drawing(dots(lanes, [], title, run), title, "macro F1", _rows(scored), caption, True)
 
