@@ -33,7 +33,9 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
         if fault is None:
             return path
         if aside:
-            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*, which the trainer counts to keep K
+            other = path.with_name(
+                f"incomplete-{path.name}"
+            )  # not checkpoint-*: the trainer counts these, and deletes the oldest
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
@@ -49,8 +51,9 @@ def is_whole(checkpoint: Path) -> bool:
 def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
     """What a checkpoint lacks for `ranks` processes to resume from it, in words; None when it is complete.
 
-    A kill leaves files out. A power cut can also cut short files that were written before others. So every file is
-    checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at their end.
+    After a kill, files are missing. After a power cut, files may also be cut short, even if later ones are whole. So
+    every file is checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at
+    their end.
     Nothing is unpickled.
     """
     if fault := _weights_fault(checkpoint):

@@ -69,7 +69,7 @@ def _key(video: str, clip: str) -> str:
 
 def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("chsims", options)
-    rows = list(csv_rows(file.text()))
+    rows = list(csv_rows(file.name, file.text()))
     names = _names(file, rows)
     _require_v1(file, rows, names)
     seen: set[str] = set()

@@ -34,7 +34,7 @@ def _vad(grammar: Vad, text: str) -> dict[str, float]:
     parts = [part.partition(":") for part in text.split(",")]
     found = {name.strip().lower(): _number(number, value.strip()) for name, _, value in parts}
     if set(found) != set(grammar.dimensions) or len(parts) != len(found):
-        raise ValueError(f"{text!r} does not give {', '.join(grammar.dimensions)}")
+        raise ValueError(f"{text!r} does not have exactly {', '.join(grammar.dimensions)}")
     return {name: found[name] for name in grammar.dimensions}
 
 

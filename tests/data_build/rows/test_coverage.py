@@ -59,13 +59,14 @@ def test_a_class_that_no_reader_knows_is_a_fault_and_a_stray_row_is_not(tmp_path
     put(tmp_path / "b" / "raw", SHOP, GOOD + "".join(f"书籍,2,评论 n{n}\n" for n in range(20)))
     message = refused(tmp_path / "b", config, "onlineshopping")
     assert (
-        "20 of 60 rows in reviews have '2', which is unknown here; the first, online_shopping_10_cats.csv:42" in message
+        "20 of 60 rows in reviews have '2', which is unknown here; the first is online_shopping_10_cats.csv:42"
+        in message
     )
 
 
 def test_header_without_rows_is_a_fault(tmp_path: Path, config: Config) -> None:
     put(tmp_path / "raw", SHOP, "cat,label,review\n")
-    assert "nothing is kept of it, because its files hold no rows" in refused(tmp_path, config, "onlineshopping")
+    assert "no row is kept, and no row of a subset was found" in refused(tmp_path, config, "onlineshopping")
 
 
 def test_the_build_says_how_much_of_each_subset_and_split_there_is(

@@ -128,7 +128,7 @@ def merged_at(scale: float, base: str, run: Path, out: Path) -> None:
 
 @pytest.mark.parametrize(
     ("scale", "said"),
-    [(1, None), (0, "logits are .* from those of base and adapter"), (1.05, "logits are .* from those of base and")],
+    [(1, None), (0, "logits differ .* from those of base plus adapter"), (1.05, "logits differ .* from those of")],
 )
 def test_a_merge_that_went_wrong_is_refused(
     scale: float, said: str | None, base: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -176,6 +176,8 @@ def test_a_failing_run_says_the_error_and_the_log(tmp_path: Path, data: Dataset,
             base=base,
         )
     assert str(tmp_path / "run" / "train.log") in str(caught.value)
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert described["ended"] == str(caught.value) and not described["finished"]
 
 
 def test_changed_data_is_refused(tmp_path: Path, base: str) -> None:

@@ -171,7 +171,7 @@ def test_options_are_vllms_and_none_runs_foreign_code() -> None:
     assert parse_options(given) == parsed
     with pytest.raises(UsageFault, match="takes no option trust_remote_code"):
         parse_options({"trust_remote_code": "true"})
-    with pytest.raises(UsageFault, match="tensor_parallel_size=two: not a value of it"):
+    with pytest.raises(UsageFault, match="tensor_parallel_size=two: not a valid value"):
         parse_options({"tensor_parallel_size": "two"})
     with pytest.raises(UsageFault, match="Pass --jobs N"):
         parse_options({"data_parallel_size": "2"})

@@ -178,5 +178,6 @@ def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
     assert [sum(tokens[: at + 1]) for at in range(len(tokens))] == [one["total_tokens"] for one in logged][
         : len(tokens)
     ]
-    assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
+    described = json.loads((tmp_path / "run/run.json").read_text())
+    assert not described["finished"] and described["ended"] == said
     assert (tmp_path / "run/curves.png").exists()
