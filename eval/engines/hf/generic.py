@@ -241,12 +241,7 @@ class GenericPath:
         begun = self.model(**inputs, use_cache=True, **last)
         found = []
         for answer in answers:
-            given: dict[str, Any] = {"input_ids": torch.tensor([answer], device=self.model.device)}
-            size = inputs["input_ids"].shape[1] + len(answer)
-            given["attention_mask"] = inputs["attention_mask"].new_ones(1, size)
-            if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
-                seen = inputs["cross_attention_mask"]
-                given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * len(answer)], 1)
+            given = _after(inputs, torch.tensor([answer], device=self.model.device), begun)
             out = self.model(**given, past_key_values=copy.deepcopy(begun.past_key_values), use_cache=True)
             logits = torch.cat([begun.logits[0, -1:], out.logits[0]]).float().log_softmax(-1)
             found.append(float(logits[range(len(answer) + 1), [*answer, end]].sum()))
@@ -275,6 +270,22 @@ def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
         if token in ends:
             return
         yield token
+
+
+def _after(inputs: Any, answer: torch.Tensor, begun: Any) -> dict[str, Any]:
+    """The input for an answer, (1, tokens), to a prompt that the model has read (`begun`: its output)."""
+    size, new = inputs["input_ids"].shape[1], answer.shape[1]
+    given = {"input_ids": answer, "attention_mask": inputs["attention_mask"].new_ones(1, size + new)}
+    if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
+        seen = inputs["cross_attention_mask"]
+        given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * new], 1)
+    delta = getattr(begun, "rope_deltas", None)
+    if delta is not None:  # the Qwen family: media take up fewer positions than tokens
+        # without media the model still has the deltas of an earlier question
+        moved = delta if {"image_grid_thw", "video_grid_thw"} & set(inputs) else torch.zeros_like(delta)
+        where = torch.arange(size, size + new, device=answer.device) + moved
+        given["position_ids"] = where.expand(3, 1, new)
+    return given
 
 
 def _times(clip: Frames) -> dict[str, Any]:
