@@ -102,10 +102,12 @@ class GenericPath:
     def try_out(self, questions: Sequence[Question]) -> None:
         """Ask these for one token each, and keep what the processor made of them. Raises Fault when that fails."""
         for question in questions:
-            with self._asking():
+            kind = VIDEO if question.videos else IMAGE if question.images else TEXT
+            with self._asking(
+                "" if kind == TEXT else f" To ask it without {kind} subsets, name the others: --subsets."
+            ):
                 made = self.inputs([question])
                 self._generate(made, 1)
-            kind = VIDEO if question.videos else IMAGE if question.images else TEXT
             shapes = {name: list(part.shape) for name, part in made.items() if name.startswith("pixel_values")}
             frames = {"frames": self._frames(question)} if question.videos else {}
             self.facts["inputs"][kind] = {"tokens": made["input_ids"].shape[1], **frames, **shapes}
@@ -252,7 +254,7 @@ class GenericPath:
         return ids
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, advice: str = "") -> Iterator[None]:
         """Turn what transformers raises while a model is asked into a Fault. It checks little, so that is anything."""
         try:
             yield
@@ -261,7 +263,7 @@ class GenericPath:
         except Exception as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).") from None
+            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).{advice}") from None
 
 
 def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:

@@ -27,7 +27,8 @@ def loaded(auto: Any, checkpoint: Checkpoint, dtype: str) -> Any:
     if not torch.cuda.is_available():
         _keep_freed_memory()
         return model.eval()
-    return model.to("cuda").eval()
+    with reading(checkpoint.model):  # it may be too large for the GPU
+        return model.to("cuda").eval()
 
 
 def end_tokens(model: Any, where: str) -> set[int]:
