@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from eval.engines import Answers, Likelihoods, Question
-from eval.engines.content import IMAGE, TEXT, VIDEO, entries
+from eval.engines.content import IMAGE, TEXT, entries, modality
 from eval.engines.hf.loading import end_tokens, facts, loaded
 from eval.engines.hf.native import QWEN, native_budget, qwen_clip
 from eval.engines.media import Frames, MediaReader
@@ -77,8 +77,7 @@ class GenericPath:
         limits = budget or native_budget(self.kind)
         self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
         self._set_ends(checkpoint.model)
-        seen: dict[str, Any] = {}  # what the processor made of the first question of each modality
-        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own)) | {"inputs": seen}
+        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own))
 
     def _template_beside(self) -> str | None:
         """The tokenizer's chat template where the processor has none."""
@@ -102,7 +101,7 @@ class GenericPath:
     def try_out(self, questions: Sequence[Question]) -> None:
         """Ask these for one token each, and keep what the processor made of them. Raises Fault when that fails."""
         for question in questions:
-            kind = VIDEO if question.videos else IMAGE if question.images else TEXT
+            kind = modality(question)
             with self._asking(
                 "" if kind == TEXT else f" To ask it without {kind} subsets, name the others: --subsets."
             ):
