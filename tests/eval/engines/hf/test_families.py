@@ -127,8 +127,7 @@ def test_every_family_answers_whatever_the_batch_size(
     assert answers(tmp_path / "1") == found
     model = run["model"]
     assert model["type"] in ckpt.joinpath("config.json").read_text() and len(model["chat_template_sha256"]) == 64
-    if family is not qwen2_vl:
-        assert sorted(model["inputs"]) == sorted(asked)
+    assert sorted(model["inputs"]) == sorted(asked)
     if family in IMAGES:
         assert run["decoding"]["max_frames"] == 3 and model["inputs"]["video"]["frames"] == [1]
 
