@@ -61,6 +61,8 @@ def test_a_model_of_another_family_is_asked_as_hf_asks_it(
     assert same >= 0.9 * len(ours) and len(set(ours.values())) > len(ours) / 2
     hf, run = (json.loads((out[name] / "run.json").read_text()) for name in ("hf", "vllm"))
     assert run["accepts"] == hf["accepts"] and run["template"] == hf["template"] == "the checkpoint's own"
+    sizes = [{name: one["tokens"] for name, one in row["model"]["inputs"].items()} for row in (hf, run)]
+    assert sizes[0] == sizes[1] and list(sizes[0]) == run["accepts"]
     assert run["model"]["type"] == kind and run["model"]["chat_template_sha256"] == hf["model"]["chat_template_sha256"]
 
 
