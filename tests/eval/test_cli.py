@@ -1,8 +1,6 @@
 """`mmaffben score` as a user types it: the table, the files, the exit codes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from mmafflm.records import write_jsonl
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
-from tests.paths import ROOT
 
 
 @pytest.fixture
