@@ -248,7 +248,8 @@ def doctor(raw: Raw) -> None:
 
     from data_build.doctor import examine
 
-    table, broken, ways = Table("corpus", "state", "subset split", "rows found", "rows expected"), False, {}
+    table, broken = Table("corpus", "state", "subset split", "rows found", "rows expected"), False
+    ways: dict[str, str] = {}
     for *row, way in examine(raw):
         table.add_row(*row)
         broken |= row[1] == "broken"

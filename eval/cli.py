@@ -244,7 +244,7 @@ def report(
     from eval.report.report import report as write
 
     for path in write(runs, Dataset.open(data), out):
-        command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        command.say(f"{path}: {path.stat().st_size / 1e3:,.0f} kB")
     print(out)
 
 

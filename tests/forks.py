@@ -92,6 +92,8 @@ class Forks:
 
 def main() -> None:
     """Read orders from the standard input, one a line, and answer each with an exit code."""
+    import llamafactory.train.tuner  # noqa: F401  # this import is what the forks share
+
     import mmafflm.train.run  # noqa: F401
 
     die_with_parent()

@@ -36,6 +36,11 @@ def needs(question: Question) -> set[str]:
     return {TEXT} | ({IMAGE} if question.images else set()) | ({VIDEO} if question.videos else set())
 
 
+def modality(question: Question) -> str:
+    """The modality that the question asks about: "video", "image" or "text"."""
+    return VIDEO if question.videos else IMAGE if question.images else TEXT
+
+
 def accepted_by(model: str) -> tuple[str, ...]:
     """What a model (folder or hub id) takes: "text", and "image" and "video" if its files name an input for them.
 

@@ -128,7 +128,7 @@ class Exported:
         if not isinstance(video, str):
             return [str(media_path(self.data.path, name)) for name in video]
         folder = self._made(video)
-        paths = [folder / f"{at:04d}.png" for at in range(self._media.size_of_clip(video).frames)]
+        paths = [folder / f"{at:04d}.png" for at in range(self._media.size_of_clip(video).frames or 1)]
         if not all(path.exists() for path in paths):
             for path, picture in zip(paths, self._media.frames(video).pictures, strict=False):
                 with replacing(path) as out:

@@ -141,6 +141,7 @@ def _cells(
     if column.over is not None:
         of = means.get((*column.over, column.metric), {})
         cells = {name: BoardCell(*one.cells[0][:4]) for name, one in of.items() if one.cells[0] is not None}
+        cells = cells if of else _of_one_task(column, entries, units, mode)
         behind = _behind(column, units, [name for name, cell in cells.items() if cell.value is not None])
     else:
         told = {one.name: column.scored(one.run, mode) for one in entries}
@@ -157,6 +158,16 @@ def _cells(
         return None if drawn is None else p_value(drawn[1:])
 
     return _marked(cells, rank(values, p_of))
+
+
+def _of_one_task(column: Column, entries: Sequence[Entry], units: Units, mode: str) -> dict[str, BoardCell]:
+    """The cells of a mean over a single task, which averages() leaves out: those of the task."""
+    behind = _behind(column, units, ())
+    if len(behind) != 1:
+        return {}
+    task = behind[0].rows.task
+    told = {one.name: one.run.scored(task.subset, task.key, mode) for one in entries}
+    return {name: BoardCell(*figure(one, column.metric)) for name, one in told.items() if one is not None}
 
 
 def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, BoardCell]:

@@ -83,12 +83,11 @@ def _cell(cell: BoardCell | None) -> dict[str, Any] | None:
     if cell is None:
         return None
     share = unparsed_text(cell.unparsed, cell.n) if cell.n and cell.unparsed is not None else ""
-    counts = f"n {cell.n:,}, unparsed {share}" if cell.n else ""
-    against = "" if cell.p is None else f", p {cell.p:.3f} against the best"
+    more = [f"n {cell.n:,}", f"unparsed {share}"] if cell.n else []
     return {
         "value": times_100(cell.value),
         "interval": f"{times_100(cell.ends[0])} to {times_100(cell.ends[1])}" if cell.ends else "",
-        "more": counts + against,
+        "more": more + ([] if cell.p is None else [f"p {cell.p:.3f}"]),
         "doubtful": share if cell.n and cell.unparsed and cell.unparsed > DOUBTFUL * cell.n else "",
         "mark": "best" if cell.best else "tied" if cell.marked else "",
     }

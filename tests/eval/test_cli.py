@@ -1,8 +1,6 @@
 """`mmaffben score` as a user types it: the table, the files, the exit codes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from mmafflm.records import write_jsonl
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
-from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -54,35 +51,3 @@ def test_faults_are_sentences(answered: tuple[Path, Path]) -> None:
     assert unknown.returncode == 2 and "XET is not one of" in unknown.stderr
     foreign = mmaffben("score", run, "--data", data, "--import", answers)
     assert foreign.returncode == 1 and "is not a run of imported answers" in foreign.stderr
-
-
-EARLY = """
-import sys
-from eval.cli import main
-for words in WORDS:
-    sys.argv = ["mmaffben", "predict", *words]
-    try:
-        main()
-    except SystemExit as end:
-        print(end.code, sorted({"torch", "transformers"} & set(sys.modules)))
-"""
-
-
-def test_a_wrong_checkpoint_or_language_is_reported_before_torch_is_imported(tmp_path: Path) -> None:
-    """Importing torch takes half a minute on a slow disk."""
-    data = make_tests(tmp_path / "data", {"onlineshopping": 2})
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "whole").mkdir()
-    for name in ("config.json", "tokenizer_config.json", "model.safetensors"):
-        (tmp_path / "whole" / name).write_text("{}")
-    common = ["--data", str(data.path), "--out", str(tmp_path / "run"), "--ckpt"]
-    words = [
-        [*common, str(tmp_path / "mistyped")],
-        [*common, str(tmp_path / "empty")],
-        [*common, str(tmp_path / "whole"), "--languages", "xx"],
-        [*common, str(tmp_path / "whole"), "--option", "clip=frames"],
-    ]
-    code = EARLY.replace("WORDS", repr(words))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines() == ["1 []", "1 []", "2 []", "2 []"], done.stderr
-    assert len(done.stderr.splitlines()) == 4 and not (tmp_path / "run").exists()

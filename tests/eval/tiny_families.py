@@ -241,8 +241,11 @@ def gemma3(nano: Path) -> Tiny:
     turns = ("<bos>", "<start_of_turn>", "<end_of_turn>")
     tokenizer = tokens(nano, *turns, end="<end_of_turn>", begin="<bos>", **named)
     names = ("boi_token_index", "eoi_token_index", "image_token_index")
+    layers = ["sliding_attention", "full_attention"]  # the default is one full layer in six
     config = hf.Gemma3Config(
-        text_config=text_sizes(tokenizer, head_dim=16, sliding_window=64), vision_config=SIGLIP, mm_tokens_per_image=4,
+        text_config=text_sizes(tokenizer, head_dim=16, sliding_window=64, layer_types=layers),
+        vision_config=SIGLIP,
+        mm_tokens_per_image=4,
         **ids(tokenizer, names, tuple(named.values())),
     )  # fmt: skip
     images = hf.Gemma3ImageProcessor(size=SQUARE)
@@ -292,7 +295,9 @@ def write_tiny(make: Callable[[Path], Tiny], nano: Path, folder: Path) -> Path:
         torch.manual_seed(SEED)
         model, reader = make(nano)
         for name, weight in model.named_parameters():
-            if weight.dim() > 1 and "embed_tokens" not in name:
+            if name.endswith("mm_input_projection_weight"):  # Gemma 3 starts with zeros, and sees nothing
+                weight.normal_(0, 0.3)
+            elif weight.dim() > 1 and "embed_tokens" not in name:
                 weight.mul_(SCALE)
             elif name.endswith("gate"):  # Mllama starts with closed gates, and sees nothing
                 weight.fill_(1)

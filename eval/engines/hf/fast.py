@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from eval.engines import Answers, Likelihoods, Question
+from eval.engines.content import modality
 from eval.engines.hf.batch import Batch, PromptRow
 from eval.engines.hf.loading import end_tokens, facts, loaded
 from eval.engines.hf.prefix_attention import NAME, KeyValues, Layer
@@ -56,9 +57,16 @@ class FastPath:
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def try_out(self, questions: Sequence[Question]) -> None:
-        """Ask these for one token each. Raises whatever asking them raises."""
+        """Ask these for one token each, and keep what the processor made of them. Raises whatever asking raises."""
         for question in questions:
             list(self.answer([question], [0], 1, 1))
+            look, clips = self.vision.pixels(question), map(self.vision.shown.size_of_clip, question.videos)
+            made = {"pixel_values": look.images, "pixel_values_videos": look.videos}
+            self.facts["inputs"][modality(question)] = {
+                "tokens": len(self.encode([question])[0]),
+                **({"frames": [clip.frames for clip in clips]} if question.videos else {}),
+                **{name: list(part.shape) for name, part in made.items() if part is not None},
+            }
 
     def encode(self, questions: Sequence[Question]) -> list[list[int]]:
         """The token ids of each question as a user's turn, up to the beginning of the answer."""

@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from eval.engines import Answers, Likelihoods, Question
-from eval.engines.content import IMAGE, TEXT, VIDEO, entries
+from eval.engines.content import IMAGE, TEXT, entries, modality
 from eval.engines.hf.loading import end_tokens, facts, loaded
 from eval.engines.hf.native import QWEN, native_budget, qwen_clip
 from eval.engines.media import Frames, MediaReader
@@ -77,8 +77,7 @@ class GenericPath:
         limits = budget or native_budget(self.kind)
         self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
         self._set_ends(checkpoint.model)
-        seen: dict[str, Any] = {}  # what the processor made of the first question of each modality
-        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own)) | {"inputs": seen}
+        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own))
 
     def _template_beside(self) -> str | None:
         """The tokenizer's chat template where the processor has none."""
@@ -102,10 +101,12 @@ class GenericPath:
     def try_out(self, questions: Sequence[Question]) -> None:
         """Ask these for one token each, and keep what the processor made of them. Raises Fault when that fails."""
         for question in questions:
-            with self._asking():
+            kind = modality(question)
+            with self._asking(
+                "" if kind == TEXT else f" To ask it without {kind} subsets, name the others: --subsets."
+            ):
                 made = self.inputs([question])
                 self._generate(made, 1)
-            kind = VIDEO if question.videos else IMAGE if question.images else TEXT
             shapes = {name: list(part.shape) for name, part in made.items() if name.startswith("pixel_values")}
             frames = {"frames": self._frames(question)} if question.videos else {}
             self.facts["inputs"][kind] = {"tokens": made["input_ids"].shape[1], **frames, **shapes}
@@ -241,12 +242,7 @@ class GenericPath:
         begun = self.model(**inputs, use_cache=True, **last)
         found = []
         for answer in answers:
-            given: dict[str, Any] = {"input_ids": torch.tensor([answer], device=self.model.device)}
-            size = inputs["input_ids"].shape[1] + len(answer)
-            given["attention_mask"] = inputs["attention_mask"].new_ones(1, size)
-            if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
-                seen = inputs["cross_attention_mask"]
-                given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * len(answer)], 1)
+            given = _after(inputs, torch.tensor([answer], device=self.model.device), begun)
             out = self.model(**given, past_key_values=copy.deepcopy(begun.past_key_values), use_cache=True)
             logits = torch.cat([begun.logits[0, -1:], out.logits[0]]).float().log_softmax(-1)
             found.append(float(logits[range(len(answer) + 1), [*answer, end]].sum()))
@@ -257,7 +253,7 @@ class GenericPath:
         return ids
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, advice: str = "") -> Iterator[None]:
         """Turn what transformers raises while a model is asked into a Fault. It checks little, so that is anything."""
         try:
             yield
@@ -266,7 +262,7 @@ class GenericPath:
         except Exception as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).") from None
+            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).{advice}") from None
 
 
 def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
@@ -275,6 +271,22 @@ def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
         if token in ends:
             return
         yield token
+
+
+def _after(inputs: Any, answer: torch.Tensor, begun: Any) -> dict[str, Any]:
+    """The input for an answer, (1, tokens), to a prompt that the model has read (`begun`: its output)."""
+    size, new = inputs["input_ids"].shape[1], answer.shape[1]
+    given = {"input_ids": answer, "attention_mask": inputs["attention_mask"].new_ones(1, size + new)}
+    if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
+        seen = inputs["cross_attention_mask"]
+        given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * new], 1)
+    delta = getattr(begun, "rope_deltas", None)
+    if delta is not None:  # the Qwen family: media take up fewer positions than tokens
+        # without media the model still has the deltas of an earlier question
+        moved = delta if {"image_grid_thw", "video_grid_thw"} & set(inputs) else torch.zeros_like(delta)
+        where = torch.arange(size, size + new, device=answer.device) + moved
+        given["position_ids"] = where.expand(3, 1, new)
+    return given
 
 
 def _times(clip: Frames) -> dict[str, Any]:

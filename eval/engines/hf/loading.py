@@ -27,7 +27,8 @@ def loaded(auto: Any, checkpoint: Checkpoint, dtype: str) -> Any:
     if not torch.cuda.is_available():
         _keep_freed_memory()
         return model.eval()
-    return model.to("cuda").eval()
+    with reading(checkpoint.model):  # it may be too large for the GPU
+        return model.to("cuda").eval()
 
 
 def end_tokens(model: Any, where: str) -> set[int]:
@@ -40,13 +41,17 @@ def end_tokens(model: Any, where: str) -> set[int]:
 
 
 def facts(model: Any, processor: Any, template: str) -> dict[str, Any]:
-    """What run.json records of a loaded model: its type, the classes that read its input, the hash of its template."""
+    """What run.json records of a loaded model: its type, the classes that read its input, the hash of its template.
+
+    `inputs` is filled by `try_out`: what the processor made of one question of each modality.
+    """
     parts = {name: getattr(processor, name, None) for name in PARTS} | {"processor": processor}
     return {
         "type": model.config.model_type,
         "class": type(model).__name__,
         "processors": {name: type(part).__name__ for name, part in parts.items() if part is not None},
         "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest(),
+        "inputs": {},
     }
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
-from eval.engines.content import accepted_by
+from eval.engines.content import accepted_by, modality
 from eval.engines.media import MediaReader
 from eval.engines.vllm.candidates import by_candidate
 from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse_options
@@ -100,11 +100,15 @@ class VllmEngine:
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
 
     def try_out(self, questions: Sequence[Question]) -> None:
-        """Ask these for one token each. Raises Fault when the model cannot be asked."""
-        sampling = self.sampling(max_tokens=1)
+        """Ask these for one token each, and keep their sizes. Raises Fault when the model cannot be asked."""
+        sampling, sizes = self.sampling(max_tokens=1), dict[str, dict[str, object]]()
         with self._starting():
-            for _ in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
-                pass
+            for outputs in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
+                for one, output in outputs:
+                    frames = [self.prompts.shown.size_of_clip(clip).frames for clip in one.videos]
+                    tokens = {"tokens": len(output.prompt_token_ids)}
+                    sizes[modality(one)] = tokens | ({"frames": frames} if frames else {})
+        self.facts["inputs"] = sizes
 
     def _check(self) -> bool:
         """Compare the weights with their model; False when they are not on this machine yet."""

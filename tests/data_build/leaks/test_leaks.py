@@ -38,6 +38,12 @@ def edit(text: str, edits: int, chance: random.Random) -> str:
     return "".join(letters)
 
 
+def test_the_share_of_trigrams_by_hand() -> None:
+    """ " ab", "abc", "bc " and " ab", "abc", "bcd", "cd " share two of five."""
+    assert jaccard("abc", "abcd") == jaccard("abcd", "abc") == 2 / 5
+    assert jaccard("abc", "abc") == 1 and jaccard("abc", "xyz") == 0
+
+
 def test_edits_of_a_few_characters_are_found_and_unrelated_texts_are_not() -> None:
     chance = random.Random(6)
     tests = [tell(chance, chance.randint(12, 30)) for _ in range(3000)]

@@ -73,10 +73,15 @@ def test_models_are_grouped_by_what_they_accept_and_tables_hold_only_who_was_ask
     assert names == ["blind", "good", "twin", EVIL]
     assert [row["name"] for row in tables["strict", "video"]["rows"]] == ["good", "twin", EVIL]
     overview = tables["strict", "overview"]
-    # a mean of one task would be that task
-    assert overview["columns"] == ["modality text macro_f1", "modality text pearson", "modality video macro_f1"]
+    assert overview["columns"] == [
+        "modality text macro_f1", "modality text pearson", "modality image macro_f1", "modality image pearson",
+        "modality video macro_f1",
+    ]  # fmt: skip
     cells = overview["rows"][0]["cells"]
-    assert all(cells[:2]) and cells[2] is None  # blind: what was not asked is a dash
+    assert all(cells[:2]) and cells[2:] == [None, None, None]  # blind: what was not asked is a dash
+    image = tables["strict", "image"]
+    alone = image["columns"].index("FER2013 ec macro_f1")  # the only task of its metric
+    assert [row["cells"][2] for row in overview["rows"][1:]] == [row["cells"][alone] for row in image["rows"]]
     page = Page((boards.out / "index.html").read_text())
     groups = [attrs["data-group"] for attrs in page.all("tbody") if attrs.get("data-group")]
     assert groups[:2] == ["Text", "Text, images and video"]

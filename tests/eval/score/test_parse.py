@@ -147,3 +147,13 @@ def test_all_boxes_must_agree():
     for boxes in ("\\boxed{0.2} \\boxed{0.3}", "\\boxed{0.2} \\boxed{0.2} \\boxed{0.3}"):
         assert isinstance(parse(UNIT, boxes), Unparsed)
     assert parse(UNIT, "\\boxed{0.2} \\boxed{0.2}") == 0.2
+
+
+def test_what_lies_between_two_announcements_belongs_to_the_answer():
+    assert parse(XED, "The answer is joy.\nanger\nThe answer is joy.") == ["joy", "anger"]
+    assert isinstance(parse(XED, "The answer is joy.\nThe answer is joy, anger."), Unparsed)
+
+
+def test_an_arabic_thousands_separator_is_no_decimal_point():
+    assert parse(UNIT, "1\u066c000") == Unparsed("1000 is outside 0..1")
+    assert parse(UNIT, "\u0660\u066b\u0667") == 0.7

@@ -58,11 +58,11 @@ def record(subset: str, number: int, images: list[str], frames: list[str]) -> Re
 
 
 def made_data(folder: Path, rows: int = ROWS, raw_video: bool = False) -> Dataset:
-    """A DATA folder with rows of each modality; clip n has n + 1 frames, or is a file of n + 1 seconds."""
+    """A DATA folder with rows of each modality; clips have 1, 1, 2, 2 ... frames, or are files of 1, 2 ... s."""
     (folder / "media").mkdir(parents=True)
     by_subset: dict[str, list[Record]] = {subset: [] for subset in SUBSETS.values()}
     for number in range(rows):
-        picture, frames = f"media/p{number}.png", [f"media/c{number}-{at}.png" for at in range(number % 6 + 1)]
+        picture, frames = f"media/p{number}.png", [f"media/c{number}-{at}.png" for at in range(number // 2 % 6 + 1)]
         picture_of(100 + 30 * number, 80 + 20 * (number % 3), number).save(folder / picture)
         for at, frame in enumerate(frames):
             picture_of(140, 112, 10 * number + at).save(folder / frame)
@@ -127,8 +127,7 @@ def test_every_family_answers_whatever_the_batch_size(
     assert answers(tmp_path / "1") == found
     model = run["model"]
     assert model["type"] in ckpt.joinpath("config.json").read_text() and len(model["chat_template_sha256"]) == 64
-    if family is not qwen2_vl:
-        assert sorted(model["inputs"]) == sorted(asked)
+    assert sorted(model["inputs"]) == sorted(asked)
     if family in IMAGES:
         assert run["decoding"]["max_frames"] == 3 and model["inputs"]["video"]["frames"] == [1]
 
@@ -139,7 +138,7 @@ def test_every_family_answers_whatever_the_batch_size(
 def test_likelihoods_are_those_of_whole_passes(family: Callable[[Path], Tiny], tiny: Any, data: Dataset) -> None:
     """One pass for each candidate with the prompt's cache gives what the model gives without a cache."""
     path = GenericPath(find_checkpoint(str(tiny(family))), "float32", data.path, BUDGET)
-    for kind in takes(family):
+    for kind in (*takes(family), "text"):  # text again: the Qwen models keep a state from pictures
         question = questions(list(data.records(SUBSETS[kind], "test")))[2]
         (((_, found),),) = path.likelihoods([question], [0], CANDIDATES, 4)
         expected = [whole(path, question, text) for text in CANDIDATES]

@@ -1,12 +1,11 @@
 """vLLM with models of other families: their own chat template and processor, and a sentence for what it cannot serve.
 
-It needs vLLM's environment, see conftest.py.
+It needs vLLM's environment, see conftest.py. One process asks all models.
 """
 
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +13,33 @@ import pytest
 from eval.ask.predict import predict
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl
+from tests.eval.engines.vllm.conftest import ENVIRONMENT
 from tests.eval.engines.vllm.tiny import make_tiny
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 LIMIT = 4
-KINDS = {"llama": ("XED", "onlineshopping"), "qwen3_vl": ("XED", "FER2013", "SAMSEMO")}
+SUBSETS = {"llama": ["XED", "onlineshopping"], "qwen3_vl": ["XED", "FER2013", "SAMSEMO"], "openai_gpt": ["XED"]}
 
 
-@pytest.fixture
-def asked(python: str, nano: Path, data: Dataset, tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    def ask(kind: str, *more: object) -> "subprocess.CompletedProcess[str]":
-        ckpt = make_tiny(kind, nano, tmp_path / kind)
-        words = ("--ckpt", ckpt, "--data", data.path, "--out", tmp_path / "vllm", "--engine", "vllm", *more)
-        command = [Path(python).with_name("mmaffben"), "predict", "--limit", LIMIT, *words]
-        env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, check=False)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("families")
 
-    return ask
+
+@pytest.fixture(scope="module")
+def told(python: str, nano: Path, data: Dataset, folder: Path) -> dict[str, str | None]:
+    """Run predict with vLLM for each model, into folder/MODEL-vllm; {model: the message of its Fault}."""
+    rows = [
+        [str(make_tiny(kind, nano, folder / kind)), str(data.path), str(folder / f"{kind}-vllm"), subsets, LIMIT]
+        for kind, subsets in SUBSETS.items()
+    ]
+    (folder / "runs.json").write_text(json.dumps(rows))
+    command = [python, "-m", "tests.eval.engines.vllm.runs_side", str(folder / "runs.json")]
+    env = {**os.environ, **ENVIRONMENT}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(zip(SUBSETS, json.loads(done.stdout.splitlines()[-1]), strict=True))
 
 
 def predictions(run: Path) -> dict[str, str]:
@@ -39,29 +47,25 @@ def predictions(run: Path) -> dict[str, str]:
     return {row["id"]: row["prediction"] for row in rows}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["llama", "qwen3_vl"])
 def test_a_model_of_another_family_is_asked_as_hf_asks_it(
-    kind: str, asked: Callable[..., "subprocess.CompletedProcess[str]"], data: Dataset, tmp_path: Path
+    kind: str, told: dict[str, str | None], data: Dataset, folder: Path
 ) -> None:
-    subsets = KINDS[kind]
-    done = asked(kind, "--subsets", ",".join(subsets))
-    assert done.returncode == 0, done.stderr[-3000:]
-    predict(str(tmp_path / kind), data, tmp_path / "hf", list(subsets), LIMIT)
-    ours, theirs = predictions(tmp_path / "hf"), predictions(tmp_path / "vllm")
+    assert told[kind] is None
+    subsets, out = SUBSETS[kind], {name: folder / f"{kind}-{name}" for name in ("hf", "vllm")}
+    predict(str(folder / kind), data, out["hf"], subsets, LIMIT)
+    ours, theirs = predictions(out["hf"]), predictions(out["vllm"])
     same = sum(ours[name] == text for name, text in theirs.items())
     print(f"\n{kind}: {same} of {len(ours)} answers are those of hf")
     assert theirs.keys() == ours.keys() and len(ours) == LIMIT * len(subsets)
     assert same >= 0.9 * len(ours) and len(set(ours.values())) > len(ours) / 2
-    run = json.loads((tmp_path / "vllm/run.json").read_text())
-    hf = json.loads((tmp_path / "hf/run.json").read_text())
+    hf, run = (json.loads((out[name] / "run.json").read_text()) for name in ("hf", "vllm"))
     assert run["accepts"] == hf["accepts"] and run["template"] == hf["template"] == "the checkpoint's own"
+    sizes = [{name: one["tokens"] for name, one in row["model"]["inputs"].items()} for row in (hf, run)]
+    assert sizes[0] == sizes[1] and list(sizes[0]) == run["accepts"]
     assert run["model"]["type"] == kind and run["model"]["chat_template_sha256"] == hf["model"]["chat_template_sha256"]
 
 
-def test_a_model_that_vllm_does_not_serve_is_one_sentence(
-    asked: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
-) -> None:
-    done = asked("openai_gpt", "--subsets", "XED")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.count("error: ") == 1 and "vLLM cannot serve it" in done.stderr
-    assert not (tmp_path / "vllm").exists()
+def test_a_model_that_vllm_does_not_serve_is_one_sentence(told: dict[str, str | None], folder: Path) -> None:
+    assert "openai_gpt: vLLM cannot serve it (" in str(told["openai_gpt"])
+    assert not (folder / "openai_gpt-vllm").exists()

@@ -26,6 +26,7 @@ from mmafflm.records import read_jsonl
 from mmafflm.sampling import sample
 from tests.budget import BUDGET
 from tests.command import mmaffben
+from tests.eval.engines.vllm.conftest import ENVIRONMENT
 from tests.eval.engines.vllm.vllm_side import in_order
 from tests.paths import ROOT
 
@@ -55,7 +56,7 @@ def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, A
     row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST, "runs": wanted}
     file.write_text(json.dumps(row))
     command = [python, "-m", "tests.eval.engines.vllm.vllm_side", looking, data.path, file]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **ENVIRONMENT}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = json.loads(done.stdout.splitlines()[-1])
@@ -142,7 +143,7 @@ def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
 def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str, looking: Path, data: Dataset) -> None:
     before = predictions(runs["vllm"])
     ask = ("--ckpt", looking, "--data", data.path, "--out", runs["vllm"], "--engine", "vllm", "--limit", str(LIMIT))
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **ENVIRONMENT}
     command = [Path(python).with_name("mmaffben"), "predict", *ask]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0 and "answers are there already" in done.stderr, done.stderr[-3000:]

@@ -79,8 +79,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str)
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
         folder, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=1, logging_steps=1,
-        save_steps=4,
-        validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
+        save_steps=4, validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
     )  # fmt: skip
     train(recipe, mixed, folder / "run", gpus=2, base=base)
     return folder / "run", plan(recipe, mixed, gpus=2, base=base, out=folder / "run")
