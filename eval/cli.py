@@ -157,9 +157,13 @@ def score(
     subsets: Subsets = None,
     import_: Annotated[
         list[Path] | None,
-        typer.Option("--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; repeatable"),
+        typer.Option(
+            "--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; none by default"
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="with --import: the answers are to the rows of this limit")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="with --import: the answers are to the rows of this limit; all by default")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
     """Score the answers of a run and write RUN/scores.MODE.json.
@@ -264,11 +268,13 @@ def leaderboard(
 def paper_baselines(
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for a run of each model, and for the leaderboard")],
-    models: Annotated[str | None, typer.Option(help="names from the list, such as qwen2.5-vl-3b,GPT-4o-mini")] = None,
+    models: Annotated[str | None, typer.Option(help="names such as qwen2.5-vl-3b,GPT-4o-mini; all by default")] = None,
     list_: Annotated[
-        Path | None, typer.Option("--list", help="YAML list of models; the paper's: eval/ask/paper_models.yaml")
+        Path | None, typer.Option("--list", help="YAML list of models; eval/ask/paper_models.yaml by default")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
 ) -> None:
     """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
@@ -298,7 +304,7 @@ def export_tasks(
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for the tasks; its README.md has the commands")],
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit; all by default")] = None,
 ) -> None:
     """Write the benchmark as tasks for another harness, which then prints our scores; import its log with score."""
     from eval.export_tasks.export import export_tasks as export
