@@ -144,7 +144,7 @@ def to_record(row: dict[str, Any]) -> Record:
         if not is_right(getattr(record, name)):
             raise ValueError(f"{name} has another form")
     if (record.subset, record.task) not in _tasks():
-        raise ValueError(f"{quoted(record.subset)} is no subset with a task {quoted(record.task)}")
+        raise ValueError(f"{quoted(record.subset)} is not a subset with a task {quoted(record.task)}")
     return record
 
 

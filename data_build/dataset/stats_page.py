@@ -95,7 +95,10 @@ class ChartRow(NamedTuple):
 
 
 def _rows(name: str, counted: Sequence[SplitCounts]) -> list[ChartRow]:
-    """A row of charts for each task. Languages and lengths are of the subset: with its only task, or in a row below."""
+    """A row of charts for each task.
+
+    Charts of languages and lengths cover the whole subset. They follow the charts of its only task, or have a row.
+    """
     tasks = [ChartRow(f"{KINDS[task.kind]} ({task.key})", _golds(task, counted)) for task in benchmark()[name].tasks]
     own = [*_languages(counted), _lengths("length of the prompts", "characters", counted, "characters")]
     if any(any(one.vision_tokens) for one in counted):

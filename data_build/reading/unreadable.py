@@ -78,7 +78,7 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
         why = f"a name in it is not UTF-8 (byte {error.object[error.start]:#04x})"
         return Unreadable(where, why, "Unpack the archive and put the files there.")
     if isinstance(error, MemoryError):
-        return Unreadable(where, "needs more memory than there is", "Unpack it, or download it again.")
+        return Unreadable(where, "needs more memory than is available", "Unpack it, or download it again.")
     what = printable(f"{member}: {error or type(error).__name__}" if member else str(error) or type(error).__name__)
     return Unreadable(where, f"a broken or truncated archive ({what})", "Download it again.")
 

@@ -45,7 +45,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if form not in FORMS:
         raise UsageFault(f"--form {form}: not one of {', '.join(FORMS)}")
     if out.resolve().is_relative_to(dataset.path.resolve()):
-        raise UsageFault(f"--out {out}: it lies within {dataset.path}. Choose a folder beside it.")
+        raise UsageFault(f"--out {out}: it is inside {dataset.path}. Choose a folder outside.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
     dataset.require_unchanged(dataset.split_files(names))
     make_folder(out)

@@ -1,4 +1,6 @@
-"""Means of the scores as in the paper, per task, modality and language; and over languages, refused if one is missing.
+"""Means of scores as in the paper, by subset, task, modality and language.
+
+A mean over the languages of a subset is refused if one of them is missing.
 
 The interval of a mean assumes that the intervals of its tasks are symmetric and independent. For tasks on the same rows
 (MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only scores.

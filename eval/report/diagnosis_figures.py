@@ -149,7 +149,7 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
     title = "Each task, and the baselines that do not read the record"
     caption = (
         "Short lines: what reading nothing scores (the majority label, labels at gold's "
-        "frequency, the run's own answers dealt out at random). Confusion matrices are shown with each subset."
+        "frequency, the run's own answers dealt out at random). The confusion matrices are shown with each subset."
     )
     yield Drawing(dots(lanes, [], title, run), title, "macro F1", _rows(scored), caption, True)
 
@@ -181,7 +181,7 @@ def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) ->
     values = [
         end for lane in lanes for mark in lane.marks for end in (mark.value, *(mark.ends or ())) if end is not None
     ]
-    low, high = min(0.0, *values, *lines), max(0.1, *values, *lines)
+    low, high = min([0.0, *values, *lines]), max([0.1, *values, *lines])
     left, width = 12 + 6.0 * max(len(lane.name) for lane in lanes), 220.0
     notes = 5.6 * max(len(lane.note) for lane in lanes) + 12
     height = LANE * len(lanes)

@@ -38,7 +38,7 @@ def _against_majority(run: Run) -> str:
 
 
 def _found(diagnosis: Mapping[str, Any] | None) -> str:
-    """The verdict on each kind of failure; a kind without "found" is absent only if most of its checks are absent."""
+    """The verdict on each kind of failure; a kind without "found" is absent unless more of its checks are unsure."""
     if diagnosis is None:
         return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
     kinds: dict[str, list[str]] = {}

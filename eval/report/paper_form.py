@@ -121,12 +121,12 @@ def markdown(found: Sequence[PaperTable]) -> str:
     for table in found:
         heads = [*table.left, *(f"{run} {column}".strip() for run in table.runs for column in table.columns)]
         marks = ["---"] * len(table.left) + ["---:"] * (len(heads) - len(table.left))
-        lines = ["| " + " | ".join(map(_plain, cells)) + " |" for cells in (heads, marks, *table.rows)]
-        parts.append(f"**{_plain(table.caption)}**\n\n" + "\n".join(lines))
+        lines = ["| " + " | ".join(map(plain, cells)) + " |" for cells in (heads, marks, *table.rows)]
+        parts.append(f"**{plain(table.caption)}**\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text with Markdown's characters escaped: a run's folder may have any name."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
@@ -139,21 +139,22 @@ def latex(found: Sequence[PaperTable]) -> str:
 
 def _latex_table(table: PaperTable) -> str:
     width = len(table.columns)
-    heads = ["", *([""] * (len(table.left) - 1))] if width > 1 else list(map(_tex, table.left))
-    tops = [f"\\multicolumn{{{width}}}{{c}}{{{_tex(run)}}}" if width > 1 else _tex(run) for run in table.runs]
+    heads = ["", *([""] * (len(table.left) - 1))] if width > 1 else list(map(tex, table.left))
+    tops = [f"\\multicolumn{{{width}}}{{c}}{{{tex(run)}}}" if width > 1 else tex(run) for run in table.runs]
     lines = [
         "\\begin{table}[t]",
         "\\centering\\small",
-        f"\\caption{{{_tex(table.caption)}}}",
+        f"\\caption{{{tex(table.caption)}}}",
         f"\\begin{{tabular}}{{{'l' * len(table.left)}{'r' * width * len(table.runs)}}}",
         "\\toprule",
         " & ".join([*heads, *tops]) + r" \\",
     ]
     if width > 1:
-        lines.append(" & ".join([*map(_tex, table.left), *map(_tex, table.columns * len(table.runs))]) + r" \\")
-    body = [" & ".join(map(_tex, row)) + r" \\" for row in table.rows]
+        lines.append(" & ".join([*map(tex, table.left), *map(tex, table.columns * len(table.runs))]) + r" \\")
+    body = [" & ".join(map(tex, row)) + r" \\" for row in table.rows]
     return "\n".join([*lines, "\\midrule", *body, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """Text with LaTeX's characters escaped."""
     return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))

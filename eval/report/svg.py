@@ -46,7 +46,7 @@ def key(run: int) -> Markup:
 def lane(found: Sequence[Estimate], baseline: float | None, domain: tuple[float, float], title: str) -> Markup:
     """Runs on one axis: value, 95% interval as a whisker, the baseline as a short upright line.
 
-    The axis is as wide as its place on the page, whose text and marks keep their size.
+    The axis fills its place on the page; text and marks keep their size.
     """
     step = 8.0
     height = step * max(1, len(found)) + 6
@@ -97,7 +97,7 @@ def _wide(height: float, title: str, body: Sequence[Markup]) -> Markup:
 
 
 def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, title: str, run: int) -> Markup:
-    """Gold (horizontal) against the answer (vertical). A dot is all rows at its place; its area shows how many."""
+    """Gold (horizontal) against the answer (vertical). A dot shows all rows at its place; its area shows how many."""
     left, top, side = 30.0, 6.0, 190.0
 
     def at(place: int) -> float:

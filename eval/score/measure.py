@@ -97,7 +97,7 @@ def _paper(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answe
 def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floats) -> dict[str, Floats]:
     """Every metric of a task, [B] each, for B weightings `weights` [B, n] of the rows. NaN: not defined."""
     if isinstance(task.grammar, Labels):
-        return _of_labels(task, mode, gold.astype(bool), prediction.astype(bool), weights)
+        return of_counts(task, mode, metrics.label_counts(gold.astype(bool), prediction.astype(bool), weights))
     gold, prediction = gold.astype(float), prediction.astype(float)
     if not isinstance(task.grammar, Vad):
         return _of_numbers(task, mode, gold, prediction, weights)
@@ -108,10 +108,8 @@ def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floa
     return found | {f"pearson_{name}": part["pearson"] for name, part in zip(names, parts, strict=True)}
 
 
-def _of_labels(
-    task: Task, mode: str, gold: metrics.Bools, prediction: metrics.Bools, weights: Floats
-) -> dict[str, Floats]:
-    counts = metrics.label_counts(gold, prediction, weights)
+def of_counts(task: Task, mode: str, counts: metrics.Counts) -> dict[str, Floats]:
+    """Every metric of a task whose answers are labels, [B] each."""
     polarity = task.paper_accuracy == "polarity"
     weighted = task.paper_accuracy == "weighted_jaccard"
     found = {"accuracy": metrics.weighted_jaccard(counts) if weighted else metrics.accuracy(counts)}

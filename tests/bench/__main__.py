@@ -5,6 +5,7 @@ import platform
 from tests.bench import (
     browse_bench,
     build_bench,
+    leaderboard_bench,
     leakage_bench,
     media_bench,
     predict_bench,
@@ -21,6 +22,7 @@ for bench in (
     media_bench,
     score_bench,
     report_bench,
+    leaderboard_bench,
     predict_bench,
     readout_bench,
 ):

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.compare.compare import compare, compare_runs
-from eval.compare.compare_table import tables
+from eval.compare.compare import compare, compare_each, compare_runs
+from eval.compare.compare_table import tables, tables_of_each
 from eval.score.aggregate import Unit, mean, require_languages
 from eval.score.bootstrap import paired_bootstrap
 from eval.score.paired import distinct, holm, scorer
@@ -211,8 +212,38 @@ def test_compare_as_a_user_types_it(runs) -> None:
     assert all(set(row) == {"id", "gold", "a", "b", "a_right", "b_right"} for row in rows)
     fixed = sum(row["b_right"] and not row["a_right"] for row in rows)
     assert fixed == sum(unit["fixed"] for unit in found["units"])
-    shown = mmaffben(*command, "--markdown")
-    assert "| MELD_SP | sp |  | macro_f1 |" in shown.stdout
+    again = shutil.copytree(b, b.with_name("again"))
+    shown = mmaffben("compare", a, b, again, "--data", data.path, "--markdown")
+    assert "| MELD_SP | sp |  | macro_f1 | again |" in shown.stdout, shown.stderr
+
+
+def test_several_runs_are_compared_with_one_in_one_table(runs, tmp_path: Path) -> None:
+    data, a, b = runs
+    c = write_run(tmp_path / "c", data, ["MELD_SP", "CHSIMS_SI"], noisy(0.45, 3))
+    found = compare_each(a, [b, c], data, "strict")
+    assert found == [compare_runs(a, b, data), compare_runs(a, c, data)]  # and the files are those of the pairs
+    assert json.loads((c / "comparison.a.json").read_text()) == found[1]
+    (units, *_), sentences = tables_of_each(found)
+    assert units.heads[3:6] == ("metric", "run B", "A")
+    assert [(row[0], row[4]) for row in units.rows] == [
+        ("MELD_SP", "b"), ("MELD_SP", "c"), ("CHSIMS_SI", "b"), ("CHSIMS_SI", "c"),
+    ]  # fmt: skip
+    expected = holm([one["units"][at]["p"] for one in found for at in range(2)])
+    shown = {(row[4], row[0]): row[units.heads.index("p (Holm)")] for row in units.rows}
+    order = [("b", "MELD_SP"), ("b", "CHSIMS_SI"), ("c", "MELD_SP"), ("c", "CHSIMS_SI")]
+    assert [shown[one] for one in order] == [f"{p:.4f}" for p in expected]
+    assert "4 tests of all 2 runs" in sentences[0]
+    assert sum("in fixed and broken, means" in one for one in sentences) == 1
+    assert any(one.startswith("c: Of 2 tests") for one in sentences)
+    assert tables_of_each(found[:1]) == tables(found[0])
+
+
+def test_a_wrong_run_is_reported_before_any_is_compared(runs, tmp_path: Path) -> None:
+    data, a, b = runs
+    wrong = write_run(tmp_path / "c", data, ["MELD_SP"], noisy(0.1), limit=30)
+    with pytest.raises(Fault, match=r"not the same test .*limit"):
+        compare_each(a, [b, wrong], data, "strict")
+    assert not list(b.glob("comparison.*"))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def made_run(data: Dataset, path: Path, skill: float, resamples: int = 20, said:
     predictions = {}
     for name, rows in records.items():
         draw = random.Random(f"{path.name} {name}")
-        predictions[name] = [Prediction(one.id, _answer(one, skill, draw)) for one in rows]
+        predictions[name] = [Prediction(one.id, answer_of(one, skill, draw)) for one in rows]
         if said:
             predictions[name][0] = Prediction(rows[0].id, said)
         lines = ({"id": one.id, "prediction": one.prediction} for one in predictions[name])
@@ -123,7 +123,8 @@ def made_run(data: Dataset, path: Path, skill: float, resamples: int = 20, said:
     return path
 
 
-def _answer(record: Record, skill: float, draw: random.Random) -> str:
+def answer_of(record: Record, skill: float, draw: random.Random) -> str:
+    """An answer that is right with probability `skill` and in 2% of the rows not admissible."""
     task = benchmark()[record.subset].task(record.task)
     luck = draw.random()
     if luck < 0.02:

@@ -280,6 +280,11 @@ def test_the_hub_reads_the_model_card(made: Made) -> None:
     tasks = scores["semeval2018_arabic"]["tasks"]
     assert found["semeval2018_arabic_v_reg", "Pearson (strict mode)"] == tasks["v_reg"]["metrics"]["pearson"]
     assert found["CHSIMS_SI_si", "Pearson (paper mode)"] is not None
+    strict = tasks["ei_oc"]["metrics"]
+    assert found["semeval2018_arabic_ei_oc", "Quadratic weighted kappa (strict mode)"] == strict["qwk"]
+    assert found["semeval2018_arabic_ei_oc", "Pearson of anger (strict mode)"] == strict["pearson_anger"]
+    names = {name for config, name in found if config == "semeval2018_arabic_ei_oc" and "strict" in name}
+    assert len(names) == len(strict), "a metric is missing"
     assert {one.dataset_revision for one in card.data.eval_results} == {made.data.hash}
     again = hub.ModelCard(str(card))  # the hub's class writes what it has read
     assert len(again.data.eval_results) == len(card.data.eval_results) > 100

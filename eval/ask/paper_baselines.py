@@ -1,0 +1,91 @@
+"""`mmaffben paper-baselines`: ask, score and rank every model of a list, one after the other.
+
+Each step is a command that a user can type, in a process of its own: a model that fails, or takes the process down with
+it, does not end the others. To resume a stopped run, run the same command again.
+"""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from eval.ask.paper_models import PAPER, PaperModel, paper_models
+from eval.score.measure import MODES
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault, UsageFault
+from mmafflm.terminal.command import say
+
+BOARD = "leaderboard"  # the folder of the tables, beside those of the models
+
+
+def paper_baselines(
+    data: Dataset, out: Path, names: str | None = None, path: Path | None = None, limit: int | None = None,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Predict and score each model into OUT/NAME, and write the leaderboard of those that succeeded.
+
+    names: only these models of the list. path: another list than the paper's. dry_run: print the commands only.
+    Raises Fault at the end, naming the models that failed; UsageFault for an unknown name.
+    """
+    models, failed, ranked = chosen(names, path or PAPER), list[str](), list[Path]()
+    for number, model in enumerate(models, 1):
+        if not dry_run:
+            unsure = f" (not confirmed: {model.unconfirmed})" if model.unconfirmed else ""
+            say(f"== {number} of {len(models)}: {model.name}, {model.hub}{unsure}")
+        steps = list(commands(model, data, out, limit))
+        at = next((words[0] for words in steps if not _run(words, dry_run)), None)
+        if at is None:
+            ranked.append(out / model.name)
+        else:
+            failed.append(f"{model.name} ({at})")
+            say(f"{model.name}: {at} failed; going on with the next model.")
+    if ranked and not _run([BOARD, *map(str, ranked), "--data", str(data.path), "--out", str(out / BOARD)], dry_run):
+        failed.append(BOARD)
+    if failed:
+        raise Fault(
+            f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}. The reasons are above. Once they are "
+            "put right, run the same command again: it asks only what is missing."
+        )
+
+
+def chosen(names: str | None, path: Path) -> list[PaperModel]:
+    """The models of a list with these names (separated by commas), in its order; all when None."""
+    models = paper_models(path)
+    if names is None:
+        return list(models)
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in {one.name for one in models}]:
+        raise UsageFault(f"--models: {', '.join(unknown)} is not one of {', '.join(one.name for one in models)}")
+    return [one for one in models if one.name in wanted]
+
+
+def commands(model: PaperModel, data: Dataset, out: Path, limit: int | None) -> Iterator[list[str]]:
+    """The words after `mmaffben` of each step of one model: predict what it accepts, then score in both modes."""
+    names = [name for name in data.subsets("test") if benchmark()[name].modality in model.accepts]
+    if not names:
+        raise Fault(f"{data.path}: no test records that {model.name} accepts. Leave it out with --models.")
+    run, of = str(out / model.name), ["--data", str(data.path)]
+    options = [word for name, value in model.options.items() for word in ("--option", f"{name}={value}")]
+    sample = [] if limit is None else ["--limit", str(limit)]
+    yield ["predict", "--ckpt", model.hub, *of, "--out", run, "--engine", model.engine, *options,
+           "--subsets", ",".join(names), *sample]  # fmt: skip
+    for mode in MODES:
+        yield ["score", run, *of, "--mode", mode]
+
+
+def _run(words: Sequence[str], dry_run: bool) -> bool:
+    """Run one command as a user would, or print it; returns whether it succeeded. Scores are on the leaderboard."""
+    if dry_run:
+        print(shlex.join(["mmaffben", *words]))
+        return True
+    say(f"$ {shlex.join(['mmaffben', *words])}")
+    hidden = subprocess.DEVNULL if words[0] == "score" else None
+    step = subprocess.Popen([sys.executable, "-m", "eval", *words], stdout=hidden)
+    try:
+        return step.wait() == 0
+    finally:
+        if step.poll() is None:  # we are being stopped: so is the step, whose answers are kept
+            step.terminate()
+            step.wait()

@@ -1,0 +1,229 @@
+"""The leaderboard as values: for each mode and table its rows of cells, grouped by what the models accept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from eval.ask.paper_models import paper_models
+from eval.leaderboard.answers import rows_of_runs
+from eval.leaderboard.columns import MODALITIES, BoardTable, Column, board_tables
+from eval.leaderboard.draws import LEAST_RESAMPLES, Ranked, ResampledRuns, rank
+from eval.leaderboard.entries import Entry
+from eval.report.averages import RunAverage, averages
+from eval.score.aggregate import Unit, mean
+from eval.score.bootstrap import p_value
+from eval.score.figure import figure
+from eval.score.measure import MODES
+from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
+from mmafflm.terminal.progress_bar import progress
+
+NEAR = 1e-6  # a score within this distance of what the answers give comes from these answers
+
+
+class BoardCell(NamedTuple):
+    """A figure of one model. marked: the best of its column, or not told from the best. p: against the best."""
+
+    value: float | None
+    ends: Sequence[float] | None = None
+    n: int | None = None
+    unparsed: int | None = None
+    marked: bool = False
+    best: bool = False
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One model of a table: a run, or the published figures of a model."""
+
+    name: str
+    about: str
+    accepts: tuple[str, ...]
+    published: bool
+    cells: list[BoardCell | None]
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One table in one mode. Columns that no run was asked are left out."""
+
+    mode: str
+    table: BoardTable
+    rows: list[BoardRow]
+
+
+Units = dict[tuple[str, str, str | None], ResampledRuns]  # (subset, task key, language)
+
+
+def board(entries: Sequence[Entry], data: Dataset) -> list[BoardView]:
+    """Every table in every mode in which a run has scores. Raises Fault for scores that are not of the answers."""
+    names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
+    if lacking := [name for name in names if name not in data.subsets("test")]:
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
+    units: Units = {}
+    resamples = max(LEAST_RESAMPLES, 40 * len(entries))  # so that p < 0.05 is possible against the best of so many
+    with progress("leaderboard", len(names)) as advance:
+        for name in names:
+            for rows in rows_of_runs(name, entries, data):
+                languages = benchmark()[name].languages
+                parts = [rows.in_language(one) for one in languages if len(languages) > 1 and one in rows.languages]
+                for part in (rows, *parts):
+                    units[name, rows.task.key, part.language] = ResampledRuns(part, resamples)
+            advance(1)
+    _require_of_these_answers(entries, units)
+    return [view for mode in MODES for view in _views(entries, units, mode)]
+
+
+def _require_of_these_answers(entries: Sequence[Entry], units: Units) -> None:
+    """Raises Fault when a run's scores differ from what its answers give: the tests would be of other answers."""
+    for entry in entries:
+        for mode in entry.run.scores:
+            for (subset, key, language), unit in units.items():
+                column = Column("", "", benchmark()[subset].task(key).main_metric, unit.rows.task, language)
+                if (scored := column.scored(entry.run, mode)) is None or entry.name not in unit.rows.asked:
+                    continue
+                told = scored["metrics"].get(column.metric)
+                found = unit.value(entry.name, mode, column.metric)
+                if (told is None) != bool(np.isnan(found)) or (told is not None and abs(told - found) > NEAR):
+                    raise Fault(
+                        f"{entry.run.folder}: scores.{mode}.json is not of these answers and this data "
+                        f"({column.key}). Score again: mmaffben score {entry.run.folder} --mode {mode}"
+                    )
+
+
+def _views(entries: Sequence[Entry], units: Units, mode: str) -> Iterator[BoardView]:
+    scored = [one for one in entries if mode in one.run.scores]
+    if not scored:
+        return
+    means = _means(scored, mode)
+    for table in board_tables():
+        cells = {column: _cells(column, scored, units, means, mode) for column in table.columns}
+        kept = tuple(column for column, of in cells.items() if any(of.values()))
+        if not kept:
+            continue
+        rows = [
+            BoardRow(one.name, one.about, one.accepts, False, [cells[column].get(one.name) for column in kept])
+            for one in scored
+        ]
+        rows = [row for row in rows if any(row.cells)]  # a model that takes no video has no row of video tasks
+        published = _published(kept) if mode == "paper" else []
+        order = sorted([*rows, *published], key=lambda row: (len(row.accepts), _places(row.accepts), row.published))
+        yield BoardView(mode, BoardTable(table.key, table.title, kept), order)
+
+
+def _places(accepts: Sequence[str]) -> list[int]:
+    return [MODALITIES.index(one) for one in accepts]
+
+
+def _means(entries: Sequence[Entry], mode: str) -> dict[tuple[str, str, str], dict[str, RunAverage]]:
+    """{(over, group, metric): {run: its mean}}: over a modality, of the same tasks for all; over languages, its own."""
+    found: dict[tuple[str, str, str], dict[str, RunAverage]] = {}
+    for one in averages([entry.run for entry in entries], mode):
+        if one.over == "modality":
+            for entry, cell in zip(entries, one.cells, strict=True):
+                found.setdefault((one.over, one.group, one.metric), {})[entry.name] = one._replace(cells=[cell])
+    for entry in entries:
+        for one in averages([entry.run], mode):
+            if one.over == "languages":
+                found.setdefault((one.over, one.group, one.metric), {})[entry.name] = one
+    return found
+
+
+def _cells(
+    column: Column, entries: Sequence[Entry], units: Units,
+    means: Mapping[tuple[str, str, str], Mapping[str, RunAverage]], mode: str,
+) -> dict[str, BoardCell]:  # fmt: skip
+    """{run: its cell} for the runs that have one, the best marked."""
+    if column.over is not None:
+        of = means.get((*column.over, column.metric), {})
+        cells = {name: BoardCell(*one.cells[0][:4]) for name, one in of.items() if one.cells[0] is not None}
+        cells = cells if of else _of_one_task(column, entries, units, mode)
+        behind = _behind(column, units, [name for name, cell in cells.items() if cell.value is not None])
+    else:
+        told = {one.name: column.scored(one.run, mode) for one in entries}
+        cells = {name: BoardCell(*figure(one, column.metric)) for name, one in told.items() if one is not None}
+        behind = []
+    values = {name: cell.value for name, cell in cells.items() if cell.value is not None}
+
+    def p_of(best: str, other: str) -> float | None:
+        if column.over is not None:
+            return _p_of_mean(behind, best, other, mode, column.metric)
+        assert column.task is not None
+        unit = units[column.task.subset, column.task.key, column.language]
+        drawn = unit.difference(best, other, mode, column.metric)
+        return None if drawn is None else p_value(drawn[1:])
+
+    return _marked(cells, rank(values, p_of))
+
+
+def _of_one_task(column: Column, entries: Sequence[Entry], units: Units, mode: str) -> dict[str, BoardCell]:
+    """The cells of a mean over a single task, which averages() leaves out: those of the task."""
+    behind = _behind(column, units, ())
+    if len(behind) != 1:
+        return {}
+    task = behind[0].rows.task
+    told = {one.name: one.run.scored(task.subset, task.key, mode) for one in entries}
+    return {name: BoardCell(*figure(one, column.metric)) for name, one in told.items() if one is not None}
+
+
+def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, BoardCell]:
+    if ranked is None:
+        return cells
+    return {
+        name: cell._replace(marked=name in ranked.marked, best=name == ranked.best, p=ranked.p.get(name))
+        for name, cell in cells.items()
+    }
+
+
+def _behind(column: Column, units: Units, names: Sequence[str]) -> list[ResampledRuns]:
+    """The units of a mean: those of the column's group and metric that all these runs have."""
+    assert column.over is not None
+    over, group = column.over
+
+    def belongs(task: Task, language: str | None) -> bool:
+        if over == "modality":
+            return language is None and task.modality == group
+        return language is not None and task.name == group
+
+    return [
+        unit
+        for unit in units.values()
+        if unit.rows.task.main_metric == column.metric
+        and belongs(unit.rows.task, unit.rows.language)
+        and all(name in unit.rows.asked for name in names)
+    ]
+
+
+def _p_of_mean(behind: Sequence[ResampledRuns], best: str, other: str, mode: str, metric: str) -> float | None:
+    parts = []
+    for unit in behind:
+        if (drawn := unit.difference(best, other, mode, metric)) is None:
+            return None
+        spoken = benchmark()[unit.rows.task.subset].languages or ("en",)
+        languages = (unit.rows.language,) if unit.rows.language else spoken
+        parts.append(
+            Unit(unit.rows.task, unit.rows.language, languages, metric, 0, 0.0, float(drawn[0]), drawn[1:], (0, 0))
+        )
+    return float(mean(parts)["p"]) if parts else None
+
+
+def _published(columns: Sequence[Column]) -> list[BoardRow]:
+    """The paper's figures of a table by language; none of other tables."""
+    first = columns[-1]
+    if first.task is None or first.language is None:
+        return []
+    theirs = {one: paper_scores().get((first.task.subset, one), {}) for one in benchmark()[first.task.subset].languages}
+    rows = []
+    for model in paper_models():
+        figures = {language: of[model.name] for language, of in theirs.items() if model.name in of}
+        if not figures:
+            continue
+        whole = sum(figures.values()) / len(figures) if len(figures) == len(theirs) else None
+        values = [figures.get(one.language) if one.language else whole for one in columns]
+        cells = [None if value is None else BoardCell(value) for value in values]
+        rows.append(BoardRow(model.name, "published", model.accepts, True, cells))
+    return rows

@@ -1,0 +1,88 @@
+"""The leaderboard's tables and their columns: those of the paper, and the means over tasks and languages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eval.report.load import Run
+from eval.report.names import is_jaccard, language_name
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Labels, Vad
+
+MODALITIES = ("text", "image", "video")
+SHORT = {"macro_f1": "Macro F1", "pearson": "r"}
+OVERVIEW = "overview"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of every model: a metric of a task, of one of its languages, or of a mean of several tasks."""
+
+    top: str  # the subset, or what a mean is over
+    head: str
+    metric: str
+    task: Task | None = None  # None for a mean over tasks
+    language: str | None = None
+    over: tuple[str, str] | None = None  # of a mean: what eval/report/averages.py calls it
+    hint: str = ""
+
+    @property
+    def key(self) -> str:
+        """A name for files: subset, task, language and metric."""
+        parts = self.over or (self.task.subset if self.task else "", self.task.key if self.task else "")
+        return " ".join(filter(None, (*parts, self.language or "", self.metric)))
+
+    def scored(self, run: Run, mode: str) -> Mapping[str, Any] | None:
+        """The run's entry in scores.MODE.json; None without one. Only for columns that are no mean."""
+        assert self.task is not None
+        found = run.scored(self.task.subset, self.task.key, mode)
+        return found if found is None or self.language is None else found.get("by_language", {}).get(self.language)
+
+
+@dataclass(frozen=True)
+class BoardTable:
+    """One table: its key (a part of the page's addresses), its title and its columns."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+
+
+def board_tables() -> list[BoardTable]:
+    """Every table of the leaderboard: overview, text, image, video, and one a subset with several languages."""
+    means = tuple(
+        Column(f"{modality} tasks", f"mean {SHORT[metric]}", metric, over=("modality", modality),
+               hint=f"the mean of {metric} over all {modality} tasks on this page that are scored by it")
+        for modality in MODALITIES
+        for metric in ("macro_f1", "pearson")
+    )  # fmt: skip
+    found = [BoardTable(OVERVIEW, "Overview: means over the tasks", means)]
+    for modality in MODALITIES:
+        tasks = [task for subset in benchmark().values() if subset.modality == modality for task in subset.tasks]
+        columns = tuple(column for task in tasks for column in _of_task(task))
+        found.append(BoardTable(modality, f"{modality.capitalize()} tasks", columns))
+    several = [subset for subset in benchmark().values() if len(subset.languages) > 1]
+    return [*found, *(_languages(subset.tasks[0], subset.languages) for subset in several)]
+
+
+def _of_task(task: Task) -> list[Column]:
+    """The paper's columns of a task: accuracy and macro F1 of labels, Pearson's r of numbers (of each dimension)."""
+    if isinstance(task.grammar, Labels):
+        metrics = {"accuracy": "Acc.", "macro_f1": "Macro F1"}
+    elif isinstance(task.grammar, Vad):
+        metrics = {f"pearson_{name}": f"{name} r" for name in task.grammar.dimensions}
+    else:
+        metrics = {"pearson": "r"}
+    several = len(benchmark()[task.subset].tasks) > 1
+    return [
+        Column(task.subset, f"{task.key} {short}" if several else short, metric, task,
+               hint="weighted Jaccard, which the paper calls accuracy" if is_jaccard(task, metric) else "")
+        for metric, short in metrics.items()
+    ]  # fmt: skip
+
+
+def _languages(task: Task, languages: tuple[str, ...]) -> BoardTable:
+    metric = task.main_metric
+    mean = Column(task.subset, "mean", metric, over=("languages", task.name), hint="of languages")
+    each = (Column(task.subset, one, metric, task, one, hint=language_name(one)) for one in sorted(languages))
+    return BoardTable(task.subset, f"{task.subset} by language: macro F1", (mean, *each))

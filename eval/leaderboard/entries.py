@@ -1,0 +1,140 @@
+"""The runs of a leaderboard: what each model accepts, under which conditions it was asked, and how the runs differ."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.leaderboard.columns import MODALITIES
+from eval.report.load import Run, read_made, run_names
+from eval.report.results_schema import ScoresEntry, require
+from eval.run.join import run_json
+from eval.run.selection import Selection, split_of
+from eval.score.measure import MODES
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
+from mmafflm.files.inside import quoted
+from mmafflm.records import sha256_of
+
+NOT_RECORDED = "not recorded"
+# What a leaderboard never mixes silently, and what a run without the key has. None: see _condition().
+CONDITIONS = {
+    "media": None, "data_hash": NOT_RECORDED, "limit": "none", "languages": "all", "readout": "greedy",
+    "ablation": "none",
+}  # fmt: skip
+_NAMED = 4  # runs that a note names
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run on the leaderboard."""
+
+    run: Run
+    accepts: tuple[str, ...]
+    conditions: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.run.name
+
+    @property
+    def subsets(self) -> list[str]:
+        """The subsets that it has scores of, in any mode, in the benchmark's order."""
+        return [name for name in benchmark() if any(name in of["subsets"] for of in self.run.scores.values())]
+
+    @property
+    def about(self) -> str:
+        """The model that was asked, and every condition that is not the usual one."""
+        described = self.run.described
+        model = str(described.get("checkpoint") or "").rstrip("/").rpartition("/")[2]
+        parts = [model if model not in ("", self.name) else ""]
+        parts += ["imported answers" if described.get("engine") == "import" else ""]
+        parts += [f"readout {self.run.readout}" if self.run.readout != "greedy" else ""]
+        parts += [str(Selection.of_run(described)).removeprefix(", ")]
+        media, ablation = self.conditions["media"], self.conditions["ablation"]
+        parts += [f"media {media}" if media not in ("budget", NOT_RECORDED) else ""]
+        parts += [f"ablation {ablation}" if ablation != "none" else ""]
+        return "; ".join(filter(None, parts))
+
+
+def load_entries(folders: Sequence[Path], data: Dataset) -> list[Entry]:
+    """The runs in the given order. Raises UsageFault or Fault for a run that is not scored, or not of the test split.
+
+    Unlike a report, answers to another build are admitted if they are to the same records; a note says so.
+    """
+    return [_entry(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
+
+
+def _entry(folder: Path, name: str, data: Dataset) -> Entry:
+    described = run_json(folder)
+    if (split := split_of(described)) != "test":
+        raise Fault(f"{folder}: answers the {split} records, and a leaderboard is of the benchmark's test records.")
+    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
+    if "strict" not in scores:
+        raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
+    for mode, found in scores.items():
+        require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
+        if strange := [one for one in found["subsets"] if one not in benchmark()]:
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
+    read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
+    subsets = {name for found in scores.values() for name in found["subsets"]}
+    read += [f"predictions/{name}.jsonl" for name in benchmark() if name in subsets]
+    if missing := [one for one in read if not (folder / one).exists()]:
+        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
+    run = Run(name, folder, described, scores, None, {one: sha256_of(folder / one) for one in read})
+    return Entry(run, _accepts(described), {key: _condition(described, key) for key in CONDITIONS})
+
+
+def _accepts(described: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the model accepts, as the engine recorded it; of older runs, the modalities that it was asked."""
+    found = described.get("accepts")
+    if not isinstance(found, list):
+        found = {benchmark()[name].modality for name in described["subsets"] if name in benchmark()}
+    return tuple(one for one in MODALITIES if one in found)
+
+
+def _condition(described: Mapping[str, Any], key: str) -> str:
+    value = described.get(key)
+    if value is None and key == "media":  # before media=native, our engines had the budget only
+        return NOT_RECORDED if described.get("engine") == "import" else "budget"
+    if value is None:
+        return str(CONDITIONS[key])
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def accepts_text(accepts: Sequence[str]) -> str:
+    """The title of a group of models."""
+    return {1: "Text", 2: "Text and images", 3: "Text, images and video"}.get(
+        len(accepts) if tuple(accepts) == MODALITIES[: len(accepts)] else 0, " and ".join(accepts) or "Nothing"
+    )
+
+
+def notes(entries: Sequence[Entry], data: Dataset) -> list[str]:
+    """A sentence for each condition in which the runs differ, and for runs without paper-mode scores."""
+    said = [_difference(entries, key) for key in CONDITIONS if len({one.conditions[key] for one in entries}) > 1]
+    said += list(_other_data(entries, data))
+    lacking = [one.name for one in entries if "paper" not in one.run.scores]
+    if lacking and len(lacking) < len(entries):
+        said.append(f"Without paper-mode scores (mmaffben score RUN --mode paper): {', '.join(lacking)}.")
+    return said
+
+
+def _difference(entries: Sequence[Entry], key: str) -> str:
+    values: dict[str, list[str]] = {}
+    for one in entries:
+        values.setdefault(one.conditions[key], []).append(one.name)
+    each = "; ".join(f"{value[:12] if key == 'data_hash' else value}: {_few(names)}" for value, names in values.items())
+    return f"The runs differ in {key}, so their figures are not of the same test. {each}."
+
+
+def _other_data(entries: Sequence[Entry], data: Dataset) -> Iterator[str]:
+    strange = [one.name for one in entries if one.conditions["data_hash"] != data.hash]
+    if strange:
+        yield f"Asked with another build than {data.path.name}, about records with the same ids: {_few(strange)}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
