@@ -39,7 +39,7 @@ from mmafflm.terminal.command import say
 
 WORK = ".work"
 LONGEST_S = 1e6  # reading a part of a corpus may take days; its worker has no other time limit
-IMPORT_PAGE = "import.md"  # next to the manifest, in a build made of a release
+IMPORT_PAGE = "import.md"  # next to the manifest, in a build made from a release
 
 
 def build(

@@ -24,7 +24,7 @@ SCHEMA = pl.Schema(
         "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
         "images": pl.List(pl.String),
         "videos": pl.List(pl.List(pl.String)),  # frames
-        "vision_tokens": pl.Int32(),  # of images and videos; LLaMA-Factory ignores columns that its registry lacks
+        "vision_tokens": pl.Int32(),  # of images and videos; LLaMA-Factory reads only the columns of write_registry
         "text_bytes": pl.Int32(),  # UTF-8, prompt and answer: byte-level BPE makes at most one token per byte
     }
 )

@@ -319,7 +319,7 @@ def ranking(
     subset: Annotated[str, typer.Option(help="one whose answers are labels, such as XED")],
     languages: Annotated[str, typer.Option(help="codes such as en,es; all puts every language together")] = "all",
 ) -> None:
-    """Do the likelihoods rank the right labels above the others? The mean area under the ROC curve, 0.5 for chance."""
+    """Do likelihoods rank rows with a label above rows without? The mean area under the ROC curve, 0.5 for chance."""
     from eval.score.ranking import ranking as rank
 
     for line in rank(runs, Dataset.open(data), choose_subsets(subset)[0], languages.split(",")):

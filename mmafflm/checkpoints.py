@@ -53,8 +53,7 @@ def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
 
     After a kill, files are missing. After a power cut, files may also be cut short, even if later ones are whole. So
     every file is checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at
-    their end.
-    Nothing is unpickled.
+    their end. Nothing is unpickled.
     """
     if fault := _weights_fault(checkpoint):
         return fault

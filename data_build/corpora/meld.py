@@ -111,7 +111,7 @@ def _items(
     text = clean(row.get("Utterance", ""))
     reason = (
         ("another number of fields than the header" if not row else "")
-        or ("dialogue or utterance is no number" if not is_numbered else "")
+        or ("dialogue or utterance is not a number" if not is_numbered else "")
         or ("duplicate id" if key in seen else "")
         or ("empty text" if not text else "")
         or ("clip is missing" if key not in part.media else "")
@@ -238,6 +238,6 @@ CORPUS = Corpus(
     terms="the GPL-3.0 is on the annotations; the footage belongs to Warner",
     samples=_samples,
     mix={"MELD_EC": 5_000, "MELD_SP": 5_000},
-    told_origins=("speaker", "episode"),
+    row_origins=("speaker", "episode"),
     cite="Poria et al. (2019): MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations. ACL",
 )

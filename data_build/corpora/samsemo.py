@@ -273,7 +273,7 @@ CORPUS = Corpus(
     own_licences=True,
     samples=_samples,
     mix={"SAMSEMO": 5_000},  # 1000 per language
-    told_origins=("film",),
+    row_origins=("film",),
     raw_origin=("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),  # as seen in a part of the corpus, not verified
     cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
     "Interspeech",

@@ -85,7 +85,7 @@ def _raw_files(old: Finished, plan: BuildPlan) -> Iterator[str]:
 def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
     """Rows and stored media that depended on another config or other flags."""
     now = plan.config.model_dump(mode="json")
-    # the older config did not have a newer key, so it made no different choice
+    # a key that the older config lacks is not compared: that build chose nothing by it
     differ = [name for key in old.config if key in now for name in _differ(key, old.config[key], now[key])]
     if mix := [name for name in differ if name.partition(".")[0] in ("mix", "most_translated")]:
         yield f"the training mix of {old.mix.rows:,} rows, drawn with another config ({', '.join(mix)})"
@@ -93,7 +93,7 @@ def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
         rows = sum(map(old.rows, old.subsets))
         yield f"the {rows:,} rows, made with another config ({', '.join(others)})"
     if plan.limit is not None and (old.limit is None or old.limit > plan.limit):
-        yield f"the rows beyond --limit {plan.limit} (its own limit: {old.limit})"
+        yield f"the rows beyond --limit {plan.limit} (its own limit: {old.limit or 'none'})"
     if old.raw_video is not None and old.raw_video != plan.raw_video:
         yield "its clips as files (--raw-video)" if old.raw_video else "the frames of its clips (for --raw-video)"
 

@@ -19,12 +19,12 @@ from mmafflm.files.inside import media_path
 from mmafflm.records import SPLITS, read_jsonl, replacing
 
 TYPED = "typed"  # below DATA/mmaffin
-BYTES, ROWS = 1 << 28, 50_000  # of pictures, and rows, in a file at most: a file is made in memory
-GROUP = 100  # rows of a row group, as the hub asks for pictures
+BYTES, ROWS = 1 << 28, 50_000  # the most bytes of pictures, and rows, in a file, which is made in memory
+GROUP = 100  # rows of a row group, as the hub recommends for pictures
 _PICTURE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
 _VAD = ("valence", "arousal", "dominance")
 _TEXTS = ("id", "language", "task", "emotion")
-_BETWEEN = "\x1f"  # in no name of a label
+_BETWEEN = "\x1f"  # no label's name contains it
 Feature = dict[str, Any]
 
 
@@ -73,7 +73,7 @@ def mix_features(data: Path) -> list[Feature]:
 
 
 class _Forms(NamedTuple):
-    """The forms of gold in a subset: labels, number, vad; SemEval's tasks have labels and numbers. And its labels."""
+    """The forms of gold in a subset: labels, number, vad; SemEval's tasks have labels and numbers. And label names."""
 
     kinds: list[str]
     labels: tuple[str, ...]

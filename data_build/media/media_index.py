@@ -69,7 +69,7 @@ def read_index(data: Path) -> Index:
         if set(row) != set(MediaEntry._fields) or not is_media_name(row["file"]):
             raise Fault(f"{path}:{number}: {quoted(row.get('file'))}: not an entry of a stored file. Build again.")
         if not all(isinstance(one, int) and one > 0 for one in numbers) or not isinstance(row["raw"], str):
-            raise Fault(f"{path}:{number}: {quoted(row['file'])}: its sizes are no positive numbers. Build again.")
+            raise Fault(f"{path}:{number}: {quoted(row['file'])}: its sizes are not positive numbers. Build again.")
         index[row["file"]] = MediaEntry(**row)
     return index
 

@@ -145,7 +145,7 @@ class Corpus:
     samples(scale, seed) makes a small made-up copy in the raw layout: {file below the corpus's folder: its bytes}.
     mix: rows of each subset in the default training mix; a subset that is missing here has no share.
     splits: the sizes that the build draws for subsets without their own split; see Split in config.py.
-    told_origins: keys of Example.origin that are counted on both sides of a split, such as "speaker".
+    row_origins: keys of Example.origin that are counted in both training and test, such as "speaker".
     raw_origin: the kind of origin that the name of a raw picture or clip shows, and the pattern whose first group is
     that origin.
     choices: sentences for the data card on what the paper leaves open.
@@ -166,14 +166,14 @@ class Corpus:
     samples: Callable[[int, int], dict[str, bytes]] | None = None
     mix: Mapping[str, int] = field(default_factory=dict)
     splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    told_origins: tuple[str, ...] = ()
+    row_origins: tuple[str, ...] = ()
     raw_origin: tuple[str, re.Pattern[str]] | None = None
     choices: tuple[str, ...] = ()
 
     @property
     def counted_origins(self) -> list[str]:
-        """Each kind of origin that is counted on both sides of a split, without repeats."""
-        return list(dict.fromkeys([*self.told_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
+        """Each kind of origin that is counted in training and test, without repeats."""
+        return list(dict.fromkeys([*self.row_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
 
 
 def batched(rows: Iterable[Example | Bad]) -> Iterator[PartRows]:

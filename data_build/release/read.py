@@ -23,12 +23,8 @@ from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
 
 # Columns that released rows have in addition; null where the build must supply the value.
-NOTED = (
-    "task_from",
-    "language_from",
-    "answer",
-    "system",
-)  # for import.md: how values were recovered, what was reworded
+# for import.md: how values were recovered, what was reworded
+NOTED = ("task_from", "language_from", "answer", "system")
 SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *NOTED))])
 
 

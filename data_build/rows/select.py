@@ -115,7 +115,7 @@ def _rank(height: int, seed: int) -> pl.Series:
 
 
 def _drop_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Drop duplicates among training rows and rows without a split; a corpus's own test keeps its duplicates."""
+    """Drop duplicates among training rows and rows without a split; a corpus's own test and validation keep theirs."""
     same = ["group", "to", "key"]
     movable = rows.filter(pl.col("pool") | (pl.col("to") == "train")).select(*same, "stratum", "row")
     twice = movable.filter(_repeated(movable.select(pl.struct(same).hash(seed=0)).to_series())).with_columns(
@@ -146,7 +146,7 @@ def _take_out(rows: pl.DataFrame, which: pl.Expr, reason: str) -> pl.DataFrame:
 
 
 def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr) -> pl.Series:
-    """True for `most` rows of each `share_of` group among the rows `where`, proportionally over strata.
+    """True for `most` rows of each `share_of` group, of those where `where` is true, proportionally over strata.
 
     Systematic sampling: rows are ordered by stratum and random rank, and row i of n is drawn when floor((i+1)*m/n)
     exceeds floor(i*m/n). So exactly m rows are drawn, and each stratum gets its share to within one row.
@@ -163,7 +163,7 @@ def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr
 def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, SplitSizes]) -> pl.DataFrame:
     free = pl.col("pool") & pl.col("to").is_null() & pl.col("reason").is_null()
     usable = dict(rows.filter(free).group_by("share").len().iter_rows())
-    for into, part in (("test", 4), ("val", 10)):
+    for into, part in (("test", 4), ("val", 10)):  # of few rows at most a quarter is test, a tenth validation
         share = {name: count // part for name, count in usable.items()}
         small = pl.col("share").replace_strict(share, default=0, return_dtype=pl.Int64)
         drawn = _draw(rows, ["share"], pl.min_horizontal(_size(strata, splits, into, 0), small), free)

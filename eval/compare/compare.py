@@ -271,5 +271,5 @@ def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
 
 def _require_new(path: Path, one: Prediction, found: Mapping[str, str], known: set[str]) -> None:
     if one.id in found or one.id not in known:
-        fault = "occurs twice" if one.id in found else "is no test record of the data"
+        fault = "occurs twice" if one.id in found else "is not a test record of the data"
         raise Fault(f"{path}: {one.id} {fault}. Remove the line, or predict again.")

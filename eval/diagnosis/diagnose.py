@@ -79,9 +79,9 @@ def diagnose_run(
     """
     described = run_json(run)
     names = chosen_subsets(run, described, data, subsets)
-    told = {name: described.get(name) for name in COPIED}
+    copied = {name: described.get(name) for name in COPIED}
     files = [one / "predictions" / f"{name}.jsonl" for one in (run, *ablated) for name in names]
-    made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
+    made = made_of(files, told=copied, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
     found = standing(run / FILE, made)
     if found is not None:
         say(f"{run / FILE}: up to date.")
@@ -89,7 +89,7 @@ def diagnose_run(
     tasks = answered_tasks(run, described, data, subsets)
     others = _ablated(run, described, data, ablated, subsets)
     with progress("diagnose", len(KINDS)) as advance:
-        found = told | diagnose(tasks, others, advance=advance)
+        found = copied | diagnose(tasks, others, advance=advance)
     found["not_measured"] = not_measured(run, described, tasks, others)
     found[KEY] = made
     write_text(run / FILE, json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n")

@@ -120,7 +120,7 @@ def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction:
     drawn = distribution(measured, counts, resamples, seed_of("overpredicted", one.name))
     sentence = (
         f"{one.name}: {prediction[:, most].mean():.0%} of the rows are answered with {names[most]}, "
-        f"{gold[:, most].mean():.0%} hold it."
+        f"{gold[:, most].mean():.0%} have it in gold."
     )
     return Finding("overpredicted", one.task.subset, one.task.key, "", float(excess[most]), interval(drawn["excess"]),
                    len(gold), sentence, {"label": names[most]})  # fmt: skip

@@ -87,7 +87,7 @@ def _said(run: _Run, table: RecordTable) -> pl.DataFrame:
     answers = pl.concat([_SAID.to_frame().with_columns(file=pl.lit(0, pl.UInt32)), *parts]).unique(maintain_order=True)
     found = answers.join(known, on=["id", "file"], how="left", maintain_order="left")
     for bad, what in (
-        (found["row"].is_null(), "is no record of {}"),
+        (found["row"].is_null(), "is not a record of {}"),
         (found["row"].is_duplicated(), "has two answers there, to a record of {}"),
     ):
         if bad.any():
@@ -97,8 +97,9 @@ def _said(run: _Run, table: RecordTable) -> pl.DataFrame:
 
 
 def _load(path: Path) -> pl.DataFrame:
-    """Columns id and said for every answer in a file. An incomplete last line is ignored: it is being written, or its
-    writer died.
+    """Columns id and said for every answer in a file.
+
+    An incomplete last line is ignored: it is being written, or its writer died.
     """
     content = b""
     with suppress(FileNotFoundError):  # not begun, or just merged

@@ -46,7 +46,7 @@ def comparisons(runs: Sequence[Run]) -> list[ComparisonPlace]:
 def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
     """Why a comparison does not match the scores, else "". It may be older, or of another run with the same name."""
     if found.get("schema") != SCHEMA:
-        return f"The comparison of {b.name} with {a.name} is of another version and left out. Compare again."
+        return f"The comparison of {b.name} with {a.name} has another version and is left out. Compare again."
     for one in found["units"]:
         for run, side in ((a, "a"), (b, "b")):
             scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None
@@ -54,8 +54,8 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
             if scored and scored["n"] == one["n"] and None not in (value, one[side]) and abs(value - one[side]) > NEAR:
                 again = shlex.join(["mmaffben", "compare", str(a.folder), str(b.folder), "--data", "DATA"])
                 return (
-                    f"The comparison of {b.name} with {a.name} is not of these scores ({one['subset']} {one['task']}) "
-                    f"and left out. Compare again: {again}"
+                    f"The comparison of {b.name} with {a.name} was not made from these scores ({one['subset']} "
+                    f"{one['task']}) and is left out. Compare again: {again}"
                 )
     return ""
 

@@ -100,7 +100,7 @@ def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> 
 
 
 def _named(task: Task, metric: str) -> tuple[str, str]:
-    """The metric's type on the Hub and its name; `pearson_anger` is Pearson's r of the rows about anger."""
+    """The metric's type on the Hub and its name. `pearson_anger`: rows about anger; `pearson_valence`: valence."""
     if is_jaccard(task, metric):
         return "jaccard", "Weighted Jaccard"
     if metric.startswith("pearson_"):

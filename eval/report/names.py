@@ -24,7 +24,7 @@ WORDS = {
     "gold": "the right answer, as the corpus has it.",
     "majority": "a baseline that reads nothing: always the most frequent gold label, or the median number.",
     "95% interval": "from resampled rows (bootstrap): the score on other rows of the same kind is likely within it.",
-    "unparsed": "an answer that is none of those the question admits. It counts as wrong in strict mode.",
+    "unparsed": "an answer that the question does not admit. It counts as wrong in strict mode.",
     "strict mode, paper mode": "strict counts an unparsed answer as wrong. Paper is the published scorer, answer for "
     "answer, with its quirks: the numbers to compare with the paper's.",
     "readout": "how the answer is taken from the model: greedy is the text that it writes; expectation and choice come "

@@ -85,7 +85,7 @@ def _by_id(files: Sequence[Path], answers: Iterable[FileAnswer], data: Dataset, 
     for answer in answers:
         assert answer.id is not None
         if answer.id not in subset_of:
-            raise Fault(f"{answer.place}: {quoted(answer.id)} is no test row of {data.path}{selection}. Remove the "
+            raise Fault(f"{answer.place}: {quoted(answer.id)} is not a test row of {data.path}{selection}. Remove the "
                         "line, or give the DATA and --limit that these answers are to.")  # fmt: skip
         if (first := given.get(answer.id)) is not None:
             raise Fault(f"{answer.place}: {answer.id} was answered before, in {first.place}. Remove one of the two.")

@@ -1,4 +1,4 @@
-"""Do a run's likelihoods rank the right labels above the others? This needs no threshold.
+"""Do a run's likelihoods rank the rows that have a label above those that do not? This needs no threshold.
 
 The figure is the area under the ROC curve, averaged over labels (0.5: no better than chance). For each label it
 compares rows that have the label with rows that do not, by the label's share in RUN/likelihoods

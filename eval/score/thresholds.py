@@ -7,12 +7,12 @@ import numpy as np
 from eval.score.metrics import Bools, Floats
 from mmafflm.benchmark.grammar import Labels
 
-ENOUGH = 5  # a label with at least so many rows has a threshold of its own
+ENOUGH = 5  # a label with at least this many rows has a threshold of its own
 CUTS = 200  # cuts that are tried for the common threshold
 
 
 class Fitted(NamedTuple):
-    """Each label's threshold as ln of its share, None for never; and the labels too rare for their own threshold."""
+    """Each label's threshold as ln of its share, None if never chosen; and the labels too rare for their own."""
 
     thresholds: dict[str, float | None]
     common: list[str]
@@ -35,7 +35,7 @@ def fit(labels: Labels, shares: Floats, gold: Bools) -> Fitted:
 
 
 def _own(share: Floats, gold: Bools) -> float:
-    """The cut with the highest F1; of equals the highest cut. It lies halfway between the two shares around it."""
+    """The cut with the highest F1; of equal ones the highest cut. It lies halfway between the two shares around it."""
     order = np.argsort(-share, kind="stable")
     share, hits = share[order], gold[order].cumsum()
     f1 = 2 * hits / (np.arange(1, len(share) + 1) + hits[-1])
@@ -45,7 +45,7 @@ def _own(share: Floats, gold: Bools) -> float:
 
 
 def _common(shares: Floats, gold: Bools) -> float:
-    """The cut for all labels with the highest macro F1; of equals the highest."""
+    """The cut for all labels with the highest macro F1; of cuts with equal macro F1, the highest."""
     cuts = np.unique(np.quantile(shares, np.linspace(0, 1, CUTS), method="lower"))[::-1]
     chosen = shares[None] >= cuts[:, None, None]  # [cuts, rows, labels]
     hits, given = (chosen & gold).sum(1), chosen.sum(1)

@@ -19,7 +19,7 @@ YAML_SIZE = 1 << 20  # bytes; our longest recipe has about 3 kB
 def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
     """The value of a YAML file.
 
-    An alias (*name) may repeat a value, but all values with aliases expanded must stay below the file's own limit.
+    An alias (*name) may repeat a value, but with all aliases expanded there may be at most YAML_SIZE values.
     Raises UsageFault when the file is missing, too large, nested too deeply or not YAML.
     """
     try:

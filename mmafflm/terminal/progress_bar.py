@@ -1,4 +1,4 @@
-"""How far a command is, how fast it is, and, once that can be told, how long the rest will take.
+"""How far a command is, how fast it is, and, once that can be estimated, how long the rest will take.
 
 It is printed to standard error, so that standard output stays data. On a terminal it is a bar. In a log file or under
 Slurm, where a line cannot be overwritten, a line appears now and then.

@@ -51,7 +51,7 @@ CORPUS = Corpus(
     samples=_samples,
     mix={"DIARY": 50},
     splits={"DIARY": {"test": 20, "val": 5}},
-    told_origins=("author",),
+    row_origins=("author",),
     choices=("A diary is one person's word.",),
     cite="Nobody (2026): Diaries",
 )

@@ -197,7 +197,7 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
 
 def _table(known: Forecast) -> Iterator[str]:
     moved = f"{known.moved / GIB:,.0f} GiB reach each card"
-    yield f"Hours are estimates: from 50% of the card's rate and all transfers hidden, to 30% and none ({moved})."
+    yield f"Hours are estimates: 50% of the card's rate with all transfers hidden, to 30% with none hidden ({moved})."
     yield f"{'GPU x ' + str(known.setup.ranks):14} {'fits':9} {'hours':14} what would fit"
     for name, gpu in GPUS.items():
         holds = known.memory().fits(gpu.gib)
@@ -208,7 +208,7 @@ def _table(known: Forecast) -> Iterator[str]:
 def host_notes(plan: Plan) -> Iterator[str]:
     """The memory that an offloaded optimizer takes on each node, and what this machine has; nothing without offload.
 
-    This is no refusal, because DeepSpeed's estimate allows half as much again in reserve. But when a host runs out of
+    We only note it, because DeepSpeed's estimate allows half as much again in reserve. But when a host runs out of
     memory, a rank is killed in the middle of the run.
     """
     known = forecast(plan)
@@ -232,7 +232,7 @@ def _size(count: float) -> str:
 
 
 def require_disk(plan: Plan, out: Path) -> None:
-    """Raises Fault when OUT's file system cannot take the run's checkpoints; those already there count as free."""
+    """Raises Fault when OUT's file system cannot take the run's checkpoints. Those already there count as free."""
     known = forecast(plan)
     if known is None:
         return

@@ -2,7 +2,7 @@
 
 LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Instead, we
 write the remaining rows as a separate mix into the run's folder. Its layout makes the same ranks and workers read the
-rows in the order of the uninterrupted run, and the trainer starts at its beginning.
+rows in the order of the uninterrupted run, and the trainer starts at the beginning of the file.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Several nodes of one run: wait for the first node, and name the node that failed first when this one loses it.
 
-A rank that loses another reports "connection closed by peer" and names nobody. But every node's log is in the run's
+A rank that loses another reports "connection closed by peer" and does not name it. But every node's log is in the run's
 folder. The log of the node that failed first holds its own error, or no error if it was killed.
 """
 

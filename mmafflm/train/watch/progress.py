@@ -23,7 +23,7 @@ class Progress:
 
     Rows of steps after `start` are removed first: an earlier launch trained these steps, but they are lost. Steps up to
     `start` that were trained but not written down (the launcher was killed before its trainer) get rows without
-    speeds.
+    speeds and waiting share.
     """
 
     def __init__(self, out: Path, seen: Exposure, events: TrainerEvents, examples_a_step: int, start: int) -> None:
@@ -32,9 +32,8 @@ class Progress:
         before = read_progress(out)
         self.rows = [row for row in before if row["step"] <= start]
         drop_torn_line(self.path)
-        drop_torn_line(
-            self.log
-        )  # its last line may be torn by a full disk or a power cut, and the trainer would append to it
+        # A full disk or a power cut may have torn the log's last line, and the trainer would append to it.
+        drop_torn_line(self.log)
         if len(self.rows) < len(before):
             write_jsonl(self.path, self.rows)
         self.last, self.last_time = (int(self.rows[-1]["step"]) if self.rows else 0), 0.0

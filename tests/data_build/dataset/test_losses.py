@@ -103,7 +103,7 @@ def test_another_budget_is_another_config(place: Path, config: Config) -> None:
 
 
 def test_flags_that_take_rows_away_are_refused(place: Path, config: Config) -> None:
-    assert "the rows beyond --limit 5 (its own limit: None)" in refusal(place, config, limit=5)
+    assert "the rows beyond --limit 5 (its own limit: none)" in refusal(place, config, limit=5)
     assert "the frames of its clips" in refusal(place, config, raw_video=True)
     assert make(place, config, limit=5, replace=True)
     assert make(place, config)  # more rows lose nothing

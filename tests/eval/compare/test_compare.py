@@ -269,7 +269,7 @@ def test_only_records_that_both_answered_are_compared(runs) -> None:
     with pytest.raises(Fault, match="occurs twice"):
         compare_runs(a, b, data)
     file.write_text(lines[0].replace("MELD_SP/", "MELD_XX/"))
-    with pytest.raises(Fault, match="is no test record"):
+    with pytest.raises(Fault, match="is not a test record"):
         compare_runs(a, b, data)
     file.write_text("")
     with pytest.raises(Fault, match="no record in common"):

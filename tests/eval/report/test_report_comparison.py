@@ -52,6 +52,6 @@ def test_a_comparison_of_other_answers_is_left_out_and_said(runs: tuple[Dataset,
     file.write_text(json.dumps(found))
     report([tuned, base], data, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
-    assert "The comparison of tuned with base is not of these scores (FER2013 ec) and left out." in page.said
+    assert "The comparison of tuned with base was not made from these scores (FER2013 ec) and is left out." in page.said
     assert "#compared" not in page.loads
     assert json.loads((tmp_path / "report.results.json").read_text())["comparisons"] == []

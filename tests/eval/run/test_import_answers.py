@@ -163,7 +163,9 @@ def test_the_rows_of_a_limit_are_a_run_with_this_limit(data: Dataset, tmp_path: 
     with pytest.raises(Fault, match=r"14 of 20 rows of XED have no answer .*If only a sample was asked, give its"):
         import_answers([file], data, tmp_path / "other")
     first = written(tmp_path / "b.jsonl", lines(ROWS["XED"][:6]))  # the first rows are not the sample
-    with pytest.raises(Fault, match=r"b\.jsonl:\d: 'XED/.*' is no test row of .*, a sample of at most 6 rows a subset"):
+    with pytest.raises(
+        Fault, match=r"b\.jsonl:\d: 'XED/.*' is not a test row of .*, a sample of at most 6 rows a subset"
+    ):
         import_answers([first], data, tmp_path / "other", limit=6)
     alone = mmaffben("score", tmp_path / "run", "--data", data.path, "--limit", 6)
     assert alone.returncode == 2 and "--limit goes with --import" in alone.stderr
@@ -201,7 +203,7 @@ def test_an_imported_run_is_compared_with_a_predicted_one(tmp_path: Path) -> Non
         ([], r"a\.jsonl: no answers"),
         ([{"id": "XED/1", "text": "joy"}], r"a\.jsonl:1: no answer \(its keys: 'id', 'text'\)\. Write each line as"),
         ([{"id": ALL[0].id, "prediction": 0.7}], r"a\.jsonl:1: its prediction is 0\.7, which is not a text in quotes"),
-        ([{"id": "XED/9", "prediction": "joy"}], r"a\.jsonl:1: 'XED/9' is no test row of .*Remove the line"),
+        ([{"id": "XED/9", "prediction": "joy"}], r"a\.jsonl:1: 'XED/9' is not a test row of .*Remove the line"),
         ([*lines(ALL[:1]), {"predict": "", "label": ""}], r"a\.jsonl:2: its form is LLaMA-Factory's, but"),
     ],
 )
