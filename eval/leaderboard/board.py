@@ -1,6 +1,7 @@
 """The leaderboard as values: for each mode and table its rows of cells, grouped by what the models accept."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,7 +57,8 @@ class BoardView:
     rows: list[BoardRow]
 
 
-Units = dict[tuple[str, str, str | None], ResampledRuns]  # (subset, task key, language)
+UnitKey = tuple[str, str, str | None]  # subset, task key, language
+Units = dict[UnitKey, ResampledRuns]
 
 
 def board(entries: Sequence[Entry], data: Dataset) -> list[BoardView]:
@@ -64,16 +66,18 @@ def board(entries: Sequence[Entry], data: Dataset) -> list[BoardView]:
     names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
         raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
-    units: Units = {}
     resamples = max(LEAST_RESAMPLES, 40 * len(entries))  # so that p < 0.05 is possible against the best of so many
-    with progress("leaderboard", len(names)) as advance:
+    drawn: dict[UnitKey, Future[ResampledRuns]] = {}
+    # One thread draws while the other parses: numpy lets Python go on.
+    with progress("leaderboard", len(names)) as advance, ThreadPoolExecutor(1) as beside:
         for name in names:
             for rows in rows_of_runs(name, entries, data):
                 languages = benchmark()[name].languages
                 parts = [rows.in_language(one) for one in languages if len(languages) > 1 and one in rows.languages]
                 for part in (rows, *parts):
-                    units[name, rows.task.key, part.language] = ResampledRuns(part, resamples)
+                    drawn[name, rows.task.key, part.language] = beside.submit(ResampledRuns, part, resamples)
             advance(1)
+        units = {key: one.result() for key, one in drawn.items()}
     _require_of_these_answers(entries, units)
     return [view for mode in MODES for view in _views(entries, units, mode)]
 
