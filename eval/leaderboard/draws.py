@@ -20,6 +20,9 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Vad
 
 LEAST_RESAMPLES = 1000
+# Differences below this are rounding: a matrix product may add up equal columns in another order, and a sign that is
+# the same in every resample would make twins differ significantly.
+ROUNDING = 1e-9
 
 
 class ResampledRuns:
@@ -46,7 +49,9 @@ class ResampledRuns:
         key, name = both.tobytes(), f"{mode} {metric}"
         if lacking := [one for one in (run, other) if (key, one) not in self._found]:
             self._measure(both, lacking)
-        return self._found[key, other][name] - self._found[key, run][name]
+        found = self._found[key, other][name] - self._found[key, run][name]
+        found[np.abs(found) < ROUNDING] = 0.0
+        return found
 
     def _measure(self, chosen: Bools, names: Sequence[str]) -> None:
         rows, every = self.rows, np.ones(int(chosen.sum()))
