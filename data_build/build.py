@@ -17,6 +17,7 @@ from data_build.dataset.inputs import BuildPlan, Folders, code, inputs, part_nam
 from data_build.dataset.losses import losses, require_no_loss
 from data_build.dataset.manifest import Source, describe, write_seal
 from data_build.dataset.origins import of_outcomes, write_origins
+from data_build.dataset.typed import write_typed
 from data_build.leaks.leak_report import decide, in_manifest
 from data_build.media.extract import extract
 from data_build.media.media_index import Index, entries, write_index
@@ -91,13 +92,13 @@ def _is_up_to_date(plan: BuildPlan, made: dict[str, Any]) -> bool:
     """Whether DATA already holds the wanted build. If not, raises UsageFault when a new build would lose something."""
     before = read_state(plan.data) or {}
     if before == made and not (plan.replace and losses(plan)):
-        say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check looks closer).")
+        say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check verifies it).")
         return True
     if not plan.replace:
         require_no_loss(plan)
     names = {"files": "raw files", "code": "code", "versions": "libraries"}
     if other := [name for key, name in names.items() if key in before and before[key] != made[key]]:
-        say(f"{plan.data}: was built from other {' and other '.join(other)}; it is built again.")
+        say(f"{plan.data}: was built from other {' and other '.join(other)}; building again.")
     return False
 
 
@@ -145,7 +146,7 @@ def _read_in_workers(tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str
         with closing(run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY)) as results:
             for (name, part, *_), result in results:
                 if isinstance(result, Failed):
-                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there memory enough?")
+                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there enough memory?")
     finally:
         for *_, folder in tasks:  # remove what workers left that were stopped because another one failed
             shutil.rmtree(partial_of(folder), ignore_errors=True)
@@ -218,6 +219,7 @@ def _finish(plan: BuildPlan, chosen: list[Chosen], folders: Folders, index: Inde
     if plan.finish:
         plan.finish(data, folders, manifest)
     manifest["mix"] = mix.write(data)
+    write_typed(data, manifest["subsets"])
     write_card(data, manifest)
     write_seal(data, manifest)
 

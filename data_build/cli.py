@@ -1,6 +1,7 @@
 """`mmaffin`: turn raw corpora into MMAFFIn and MMAFFBen."""
 
 import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -15,16 +16,16 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
 # Each command does its own imports: importing everything takes longer than opening a build to browse it.
-app = command.app("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
+app = command.App("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
 Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 
 
-@app.command()
+@app.verb("mmaffin samples --out raw")
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
-    scale: Annotated[int, typer.Option(help="how many times the small size")] = 1,
+    scale: Annotated[int, typer.Option(help="multiple of the small size")] = 1,
     subsets: Annotated[str | None, typer.Option(help="comma-separated: the corpora of these; all by default")] = None,
 ) -> None:
     """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
@@ -33,16 +34,18 @@ def samples(
     write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
 
 
-@app.command()
+@app.verb("mmaffin build --raw raw --out data")
 def build(
     raw: Raw,
     out: Annotated[Path, typer.Option(help="folder to build in")],
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all that are there by default")] = None,
     config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+    ] = False,
 ) -> None:
     """Read, check, split, render and mix. An interrupted run resumes when you run it again."""
     from data_build.build import build as run_build
@@ -50,10 +53,11 @@ def build(
 
     if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video, replace):
         rows = Dataset.open(out).manifest["mix"]["rows"]
-        command.say(f"{out}: done, {rows} rows in the training mix. Next: mmafflm plan RECIPE --data {out}")
+        then = shlex.join(["mmafflm", "plan", "RECIPE", "--data", str(out)])
+        command.say(f"{out}: done, {rows} rows in the training mix. Next: {then}")
 
 
-@app.command("import")
+@app.verb("mmaffin import --from released --out data", name="import")
 def import_(
     origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be given twice")],
     out: Annotated[Path, typer.Option(help="folder to build in")],
@@ -61,8 +65,10 @@ def import_(
         Path | None, typer.Option(help="build config, for mix and budget; the shipped default otherwise")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="even if a finished build there loses something")] = False,
+    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+    ] = False,
 ) -> None:
     """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
     from data_build.config import load_config
@@ -72,24 +78,28 @@ def import_(
         command.say(f"{out}: done; {out}/import.md says what was recovered and what differs from our own prompts.")
 
 
-@app.command()
+@app.verb("mmaffin export --data data --form parquet --out exported")
 def export(
     data: Data,
     form: Annotated[str, typer.Option(help="llamafactory-alpaca, sharegpt, parquet or webdataset")],
     out: Annotated[Path, typer.Option(help="folder to write to")],
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all by default")] = None,
 ) -> None:
-    """Write the build in a form that others' tools read."""
+    """Write the build in a format that other tools read."""
     from data_build.release.export import export as write_form
 
     write_form(Dataset.open(data), form, out, [subset.name for subset in choose_subsets(subsets)])
 
 
-@app.command()
+@app.verb("mmaffin stats --data data --out stats.html")
 def stats(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="HTML page of plots and of rows drawn at random")] = None,
-    seed: Annotated[int | None, typer.Option(help="of the rows that the page shows; the same by default")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML page of plots and of rows drawn at random; none by default")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="seed for the choice of rows that the page shows; the same by default")
+    ] = None,
 ) -> None:
     """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
     from data_build.dataset.stats import SEED, count, tables
@@ -107,13 +117,13 @@ def stats(
         command.say(f"{out}: written")
 
 
-@app.command()
+@app.verb("mmaffin publish --data data --repo OWNER/NAME --dry-run")
 def publish(
     data: Data,
     repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; made private if new")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list the files and their sizes; no network")] = False,
     allow: Annotated[
-        str | None, typer.Option(help="comma-separated corpora that you may pass on though their terms do not say so")
+        str | None, typer.Option(help="comma-separated corpora that you have permission to pass on; none by default")
     ] = None,
 ) -> None:
     """Upload what the corpora's terms allow, with the token in HF_TOKEN; print what is left out and why."""
@@ -123,12 +133,12 @@ def publish(
     upload(Dataset.open(data), repo, allowed, dry_run)
 
 
-@app.command()
+@app.verb("mmaffin mix --data data --mix mix.yaml --out data-mix")
 def mix(
     data: Data,
     mix: Annotated[Path, typer.Option(help="YAML: seed; and rows of each subset under mix, modalities, languages")],
-    out: Annotated[Path | None, typer.Option(help="write it beside the build, into this folder; else in place")] = None,
-    share: Annotated[float, typer.Option(help="of every number of the mix, for a smaller one")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="folder for the mix; by default it replaces the build's")] = None,
+    share: Annotated[float, typer.Option(help="factor for every number of the mix, for a smaller one")] = 1.0,
 ) -> None:
     """Draw another training mix over the same build."""
     from data_build.config import load_mix
@@ -138,52 +148,47 @@ def mix(
     command.say(f"{out or data}: the training mix holds {rows} rows")
 
 
-@app.command()
+@app.verb("mmaffin translate --data data --to es,fr --engine apertium")
 def translate(
     data: Data,
-    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es")] = None,
-    engine: Annotated[str | None, typer.Option(help=", ".join(ENGINES))] = None,
+    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es; no default")] = None,
+    engine: Annotated[str | None, typer.Option(help=f"{', '.join(ENGINES)}; no default")] = None,
     origin: Annotated[
         str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="nllb: a folder or hub id; openai: as the server knows it")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it; no default")
+    ] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="most rows of each subset, split and pair")] = None,
-    plan: Annotated[Path | None, typer.Option(help="YAML: engine, pairs, rows of subsets; instead of these")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="most rows of each subset, split and pair; all by default")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options; none by default")
+    ] = None,
     round_trip: Annotated[
-        int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP}, 0: none")
+        int | None,
+        typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP} by default"),
     ] = None,
 ) -> None:
     """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
-    from data_build.translate.languages import languages
-    from data_build.translate.plan import load_plan
+    from data_build.translate.plan import OrderOptions, plan_or_options
     from data_build.translate.round_trip import in_words
-    from data_build.translate.rows import Order
     from data_build.translate.translate import translate as run_translate
 
-    if plan and any(one is not None for one in (to, engine, origin, subsets, limit)):
-        raise UsageFault(f"--plan {plan}: it names engine, pairs and rows; leave --to, --engine and the like out.")
-    if plan:
-        read = load_plan(plan)
-        orders, engine, model = read.orders, read.engine, model or read.model
-        most = read.round_trip if round_trip is None else round_trip
-    elif to and engine:
-        names = [subset.name for subset in choose_subsets(subsets)]
-        orders = [Order(names, languages(origin or "en", "--from"), languages(to, "--to"), limit)]
-        most = ROUND_TRIP if round_trip is None else round_trip
-    else:
-        raise UsageFault("into which languages, with which engine? Give --to and --engine, or --plan FILE.")
-    told = run_translate(data, make_engine(engine, model), *orders, round_trip=most)
+    name, planned, most, orders = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
+    most = most if round_trip is None else round_trip
+    done = run_translate(data, make_engine(name, model or planned), *orders, round_trip=most)
     command.say(
-        f"{data}: of {told.asked} rows asked for {told.kept} were added and {told.quarantined} put into the "
-        f"quarantine now, {told.asked - told.kept - told.quarantined} earlier ({told.lines} lines translated)"
+        f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "
+        f"{done.asked - done.kept - done.quarantined} earlier ({done.lines} lines translated)"
     )
-    for figure in told.round_trips:
+    for figure in done.round_trips:
         print(in_words(figure))
 
 
-@app.command()
+@app.verb("mmaffin check --data data")
 def check(data: Data) -> None:
     """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
     from data_build.dataset.check import check as run_check
@@ -196,10 +201,10 @@ def check(data: Data) -> None:
     command.say(f"{data}: everything agrees with the manifest")
 
 
-@app.command()
+@app.verb("mmaffin leaks --data data --out leaks")
 def leaks(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md; none by default")] = None,
 ) -> None:
     """List training rows that copy a test row, exactly or nearly: of a build, or after translation."""
     from data_build.config import Leaks
@@ -223,10 +228,10 @@ def leaks(
         write_report(out, told)
 
 
-@app.command()
+@app.verb("mmaffin browse --data data")
 def browse(
     data: Data,
-    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
     """Look at the records in a browser: by subset, split, language, task, label, translated or not."""
     from mmafflm.browse.server import serve
@@ -235,20 +240,23 @@ def browse(
     serve(open_table(Dataset.open(data)), port)
 
 
-@app.command()
+@app.verb("mmaffin doctor --raw raw")
 def doctor(raw: Raw) -> None:
-    """Say for each corpus what is found, what is expected, what is missing and how to get it."""
+    """Show for each corpus what was found, what is expected, what is missing and how to get it."""
     from rich.console import Console
     from rich.table import Table
 
     from data_build.doctor import examine
 
-    table = Table("corpus", "state", "subset split", "rows found", "rows expected", "how to get it")
-    broken = False
-    for row in examine(raw):
+    table, broken = Table("corpus", "state", "subset split", "rows found", "rows expected"), False
+    ways: dict[str, str] = {}
+    for *row, way in examine(raw):
         table.add_row(*row)
         broken |= row[1] == "broken"
+        if way:
+            ways[row[0]] = f"{row[0]}: {way}"
     Console().print(table)
+    print("\n".join(ways.values()))  # not in the table, which would break long addresses
     if broken:
         raise typer.Exit(1)
 
@@ -259,4 +267,4 @@ def main() -> None:
         # openpyxl, PIL, scipy and polars warn of things that no user can act on; worker processes inherit the variable
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    command.run(app)
+    command.run(app, resumed=("build", "import", "translate"))

@@ -127,7 +127,6 @@ def read_yaml(kind: type[T], path: Path) -> T:
     try:
         return kind.model_validate(documents.read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        unknown = first["type"] == "extra_forbidden" and len(first["loc"]) == 1
+        unknown = any(one["type"] == "extra_forbidden" and len(one["loc"]) == 1 for one in error.errors())
         allowed = f" Known keys: {', '.join(kind.model_fields)}." if unknown else ""
         raise UsageFault(f"{path}: {documents.first_wrong(error)}.{allowed}") from None

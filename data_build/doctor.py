@@ -16,13 +16,13 @@ def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Rows of a table: corpus, state, subset and split, rows found, rows expected, how to get it.
 
     The state is found, in part, missing, broken, or more than expected. A corpus without its own split counts as
-    "SUBSET all". Raises UsageFault when RAW is not a folder.
+    "SUBSET all". Without a folder RAW every corpus is missing. Raises UsageFault when RAW is a file.
     """
-    if not raw.is_dir():
-        raise UsageFault(f"{raw}: no such folder")
+    if raw.exists() and not raw.is_dir():
+        raise UsageFault(f"{raw}: a file. --raw names the folder for the raw corpora.")
     for name, corpus in corpora().items():
         try:
-            found = _count(corpus, raw)
+            found = _count(corpus, raw) if raw.exists() else Counter[str]()
         except Fault as fault:
             yield name, "broken", "", "", "", str(fault)
             continue

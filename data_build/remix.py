@@ -102,7 +102,7 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
         *(there.get(name) for name in ("seed", "asked", "only_languages", "most_translated")),
     ]
     if drawn != [dataset.hash, mix.seed, asked, mix.languages, mix.most_translated]:
-        raise UsageFault(f"--out {out}: holds something else than this mix over {dataset.path}. Name another folder.")
+        raise UsageFault(f"--out {out}: holds something else than this mix over {dataset.path}. Choose another folder.")
     return int(there["rows"])
 
 

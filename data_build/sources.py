@@ -1,6 +1,7 @@
 """Find which corpora are in RAW, and the parts that the chosen subsets need."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path |
     Raises Fault for a corpus that cannot be read, UsageFault when no corpus is found.
     """
     if not raw.is_dir():
-        raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: mmaffin samples --out {raw}")
+        make = shlex.join(["mmaffin", "samples", "--out", str(raw)])
+        raise UsageFault(f"{raw}: no such folder. Put the raw corpora there, or make some: {make}")
     sources = []
     for name in dict.fromkeys(subset.corpus for subset in subsets):
         wanted = [subset for subset in subsets if subset.corpus == name]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import polars as pl
 
 from data_build.media.media_index import Index, tokens_of
-from mmafflm.records import Record, dump, read_records, replacing, write_text
+from mmafflm.records import Record, dump, replacing, write_text
 
 TWINS = "parquet"  # below DATA/mmaffin
 CHUNK = 10_000  # records kept as Python objects at a time: each takes 2 kB, and 0.4 kB as columns
@@ -101,16 +101,6 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write a twin's Parquet file."""
     with replacing(path) as out:
         table.write_parquet(out, row_group_size=1024)
-
-
-def write_twin(mmaffin: Path, source: Path, index: Index) -> pl.DataFrame:
-    """Write and return the twin of an existing JSONL file of records."""
-    twin = Twin(index)
-    for _ in twin.passing(read_records(source)):
-        pass
-    table = twin.table()
-    write_table(twin_of(mmaffin, source), table)
-    return table
 
 
 def twin_of(mmaffin: Path, source: Path) -> Path:

@@ -1,3 +1,5 @@
+"""`python -m eval` is `mmaffben`."""
+
 from eval.cli import main
 
 main()

@@ -12,7 +12,7 @@ from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
-app = command.app(
+app = command.App(
     "Score checkpoints on the benchmark MMAFFBen: predict, score, diagnose and report, in this order (make eval does "
     "all four); compare tests one run against another."
 )
@@ -31,6 +31,15 @@ class EngineName(StrEnum):
     hf = "hf"
     vllm = "vllm"
     openai = "openai"
+
+
+class Harness(StrEnum):
+    """A program of others that asks models; see eval/export_tasks."""
+
+    lm_eval = "lm-eval"
+    lmms_eval = "lmms-eval"
+    inspect = "inspect"
+    vlmevalkit = "vlmevalkit"
 
 
 class Readout(StrEnum):
@@ -59,9 +68,7 @@ class Split(StrEnum):
 
 Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
 Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
-Subsets = Annotated[
-    str | None, typer.Option(help="names such as XED,MMS; all that the build or the run has by default")
-]
+Subsets = Annotated[str | None, typer.Option(help="names such as XED,MMS; all in the build or the run by default")]
 
 
 def _names(subsets: str | None) -> list[str] | None:
@@ -75,27 +82,39 @@ def _options(pairs: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
-@app.command()
+@app.verb("mmaffben predict --ckpt runs/7b --data data --out runs/eval-7b")
 def predict(
     ckpt: Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for the answers; an existing run is resumed")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
-    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated; none by default")
+    ] = None,
     readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset, of each task and language")] = None,
-    languages: Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")
+    ] = None,
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
-    force: Annotated[bool, typer.Option("--force", help="though it was trained on other picture sizes")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="predict although it was trained on other picture sizes")
+    ] = False,
     ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
-    shard: Annotated[str | None, typer.Option(help="I/N: this process's share of the records, the I-th of N")] = None,
-    jobs: Annotated[int, typer.Option(help="so many processes, a share each; the answers do not depend on it")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: this process asks only the I-th of N shares; all by default")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="number of processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.jobs import predict_in_jobs
+    from eval.ask.predict import askable
     from eval.ask.predict import predict as run
+    from eval.engines import make_engine
     from eval.run.checkpoint import positions_note
     from eval.run.run_folder import WHOLE, Shard
     from eval.run.selection import Selection
@@ -107,7 +126,9 @@ def predict(
     if jobs != 1:
         if shard is not None:
             raise UsageFault("--jobs makes the shards itself: leave out --shard")
-        selection = Selection(limit, spoken)
+        selection, made = Selection(limit, spoken), _options(option or [])
+        asked = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made)
+        names = askable(asked, dataset, split.value, names)
         predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, selection, readout.value)
         return
     run(
@@ -128,15 +149,17 @@ def predict(
     )
 
 
-@app.command()
+@app.verb("mmaffben score runs/eval-7b --data data")
 def score(
     run: Run,
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
     subsets: Subsets = None,
     import_: Annotated[
-        Path | None, typer.Option("--import", help="score LLaMA-Factory's generated_predictions.jsonl; needs --subsets")
+        list[Path] | None,
+        typer.Option("--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; repeatable"),
     ] = None,
+    limit: Annotated[int | None, typer.Option(help="with --import: the answers are to the rows of this limit")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
     """Score the answers of a run and write RUN/scores.MODE.json.
@@ -144,26 +167,29 @@ def score(
     strict: an answer that cannot be read counts as wrong.
     paper: the published scorer, quirks included, for figures beside the paper's.
     """
-    from eval.run.join import import_generated
+    from eval.run.import_answers import import_answers
     from eval.score.score import score_run
     from eval.score.score_table import tables
     from eval.tables import show
 
     dataset = Dataset.open(data)
-    if import_ is not None:
-        if subsets is None:
-            raise UsageFault("--import needs --subsets: the file's rows carry no ids, so their subsets must be named")
-        import_generated(import_, _names(subsets) or [], dataset, run)
-    scores = score_run(run, dataset, mode.value, _names(subsets))
+    names = _names(subsets)
+    if import_:
+        in_order = None if subsets is None else [name.strip() for name in subsets.split(",") if name.strip()]
+        import_answers(import_, dataset, run, in_order, limit)
+    elif limit is not None:
+        raise UsageFault("--limit goes with --import: a run of predict knows its own limit")
+    scores = score_run(run, dataset, mode.value, names)
     show(*tables(scores), markdown)
 
 
-@app.command()
+@app.verb("mmaffben diagnose runs/eval-7b --data data")
 def diagnose(
     run: Run,
     data: Data,
     ablated: Annotated[
-        list[Path] | None, typer.Option(help="a run of predict --ablation on the same rows; may be repeated")
+        list[Path] | None,
+        typer.Option(help="a run of predict --ablation on the same rows; may be repeated; none by default"),
     ] = None,
     subsets: Subsets = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
@@ -181,7 +207,7 @@ def diagnose(
     show(*summary(diagnose_run(run, Dataset.open(data), ablated or [], _names(subsets))), markdown)
 
 
-@app.command()
+@app.verb("mmaffben compare runs/eval-base runs/eval-7b --data data")
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
     b: Annotated[
@@ -204,7 +230,7 @@ def compare(
     show(*tables_of_each(found), markdown)
 
 
-@app.command()
+@app.verb("mmaffben report runs/eval-7b --data data --out report.html")
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several are shown side by side")],
     data: Data,
@@ -218,11 +244,11 @@ def report(
     from eval.report.report import report as write
 
     for path in write(runs, Dataset.open(data), out):
-        command.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        command.say(f"{path}: {path.stat().st_size / 1e3:,.0f} kB")
     print(out)
 
 
-@app.command()
+@app.verb("mmaffben leaderboard runs/eval-a runs/eval-b --data data --out board")
 def leaderboard(
     runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, a row each")],
     data: Data,
@@ -234,7 +260,7 @@ def leaderboard(
     print(write(runs, Dataset.open(data), out)[0])
 
 
-@app.command()
+@app.verb("mmaffben paper-baselines --data data --out runs/paper --models Llama-3.2-1B")
 def paper_baselines(
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for a run of each model, and for the leaderboard")],
@@ -251,13 +277,13 @@ def paper_baselines(
     run(Dataset.open(data), out, models, list_, limit, dry_run)
 
 
-@app.command()
+@app.verb("mmaffben browse runs/eval-7b --data data")
 def browse(
     runs: Annotated[
         list[Path], typer.Argument(help="folders that mmaffben predict wrote; answers are shown side by side")
     ],
     data: Data,
-    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes one that is free")] = 7860,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
     """Look at records and answers in a browser: by subset, language, label, and whether wrong or unparsed."""
     from eval.report.browse import open_runs
@@ -266,7 +292,21 @@ def browse(
     serve(open_runs(runs, Dataset.open(data)), port)
 
 
-@app.command()
+@app.verb("mmaffben export-tasks --for lm-eval --data data --out tasks")
+def export_tasks(
+    harness: Annotated[Harness, typer.Option("--for", help="the harness that will ask the model")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="folder for the tasks; its README.md has the commands")],
+    subsets: Subsets = None,
+    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit")] = None,
+) -> None:
+    """Write the benchmark as tasks for another harness, which then prints our scores; import its log with score."""
+    from eval.export_tasks.export import export_tasks as export
+
+    export(harness.value, Dataset.open(data), out, _names(subsets), limit)
+
+
+@app.verb("mmaffben ranking runs/base runs/7b --data data --subset XED")
 def ranking(
     runs: Annotated[list[Path], typer.Argument(help="folders of predict --readout choice; the first is compared with")],
     data: Data,
@@ -280,7 +320,7 @@ def ranking(
         print(line)
 
 
-@app.command()
+@app.verb("mmaffben demo --out demo")
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the data, the model and the runs")] = Path("demo"),
 ) -> None:
@@ -292,4 +332,4 @@ def demo(
 
 def main() -> None:
     """The console command."""
-    command.run(app)
+    command.run(app, resumed=("predict", "demo"))

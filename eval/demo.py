@@ -5,6 +5,7 @@ command again.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ LIMIT = 200  # test rows per subset: enough to see that the model learns
 def step(*words: str | Path) -> None:
     """Run one of the three commands, as a user would."""
     command, *rest = map(str, words)
-    print(f"\n$ {command} {' '.join(rest)}", file=sys.stderr, flush=True)
+    print(f"\n$ {shlex.join([command, *rest])}", file=sys.stderr, flush=True)
     began = time.monotonic()
     done = subprocess.run([str(Path(sys.executable).parent / command), *rest], check=False)
     if done.returncode:
@@ -73,7 +74,7 @@ def demo(out: Path) -> None:
     step("mmaffin", "build", "--raw", raw, "--out", data)
     step("mmaffin", "check", "--data", data)
     step("mmafflm", "standin", "nano", "--out", nano)
-    step("mmafflm", "train", "train_configs/nano.yaml", "--data", data, "--base", nano, "--out", run, "--resume")
+    step("mmafflm", "train", "nano", "--data", data, "--base", nano, "--out", run, "--resume")
     for name, checkpoint in (("before", nano), ("after", run)):
         step("mmaffben", "predict", "--ckpt", checkpoint, "--data", data, "--out", out / name, "--limit", str(LIMIT),
              "--batch-size", "32")  # fmt: skip
@@ -81,9 +82,9 @@ def demo(out: Path) -> None:
     before, after = headline(out / "before"), headline(out / "after")
     show(before, after)
     counts = [sum(one.beaten for one in scores.values()) for scores in (before, after)]
-    print(f"Above the majority baseline with the whole 95% interval (*): {counts[0]} of {len(before)} tasks before "
+    print(f"Whole 95% interval above the majority baseline (*): {counts[0]} of {len(before)} tasks before "
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
-    print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and train_configs/pocket.yaml.")
+    print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and the recipe pocket.")
     if counts[1] <= max(counts[0], len(after) // 3):  # we saw 20 and 24 of 30: it depends on how the CPU rounds
         sys.exit("The model did not learn: too few tasks beat the baseline. Please report this.")

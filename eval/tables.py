@@ -6,7 +6,20 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-_WORDS = {"subset", "task", "language", "metric", "kind", "check", "part", "verdict", "group", "over", "missing"}
+_WORDS = {
+    "subset",
+    "task",
+    "language",
+    "metric",
+    "kind",
+    "check",
+    "part",
+    "verdict",
+    "group",
+    "over",
+    "missing",
+    "modality",
+}
 _PIPED = 180
 
 

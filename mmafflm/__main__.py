@@ -1,3 +1,5 @@
+"""`python -m mmafflm` is `mmafflm`."""
+
 from mmafflm.cli import main
 
 main()

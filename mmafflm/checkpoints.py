@@ -13,6 +13,7 @@ from mmafflm.terminal.command import say
 
 AGAIN = "Download or copy the folder again."
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
+BIN = "pytorch_model*.bin"  # older weights: pickle, which torch reads with weights_only
 METADATA = "__metadata__"  # the one key of a safetensors header that does not describe a tensor
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 
@@ -32,11 +33,13 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
         if fault is None:
             return path
         if aside:
-            other = path.with_name(f"incomplete-{path.name}")  # not checkpoint-*, which the trainer counts to keep K
+            other = path.with_name(
+                f"incomplete-{path.name}"
+            )  # not checkpoint-*: the trainer counts these, and deletes the oldest
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
-            say(f"{path}: half-written ({fault}), skipped (now {other.name}).")
+            say(f"{path}: half-written ({fault}); skipped, and renamed to {other.name}.")
     return None
 
 
@@ -48,8 +51,9 @@ def is_whole(checkpoint: Path) -> bool:
 def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
     """What a checkpoint lacks for `ranks` processes to resume from it, in words; None when it is complete.
 
-    A kill leaves files out. A power cut can also cut short files that were written before others. So every file is
-    checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at their end.
+    After a kill, files are missing. After a power cut, files may also be cut short, even if later ones are whole. So
+    every file is checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at
+    their end.
     Nothing is unpickled.
     """
     if fault := _weights_fault(checkpoint):
@@ -85,7 +89,7 @@ def shards_of(index: Path) -> set[str]:
         raise Fault(f"{index}: no index of weights (weight_map). {AGAIN}")
     for shard in placed.values():
         if not isinstance(shard, str) or not is_plain_name(shard):
-            raise Fault(f"{index}: names the weights {shard!r:.80}, which is no file of this folder. {AGAIN}")
+            raise Fault(f"{index}: names the weights {shard!r:.80}, which is not a file of this folder. {AGAIN}")
     return set(placed.values())
 
 

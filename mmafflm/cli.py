@@ -11,8 +11,9 @@ from rich.table import Table
 
 import mmafflm.terminal.command as command
 from mmafflm.dataset import Dataset
+from mmafflm.listing import Listable, listing
 
-app = command.app("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
+app = command.App("Fine-tune Qwen2.5-VL into MMAFFLM with LLaMA-Factory.")
 
 
 class StandInKind(StrEnum):
@@ -20,16 +21,17 @@ class StandInKind(StrEnum):
 
     nano = "nano"
     pocket = "pocket"
+    smollm2 = "smollm2"
 
 
-Recipe = Annotated[Path, typer.Argument(help="a YAML file of train_configs/")]
+Recipe = Annotated[Path, typer.Argument(help="a name such as mmafflm-7b (see mmafflm list), or a YAML file")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Gpus = Annotated[int | None, typer.Option(help="GPUs (or CPU processes) on each machine; all by default")]
 Nodes = Annotated[int, typer.Option(help="machines")]
 Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id; the recipe's by default")]
 
 
-@app.command()
+@app.verb("mmafflm standin nano --out models/nano")
 def standin(kind: StandInKind, out: Annotated[Path, typer.Option(help="folder to write the model to")]) -> None:
     """Make a small base model of the Qwen2.5-VL architecture that needs no hub and no GPU."""
     from mmafflm.standin.standin import make_standin
@@ -37,18 +39,20 @@ def standin(kind: StandInKind, out: Annotated[Path, typer.Option(help="folder to
     make_standin(kind.value, out)
 
 
-@app.command()
+@app.verb("mmafflm plan mmafflm-7b --data data --gpus 8")
 def plan(
     recipe: Recipe,
     data: Data,
     gpus: Gpus = None,
     nodes: Nodes = 1,
     base: Base = None,
-    gpu: Annotated[str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80; no card by default")
+    ] = None,
 ) -> None:
     """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
 
-    What it needs of memory, disk and time is estimated on standard error, with what fits on known cards.
+    Estimates of memory, disk and time, and what fits on known cards, go to standard error.
     """
     from mmafflm.train.launch.reporters import reporter_faults
     from mmafflm.train.plan.forecast import notes, require_gpu
@@ -58,13 +62,13 @@ def plan(
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
     for fault in reporter_faults(made):
-        command.say(f"Here train would refuse: {fault}")
+        command.say(f"On this machine, train would refuse: {fault}")
     if gpu:
         require_gpu(made, gpu)
     print(yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True), end="")
 
 
-@app.command()
+@app.verb("mmafflm train mmafflm-7b --data data --out runs/7b --gpus 8")
 def train(
     recipe: Recipe,
     data: Data,
@@ -72,40 +76,42 @@ def train(
     gpus: Gpus = None,
     nodes: Nodes = 1,
     node_rank: Annotated[int, typer.Option(help="this machine's number, from 0")] = 0,
-    master: Annotated[str | None, typer.Option(help="HOST:PORT of machine 0")] = None,
+    master: Annotated[
+        str | None, typer.Option(help="HOST:PORT of machine 0; with several machines only, none by default")
+    ] = None,
     base: Base = None,
     resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
-    """Train: write the complete config beside the run and launch LLaMA-Factory with it."""
+    """Train: write the complete config into the run's folder and launch LLaMA-Factory with it."""
     from mmafflm.train.run import train as run
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
         resume=resume)  # fmt: skip
 
 
-@app.command()
+@app.verb("mmafflm export runs/7b-lora --out models/7b-lora")
 def export(
     run: Annotated[Path, typer.Argument(help="folder of a finished training run")],
     out: Annotated[Path, typer.Option(help="folder for the model")],
 ) -> None:
-    """Write a run as one plain model, its LoRA adapter merged into the base, run.json beside the weights."""
+    """Write a run as one plain model, its LoRA adapter merged into the base, with run.json next to the weights."""
     from mmafflm.train.export import export as write
 
     write(run, out)
 
 
-@app.command()
+@app.verb("mmafflm experiment languages --data data --out runs/experiments")
 def experiment(
-    file: Annotated[Path, typer.Argument(help="a YAML file of train_configs/experiments/")],
+    file: Annotated[Path, typer.Argument(help="a name such as languages (see mmafflm list), or a YAML file")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder of mixes, runs, answers, reports; experiments share it")],
     base: Base = None,
-    recipe: Annotated[Path | None, typer.Option(help="another recipe than the experiment's")] = None,
-    share: Annotated[float, typer.Option(help="of every number of the mixes, for a smaller run")] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="at most so many test rows a subset")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="another recipe; the experiment's by default")] = None,
+    share: Annotated[float, typer.Option(help="factor for every number of the mixes, for a smaller run")] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="most test rows of each subset; all by default")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
-    """Mix, train, ask and compare what an experiment says; the tables go to standard output and OUT/NAME.md."""
+    """Run an experiment: mix, train, predict and compare. The tables go to standard output and OUT/NAME.md."""
     from mmafflm.train.experiment import run, steps
 
     asked = (file, Dataset.open(data), out, base, recipe, share, limit)
@@ -116,9 +122,17 @@ def experiment(
         print(run(*asked).read_text(encoding="utf-8"), end="")
 
 
-@app.command()
+@app.verb("mmafflm list recipes", name="list")
+def list_(
+    kind: Annotated[Listable | None, typer.Argument(help="one of the tables; all by default")] = None,
+) -> None:
+    """List the names that commands take: subsets, tasks, languages, recipes and experiments."""
+    print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listable)))
+
+
+@app.verb("mmafflm doctor")
 def doctor() -> None:
-    """Say what of the training stack works on this machine, and what does not."""
+    """Check what of the training stack works on this machine, and what does not."""
     from mmafflm.doctor import examine
 
     table = Table("", "what", "found")
@@ -129,4 +143,4 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the console command `mmafflm`."""
-    command.run(app)
+    command.run(app, resumed=("train --resume", "experiment"))

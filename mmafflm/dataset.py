@@ -1,6 +1,7 @@
 """DATA, the folder that `mmaffin build` writes, as training and evaluation read it."""
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class _Described(dict[str, Any]):
         raise _Missing(key)
 
 
+def build_command(data: Path) -> str:
+    """The command that builds DATA, for a message."""
+    return shlex.join(["mmaffin", "build", "--raw", "RAW", "--out", str(data)])
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A finished build. `manifest` is manifest.json; its `files` lists every file with its rows and SHA-256."""
@@ -63,9 +69,9 @@ class Dataset:
         (mmafflm/files/inside.py).
         """
         if not path.is_dir():
-            raise UsageFault(f"{path}: no such folder. Build it: mmaffin build --raw RAW --out {path}")
+            raise UsageFault(f"{path}: no such folder. Build it: {build_command(path)}")
         if not (path / MANIFEST).exists():
-            raise Fault(f"{path}: no manifest.json, so no finished build. Run: mmaffin build --raw RAW --out {path}")
+            raise Fault(f"{path}: no manifest.json, so this is not a finished build. Run: {build_command(path)}")
         require_inside(path)
         manifest = read_json(path / MANIFEST, "Build the data again.", _Described)
         if why := manifest_fault(manifest):
@@ -90,7 +96,7 @@ class Dataset:
         except ValidationError as error:
             why = "no budget" if found is None else first_wrong(error, "budget")
             raise Fault(
-                f"{self.path / MANIFEST}: {why} under config, so nobody knows what size its pictures and clips have. "
+                f"{self.path / MANIFEST}: {why} under config, so the size of its pictures and clips have. "
                 "Build the data again with this version of mmaffin."
             ) from None
 
@@ -122,7 +128,7 @@ class Dataset:
         try:
             entry = read_json(path, "Build the data again.")[MIX]
             if not set(entry) <= _ENTRY or entry["file_name"] != file:
-                raise ValueError(f"{MIX} leads elsewhere than to {file}")
+                raise ValueError(f"{MIX} does not point to {file}")
         except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
             raise Fault(f"{path}: not the registry that the build wrote ({error}). Build again.") from None
         return dict(entry)
@@ -163,11 +169,11 @@ class Dataset:
         for name in sorted(wanted):
             path = self.path / name
             if why := folder.fault(name):
-                raise Fault(f"{self.path}: {quoted(name)}: {why}. Run mmaffin check, it names the rows.")
+                raise Fault(f"{self.path}: {quoted(name)}: {why}. Run mmaffin check; it names the rows.")
             size = path.stat().st_size if path.is_file() else None
             if size is None or size != stored.get(name):
                 what = "missing" if size is None else "changed after the build (its size is not the index's)"
-                raise Fault(f"{path}: {what}. Run mmaffin build again, it opens only what is not there.")
+                raise Fault(f"{path}: {what}. Run mmaffin build again; it opens only what is missing.")
 
 
 def manifest_fault(manifest: Any) -> str | None:

@@ -202,7 +202,7 @@ def endpoint_of_environment(pace: RequestPace, tries: int, timeout_s: float) -> 
     """The server of OPENAI_BASE_URL, else OpenAI's own. Raises UsageFault when OpenAI's own has no OPENAI_API_KEY."""
     url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
     if not key and url.rstrip("/") == OPENAI:
-        raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that asks for none")
+        raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that needs no key")
     return Endpoint(url, key, pace, tries, timeout_s)
 
 

@@ -44,8 +44,8 @@ def require_hub_base(name: str) -> None:
         ) from None
     except (HTTPError, OSError, OfflineModeIsEnabled) as error:
         raise Fault(
-            f"{name}: not whole in the hub's cache, and the hub cannot be asked ({type(error).__name__}). Download it "
-            f"where there is a network (hf download {name}), or pass --base DIR."
+            f"{name}: incomplete in the hub's cache, and the hub cannot be reached ({type(error).__name__}). Download "
+            f"it where there is a network (hf download {name}), or pass --base DIR."
         ) from None
 
 

@@ -50,7 +50,7 @@ class Record:
         return self.messages[-1]["content"]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of a line; docs/data-format.md describes its keys."""
+        """The JSON object of a line; docs/reference/data-format.md describes its keys."""
         # dataclasses.asdict copies every message and takes five times as long
         row = {name: getattr(self, name) for name in self.__slots__}
         if row["emotion"] is None:
@@ -144,7 +144,7 @@ def to_record(row: dict[str, Any]) -> Record:
         if not is_right(getattr(record, name)):
             raise ValueError(f"{name} has another form")
     if (record.subset, record.task) not in _tasks():
-        raise ValueError(f"{quoted(record.subset)} is no subset with a task {quoted(record.task)}")
+        raise ValueError(f"{quoted(record.subset)} is not a subset with a task {quoted(record.task)}")
     return record
 
 

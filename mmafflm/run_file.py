@@ -24,6 +24,7 @@ class _Described(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
     finished: bool | None = None
+    ended: str | None = None
     base: str | None = None
     template: str | None = None
     checkpoint: str | None = None

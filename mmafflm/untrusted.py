@@ -32,7 +32,7 @@ def require_harmless(folder: Path) -> None:
         row = read_json(folder / name, AGAIN)
         if row.get("auto_map") and not _is_known(folder):
             raise Fault(
-                f"{folder / name}: asks for Python code of the checkpoint's own (auto_map), which is never run here, "
+                f"{folder / name}: needs the checkpoint's own Python code (auto_map), which is never run here, "
                 "and transformers does not know this architecture itself. Take another checkpoint: there is often one "
                 "in transformers' own form, with a name that ends in -hf."
             )

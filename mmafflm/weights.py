@@ -17,10 +17,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.utils import logging
 
-from mmafflm.checkpoints import AGAIN, read_header, weight_files
+from mmafflm.checkpoints import AGAIN, BIN, INDEX, read_header, weight_files
 from mmafflm.errors import Fault
 from mmafflm.files.documents import read_json
-from mmafflm.hub import folder_of
+from mmafflm.hub import file_of, folder_of
 from mmafflm.untrusted import CONFIG, require_harmless
 
 LAYERS = ("num_hidden_layers", "depth", "encoder_layers", "decoder_layers")  # keys of a config.json
@@ -60,8 +60,8 @@ def load(auto: Any, name: str, **given: Any) -> Any:
     name: a folder or a hub id. Raises Fault when it cannot be loaded, or when its weights do not match its config.
     """
     if "gguf_file" not in given:
-        given["use_safetensors"] = True  # the other format is pickle
-        if folder := folder_of(name):
+        given["use_safetensors"] = not _only_bin(name)  # the other format is pickle: torch reads it with weights_only
+        if given["use_safetensors"] and (folder := folder_of(name)):
             check(auto, folder)  # before memory is allocated for the model of the config
     with reading(name):
         model, info = auto.from_pretrained(
@@ -69,6 +69,14 @@ def load(auto: Any, name: str, **given: Any) -> Any:
         )
     _require_all(name, model, info)
     return model
+
+
+def _only_bin(name: str) -> bool:
+    """Whether a model has older weights and no safetensors, as far as its folder or its settings in the cache tell."""
+    folder = Path(name)
+    if folder.is_dir():
+        return bool(list(folder.glob(BIN))) and not list(folder.glob("*.safetensors"))
+    return file_of(name, f"{BIN.replace('*', '')}.index.json") is not None and file_of(name, INDEX) is None
 
 
 def kind_of(folder: Path) -> Any:

@@ -1,21 +1,75 @@
-"""The base model of all tests that ask one or train one; and Ctrl-C as a terminal gives it to a command."""
+"""The samples, a base model and the processes that several tests share; and Ctrl-C as a terminal gives it."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.forks import Forks
+from tests.shared import FEW, made_once
 
 # A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with slow tests first, so that no process begins one when the others are at their end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of `mmafflm standin nano`, made once per process. A test that changes it must copy it first."""
+    """The output of `mmafflm standin nano`. A test that changes it must copy it first."""
     pytest.importorskip("torch", reason="torch belongs to the train tier")
     from mmafflm.standin.standin import make_standin
 
-    folder = tmp_path_factory.mktemp("models") / "nano"
-    make_standin("nano", folder)
-    return folder
+    return made_once(tmp_path_factory, "nano", lambda folder: make_standin("nano", folder))
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample files of every corpus; tests must not change them."""
+    from data_build.samples import write_samples
+
+    return made_once(tmp_path_factory, "raw", write_samples)
+
+
+def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
+    """Build every subset of the samples in one process."""
+    from data_build.build import build
+    from data_build.config import load_config
+    from mmafflm.benchmark.benchmark import choose_subsets
+
+    build(raw, out, load_config(None), choose_subsets(None), jobs=1, limit=limit)
+
+
+@pytest.fixture(scope="session")
+def some_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The samples of a text corpus, two of pictures and one of clips, drawn in seconds; tests must not change them."""
+    from data_build.samples import write_samples
+
+    names = {"onlineshopping", "fer2013", "emotic", "meld"}
+    return made_once(tmp_path_factory, "some_raw", lambda out: write_samples(out, only=names))
+
+
+@pytest.fixture(scope="session")
+def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all samples; tests must not change it."""
+    return made_once(tmp_path_factory, "built", lambda out: build_all(raw, out))
+
+
+@pytest.fixture(scope="session")
+def few(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all subsets with FEW rows of each; tests must not change it."""
+    return made_once(tmp_path_factory, "few", lambda out: build_all(raw, out, limit=FEW))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes that have LLaMA-Factory imported already."""
+    pytest.importorskip("llamafactory")
+    with Forks(tmp_path_factory.mktemp("forks")) as made:
+        yield made

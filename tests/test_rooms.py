@@ -44,6 +44,7 @@ ROOMS = (
     "mmafflm/train/launch/startup",
     "mmafflm/train/watch",
     "mmafflm/train",
+    "mmafflm/listing.py",
     "mmafflm/cli.py",
     "mmafflm/__main__.py",
     # data_build
@@ -83,8 +84,10 @@ ROOMS = (
     "eval/demo.py",
     "eval/diagnosis",
     "eval/compare",
+    "eval/export_tasks",
     "eval/report",
     "eval/leaderboard",
+    "eval/api.py",
     "eval/cli.py",
     "eval/__main__.py",
 )

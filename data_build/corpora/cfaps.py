@@ -7,12 +7,13 @@ Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male a
           and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls must be saved as one of these first
 Sheet     we do not know its name and columns. The headings for picture and intensity are our guess; map them in the
           build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
-          titles above it and several worksheets do no harm. It names a picture by its file, extension optional
+          titles above it and several worksheets do no harm. The sheet names a picture by its file, with or
+          without the extension
 Labels    the folder gives the type; it is checked against the sheet's column if `type` is mapped. The intensity is
           (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces the ten published golds that we
           know bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518
 Split     the corpus has none. Our choice: of each type 20 % test and 10 % validation, in the order of a hash of the
-          file's name, rounded over the types so that 870 pictures give 174 and 87. Both subsets share it
+          file's name, rounded over the types so that 870 pictures give 174 and 87. It is the same for both subsets
 Sizes     870 pictures (the system's own description adds up to 900, with 150 of surprise where 120 would fit)
 """
 
@@ -166,7 +167,7 @@ def split_by_hash(faces: list[Face]) -> dict[str, str]:
 
 
 def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | Bad]:
-    """The picture's two items."""
+    """The picture's rows: one of CFAPS_EC and one of CFAPS_EI, or the reasons why not."""
     other = next((rating for rating in ratings if rating.type and _label(rating.type) != face.type), None)
     if other is not None:
         yield from _twice(
@@ -177,8 +178,8 @@ def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | 
     yield Example("CFAPS_EC", "ec", NO_LANGUAGE, split, [face.type], "", face.file, media=media)
     gold = _gold(ratings)
     if isinstance(gold, str):
-        told = ", ".join(f"{rating.intensity!r} in {rating.source}" for rating in ratings) or face.stem
-        yield Bad(face.file, gold, f"CFAPS_EI: {told}"[:200], "CFAPS_EI", split)
+        found = ", ".join(f"{rating.intensity!r} in {rating.source}" for rating in ratings) or face.stem
+        yield Bad(face.file, gold, f"CFAPS_EI: {found}"[:200], "CFAPS_EI", split)
     else:
         yield Example("CFAPS_EI", "ei", NO_LANGUAGE, split, gold, "", face.file, face.type, media)
 
@@ -221,7 +222,7 @@ def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
     """Yield place and fields of every row of a csv or tsv that is not empty."""
     text = file.text()
     delimiter = max("\t,;", key=text.count)
-    for line, fields in csv_rows(text, delimiter):
+    for line, fields in csv_rows(file.name, text, delimiter):
         if any(stripped := [field.strip() for field in fields]):
             yield f"{file.name}:{line}", stripped
 

@@ -40,7 +40,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     tables = [file for file in files if file.basename.lower() == "label.csv"]
     if not tables and (strange := [file.name for file in files if file.basename.lower() == "meta.csv"]):
         raise Fault(
-            f"chsims: {strange[0]} is the table of CH-SIMS v2, and MMAFFBen is made of v1. "
+            f"chsims: {strange[0]} is the table of CH-SIMS v2, and MMAFFBen uses v1. "
             "Put label.csv and Raw/ of CH-SIMS v1 there."
         )
     if not tables:
@@ -50,7 +50,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     media = by_key("chsims", [(key, file) for file in files if is_clip(file) and (key := _key_of(file))])
     if not media:
         raise Fault(
-            f"chsims: {tables[0].name} is there and no clip; expected Raw/video_0001/0001.mp4 and so on. "
+            f"chsims: {tables[0].name} was found, but no clip; expected Raw/video_0001/0001.mp4 and so on. "
             "Put the folder Raw beside it."
         )
     return [RawPart("utterances", (one_of(tables),), media=media)]
@@ -69,7 +69,7 @@ def _key(video: str, clip: str) -> str:
 
 def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("chsims", options)
-    rows = list(csv_rows(file.text()))
+    rows = list(csv_rows(file.name, file.text()))
     names = _names(file, rows)
     _require_v1(file, rows, names)
     seen: set[str] = set()
@@ -106,7 +106,7 @@ def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
         found = f"{len(rows):,} rows" if len(rows) > ROWS else f"the video {strange[0].fields[place][:80]}"
         raise Fault(
             f"chsims: {file.name}: {found}, while CH-SIMS v1 has {ROWS:,} rows of videos such as video_0001. This is "
-            "perhaps CH-SIMS v2; MMAFFBen is made of v1. Put label.csv and Raw/ of CH-SIMS v1 there."
+            "probably CH-SIMS v2; MMAFFBen uses v1. Put label.csv and Raw/ of CH-SIMS v1 there."
         )
 
 

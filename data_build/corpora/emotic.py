@@ -90,7 +90,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     media = by_key("emotic", (("/".join(path[-3:]), file) for path, file in paths if path[-2:-1] == ("images",)))
     if parts and not media:
         raise Fault(
-            f"emotic: {parts[0].files[0].name} is there and no picture; expected mscoco/images/*.jpg and so on. "
+            f"emotic: {parts[0].files[0].name} was found, but no picture; expected mscoco/images/*.jpg and so on. "
             "Put emotic.zip beside it."
         )
     return [RawPart(part.name, part.files, part.about, media) for part in parts]
@@ -98,7 +98,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 def _annotations(files: list[RawFile]) -> list[RawPart]:
     if mats := [file for file in files if MAT.fullmatch(file.basename)]:
-        mat = one_of(mats, prefer=lambda file: file.basename.lower() != "annotations.mat")
+        mat = one_of(mats, rank=lambda file: file.basename.lower() != "annotations.mat")
         return [RawPart(split, (mat,), {"split": split}) for split in SPLITS]
     copies = {split: [file for file in files if file.basename.lower() == f"{split}.csv"] for split in SPLITS}
     return [RawPart(split, (one_of(same),), {"split": split}) for split, same in copies.items() if same]
@@ -245,7 +245,7 @@ def _person(person: Any, picture: str, where: str) -> Person:
 
 
 def _of_csv(file: RawFile) -> Iterator[Person]:
-    rows = csv_rows(file.text())
+    rows = csv_rows(file.name, file.text())
     header = next(rows, None)
     names = [name.strip() for name in header.fields] if header else []
     if missing := [name for name in COLUMNS if name not in names]:

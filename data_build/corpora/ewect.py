@@ -4,10 +4,11 @@ Home      https://smp2020ewect.github.io/
 Task      emotion classification, one label; text; Chinese
 Licence   none stated (a mirror says: unknown)
 Files     {usual,virus}_{train,eval_labeled,test_labeled}.txt anywhere below the folder, or in an archive there.
-          Ignored: test/mixed (50,000 decoys), and files without labels and .xlsx twins next to the labelled .txt
+          Ignored: folders whose path has `mixed` or 混淆 (in the source test/mixed: 50,000 decoys); where the labelled
+          .txt is present, the same file without labels or as .xlsx; a copy in a folder `clean`, if there is another
 Format    UTF-8, one JSON array of {"id", "content", "label"}; the label neutral is also spelled neural
 Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eval / test)
-Text      U+FEFF at the start of a post is removed (usual test 7 posts, eval 1); Weibo markup is kept
+Text      U+FEFF at the start of a post is removed (in usual: 7 posts of test, 1 of eval); Weibo markup is kept
 """
 
 import json
@@ -23,9 +24,9 @@ from data_build.reading.raw import RawFile, one_of
 from mmafflm.errors import Fault
 from mmafflm.files.documents import parse_json
 
-FILES = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
-ENTRANTS = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")
-LONGEST_ID = 100  # letters; the ids are numbers of up to five digits
+STEMS = {"train": "train", "val": "eval_labeled", "test": "test_labeled"}
+FILE_NAME = re.compile(r"(usual|virus)_(train|eval|test)(_labeled)?\.(txt|xlsx)")
+LONGEST_ID = 100  # characters; real ids are numbers of up to five digits
 DECOYS = re.compile(r"mixed|混淆")
 
 
@@ -36,17 +37,21 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
             named.setdefault(file.basename.lower(), []).append(file)
     parts = []
     for domain in ("usual", "virus"):
-        for split, stem in FILES.items():
-            # without the labelled text we take another form of the file, so that reading it explains what is wrong
+        for split, stem in STEMS.items():
+            # without the labelled .txt we take another form of the file, so that _array raises a Fault that says why
             forms = [f"{domain}_{stem}.txt", f"{domain}_{stem.removesuffix('_labeled')}.txt", f"{domain}_{stem}.xlsx"]
             copies = next((named[form] for form in forms if form in named), [])
-            # data/clean of a popular copy holds rewritten posts: prefer any other copy.
+            # A well-known mirror has rewritten posts in data/clean: any other copy comes before it.
             if copies:
-                file = one_of(copies, prefer=lambda file: "clean" in re.split(r"[/!]", file.name))
+                file = one_of(copies, rank=lambda file: "clean" in re.split(r"[/!]", file.name))
                 subset = f"EWECT_{domain}"
                 parts.append(RawPart(f"{domain} {split}", (file,), {"subset": subset, "split": split}, subset=subset))
     if files and not parts:
-        hint = " with labels" if any(ENTRANTS.fullmatch(file.basename.lower()) for file in files) else ""
+        hint = (
+            " with labels, outside of folders named mixed"
+            if any(FILE_NAME.fullmatch(file.basename.lower()) for file in files)
+            else ""
+        )
         raise unrecognised("ewect", files, f"usual_train.txt, usual_test_labeled.txt and so on{hint}")
     return parts
 
@@ -58,14 +63,16 @@ def _is_decoy(file: RawFile) -> bool:
 def _array(file: RawFile) -> list[Any]:
     if file.basename.lower().endswith(".xlsx"):
         text_name = f"{file.basename[:-5]}.txt"
-        raise Fault(f"ewect: {file.name}: the .xlsx are not read; take {text_name}, which the archive has beside it.")
+        raise Fault(
+            f"ewect: {file.name}: .xlsx files are not read; use {text_name}, which the source distributes beside it."
+        )
     text = file.text()
     if not text.strip():
         raise Fault(f"ewect: {file.name}: an empty file. Download it again.")
     rows = parse_json(text, f"ewect: {file.name}", "Download it again.")
     posts = [row for row in rows if isinstance(row, dict) and "content" in row] if isinstance(rows, list) else []
     if posts and not any("label" in row for row in posts):
-        raise Fault(f"ewect: {file.name}: no labels in it. Take the labelled file, such as usual_test_labeled.txt.")
+        raise Fault(f"ewect: {file.name}: has no labels. Use the labelled file, such as usual_test_labeled.txt.")
     if not isinstance(rows, list) or not rows or not any(_is_row(row) for row in rows):
         raise Fault(
             f'ewect: {file.name}: expected a JSON array of {{"id", "content", "label"}}, found {text[:60]!r}. '
@@ -87,7 +94,7 @@ def _rows(part: RawPart) -> Iterator[Example | Bad]:
             continue
         number = reprlib.repr(row["id"]) if isinstance(row["id"], list | dict) else str(row["id"])
         if len(number) > LONGEST_ID:
-            yield Bad(f"{file.name}:row={position}", f"id of more than {LONGEST_ID} letters", number[:200])
+            yield Bad(f"{file.name}:row={position}", f"id of more than {LONGEST_ID} characters", number[:200])
             continue
         if number in seen:
             yield Bad(f"{file.name}:row={position}", "duplicate id", number[:200])
@@ -106,7 +113,7 @@ def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Examp
     return Example(about["subset"], "ec", "zh", about["split"], [label], text, source)
 
 
-LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
+SAMPLE_LABELS = ("happy", "angry", "sad", "fear", "surprise", "neutral")
 
 
 def _samples(scale: int, seed: int) -> Files:
@@ -116,7 +123,7 @@ def _samples(scale: int, seed: int) -> Files:
         for split, rows in zip(("train", "eval", "test"), sizes, strict=True):
             labelled = [
                 {"id": number, "content": writer.tell(interjections(label)), "label": label}
-                for number, label in enumerate(writer.take(list(LABELS), rows * scale), 1)
+                for number, label in enumerate(writer.take(list(SAMPLE_LABELS), rows * scale), 1)
             ]
             if split == "train":  # add two rows with the same text and different labels, and an empty one
                 labelled.append({**labelled[0], "id": len(labelled) + 1, "label": labelled[1]["label"]})

@@ -81,7 +81,7 @@ def _of_pictures(media: dict[str, str]) -> list[RawPart]:
         place, folder = _place(key), key.split("/")[-2] if "/" in key else ""
         if place is None and _label(folder):
             raise Fault(
-                f"fer2013: {name}: which split is it? Expected train/{folder}/*.jpg, test/{folder}/*.jpg and so on. "
+                f"fer2013: {name}: its split is unclear. Expected train/{folder}/*.jpg, test/{folder}/*.jpg and so on. "
                 "Rename the folder above it, or take it out."
             )
         if place and not _label(folder):

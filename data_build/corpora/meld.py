@@ -3,16 +3,16 @@
 Home      https://affective-meld.github.io, https://github.com/declare-lab/MELD
 Tasks     emotion classification (MELD_EC), sentiment polarity (MELD_SP); clip and transcript; English
 Licence   GPL-3.0 (the repository); the footage belongs to Warner
-Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, and so the archives in it: train_splits/, dev_splits_complete/,
-          output_repeated_splits_test/dia<D>_utt<U>.mp4. A name is unique only within its split, which the folder names.
-          {train,dev,test}_sent_emo.csv, best from GitHub; loose tables are preferred to those in archives
+Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, like the archives in it: train_splits/, dev_splits_complete/,
+          output_repeated_splits_test/dia<D>_utt<U>.mp4. A clip's name is unique only within its split, which the folder
+          shows. {train,dev,test}_sent_emo.csv, best from GitHub; loose tables are preferred to those in archives
 Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, hold
           the typographic signs as U+0080..U+009F; copies in cp1252 and GB 18030 also circulate. All are repaired
-Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and gives no
-          rule for them; we keep all that can be decoded
+Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and does
+          not say which; we keep all whose clip can be decoded
 Clips     test clips named final_videos_test... were cut again and replace their plain twins, which are wrong.
           dev dia110_utt7 does not exist, train dia125_utt3 cannot be read; test dia38_utt4 and dia220_utt0 are
-          minutes long (of a clip longer than the option max_s the build takes the middle). Clips without a row
+          minutes long (the build takes the middle of a clip longer than the option max_s). Clips without a row
           are ignored: dev dia49_utt4, dia49_utt5, dia66_utt9, dia66_utt10; test dia93_utt5 to utt7, dia108_utt1,
           dia108_utt2
 """
@@ -51,7 +51,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if files and not any(placed.values()):
         found = f", found {clips[0][0].name}" if clips else ""
         raise Fault(
-            "meld: the tables are there and no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
+            "meld: the tables were found, but no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
             f"train_splits, dev_splits_complete, output_repeated_splits_test{found}. "
             "Extract MELD.Raw.tar.gz beside the tables, or put it there as it is."
         )
@@ -84,7 +84,7 @@ def _table(copies: list[RawFile]) -> RawFile:
     """Choose a copy of a table: GitHub's and the archive's differ in their typographic signs."""
     depth = min(file.name.count("!") for file in copies)
     near = [file for file in copies if file.name.count("!") == depth]  # a copy in a tar archive takes minutes to read
-    return one_of(near, prefer=_has_c1) if len(near) > 1 else near[0]
+    return one_of(near, rank=_has_c1) if len(near) > 1 else near[0]
 
 
 def _has_c1(file: RawFile) -> bool:
@@ -93,7 +93,7 @@ def _has_c1(file: RawFile) -> bool:
 
 def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     file, longest_s = part.files[0], max_s("meld", options)
-    rows = csv_rows(file.text("cp1252").translate(C1))
+    rows = csv_rows(file.name, file.text("cp1252").translate(C1))
     names = columns("meld", file, next(rows, None), COLUMNS)
     seen: set[str] = set()
     for line, fields in rows:
@@ -104,7 +104,7 @@ def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 def _items(
     row: Mapping[str, str], fields: list[str], source: str, seen: set[str], part: RawPart, longest_s: float
 ) -> Iterator[Example | Bad]:
-    """The row's two items."""
+    """The row's two items, of MELD_EC and of MELD_SP."""
     numbers = [row.get(name, "").strip() for name in ("Dialogue_ID", "Utterance_ID")]
     is_numbered = all(re.fullmatch(r"[0-9]+", number) for number in numbers)
     key = _key(*numbers) if is_numbered else ""
@@ -131,7 +131,7 @@ def _items(
 
 
 def _origin(row: Mapping[str, str], part: RawPart) -> dict[str, str | float]:
-    """The speaker, the episode and the seconds in it, as far as the table has them."""
+    """The dialogue; and the speaker, the episode and the seconds in it, as far as the table has them."""
     origin: dict[str, str | float] = {"dialogue": f"{part.about['split']}/{int(row['Dialogue_ID'])}"}
     if speaker := clean(row.get("Speaker", "")):
         origin["speaker"] = speaker

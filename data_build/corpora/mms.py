@@ -179,11 +179,33 @@ def _read_text(part: RawPart) -> Iterator[PartRows]:
 
 def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
     """Split a frame into examples and bad rows. Columns: label, text, language, row, fault (null unless known)."""
+    known = _with_faults(frame, part)
+    examples = known.filter(pl.col("fault").is_null()).select(
+        subset=pl.lit("MMS"),
+        task=pl.lit("sp"),
+        language="language",
+        split=pl.lit(None, pl.String),
+        emotion=pl.lit(None, pl.String),
+        gold="gold",
+        text="clean",
+        media=pl.lit(None, pl.String),
+        source="source",
+        origin=pl.lit(None, pl.String),
+    )
+    told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
+    # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class
+    nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
+    bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
+    return PartRows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
+
+
+def _with_faults(frame: pl.DataFrame, part: RawPart) -> pl.DataFrame:
+    """The rows with source, gold and cleaned text, and the first fault of each; null for a usable row."""
     languages, labels = benchmark()["MMS"].languages, ENCODINGS[part.about["encoding"]]
     gold = {number: f'["{name}"]' for number, name in labels.items()}
     label, text = pl.col("label").cast(pl.String).str.strip_chars(), pl.col("text")
     swallowed = text.str.contains(r"\n(-1|0|1)\t") if "language" in part.about else pl.lit(False)
-    known = frame.select(
+    return frame.select(
         label.alias("label"),
         "text",
         "language",
@@ -202,23 +224,6 @@ def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
             pl.when(pl.col("clean").fill_null("") == "").then(pl.lit("empty text")),
         )
     )
-    examples = known.filter(pl.col("fault").is_null()).select(
-        subset=pl.lit("MMS"),
-        task=pl.lit("sp"),
-        language="language",
-        split=pl.lit(None, pl.String),
-        emotion=pl.lit(None, pl.String),
-        gold="gold",
-        text="clean",
-        media=pl.lit(None, pl.String),
-        source="source",
-        origin=pl.lit(None, pl.String),
-    )
-    told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
-    # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class
-    nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
-    bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
-    return PartRows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
 
 
 def _samples(scale: int, seed: int) -> Files:

@@ -32,7 +32,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 def _rows(part: RawPart) -> Iterator[Example | Bad]:
     file = part.files[0]
-    rows = csv_rows(file.text())
+    rows = csv_rows(file.name, file.text())
     header = next(rows, None)
     if header is None:
         raise Fault(f"onlineshopping: {file.name}: an empty file. Download it again.")

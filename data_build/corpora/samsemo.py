@@ -99,7 +99,7 @@ def split_emotions(text: str) -> list[str]:
 def _table(file: RawFile) -> list[CsvRow]:
     """The rows, header first. CSV quoting applies if fields look quoted, unless the other reading keeps more rows."""
     text = file.text()
-    plain = list(csv_rows(text, "\t", csv.QUOTE_NONE))
+    plain = list(csv_rows(file.name, text, "\t", csv.QUOTE_NONE))
     marked = [field for row in plain for field in row.fields if '"' in field]
     # Doubled quotes inside a field that begins and ends with a quote: plain text would not do that in every field.
     quoted = all(map(QUOTED.fullmatch, marked)) and any(
@@ -107,7 +107,7 @@ def _table(file: RawFile) -> list[CsvRow]:
     )
     if not quoted and _whole(plain) == len(plain):
         return plain
-    as_csv = list(csv_rows(text, "\t"))
+    as_csv = list(csv_rows(file.name, text, "\t"))
     return max((as_csv, plain) if quoted else (plain, as_csv), key=_whole)
 
 
@@ -269,7 +269,7 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
     terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
-    "samsemo.tsv and in origins.jsonl, and of the conditions of the whole nothing was seen",
+    "samsemo.tsv and in origins.jsonl, and no terms of the whole were found",
     own_licences=True,
     samples=_samples,
     mix={"SAMSEMO": 5_000},  # 1000 per language

@@ -4,8 +4,8 @@ Home      https://competitions.codalab.org/competitions/17751
 Tasks     emotion intensity as a score (ei_reg) and as a class (ei_oc) for anger, fear, joy and sadness; valence as a
           class (v_oc) and as a score (v_reg); emotion classification (e_c). Text
 Licence   none by name; the data may not be passed on, and the paper must be cited
-Files     SemEval2018-Task1-all-data.zip, unpacked or not, or the older zips by task. Files are recognised by name, with
-          or without "2018-", -test-gold, -gold or -test (the last only when it has labels)
+Files     SemEval2018-Task1-all-data.zip, unpacked or not, or the older zip of each task. Files are recognised by
+          name, with or without "2018-", -test-gold, -gold or -test (the last only when it has labels)
 Format    UTF-8 (sometimes with a BOM), tabs, a header, no quoting: a tweet may start with an unmatched quotation mark
 Sizes     see `expected`
 Rows out  16,937 "mystery" rows at the end of each English EI-reg and V-reg test, recognised by their id
@@ -77,7 +77,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
             for split in ("train", "val", "test"):
                 for emotion in EMOTIONS if task.startswith("EI") else ("",):
                     copies = named.get((language, task, emotion, split), [])
-                    # -test files were distributed without labels; if there is no other, reading it raises Fault
+                    # -test files were distributed without labels; if there is no other copy, reading it raises Fault
                     if copies := [file for file in copies if _has_labels(file)] or copies:
                         about = {"task": key, "emotion": emotion, "split": split, "folder": folder}
                         name = " ".join(filter(None, (folder, key, emotion, split)))
@@ -122,14 +122,14 @@ def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
         raise Fault(f"{where}: an empty file. Download it again.")
     first = [name.strip() for name in lines[0].split("\t")]
     if re.match(r"\d{4,5}\b|\d{4}-(En|Ar|Es)-", first[0]):
-        raise Fault(f"{where}:1: no header, as in the pre-release of 2017. Take SemEval2018-Task1-all-data.zip.")
+        raise Fault(f"{where}:1: no header, as in the pre-release of 2017. Use SemEval2018-Task1-all-data.zip.")
     if first != header:
         raise Fault(
             f"{where}:1: expected the header {' | '.join(header)}, found {' | '.join(first)[:120]}. "
             "Put back the file as distributed."
         )
     if rows and all(row.split("\t")[-1].strip() == "NONE" for row in rows):
-        raise Fault(f"{where}: every label is NONE. Take the test-gold file of SemEval2018-Task1-all-data.zip.")
+        raise Fault(f"{where}: every label is NONE. Use the test-gold file of SemEval2018-Task1-all-data.zip.")
 
 
 def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale: str) -> Example | Bad:

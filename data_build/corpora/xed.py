@@ -51,7 +51,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
         copies = [file for file, match in names if match[1] == language and match[2].startswith(kind)]
         if copies:
             # The first tr-projections.tsv was withdrawn in 2021 in favour of tr-projections2.tsv.
-            file = one_of(copies, prefer=lambda file: "projections2" not in file.basename.lower())
+            file = one_of(copies, rank=lambda file: "projections2" not in file.basename.lower())
             parts.append(RawPart(language, (file,), {"language": language}))
     if names and not parts:
         annotated = [file.name for file, match in names if match[2] == "annotated"]
@@ -75,13 +75,13 @@ def _rows(part: RawPart) -> list[Example | Bad]:
         raise Fault(f"xed: {file.name}: an empty file. Download it again.")
     rows = [
         _row(fields, f"{file.name}:{line}", part.about["language"])
-        for line, fields in csv_rows(text, "\t", csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+        for line, fields in csv_rows(file.name, text, "\t", csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
         if not (line == 1 and fields == HEADER)
     ]
     if not any(isinstance(row, Example) for row in rows):
         raise Fault(
             f"xed: {file.name}:1: expected a text, a tab and labels 1 to 8, found {text.splitlines()[0][:80]!r}, "
-            "and no better row below. Put back the file as distributed."
+            "and no valid row after it. Put back the file as distributed."
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""The pictures of the data set card: how labels and numbers are spread, a panel for each subset or question.
+"""The pictures of the data set card: the distributions of labels and numbers, a panel for each subset or question.
 
 They are plain SVG files that load nothing. The card names them by relative paths, so that they show on the hub as well
 as in the folder. The same records give the same bytes.
@@ -87,10 +87,10 @@ def _document(title: str, panels: list[Panel]) -> str:
     return document(_GAP + _COLUMNS * (_WIDTH + _GAP), max(bottoms), title, STYLE, body)
 
 
-def _labels(name: str, of: dict[str, Any], has_numbers: bool) -> Panel:
+def _labels(name: str, of: dict[str, Any], has_several_tasks: bool) -> Panel:
     """A lane for each label, the most frequent first, with a bar for each split."""
     # only one of a subset's several tasks has labels, and the manifest does not say how many rows that task has
-    rows = {split: sum(about["labels"].values()) if has_numbers else about["rows"] for split, about in of.items()}
+    rows = {split: sum(about["labels"].values()) if has_several_tasks else about["rows"] for split, about in of.items()}
     shares = {
         split: {label: count / rows[split] for label, count in about["labels"].items()}
         for split, about in of.items()
@@ -99,8 +99,8 @@ def _labels(name: str, of: dict[str, Any], has_numbers: bool) -> Panel:
     order = sorted({label for of in shares.values() for label in of}, key=lambda label: (-_most(shares, label), label))
     most = max(_most(shares, label) for label in order)
     lane = _THIN * len(shares) + 6
-    told = "share of labels" if has_numbers else "share of rows"
-    body = [text(0, 11, name, "head"), text(_WIDTH, 11, told, "end")]
+    unit = "share of labels" if has_several_tasks else "share of rows"
+    body = [text(0, 11, name, "head"), text(_WIDTH, 11, unit, "end")]
     for at, label in enumerate(order):
         y = 18 + lane * at
         body.append(text(_NAME - 4, y + lane / 2 + 1, label, "end"))

@@ -108,7 +108,7 @@ def _budget(dataset: Dataset) -> list[str]:
     if not wrong:
         return []
     return [
-        f"{len(wrong)} stored pictures and frames are not of the manifest's budget, the first {wrong[0].file} "
+        f"{len(wrong)} stored pictures and frames do not have the manifest's budget, the first {wrong[0].file} "
         f"({wrong[0].width} x {wrong[0].height}). Build again."
     ]
 

@@ -51,8 +51,8 @@ def require_no_loss(plan: BuildPlan) -> None:
     """Raises UsageFault naming what the finished build in DATA has and the plan would not make again."""
     if lost := losses(plan):
         raise UsageFault(
-            f"{plan.data}: holds a finished build, and this command would replace it. Lost would be "
-            f"{'; '.join(lost)}. Name another --out, or pass --replace to go on."
+            f"{plan.data}: holds a finished build, and this command would replace it. It would lose "
+            f"{'; '.join(lost)}. Choose another --out, or pass --replace to replace it."
         )
 
 
@@ -64,7 +64,7 @@ def losses(plan: BuildPlan) -> list[str]:
     try:
         old = Finished.model_validate_json((plan.data / MANIFEST).read_bytes())
     except ValidationError:
-        return [f"whatever it holds, which nobody knows, for {MANIFEST} cannot be read"]
+        return [f"unknown contents, because {MANIFEST} cannot be read"]
     return [*_subsets(old, plan), *_raw_files(old, plan), *_choices(old, plan), *_additions(old, plan)]
 
 
@@ -88,10 +88,10 @@ def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
     # the older config did not have a newer key, so it made no different choice
     differ = [name for key in old.config if key in now for name in _differ(key, old.config[key], now[key])]
     if mix := [name for name in differ if name.partition(".")[0] in ("mix", "most_translated")]:
-        yield f"the training mix of {old.mix.rows:,} rows as another config drew it ({', '.join(mix)})"
+        yield f"the training mix of {old.mix.rows:,} rows, drawn with another config ({', '.join(mix)})"
     if others := [name for name in differ if name not in mix]:
         rows = sum(map(old.rows, old.subsets))
-        yield f"the {rows:,} rows as another config made them ({', '.join(others)})"
+        yield f"the {rows:,} rows, made with another config ({', '.join(others)})"
     if plan.limit is not None and (old.limit is None or old.limit > plan.limit):
         yield f"the rows beyond --limit {plan.limit} (its own limit: {old.limit})"
     if old.raw_video is not None and old.raw_video != plan.raw_video:
@@ -114,4 +114,4 @@ def _additions(old: Finished, plan: BuildPlan) -> Iterator[str]:
         yield f"{old.translation.rows_kept:,} translated rows (mmaffin translate makes them again)"
     drawn = (old.mix.seed, old.mix.asked, old.mix.most_translated)
     if old.mix.only_languages or drawn != tuple(old.config.get(name) for name in ("seed", "mix", "most_translated")):
-        yield f"the training mix of {old.mix.rows:,} rows that mmaffin mix has drawn"
+        yield f"the training mix of {old.mix.rows:,} rows that mmaffin mix drew"

@@ -1,8 +1,9 @@
 """Where rows come from, as far as their corpora say: speaker, dialogue, film, source picture, and a clip's own licence.
 
-What the tables say is stored next to the records, not in them: DATA/origins.jsonl has a line for each raw row whose
-reader gives an Example.origin, with corpus and source as its key. What a raw file's name says needs no table.
-We count what occurs on both sides of a split, but leave it there, because the splits are the corpora's own.
+What a corpus's tables say is stored in DATA/origins.jsonl, not in the records: a line for each raw row whose reader
+gives an Example.origin, with corpus and source as its key. What the name of a raw file shows (Corpus.raw_origin) is not
+stored, but read from the name. We count the origins that occur in both training and test, and move no rows, because the
+splits are the corpora's own.
 """
 
 from collections import Counter
@@ -20,13 +21,13 @@ from mmafflm.dataset import split_file
 from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
 
 ORIGINS = "origins.jsonl"
-QUOTED = 5  # how many names of what occurs on both sides are given as examples
-SCENE = "dialogue, by the seconds of an episode that it shares with one of the other side"
+QUOTED = 5  # the most examples that are given of names in both training and test
+SCENE = "dialogue, by the seconds of an episode that it shares with a dialogue of the other split"
 
 Origin = Mapping[str, Any]
 Origins = dict[tuple[str, str], Origin]  # by corpus and source
 Trace = tuple[str, str]  # a row's source, and its picture or its clip's first frame ("" for text)
-Traces = dict[str, dict[str, list[Trace]]]  # by subset and side
+Traces = dict[str, dict[str, list[Trace]]]  # by subset and split
 SIDES = ("train", "test")
 
 
@@ -40,7 +41,7 @@ class Span(NamedTuple):
 
 
 def read_origins(data: Path) -> Origins:
-    """The table of a build; empty when no corpus in it records origins, or the build is older than the table."""
+    """The table of a build; empty when no corpus in it gives origins, or when it was made before there was a table."""
     if not (data / ORIGINS).exists():
         return {}
     return {(row.pop("corpus"), row.pop("source")): row for row in read_jsonl(data / ORIGINS)}
@@ -59,9 +60,9 @@ def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
     return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
 
 
-def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Origins) -> Traces:
-    """The traces of a finished build. rows: {subset: splits} on disk."""
-    corpora_told = {name for name, _ in origins}
+def stored_traces(data: Path, splits: Mapping[str, Collection[str]], origins: Origins) -> Traces:
+    """The traces of subsets that have training and test rows and known origins. splits: {subset: those on disk}."""
+    recorded = {name for name, _ in origins}
     return {
         subset: {
             split: [
@@ -70,18 +71,18 @@ def stored_traces(data: Path, rows: Mapping[str, Collection[str]], origins: Orig
             ]
             for split in SIDES
         }
-        for subset, splits in rows.items()
-        if set(SIDES) <= set(splits) and is_traced(corpora()[benchmark()[subset].corpus], corpora_told)
+        for subset, present in splits.items()
+        if set(SIDES) <= set(present) and is_traced(corpora()[benchmark()[subset].corpus], recorded)
     }
 
 
-def is_traced(corpus: Corpus, told: Collection[str]) -> bool:
-    """Whether anything is known about where a corpus's rows come from. told: corpora that are in the table."""
-    return corpus.raw_origin is not None or corpus.name in told
+def is_traced(corpus: Corpus, recorded: Collection[str]) -> bool:
+    """Whether anything is known about where a corpus's rows come from. recorded: the corpora in the table."""
+    return corpus.raw_origin is not None or corpus.name in recorded
 
 
 def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
-    """What occurs on both sides of a subset's split, {subset: [{of, train, test, both, ...}]}; see count."""
+    """What occurs in both training and test of a subset, {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
     for subset, of in traces.items():
         if all(of.get(split) for split in SIDES):
@@ -103,10 +104,12 @@ def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dic
 
 
 def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
-    """For each kind of origin: how many each side has, how many occur on both sides, and how many rows those have.
+    """For each kind of origin: how many each split has, how many occur in both, and how many rows those have.
+
+    A kind that one of the two splits lacks is left out.
 
     Names are compared as written, so MELD's "All" or "Woman" counts as one speaker although it is several people.
-    Dialogues have no name that is valid in both splits; they are compared by time in an episode, see shared_dialogues.
+    Each split numbers its dialogues anew, so they are compared by time in an episode, see shared_dialogues.
     """
     counted = []
     for kind in kinds:
@@ -122,12 +125,12 @@ def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterab
 
 
 def _counted(what: str, sides: list[Counter[str]], both: Iterable[Collection[str]]) -> dict[str, Any]:
-    """both: the names of the first side that the second also has, and the reverse."""
-    ours, theirs = both
+    """both: the names of training that are shared with test, and those of test that are shared with training."""
+    in_train, in_test = both
     return {
-        "of": what, "train": len(sides[0]), "test": len(sides[1]), "both": len(ours),
-        "train_rows": sum(sides[0][name] for name in ours), "test_rows": sum(sides[1][name] for name in theirs),
-        "examples": sorted(ours)[:QUOTED],
+        "of": what, "train": len(sides[0]), "test": len(sides[1]), "both": len(in_train),
+        "train_rows": sum(sides[0][name] for name in in_train), "test_rows": sum(sides[1][name] for name in in_test),
+        "examples": sorted(in_train)[:QUOTED],
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ SEED = 2505
 
 @dataclass
 class SplitCounts:
-    """One split of one subset. `numbers` holds the golds that are numbers, by task, emotion and dimension."""
+    """One split of one subset. `numbers` holds the golds that are numbers, by (task, emotion or dimension)."""
 
     subset: str
     split: str
@@ -29,7 +29,7 @@ class SplitCounts:
     languages: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     labelled: int = 0  # rows whose gold is labels; the subset's other rows ask for a number
-    numbers: dict[str, list[float]] = field(default_factory=dict)
+    numbers: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     characters: list[int] = field(default_factory=list)  # of the prompts
     vision_tokens: list[int] = field(default_factory=list)  # of pictures and clips
 
@@ -45,7 +45,7 @@ class SplitCounts:
             return
         golds = record.gold if isinstance(record.gold, dict) else {record.emotion or "": record.gold}
         for name, value in golds.items():
-            self.numbers.setdefault(f"{record.task.replace('_', ' ')} {name}".strip(), []).append(float(value))
+            self.numbers.setdefault((record.task, name), []).append(float(value))
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,9 @@ def _golds(counted: Sequence[SplitCounts]) -> Iterator[str]:
     for one in counted:
         labels = [f"{label} {rows} ({rows / one.labelled:.1%})" for label, rows in ordered(one.labels)]
         numbers = [
-            f"{name}: {len(values)} rows, mean {np.mean(values):.3f}, from {min(values):g} to {max(values):g}"
-            for name, values in one.numbers.items()
+            f"{task.replace('_', ' ')} {part}".strip()
+            + f": {len(values)} rows, mean {np.mean(values):.3f}, from {min(values):g} to {max(values):g}"
+            for (task, part), values in one.numbers.items()
         ]
         for said in filter(None, (", ".join(labels), *numbers)):
             yield f"| {one.subset} | {one.split} | {said} |"

@@ -7,25 +7,30 @@ from the data is escaped, and a Content-Security-Policy allows the page's own st
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from data_build.dataset.stats import SEED, SplitCounts, Stats, ordered
-from mmafflm.benchmark.benchmark import benchmark
+from data_build.dataset.stats_charts import columns, lines, mark
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Labels, Number, Ordinal, Vad
 from mmafflm.dataset import Dataset
 from mmafflm.media.thumbnails import Picture, Thumbnails
-from mmafflm.records import Record
-from mmafflm.svg import figure, line, text
+from mmafflm.records import SPLITS, Record
 
 MOST_TEXT = 2000  # characters shown of a prompt
 PICTURES = 1_500_000  # characters that pictures may take in the page
-BINS = 20
-_LANE, _BAR = 15.0, 150.0
+KINDS = {
+    "emotion_intensity": "emotion intensity",
+    "emotion_intensity_ordinal": "emotion intensity in classes",
+    "emotion_classification": "emotions",
+    "sentiment_polarity": "sentiment polarity",
+    "sentiment_intensity": "sentiment intensity",
+}  # what the keys of the tasks mean
 
 
 class SampleRow(NamedTuple):
@@ -45,7 +50,7 @@ def page(dataset: Dataset, stats: Stats, seed: int = SEED) -> str:
         counted = [one for one in stats.counted if one.subset == name]
         shown = [_shown(record, thumbnails) for record in sample]
         subsets.append({"name": name, "modality": benchmark()[name].modality, "splits": counted,
-                        "figures": _figures(counted), "sample": shown})  # fmt: skip
+                        "rows": _rows(name, counted), "counts": _counts(counted), "sample": shown})  # fmt: skip
     read = files("data_build.dataset").joinpath
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -54,7 +59,7 @@ def page(dataset: Dataset, stats: Stats, seed: int = SEED) -> str:
     return environment.from_string(read("stats.html.j2").read_text(encoding="utf-8")).render(
         subsets=subsets, seed=seed, refused=thumbnails.refused, style=Markup(style), style_hash=_csp(style),
         data_hash=dataset.hash, rows=sum(one.rows for one in stats.counted), manifest=dataset.manifest,
-        translated=sum(one.translated for one in stats.counted),
+        translated=sum(one.translated for one in stats.counted), mark=mark, splits=SPLITS,
     )  # fmt: skip
 
 
@@ -72,54 +77,95 @@ def _cut(prompt: str) -> str:
     return prompt if len(prompt) <= MOST_TEXT else f"{prompt[:MOST_TEXT]} [{len(prompt) - MOST_TEXT} characters more]"
 
 
-def _figures(counted: Sequence[SplitCounts]) -> list[dict[str, Any]]:
-    """Labels, numbers and languages of each split, and prompt lengths and vision tokens of all splits together."""
+class Chart(NamedTuple):
+    """A chart with its title, its unit and the rows of each split; `svg` is None when all values are the same."""
+
+    svg: Markup | None
+    title: str
+    unit: str
+    rows: dict[str, int]
+    constant: str = ""
+
+
+class ChartRow(NamedTuple):
+    """The charts of one task, next to each other."""
+
+    task: str
+    charts: list[Chart]
+
+
+def _rows(name: str, counted: Sequence[SplitCounts]) -> list[ChartRow]:
+    """A row of charts for each task.
+
+    Charts of languages and lengths cover the whole subset. They follow the charts of its only task, or have a row.
+    """
+    tasks = [ChartRow(f"{KINDS[task.kind]} ({task.key})", _golds(task, counted)) for task in benchmark()[name].tasks]
+    own = [*_languages(counted), _lengths("length of the prompts", "characters", counted, "characters")]
+    if any(any(one.vision_tokens) for one in counted):
+        own.append(_lengths("size of pictures and clips", "vision tokens", counted, "vision_tokens"))
+    shown = [row for row in tasks if row.charts]
+    if len(shown) == 1:
+        return [shown[0]._replace(charts=shown[0].charts + own)]
+    return [*shown, ChartRow("all tasks", own)]
+
+
+def _golds(task: Task, counted: Sequence[SplitCounts]) -> list[Chart]:
+    """The gold answers of one task: labels and classes as columns, numbers as distributions; [] without rows."""
+    if isinstance(task.grammar, Labels):
+        counts = {one.split: one.labels for one in counted if one.labelled}
+        rows = {one.split: one.labelled for one in counted if one.labelled}
+        if not rows:
+            return []
+        names = [label for label, _ in ordered(sum(counts.values(), Counter[str]()))]
+        several = " (a row may have several)" if task.grammar.most > 1 else ""
+        return [Chart(columns("labels", counts, rows, names), f"gold labels{several}", "share of rows", rows)]
     found = []
-    for one in counted:
-        if one.labels:
-            found.append(
-                (f"labels, {one.split}", bars(f"labels of {one.subset} {one.split}", one.labels, one.labelled))
-            )
-        for name, values in one.numbers.items():
-            found.append((f"{name}, {one.split}", histogram(f"{name} of {one.subset} {one.split}", values)))
-        if len(one.languages) > 1:
-            drawn = bars(f"languages of {one.subset} {one.split}", one.languages, one.rows)
-            found.append((f"languages, {one.split}", drawn))
-    lengths = [length for one in counted for length in one.characters]
-    found.append(("characters of the prompts, all splits", histogram("characters of the prompts", lengths)))
-    tokens = [tokens for one in counted for tokens in one.vision_tokens]
-    if any(tokens):
-        found.append(("vision tokens, all splits", histogram("vision tokens", tokens)))
-    return [{"caption": caption, "svg": svg} for caption, svg in found]
+    for part in dict.fromkeys(part for one in counted for kind, part in one.numbers if kind == task.kind):
+        values = {one.split: of for one in counted if (of := one.numbers.get((task.kind, part)))}
+        rows = {split: len(of) for split, of in values.items()}
+        if isinstance(task.grammar, Ordinal):
+            classes = [str(number) for number, _ in task.grammar.classes]
+            counts = {split: Counter(f"{value:g}" for value in of) for split, of in values.items()}
+            found.append(Chart(columns(part, counts, rows, classes), part or "gold classes", "share of rows", rows))
+        else:
+            unit = f"share of rows, by points from {_scale(task)}"
+            found.append(Chart(lines(part, values), part or "gold numbers", unit, rows, _constant(values)))
+    return found
 
 
-def bars(title: str, counts: Counter[str], rows: int) -> Markup:
-    """A lane for each name, the most frequent first: a bar, the number of rows, and their share of all `rows`."""
-    most, left = max(counts.values()), 8 + 6.0 * max(map(len, counts))
-    body = []
-    for at, (name, count) in enumerate(ordered(counts)):
-        y = _LANE * at
-        body.append(text(left - 4, y + 11, name, "end"))
-        body.append(_box(left, y + 2, max(1.0, _BAR * count / most), _LANE - 4))
-        body.append(text(left + _BAR + 4, y + 11, f"{count:,} {count / rows:.1%}"))
-    return figure(left + _BAR + 80, _LANE * len(counts) + 2, f"{title}: rows and their share", body)
+def _scale(task: Task) -> str:
+    """The ends of a numeric task's scale, as text."""
+    assert isinstance(task.grammar, Number | Vad)
+    return f"{task.grammar.low:g} to {task.grammar.high:g}"
 
 
-def histogram(title: str, values: Sequence[float]) -> Markup:
-    """BINS bars from the smallest to the largest value."""
-    counts, edges = np.histogram(values, BINS)
-    left, top, width, height = 34.0, 6.0, 220.0, 90.0
-    step, most = width / BINS, max(int(counts.max()), 1)
-    body = [line("axis", left, top + height, left + width, top + height)]
-    for at, count in enumerate(counts.tolist()):
-        if count:
-            tall = max(0.7, height * count / most)
-            body.append(_box(left + step * at + 0.5, top + height - tall, step - 1, tall))
-    for share, value in ((0.0, edges[0]), (0.5, edges[BINS // 2]), (1.0, edges[-1])):
-        body.append(text(left + width * share, top + height + 12, f"{value:.4g}", "middle"))
-    body.append(text(left - 3, top + 9, f"{most:,}", "end"))
-    return figure(left + width + 20, top + height + 18, f"{title}, {len(values)} values", body)
+def _languages(counted: Sequence[SplitCounts]) -> list[Chart]:
+    every = sum((one.languages for one in counted), Counter[str]())
+    if len(every) < 2:
+        return []
+    rows = {one.split: one.rows for one in counted}
+    drawn = columns(
+        "languages", {one.split: one.languages for one in counted}, rows, [name for name, _ in ordered(every)]
+    )
+    return [Chart(drawn, "languages", "share of rows", rows)]
 
 
-def _box(x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<path class="bar" d="M{:.4g} {:.4g}h{:.4g}v{:.4g}h{:.4g}z"/>').format(x, y, width, height, -width)
+def _lengths(title: str, unit: str, counted: Sequence[SplitCounts], column: str) -> Chart:
+    values = {one.split: getattr(one, column) for one in counted}
+    rows = {one.split: one.rows for one in counted}
+    return Chart(lines(title, values), title, f"share of rows, by {unit}", rows, _constant(values, unit))
+
+
+def _constant(values: Mapping[str, Sequence[float]], unit: str = "") -> str:
+    """A sentence in place of a distribution whose values are all the same."""
+    first = next((of[0] for of in values.values() if of), None)
+    return f"every row: {first:g} {unit}".strip() if first is not None else "no rows"
+
+
+def _counts(counted: Sequence[SplitCounts]) -> list[tuple[str, list[int]]]:
+    """Rows of each label and language in every split: what the charts show as shares."""
+    labels = [label for label, _ in ordered(sum((one.labels for one in counted), Counter[str]()))]
+    spoken = [name for name, _ in ordered(sum((one.languages for one in counted), Counter[str]()))]
+    return [(label, [one.labels[label] for one in counted]) for label in labels] + [
+        (f"language {name}", [one.languages[name] for one in counted]) for name in spoken
+    ]

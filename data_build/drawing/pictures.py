@@ -1,7 +1,7 @@
-"""Made-up EMOTIC in its raw layout: pictures of drawn people, and Annotations.mat. corpora/emotic.py would be too long.
+"""Made-up EMOTIC in its raw layout: pictures of drawn people, and Annotations.mat, for corpora/emotic.py.
 
-A face's colour and mouth show the emotion; how strong they are shows the intensity. Some pictures imitate difficulties
-of the real corpus: see TRAPS.
+The colour and the mouth of a face show its emotion; the stronger both are, the higher the intensity. Some pictures
+imitate difficulties of the real corpus: see TRAPS.
 """
 
 import io
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from data_build.drawing.faces import EMOTIONS, backdrop, draw_face, vad
 from data_build.drawing.writer import Files, take
 
-# What EMOTIC's annotators see in a weak and in a strong emotion. Each of the 26 categories occurs.
+# The categories that a weak and a strong emotion get in the made-up data. Each of the 26 categories occurs.
 CATEGORIES = {
     "neutral": (("Disconnection", "Peace"), ("Confidence", "Engagement", "Esteem")),
     "happiness": (("Affection", "Happiness", "Sympathy"), ("Excitement", "Happiness", "Pleasure")),
@@ -35,7 +35,7 @@ DATABASES = {
     "ade20k": "ADE_train_{:08}.jpg",
 }
 EMOTIC_ROWS = {"train": 220, "val": 20, "test": 60}  # persons
-# (split, number of the picture) -> what is wrong with it
+# (split, index of the picture in it, from 0) -> what is unusual about it
 TRAPS = {
     ("train", 3): "grey",
     ("train", 4): "truncated",
@@ -59,7 +59,7 @@ class Feeling(NamedTuple):
 
 
 def emotic(scale: int, seed: int) -> Files:
-    """The pictures, and Annotations.mat in the form in which scipy reads the real one."""
+    """The pictures, and an Annotations.mat that scipy reads as it reads the real one."""
     random = Random(f"{seed} emotic")
     files: Files = {}
     splits = {}
@@ -177,7 +177,7 @@ def _numbers(values: Sequence[float]) -> Matlab:
 
 
 def _mat(splits: Mapping[str, Matlab]) -> bytes:
-    from scipy.io import savemat  # the import takes a quarter of a second, and only this file needs it
+    from scipy.io import savemat  # the import takes a quarter of a second, and only made-up EMOTIC needs it
 
     out = io.BytesIO()
     savemat(out, splits, do_compression=True)

@@ -1,4 +1,4 @@
-"""Report what find_leaks found: counts, examples, and origins on both sides of a split. Decide which rows to remove."""
+"""Report what find_leaks found: counts, examples, origins in both training and test. Decide which rows to remove."""
 
 import json
 from collections.abc import Sequence
@@ -166,8 +166,11 @@ def markdown(told: dict[str, Any]) -> str:
 
 
 def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
-    lines = ["", "## Speakers, dialogues, films and source pictures on both sides", ""]
-    lines += ["Counted before copies were taken out, and left where they are: the splits are the corpora's own.", ""]
+    lines = ["", "## Speakers, dialogues, films and source pictures in training and test", ""]
+    lines += [
+        "Counted before copies were taken out. These rows stay in place, because the splits are the corpora's own.",
+        "",
+    ]
     lines += ["| subset | of | training | test | on both sides | their training rows | their test rows | such as |"]
     lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
     rows = [(subset, one) for subset, of in told.items() for one in of]
@@ -175,7 +178,7 @@ def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
         f"| {subset} | {one['of']} | {one['train']} | {one['test']} | {one['both']} | {one['train_rows']} | "
         f"{one['test_rows']} | {', '.join(one['examples']).replace('|', ' ')} |"
         for subset, one in rows
-    ] or ["| none says where its rows are from | | | | | | | |"]
+    ] or ["| no corpus says where its rows are from | | | | | | | |"]
     return lines
 
 
@@ -184,7 +187,7 @@ def _through_translation(told: dict[str, Any]) -> list[str]:
         "", "## Through translation", "",
         f"{told['rows']} training rows have a translation that copies a test row, exactly or nearly. The translations "
         "were not added. The rows themselves stay in their files; the training mix holds "
-        f"{told['in_mix']} of them and of what was made of them.", "",
+        f"{told['in_mix']} of them and of the rows made from them.", "",
     ]  # fmt: skip
     for one in told["examples"]:
         lines += [f"- `{one['train']}` {one['words']}".replace("\n", " ")]

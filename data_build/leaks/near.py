@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 SHINGLE = 3  # characters: one changed character in a text of 30 leaves 27 of 33 trigrams shared
 BANDS, ROWS = 16, 4  # texts that share 0.7 of their trigrams meet in some band with probability 0.99; at 0.8: 0.9998
 # Texts made from one template ("Review 12: came late") all land in one bucket. To keep the time linear, a text is
-# compared by minima with at most MOST texts of each band's bucket, and by trigrams with the BEST of all of these.
+# compared by minima with at most MOST texts of each band's bucket, and by trigrams with the BEST most similar of these.
 MOST, BEST = 16, 4
 LEFT = 16_384  # texts of the left side that are processed at a time
 SLACK = 0.2  # three standard deviations of the similarity as estimated from 64 minima
 CHUNK = 200_000  # characters processed at a time, so that the arrays stay in the processor's cache
-PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two hashes that differ in three bits share a band
-PICTURE_MOST = 256
+PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two hashes that differ in at most three bits share a band
+PICTURE_MOST = 256  # pictures of each band's bucket that a picture is compared with
 
 Hashes: TypeAlias = NDArray[np.uint64]
 Pairs: TypeAlias = NDArray[np.int64]  # n x 2: position on the left, position on the right
@@ -36,7 +36,7 @@ class Near(NamedTuple):
 def near_texts(left: Sequence[str], right: Sequence[str], similarity: float) -> list[Near]:
     """Each text on the left with its most similar text on the right, if they share at least `similarity`.
 
-    The texts must be normalized. For pairs at the bound, recall is that of the banding above; beyond it, nearly 1.
+    The texts must be normalized. Recall is as stated at BANDS, except in full buckets (MOST).
     """
     if not left or not right:
         return []

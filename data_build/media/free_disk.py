@@ -53,7 +53,7 @@ class Room:
     def _require(self, each: float) -> None:
         """Raises Fault unless the remaining ones fit, at `each` bytes per picture or clip."""
         whole, left, free = each * self.count, each * (self.count - SAMPLE), shutil.disk_usage(self.data).free
-        say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, by the first {SAMPLE}")
+        say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
         if left > free:
             raise Fault(
                 f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, and {self.data} has "

@@ -16,8 +16,7 @@ import polars as pl
 
 from data_build.config import MOST_TRANSLATED
 from data_build.ids import FROM, original_id
-from data_build.media.media_index import Index
-from data_build.twins import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table, write_twin
+from data_build.twins import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table
 from mmafflm.dataset import MIX, split_file
 from mmafflm.records import replacing
 from mmafflm.sampling import shuffle_key
@@ -169,12 +168,6 @@ def _at(path: Path, places: list[int]) -> list[bytes]:
     wanted = set(places)
     with path.open("rb") as lines:
         return [line for place, line in enumerate(lines) if place in wanted]
-
-
-def add_twin(data: Path, index: Index) -> dict[str, Any]:
-    """Write the Parquet twin of the mix on disk. Returns its rows and a histogram for each kind of length."""
-    twin = write_twin(data / "mmaffin", data / "mmaffin" / f"{MIX}.jsonl", index)
-    return {"rows": twin.height} | lengths(twin)
 
 
 def lengths(twin: pl.DataFrame) -> dict[str, dict[str, int]]:

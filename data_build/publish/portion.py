@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from data_build.build import IMPORT_PAGE
 from data_build.dataset.card import write_card
 from data_build.dataset.licences import REASON, Held, by_licence
 from data_build.dataset.manifest import counts, write_seal
 from data_build.dataset.origins import read_origins, write_origins
+from data_build.dataset.typed import write_typed
 from data_build.ids import TRANSLATE, original_id
 from data_build.leaks.leak_report import REPORT, write_report
 from data_build.media.media_index import Index, read_index, write_index
-from data_build.mix.mix import add_twin
+from data_build.mix.mix import lengths
 from data_build.release.export import place
 from data_build.release.import_page import page_text
 from data_build.twins import twin_of, write_records, write_registry
@@ -28,7 +31,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import MANIFEST, MIX, Dataset, split_file
 from mmafflm.files.documents import read_json
 from mmafflm.files.inside import media_path
-from mmafflm.records import Record, media_files, read_jsonl, write_jsonl, write_text
+from mmafflm.records import Record, media_files, read_jsonl, read_records, write_jsonl, write_text
 
 Manifest = dict[str, Any]
 _KEYS = ("schema", "versions", "seed", "limit")  # keys of the manifest that are copied unchanged
@@ -79,6 +82,7 @@ def write_portion(
     if "import" in manifest:
         write_text(out / IMPORT_PAGE, page_text(manifest["import"], manifest["corpora"]))
     manifest["published"] = about | {"of": dataset.hash}
+    write_typed(out, manifest["subsets"])
     write_card(out, manifest)
     write_seal(out, manifest)
 
@@ -127,18 +131,19 @@ def _mix(cut: Cut, out: Path, index: Index) -> dict[str, Any]:
     languages: dict[str, Counter[str]] = {}
     translated: dict[str, Counter[str]] = {}
 
-    def rows() -> Iterator[dict[str, Any]]:
-        for row in read_jsonl(cut.dataset.path / file):
-            if row["subset"] in cut.subsets and row["id"] not in cut.held:
-                languages.setdefault(row["subset"], Counter())[row["language"]] += 1
-                if row["translated_from"]:
-                    translated.setdefault(row["subset"], Counter())[row["language"]] += 1
-                yield row
+    def published() -> Iterator[Record]:
+        for record in read_records(cut.dataset.path / file):
+            if record.subset in cut.subsets and record.id not in cut.held:
+                languages.setdefault(record.subset, Counter())[record.language] += 1
+                if record.translated_from:
+                    translated.setdefault(record.subset, Counter())[record.language] += 1
+                yield record
 
-    write_jsonl(out / file, rows())
+    rows = write_records(out / "mmaffin", out / file, published(), index).rows
+    found = lengths(pl.read_parquet(twin_of(out / "mmaffin", out / file)))
     mix = cut.dataset.manifest["mix"]
     empty: dict[str, Any] = {"vision_tokens": {}, "text_bytes": {}}
-    return empty | add_twin(out, index) | {
+    return empty | {"rows": rows} | found | {
         name: {subset: dict(sorted(of[subset].items())) for subset in mix[name] if subset in of}
         for name, of in (("subsets", languages), ("translated", translated))
         if name in mix

@@ -62,12 +62,12 @@ def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -
         counted.setdefault(one.corpus, Counter())[f"{one.licence or 'a licence'} ({one.reason})"] += 1
     empty = {name for name, of in counted.items() if of.total() == _rows(dataset, name)}
     for name in empty:
-        say(f"{name}: is left out because no row's own licence in this build lets it go")
+        say(f"{name}: left out, because no row in this build has a licence of its own that allows it")
     return replace(
         choice,
         kept=[name for name in choice.kept if name not in empty],
         allowed=[name for name in choice.allowed if name not in empty],
-        left_out=choice.left_out | dict.fromkeys(empty, "no row's own licence in this build lets it go"),
+        left_out=choice.left_out | dict.fromkeys(empty, "no row in this build has a licence of its own that allows it"),
         withheld={name: dict(sorted(of.items())) for name, of in counted.items() if name not in empty},
     )
 
@@ -89,12 +89,12 @@ def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: b
         raise UsageFault(f"--repo {repo}: expected OWNER/NAME.")
     choice = choose(list(dataset.manifest["corpora"]), allow)
     for name, reason in choice.left_out.items():
-        say(f"{name}: is left out because {reason}. If you have the right to pass it on: --allow {name}")
+        say(f"{name}: left out, because {reason}. If you have the right to pass it on: --allow {name}")
     held = held_back(dataset, choice.kept)
     choice = _without_empty(dataset, choice, held)
     for name, licences in choice.withheld.items():
         told = "; ".join(f"{rows} rows: {licence}" for licence, rows in licences.items())
-        say(f"{name}: of its rows are left out because their own licence does not allow it: {told}")
+        say(f"{name}: rows left out, because their own licence does not allow it: {told}")
     if not choice.kept:
         raise Fault(f"{dataset.path}: no corpus in it may be passed on. Nothing is published.")
     token = "" if dry_run else _token()
@@ -110,7 +110,7 @@ def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: b
 def _token() -> str:
     token = os.environ.get(TOKEN, "").strip()
     if not token:
-        raise UsageFault(f"{TOKEN} is not set. Put a token of the hub that may write into the environment.")
+        raise UsageFault(f"{TOKEN} is not set. Set it to a token of the hub that has write access.")
     return token
 
 

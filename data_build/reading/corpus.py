@@ -234,4 +234,4 @@ def label_set(subset: str, task: str = "ec") -> Labels:
 def unrecognised(corpus: str, files: list[RawFile], expected: str) -> Fault:
     """The fault for a folder whose files do not belong to this corpus."""
     found = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
-    return Fault(f"{corpus}: no file of it among {found}; expected {expected}. Put the corpus's own files there.")
+    return Fault(f"{corpus}: none of its files among {found}; expected {expected}. Put the corpus's own files there.")

@@ -49,7 +49,7 @@ def _decoded(data: bytes, name: str, also: Sequence[str]) -> str:
                         return text
         raise _refused(error, name, encoding) from None
     if text.count("\0") > len(text) // 10:
-        raise Fault(f"{name}: a tenth of it are NUL characters, as in UTF-16 without a BOM. Save the file as UTF-8.")
+        raise Fault(f"{name}: a tenth of its characters are NUL, as in UTF-16 without a BOM. Save the file as UTF-8.")
     return text
 
 

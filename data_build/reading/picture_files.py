@@ -25,7 +25,7 @@ def folders(file: RawFile) -> tuple[str, ...]:
 
 
 def by_key(corpus: str, files: Iterable[tuple[str, RawFile]]) -> dict[str, str]:
-    """Make Part.media: each key with the name of its raw file, in the given order. Of several copies the shortest name.
+    """Make RawPart.media: {key: name of its raw file}, in the given order. Of several copies, the shortest name wins.
 
     Raises Fault when copies differ in size. Hashes are not compared: that would open a large archive once per picture.
     """

@@ -33,11 +33,9 @@ from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 
 TEXT = 256 << 20  # most bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
-POINTER, POINTS = (
-    range(120, 200),
-    b"version https://git-lfs.github.com/spec/",
-)  # sizes in bytes that a Git LFS pointer may have, and how it starts
-LINE = 16 << 20  # most letters of a line in a table that is read line by line
+POINTER_SIZES = range(120, 200)  # bytes that a Git LFS pointer may have
+POINTER_START = b"version https://git-lfs.github.com/spec/"
+LINE = 16 << 20  # most characters of a line in a table that is read line by line
 # A stray quotation mark can make a single field of thousands of lines. csv's default limit is 128 KiB.
 csv.field_size_limit(TEXT)
 
@@ -46,8 +44,9 @@ csv.field_size_limit(TEXT)
 class RawFile:
     """A file below a corpus's folder, or a member of an archive there.
 
-    `name` is for messages and records, printable and unique: the path below the corpus's folder, for a member such as
-    `train.zip!clips/a.mp4`. `member`: the steps to a member, see archives.py. `size` is in bytes.
+    `name` is printable and unique, for messages and records: the path below the corpus's folder. A member's name is
+    the archive's, followed by ! and the steps, such as `train.zip!clips/a.mp4`. `member`: the steps, see archives.py.
+    `size` is in bytes.
     """
 
     name: str
@@ -57,7 +56,7 @@ class RawFile:
 
     @property
     def inside(self) -> str:
-        """The path below the corpus's folder, or inside the innermost archive."""
+        """A member's path in its innermost archive; of other files the path below the corpus's folder."""
         return printable(self.member[-1]) if self.member else self.name
 
     @property
@@ -92,7 +91,7 @@ class RawFile:
         return digest.hexdigest()
 
     def text(self, *also: str) -> str:
-        """The text without a BOM, its encoding decided by evidence. also: see encodings.decode. Raises Fault."""
+        """The text without a BOM. The encoding is found from the bytes. also: see encodings.decode. Raises Fault."""
         return decode(self.read(TEXT), self.name, also)
 
 
@@ -103,18 +102,20 @@ class CsvRow(NamedTuple):
     fields: list[str]
 
 
-def csv_rows(text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Iterator[CsvRow]:
+def csv_rows(
+    name: str, text: str, delimiter: str = ",", quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+) -> Iterator[CsvRow]:
     """The rows of a CSV text in memory, without blank lines. Malformed quotes are read as the csv module reads them.
 
-    Raises Fault naming the line where the csv module gives up.
+    Raises Fault, naming the file `name` and the line where a row begins that the csv module does not accept.
     """
-    return _csv("the table", io.StringIO(text, newline=""), delimiter, quoting)
+    return _csv(name, io.StringIO(text, newline=""), delimiter, quoting)
 
 
 def stream_csv(file: RawFile, delimiter: str = ",") -> Iterator[CsvRow]:
     """The rows of a UTF-8 CSV file, without blank lines, read line by line.
 
-    In memory, the 300 MB of FER2013's table would take 1.8 GB, because io.StringIO takes four bytes per letter.
+    In memory, the 300 MB of FER2013's table would take 1.8 GB, because io.StringIO takes four bytes per character.
     Raises Fault naming the line that is not UTF-8 or not CSV.
     """
     with file.open() as data:
@@ -126,7 +127,7 @@ def _lines(file: RawFile, data: IO[bytes]) -> Iterator[str]:
     try:
         for line in iter(partial(text.readline, LINE + 1), ""):
             if len(line) > LINE:
-                why = f"line {number} has more than {LINE:,} letters"
+                why = f"line {number} has more than {LINE:,} characters"
                 raise Unreadable(file.name, why, "Put back the file as distributed.")
             yield line
             number += 1
@@ -152,8 +153,8 @@ def _csv(name: str, lines: Iterator[str], delimiter: str, quoting: Literal[0, 3]
 def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
     """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
 
-    Files that only an operating system writes (__MACOSX, ._*, .DS_Store) are ignored. Ignored with a message: a link
-    that leads out of the folder, anything that is not a file, and all but the first of several members with one name.
+    Files and folders whose name begins with a dot, and __MACOSX, are ignored. These are ignored with a message: a link
+    that leads out of the folder, a pipe, a socket, a broken link, and all but the first of several members of one name.
     cache: a folder for the listings of tar archives, which take minutes to make.
     Raises Unreadable when a folder or an archive cannot be read, Fault when a file is a Git LFS pointer.
     """
@@ -169,7 +170,7 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
             if files.setdefault(file.name, file) is not file:
                 say(f"{printable(str(path))}: several members are named {file.name}; the first is used.")
             elif file.member and is_archive(file.basename):
-                say(f"{file.name}: an archive of {size_text(file.size)} in an archive; not looked into. Unpack it.")
+                say(f"{file.name}: an archive of {size_text(file.size)} in an archive, which is not opened. Unpack it.")
     listed = sorted(files.values(), key=lambda file: file.name)
     refuse_pointers(root, listed)
     return listed
@@ -177,10 +178,10 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
 
 def is_pointer(file: RawFile) -> bool:
     """Whether it is a Git LFS pointer, which git leaves in place of a large file that git-lfs has not downloaded."""
-    if file.size not in POINTER:
+    if file.size not in POINTER_SIZES:
         return False
     try:
-        return file.read().startswith(POINTS)
+        return file.read().startswith(POINTER_START)
     except Unreadable:
         return False  # whatever reads the file later reports what is wrong with it
 
@@ -189,23 +190,23 @@ def refuse_pointers(root: Path, files: list[RawFile]) -> None:
     """Raises Fault when a file is a pointer. A tar archive is read once, if it has files of a pointer's size."""
     packed: dict[Path, dict[Steps, RawFile]] = {}
     for file in files:
-        if file.streamed and file.size in POINTER and file.member:
+        if file.streamed and file.size in POINTER_SIZES and file.member:
             packed.setdefault(file.path, {})[file.member] = file
     found = [file for file in files if not file.streamed and is_pointer(file)]
     for path, members in packed.items():
         for steps, content in stream_members(path, set(members)):
-            if isinstance(content, bytes) and content.startswith(POINTS):
+            if isinstance(content, bytes) and content.startswith(POINTER_START):
                 found.append(members[steps])
     if found:
-        more = f" So are {len(found) - 1:,} more files." if len(found) > 1 else ""
+        more = f", and so are {len(found) - 1:,} more files" if len(found) > 1 else ""
         raise Fault(
-            f"{root}: {found[0].name} is a Git LFS pointer; run git lfs pull in the clone, or take away what is not "
-            f"needed.{more}"
+            f"{root}: {found[0].name} is a Git LFS pointer{more}; run git lfs pull in the clone, or remove what is not "
+            "needed."
         )
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield everything below the folder except folders and litter. A folder behind a link is read at its own place."""
+    """Yield every path below the folder except folders and litter. A link to a folder is yielded and not followed."""
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -221,7 +222,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _leads_out(path: Path, root: Path) -> bool:
-    """Whether it is a link out of the folder: a corpus's files belong in its folder, and nothing is read twice."""
+    """Whether it is a link out of the folder; then a message says that it is skipped."""
     if not path.is_symlink():
         return False
     target = Path(os.path.realpath(path))
@@ -229,18 +230,18 @@ def _leads_out(path: Path, root: Path) -> bool:
         return False
     say(
         f"{printable(str(path))}: a link to {printable(str(target))}, outside {root}; skipped. "
-        "Put the files there, or link the whole folder."
+        f"Put the files into {root}, or make {root} itself a link."
     )
     return True
 
 
 def _size(path: Path) -> int | None:
-    """The size of a file in bytes. None for anything else, such as a pipe, with a message unless it is a folder."""
+    """The size of a file in bytes. None for a folder behind a link, and, with a message, for a pipe and the like."""
     try:
         with reading(path):
             found = path.stat()
     except Unreadable as error:
-        say(f"{error} Passed over.")  # for example a link to nothing or to itself
+        say(f"{error} Skipped.")  # for example a link to nothing or to itself
         return None
     if stat.S_ISREG(found.st_mode):
         return found.st_size
@@ -254,21 +255,22 @@ def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
     if cache is None or is_zip(path.name):
         return list_members(path)
     about = path.stat()
+    # 2: the version of the listing's format
     key = hashlib.sha256(f"2 {path.resolve()} {about.st_size} {about.st_mtime_ns}".encode(errors="backslashreplace"))
     kept = cache / f"{key.hexdigest()[:32]}.json"
     if not kept.exists():
-        say(f"{printable(str(path))}: listing its members, which means reading all of it")
+        say(f"{printable(str(path))}: listing its members, which reads the whole file")
         write_text(kept, json.dumps(list_members(path)))
     return [(tuple(steps), size) for steps, size in json.loads(kept.read_text(encoding="utf-8"))]
 
 
-def one_of(copies: list[RawFile], prefer: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
-    """Choose one of several copies of a file: the preferred copy, then the one with the shortest name.
+def one_of(copies: list[RawFile], rank: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
+    """Choose one of several copies of a file: the one of the lowest rank, and of these the one with the shortest name.
 
-    Copies may differ in a BOM and in line ends. Raises Fault when they differ in anything else.
+    Copies of that rank may differ in a BOM, line ends and empty lines at the end. Raises Fault for other differences.
     """
-    chosen = min(copies, key=lambda file: (prefer(file), len(file.name), file.name))
-    rivals = [file for file in copies if file is not chosen and prefer(file) == prefer(chosen)]
+    chosen = min(copies, key=lambda file: (rank(file), len(file.name), file.name))
+    rivals = [file for file in copies if file is not chosen and rank(file) == rank(chosen)]
     for rival in rivals:
         if rival.sha256() != chosen.sha256() and _plain(rival) != _plain(chosen):
             raise Fault(f"{chosen.name} and {rival.name}: two different copies of one file. Remove the wrong one.")

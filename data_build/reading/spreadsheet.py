@@ -1,4 +1,4 @@
-"""Read the worksheets of an .xlsx: only their cells, and no more of them than a person's table holds."""
+"""Read the worksheets of an .xlsx: only their cells, and no more rows and cells than the limits below."""
 
 import io
 import warnings
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Unreadable, size_text
 
-PACKED = 64 << 20  # most bytes of the file; CFAPS has 870 pictures, so its sheet has some 50 kB
-XML = 64 << 20  # most bytes of its tables and texts, unpacked
+PACKED = 64 << 20  # most bytes of the file; CFAPS's sheet has a row for each of 870 pictures, so some 50 kB
+XML = 64 << 20  # most bytes of everything in it except pictures, unpacked
 ROWS = 1 << 20  # Excel's own limit
 CELLS = 20_000_000  # most cells of a workbook, including empty cells before the last cell of a row
 
@@ -32,7 +32,9 @@ def worksheets(file: RawFile) -> list[list[SheetRow]]:
             with zipfile.ZipFile(content) as archive:
                 size = sum(one.file_size for one in archive.infolist() if not one.filename.startswith("xl/media/"))
             if size > XML:
-                raise _refused(file, f"{size_text(size)} of tables unpacked, and at most {size_text(XML)} are read")
+                raise _refused(
+                    file, f"its tables are {size_text(size)} unpacked, and at most {size_text(XML)} are read"
+                )
             return _read(file, content)
         except Unreadable:
             raise
@@ -59,7 +61,9 @@ def _read(file: RawFile, content: io.BytesIO) -> list[list[SheetRow]]:
         for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             cells += len(row)
             if number > ROWS or cells > CELLS:
-                raise _refused(file, f"more than {ROWS:,} rows or {CELLS:,} cells, and no more are read")
+                raise _refused(
+                    file, f"a sheet of more than {ROWS:,} rows, or more than {CELLS:,} cells in all, is not read"
+                )
             fields = ["" if cell is None else str(cell).strip() for cell in row]
             if any(fields):
                 rows.append(SheetRow(f"{file.name}:{sheet.title}!{number}", fields))

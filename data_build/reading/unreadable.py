@@ -78,7 +78,7 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
         why = f"a name in it is not UTF-8 (byte {error.object[error.start]:#04x})"
         return Unreadable(where, why, "Unpack the archive and put the files there.")
     if isinstance(error, MemoryError):
-        return Unreadable(where, "needs more memory than there is", "Unpack it, or download it again.")
+        return Unreadable(where, "needs more memory than is available", "Unpack it, or download it again.")
     what = printable(f"{member}: {error or type(error).__name__}" if member else str(error) or type(error).__name__)
     return Unreadable(where, f"a broken or truncated archive ({what})", "Download it again.")
 
@@ -138,19 +138,23 @@ class Guarded(io.RawIOBase):
         self.content, self.where, self.member = content, where, member
 
     def readable(self) -> bool:
+        """True, as for every stream to read from."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`; returns the number of bytes, 0 at the end. Raises Unreadable."""
         with reading(self.where, self.member):
             data = self.content.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
+        """The rest of the stream. Raises Unreadable."""
         with reading(self.where, self.member):
             return self.content.read()
 
     def close(self) -> None:
+        """Close the stream below too."""
         if not self.closed:
             self.content.close()
         super().close()

@@ -1,8 +1,8 @@
 """`mmaffin export`: write a build in forms that other tools read. Media are linked or copied, never re-encoded.
 
-docs/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released MMAFFIn,
-with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name (id,
-language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
+docs/reference/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released
+MMAFFIn, with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name
+(id, language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
 record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for each frame.
 """
 
@@ -45,7 +45,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if form not in FORMS:
         raise UsageFault(f"--form {form}: not one of {', '.join(FORMS)}")
     if out.resolve().is_relative_to(dataset.path.resolve()):
-        raise UsageFault(f"--out {out}: it lies within {dataset.path}. Choose a folder beside it.")
+        raise UsageFault(f"--out {out}: it is inside {dataset.path}. Choose a folder outside.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
     dataset.require_unchanged(dataset.split_files(names))
     make_folder(out)

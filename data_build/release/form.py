@@ -41,7 +41,7 @@ class Form:
 
     @classmethod
     def of_row(cls, row: Any) -> "Form":
-        """The form of a file that no registry names, from its first row: one of the released files' two forms."""
+        """The form of a file that no registry names, from its first row: alpaca, or sharegpt in either spelling."""
         if isinstance(row, dict) and "messages" in row:
             tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
             return cls({"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags})
@@ -68,7 +68,7 @@ class Form:
         )
 
     def _instruction(self, row: dict[str, Any]) -> tuple[str, str, str]:
-        """Instruction and input joined as LLaMA-Factory joins them: by a line break if both are there."""
+        """Instruction and input joined as LLaMA-Factory joins them: by a line break if neither is empty."""
         if row.get(self.columns["history"] or "history"):
             raise ValueError("a dialogue with a history, where one question was expected")
         asked = [_text(row, self.columns[name]) for name in ("prompt", "query")]
@@ -100,7 +100,7 @@ def _is_origin(value: Any) -> bool:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if value is not None and not isinstance(value, str | int | float):
-        raise ValueError(f"{name} is no text but {type(value).__name__}")
+        raise ValueError(f"{name} is not text but {type(value).__name__}")
     return "" if value is None else str(value)
 
 

@@ -34,7 +34,7 @@ def _vad(grammar: Vad, text: str) -> dict[str, float]:
     parts = [part.partition(":") for part in text.split(",")]
     found = {name.strip().lower(): _number(number, value.strip()) for name, _, value in parts}
     if set(found) != set(grammar.dimensions) or len(parts) != len(found):
-        raise ValueError(f"{text!r} does not give {', '.join(grammar.dimensions)}")
+        raise ValueError(f"{text!r} does not have exactly {', '.join(grammar.dimensions)}")
     return {name: found[name] for name in grammar.dimensions}
 
 
@@ -68,5 +68,5 @@ def _labels(grammar: Labels, text: str) -> list[str]:
             raise ValueError(f"{item.strip()!r} is not a label with its number")
         chosen.append(name)
     if not 1 <= len(chosen) <= grammar.most:
-        raise ValueError(f"{len(chosen)} labels where 1 to {grammar.most} may stand")
+        raise ValueError(f"{len(chosen)} labels, where 1 to {grammar.most} are allowed")
     return grammar.sort(chosen)

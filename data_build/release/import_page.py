@@ -22,7 +22,7 @@ LOST = """\
 - The raw file and line of a row: `source` names the released file and the row in it (a row that `mmaffin export` wrote
   brings its own).
 - Who speaks, which film a clip is from and its own licence (`origins.jsonl` of a build from raw corpora).
-- How the authors sampled and split: the splits are taken as they are. Rows of training that stand in a test or in
+- How the authors sampled and split: the splits are taken as they are. Training rows that also occur in a test or in
   validation too, or twice, are in the quarantine, as in every build.
 - Pictures and clips at another size than they were released in.
 """
@@ -97,19 +97,19 @@ def page_text(about: dict[str, Any], corpora: dict[str, Any]) -> str:
     ]
     read, kept = (sum(of[key] for of in corpora.values()) for key in ("rows_read", "rows_kept"))
     lines += ["", f"{read} rows read = {kept} kept + {read - kept} in `quarantine.jsonl`.", "", *_prompt_lines(about)]
-    lines += ["## Answers written anew", ""]
+    lines += ["## Answers that were rewritten", ""]
     lines += [
         f"- {row['subset']} {row['task']}: {row['rows']} rows, such as {row['examples']}; the gold is the same"
         for row in about["answers"]
     ] or ["None."]
     if about["system"]:
-        lines += ["", f"{about['system']} rows have a system text. It is not taken: the released dataset_info.json "
-                  "names no column for it, so LLaMA-Factory never showed it to a model."]  # fmt: skip
+        lines += ["", f"{about['system']} rows have a system text. It is left out, because the released "
+                  "dataset_info.json names no column for it, so LLaMA-Factory never showed it to a model."]  # fmt: skip
     return "\n".join([*lines, "", LOST])
 
 
 def _prompt_lines(about: dict[str, Any]) -> list[str]:
-    lines = ["## Prompts that are not ours to the letter", ""]
+    lines = ["## Prompts that differ from ours", ""]
     if not about["prompts"]:
         return [*lines, "None.", ""]
     shown: dict[tuple[str, str], int] = {}

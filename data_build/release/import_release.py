@@ -11,6 +11,7 @@ from data_build.config import Config
 from data_build.corpora.find import corpora
 from data_build.dataset.inputs import BuildPlan
 from data_build.dataset.manifest import Source
+from data_build.dataset.typed import TYPED
 from data_build.reading.corpus import Corpus, RawPart
 from data_build.reading.picture_files import is_picture
 from data_build.reading.raw import RawFile, list_raw
@@ -35,7 +36,7 @@ def import_release(
     limit: int | None = None,
     replace: bool = False,
 ) -> bool:
-    """Make DATA from the released JSON in the folders or hub data sets `origins`. False when DATA already holds it.
+    """Make DATA from the released files in the folders or hub data sets `origins`. False when DATA already holds it.
 
     The rows keep the release's splits, prompts and (where it has them) ids; the config's split sizes do not apply.
     Raises UsageFault when no released file is found, Fault when a file is damaged.
@@ -45,7 +46,7 @@ def import_release(
     files = [file for root in roots for file in _named(root, list_raw(root, data / ".listings"), len(roots) > 1)]
     sources = find(files)
     if not sources:
-        raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json is there.")
+        raise UsageFault(f"--from {', '.join(origins)}: no released file such as XED_train.json was found.")
     config = config.model_copy(update={"splits": {}})
     names = [Path(origin).name if Path(origin).is_dir() else origin for origin in origins]
     finish = partial(write_page, names)
@@ -80,14 +81,14 @@ def _folder(origin: str, data: Path) -> Path:
 
 
 def find(files: list[RawFile]) -> list[Source]:
-    """Find the release's files, as a Source for each corpus. Reports files that are not used."""
+    """Group the release's files into a Source for each corpus. Files that belong to no subset are reported."""
     media = {file.name: file for file in files if is_picture(file) or is_clip(file)}
     parts: dict[str, list[RawPart]] = {}
     for split, file, entry in _split_files(files):
         corpus = benchmark()[split.subset].corpus
         about = {"subset": split.subset, "split": split.split, "entry": json.dumps(entry) if entry else ""}
-        needed = dict.fromkeys(media) if benchmark()[split.subset].modality != "text" else {}
-        part = RawPart(f"{split.subset}_{split.split}", (file,), about, {name: name for name in needed})
+        media_names = dict.fromkeys(media) if benchmark()[split.subset].modality != "text" else {}
+        part = RawPart(f"{split.subset}_{split.split}", (file,), about, {name: name for name in media_names})
         parts.setdefault(corpus, []).append(part)
     return [_source(name, of, media) for name, of in parts.items()]
 
@@ -105,26 +106,28 @@ def _source(name: str, parts: list[RawPart], media: dict[str, RawFile]) -> Sourc
 
 
 def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[str, Any] | None]]:
-    """The file of each split: from the registry if it names the file, otherwise from the file's name."""
+    """The file of each split, which the registry's entry for the file tells, or without an entry the file's name."""
     entries: dict[str, dict[str, Any]] = {}
     for file in files:
         if file.basename == REGISTRY:
             for name, of in _registry(file).items():
                 entries.setdefault(PurePosixPath(str(of.get("file_name"))).name, {"name": name, **of})
     found: dict[SubsetSplit, tuple[RawFile, dict[str, Any] | None]] = {}
-    # Parquet last: JSON next to it, as in a build or where the hub converted it, holds more
+    # Parquet comes last and gives way to JSON of the same split, which has more fields
     for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
-        if not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
+        typed = f"/{TYPED}/" in f"/{file.name}"  # the rows of a build once more, for `datasets`
+        if typed or not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
             continue
         entry = entries.get(file.basename)
         split = split_of(entry["name"] if entry else file.basename.rpartition(".")[0])
         if split is None:
-            say(f"{file.name}: none of the {len(benchmark())} subsets; left out")
+            say(f"{file.name}: belongs to none of the {len(benchmark())} subsets; left out")
         elif split in found:
             other = found[split][0]
             is_twin = file.basename.endswith(".parquet") and not other.basename.endswith(".parquet")
             if not is_twin and other.sha256() != file.sha256():
-                raise Fault(f"{other.name} and {file.name}: two different files of {split}. Remove the wrong one.")
+                named = f"{split.subset} {split.split}"
+                raise Fault(f"{other.name} and {file.name}: two different files of {named}. Remove the wrong one.")
         else:
             found[split] = (file, entry)
     order = list(benchmark())

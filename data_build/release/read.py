@@ -23,8 +23,13 @@ from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
 
 # Columns that released rows have in addition; null where the build must supply the value.
-TOLD = ("task_from", "language_from", "answer", "system")  # for import.md: how values were recovered, what was reworded
-SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *TOLD))])
+NOTED = (
+    "task_from",
+    "language_from",
+    "answer",
+    "system",
+)  # for import.md: how values were recovered, what was reworded
+SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *NOTED))])
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ def load(file: RawFile) -> list[Any]:
     except orjson.JSONDecodeError as error:
         raise Fault(f"{file.name}: not JSON ({error}). Download it again.") from None
     if not isinstance(rows, list):
-        raise Fault(f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put the released file.")
+        raise Fault(
+            f"{file.name}: expected a JSON array of rows, found {type(rows).__name__}. Put back the released file."
+        )
     return rows
 
 
@@ -158,7 +165,7 @@ def _columns(split: SubsetSplit, one: ReleasedRow, language: str, source: str) -
 
 
 def _told(one: ReleasedRow, language_from: str) -> tuple[str | None, ...]:
-    """The columns TOLD. `answer`: the released answer, if ours words the same gold differently."""
+    """The columns NOTED. `answer`: the released answer, if ours words the same gold differently."""
     answer = one.asked.task.answer(json.loads(one.gold), one.asked.emotion)
     released = one.turn.answer.strip()
     return one.asked.how, language_from, None if answer == released else released, one.turn.system or None

@@ -16,8 +16,8 @@ from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS
 
-FIX = "Put back the corpus's own files, or take this part of them out to build without it."
-STRAY, STRAY_SHARE = 2, 0.01  # up to so many rows, or such a share of a part's, may have an unknown label by accident
+FIX = "Put back the corpus's own files, or take the bad ones out to build without them."
+STRAY, STRAY_SHARE = 2, 0.01  # rows, or the share of a part's rows, that may have one unknown label by accident
 
 
 class First(NamedTuple):
@@ -49,7 +49,7 @@ class PartCount:
     unknown: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)  # (subset, unknown value) -> sources
 
     def add(self, rows: PartRows) -> PartRows:
-        """Only the rows of the chosen subsets. Unusable rows get subset and split from the part where it names them."""
+        """Count the rows; return those of the chosen subsets. Unusable rows without subset or split get the part's."""
         only = self.subsets[0] if len(self.subsets) == 1 else None
         examples = rows.examples.filter(pl.col("subset").is_in(self.subsets))
         bad = rows.bad.with_columns(
@@ -67,7 +67,9 @@ class PartCount:
         return PartRows(examples, bad)
 
     def check(self) -> None:
-        """Raises Fault when no row of a subset can be used, or when many rows have a value that the reader lacks."""
+        """Raises Fault when no row of a subset can be used, or many rows have one value that the reader does not know.
+
+        A subset whose first unusable row only lacks its picture or clip is no Fault."""
         for subset, bad in self.bad.items():
             if not (self.usable[subset] if subset else self.usable) and not self.first[subset].is_absent:
                 raise Fault(
@@ -79,25 +81,30 @@ class PartCount:
             if len(sources) > max(STRAY, STRAY_SHARE * rows):
                 raise Fault(
                     f"{self.corpus}: {len(sources):,} of {rows:,} rows in {self.part.name} have {unknown!r}, which is "
-                    f"unknown here; the first, {sources[0]}. {FIX}"
+                    f"unknown here; the first is {sources[0]}. {FIX}"
                 )
 
 
 @dataclass
 class Kept:
-    """What became of a corpus's rows, by subset and split (None: the build draws it, "": the row does not name it)."""
+    """What became of a corpus's rows, by subset and split.
+
+    Split None: the build has yet to draw it; "": the raw row names none.
+    """
 
     rows: Mapping[str, Mapping[str, int]]
-    lost: dict[tuple[str | None, str | None], First] = field(default_factory=dict)  # for a reason other than a cap
+    lost: dict[tuple[str | None, str | None], First] = field(
+        default_factory=dict
+    )  # for another reason than a cap (the config's most rows of a split)
     capped: set[tuple[str | None, str | None]] = field(default_factory=set)
     tasks: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # keys of tasks that have rows
 
     def lose(self, subset: str | None, split: str | None, first: First) -> None:
-        """Record a row that is not kept for a reason other than a cap."""
+        """Record why a row was dropped, if it is the first of its subset and split. Not for rows beyond a cap."""
         self.lost.setdefault((subset, split), first)
 
     def check(self, corpus: str, subsets: list[str]) -> None:
-        """Raises Fault when no row of the corpus is kept, or no row of a subset although rows of it were read.
+        """Raises Fault when no row of the corpus is kept, or no row of a subset that lost rows to anything but a cap.
 
         A split without kept rows is not a Fault, because its clips may still have to be downloaded; `line` reports it.
         """
@@ -107,26 +114,29 @@ class Kept:
             if first and not capped and not sum(self.rows.get(subset, {}).values()):
                 raise Fault(f"{corpus}: nothing is kept of {subset}; {first}. {FIX}")
         if not self.capped and not sum(sum(of.values()) for of in self.rows.values()):
-            raise Fault(f"{corpus}: nothing is kept of it; its files hold no rows. {FIX}")
+            raise Fault(f"{corpus}: no row is kept, and no row of a subset was found. {FIX}")
 
 
 def line(subset: Subset, kept: Kept, languages: Mapping[str, Counter[str]], expected: Mapping[str, int]) -> str:
-    """The line that a build prints for a subset: rows of each split, the expected number if known, what is missing."""
+    """The line that a build prints for a subset.
+
+    It has the rows of each split, the expected number if known, and the tasks and languages that have no rows.
+    """
     of = kept.rows.get(subset.name, {})
-    told = []
+    splits = []
     for split in SPLITS:
         rows = of.get(split, 0)
         most = expected.get(f"{subset.name} {split}", subset.test_rows if split == "test" and expected else None)
-        gone = [
+        rowless = [
             task.key for task in subset.tasks if rows and task.key not in kept.tasks.get((subset.name, split), set())
         ]
         first = kept.lost.get((subset.name, split)) if not rows else None
-        told.append(
+        splits.append(
             f"{split}: {rows:,}{f' of {most:,}' if most else ''} rows"
-            + (f" (none of {', '.join(gone)})" if gone else "")
+            + (f" (none of {', '.join(rowless)})" if rowless else "")
             + (f" ({first.reason})" if first else "")
         )
     found = {code for split in languages.values() for code in split}
     absent = [code for code in subset.languages if code not in found]
     missing = f"; none in {', '.join(absent)}" if found and absent else ""
-    return f"{subset.name}: {', '.join(told)}{missing}"
+    return f"{subset.name}: {', '.join(splits)}{missing}"

@@ -1,7 +1,7 @@
 """A corpus's rows between reading and choosing: frames on disk, written by workers, read shard by shard.
 
-Everything under DATA/.work can be deleted. A part gets its folder's final name only once it has been read, so after a
-kill the next build reads only the parts that are missing.
+Everything under DATA/.work can be deleted. A part's folder gets its final name only once the part has been read. So
+after a kill the next build reads only the parts that are missing.
 """
 
 import shutil
@@ -95,16 +95,16 @@ class Shards:
             frame = pl.read_parquet(path, columns=sorted({*columns, "media"}))
             if self.taken is None:
                 frame = frame.with_columns(reason=pl.lit(None, pl.String), files=pl.lit(None, TAKEN["files"]))
-                sight = "media"  # not opened yet, so another request counts as another picture
+                same_media = "media"  # not opened yet, so another request counts as another picture
             else:
                 # with a limit, some pictures are not opened
                 unopened = pl.col("digest").is_null() & pl.col("reason").is_null()
                 frame = frame.join(self.taken, on="media", how="left", maintain_order="left")
                 frame = frame.with_columns(reason=pl.when(unopened).then(pl.lit(OVER_CAP)).otherwise("reason"))
-                sight = "digest"
+                same_media = "digest"
             if "key" in columns and frame["media"].null_count() < frame.height:
                 # the same words with another picture count as another text
-                frame = frame.with_columns(key=pl.struct("key", sight).hash(seed=0))
+                frame = frame.with_columns(key=pl.struct("key", same_media).hash(seed=0))
             yield frame
 
     def rows(self) -> int:
@@ -161,7 +161,10 @@ def read_keys(shards: Shards) -> pl.DataFrame:
 
 
 def numbers(shards: Shards) -> pl.Series:
-    """Each usable row's number among all rows read of its id group, independent of caps and unreadable files."""
+    """Each usable row's number within its id group.
+
+    All rows that were read are counted, so caps and unreadable files do not change the number.
+    """
     group = ["subset", "task", "emotion", "language"]
     frames = [frame.select("reason", pl.col(group).cast(pl.Categorical)) for frame in shards.frames(*group)]
     if not frames:

@@ -100,7 +100,7 @@ def choose_rows(
 ) -> Chosen:
     """Choose among the rows of all parts, which are in order.
 
-    Raises Fault when no row of the corpus is kept, or no row of a subset although rows of it were read.
+    Raises Fault when no row of the corpus is kept, or no row of a subset that lost rows to anything but a cap.
     """
     selection = choose(shards, splits, seed, limit)
     outcome = Outcome()
@@ -130,11 +130,11 @@ def write_rows(chosen: Chosen, leaked: Mapping[str, tuple[str, str]], data: Path
     is_leaked = (pl.col("to") == "train") & pl.col("id").is_in(list(leaked))
     outcome.rows.clear()
     for subset in chosen.subsets:
-        is_mine = pl.col("subset") == subset.name
-        for name, source in rows.filter(is_mine & is_leaked).select("id", "source").iter_rows():
+        of_subset = pl.col("subset") == subset.name
+        for name, source in rows.filter(of_subset & is_leaked).select("id", "source").iter_rows():
             outcome.quarantine.append(Quarantined(chosen.corpus.name, source, *leaked[name]))
         for split in SPLITS:
-            some = rows.filter(is_mine & (pl.col("to") == split) & ~is_leaked)
+            some = rows.filter(of_subset & (pl.col("to") == split) & ~is_leaked)
             if some.height:
                 _write_split(subset, split, some, data, index, outcome, mix)
     if outcome.origins:
@@ -174,7 +174,9 @@ def _dropped_rows(corpus: Corpus, shards: Shards, chosen: SplitChoice, kept: Kep
             over[name] += rows
         kept.capped.update(dropped.filter(is_over).select("subset", "split").unique().iter_rows())
     for name in sorted(over):
-        yield Quarantined(corpus.name, name, OVER_CAP, "drawn out by the seed, see the config", over[name])
+        yield Quarantined(
+            corpus.name, name, OVER_CAP, "not drawn, see the seed and the sizes in the config", over[name]
+        )
 
 
 def _raw_file(media: str) -> str:

@@ -124,7 +124,7 @@ def _where(origin: str, target: str) -> str:
     for package, modes in PACKAGES.items():
         if _fitting(dict(map(_sides, modes.split())), origin, target):
             return f"Debian has it: apt-get install {package}"
-    return "Debian has none that is known here; look with: apt-cache search apertium-"
+    return "We know no Debian package for it; search with: apt-cache search apertium-"
 
 
 def _sides(mode: str) -> tuple[str, tuple[str, str]]:

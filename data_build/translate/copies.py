@@ -50,11 +50,11 @@ def on_both_sides(standing: Iterable[Brief], records: Sequence[Record]) -> dict[
     ours = [Brief.of(one) for one in records]
     languages, corpora = {one.language for one in ours}, {_corpus(one) for one in ours}
     theirs = [one for one in standing if one.made is None and one.language in languages and _corpus(one) in corpora]
-    stands = {(_corpus(one), one.split, text): one.id for one, text in zip(theirs, _texts(theirs), strict=True)}
+    present = {(_corpus(one), one.split, text): one.id for one, text in zip(theirs, _texts(theirs), strict=True)}
     found = {}
     for one, text in zip(ours, _texts(ours), strict=True):
         other = "val" if one.split == "train" else "train"
-        if copy := stands.get((_corpus(one), other, text)):
+        if copy := present.get((_corpus(one), other, text)):
             found[one.id] = (CROSSED[other], copy)
     return found
 

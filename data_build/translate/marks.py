@@ -15,7 +15,7 @@ MARK = re.compile(
     r"|&\#?\w+;"  # &amp; and other entities, which occur in tweets
     rf"|{EMOTICON}|{EMOJI}{MODIFIERS}"
 )
-BREAK = re.compile(r"(\r\n|[\n\r\v\f\x85\u2028\u2029]|\\r\\n|\\n)")  # a line break, or its escape in letters: \n
+BREAK = re.compile(r"(\r\n|[\n\r\v\f\x85\u2028\u2029]|\\r\\n|\\n)")  # a line break, or its escape written out: \n
 LONG = re.compile(r"([^\W\d_])\1{2}")  # sooo
 CAPITALS = re.compile(r"\b[^\W\d_]{3,}\b")
 LETTER = re.compile(r"[^\W\d_]")

@@ -4,7 +4,7 @@ data_build/plans/ holds two plans that balance the languages of the default mix,
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -12,7 +12,8 @@ from data_build.config import known, read_yaml
 from data_build.translate import ENGINES, ROUND_TRIP
 from data_build.translate.languages import languages
 from data_build.translate.rows import Order, has_text
-from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.benchmark.benchmark import benchmark, choose_subsets
+from mmafflm.errors import UsageFault
 
 # YAML reads an unquoted `no` as false
 Language = Annotated[str, BeforeValidator(lambda code: "no" if code is False else code)]
@@ -58,3 +59,32 @@ def load_plan(path: Path) -> TranslationPlan:
         languages(pair.origin, f"{path}: pairs.{number}.from")
         languages(pair.to, f"{path}: pairs.{number}.to")
     return plan
+
+
+class OrderOptions(NamedTuple):
+    """What the command line says instead of a plan; None: not given."""
+
+    to: str | None
+    engine: str | None
+    origin: str | None
+    subsets: str | None
+    limit: int | None
+
+
+def plan_or_options(path: Path | None, options: OrderOptions) -> tuple[str, str | None, int, list[Order]]:
+    """The engine, its model, the rows to translate back and the orders, from a plan or from the command line.
+
+    Raises UsageFault when both are given, or neither.
+    """
+    if path:
+        if any(one is not None for one in options):
+            raise UsageFault(
+                f"--plan {path}: the plan names engine, pairs and rows. Leave out --to, --engine, --from and the like."
+            )
+        plan = load_plan(path)
+        return plan.engine, plan.model, plan.round_trip, plan.orders
+    if not (options.to and options.engine):
+        raise UsageFault("translate needs --to and --engine, or --plan FILE.")
+    names = [subset.name for subset in choose_subsets(options.subsets)]
+    order = Order(names, languages(options.origin or "en", "--from"), languages(options.to, "--to"), options.limit)
+    return options.engine, None, ROUND_TRIP, [order]

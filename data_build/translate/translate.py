@@ -17,6 +17,7 @@ from data_build.build import only_one, require_free
 from data_build.config import MOST_TRANSLATED
 from data_build.dataset.card import write_card
 from data_build.dataset.manifest import counts, write_seal
+from data_build.dataset.typed import write_typed
 from data_build.ids import TRANSLATE
 from data_build.media.media_index import Index, read_index
 from data_build.mix.mix import make_mix
@@ -41,7 +42,7 @@ from data_build.translate.rows import (
 )
 from data_build.translate.work import Translator
 from data_build.twins import write_records
-from mmafflm.dataset import MANIFEST, Dataset, manifest_fault, split_file
+from mmafflm.dataset import MANIFEST, Dataset, build_command, manifest_fault, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, dump, read_jsonl, replacing, write_text
 from mmafflm.terminal.command import say
@@ -118,7 +119,7 @@ def _pairs(engine: TranslationEngine, orders: Sequence[Order]) -> list[Pair]:
 
 def _there(data: Path) -> Path:
     if not data.is_dir():
-        raise UsageFault(f"{data}: no such folder. Build it: mmaffin build --raw RAW --out {data}")
+        raise UsageFault(f"{data}: no such folder. Build it: {build_command(data)}")
     require_free(data)
     return data
 
@@ -150,8 +151,8 @@ def _wanted(
         origins = ",".join(dict.fromkeys(one for order in orders for one in order.origins))
         targets = ",".join(dict.fromkeys(one for order in orders for one in order.targets))
         raise UsageFault(
-            f"--from {origins}: no training or validation row in this language with a text to put into {targets}. "
-            f"There are: {', '.join(there) or 'none'}"
+            f"--from {origins}: no training or validation row in this language has a text to translate into {targets}. "
+            f"Languages with such rows: {', '.join(there) or 'none'}"
         )
     return list(found.values())
 
@@ -255,7 +256,7 @@ def _put_in_place(data: Path) -> None:
     if why:
         raise Fault(f"{stage / MANIFEST}: not what a stopped translation leaves ({why}). Remove {stage}.")
     if (data / MANIFEST).exists() and Dataset.open(data).hash != over:
-        say(f"{data}: built anew since a translation was stopped; that one is dropped.")
+        say(f"{data}: built again after a translation was stopped; that translation is discarded.")
         shutil.rmtree(stage)
         return
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest is written
@@ -267,6 +268,7 @@ def _put_in_place(data: Path) -> None:
     most = mix.get("most_translated", MOST_TRANSLATED)
     barred = left_out(data / QUARANTINE)
     manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], mix.get("only_languages"), most, barred)
+    write_typed(data, manifest["subsets"])
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

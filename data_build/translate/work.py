@@ -16,10 +16,14 @@ class Text(Protocol):
     """Anything to translate: a text, and the languages to translate from and into."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """The words."""
+        ...
 
     @property
-    def pair(self) -> tuple[str, str]: ...
+    def pair(self) -> tuple[str, str]:
+        """Language codes: from, into."""
+        ...
 
 
 class Translator:

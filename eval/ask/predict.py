@@ -9,16 +9,15 @@ from typing import Any
 
 from eval.ask.ablation import questions
 from eval.ask.likelihoods import Weighing, groups, task_of
-from eval.engines import Engine, Metered, make_engine
+from eval.engines import Engine, Metered, Tried, make_engine
 from eval.run.checkpoint import require_budget
 from eval.run.run_folder import WHOLE, RunFolder, Shard
 from eval.run.selection import Selection
 from eval.score.readout import readout_of
-from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
-from mmafflm.families.find import built_for
 from mmafflm.media.budget import Budget
 from mmafflm.records import Record, media_files
 from mmafflm.run_file import installed
@@ -61,12 +60,32 @@ def predict(
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)
     selection = Selection(limit, None if languages is None else tuple(languages))
-    chosen = chosen_records(data, split, subsets, selection)
+    chosen = chosen_records(data, split, askable(engine, data, split, subsets), selection)
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
     asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
     asking.folder.require_same(asked)  # first: another run's files would fail later, with a less clear message
     weighing = Weighing(asking.folder, data, chosen, readout, limit)
     asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
+
+
+def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None) -> list[str] | None:
+    """The subsets that the model can take: those named, or else those of the build that it accepts.
+
+    Lists the others once. Raises UsageFault for a named subset that it does not accept, and when none is left.
+    """
+    takes = engine.accepts()
+    names = data.subsets(split) if subsets is None else subsets
+    others = [name for name in names if benchmark()[name].modality not in takes]
+    if not others:
+        return subsets
+    left = [name for name in names if name not in others]
+    said = f"the model takes {' and '.join(takes)} only"
+    if subsets is not None or not left:
+        clips = any(benchmark()[name].modality == "video" for name in others) and "image" in takes
+        advice = " Clips can be shown as pictures: --engine hf --option clips=frames." if clips else ""
+        raise UsageFault(f"{', '.join(others)}: cannot be asked, because {said}.{advice}")
+    say(f"Not asked, because {said}: {', '.join(others)}.")
+    return left
 
 
 def chosen_records(
@@ -113,7 +132,11 @@ class _Asking:
             self.engine.likelihoods((), (), (), self.batch_size)
         left = self.left(chosen) + weighing.left()
         if left.total():
-            self.engine.load()  # before run.json, so that a checkpoint that fails to load leaves no files
+            # before run.json, so that a checkpoint that cannot be loaded or asked leaves no files
+            self.engine.load()
+            if isinstance(self.engine, Tried):
+                firsts = {task_of(records[0]).modality: records[0] for records in chosen.values()}
+                self.engine.try_out(questions(list(firsts.values())))
         with self.folder.at_work():
             subsets = {name: {"expected": len(records)} for name, records in chosen.items()}
             self.folder.keep(described | {"engine": self.engine.name} | self.engine.describe() | {"subsets": subsets})
@@ -174,7 +197,6 @@ def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any
         "schema": 1,
         "checkpoint": ckpt,
         "weights": None,  # an API endpoint does not show its weights
-        "template": built_for().template,
         "budget": budget.to_json(),
         "data": str(data.path.resolve()),
         **asked,

@@ -32,10 +32,10 @@ from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 RESAMPLES = 10_000
 SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
-# TOLD must agree, or the two scores are not of the same test. When NOTED differs, the result has a note.
-TOLD = ("data_hash", "split", "limit", "languages", "ablation", "readout")
+# MUST_AGREE must be the same, or the two scores are not of the same test. When NOTED differs, the result has a note.
+MUST_AGREE = ("data_hash", "split", "limit", "languages", "ablation", "readout", "media")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy"}  # for runs that LLaMA-Factory predicted
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy", "media": "budget"}  # where run.json has none
 
 
 class Compared(NamedTuple):
@@ -177,7 +177,7 @@ def compare_runs(
 ) -> dict[str, Any]:
     """Compare run B with run A; write B/comparison.NAME.json, and the changed rows to B/comparison.NAME.jsonl.
 
-    NAME is A's folder. anyway: compare even if one of TOLD (data, limit, ablation, readout, ...) differs. Raises Fault
+    NAME is A's folder. anyway: compare even if one of MUST_AGREE (data, limit, readout, ...) differs. Raises Fault
     when one differs without `anyway`, and when the runs have no answered record in common; UsageFault when they have no
     subset in common.
     """
@@ -202,7 +202,7 @@ def compare_runs(
     about = {
         side: {
             "run": str(path.resolve()),
-            **{name: described[side].get(name) for name in ("checkpoint", *TOLD, *NOTED)},
+            **{name: described[side].get(name) for name in ("checkpoint", *MUST_AGREE, *NOTED)},
         }
         for side, path in (("a", a), ("b", b))
     }
@@ -217,13 +217,15 @@ def compare_runs(
 def _require_alike(
     a: Path, b: Path, described: Mapping[str, Mapping[str, Any]], data: Dataset, anyway: bool
 ) -> list[str]:
-    """The differences between the runs, as notes. Raises Fault when TOLD or the data differ, unless `anyway`."""
+    """The differences between the runs, as notes. Raises Fault when MUST_AGREE or the data differ, unless `anyway`."""
 
     def value(side: str, name: str) -> Any:
         return described[side].get(name, _DEFAULTS.get(name))
 
     differ = [
-        f"{name}: {value('a', name)} and {value('b', name)}" for name in TOLD if value("a", name) != value("b", name)
+        f"{name}: {value('a', name)} and {value('b', name)}"
+        for name in MUST_AGREE
+        if value("a", name) != value("b", name)
     ]
     strange = [str(path) for path, side in ((a, "a"), (b, "b")) if value(side, "data_hash") != data.hash]
     if strange and not any(one.startswith("data_hash") for one in differ):

@@ -10,7 +10,7 @@ from eval.tables import Section, fraction, interval_text
 
 LEVEL = 0.05  # of the corrected p-values
 _HEADS = ("A", "B", "B - A", "95% interval", "p", "p (Holm)", "unparsed A", "unparsed B")
-TOLD = 0.005  # a bias of the resamples at least this large is reported
+BIAS_SHOWN = 0.005  # a bias of the resamples at least this large is reported
 
 
 def tables_of_each(found: Sequence[Mapping[str, Any]]) -> tuple[list[Section], list[str]]:
@@ -84,13 +84,13 @@ def _means_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """Tables of every task and language with its test, and of the means; and sentences about them."""
+    """A table of tasks and languages, each with its test, tables of means, and sentences about them."""
     heads = ("subset", "task", "language", "metric", *_HEADS, "n", "changed", "fixed", "broken")
     units = Section(
         f"B against A, {found['mode']} mode, {found['tests']} tests", heads, [_unit(one) for one in found["units"]]
     )
     means = Section(
-        f"Means, {found['tests_of_means']} tests with those over languages",
+        f"Means, {found['tests_of_means']} tests, the averages over languages included",
         ("over", "group", "metric", *_HEADS, "of", "missing"),
         [_mean(one) for one in found["aggregates"]],
     )
@@ -133,12 +133,13 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     better, worse = ([one for one in sure if sign * (one["difference"] or 0) > 0] for sign in (1, -1))
     said = [
         f"Of {found['tests']} tests B is better in {len(better)} and worse in {len(worse)} at p < {LEVEL} after Holm's "
-        f"correction; in the other {found['tests'] - len(better) - len(worse)} the data do not say.",
-        "Right, in fixed and broken, means the label set or class itself, and a number within 0.05 of its scale.",
+        f"correction; in the other {found['tests'] - len(better) - len(worse)} no difference was found.",
+        "In fixed and broken, an answer is right if its label set or class is exact, or its number is off by at most "
+        "5% of the scale's width.",
     ]
     said += _of_few_rows(found)
     said += [
-        f"{one['subset']} {one['task']}, {side.upper()}: {reason}. It is not tested, and is in no mean."
+        f"{one['subset']} {one['task']}, {side.upper()}: {reason}. This task is not tested, and no mean includes it."
         for one in found["units"]
         for side, reason in one["withheld"].items()
     ]
@@ -147,15 +148,15 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_few_rows(found: Mapping[str, Any]) -> list[str]:
-    """A warning about intervals of few rows, when their bias is visible."""
+    """A warning that resamples of few rows are biased, if the bias is visible."""
     means = [*found["aggregates"], *(one for one in found["macro_over_languages"].values() if "refused" not in one)]
     bias = max((one["bias"] or 0.0 for one in means), key=abs, default=0.0)
     tested = [one for one in found["units"] if one["ci95"] and None not in (one["p"], one["difference"])]
     within = [one["ci95"][0] - 1e-9 <= one["difference"] <= one["ci95"][1] + 1e-9 for one in tested]
-    if abs(bias) < TOLD and all(within):
+    if abs(bias) < BIAS_SHOWN and all(within):
         return []
     return [
-        "Resamples of few rows lack classes, which macro F1 counts as 0, so they lie nearer to 0 than the rows "
-        f"themselves: in a mean by up to {abs(bias):.3f}; {within.count(False)} of {len(within)} differences lie "
-        "outside of their intervals. The means' intervals and p are without this bias."
+        "A resample of few rows can lack a class, which macro F1 counts as 0. So differences in resamples are nearer "
+        f"to 0 than in the rows themselves: in a mean by up to {abs(bias):.3f}; {within.count(False)} of {len(within)} "
+        "differences are outside of their intervals. The means' intervals and p are corrected for this bias."
     ]

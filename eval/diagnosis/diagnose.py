@@ -27,7 +27,7 @@ from mmafflm.terminal.progress_bar import progress
 
 SCHEMA = 1
 FILE = "diagnosis.json"
-TOLD = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # copied from run.json
+COPIED = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # copied from run.json
 
 
 def diagnose(
@@ -79,7 +79,7 @@ def diagnose_run(
     """
     described = run_json(run)
     names = chosen_subsets(run, described, data, subsets)
-    told = {name: described.get(name) for name in TOLD}
+    told = {name: described.get(name) for name in COPIED}
     files = [one / "predictions" / f"{name}.jsonl" for one in (run, *ablated) for name in names]
     made = made_of(files, told=told, data=data.hash, ablated=[(path, run_json(path)) for path in ablated])
     found = standing(run / FILE, made)

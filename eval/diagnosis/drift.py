@@ -21,7 +21,10 @@ TENTHS = 10
 
 
 class Series(NamedTuple):
-    """The parsed answers on one scale: gold and prediction [n], and the scale's K equidistant ticks."""
+    """The parsed answers on one scale: gold and prediction [n], and K equally spaced points of the scale.
+
+    part: the dimension's name, or "" for a task with one scale.
+    """
 
     answered: Answered
     part: str
@@ -37,7 +40,7 @@ class Series(NamedTuple):
 
 
 def series(answered: Answered) -> Iterator[Series]:
-    """The scales of one task: labels have no scale, numbers and ordinals have one, dimensions one each."""
+    """The scales of one task: none for labels, one for numbers and ordinals, one for each dimension."""
     grammar = answered.task.grammar
     if isinstance(grammar, Labels):
         return
@@ -53,7 +56,7 @@ def series(answered: Answered) -> Iterator[Series]:
 
 
 def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, and the details of each scale that the report draws."""
+    """The findings, and for each scale the details that the report draws."""
     findings, details = [], []
     for one in (one for answered in tasks for one in series(answered)):
         if not len(one.gold):
@@ -77,24 +80,24 @@ def _top(values: Floats) -> float:
 
 
 def _measure(one: Series, top_answer: float, top_gold: float) -> Measure:
-    """A function from row counts [B, n] to the four numbers and the mean gold at every tick ("gold_at_3")."""
+    """A function from row counts [B, n] to the four numbers and the mean gold of each tick's answers ("gold_at_3")."""
     width = float(one.ticks[-1] - one.ticks[0])
-    answered_at = np.eye(len(one.ticks))[one.bins(one.prediction)]
-    gold_at = np.eye(len(one.ticks))[one.bins(one.gold)]
+    answers_by_tick = np.eye(len(one.ticks))[one.bins(one.prediction)]
+    gold_by_tick = np.eye(len(one.ticks))[one.bins(one.gold)]
     excess = (one.prediction == top_answer).astype(float) - (one.gold == top_gold)
 
     def measured(weights: Floats) -> Values:
         rows = weights.sum(1)
-        here, there = weights @ answered_at, weights @ gold_at
-        missed = weights @ (answered_at * (one.gold - one.prediction)[:, None])
+        answers_here, gold_here = weights @ answers_by_tick, weights @ gold_by_tick
+        missed = weights @ (answers_by_tick * (one.gold - one.prediction)[:, None])
         with np.errstate(invalid="ignore", divide="ignore"):  # a tick without answers has no mean gold
-            gold = (weights @ (answered_at * one.gold[:, None])) / here
+            gold = (weights @ (answers_by_tick * one.gold[:, None])) / answers_here
             spread = _deviation(one.prediction, weights) / _deviation(one.gold, weights)
         found = {
             "spread": np.where(np.isfinite(spread), spread, np.nan),
             "top_share": weights @ excess / rows,
             "calibration": np.abs(missed).sum(1) / rows / width,
-            "overlap": np.minimum(here, there).sum(1) / rows,
+            "overlap": np.minimum(answers_here, gold_here).sum(1) / rows,
         }
         return found | {f"gold_at_{tick}": gold[:, tick] for tick in range(len(one.ticks))}
 
@@ -113,12 +116,12 @@ def _findings(one: Series, whole: dict[str, float | None], ci95: dict[str, list[
     top, share = _top(one.prediction), float((one.prediction == _top(one.prediction)).mean())
     gold_share = float((one.gold == _top(one.gold)).mean())
     sentences = {
-        "spread": f"{name}: the answers spread {_text(whole['spread'])} times as wide as gold "
+        "spread": f"{name}: the answers spread {_text(whole['spread'], ' times')} as wide as gold "
         f"(standard deviation {one.prediction.std():.3f} against {one.gold.std():.3f}).",
         "top_share": f"{name}: {share:.0%} of the answers are {top:g}; gold's most frequent value, {_top(one.gold):g}, "
-        f"has {gold_share:.0%}.",
-        "calibration": f"{name}: gold lies {_text(whole['calibration'])} of the scale away from the answers, on "
-        "average over its tenths.",
+        f"has {gold_share:.0%}: a difference of {share - gold_share:+.0%}.",
+        "calibration": f"{name}: where the answers are alike (the same class or tenth), mean gold is off by "
+        f"{_text(whole['calibration'])} of the scale, on average over the answers.",
         "overlap": f"{name}: the distributions of answers and gold overlap by {_text(whole['overlap'])}.",
     }
     task = one.answered.task
@@ -128,8 +131,8 @@ def _findings(one: Series, whole: dict[str, float | None], ci95: dict[str, list[
     ]
 
 
-def _text(value: float | None) -> str:
-    return "an undefined number of" if value is None else f"{value:.2f}"
+def _text(value: float | None, unit: str = "") -> str:
+    return f"an undefined number of{unit}" if value is None else f"{value:.2f}{unit}"
 
 
 def _detail(one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ CHECKS = {
     "calibration": Check(
         "intensity_drift", "mean |gold - answer| over the tenths of the scale, as a share of the scale", "above", 0.1,
         "A tenth of the scale is one step of the coarsest intensity in the benchmark (CHSIMS, 0.2 of 2): answers are "
-        "off by a step in a known direction, which a look-up table would mend.",
+        "off by a step in a known direction, which a look-up table would correct.",
     ),
     "overlap": Check(
         "intensity_drift", "overlap of the distributions of answers and gold over the tenths of the scale", "below",
@@ -61,8 +61,8 @@ CHECKS = {
     ),
     "language_lift": Check(
         "language_collapse", "macro F1 - best baseline that does not read the record, in this language", "below", 0.05,
-        "A three-class task at chance still keeps half of a middling English score; so a language is also held "
-        "against its own baselines (see lift).",
+        "A three-class task at chance still keeps half of a middling English score; so a language is also compared "
+        "with its own baselines (see lift).",
     ),
     "language_unparsed": Check(
         "language_collapse", "unparsed rate - English unparsed rate", "above", 0.05,

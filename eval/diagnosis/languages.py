@@ -192,7 +192,7 @@ def _of_english(
     Share and interval are None when English has no score above 0, or a score is withheld.
     """
     if not np.isfinite([here.value, english.value]).all():
-        return None, None, "no score to compare, because most of the answers are unparsed here or in English."
+        return None, None, "no score to compare, because most answers are unparsed, its own or the English ones."
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(english.drawn > 0, here.drawn / english.drawn, np.nan)
     value = here.value / english.value if english.value > 0 else None

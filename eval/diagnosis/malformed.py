@@ -15,7 +15,7 @@ from eval.score.normalize import plain
 from eval.score.paired import seed_of
 
 EXAMPLES = 10
-LONGEST = 300  # characters of an example
+LONGEST = 300  # the most characters shown of an example
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i can(?:'t|not)|(?:as|i am|i'm) an ai|unable to|cannot (?:determine|"
     r"assist|provide|help)|no image|(?:image|video|text) (?:is|was) not (?:provided|visible|available))\b"
@@ -35,7 +35,7 @@ KINDS = (
 
 
 def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """A finding for each task, and its unparsed answers by kind with ten examples each."""
+    """A finding for each task, and its unparsed answers by kind with at most ten examples each."""
     findings, details = [], []
     for one in tasks:
         rows, unparsed = len(one.records), len(one.read.unparsed)
@@ -53,7 +53,7 @@ def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[li
 
 
 def kind_of(text: str, reason: str, prompt: str) -> str:
-    """Which of KINDS an unparsed answer is: first by its own text, then by the parser's reason."""
+    """Which of KINDS an unparsed answer is: by its text, then the parser's reason, then its script and length."""
     if reason_of(text) is not None:
         return "rejected by the server"
     said = plain(text[:READ]).strip()

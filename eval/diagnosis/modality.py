@@ -62,8 +62,8 @@ def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: 
     if differ := [name for name in SAME if described.get(name) != ablated.get(name)]:
         name = differ[0]
         raise Fault(
-            f"{other}: its {name} is {ablated.get(name)}, that of {run} is {described.get(name)}: the difference would "
-            "not be the ablation's. Predict it again with the same arguments as the run."
+            f"{other}: its {name} is {ablated.get(name)}, that of {run} is {described.get(name)}, so the ablation "
+            "would not be the only difference. Predict it again with the same arguments as the run."
         )
     return str(ablation)
 

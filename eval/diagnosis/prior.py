@@ -38,7 +38,7 @@ def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
             counts = label_counts(gold, prediction)
             baselines = {name: float(found[0]) for name, found in _baselines(counts).items()}
             baselines["score"] = float(metrics.macro_f1(counts)[0])
-        details.append(_detail(one, names, gold, prediction) | {"macro_f1": baselines})
+        details.append(_detail(one, names, gold, prediction) | {"n": len(gold), "macro_f1": baselines})
     return findings, details
 
 

@@ -14,9 +14,14 @@ _PER_PART = {
     "foreign_prose",
 }  # up to 27 rows each, so only those with the verdict "found" are shown
 
+_NAMED = 4  # tasks that the last lines name
+
 
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences."""
+    """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences.
+
+    The last six sentences say in short what was found.
+    """
     kinds = [(kind, *(str(found["summary"][kind][name]) for name in ("found", "unsure", "absent"))) for kind in KINDS]
     shown = [one for one in found["findings"] if one["check"] not in _PER_PART or one["verdict"] == "found"]
     sections = [Section("Failures the paper names", ("kind", "found", "unsure", "absent"), kinds)]
@@ -28,7 +33,23 @@ def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     sentences += [f"not measured: {one['sentence']}" for one in found["not_measured"]]
     if unsure := sum(one["verdict"] == "unsure" for one in found["findings"]):
         sentences.append(f"{unsure} checks are unsure: the interval holds the threshold, or there are too few rows.")
-    return sections, sentences
+    in_short = ["In short, of the failures that the paper names (diagnosis.json has every check):"]
+    return sections, [*sentences, *in_short, *(_in_short(kind, found) for kind in KINDS)]
+
+
+def _in_short(kind: str, found: Mapping[str, Any]) -> str:
+    """One kind of failure in a line: where it was found, in how many checks, and how many are unsure."""
+    checks = [one for one in found["findings"] if one["kind"] == kind]
+    faults = [one for one in checks if one["verdict"] == "found"]
+    unsure = sum(one["verdict"] == "unsure" for one in checks)
+    name = kind.replace("_", " ")
+    if not checks:
+        return f"{name}: not measured"
+    if not faults:
+        return f"{name}: {'unsure' if unsure == len(checks) else 'not found'}, {len(checks)} checks, {unsure} unsure"
+    where = list(dict.fromkeys(f"{one['subset']} {one['task']}" for one in faults))
+    more = f" and {len(where) - _NAMED} more" if len(where) > _NAMED else ""
+    return f"{name}: FOUND in {', '.join(where[:_NAMED])}{more}, {len(faults)} of {len(checks)} checks, {unsure} unsure"
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

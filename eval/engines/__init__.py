@@ -38,6 +38,10 @@ class Engine(Protocol):
 
     name: str
 
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, of "text", "image" and "video". May be called before `load`."""
+        ...
+
     def load(self) -> None:
         """Get ready to answer. Called once, before `tokens` and `answer`; not called when nothing is left to ask."""
         ...
@@ -82,6 +86,15 @@ class Metered(Protocol):
         ...
 
 
+@runtime_checkable
+class Tried(Protocol):
+    """An engine that can find out whether its model can be asked at all."""
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these, one of each modality, after `load`. Raises Fault when the model cannot be asked."""
+        ...
+
+
 def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
     """The engine NAME for a checkpoint; nothing is loaded yet.
 
@@ -97,9 +110,3 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
         raise UsageFault(f"--engine {name} needs {error.name}, which is not installed. Run: {ENGINES[name]}") from None
     made: Engine = module.make(ckpt, dtype, root, budget, options)
     return made
-
-
-def no_options(engine: str, options: dict[str, str]) -> None:
-    """Raises UsageFault when any options are given."""
-    if options:
-        raise UsageFault(f"--engine {engine} takes no option {next(iter(options))}")

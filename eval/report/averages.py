@@ -1,4 +1,6 @@
-"""Means of the scores as in the paper, per task, modality and language; and over languages, refused if one is missing.
+"""Means of scores as in the paper, by subset, task, modality and language.
+
+A mean over the languages of a subset is refused if one of them is missing.
 
 The interval of a mean assumes that the intervals of its tasks are symmetric and independent. For tasks on the same rows
 (MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only scores.
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 
 from eval.report.load import Run
 from eval.report.tables import Cell, cell, pooled, tasks_of
-from eval.score.aggregate import name_of, on_the_same_rows, parted, require_languages
+from eval.score.aggregate import MeanPart, name_of, on_the_same_rows, parted, require_languages
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -50,13 +52,19 @@ class RunAverage(NamedTuple):
 def averages(runs: Sequence[Run], mode: str) -> list[RunAverage]:
     """Every mean over the scores that any run has. A run with one of them missing or withheld has no mean."""
     scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
-    found = [
-        RunAverage(part.over, part.group, part.metric, _means(part.units, len(runs)), list(map(name_of, part.units)),
-                part.missing)
-        for part in parted(scores)
-        if len(part.units) > 1
-    ]  # fmt: skip
+    found = [_average(part, len(runs)) for part in parted(scores) if len(part.units) > 1]
     return [*found, *_over_languages(scores, len(runs))]
+
+
+def modality_means(runs: Sequence[Run]) -> list[RunAverage]:
+    """The strict means over each modality's tasks, one for each metric; also of a single task."""
+    scores = [one for subset, task in tasks_of(runs, "strict") for one in _scores(subset, task, runs, "strict")]
+    return [_average(part, len(runs)) for part in parted(scores) if part.over == "modality"]
+
+
+def _average(part: MeanPart[RunScores], runs: int) -> RunAverage:
+    named = list(map(name_of, part.units))
+    return RunAverage(part.over, part.group, part.metric, _means(part.units, runs), named, part.missing)
 
 
 def _scores(subset: str, task: Task, runs: Sequence[Run], mode: str) -> Iterator[RunScores]:

@@ -1,6 +1,7 @@
 """`mmaffben browse`: the answers of runs next to their records, parsed in strict mode, judged as in compare and report.
 
-Works on columns, not objects. Of 190,000 answers some 30,000 differ in question, gold or text; only these are parsed.
+It works on columns, not objects. Of 190,000 answers some 30,000 differ in question, gold or text; each of these is
+parsed once.
 """
 
 import gc

@@ -1,5 +1,6 @@
 """Results of `mmaffben compare` between the runs on the page, from the comparison.NAME.json in their folders."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -51,9 +52,10 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
             scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None
             value = (scored or {}).get("metrics", {}).get(one["metric"])
             if scored and scored["n"] == one["n"] and None not in (value, one[side]) and abs(value - one[side]) > NEAR:
+                again = shlex.join(["mmaffben", "compare", str(a.folder), str(b.folder), "--data", "DATA"])
                 return (
                     f"The comparison of {b.name} with {a.name} is not of these scores ({one['subset']} {one['task']}) "
-                    f"and left out. Compare again: mmaffben compare {a.folder} {b.folder} --data DATA"
+                    f"and left out. Compare again: {again}"
                 )
     return ""
 

@@ -1,6 +1,6 @@
 """Drawings of what a diagnosis measured, from the details in diagnosis.json, so that page and file agree."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -13,9 +13,12 @@ SIDE = 150.0  # side of a calibration plot, in pixels
 
 
 class Drawing(NamedTuple):
-    """A drawing, its caption, and whether it may be wider than a phone's screen."""
+    """A drawing with its title, unit, rows and caption, and whether it may be wider than a phone's screen."""
 
     svg: Markup
+    title: str
+    unit: str
+    n: str
     caption: str
     wide: bool
 
@@ -87,7 +90,8 @@ def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
         if answer is not None and gold is not None
     )
     figure = svg.figure(left + SIDE + 10, top + SIDE + 16, f"{name}: mean gold at each mean answer: {said}", body)
-    return Drawing(figure, f"{name}: mean gold (up) at each answer (across), {one['n']} rows.", False)
+    unit = f"points of the scale {low:g} to {high:g}"
+    return Drawing(figure, name, unit, f"{one['n']:,}", "Mean gold (up) at each answer (across).", False)
 
 
 def _path(points: Sequence[tuple[float, float, Any]]) -> str:
@@ -113,8 +117,8 @@ def _languages(one: Mapping[str, Any], run: int) -> Drawing:
     lines = [] if english is None else [english]
     name = f"{one['group']} {one['task']}"
     figure = dots(lanes, lines, f"{name}: {one['metric']} of each language and script", run)
-    caption = f"{name}: {one['metric']} with its 95% interval; dashed: English; at the right the gap to English."
-    return Drawing(figure, caption, True)
+    caption = "With 95% intervals; dashed: English; at the right the gap to English."
+    return Drawing(figure, name, str(one["metric"]), _rows(one["languages"].values()), caption, True)
 
 
 def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, Any], run: int) -> Drawing:
@@ -124,8 +128,10 @@ def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, A
              [Mark(f"run{run % 6}", row[check], row[f"{check}_ci95"])], f"n {row['n']}")
         for row in rows
     ]  # fmt: skip
-    caption = f"{why['what']}; dashed: the threshold, {why['threshold']:g}."
-    return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption[:1].upper() + caption[1:], True)
+    what, caption = str(why["what"]), f"Dashed: the threshold, {why['threshold']:g}."
+    unit = "share of the score" if check == "lost" else "share of the answers"
+    figure = dots(lanes, [why["threshold"]], what, run)
+    return Drawing(figure, what[:1].upper() + what[1:], unit, _rows(rows), caption, True)
 
 
 def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawing]:
@@ -140,12 +146,12 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
         best = max(others, key=lambda name: others[name])
         lanes.append(Lane(f"{one['subset']} {one['task']}", [*marks, Mark(f"run{run % 6}", one["macro_f1"]["score"])],
                           f"{one['macro_f1']['score'] - others[best]:+.3f} against {best}"))  # fmt: skip
-    title = "Macro F1 of each task, and of the baselines that do not read the record"
+    title = "Each task, and the baselines that do not read the record"
     caption = (
-        "Macro F1 of each task. Short lines: what reading nothing scores (the majority label, labels at gold's "
-        "frequency, the run's own answers dealt out at random). Confusion matrices stand at each subset."
+        "Short lines: what reading nothing scores (the majority label, labels at gold's "
+        "frequency, the run's own answers dealt out at random). The confusion matrices are shown with each subset."
     )
-    yield Drawing(dots(lanes, [], title, run), caption, True)
+    yield Drawing(dots(lanes, [], title, run), title, "macro F1", _rows(scored), caption, True)
 
 
 def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run: int) -> Drawing:
@@ -157,10 +163,17 @@ def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run:
         for kind, of in list(one["kinds"].items())[:1]
     ]  # fmt: skip
     caption = (
-        f"Share of unparsed answers with its 95% interval; dashed: the threshold, {why['threshold']:g}. At the right "
+        f"With 95% intervals; dashed: the threshold, {why['threshold']:g}. At the right "
         "the rows, and those of the most frequent kind. Tasks whose answers were all parsed are left out."
     )
-    return Drawing(dots(lanes, [why["threshold"]], why["what"], run), caption, True)
+    figure = dots(lanes, [why["threshold"]], why["what"], run)
+    return Drawing(figure, "Unparsed answers", "share of the answers", _rows(details), caption, True)
+
+
+def _rows(parts: Iterable[Mapping[str, Any]]) -> str:
+    """The rows of all parts, as text; "not known" when a diagnosis of another version has no counts."""
+    counts = [one.get("n") for one in parts]
+    return "not known" if None in counts else f"{sum(map(int, filter(None, counts))):,}"
 
 
 def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) -> Markup:
@@ -168,7 +181,7 @@ def dots(lanes: Sequence[Lane], lines: Sequence[float], title: str, run: int) ->
     values = [
         end for lane in lanes for mark in lane.marks for end in (mark.value, *(mark.ends or ())) if end is not None
     ]
-    low, high = min(0.0, *values, *lines), max(0.1, *values, *lines)
+    low, high = min([0.0, *values, *lines]), max([0.1, *values, *lines])
     left, width = 12 + 6.0 * max(len(lane.name) for lane in lanes), 220.0
     notes = 5.6 * max(len(lane.note) for lane in lanes) + 12
     height = LANE * len(lanes)

@@ -69,7 +69,7 @@ def _kind(
     details = diagnosis.get("details", {}).get(name, ())
     return FindingGroup(
         name.replace("_", " "),
-        {verdict: sum(one.verdict == verdict for one in told) for verdict in ("found", "unsure", "absent")},
+        {verdict: sum(one.verdict == verdict for one in told) for verdict in ("absent", "unsure", "found")},
         grave[:SHOWN],
         [(f"{len(rows)} {said}", rows[:MOST]) for said, rows in folded if rows],
         drawings(name, details, checks, run),

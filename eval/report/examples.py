@@ -63,7 +63,7 @@ def _common(task: Task, by_run: Mapping[str, Answered]) -> _Common:
 
 
 def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
-    """The rows to show for one task: unparsed, furthest off, different between the runs, and a right one."""
+    """The rows to show for one task: a right one, then unparsed, furthest off, and different between the runs."""
     records, places, wrong, reasons, pairs = _common(task, by_run)
     if not records:
         return []
@@ -72,6 +72,8 @@ def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
     often, golds = Counter(pairs), Counter(gold for gold, _ in pairs)
     worst = WORST_OF_MANY if len({record.language for record in records}) > 4 else WORST
     picked = _Picked(records)
+    near = [row for row in parsed if most[row] <= 0.02]
+    picked.take("right", RIGHT, near, lambda row: (mean[row], golds[pairs[row][0]]), lambda row: row)
     unread = [row for row in rows if any(reasons[row])]
     picked.take("unparsed", UNPARSED, unread, lambda row: (), lambda row: reasons[row])
     # Labels are mostly either fully right or fully wrong: of the worst rows, take the most frequent confusions first.
@@ -79,8 +81,6 @@ def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
     picked.take("furthest off", worst, off, lambda row: (-mean[row], -often[pairs[row]]), lambda row: pairs[row])
     apart = [row for row in rows if spread[row] > 0]
     picked.take("the runs differ", APART, apart, lambda row: (-spread[row],), lambda row: pairs[row])
-    near = [row for row in parsed if most[row] <= 0.02]
-    picked.take("right", RIGHT, near, lambda row: (mean[row], golds[pairs[row][0]]), lambda row: row)
     return [
         _example(task, why, records[row], {name: (of, int(places[name][row])) for name, of in by_run.items()})
         for why, row in picked.rows

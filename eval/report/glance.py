@@ -13,13 +13,14 @@ NAMED = 6  # tasks that are listed by name
 
 
 def glance(run: Run) -> list[str]:
-    """Sentences about the strict scores of a run, the simplest first."""
+    """Sentences about the strict scores of a run: first what succeeded."""
     subsets = run.scores["strict"]["subsets"]
     rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
     asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
     return [
-        f"{asked}; {unparsed / rows:.1%} of the answers could not be read and count as wrong.",
         _against_majority(run),
+        f"{asked}; {(rows - unparsed) / rows:.1%} of the answers could be read, the other {unparsed / rows:.1%} count "
+        "as wrong.",
         _found(run.diagnosis),
     ]
 
@@ -37,13 +38,13 @@ def _against_majority(run: Run) -> str:
 
 
 def _found(diagnosis: Mapping[str, Any] | None) -> str:
-    """The verdict on each kind of failure; a kind without "found" is absent only if most of its checks are absent."""
+    """The verdict on each kind of failure; a kind without "found" is absent unless more of its checks are unsure."""
     if diagnosis is None:
         return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
     kinds: dict[str, list[str]] = {}
     for one in diagnosis["findings"]:
         kinds.setdefault(one["kind"].replace("_", " "), []).append(one["verdict"])
-    told: dict[str, list[str]] = {"found": [], "unsure": [], "absent": []}
+    told: dict[str, list[str]] = {"absent": [], "unsure": [], "found": []}
     for kind, verdicts in kinds.items():
         most = max(("absent", "unsure"), key=verdicts.count)
         verdict = "found" if "found" in verdicts else most

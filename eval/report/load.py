@@ -1,6 +1,7 @@
 """The input of a report: runs with their scores and diagnosis, and their answers joined to the records."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,15 +95,15 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
                     "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
     scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
     if "strict" not in scores:
-        raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
+        raise Fault(f"{folder}: no scores.strict.json. Score it first: {_again('score', folder, data)}")
     for mode, found in scores.items():
         require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
         if strange := [one for one in found["subsets"] if one not in benchmark()]:
-            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is not a subset. Score the run again.")
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = read_made(folder / DIAGNOSIS)
     if diagnosis is not None:
-        require(Diagnosis, diagnosis, folder / DIAGNOSIS, f"Make it again: mmaffben diagnose {folder}")
+        require(Diagnosis, diagnosis, folder / DIAGNOSIS, f"Make it again: {_again('diagnose', folder, data)}")
         read.append(DIAGNOSIS)
     read += [READOUT] if (folder / READOUT).exists() else []
     read += sorted(path.name for path in folder.glob("comparison.*.json"))
@@ -120,7 +121,7 @@ def _require_of_these_answers(run: Run, data: Dataset) -> None:
         scored = run.scored(one["subset"], one["task"]) if one["check"] == "unparsed" else None
         if scored and (scored["n"], scored["unparsed"]) != (one["n"], round(one["value"] * one["n"])):
             raise Fault(f"{run.folder / DIAGNOSIS}: not of these answers ({one['subset']} {one['task']}). "
-                        f"Diagnose again: mmaffben diagnose {run.folder} --data {data.path}")  # fmt: skip
+                        f"Diagnose again: {_again('diagnose', run.folder, data)}")  # fmt: skip
 
 
 def read_made(path: Path) -> dict[str, Any] | None:
@@ -156,7 +157,7 @@ def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[s
             scored = run.scored(subset, one.task.key)
             if scored is None or (scored["n"], scored["unparsed"]) != (len(one.records), len(one.read.unparsed)):
                 raise Fault(f"{run.folder}: scores.strict.json is not of these answers ({one.name}). "
-                            f"Score again: mmaffben score {run.folder} --data {data.path}")  # fmt: skip
+                            f"Score again: {_again('score', run.folder, data)}")  # fmt: skip
             found.setdefault(one.task.key, {})[run.name] = one
     return found
 
@@ -174,3 +175,8 @@ def differences(runs: Sequence[Run]) -> list[str]:
 
 def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _again(verb: str, folder: Path, data: Dataset) -> str:
+    """A command to copy that makes a file of a run again."""
+    return shlex.join(["mmaffben", verb, str(folder), "--data", str(data.path)])

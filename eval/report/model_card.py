@@ -15,13 +15,17 @@ from eval.score.figure import figure
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.hub import hub_languages
 
-# metric -> (type on the Hub, name for a person)
+# metric -> (type on the Hub, name for a person); another metric is shown by its key
 _METRICS = {
     "macro_f1": ("f1", "Macro F1"),
     "micro_f1": ("f1", "Micro F1"),
     "accuracy": ("accuracy", "Accuracy"),
+    "balanced_accuracy": ("balanced_accuracy", "Balanced accuracy"),
     "subset_accuracy": ("accuracy", "Subset accuracy"),
     "pearson": ("pearsonr", "Pearson"),
+    "spearman": ("spearmanr", "Spearman"),
+    "ccc": ("ccc", "Concordance correlation"),
+    "qwk": ("qwk", "Quadratic weighted kappa"),
     "mae": ("mae", "Mean absolute error"),
 }
 _TASK_TYPES = {"image": "image-text-to-text", "video": "video-text-to-text"}
@@ -84,15 +88,25 @@ def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> 
     said = f"{mode} mode" + ("" if readout == "greedy" else f", readout {readout}")
     for metric in scored["metrics"]:
         value, ends, n, unparsed = figure(scored, metric)
-        if metric not in _METRICS or value is None or not math.isfinite(value):
+        if value is None or not math.isfinite(value):
             continue
-        kind, name = ("jaccard", "Weighted Jaccard") if is_jaccard(task, metric) else _METRICS[metric]
+        kind, name = _named(task, metric)
         args = {"mode": mode, "readout": readout, "n": n, "unparsed": unparsed}
         args |= {"unparsed_share": round(unparsed / n, 4)}
         args |= {"ci95": ends} if ends else {}
         args |= {"sample_of": drawn["of"]} if (drawn := scored.get("sample")) else {}
         found.append({"type": kind, "value": value, "name": f"{name} ({said})", "args": args, "verified": False})
     return found
+
+
+def _named(task: Task, metric: str) -> tuple[str, str]:
+    """The metric's type on the Hub and its name; `pearson_anger` is Pearson's r of the rows about anger."""
+    if is_jaccard(task, metric):
+        return "jaccard", "Weighted Jaccard"
+    if metric.startswith("pearson_"):
+        kind, name = _METRICS["pearson"]
+        return kind, f"{name} of {metric.removeprefix('pearson_')}"
+    return _METRICS.get(metric, (metric, metric))
 
 
 def _body(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""Names for a reader: of languages, and of metrics with misleading keys."""
+"""Names for a reader: of languages, metrics and readouts, and what the report's words mean."""
 
 from mmafflm.benchmark.benchmark import Task
 
@@ -11,12 +11,38 @@ _LANGUAGES = {
     "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish",
     "th": "Thai", "tr": "Turkish", "ur": "Urdu", "zh": "Chinese",
 }  # fmt: skip
-JACCARD = "weighted Jaccard"  # the paper's scorer calls this accuracy, for label sets and MELD_EC (docs/scoring.md)
+METRICS = {"macro_f1": "Macro F1", "pearson": "Pearson's r"}
+READOUTS = {
+    "greedy": "the text that the model writes",
+    "expectation": "the mean of the admissible numbers, weighted by their likelihood",
+    "choice": "the likeliest admissible labels",
+}
+# Words of this project that a reader of the report meets, where they first appear.
+WORDS = {
+    "Macro F1": "the mean of every label's F1, so that a rare label counts as much as a frequent one. From 0 to 1.",
+    "Pearson's r": "the correlation of the answered numbers with gold. From -1 to 1; a constant answer has none: 0.",
+    "gold": "the right answer, as the corpus has it.",
+    "majority": "a baseline that reads nothing: always the most frequent gold label, or the median number.",
+    "95% interval": "from resampled rows (bootstrap): the score on other rows of the same kind is likely within it.",
+    "unparsed": "an answer that is none of those the question admits. It counts as wrong in strict mode.",
+    "strict mode, paper mode": "strict counts an unparsed answer as wrong. Paper is the published scorer, answer for "
+    "answer, with its quirks: the numbers to compare with the paper's.",
+    "readout": "how the answer is taken from the model: greedy is the text that it writes; expectation and choice come "
+    "from the likelihoods of the admissible answers.",
+    "ablation": "a run that was asked without pictures or without words, to see whether the model uses them.",
+}
+# The paper's scorer calls this accuracy, for label sets and MELD_EC (docs/reference/scoring.md).
+JACCARD = "weighted Jaccard"
 
 
 def language_name(code: str) -> str:
     """The English name of a language of the benchmark; "" for any other word, such as the name of a total."""
     return _LANGUAGES.get(code, "")
+
+
+def readout_words(readout: str) -> str:
+    """What a run's readout takes as the answer, such as "greedy: the text that the model writes"."""
+    return "; ".join(f"{name}: {READOUTS.get(name, 'unknown')}" for name in readout.split(" and "))
 
 
 def is_jaccard(task: Task, metric: str) -> bool:

@@ -15,12 +15,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from eval.ask.ablation import ABLATIONS
 from eval.compare.compare_table import LEVEL
 from eval.diagnosis.finding import MIN_ROWS
 from eval.report import names, paper_form, svg, tables
 from eval.report.averages import averages
+from eval.report.commands import commands
 from eval.report.comparisons import compared, comparisons
 from eval.report.diagnosis_view import view
+from eval.report.first_screen import cards, chart, evaluated, task_words
 from eval.report.glance import glance
 from eval.report.load import Run, differences, load_runs, rows_of, subsets_of
 from eval.report.model_card import model_card
@@ -28,6 +31,7 @@ from eval.report.results_schema import VERSION, Results, json_schema, require
 from eval.report.subset_view import SubsetDrawings, subset_view
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.measure import MODES
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import UsageFault
 from mmafflm.media.thumbnails import Thumbnails
@@ -36,20 +40,7 @@ from mmafflm.run_file import installed
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import progress
 
-# The script opens details for printing, except whole prompts and folded findings (hundreds of sentences, which
-# results.json has too). It also opens details when a link points into them.
-SCRIPT = """
-const all = () => document.querySelectorAll("details");
-let closed = [];
-addEventListener("beforeprint", () => {
-  closed = [...all()].filter(d => !d.open && !d.matches(".prompt, .folded"));
-  closed.forEach(d => d.open = true);
-});
-addEventListener("afterprint", () => closed.forEach(d => d.open = false));
-const show = () => { const at = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const box = at && at.closest("details"); if (box && !box.open) { box.open = true; at.scrollIntoView() } };
-addEventListener("hashchange", show); show();
-"""
+SCRIPT = files("eval.report").joinpath("report.js").read_text(encoding="utf-8")
 
 
 def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
@@ -105,15 +96,14 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings], re
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     style = environment.get_template("report.css.j2").render()
-    strict, domain = tables.headline(runs, "strict")
-    paper, paper_domain = tables.headline(runs, "paper")
-    pairs = comparisons(runs)
+    strict, pairs = tables.headline(runs, "strict"), comparisons(runs)
     return environment.get_template("report.html.j2").render(
-        **_drawing(runs, style),
+        **_drawing(style),
         generator=generator(),
         runs=[_head(run, at) for at, run in enumerate(runs)],
         differ=differences(runs),
-        strict=strict, domain=domain, paper=paper, paper_domain=paper_domain,
+        data_hash=data.hash, evaluated=evaluated(runs), all_subsets=len(benchmark()), task_words=task_words(runs),
+        cards=cards(runs), chart=chart(strict, runs), strict=strict, paper=tables.headline(runs, "paper"),
         averages={mode: averages(runs, mode) for mode in MODES},
         heat_maps=tables.heat_maps(runs, "strict"), paper_maps=tables.heat_maps(runs, "paper"),
         notes=tables.notes_of(runs),
@@ -125,18 +115,19 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings], re
             for at, run in enumerate(runs)
             if run.diagnosis is not None
         ],
+        commands=commands(runs, data), words=names.WORDS,
         provenance=provenance(runs, data),
         refused=refused,
     )  # fmt: skip
 
 
-def _drawing(runs: Sequence[Run], style: str) -> dict[str, Any]:
+def _drawing(style: str) -> dict[str, Any]:
     """The template's functions, style and script. The page's policy allows only these two, by hash."""
     return {
-        "key": svg.key, "axis": svg.axis, "number": tables.number, "interval": tables.interval, "kinds": tables.KINDS,
+        "key": svg.key, "number": tables.number, "interval": tables.interval, "kinds": tables.KINDS,
         "least_rows": MIN_ROWS,
         "share": lambda value: f"{value:.1%}", "language_name": names.language_name,
-        "metric_name": names.metric_name,
+        "metric_name": names.metric_name, "metrics": names.METRICS,
         "style": Markup(style), "style_hash": _csp(style),
         "script": Markup(SCRIPT), "script_hash": _csp(SCRIPT),
     }  # fmt: skip
@@ -150,7 +141,10 @@ def _head(run: Run, at: int) -> dict[str, Any]:
     """The facts shown with a run's name."""
     told = {key: run.described.get(key) for key in ("checkpoint", "engine", "limit", "languages", "ablation")}
     defaults = {"checkpoint": "unknown", "engine": "unknown", "ablation": "none"}
-    said = {"name": run.name, "at": at, "readout": run.readout, "glance": glance(run)}
+    said = {
+        "name": run.name, "at": at, "readout": run.readout, "readout_words": names.readout_words(run.readout),
+        "glance": glance(run), "ablation_words": ABLATIONS.get(str(told["ablation"]), ""),
+    }  # fmt: skip
     return said | {key: told[key] or defaults.get(key) for key in told}
 
 

@@ -39,7 +39,9 @@ class ScoredEntry(Model):
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
     majority: dict[str, float | None] | None = None
-    readout: Literal["greedy", "expectation", "choice"] | None = Field(None, description="of a task; its languages'")
+    readout: Literal["greedy", "expectation", "choice"] | None = Field(
+        None, description="of a task, and of its languages"
+    )
     notes: list[str] = []
     by_language: dict[str, "ScoredEntry"] = {}
 

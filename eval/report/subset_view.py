@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from eval.diagnosis.finding import MIN_ROWS
 from eval.report import svg
 from eval.report.examples import ExampleView, choose
 from eval.report.load import Run
@@ -18,10 +19,16 @@ from mmafflm.media.thumbnails import Thumbnails
 
 
 class ReportFigure(NamedTuple):
-    """A drawing and its caption; `wide`: it may be wider than a phone ("scroll") or than half a page ("whole")."""
+    """A drawing with its title, unit, rows, and a caption that says how to read it.
+
+    wide: it may be wider than a phone ("scroll") or than half a page ("whole").
+    """
 
     svg: Markup
-    caption: str
+    title: str
+    unit: str
+    n: str
+    caption: str = ""
     wide: str = ""
 
 
@@ -101,13 +108,16 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[R
             for name, of in counts["dimensions"].items()
             for figure in _of_scale(f"{name}, {run.name}" if name else run.name, title, scale, of, at)
         ]
-    what = ("percent of a gold class's rows whose answer holds the class across; a row may have several labels"
-            if counts["several"] else "percent of a gold class's rows, by the answer")  # fmt: skip
-    caption = f"{run.name}: gold down, answer across; {what}. Framed: right."
+    several = " A row may have several labels." if counts["several"] else ""
+    few = f" Grey: gold classes of fewer than {MIN_ROWS} rows." if min(counts["gold"]) < MIN_ROWS else ""
+    rows = (run.scored(task.subset, task.key) or {}).get("n", 0)
     return [
         ReportFigure(
             svg.matrix(counts, f"{title}: answers by gold class"),
-            caption,
+            f"{run.name}: gold down, answer across",
+            "percent of a gold class's rows",
+            f"{rows:,}",
+            f"Framed: right.{several}{few}",
             "whole" if len(counts["classes"]) > 13 else "scroll",
         )
     ]
@@ -118,14 +128,15 @@ def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str,
         f"answers spread {number(of['spread_ratio'])} times as wide as gold, the most frequent has "
         f"{number(of['most_frequent_share'])} of the rows, the distributions overlap by {number(of['overlap'])}"
     )
+    unit, rows = f"points of the scale {scale[0]:g} to {scale[1]:g}", f"{of['n']:,}"
     against = svg.scatter(of, scale, PLACES, f"{title}, {who}: answer against gold, {of['n']} rows", at)
     distributions = svg.histogram(of, scale, f"{title}, {who}: distributions; {drift}", at)
     return [
-        ReportFigure(
-            against, f"{who}: {of['n']} rows. A dot's area is their number; the dashed line: answer equals gold."
-        ),
-        ReportFigure(distributions, f"{who}. Bars: answers; line: gold. The {drift}."),
-    ]
+        ReportFigure(against, f"{who}: answer against gold", unit, rows,
+                     "A dot's area: its rows; dashed: answer equals gold."),
+        ReportFigure(distributions, f"{who}: answers (bars), gold (line)", f"rows by {unit}", rows,
+                     f"The {drift}."),
+    ]  # fmt: skip
 
 
 def _classes(counts: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -3,18 +3,20 @@
 Text stays text, Markup.format escapes every value, and shapes convey the same information as colours.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from mmafflm.svg import figure, line, text
+from eval.diagnosis.finding import MIN_ROWS
+from mmafflm.svg import figure, joined, line, text
 
 _SIZES = 6  # sizes of dots in a scatter plot: the style's .dots0 to .dots5 set their diameters
 
 
 class Estimate(NamedTuple):
-    """One run's value with its interval, for a lane of the headline's plot. `run` is its place from 0."""
+    """One run's value with its interval, to draw on a lane. `run` is its place from 0."""
 
     run: int
     name: str
@@ -41,44 +43,61 @@ def key(run: int) -> Markup:
     )
 
 
-def estimates(found: Sequence[Estimate], majority: float | None, domain: tuple[float, float], title: str) -> Markup:
-    """Runs as lanes on one axis: the value, its 95% interval as a whisker, the majority baseline as a dashed line."""
-    lane, width = 13.0, 190.0
-    height = lane * max(1, len(found)) + 4
+def lane(found: Sequence[Estimate], baseline: float | None, domain: tuple[float, float], title: str) -> Markup:
+    """Runs on one axis: value, 95% interval as a whisker, the baseline as a short upright line.
 
-    def x(value: float) -> float:
-        share = (min(max(value, domain[0]), domain[1]) - domain[0]) / (domain[1] - domain[0])
-        return round(6 + share * (width - 12), 1)
-
-    body = [line("axis", x(tick), 0, x(tick), height) for tick in _ticks(domain)]
-    if majority is not None:
-        body.append(line("majority", x(majority), 0, x(majority), height))
+    The axis fills its place on the page; text and marks keep their size.
+    """
+    step = 8.0
+    height = step * max(1, len(found)) + 6
+    body = [_upright("axis", share(tick, domain), 0, height) for tick in ticks(domain)]
+    if baseline is not None:
+        body.append(_upright("baseline", share(baseline, domain), 2, height - 2))
     for place, one in enumerate(found):
-        y = lane * (place + 0.5) + 2
+        y = step * (place + 0.5) + 3
         if one.ends:
-            body.append(line(f"whisker run{one.run % 6}", x(one.ends[0]), y, x(one.ends[1]), y))
+            ends = (share(end, domain) for end in one.ends)
+            body.append(Markup('<line class="whisker run{}" x1="{:.4g}%" x2="{:.4g}%" y1="{:g}" y2="{:g}"/>').format(
+                one.run % 6, *ends, y, y))  # fmt: skip
         if one.value is not None:
-            body.append(marker(one.run, x(one.value), y))
-    return figure(width, height, title, body, "lanes")
+            at = Markup('<svg x="{:.4g}%" overflow="visible">{}</svg>')
+            body.append(at.format(share(one.value, domain), marker(one.run, 0, y)))
+    return _wide(height, title, body)
 
 
-def axis(domain: tuple[float, float]) -> Markup:
-    """The axis above the lanes."""
-    width = 190.0
-    body = [
-        text(6 + (tick - domain[0]) / (domain[1] - domain[0]) * (width - 12), 10, f"{tick:g}", "middle")
-        for tick in _ticks(domain)
-    ]
-    return figure(width, 13, "Axis of the plots below", body, "lanes")
+def axis(domain: tuple[float, float], title: str) -> Markup:
+    """The numbers of the axis, to show above the lanes."""
+    return _wide(14, title, [
+        Markup('<text class="middle" x="{:.4g}%" y="11">{:g}</text>').format(share(tick, domain), tick)
+        for tick in ticks(domain)
+    ])  # fmt: skip
 
 
-def _ticks(domain: tuple[float, float]) -> list[float]:
+def share(value: float, domain: tuple[float, float]) -> float:
+    """The value's place on the axis in percent; values beyond an end are drawn at it."""
     low, high = domain
-    return [tick / 2 for tick in range(-2, 3) if low - 1e-9 <= tick / 2 <= high + 1e-9]
+    return 100 * (min(max(value, low), high) - low) / (high - low)
+
+
+def ticks(domain: tuple[float, float]) -> list[float]:
+    """Every 0.2 between the ends; every 0.5 on an axis longer than 1.2."""
+    low, high = domain
+    step = 0.2 if high - low < 1.3 else 0.5
+    return [round(at * step, 1) for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _upright(kind: str, at: float, top: float, bottom: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.4g}%" x2="{:.4g}%" y1="{:g}" y2="{:g}"/>').format(kind, at, at, top, bottom)
+
+
+def _wide(height: float, title: str, body: Sequence[Markup]) -> Markup:
+    return Markup('<svg class="lane" width="100%" height="{:g}" role="img"><title>{}</title>{}</svg>').format(
+        height, title, joined(body)
+    )
 
 
 def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, title: str, run: int) -> Markup:
-    """Gold (horizontal) against the answer (vertical). A dot is all rows at its place; its area shows how many."""
+    """Gold (horizontal) against the answer (vertical). A dot shows all rows at its place; its area shows how many."""
     left, top, side = 30.0, 6.0, 190.0
 
     def at(place: int) -> float:
@@ -131,7 +150,10 @@ def _labels(left: float, top: float, height: float, scale: tuple[float, float], 
 
 
 def matrix(counts: Mapping[str, Any], title: str) -> Markup:
-    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows."""
+    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows.
+
+    A gold class of fewer than MIN_ROWS rows is grey.
+    """
     names, size = counts["classes"], 26.0 if len(counts["classes"]) <= 13 else 19.0
     left, top = 8 + 6.1 * max(map(len, names)), 8 + 4.6 * max([*map(len, names), 8])
     columns = [*names, "unparsed"]
@@ -141,22 +163,23 @@ def matrix(counts: Mapping[str, Any], title: str) -> Markup:
         for at, name in enumerate(columns)
     ]
     for i, name in enumerate(names):
-        y = top + size * i
-        body.append(text(left - 4, y + size / 2 + 3.5, name, "end"))
+        y, few = top + size * i, " few" if counts["gold"][i] < MIN_ROWS else ""
+        body.append(text(left - 4, y + size / 2 + 3.5, name, f"end{few}"))
         for j, count in enumerate([*counts["matrix"][i], counts["unparsed"][i]]):
             share = count / counts["gold"][i] if counts["gold"][i] else 0.0
             place = (left + size * j + gap * (j == len(names)), y, size)
-            body.append(_cell(place, share, i == j, f"gold {name}, answered {columns[j]}: {count} of "
-                                                    f"{counts['gold'][i]}" if count else ""))  # fmt: skip
+            told = f"gold {name}, answered {columns[j]}: {count} of {counts['gold'][i]}" if count else ""
+            body.append(_cell(place, share, (" right" if i == j else "") + few, told))
     width = left + size * len(columns) + gap + 0.66 * top
     return figure(width, top + size * len(names) + 6, title, body, "matrix")
 
 
-def _cell(place: tuple[float, float, float], share: float, right: bool, title: str) -> Markup:
+def _cell(place: tuple[float, float, float], share: float, kind: str, title: str) -> Markup:
+    """A square at (x, y); `kind`: more CSS classes, each after a space."""
     x, y, size = place
     if not title:  # an empty cell needs only a faint box; most cells of a 26 x 26 matrix are empty
         return Markup('<path class="{}" d="M{:.4g} {:.4g}h{:g}v{:g}h{:g}z"/>').format(
-            "cell right" if right else "cell", x, y, size - 1, size - 1, 1 - size
+            f"cell{kind}", x, y, size - 1, size - 1, 1 - size
         )
     number = (
         text(round(x + size / 2 - 0.5, 1), round(y + size / 2 + 3, 1), f"{share:.0%}"[:-1],
@@ -165,7 +188,7 @@ def _cell(place: tuple[float, float, float], share: float, right: bool, title: s
     return Markup(
         '<g><title>{}</title><rect class="{}" x="{:.4g}" y="{:.4g}" width="{:g}" height="{:g}" fill-opacity="{:.2f}"/>'
         "{}</g>"
-    ).format(title, "cell full right" if right else "cell full", x, y, size - 1, size - 1, share, number)
+    ).format(title, f"cell full{kind}", x, y, size - 1, size - 1, share, number)
 
 
 def _shade(share: float) -> str:

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
-from eval.report import svg
+from eval.diagnosis.finding import MIN_ROWS
 from eval.report.load import Run
 from eval.score.figure import DASH, figure, rows_text
 from eval.score.score_table import PUBLISHED
@@ -16,7 +14,7 @@ from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
 MEAN = "mean of languages"
 KINDS = {
     "emotion_intensity": "emotion intensity",
-    "emotion_intensity_ordinal": "emotion intensity, ordinal",
+    "emotion_intensity_ordinal": "emotion intensity in classes",
     "emotion_classification": "emotions",
     "sentiment_polarity": "sentiment polarity",
     "sentiment_intensity": "sentiment intensity",
@@ -24,7 +22,7 @@ KINDS = {
 
 
 class Cell(NamedTuple):
-    """A value with its interval and counts; `shade` 0..10 in a heat map."""
+    """A value with its interval and counts; `shade` 0..10 in a heat map, None below MIN_ROWS rows."""
 
     value: float | None
     ends: Sequence[float] | None = None
@@ -43,7 +41,6 @@ class HeadlineRow:
     cells: list[Cell | None]
     rows: str  # how many rows were asked
     majority: float | None
-    plot: Markup
     readouts: list[str]
 
 
@@ -60,8 +57,6 @@ class HeatMap:
     readouts: list[str]
     published: list[str]
     rows: list[tuple[str, list[Cell | None]]]
-    low: float
-    high: float
 
 
 def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
@@ -78,13 +73,9 @@ def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
     return [run.readout_of(subset, key) if told else "" for run in runs]
 
 
-def headline(runs: Sequence[Run], mode: str) -> tuple[list[HeadlineRow], tuple[float, float]]:
-    """A row for each task, and the ends of the common axis of their plots."""
-    lines = [_line(name, task, runs, mode) for name, task in tasks_of(runs, mode)]
-    values = [end for line in lines for cell in line.cells if cell for end in [cell.value, *(cell.ends or ())]]
-    low = -1.0 if min((value for value in values if value is not None), default=0.0) < -0.02 else 0.0
-    domain = (low, 1.0)
-    return [_with_plot(line, runs, domain) for line in lines], domain
+def headline(runs: Sequence[Run], mode: str) -> list[HeadlineRow]:
+    """A row for each task, in the benchmark's order."""
+    return [_line(name, task, runs, mode) for name, task in tasks_of(runs, mode)]
 
 
 def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRow:
@@ -93,25 +84,12 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRo
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     majority = some.get("majority", {}).get(metric)
-    return HeadlineRow(
-        subset, task, metric, cells, rows_text(some), majority, Markup(""), readouts_of(subset, task.key, runs)
-    )
+    return HeadlineRow(subset, task, metric, cells, rows_text(some), majority, readouts_of(subset, task.key, runs))
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
     """One score's value, interval and counts."""
     return Cell(*figure(scored, metric))
-
-
-def _with_plot(line: HeadlineRow, runs: Sequence[Run], domain: tuple[float, float]) -> HeadlineRow:
-    found = [
-        svg.Estimate(at, run.name, one.value, one.ends)
-        for at, (run, one) in enumerate(zip(runs, line.cells, strict=True))
-        if one
-    ]
-    said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
-    title = f"{line.subset} {line.task.key}, {line.metric}: {said}; majority {number(line.majority)}"
-    return replace(line, plot=svg.estimates(found, line.majority, domain, title))
 
 
 def number(value: float | None) -> str:
@@ -149,13 +127,10 @@ def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
         rows.append((language, cells + [Cell(figures.get(model)) for model in published]))
     if published:
         rows.insert(1, (MEAN, _means(benchmark()[subset].languages, rows[1:], len(runs) + len(published))))
-    values = [one.value for _, cells in rows for one in cells if one and one.value is not None]
-    low = math.floor(min(values, default=0.0) * 20) / 20
-    high = max(math.ceil(max(values, default=1.0) * 20) / 20, low + 0.05)
-    shaded = [(language, [_shaded(one, low, high) for one in cells]) for language, cells in rows]
+    shaded = [(language, [_shaded(one) for one in cells]) for language, cells in rows]
     shaded[0] = ("all", shaded[0][1] + [None] * len(published))
     heads, read = [run.name for run in runs], readouts_of(subset, benchmark()[subset].tasks[0].key, runs)
-    return HeatMap(subset, metric, heads, read, published, shaded, low, high)
+    return HeatMap(subset, metric, heads, read, published, shaded)
 
 
 def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
@@ -173,10 +148,11 @@ def pooled(cells: Sequence[Cell]) -> Cell:
     return Cell(sum(values) / len(values), None, n, unparsed)
 
 
-def _shaded(one: Cell | None, low: float, high: float) -> Cell | None:
-    if one is None or one.value is None:
+def _shaded(one: Cell | None) -> Cell | None:
+    """One scale for every heat map of every report: 0 to 1. A score of few rows has no shade."""
+    if one is None or one.value is None or (one.n is not None and one.n < MIN_ROWS):
         return one
-    return one._replace(shade=round((one.value - low) / (high - low) * 10))
+    return one._replace(shade=round(min(max(one.value, 0.0), 1.0) * 10))
 
 
 def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[tuple[str, float | None, list[Cell | None]]]:

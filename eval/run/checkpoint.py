@@ -8,9 +8,9 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmafflm.checkpoints import AGAIN, is_whole, numbered
+from mmafflm.checkpoints import AGAIN, BIN, is_whole, numbered
 from mmafflm.errors import Fault
-from mmafflm.families.find import built_for, family_of_base
+from mmafflm.families.find import likely_family
 from mmafflm.files.documents import read_json
 from mmafflm.hub import cached_commit
 from mmafflm.media.budget import Budget
@@ -30,7 +30,7 @@ class Checkpoint(NamedTuple):
     @property
     def template(self) -> str:
         """LLaMA-Factory's name of the prompt template; that of the builds' family while the config is not on disk."""
-        return (family_of_base(self.model) or built_for()).template
+        return likely_family(self.model).template
 
     def identity(self) -> dict[str, str | None]:
         """The entries for run.json: its path or hub id and a hash of its weights, those of the base included.
@@ -59,16 +59,17 @@ def find_checkpoint(ckpt: str) -> Checkpoint:
         return _with_base(folder)
     for name in ("config.json", "tokenizer_config.json"):
         if not (folder / name).exists():
-            raise Fault(f"{ckpt}: no {name}, so no checkpoint. {_advice(folder)}")
+            raise Fault(f"{ckpt}: no {name}, so this is not a checkpoint. {_advice(folder)}")
     if not _weights(folder):
-        raise Fault(f"{ckpt}: no *.safetensors, so no weights. {_advice(folder)}")
+        raise Fault(f"{ckpt}: no *.safetensors or {BIN}, so no weights. {_advice(folder)}")
     require_harmless(folder)
     return Checkpoint(ckpt)
 
 
 def _weights(folder: Path) -> list[Path]:
     """The weight files of a whole model, without an adapter's."""
-    return sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_"))
+    found = [*folder.glob("*.safetensors"), *folder.glob(BIN)]
+    return sorted(path for path in found if not path.name.startswith("adapter_"))
 
 
 def _may_be_hub_id(name: str) -> bool:
@@ -98,7 +99,7 @@ def _with_base(folder: Path) -> Checkpoint:
     said = f"its base {bases[0]} is not there" if bases else "it names no base"
     raise Fault(
         f"{folder}: an adapter, and {said}. Put the base back, or write its place as base_model_name_or_path "
-        f"into {ADAPTER}; an adapter is nothing without it."
+        f"into {ADAPTER}; an adapter needs its base."
     )
 
 
@@ -107,7 +108,7 @@ def fingerprint(*folders: Path) -> str:
     seen = hashlib.sha256()
     for folder in folders:
         configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]
-        for path in sorted([*folder.glob("*.safetensors"), *configs]):
+        for path in sorted([*folder.glob("*.safetensors"), *folder.glob(BIN), *configs]):
             size = path.stat().st_size
             with path.open("rb") as weights:
                 seen.update(f"{path.name} {size}\n".encode() + weights.read(1 << 20))
@@ -126,7 +127,7 @@ def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
         for name, ours in budget.to_json().items():
             if not force and trained.get(name, ours) != ours:
                 raise Fault(
-                    f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Pass --force to go on."
+                    f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Use --force to allow it."
                 )
         return
 
@@ -145,7 +146,7 @@ def positions_note(ckpt: str) -> str | None:
         return (
             f"{folder / RUN}: has no {POSITIONS}, as after an older mmafflm train, Ray or llamafactory-cli by hand: in "
             "training, the text behind clips of 7 frames and more may have stood elsewhere than where it is asked, and "
-            "answers to them may suffer (docs/training.md, Positions)."
+            "answers to them may suffer (docs/reference/training.md, Positions)."
         )
     return None
 

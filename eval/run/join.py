@@ -1,17 +1,15 @@
-"""Join answers to records by id, never by position; and import answers of other tools, which have no ids."""
+"""Join answers to records by id, never by position."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.run.selection import Selection
-from mmafflm.dataset import Dataset, split_file
+from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.inside import require_inside
-from mmafflm.files.storable import storable
-from mmafflm.records import Prediction, Record, read_jsonl, sha256_of, write_jsonl
-from mmafflm.run_file import RUN, read_run, write_run
+from mmafflm.records import Prediction, Record, read_jsonl
+from mmafflm.run_file import RUN, read_run
 
 
 def load_predictions(path: Path) -> list[Prediction]:
@@ -58,7 +56,7 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
         "double": [name for name, times in Counter(one.id for one in predictions).items() if times > 1],
         "foreign": [name for name in by_id if name not in wanted],
     }
-    said = [f"{len(ids)} {kind} ({_few(ids)})" for kind, ids in faults.items() if ids]
+    said = [f"{len(ids)} {kind} ({few(ids)})" for kind, ids in faults.items() if ids]
     if said:
         fix = "run mmaffben predict again, it resumes" if faults["missing"] else "remove these lines"
         if faults["missing"] and faults["foreign"]:
@@ -67,55 +65,7 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
     return [by_id[record.id] for record in records]
 
 
-def _few(ids: Iterable[str], most: int = 3) -> str:
+def few(ids: Iterable[str], most: int = 3) -> str:
+    """The first ids, for a message."""
     ids = list(ids)
     return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
-
-
-def import_generated(file: Path, subsets: Sequence[str], data: Dataset, run: Path) -> None:
-    """Make a RUN from LLaMA-Factory's generated_predictions.jsonl, joined in record order over the listed subsets.
-
-    Its rows have no ids, so every row's gold label must equal the record's answer (except for white space around it).
-    Raises Fault naming the first row that does not match; then nothing is written.
-    """
-    if not file.exists():
-        raise UsageFault(f"--import: {file} does not exist")
-    if absent := [name for name in subsets if name not in data.subsets("test")]:
-        raise Fault(f"{data.path}: no test records of {', '.join(absent)}. Build them first.")
-    data.require_unchanged(split_file(name, "test") for name in subsets)
-    rows = list(read_jsonl(file))
-    records = [record for name in subsets for record in data.records(name, "test")]
-    for number, (row, record) in enumerate(zip(rows, records, strict=False), 1):
-        if not isinstance(row.get("predict"), str) or not isinstance(row.get("label"), str):
-            raise Fault(
-                f'{file}:{number}: no "predict" and "label". Give LLaMA-Factory\'s generated_predictions.jsonl.'
-            )
-        if row["label"].strip() != record.answer.strip():
-            raise Fault(f"{file}:{number}: its label is {row['label'].strip()!r}, but {record.id} has "
-                        f"{record.answer.strip()!r}. List the subsets in the order they were predicted.")  # fmt: skip
-    if len(rows) != len(records):
-        raise Fault(f"{file}: {len(rows)} rows, but {', '.join(subsets)} have {len(records)} test records. "
-                    "Give the subsets that were predicted, all of them.")  # fmt: skip
-    _write_run(file, rows, records, data, run)
-
-
-def _write_run(file: Path, rows: list[dict[str, Any]], records: list[Record], data: Dataset, run: Path) -> None:
-    counts = Counter(record.subset for record in records)
-    for subset in counts:
-        answered = zip(rows, records, strict=True)
-        write_jsonl(
-            run / "predictions" / f"{subset}.jsonl",
-            (
-                {"id": record.id, "prediction": storable(row["predict"])}
-                for row, record in answered
-                if record.subset == subset
-            ),
-        )
-    described = {
-        "engine": "import",
-        "imported": {"file": str(file), "sha256": sha256_of(file)},
-        "data_hash": data.hash,
-        **Selection().to_json(),
-        "subsets": {subset: {"expected": count} for subset, count in counts.items()},
-    }
-    write_run(run, described)

@@ -98,8 +98,8 @@ class RunFolder:
         with self.alone():
             before = self.require_same(row)
             if before is not None:
-                # keep the commit: with nothing left to ask, the model may no longer be in the hub's cache
-                kept = {name: before[name] for name in ("commit", "spent") if name in before}
+                # keep the commit and the model: with nothing left to ask, it may not even be loaded
+                kept = {name: before[name] for name in ("commit", "spent", "model") if name in before}
                 row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
             write_run(self.out, row)
 
@@ -109,12 +109,14 @@ class RunFolder:
             require_inside(self.out)
         before = read_run(self.out)
         if before is None and any((self.out / "predictions").glob("*.jsonl")):
-            raise Fault(f"{self.out}: has predictions and no run.json, so nobody knows whose. Choose another --out.")
+            raise Fault(
+                f"{self.out}: has predictions but no run.json, so their checkpoint is unknown. Choose another --out."
+            )
         for name in FIXED:
             if before is not None and name in row and before.get(name) != row[name]:
                 raise Fault(
                     f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
-                    "Choose another --out, or give the same arguments to go on."
+                    "Choose another --out, or give the same arguments to resume."
                 )
         return before
 

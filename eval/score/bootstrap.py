@@ -1,4 +1,4 @@
-"""The exact row bootstrap: a resample is a count for each distinct (gold, prediction) row. Seeded, 95% percentiles."""
+"""The exact row bootstrap: a resample is a count for each distinct (gold, prediction) row. It is seeded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias

@@ -1,4 +1,4 @@
-"""One task's answers as arrays, and its metrics in either mode (docs/scoring.md)."""
+"""One task's answers as arrays, and its metrics in either mode (docs/reference/scoring.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -24,7 +24,7 @@ class DistinctRows(NamedTuple):
 
 
 def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> DistinctRows:
-    """Count equal rows as one, in the order of their first occurrence: the order of the predictions does not matter.
+    """Count equal rows as one, in the order of their first occurrence, whatever the order of the predictions.
 
     Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
     """

@@ -1,4 +1,4 @@
-"""Paper mode: the published scorer, answer for answer, quirks included ("Paper mode" in docs/scoring.md).
+"""Paper mode: the published scorer, answer for answer, quirks included ("Paper mode" in docs/reference/scoring.md).
 
 Gold text goes through the same function as the model's. This is not how one should read an answer: see parse.py.
 """
@@ -26,7 +26,7 @@ class PaperAnswer(NamedTuple):
 
 
 def parse(task: Task, text: str) -> PaperAnswer:
-    """What the published scorer reads in `text`. Never raises. Source: "Paper mode" in docs/scoring.md."""
+    """What the published scorer reads in `text`. Never raises. Source: "Paper mode" in docs/reference/scoring.md."""
     grammar, text = task.grammar, text if reason_of(text) is None else ""
     if isinstance(grammar, Labels):
         if task.paper_accuracy == "polarity":

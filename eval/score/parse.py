@@ -1,7 +1,7 @@
-"""Strict mode: a model's text becomes an Answer or Unparsed(reason). Nothing is guessed (docs/scoring.md).
+"""Strict mode: a model's text becomes an Answer or Unparsed(reason). Nothing is guessed (docs/reference/scoring.md).
 
 A sentence counts when every word of it is understood (wording.yaml) and the kinds of its words make one of the few
-forms of docs/scoring.md.
+forms of docs/reference/scoring.md.
 """
 
 import re

@@ -5,6 +5,7 @@ compares rows that have the label with rows that do not, by the label's share in
 (`predict --readout choice`). Intervals come from 1,000 paired bootstrap resamples of the rows.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequ
     """
     grammar = subset.tasks[0].grammar
     if not isinstance(grammar, Labels):
-        raise UsageFault(f"{subset.name}: its answers are no labels, so there is nothing to rank.")
+        raise UsageFault(f"{subset.name}: its answers are not labels, so there is nothing to rank.")
     logs = {run: _likelihoods(run, subset.name) for run in runs}
     asked = [row for row in data.records(subset.name, "test") if all(row.id in of for of in logs.values())]
     for language in languages:
@@ -56,7 +57,8 @@ def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequ
 def _likelihoods(run: Path, subset: str) -> dict[str, list[float]]:
     path = run / f"likelihoods/{subset}.jsonl"
     if not path.is_file():
-        raise UsageFault(f"{path}: does not exist. Run: mmaffben predict --readout choice --subsets {subset}")
+        words = ["mmaffben", "predict", "--readout", "choice", "--subsets", subset, "--out", str(run)]
+        raise UsageFault(f"{path}: does not exist. Run: {shlex.join(words)} with the checkpoint and data")
     return {row["id"]: row["logp"] for row in read_jsonl(path)}
 
 

@@ -13,11 +13,11 @@ from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.bootstrap import RESAMPLES, SEED, distribution, interval
 from eval.score.figure import withheld
-from eval.score.measure import MODES, Answers, answers, majority, measure
+from eval.score.measure import MODES, Answers, answers, majority, measure, strict
 from eval.score.metrics import Array, Floats
 from eval.score.readout import readout_of
 from mmafflm.benchmark.benchmark import Subset, Task, benchmark
-from mmafflm.benchmark.grammar import Labels
+from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_text
@@ -114,6 +114,16 @@ def _task(
             ],
         }
     return found
+
+
+def task_metrics(
+    task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]
+) -> dict[str, float]:
+    """The metrics of n answers to one task, as score() gives them in strict mode; "unparsed": the share unparsed."""
+    read = strict(task, golds, emotions, texts)
+    values, _ = _measured(task, "strict", read, (0, 0), emotions if task.per_emotion else None)
+    found = {name: value for name, value in values.items() if value is not None}
+    return found | {"unparsed": len(read.unparsed) / len(texts)}
 
 
 def _notes(task: Task, mode: str, read: Answers) -> list[str]:

@@ -5,28 +5,38 @@ from typing import Any
 
 from eval.run.selection import Selection
 from eval.score.figure import figure, rows_text, unparsed_text
+from eval.score.overall import overall
 from eval.tables import Section, fraction, interval_text
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
 
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
+_MEANS = ("modality", "metric", "value", "95% interval", "tasks", "n", "unparsed")
 _COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
 
 
 def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """The tables and notes of a scores.MODE.json: all tasks, then the languages of each subset that has several.
+    """The tables and notes of a scores.MODE.json: all tasks, their means, then the languages of subsets with several.
 
     Values are fractions. Only paper mode shows the paper's figures next to ours: strict scores are not comparable.
     """
     readout = scores.get("readout", "greedy")
     rows = [_row(task, found, readout) for task, found in _tasks(scores)]
     sections = [
-        Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows)
+        Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows),
+        Section("Overall, by modality: means of the tasks", _MEANS, list(_overall(scores))),
     ]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
             read = found.get("readout", readout)
             sections.append(_languages(subset, found["by_language"], scores["mode"] == "paper", read))
     return sections, _notes(scores)
+
+
+def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for one in overall((task, figure(found, task.main_metric)) for task, found in _tasks(scores)):
+        value, ends, n, unparsed = one.figure
+        yield (one.modality, one.metric, fraction(value), interval_text(ends), str(one.tasks), f"{n:,}",
+               unparsed_text(unparsed, n))  # fmt: skip
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
@@ -87,7 +97,7 @@ def _languages(subset: str, found: Mapping[str, Mapping[str, Any]], paper: bool,
         figures = (fraction(theirs.get(model)) for model in published)
         rows.append((language, *_values(benchmark()[subset].tasks[0].main_metric, one), *figures))
     return Section(
-        f"{subset} by language, readout {readout}, macro_f1" + (" (beside it the paper's)" if published else ""),
+        f"{subset} by language, readout {readout}, macro_f1" + (" (with the paper's value)" if published else ""),
         ("language", "value", "95% interval", "n", "unparsed", *published),
         rows,
     )

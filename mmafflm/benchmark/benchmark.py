@@ -1,6 +1,6 @@
 """MMAFFBen as data: its subsets, their tasks, prompts, answer grammars, metrics and published sizes.
 
-The data are in mmafflm/benchmark/*.yaml (paper Table 4 and the published evaluator) and are loaded once.
+The data are in the YAML and CSV files of this folder (paper Table 4, the published evaluator, the paper's scores).
 """
 
 import csv
@@ -17,7 +17,7 @@ from mmafflm.errors import UsageFault
 
 @dataclass(frozen=True)
 class Task:
-    """One task of one subset. `key` is its name in splits.csv and in scores; `kind` is a record's `task`."""
+    """One task of one subset. `key` names it in scores; `kind` is what records call `task`."""
 
     subset: str
     key: str
@@ -45,14 +45,13 @@ class Task:
 
     def ask(self, text: str = "", emotion: str = "") -> str:
         """The prompt with its text (or transcript) and emotion inserted exactly as given."""
-        # Not str.format: a tweet may hold braces. The emotion is filled in first; it is from our list and has no
-        # braces.
+        # str.format would fail on a tweet with braces. So the text is put between the two halves of the prompt.
         before, mark, after = self.prompt.partition("{transcript}" if "{transcript}" in self.prompt else "{text}")
         before, after = before.replace("{emotion}", emotion), after.replace("{emotion}", emotion)
         return before + text + after if mark else before
 
     def text_in(self, prompt: str, emotion: str = "") -> str | None:
-        """The text (or transcript) that ask() put into a prompt; None if the prompt takes none or has other wording."""
+        """The text (or transcript) that ask() put into `prompt`; None if it has none, or is not the task's."""
         before, found, after = self.ask("\x00", emotion).partition("\x00")
         if not found or not (prompt.startswith(before) and prompt.endswith(after)):
             return None

@@ -1,6 +1,7 @@
-"""What an answer looks like. One object renders gold into the answer text and limits what a parser may accept.
+"""What an answer looks like. A task's grammar renders gold into the answer text and limits what a parser may accept.
 
-Each grammar has `spellings()`, the names in an answer with their meanings, and `numbers`, the same for whole numbers.
+Each grammar has `spellings()`, {name in an answer: its meaning}, and `numbers`, {number in an answer: its meaning}. The
+latter is empty where a number means itself.
 
 `eval.score.parse` parses by these grammars; a property test checks `parse(render(gold)) == gold` for every task.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Gold: TypeAlias = list[str] | float | int | dict[str, float]
-"""A record's gold: canonical label names in ascending number, a number, or one number per dimension."""
+"""A record's gold: canonical label names in ascending order of their numbers, a number, or one number per dimension."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ class Vad:
     def render(self, gold: Gold, emotion: str | None = None) -> str:
         """The answer text of {dimension: value}; every dimension is required."""
         if not isinstance(gold, dict) or set(gold) != set(self.dimensions):
-            raise ValueError(f"{gold!r} does not give {', '.join(self.dimensions)}")
+            raise ValueError(f"{gold!r} does not have exactly {', '.join(self.dimensions)}")
         number = Number(self.low, self.high, self.decimals)
         return ", ".join(f"{name}: {number.write(gold[name])}" for name in self.dimensions)
 
 
 @dataclass(frozen=True)
 class Ordinal:
-    """An ordered class, written as number, colon and the class's text; `{emotion}` in the text is replaced."""
+    """Ordered classes. An answer is a class's number, a colon and its text, in which `{emotion}` is replaced."""
 
     classes: tuple[tuple[int, str], ...]
 
@@ -101,7 +102,7 @@ class Ordinal:
         return {float(number): number for number, _ in self.classes}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """Each class's text, in full and in short ("moderate amount"), for each emotion asked about -> the class."""
+        """{text of a class: its number}; each text in full and in two shorter forms, for each emotion asked about."""
         found = dict[str, str | int]()
         for number, text in self.classes:
             for full in (text.format(emotion=emotion) for emotion in emotions or ("",)):
@@ -119,7 +120,7 @@ class Ordinal:
 
 @dataclass(frozen=True)
 class Labels:
-    """A set of at most `most` labels, written "1. joy, 8. love" in ascending number."""
+    """A set of at most `most` labels, written "1. joy, 8. love" in ascending order of the numbers."""
 
     labels: tuple[Label, ...]
     most: int = 1
@@ -135,7 +136,7 @@ class Labels:
         return {float(label.number): label.name for label in self.labels}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """Every name of a label, including the corpora's own -> its canonical name."""
+        """{name: canonical name}, for every name of every label, those of the corpora included."""
         return {name: label.name for label in self.labels for name in (label.name, *label.aliases)}
 
     def canonical(self, name: str) -> str | None:
@@ -147,7 +148,7 @@ class Labels:
         return None
 
     def sort(self, names: list[str]) -> list[str]:
-        """`names` in ascending label number, without duplicates. Raises ValueError for a name outside the set."""
+        """`names` in the order of their numbers, without duplicates. Raises ValueError for a name outside the set."""
         if unknown := sorted(set(names) - set(self.names)):
             raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(self.names)}")
         return [label.name for label in self.labels if label.name in names]

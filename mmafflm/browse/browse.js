@@ -1,4 +1,9 @@
 "use strict";
+const filters = document.querySelector(".filters");  // beside the records; on a phone above them, and folded
+const narrow = matchMedia("(max-width: 52rem)");
+const fold = () => { filters.open = !narrow.matches; };
+narrow.addEventListener("change", fold);
+fold();
 for (const select of document.querySelectorAll("select")) {
   let byKey = false;  // an arrow key only passes by a value: Enter, or the button, asks for it
   select.addEventListener("keydown", () => { byKey = true; });

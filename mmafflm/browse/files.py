@@ -28,7 +28,7 @@ def medium(root: Path, name: str) -> Medium:
     path = media_path(root, name).resolve()
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        raise Fault(f"{name}: no picture or clip that a browser shows")
+        raise Fault(f"{name}: not a picture or clip that a browser shows")
     if not path.exists():
         raise Fault(f"{name}: missing")
     return Medium(path, kind)

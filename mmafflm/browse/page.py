@@ -1,9 +1,10 @@
 """The page as HTML: filters, one page of records, the answers of runs. Autoescape applies to everything from data."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import jinja2
 
@@ -47,9 +48,19 @@ class RecordView:
     answers: list[Said]
 
 
+class QueryLink(NamedTuple):
+    """A link to another query: its words, how many rows have the value, and whether the page has it already."""
+
+    title: str
+    address: str
+    rows: int = 0
+    chosen: bool = False
+
+
 def page(table: RecordTable, query: Query) -> str:
     """The HTML of one page."""
     chosen = choose(table, query)
+    shuffled = replace(query, shuffle=query.shuffle + 1, page=1)
     return _template().render(
         table=table,
         query=query,
@@ -59,7 +70,34 @@ def page(table: RecordTable, query: Query) -> str:
         shown=[show(table, row) for row in chosen.rows],
         span=_span(chosen),
         wait_ms=WAIT_MS,
+        quick=list(_quick(table, query)),
+        kept=list(_kept(table, query)),
+        shuffled=shuffled.address(),
+        ordered=replace(query, shuffle=0, page=1).address(),
     )
+
+
+def _quick(table: RecordTable, query: Query) -> Iterator[tuple[str, list[QueryLink]]]:
+    """For every run, and for all together: its name, and one click to its wrong and unparsed answers, or back."""
+    for facet in table.facets:
+        if facet.name == "any" or facet.name.startswith("run"):
+            links = []
+            for value in ("wrong", "unparsed"):
+                chosen = query.values.get(facet.name) == value
+                address = query.having(facet.name, "" if chosen else value).address()
+                links.append(QueryLink(value, address, facet.values.get(value, 0), chosen))
+            yield facet.title, [one for one in links if one.rows]
+
+
+def _kept(table: RecordTable, query: Query) -> Iterator[QueryLink]:
+    """What the page is filtered by; each link drops one filter."""
+    titles = {facet.name: facet.title for facet in table.facets}
+    for name, value in query.values.items():
+        yield QueryLink(f"{titles[name]}: {value}", query.having(name, "").address())
+    if query.text:
+        yield QueryLink(f"text or answer holds: {query.text}", replace(query, text="", page=1).address())
+    if query.id:
+        yield QueryLink(f"id holds: {query.id}", replace(query, id="", page=1).address())
 
 
 def show(table: RecordTable, row: int) -> RecordView:

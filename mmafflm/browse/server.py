@@ -132,9 +132,7 @@ def listening(table: RecordTable, port: int) -> Iterator[_Server]:
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
-        raise UsageFault(
-            f"--port {port}: taken, or not ours to take. Name another; 0 takes one that is free."
-        ) from None
+        raise UsageFault(f"--port {port}: in use, or not permitted. Choose another; 0 picks a free one.") from None
     with server:
         yield server
 
@@ -142,7 +140,7 @@ def listening(table: RecordTable, port: int) -> Iterator[_Server]:
 def serve(table: RecordTable, port: int) -> None:
     """Serve until Ctrl-C; the address is printed to standard output once the server answers."""
     with listening(table, port) as server:
-        say(f"{table.rows.height:,} records. Ctrl-C ends it.")
+        say(f"{table.rows.height:,} records. Press Ctrl-C to stop.")
         print(f"http://{HOST}:{server.server_address[1]}/", flush=True)
         try:
             server.serve_forever()

@@ -188,6 +188,6 @@ class Family:
     positions: Callable[..., Any] | None = None
     """(model, ids, image grid, clip grid, seconds of each clip's time steps) -> positions of one row, (3, tokens).
 
-    None: the fast path of the engine hf does not support this family."""
+    None: the engine hf asks this family by its generic path."""
     mend: Mend | None = None
     standin: Callable[[], StandIn] | None = None

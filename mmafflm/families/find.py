@@ -33,7 +33,7 @@ def family_of(model_type: object, where: str = "This model") -> Family:
     known = ", ".join(sorted(one for family in families() for one in family.model_types))
     raise Fault(
         f"{where}: its model_type is {model_type}, which is not supported; supported are {known}. "
-        "Name another model, or add its family (mmafflm/families/README.md)."
+        "Choose another model, or add its family (mmafflm/families/README.md)."
     )
 
 
@@ -46,6 +46,11 @@ def family_of_base(base: str) -> Family | None:
     """The family of a base model; None when we have no config.json of it. Raises Fault when no family covers it."""
     config = config_of(base)
     return family_of(config["model_type"], base) if config and "model_type" in config else None
+
+
+def likely_family(base: str) -> Family:
+    """The family of a base model, or the one that builds are for when we have no config.json of it."""
+    return family_of_base(base) or built_for()
 
 
 def family_with(template: str) -> Family | None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
             raise UsageFault(f"{path}: more than {YAML_SIZE:,} bytes, which no config of ours has. Give another file.")
         value = yaml.load(data.decode(), loader)  # a SafeLoader
         if _written_out(value, {}) > YAML_SIZE:
-            raise UsageFault(f"{path}: its aliases write out to more than {YAML_SIZE:,} values. Take them out.")
+            raise UsageFault(f"{path}: its aliases expand to more than {YAML_SIZE:,} values. Remove them.")
     except FileNotFoundError:
         raise UsageFault(f"{path}: no such file") from None
     except OSError as error:
@@ -80,9 +81,17 @@ def read_json(path: Path, fix: str, object_hook: ObjectHook | None = None) -> di
 
 
 def first_wrong(error: ValidationError, *above: str) -> str:
-    """The first key with a wrong value, prefixed with the keys `above`, and why it is wrong: "a.b: Field required"."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, (*above, *first['loc'])))}: {first['msg']}"
+    """The first wrong key, prefixed with the keys `above`, and why it is wrong: "a.b: Field required".
+
+    An unknown key comes before a missing one, because a typo in a key causes both.
+    """
+    found = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first, lacking = found[0], [str(one["loc"][-1]) for one in found if one["type"] == "missing"]
+    where = ".".join(map(str, (*above, *first["loc"])))
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {first['msg']}"
+    meant = get_close_matches(str(first["loc"][-1]), lacking, 1)
+    return f"{where}: unknown key" + (f" (do you mean {meant[0]}?)" if meant else "")
 
 
 def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:

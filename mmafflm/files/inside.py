@@ -96,8 +96,8 @@ def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
     if found := sorted(_leading_out(real, real, but)):
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise Fault(
-            f"{root}: {', '.join(quoted(name) for name in found[:3])}{more}: {LEADS_OUT}. Remove the link, or put the "
-            "files there; the whole folder may be a link."
+            f"{root}: {', '.join(quoted(name) for name in found[:3])}{more}: {LEADS_OUT}. Put the files in "
+            "its place, or remove it; the whole folder may be a link."
         )
 
 

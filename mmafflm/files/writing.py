@@ -10,8 +10,8 @@ from types import TracebackType
 from mmafflm.errors import Fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Errors of a path that cannot be written to. A missing file is not among them: unless we were to make its folder, that
-# is a bug and stays a traceback.
+# Errors of a path that cannot be written to. A missing file (ENOENT) is not among them. It counts only when the caller
+# names the path that it writes; otherwise it is a bug and stays a traceback.
 REFUSED = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
     errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EIO,
@@ -30,25 +30,27 @@ def errno_of(error: BaseException | None) -> int | None:
 def refusal(error: BaseException, path: Path | None = None) -> str | None:
     """The sentence for an error that the disk or the path caused; None for any other error.
 
-    path: the file that was being written, in case the error itself does not name it.
+    path: the file or folder that was being written; the sentence names it instead of the error's own.
     """
     number = errno_of(error)
     names = [os.fspath(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]
     where = str(path or (names[-1] if names else "the output"))
     if number in FULL:
-        free = f" ({_free(Path(where)) / 1e6:,.1f} MB are free there)" if path or names else ""
+        free = f" ({free_bytes(Path(where)) / 1e6:,.1f} MB are free there)" if path or names else ""
         return (
-            f"{where}: {os.strerror(number)}{free}. Nothing half-written is kept: free some space, then run the same "
-            "command again."
+            f"{where}: {os.strerror(number)}{free}. The command keeps no half-written file. Free some space, then "
+            "run it again."
         )
     if number in REFUSED or (path and number == errno.ENOENT):
         at = next((f", {name}" for name in names if name != where), "")
-        return f"{where}: cannot be written or read ({os.strerror(number)}{at}). Name another place, or mend this one."
+        return (
+            f"{where}: cannot be written or read ({os.strerror(number)}{at}). Choose another place, or repair this one."
+        )
     return None
 
 
 class writing:
-    """`with writing(path):` turns any error of the system while writing `path` into a Fault that names it.
+    """`with writing(path):` turns a full disk, or a `path` that cannot be written, into a Fault that names it.
 
     full_only: only for a full disk; use it when the block also reads other files.
     """
@@ -75,8 +77,8 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def _free(path: Path) -> int:
-    """Bytes free on the disk of a path, which need not exist."""
+def free_bytes(path: Path) -> int:
+    """Bytes free on the disk of `path`, which need not exist yet; 0 when that is unknown."""
     for place in (path, *path.absolute().parents):
         try:
             return shutil.disk_usage(place).free

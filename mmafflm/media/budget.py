@@ -100,7 +100,7 @@ def open_images(root: Path, names: Sequence[str], budget: Budget) -> list[Image.
 
 
 def open_frames(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
-    """A clip from its frame files, as training sees it: frames of one size, the last repeated to fill a time step."""
+    """A clip from its frame files, as training sees it: its frames, the last repeated to fill a time step."""
     frames = [budget.scaled(_rgb(root, name), video=True) for name in names]
     return frames + frames[-1:] * (budget.media.padded(len(frames)) - len(frames))
 

@@ -1,8 +1,9 @@
 """Detect a clip's container from its first bytes, so that FFmpeg is given the format and never guesses.
 
-When FFmpeg guesses, it takes a text file named .mp4 for a playlist, an ffconcat script or an SDP session, and opens the
-files and addresses in it. The containers below cannot name other files. The exception is MP4 with outside references:
-FFmpeg ignores these unless asked (enable_drefs), and mmafflm/media/decode.py allows no protocol to open them.
+When FFmpeg guesses, it may take a text file named .mp4 for a playlist, an ffconcat script or an SDP session, and open
+the files and addresses in it. The containers below cannot name other files. The exception is MP4 with outside
+references: FFmpeg ignores these unless asked (enable_drefs), and mmafflm/media/decode.py allows no protocol to open
+them.
 """
 
 import re
@@ -28,7 +29,7 @@ TS_PACKETS = ((0, 188), (4, 192))  # offset of a transport stream's first packet
 TS_SYNC, TS_SEEN = 0x47, 3  # the first byte of every packet; the number of packets that are checked
 
 FIRST = TS_PACKETS[-1][1] * TS_SEEN  # bytes that container_of needs
-# the first bytes of the pictures that a build stores: PNG; BMP, whose length is followed by four zero bytes
+# How PNG begins, and BMP (its length, then four zero bytes): a build stores pictures and frames in these formats.
 STORED = re.compile(rb"\x89PNG\r\n\x1a\n|BM.{4}\0{4}", re.DOTALL)
 
 
@@ -37,7 +38,8 @@ def is_safe_to_guess(beginning: bytes) -> bool:
 
     LLaMA-Factory opens a mix's media without stating their format. FFmpeg recognises the containers here for certain,
     with two exceptions: a transport stream, and an MP4 that begins with one of the rarer boxes. For these it would have
-    to choose between the container and an SDP session, which is text. beginning: the file's first FIRST bytes.
+    to choose between the container and an SDP session, a text that names other files. beginning: at least the first
+    FIRST bytes of the file.
     """
     if STORED.match(beginning):
         return True

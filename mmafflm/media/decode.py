@@ -1,7 +1,7 @@
 """Open untrusted pictures and clips defensively, with PIL and PyAV, and name in a few words what is wrong with them.
 
 PyAV is used, not decord, because LLaMA-Factory decodes with PyAV. decord's pixels differ from PyAV's by up to 19 of 255
-in BT.709 clips, and its seeking returned other frames of an AVI (decord 0.6.0; docs/training.md).
+in BT.709 clips, and its seeking returned other frames of an AVI (decord 0.6.0; docs/reference/training.md).
 """
 
 import io
@@ -25,11 +25,11 @@ from mmafflm.media.containers import container_of
 # we read has TIFF.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # anything larger is a mistake or a decompression bomb
-# The share of a clip's frames that the decoder may mark as damaged. It marks the frames that it had to repair, but not
-# the frames after them that depend on these, up to the next key frame. docs/data.md has the measurements: up to 1% few
-# frames look wrong, from 2% on most do; a clip of 3 s with one repaired frame (1.4%) is kept. A damaged frame that the
-# budget takes is used as the decoder repaired it: its neighbours are as smeared, and training on the raw clip shows the
-# same.
+# The share of a clip's frames that the decoder may mark as damaged. It marks the frames that it had to repair, but
+# not the frames after them that depend on these, up to the next key frame. docs/reference/data.md has the
+# measurements: up to 1% few frames look wrong, from 2% on most do; a clip of 3 s with one repaired frame (1.4%) is
+# kept. A damaged frame that the budget takes is used as the decoder repaired it: its neighbours are as smeared, and
+# training on the raw clip shows the same.
 MOST_DAMAGED = 0.02
 MOST_UNREADABLE = 100  # packets
 # A decoder that starts at one of these frames invents the frame that it depends on, grey or green, without marking it.

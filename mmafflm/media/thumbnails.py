@@ -15,7 +15,7 @@ from mmafflm.records import Record
 PICTURE_SIDE, FRAME_SIDE, FRAMES = 320, 176, 4  # pixels of the longest side; frames shown of a clip
 QUALITY = 62
 _CLIP = Budget(PICTURE_SIDE**2, FRAME_SIDE**2, 2.0, FRAMES)
-_CLIP_MIDDLE_S = 2.0  # of a whole clip file only the middle is decoded; all of it takes a second
+_CLIP_MIDDLE_S = 2.0  # of a clip stored as a file, only the middle is decoded; all of it takes a second
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Thumbnails:
         uri = "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
         if len(uri) > self.left:
             self.refused += 1
-            return Picture(alt, note="not shown: the page's share for pictures is used up")
+            return Picture(alt, note="not shown: the page has reached its limit for pictures")
         self.left -= len(uri)
         return Picture(alt, uri, picture.width, picture.height)
 

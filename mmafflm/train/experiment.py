@@ -28,6 +28,7 @@ from mmafflm.run_file import read_run
 from mmafflm.terminal.command import say
 from mmafflm.train.launch.launch import STOP_S
 from mmafflm.train.plan.recipe_file import read_recipe
+from mmafflm.train.plan.shipped import EXPERIMENTS, find
 from mmafflm.train.serve import served
 
 ADDRESS = "OPENAI_BASE_URL"  # the variable with the address of the server that --engine openai asks
@@ -71,12 +72,9 @@ class Step(NamedTuple):
 
 
 def load(path: Path) -> Experiment:
-    """Read an experiment. Raises UsageFault naming the wrong key."""
-    if not path.is_file():
-        others = ", ".join(map(str, sorted(Path("train_configs/experiments").glob("*.yaml"))))
-        raise UsageFault(f"{path}: no such experiment. There are: {others or 'none'}.")
+    """Read the file of an experiment. Raises UsageFault naming the wrong key."""
     try:
-        found = Experiment.model_validate(read_yaml(path))
+        found = Experiment.model_validate(read_yaml(find(path, EXPERIMENTS, "experiment")))
     except ValidationError as error:
         raise UsageFault(f"{path}: {first_wrong(error)}.") from None
     named = {one for pair in found.compare for one in pair} | set(found.diagnose)
@@ -84,7 +82,9 @@ def load(path: Path) -> Experiment:
         raise UsageFault(f"{path}: {', '.join(unknown)} is not one of its arms ({', '.join(found.arms)}).")
     trained = {name for name, arm in found.arms.items() if arm.mix}
     if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
-        raise UsageFault(f"{path}: arms.{wrong[0]}.of: it names an arm that has a mix, and stands without a mix.")
+        raise UsageFault(
+            f"{path}: arms.{wrong[0]}.of: it must name an arm that has a mix, and its own arm must have no mix."
+        )
     if unknown := [name for name in found.test or () if name not in benchmark()]:
         raise UsageFault(f"{path}: test: {', '.join(unknown)} is not one of {', '.join(benchmark())}.")
     return found
@@ -97,6 +97,7 @@ def steps(
 
     Raises UsageFault for a file that is not an experiment, Fault when the build has none of its tests.
     """
+    path = find(path, EXPERIMENTS, "experiment")
     experiment = load(path)
     recipe = recipe or path.parent / experiment.recipe
     started = base or read_recipe(recipe).get("model_name_or_path")
@@ -165,6 +166,7 @@ def run(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
 ) -> Path:
     """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault naming the step that failed."""
+    path = find(path, EXPERIMENTS, "experiment")
     experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
     recipe = recipe or path.parent / experiment.recipe
     started = base or str(read_recipe(recipe)["model_name_or_path"])
@@ -191,7 +193,7 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) ->
         for key, value in wanted.items():
             if there.get(key) != value:
                 raise UsageFault(
-                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Name another --out."
+                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Choose another --out."
                 )
 
 

@@ -1,6 +1,7 @@
 """`mmafflm export`: a finished run as one plain model that any program loads, with run.json next to its weights."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,15 +38,15 @@ def export(run: Path, out: Path) -> None:
     """
     described = read_run(run)
     if described is None:
-        raise UsageFault(f"{run}: no run.json, so not a training run. Name the --out of mmafflm train.")
+        raise UsageFault(f"{run}: no run.json, so this is not a training run. Name the --out of mmafflm train.")
     if not finished(run):
-        raise Fault(f"{run}: not finished. Go on with: mmafflm train ... --out {run} --resume")
+        raise Fault(f"{run}: not finished. Resume it: mmafflm train ... --out {shlex.quote(str(run))} --resume")
     config = _config(run, out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if out.is_dir() and (read_run(out) or {}).get("exported_from") == str(run.resolve()):
             say(f"{out}: exported from {run} already; nothing to do.")
             return
-        raise UsageFault(f"{out}: holds something else. Name another --out, or move it away.")
+        raise UsageFault(f"{out}: holds something else. Choose another --out, or move it away.")
     for folder in filter(None, (run, folder_of(config["model_name_or_path"]))):
         require_harmless(folder)
     partial = out.with_name(f".{out.name}.partial")
@@ -101,9 +102,9 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
     if config["finetuning_type"] != "lora":
         return config | {"model_name_or_path": str(run.resolve())}
     if not (run / "adapter_config.json").exists():
-        raise Fault(f"{run}: no adapter_config.json beside a LoRA run. Resume the run, or copy the folder again.")
+        raise Fault(f"{run}: no adapter_config.json in a LoRA run. Resume the run, or copy the folder again.")
     if Path(base).is_absolute() and not Path(base).is_dir():
-        raise Fault(f"{run}: its base {base} is not there. Put it back; an adapter is nothing without it.")
+        raise Fault(f"{run}: its base {base} is missing. Put it back; an adapter needs its base.")
     return config | {"adapter_name_or_path": str(run.resolve())}
 
 
@@ -111,13 +112,13 @@ def _launch(config: dict[str, Any], out: Path, path: Path) -> None:
     """Run LLaMA-Factory; its log, `path`, is kept when it fails."""
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Exporting needs LLaMA-Factory: make setup")
+        raise Fault(f"{cli}: not found. Exporting needs LLaMA-Factory: make setup")
     write_text(out / EXPORT, yaml.safe_dump(config, sort_keys=True))
     env = dict(os.environ)
     if Path(config["model_name_or_path"]).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     with path.open("wb") as log:
-        log.write(f"\n$ {cli} export {EXPORT}\n".encode())
+        log.write(f"\n$ {shlex.join([str(cli), 'export', EXPORT])}\n".encode())
         log.flush()
         done = subprocess.run(
             [str(cli), "export", str(out / EXPORT)],

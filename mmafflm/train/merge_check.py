@@ -1,4 +1,4 @@
-"""Check that a merged model is its base plus its adapter, by the logits after a text and after a picture.
+"""Check that a merged model is its base plus its adapter, by its logits on two questions, one of them with a picture.
 
 A failed merge raises no error: it leaves the base's weights unchanged, or adds the adapter to the wrong ones, and every
 later step still runs. The models are loaded one after the other, so that only one is in memory at a time.
@@ -18,43 +18,49 @@ from mmafflm.weights import adapted, kind_of, load, reading
 
 TEXT = "Which emotion does this show, and how strong is it on a scale from 0 to 1? Answer with one word and a number."
 SIDE = 112  # pixels of the picture
-# The largest allowed difference between merged logits and those of base and adapter, as a share of the spread of the
-# latter. Merging rounds each weight once to the model's precision: 2**-9 of it in bfloat16, 2**-12 in float16.
+# The largest allowed difference between the merged model's logits and those of base plus adapter, divided by the
+# standard deviation of the latter. Merging rounds each weight once to the model's precision: by up to 2**-9 of the
+# weight in bfloat16, 2**-12 in float16.
 TOLERANCE = {torch.float32: 0.001, torch.float16: 0.02, torch.bfloat16: 0.1}
 
 
 def require_merged(base: str, adapter: Path, merged: Path) -> None:
-    """Raises Fault when the merged model answers like its base, or unlike the base with the adapter.
+    """Raises Fault when the merged model answers like its base or unlike base plus adapter.
 
-    base: a folder or a hub id; adapter and merged: folders. `merged` is loaded in the precision in which it was saved.
+    Raises Fault, too, when the adapter changes nothing. base: a folder or a hub id; adapter and merged: folders.
+    `merged` is loaded in the precision in which it was saved.
     """
     auto, inputs = kind_of(merged), _inputs(merged)
     result: Any = load(auto, str(merged), dtype="auto")
     precision = result.dtype
-    found = _logits(result, inputs)
+    of_merged = _logits(result, inputs)
     del result
     gc.collect()
-    put_on = adapted(load(auto, base, dtype=precision), str(adapter))
-    due = _logits(put_on, inputs)
-    with put_on.disable_adapter():
-        plain = _logits(put_on, inputs)
+    with_adapter = adapted(load(auto, base, dtype=precision), str(adapter))
+    expected = _logits(with_adapter, inputs)
+    with with_adapter.disable_adapter():
+        of_base = _logits(with_adapter, inputs)
     for kind in inputs:
-        _require_alike(adapter, kind, found[kind], due[kind], TOLERANCE.get(precision, max(TOLERANCE.values())))
-    if all(torch.equal(due[kind], plain[kind]) for kind in inputs):
+        _require_alike(
+            adapter, kind, of_merged[kind], expected[kind], TOLERANCE.get(precision, max(TOLERANCE.values()))
+        )
+    if all(torch.equal(expected[kind], of_base[kind]) for kind in inputs):
         raise Fault(f"{adapter}: changes nothing in its base {base}, so there is nothing to merge. Train it again.")
-    if all(torch.equal(found[kind], plain[kind]) for kind in inputs):
+    if all(torch.equal(of_merged[kind], of_base[kind]) for kind in inputs):
+        named = str(precision).removeprefix("torch.")
         raise Fault(
-            f"{adapter}: merged in {precision}, it answers as its base {base} does: what it learned is less than that "
-            "precision keeps, or was not merged. Train longer, or predict with the unmerged run."
+            f"{adapter}: merged in {named}, the model answers exactly as its base {base}: the adapter's change is too "
+            "small for that precision, or was not merged. Train longer, or predict with the unmerged run."
         )
 
 
-def _require_alike(adapter: Path, kind: str, found: torch.Tensor, due: torch.Tensor, tolerance: float) -> None:
-    apart, spread = float((found - due).abs().max()), float(due.std())
+def _require_alike(adapter: Path, kind: str, of_merged: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
+    apart, spread = float((of_merged - expected).abs().max()), float(expected.std())
     if not apart <= tolerance * spread:  # a NaN counts as different
         raise Fault(
-            f"{adapter}: after a {kind} the merged model's logits are {apart:.3g} from those of base and adapter, and "
-            f"{tolerance * spread:.3g} is allowed. Export again; if it stays so, predict with the unmerged run."
+            f"{adapter}: on the {kind} question the merged model's logits differ by up to {apart:.3g} from those of "
+            f"base plus adapter; {tolerance * spread:.3g} is allowed. Export again; if this happens again, predict "
+            "with the unmerged run."
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import math
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mmafflm.train.launch.reporters import reporter_faults
 from mmafflm.train.plan.forecast import host_notes, require_disk
 from mmafflm.train.plan.plan import Plan, gpus_here, plan
 from mmafflm.train.plan.token_counts import media_of_mix
+from mmafflm.train.readme import write_readme
 from mmafflm.train.stream.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
 from mmafflm.train.watch.nodes import AGAIN, Others, await_first
 from mmafflm.train.watch.stall import FIRST_S, Stall
@@ -55,16 +57,8 @@ def train(
     planned = plan(recipe, data, gpus, nodes, base, out)
     for note in (*planned.notes, *host_notes(planned)):
         say(note)
-    if not 0 <= node_rank < nodes:
-        raise UsageFault(f"--node-rank {node_rank}: with --nodes {nodes} it is 0 to {nodes - 1}.")
-    if faults := reporter_faults(planned, node_rank):
-        raise UsageFault(faults[0])
+    _require_machine(planned, node_rank)
     env = environment(planned, out, node_rank, master) | reporters_environment(planned, out)
-    if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
-        raise UsageFault(
-            f"{recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or train "
-            "train_configs/pocket.yaml, which needs none."
-        )
     if finished(out) and resume:
         say(f"{out}: finished already; nothing to do.")
         return
@@ -72,14 +66,30 @@ def train(
         await_first(out)
     _refuse_folder(out, planned, data, resume, node_rank)
     require_disk(planned, out)
-    if not planned.base_is_local:
-        require_hub_base(planned.config["model_name_or_path"])
     _require_base(planned)
-    names = media_of_mix(data)
-    data.require_media(names)  # so training reads only files that the build has opened
-    require_safe_to_guess(data.path / name for name in sorted(names))
+    _require_media(data)
     make_folder(out)
     _train(planned, data, out, env, node_rank, resume)
+
+
+def _require_machine(planned: Plan, node_rank: int) -> None:
+    """Raises UsageFault when this node's number, its services or its GPUs do not fit the plan."""
+    if not 0 <= node_rank < planned.nodes:
+        raise UsageFault(f"--node-rank {node_rank}: with --nodes {planned.nodes} it is 0 to {planned.nodes - 1}.")
+    if faults := reporter_faults(planned, node_rank):
+        raise UsageFault(faults[0])
+    if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
+        raise UsageFault(
+            f"{planned.recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or "
+            "train the recipe pocket, which needs none."
+        )
+
+
+def _require_media(data: Dataset) -> None:
+    """Raises Fault for a picture or clip of the mix that the build has not opened, or whose format must be guessed."""
+    names = media_of_mix(data)
+    data.require_media(names)
+    require_safe_to_guess(data.path / name for name in sorted(names))
 
 
 def _require_base(planned: Plan) -> None:
@@ -89,6 +99,8 @@ def _require_base(planned: Plan) -> None:
     base that is not on this machine yet; before that, we can check only its settings.
     """
     base = planned.config["model_name_or_path"]
+    if not planned.base_is_local:
+        require_hub_base(base)
     folder = folder_of(base)
     if folder is None:
         if settings := settings_of(base):
@@ -109,12 +121,12 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     first = node_rank == 0
     checkpoint = last_checkpoint(out, planned.ranks, aside=first) if resume else None
     # We cannot tell how an older version or llamafactory-cli started a run, nor how Ray starts workers elsewhere.
-    mended = not planned.ray and (checkpoint is None or POSITIONS in (read_run(out) or {}))
+    original = not planned.ray and (checkpoint is None or POSITIONS in (read_run(out) or {}))
     if first:
         write_text(out / CONFIG, planned.to_yaml())
-        _write_run(out, planned, data, mended, finished=False)
+        _write_run(out, planned, data, original, finished=False)
     watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
-    with watch or contextlib.nullcontext():
+    with _reason_kept(out) if first else contextlib.nullcontext(), watch or contextlib.nullcontext():
         if checkpoint is None:
             _launch(planned, out, out / CONFIG, env, node_rank, watch)
         elif step_of(checkpoint) < planned.config["max_steps"]:
@@ -127,10 +139,22 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
             finish_from(checkpoint, out)
     if first:
         shutil.rmtree(out / REST, ignore_errors=True)
-        _write_run(out, planned, data, mended, finished=True)
+        _write_run(out, planned, data, original, finished=True)
+        write_readme(out, planned)
         say(f"{out}: trained {planned.config['max_steps']} steps, {planned.examples} examples, each once.")
     if watch:
         watch.finish()
+
+
+@contextlib.contextmanager
+def _reason_kept(out: Path) -> Iterator[None]:
+    """Write the sentence of a Fault that ends the run into run.json, as `ended`; `--resume` writes run.json anew."""
+    try:
+        yield
+    except Fault as fault:
+        with contextlib.suppress(Fault, OSError):  # such as a full disk: then only the terminal gets the sentence
+            write_run(out, (read_run(out) or {}) | {"ended": str(fault)})
+        raise
 
 
 def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
@@ -157,38 +181,38 @@ def finished(out: Path) -> bool:
     if described is None:
         return False
     if "finished" not in described:
-        raise Fault(f"{out / RUN}: not that of a training run. Name another --out.")
+        raise Fault(f"{out / RUN}: not the run.json of a training run. Choose another --out.")
     return bool(described["finished"])
 
 
 def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_rank: int) -> None:
     """Raises UsageFault when OUT holds a run that this command must not change."""
     if out.exists() and not out.is_dir():
-        raise UsageFault(f"{out}: a file. --out names a folder.")
+        raise UsageFault(f"{out}: is a file, and --out needs a folder.")
     if living := roots_of(run_name(out, node_rank)):
         raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill {' '.join(map(str, living))}")
     if not resume:
         if node_rank == 0 and ((out / RUN).exists() or any(out.glob("checkpoint-*"))):
-            raise UsageFault(f"{out}: holds a run already. Go on with --resume, or name another --out.")
+            raise UsageFault(f"{out}: already holds a run. Resume it with --resume, or choose another --out.")
         return
     if not (out / CONFIG).exists():
         say(f"{out}: no run to resume; starting at the beginning.")
         return
     if (begun := read_run(out)) and begun.get("data_hash") != data.hash:
         raise UsageFault(
-            f"{out}: was started on another build of {data.path}. Restore that one, or name another --out."
+            f"{out}: was started on another build of {data.path}. Restore that one, or choose another --out."
         )
-    before = read_settings(out / CONFIG, "Name another --out.")
+    before = read_settings(out / CONFIG, "Choose another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
     if differ:
         raise UsageFault(
             f"{out}: was started with another {', '.join(differ)}; the order of the data would change midway. "
-            "Resume with the command that began it, or name another --out."
+            "Resume with the command that began it, or choose another --out."
         )
 
 
-def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: bool) -> None:
-    """Write run.json. mended: all steps are trained with the original positions of text after clips."""
+def _write_run(out: Path, planned: Plan, data: Dataset, original: bool, finished: bool) -> None:
+    """Write run.json. original: all steps are trained with the original positions of text after clips."""
     config = planned.config
     row: dict[str, Any] = {
         "schema": 1,
@@ -211,4 +235,4 @@ def _write_run(out: Path, planned: Plan, data: Dataset, mended: bool, finished: 
     }
     if not planned.base_is_local and (commit := cached_commit(config["model_name_or_path"])):
         row["base_commit"] = commit  # for a base that is still to be downloaded, this is known at the end of the run
-    write_run(out, row | {POSITIONS: ORIGINAL} if mended else row)
+    write_run(out, row | {POSITIONS: ORIGINAL} if original else row)

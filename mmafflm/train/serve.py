@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmafflm.errors import Fault
-from mmafflm.families.find import built_for, family_of_base
+from mmafflm.families.find import likely_family
 from mmafflm.files.writing import make_folder
 from mmafflm.hub import folder_of
 from mmafflm.media.budget import Budget
@@ -33,14 +34,14 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Serving needs LLaMA-Factory: make setup")
+        raise Fault(f"{cli}: not found. Serving needs LLaMA-Factory: make setup")
     port = _free_port()
     if folder := folder_of(base):
         from mmafflm.weights import check, kind_of  # torch takes seconds to import
 
         check(kind_of(folder), folder)
     limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
-    template = (family_of_base(base) or built_for()).template
+    template = likely_family(base).template
     words = [str(cli), "api", "--model_name_or_path", base, "--template", template, *limits]
     words += ["--trust_remote_code", "false"]
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
@@ -48,9 +49,9 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     make_folder(out)
     with (out / LOG).open("ab") as log:
-        log.write(f"\n$ {' '.join(words)}\n".encode())
+        log.write(f"\n$ {shlex.join(words)}\n".encode())
         log.flush()
-        say(f"\n$ API_HOST={HOST} API_PORT={port} llamafactory-cli {' '.join(words[1:])}")
+        say(f"\n$ API_HOST={HOST} API_PORT={port} llamafactory-cli {shlex.join(words[1:])}")
         process = subprocess.Popen(
             words, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )

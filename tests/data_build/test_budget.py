@@ -11,7 +11,6 @@ from data_build.config import Config, load_config, shipped_budget
 from data_build.dataset.check import check
 from data_build.media.extract import read_journal
 from data_build.media.media_index import read_index
-from data_build.samples import write_samples
 from eval.run.checkpoint import require_budget
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
@@ -21,18 +20,17 @@ SMALL = {"image_max_pixels": 1024, "video_max_pixels": 4096, "video_fps": 1.0, "
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """data/, with pictures and clips under the shipped budget, and small/, the same folder rebuilt under another."""
     folder = tmp_path_factory.mktemp("two")
-    write_samples(folder / "raw", only=["fer2013", "meld"])
     subsets, config = choose_subsets("FER2013,MELD_EC"), load_config(None)
-    assert build(folder / "raw", folder / "data", config, subsets, jobs=1, limit=4)
+    assert build(some_raw, folder / "data", config, subsets, jobs=1, limit=4)
     shutil.copytree(folder / "data", folder / "small")
     other = Config.model_validate(config.model_dump() | {"budget": SMALL})
     with pytest.raises(UsageFault, match=r"\(budget.image_max_pixels, budget.video_max_pixels, .*--replace"):
-        build(folder / "raw", folder / "small", other, subsets, jobs=1, limit=4)
-    assert build(folder / "raw", folder / "small", other, subsets, jobs=1, limit=4, replace=True)
-    assert not build(folder / "raw", folder / "small", other, subsets, jobs=1, limit=4)
+        build(some_raw, folder / "small", other, subsets, jobs=1, limit=4)
+    assert build(some_raw, folder / "small", other, subsets, jobs=1, limit=4, replace=True)
+    assert not build(some_raw, folder / "small", other, subsets, jobs=1, limit=4)
     return folder
 
 
@@ -54,7 +52,7 @@ def test_check_finds_media_of_another_budget(two: Path, tmp_path: Path) -> None:
     manifest["config"]["budget"] = SMALL
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))
-    assert "stored pictures and frames are not of the manifest's budget, the first media/" in fault
+    assert "stored pictures and frames do not have the manifest's budget, the first media/" in fault
     del manifest["config"]["budget"]
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))

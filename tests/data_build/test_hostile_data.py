@@ -18,7 +18,6 @@ from data_build.dataset.stats_page import page
 from data_build.publish.publish import publish
 from data_build.release.export import FORMS, export
 from data_build.remix import remix
-from data_build.samples import write_samples
 from data_build.translate.rows import Order
 from data_build.translate.translate import translate
 from eval.ask.predict import chosen_records
@@ -203,13 +202,12 @@ def test_a_folder_that_is_itself_a_link_is_data_too(honest: Path, tmp_path: Path
     assert check(Dataset.open(tmp_path / "link")) == []
 
 
-def test_a_build_into_a_folder_with_links_removes_nothing(config: Config, tmp_path: Path) -> None:
-    write_samples(tmp_path / "raw", only={"fer2013"})
+def test_a_build_into_a_folder_with_links_removes_nothing(some_raw: Path, config: Config, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "letters").mkdir(parents=True)
     (home / "letters/one.txt").write_text("dear")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/media").symlink_to(home)
     with pytest.raises(Fault, match=r"media.* leads out"):
-        build(tmp_path / "raw", tmp_path / "data", config, choose_subsets("FER2013"), jobs=1, limit=2)
+        build(some_raw, tmp_path / "data", config, choose_subsets("FER2013"), jobs=1, limit=2)
     assert [path.name for path in home.rglob("*")] == ["letters", "one.txt"]

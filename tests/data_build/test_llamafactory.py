@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from data_build.build import build
-from data_build.config import load_config
-from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import MIX, Dataset, split_file
 from mmafflm.records import Record, read_records
 
@@ -63,9 +60,8 @@ def with_single_marks(ids: list[int], marks: set[int]) -> list[int]:
 
 
 @pytest.mark.slow
-def test_every_split_and_the_mix_load_with_the_tokens_we_meant(raw: Path, nano: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    build(raw, data, load_config(None), choose_subsets(None), limit=6)
+def test_every_split_and_the_mix_load_with_the_tokens_we_meant(few: Path, nano: Path, tmp_path: Path) -> None:
+    data = few
     dataset, loader = Dataset.open(data), Loader(data, nano, tmp_path)
     names = {
         f"{subset}_{split}": split_file(subset, split)

@@ -77,6 +77,7 @@ from mmafflm.dataset import Dataset
 
 class Reader:
     name = "hf"
+    def accepts(self): return ("text",)
     def load(self): pass
     def tokens(self, text): return len(text)
     def describe(self): return {"decoding": {}, "dtype": "auto"}

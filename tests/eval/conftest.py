@@ -6,22 +6,26 @@ from pathlib import Path
 import pytest
 
 from tests.eval.report.reported import Made
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
 def looking(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float32 nano with enlarged weights, so that another picture or word gives another answer."""
+    return made_once(tmp_path_factory, "looking", lambda folder: _enlarge(nano, folder))
+
+
+def _enlarge(nano: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForImageTextToText
 
-    folder = shutil.copytree(nano, tmp_path_factory.mktemp("models") / "looking")
+    shutil.copytree(nano, folder)
     model = AutoModelForImageTextToText.from_pretrained(folder)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith(("proj.weight", "mlp.0.weight", "mlp.2.weight")):
                 weight.mul_(4)
     model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

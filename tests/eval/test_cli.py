@@ -49,5 +49,5 @@ def test_faults_are_sentences(answered: tuple[Path, Path]) -> None:
     assert missing.returncode == 1 and "XED/ec/test/000000" in missing.stderr and "Traceback" not in missing.stderr
     unknown = mmaffben("score", run, "--data", data, "--subsets", "XET")
     assert unknown.returncode == 2 and "XET is not one of" in unknown.stderr
-    loose = mmaffben("score", run, "--data", data, "--import", answers)
-    assert loose.returncode == 2 and "--import needs --subsets" in loose.stderr
+    foreign = mmaffben("score", run, "--data", data, "--import", answers)
+    assert foreign.returncode == 1 and "is not a run of imported answers" in foreign.stderr

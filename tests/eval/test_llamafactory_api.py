@@ -1,7 +1,7 @@
 """The engine openai with LLaMA-Factory's own server gives the answers of the engine hf on the same weights.
 
 The server has one fault that hf must copy here: llamafactory 0.9.5 gives pictures and clips the positions of text
-(docs/experiments.md).
+(docs/notebook/experiments.md).
 """
 
 import json
@@ -21,6 +21,7 @@ from eval.ask.predict import predict
 from eval.engines import Engine, Question
 from eval.engines.hf.batch import PromptRow
 from eval.engines.hf.engine import HfEngine
+from eval.engines.hf.fast import FastPath
 from eval.engines.hf.vision import Pixels
 from eval.engines.openai.engine import OpenAiEngine, Options
 from tests.budget import BUDGET
@@ -89,11 +90,18 @@ def clip(number: int) -> tuple[str, ...]:
     return tuple(f"media/c{number}-{frame}.png" for frame in range(number + 2))
 
 
-class AsText(HfEngine):
-    """The engine hf with the server's fault: a picture's tokens have the positions of text."""
+class Flat(FastPath):
+    """The fast path with the server's fault: a picture's tokens have the positions of text."""
 
     def _row(self, ids: list[int], shared: int, look: Pixels | None) -> PromptRow:
         return PromptRow(ids[shared:], torch.arange(shared, len(ids)).expand(3, -1), look)
+
+
+class AsText(HfEngine):
+    """The engine hf with that path."""
+
+    def load(self) -> None:
+        self.path = Flat(self.checkpoint, self.dtype, self.root, self.budget)
 
 
 def answers(engine: Engine, questions: list[Question]) -> list[str]:

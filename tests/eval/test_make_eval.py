@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
-from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from tests.eval.report.page import Page
 from tests.paths import ROOT
@@ -20,12 +20,11 @@ WRITTEN = ("scores.strict.json", "scores.paper.json", "diagnosis.json", "report.
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with DATA: a text and a picture subset."""
     root = tmp_path_factory.mktemp("eval")
-    write_samples(root / "raw", only={"onlineshopping", "fer2013"})
     subsets = choose_subsets("onlineshopping,FER2013")
-    assert build(root / "raw", root / "data", load_config(None), subsets, jobs=1, limit=40)
+    assert build(some_raw, root / "data", load_config(None), subsets, jobs=1, limit=40)
     return root
 
 
@@ -74,6 +73,13 @@ def test_make_eval_without_a_checkpoint_says_how() -> None:
 def test_another_readout_or_limit_is_another_run() -> None:
     shown = make("-n", "eval", "CKPT=runs/train-3b/", "READOUT=choice", "LIMIT=50", "SUBSETS=XED,MMS", "OPTION=a=1 b=2")
     run = "runs/eval-train-3b-choice-50"
-    assert f"--out {run} --option a=1 --option b=2" in shown.stdout
-    assert "--readout choice --subsets XED,MMS --limit 50" in shown.stdout
-    assert f"report {run} --data data --out {run}/report.html" in shown.stdout
+    words = " ".join(shlex.split(shown.stdout))
+    assert f"--out {run} --option a=1 --option b=2" in words
+    assert "--readout choice --subsets XED,MMS --limit 50" in words
+    assert f"report {run} --data data --out {run}/report.html" in words
+
+
+def test_a_checkpoint_with_spaces_in_its_name() -> None:
+    words = shlex.split(make("-n", "eval", "CKPT=my runs/7b é's/", "DATA=my data").stdout)
+    assert words[words.index("--ckpt") + 1] == "my runs/7b é's/" and words.count("my data") == 5
+    assert words[words.index("report") + 1] == "runs/eval-7b é's" and "runs/eval-7b é's/report.html" in words

@@ -6,7 +6,8 @@ import pytest
 
 from mmafflm.dataset import Dataset
 from tests.look_alike import look_alike
-from tests.mmafflm.tiny_data import make_data, text_records
+from tests.mmafflm.tiny_data import MIXED, make_data, text_records
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,18 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A mix of 1,300 reviews, for plans; tests must not change it."""
     return make_data(tmp_path_factory.mktemp("reviews"), text_records(1300))
+
+
+@pytest.fixture(scope="session")
+def mixed(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A third text, a third pictures, a third clips, shuffled, with their validation splits."""
+    from data_build.build import build
+    from data_build.config import load_config
+    from mmafflm.benchmark.benchmark import choose_subsets
+
+    names = ("onlineshopping", "EMOTIC_EC", "MELD_EC")
+    config = load_config(None).model_copy(update={"mix": dict.fromkeys(names, MIXED)})
+    subsets = choose_subsets(",".join(names))
+    return Dataset.open(
+        made_once(tmp_path_factory, "mixed", lambda out: build(some_raw, out, config, subsets, limit=60))
+    )

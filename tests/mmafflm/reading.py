@@ -1,13 +1,12 @@
 """The rows that LLaMA-Factory and accelerate read from a config's mix, rank by rank, without training on them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.forks import Forks
 
 READ = """
 import json, sys, yaml
@@ -34,19 +33,13 @@ for path in sys.argv[1:]:
 """
 
 
-def read_ids(folder: Path, configs: list[dict[str, Any]], ranks: int) -> list[list[list[list[int]]]]:
+def read_ids(forks: Forks, folder: Path, configs: list[dict[str, Any]], ranks: int) -> list[list[list[list[int]]]]:
     """The row numbers of every micro-batch, for each config and rank, in reading order.
 
     A config with resume_from_checkpoint is read from the beginning of its stream, for the remaining steps.
     """
-    (folder / "read.py").write_text(READ)
     names = [str(folder / f"{number}.yaml") for number in range(len(configs))]
     for name, config in zip(names, configs, strict=True):
         Path(name).write_text(yaml.safe_dump(config))
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
-    env |= {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
-    torchrun = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", str(ranks)]
-    command = [*(torchrun if ranks > 1 else [sys.executable]), str(folder / "read.py"), *names]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forks.check(READ, names, folder, ranks if ranks > 1 else 0)
     return [[json.loads(Path(f"{name}.{rank}").read_text()) for rank in range(ranks)] for name in names]

@@ -57,7 +57,7 @@ def test_train_asks_before_it_makes_a_folder(snapshot: Path, tmp_path: Path, mon
 
     hub_that(monkeypatch, httpx.ConnectError("no route"))
     data = make_data(tmp_path / "data", text_records(64))
-    with pytest.raises(Fault, match=f"{NAME}: not whole in the hub's cache"):
+    with pytest.raises(Fault, match=f"{NAME}: incomplete in the hub's cache"):
         train(recipe_with(tmp_path), data, tmp_path / "run", base=NAME)
     assert not (tmp_path / "run").exists()
 
@@ -70,8 +70,8 @@ def test_what_cannot_be_had_is_refused(snapshot: Path, monkeypatch: pytest.Monke
     for error, said in (
         (RepositoryNotFoundError("404", response=response), "the hub has no such model"),
         (GatedRepoError("403", response=response), "accepted licence"),
-        (httpx.ConnectError("no route"), r"cannot be asked \(ConnectError\)\. Download it"),
-        (OfflineModeIsEnabled("offline"), r"cannot be asked \(OfflineModeIsEnabled\)"),
+        (httpx.ConnectError("no route"), r"cannot be reached \(ConnectError\)\. Download it"),
+        (OfflineModeIsEnabled("offline"), r"cannot be reached \(OfflineModeIsEnabled\)"),
     ):
         hub_that(monkeypatch, error)
         with pytest.raises(Fault, match=f"{NAME}: .*{said}"):

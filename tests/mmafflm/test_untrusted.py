@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -50,28 +50,79 @@ def test_templates_and_settings_of_the_usual_forms(tmp_path: Path) -> None:
         require_harmless(tmp_path)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
-@pytest.mark.parametrize("model_type", ["evil", "qwen2_5_vl"])
-def test_code_of_the_checkpoints_own_is_not_run(model_type: str, file: str, nano: Path, tmp_path: Path) -> None:
+# `mmaffben predict` for each list of arguments, as a fork with the imports done; "yes" to every question.
+PREDICT = """
+import json, os, sys
+import eval.engines.hf.engine
+from eval.cli import main
+
+for number, (words, said) in enumerate(json.loads(sys.argv[1])):
+    if (child := os.fork()) == 0:
+        os.dup2(os.open(said, os.O_CREAT | os.O_WRONLY), 2)
+        answers, told = os.pipe()
+        os.write(told, b"y\\nyes\\n" * 9)
+        os.dup2(answers, 0)
+        sys.argv = ["mmaffben", *words]
+        try:
+            main()
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+        os._exit(0)
+    print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
+"""
+EVIL = [(kind, file) for kind in ("evil", "qwen2_5_vl")
+        for file in ("config.json", "tokenizer_config.json", "preprocessor_config.json")]  # fmt: skip
+
+
+class Predicted(NamedTuple):
+    """A checkpoint with code of its own, the exit code and the messages of a run, and whether there is an answer."""
+
+    ckpt: Path
+    code: int
+    said: str
+    out: Path
+
+
+@pytest.fixture(scope="module")
+def predicted(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Predicted]:
+    """A run of each of EVIL, by model_type and the file that names the code."""
+    root = tmp_path_factory.mktemp("evil")
+    data = make_tests(root / "data", {"onlineshopping": 1})
+    folders = {one: root / "-".join(one) for one in EVIL}
+    for (model_type, file), folder in folders.items():
+        ckpt = shutil.copytree(nano, folder / "ckpt")
+        for name, more in (
+            ("config.json", {"model_type": model_type}),
+            (file, {"auto_map": dict.fromkeys(AUTO, "evil.Evil")}),
+        ):
+            (ckpt / name).write_text(json.dumps(json.loads((ckpt / name).read_text()) | more))
+        (ckpt / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    asked = [
+        (["predict", "--ckpt", f"{one}/ckpt", "--data", str(data.path), "--out", f"{one}/out"], f"{one}/said")
+        for one in folders.values()
+    ]
+    command = [sys.executable, "-c", PREDICT, json.dumps(asked)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    codes = done.stdout.splitlines()[-len(EVIL) :]
+    return {
+        one: Predicted(folder / "ckpt", int(code), (folder / "said").read_text(), folder / "out")
+        for (one, folder), code in zip(folders.items(), codes, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("model_type", "file"), EVIL)
+def test_code_of_the_checkpoints_own_is_not_run(
+    model_type: str, file: str, predicted: dict[tuple[str, str], Predicted]
+) -> None:
     """A model that transformers does not know is refused; for a known one, transformers' own code is used."""
-    ckpt = shutil.copytree(nano, tmp_path / "ckpt")
-    for name, more in (
-        ("config.json", {"model_type": model_type}),
-        (file, {"auto_map": dict.fromkeys(AUTO, "evil.Evil")}),
-    ):
-        (ckpt / name).write_text(json.dumps(json.loads((ckpt / name).read_text()) | more))
-    (ckpt / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
-    data = make_tests(tmp_path / "data", {"onlineshopping": 1})
-    asked = ["predict", "--ckpt", ckpt, "--data", data.path, "--out", tmp_path / "out"]
-    done = subprocess.run(
-        [sys.executable, "-m", "eval", *map(str, asked)], input="y\nyes\n" * 9, capture_output=True, text=True
-    )
-    assert not (tmp_path / "ran").exists() and "Traceback" not in done.stderr
+    ckpt, code, said, out = predicted[model_type, file]
+    assert not (out.parent / "ran").exists() and "Traceback" not in said
     if model_type == "evil":
-        assert done.returncode == 1 and not (tmp_path / "out").exists()
-        assert f"error: {ckpt / file}: asks for Python code" in done.stderr
+        assert code == 1 and not out.exists()
+        assert f"error: {ckpt / file}: needs the checkpoint's own Python code" in said
     else:
-        assert done.returncode == 0, done.stderr
+        assert code == 0, said
 
 
 def test_every_load_says_that_no_code_is_trusted() -> None:

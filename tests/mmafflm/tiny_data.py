@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         ("text_bytes", pa.int32()),
     ]
 )
+MIXED = 16  # rows of each kind in the fixture `mixed`
 WORDS = {"positive": "good fine lovely great", "negative": "bad awful broken poor"}
 
 

@@ -1,295 +1,152 @@
-"""The engine hf: transformers on this machine, greedy, with the shared beginning of a task's prompts computed once.
+"""The engine hf: transformers on this machine, greedy. torch is imported in `load`, after everything that is checked
+without it.
 
-We have our own loop because `generate` cannot use a shared beginning, keeps all rows until the last row of a batch has
-ended, and reads sampling defaults from the checkpoint (Qwen2.5-VL's generation_config has repetition_penalty 1.05,
-which penalises an answer for repeating a label from the prompt). A row of a batch looks like this:
-
-    shared beginning | left padding | the prompt's own rest | answer ...
-
-Padding is masked and takes up no position, so a row's numbers do not depend on its neighbours.
+A family that defines its positions (Qwen2.5-VL, Qwen2-VL) takes the fast path, every other model the generic one.
 """
 
-import ctypes
+import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch.nn import functional
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.engines import Answers, Engine, Likelihoods, Question, no_options
-from eval.engines.hf.batch import Batch, PromptRow
-from eval.engines.hf.prefix_attention import NAME, KeyValues, Layer
-from eval.engines.hf.vision import Pixels, Vision, features
-from eval.engines.tree import Tree
+from eval.engines import Answers, Engine, Likelihoods, Question
+from eval.engines.content import IMAGE, VIDEO, accepted_by
 from eval.run.checkpoint import find_checkpoint
-from mmafflm.errors import Fault, UsageFault
-from mmafflm.families.find import family_of
+from mmafflm.errors import UsageFault
+from mmafflm.families.find import config_of, families
+from mmafflm.files.documents import first_wrong
+from mmafflm.hub import file_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
-from mmafflm.weights import adapted, load, reading
 
-DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+if TYPE_CHECKING:
+    from eval.engines.hf.fast import FastPath
+    from eval.engines.hf.generic import GenericPath
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+OWN_TEMPLATE = "the checkpoint's own"
+DEFAULT_FRAMES = 8  # of a clip shown as pictures: 120 frames are 69,000 tokens of LLaVA-1.5
+
+
+class HfOptions(BaseModel):
+    """--option NAME=VALUE of this engine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chat_template: Path | None = None  # a Jinja file, for a checkpoint without one
+    clips: Literal["video", "frames"] = "video"  # frames: as pictures, for models without an input for video
+    media: Literal["budget", "native"] = "budget"  # native: the limits of the model's own processor
+    max_frames: int = Field(DEFAULT_FRAMES, ge=1)  # of a clip shown as pictures
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
-    """Make the engine, for make_engine; hf takes no options."""
-    no_options("hf", options)
-    return HfEngine(ckpt, budget, dtype, root)
+    """Make the engine, for make_engine. Raises UsageFault for invalid options."""
+    try:
+        read = HfOptions.model_validate(options)
+    except ValidationError as error:
+        known = ", ".join(HfOptions.model_fields)
+        raise UsageFault(f"--option {first_wrong(error)}. The engine hf takes {known}.") from None
+    if "max_frames" in options and read.clips != "frames":
+        raise UsageFault("--option max_frames goes with --option clips=frames")
+    return HfEngine(ckpt, budget, dtype, root, read)
 
 
 class HfEngine:
-    """A checkpoint of a family in mmafflm/families, see eval/run/checkpoint.py. Raises Fault for another folder."""
+    """A checkpoint that transformers can load, see eval/run/checkpoint.py. Raises Fault for another folder."""
 
     name = "hf"
 
-    def __init__(self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path()) -> None:
-        """root: the folder that contains the questions' media."""
+    def __init__(
+        self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path(), options: HfOptions | None = None
+    ) -> None:
+        """root: the folder that contains the questions' media. Asks the hub for a model that its cache lacks."""
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
+        self.options = options or HfOptions.model_validate({})
+        self.template = _read(self.options.chat_template)
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.root, self.budget = dtype, root, budget
+        self.path: FastPath | GenericPath | None = None
+
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, from its files; clips too if they are shown as pictures."""
+        self._find_settings()
+        found = accepted_by(self.checkpoint.model)
+        as_pictures = self.options.clips == "frames" and IMAGE in found and VIDEO not in found
+        return (*found, VIDEO) if as_pictures else found
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
-        processor = self._read_weights()
-        family = family_of(self.model.config.model_type, self.checkpoint.model)
-        self.vision = Vision(processor, self.root, self.budget, family)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model.to(self.device).eval()
-        self.tokens_at_a_time = 512 if self.device.type == "cpu" else 8192
-        if self.device.type == "cpu":
-            _keep_freed_memory()
-        self.model.set_attn_implementation({"text_config": NAME})
-        ends = self.model.generation_config.eos_token_id
-        ends = set(_whole_numbers(self.checkpoint.model, [] if ends is None else ends))
-        self.end_of_turn: int = self.tokenizer.convert_tokens_to_ids(family.conversation.end_of_turn)
-        self.ends = torch.tensor(sorted(ends | {self.end_of_turn}), device=self.device)
-        self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
+        if self._is_fast():
+            from eval.engines.hf.fast import FastPath
 
-    def _read_weights(self) -> Any:
-        """Load the model, with an adapter merged into it as in an export; returns the processor."""
-        model, adapter = self.checkpoint
-        processors: Any = AutoProcessor  # some of transformers' type hints are wrong
-        with reading(model):
-            processor = processors.from_pretrained(model, trust_remote_code=False)
-            self.tokenizer: Any = processor.tokenizer
-        self.model: Any = load(AutoModelForImageTextToText, model, dtype=DTYPES[self.dtype])
-        if adapter is not None:
-            put_on = adapted(self.model, adapter)
-            with reading(adapter):
-                self.model = put_on.merge_and_unload(safe_merge=True)
-        return processor
+            self.path = FastPath(self.checkpoint, self.dtype, self.root, self.budget)
+            return
+        from eval.engines.hf.generic import GenericPath
+
+        frames = self.options.max_frames if self.options.clips == "frames" else None
+        budget = self.budget if self.options.media == "budget" else None
+        self.path = GenericPath(self.checkpoint, self.dtype, self.root, budget, self.template, frames)
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these for one token each. Raises Fault when the model cannot be asked."""
+        self.loaded.try_out(questions)
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def describe(self) -> dict[str, object]:
-        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
-        decoding = {"do_sample": False, "repetition_penalty": 1.0}
-        return {
-            **self.checkpoint.identity(),
-            "template": self.checkpoint.template,
-            "decoding": decoding,
-            "dtype": self.dtype,
-        }
-
-    def encode(self, questions: Sequence[Question]) -> list[list[int]]:
-        """The token ids of each question as a user's turn, up to the beginning of the answer."""
-        turns = [[{"role": "user", "content": self.vision.text(question)}] for question in questions]
-        texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return ids
+        return self.loaded.tokens(text)
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, a batch at a time, the longest first."""
-        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
-            ids = self._greedy(beginning, rows, most_tokens)
-            yield list(zip(chosen, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True))
+        return self.loaded.answer(questions, wanted, most_tokens, batch_size)
 
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, a batch at a time, the longest first."""
-        # tokenized separately from the prompt, as LLaMA-Factory tokenizes an answer in training
-        answers = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in candidates]
-        tree = Tree.of(answers, self.end_of_turn)
-        for chosen, beginning, rows in self._batches(questions, wanted, batch_size):
-            yield list(zip(chosen, self._weigh(beginning, rows, tree), strict=True))
+        if wanted:
+            yield from self.loaded.likelihoods(questions, wanted, candidates, batch_size)
 
-    def _batches(
-        self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
-    ) -> Iterator[tuple[list[int], list[Layer], list[PromptRow]]]:
-        """(positions in `questions`, the shared beginning, the rows that follow it), longest first."""
-        rows = self.encode(questions)
-        shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
-        beginning = self._beginning(rows[0][:shared]) if wanted else []
-        # Longest first: a machine that is too small fails at once, and batches need little padding.
-        order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        with ThreadPoolExecutor(max_workers=1) as ahead:  # read the next batch's pictures while the model runs
-            looks = [ahead.submit(self._looks, questions, chosen) for chosen in batches[:1]]
-            for number, chosen in enumerate(batches):
-                looks += [ahead.submit(self._looks, questions, later) for later in batches[number + 1 : number + 2]]
-                found = looks.pop(0).result()
-                yield (
-                    chosen,
-                    beginning,
-                    [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)],
-                )
+    def describe(self) -> dict[str, object]:
+        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
+        decoding: dict[str, object] = {"do_sample": False, "repetition_penalty": 1.0}
+        if self.options.clips == "frames":
+            decoding |= {"clips": "frames", "max_frames": self.options.max_frames}
+        if self.options.media == "native":
+            decoding["media"] = "native"
+        template = self.checkpoint.template if self._is_fast() else OWN_TEMPLATE
+        if self.template is not None:
+            template = f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
+        described: dict[str, object] = {"template": template, "decoding": decoding, "dtype": self.dtype}
+        described |= {**self.checkpoint.identity(), "accepts": list(self.accepts()), "media": self.options.media}
+        return described if self.path is None else described | {"model": self.path.facts}
 
-    def _looks(self, questions: Sequence[Question], chosen: list[int]) -> list[Pixels | None]:
-        picked = [questions[position] for position in chosen]
-        return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
+    @property
+    def loaded(self) -> "FastPath | GenericPath":
+        """The model, after `load`."""
+        assert self.path is not None, "load() comes first"
+        return self.path
 
-    def _media_at(self, row: list[int]) -> int:
-        """Where a row's first picture or clip begins: the shared beginning ends there at the latest."""
-        media = {self.model.config.image_token_id, self.model.config.video_token_id}
-        return next((at for at, token in enumerate(row) if token in media), len(row))
+    def _is_fast(self) -> bool:
+        if self.template is not None or self.options.clips == "frames" or self.options.media == "native":
+            return False
+        self._find_settings()
+        kind = (config_of(self.checkpoint.model) or {}).get("model_type")
+        return any(kind in family.model_types and family.positions is not None for family in families())
 
-    def _row(self, ids: list[int], shared: int, look: Pixels | None) -> PromptRow:
-        """A row without its shared beginning."""
-        if look is None:
-            where = torch.arange(shared, len(ids)).expand(3, -1)
-        else:
-            where = self.vision.positions(self.model, ids, look)[:, shared:]
-        return PromptRow(ids[shared:], where, look)
-
-    @torch.inference_mode()
-    def _beginning(self, ids: list[int]) -> list[Layer]:
-        """Keys and values of the shared beginning, per layer."""
-        if not ids:
-            return []
-        memory = KeyValues([], len(ids))
-        batch = self._left_pad([self._row(ids, 0, None)])
-        self._forward(batch, batch.causal(self.model.dtype), memory)
-        return memory.as_beginning()
-
-    @torch.inference_mode()
-    def _greedy(self, beginning: list[Layer], rows: list[PromptRow], most_tokens: int) -> list[list[int]]:
-        """The answers' token ids, without the end token. A row leaves the batch when its answer ends."""
-        best, mask, memory = self._read(beginning, rows, most_tokens)
-        # an answer begins after the row's highest position: a picture has more tokens than positions
-        where = torch.tensor([[int(row.positions.max())] for row in rows], device=self.device)
-        answers: list[list[int]] = [[] for _ in rows]
-        alive = list(range(len(rows)))  # the row of `answers` behind each row of the batch
-        while True:
-            going = ~torch.isin(best, self.ends)
-            if not bool(going.all()):
-                kept = going.nonzero()[:, 0]
-                alive = [alive[row] for row in kept.tolist()]
-                best, mask, where = best[kept], mask[kept], where[kept]
-                memory.keep(kept)
-            for row, token in zip(alive, best.tolist(), strict=True):
-                answers[row].append(token)
-            if not alive or len(answers[alive[0]]) == most_tokens:
-                return answers
-            mask = torch.cat([mask, mask.new_zeros(len(alive), 1, 1, 1)], -1)
-            where = where + 1
-            step = Batch(best[:, None], torch.ones_like(where, dtype=torch.bool), where.expand(3, -1, -1), ())
-            best = self._forward(step, mask, memory)
-
-    def _read(
-        self, beginning: list[Layer], rows: list[PromptRow], most_tokens: int
-    ) -> tuple[torch.Tensor, torch.Tensor, KeyValues]:
-        """Each row's first answer token, the mask (rows, 1, 1, longest) of its last token, and the memory of all rows.
-
-        Processes some rows at a time, padded to the longest of them: this saves padding and memory for the scores.
-        """
-        longest = max(len(row.ids) for row in rows)
-        step = max(1, self.tokens_at_a_time // longest)
-        first, masks, memories = [], [], []
-        for at in range(0, len(rows), step):
-            batch = self._left_pad(rows[at : at + step])
-            mask = batch.causal(self.model.dtype)
-            memories.append(KeyValues(beginning, batch.ids.shape[1]))
-            first.append(self._forward(batch, mask, memories[-1]))
-            missing = longest - batch.ids.shape[1]
-            masks.append(functional.pad(mask[:, :, -1:], (missing, 0), value=torch.finfo(mask.dtype).min))
-        return torch.cat(first), torch.cat(masks), KeyValues.join(memories, longest + most_tokens)
-
-    @torch.inference_mode()
-    def _weigh(self, beginning: list[Layer], rows: list[PromptRow], tree: Tree) -> list[list[float]]:
-        """Each candidate's log-likelihood after each row. Rows and trees go through the model together, in batches."""
-        longest = max(len(row.ids) for row in rows) + len(tree.tokens)
-        step = max(1, self.tokens_at_a_time // longest)
-        found = []
-        for at in range(0, len(rows), step):
-            batch = self._left_pad(rows[at : at + step])
-            prompt = batch.ids.shape[1]
-            batch, mask = batch.followed_by(tree, self.model.dtype)
-            out = self.model.model(
-                inputs_embeds=self._embed(batch),
-                attention_mask={"full_attention": mask},
-                position_ids=batch.positions,
-                past_key_values=(memory := KeyValues(beginning, longest)),
-                use_cache=True,
-                memory=memory,
-            )
-            found += [tree.weigh(logits) for logits in self.model.lm_head(out.last_hidden_state[:, prompt - 1 :])]
-        return found
-
-    def _forward(self, batch: Batch, mask: torch.Tensor, memory: KeyValues) -> torch.Tensor:
-        """The likeliest token after each row's last, (rows,)."""
-        out = self.model(
-            inputs_embeds=self._embed(batch),
-            attention_mask={"full_attention": mask},
-            position_ids=batch.positions,
-            past_key_values=memory,
-            use_cache=True,
-            logits_to_keep=1,
-            memory=memory,
-        )
-        best: torch.Tensor = out.logits[:, -1].argmax(-1)
-        return best
-
-    def _embed(self, batch: Batch) -> torch.Tensor:
-        """Embeddings (rows, longest, hidden size), with the vision tower's features in place of pictures and clips."""
-        embedded: torch.Tensor = self.model.get_input_embeddings()(batch.ids)
-        if batch.looks:
-            config = self.model.config
-            places = {"images": config.image_token_id, "videos": config.video_token_id}
-            for name, found in features(self.model, batch.looks).items():
-                embedded[batch.ids == places[name]] = found.to(embedded)
-        return embedded
-
-    def _left_pad(self, rows: list[PromptRow]) -> Batch:
-        """The batch of these rows; they follow the shared beginning."""
-        sizes = [len(row.ids) for row in rows]
-        longest = max(sizes)
-        ids = [[self.pad] * (longest - size) + row.ids for row, size in zip(rows, sizes, strict=True)]
-        real = [[False] * (longest - size) + [True] * size for size in sizes]
-        where = [functional.pad(row.positions, (longest - len(row.ids), 0)) for row in rows]
-        return Batch(
-            torch.tensor(ids, device=self.device),
-            torch.tensor(real, device=self.device),
-            torch.stack(where, 1).to(self.device),
-            tuple(row.look for row in rows if row.look),
-        )
+    def _find_settings(self) -> None:
+        model = self.checkpoint.model
+        if not Path(model).is_dir() and file_of(model, "config.json") is None:
+            require_hub_base(model)
+            settings_of(model)
 
 
-def _keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks. Otherwise glibc returns them to the system: a third of the time is lost."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
-
-
-def _whole_numbers(model: str, given: Any) -> list[int]:
-    """The token ids as a list, from one id or several. Raises Fault for anything else."""
-    ids = given if isinstance(given, list) else [given]
-    if not all(type(one) is int and one >= 0 for one in ids):
-        raise Fault(f"{model}: eos_token_id in generation_config.json is {given!r:.60}, and not ids of tokens.")
-    return ids
-
-
-def _shared_tokens(rows: list[list[int]]) -> int:
-    """How many first tokens all rows share. Each row keeps at least one token, which predicts the answer's first."""
-    first, last = min(rows), max(rows)  # in dictionary order: all rows share what these two share
-    shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return min(shared, min(map(len, rows)) - 1)
+def _read(template: Path | None) -> str | None:
+    """Raises UsageFault when the file cannot be read."""
+    try:
+        return None if template is None else template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageFault(f"--option chat_template={template}: cannot be read ({error})") from None

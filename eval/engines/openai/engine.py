@@ -9,23 +9,30 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Question
+from eval.engines.content import needs
 from eval.engines.media import MediaReader
-from eval.engines.openai.message import Clips, content
+from eval.engines.openai.message import Clips, Part, content
+from eval.engines.openai.probe import KINDS, Accepted, find_out, parse_kinds
 from eval.run.no_answer import no_answer
-from mmafflm.endpoint import Again, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
-from mmafflm.errors import UsageFault
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.endpoint import Again, Endpoint, FirstRows, Refused, RequestPace, Stopped, endpoint_of_environment
+from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import first_wrong
 from mmafflm.files.storable import storable
 from mmafflm.media.budget import Budget
 from mmafflm.terminal.command import say
 
 FILTERED = ("content_filter", "content_policy_violation")
+TOKENS = ("prompt_tokens", "completion_tokens")
+MEDIA = {"image": "pictures", "video": "clips"}
+TRIES = 3  # of a request that finds out what the model takes
 LIMITS = [
     "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
     "Pictures arrive scaled to the budget; whether the server scales them again cannot be seen from here.",
@@ -47,6 +54,7 @@ class Options(BaseModel):
     timeout_s: float = Field(120, gt=0)
     price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD per million tokens, prompt/answer
     clips: Clips = "frames"
+    accepts: Annotated[tuple[str, ...], BeforeValidator(parse_kinds)] | None = None  # None: found out by trying
 
 
 class Reply(NamedTuple):
@@ -82,9 +90,34 @@ class OpenAiEngine:
         self.pace = pace or RequestPace(self.options.per_minute)
         self.endpoint = endpoint_of_environment(self.pace, self.options.tries, self.options.timeout_s)
         self.served: list[str] | None = None
+        self._accepted = Accepted(self.options.accepts) if self.options.accepts else None
         self._first, self._held = FirstRows(), Answers()
         self._spent: Counter[str] = Counter()
         self._counting = threading.Lock()
+
+    def accepts(self) -> tuple[str, ...]:
+        """The option `accepts`, or else everything: the protocol does not say what a model takes."""
+        return self.options.accepts or KINDS
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Find out, once, whether the server takes the media of these questions.
+
+        Raises Fault, with the server's answer, when it does not.
+        """
+        wants = set[str]().union(*map(needs, questions))
+        if self._accepted is None and wants - {"text"}:
+            few = endpoint_of_environment(self.pace, TRIES, self.options.timeout_s)
+            self._accepted = find_out(partial(self._try, few), self.options.clips)
+        if self._accepted and (lacking := [MEDIA[kind] for kind in KINDS if kind in wants - set(self._accepted.kinds)]):
+            why = self._accepted.said or f"--option accepts={','.join(self._accepted.kinds)}."
+            names = ",".join(name for name, subset in benchmark().items() if subset.modality in self._accepted.kinds)
+            raise Fault(f"{self.model} takes no {' and '.join(lacking)}: {why} To ask it the rest: --subsets {names}")
+
+    def _try(self, endpoint: Endpoint, tried: str | list[Part]) -> None:
+        """Ask for a few words and ignore them."""
+        spent = endpoint.ask("/chat/completions", self._body(tried, 16), _reply).spent
+        with self._counting:
+            self._spent.update({"requests": 1} | {name: spent[name] for name in TOKENS if name in spent})
 
     def load(self) -> None:
         """Check that the server responds and accepts the key; print what it cannot do."""
@@ -109,6 +142,7 @@ class OpenAiEngine:
             "weights": None,
             "endpoint": self.endpoint.url,
             "served": self.served,
+            "accepts": list(self._accepted.kinds if self._accepted else self.accepts()),
             "decoding": {"temperature": 0, "clips": self.options.clips},
             "dtype": None,
             "price_usd_per_million": self.options.price,
@@ -135,7 +169,9 @@ class OpenAiEngine:
         """Answers as they arrive, batch_size requests at a time. Raises a fault, or Ctrl-C, after those have arrived.
 
         A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
+        Raises Fault, before anything is asked, for pictures or clips that the model does not take.
         """
+        self.try_out([questions[position] for position in wanted])
         self.pace.stop.clear()
         self._held = []
         pool = ThreadPoolExecutor(batch_size)
@@ -201,12 +237,7 @@ class OpenAiEngine:
         return reply
 
     def _reply_to(self, question: Question, most_tokens: int) -> Reply:
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content(question, self.shown, self.options.clips)}],
-            "temperature": 0,
-            "max_tokens": most_tokens,
-        }
+        body = self._body(content(question, self.shown, self.options.clips), most_tokens)
         try:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
@@ -215,6 +246,10 @@ class OpenAiEngine:
             if not refused.of_the_request:
                 raise
             return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
+
+    def _body(self, said: str | list[Part], most_tokens: int) -> dict[str, Any]:
+        turn = {"role": "user", "content": said}
+        return {"model": self.model, "messages": [turn], "temperature": 0, "max_tokens": most_tokens}
 
 
 def _models(row: Any) -> list[str]:
@@ -236,7 +271,7 @@ def _reply(row: Any) -> Reply:
     if text is None and not spent["refused"] and not spent["cut_off"]:  # cut off: hidden thoughts may use all tokens
         raise Again("an answer without text", answered=True)
     usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
-    counted = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    counted = {name: usage.get(name) for name in TOKENS}
     if all(type(count) is int and 0 <= count < 1e9 for count in counted.values()):
         spent.update(counted)
     else:

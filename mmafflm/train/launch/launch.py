@@ -1,16 +1,20 @@
 """Start `llamafactory-cli train`, keep its log, and stop it when we stop."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.files.writing import free_bytes
 from mmafflm.terminal.interrupts import first_interrupt_held
 from mmafflm.train.launch.processes import MARK, run_name, stop_group
 from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that send SIGINT to a run's launcher and wait
@@ -96,7 +100,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
-        raise Fault(f"{cli}: not there. Training needs LLaMA-Factory: make setup")
+        raise Fault(f"{cli}: not found. Training needs LLaMA-Factory: make setup")
     with first_interrupt_held() as check_interrupt:
         process = _start(cli, config, log_of(out, node_rank), env)
         try:
@@ -114,7 +118,7 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
 def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
     """Start it in its own session: Ctrl-C reaches only us, and we then stop launcher, ranks and their workers."""
     with log.open("ab") as output:
-        output.write(f"\n$ {cli} train {config}\n".encode())
+        output.write(f"\n$ {shlex.join([str(cli), 'train', str(config)])}\n".encode())
         output.flush()
         return subprocess.Popen(
             [str(cli), "train", str(config)],
@@ -131,8 +135,11 @@ def failure(log: Path, code: int, verb: str = "train") -> Fault:
     text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
     said = cause(text)
     if code in (-9, 137) and not said:
-        said = "it was killed (SIGKILL), often for want of memory"
-    said = said or (text.splitlines() or ["it said nothing"])[-1]
+        said = "it was killed (SIGKILL), often because memory ran out"
+    said = said or (text.splitlines() or ["it printed nothing"])[-1]
+    if os.strerror(errno.ENOSPC) in said:  # PyTorch and safetensors name no file
+        free = f"{free_bytes(log.parent) / 1e6:,.1f} MB", f"{free_bytes(Path(gettempdir())) / 1e6:,.1f} MB"
+        said += f" ({free[0]} are free in {log.parent}, {free[1]} in {gettempdir()})"
     return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")
 
 
@@ -146,6 +153,6 @@ def cause(log: str) -> str:
     said = causes[-1]
     root = ROOT_CAUSE.search(log)  # the ranks that lost it log more, but nothing useful
     if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
-        hint = ", often for want of memory" if sign == signal.SIGKILL else ""
+        hint = ", often because memory ran out" if sign == signal.SIGKILL else ""
         said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"
     return said

@@ -35,7 +35,7 @@ SWANLAB = Login(("SWANLAB_API_KEY",), ("~/.swanlab", ".swanlab", "$SWANLAB_SAVE_
                 "SWANLAB_MODE", ("local", "offline", "disabled"),
                 "Set SWANLAB_API_KEY, run swanlab login, or set SWANLAB_MODE=local")  # fmt: skip
 SPACE = Login(("HF_TOKEN",), ("~/.cache/huggingface/token", "$HF_HOME/token", "$HF_TOKEN_PATH"), "", (),
-              "Set HF_TOKEN, run hf auth login, or take trackio_space_id out and stay on this machine")  # fmt: skip
+              "Set HF_TOKEN, run hf auth login, or remove trackio_space_id to stay on this machine")  # fmt: skip
 
 
 def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
@@ -49,7 +49,7 @@ def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
         if name in ("tensorboard", "wandb", "swanlab", "trackio") and importlib.util.find_spec(name) is None:
             found.append(f"{plan.recipe}: report_to {name}: not installed. Run: pip install {name}")
         elif login and node_rank == 0 and not _logged_in(login):
-            found.append(f"{plan.recipe}: report_to {name}: nobody is logged in here. {login.how}.")
+            found.append(f"{plan.recipe}: report_to {name}: not logged in on this machine. {login.how}.")
     return found
 
 

@@ -8,7 +8,6 @@ the host under offload, reading the data, the first step.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Architecture, Trainable
 from mmafflm.families.find import architecture_of
+from mmafflm.files.writing import free_bytes
 from mmafflm.train.plan.memory import GIB, USABLE, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.train.plan.plan import Plan
 
@@ -140,7 +140,7 @@ def forecast(plan: Plan) -> Forecast | None:
 def require_gpu(plan: Plan, name: str) -> None:
     """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
     if name not in GPUS:
-        raise UsageFault(f"--gpu {name}: known are {', '.join(GPUS)}.")
+        raise UsageFault(f"--gpu {name}: not a known card; known are {', '.join(GPUS)}.")
     known = forecast(plan)
     if known is None:
         raise UsageFault(
@@ -163,28 +163,30 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
             told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
             return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of them, with {told}."
         ranks *= 2
-    return "No number of them fits: lower cutoff_len or the pixel limits, or take a larger card."
+    return "No number of these cards fits: lower cutoff_len or the pixel limits, or take a larger card."
 
 
 def notes(plan: Plan, out: Path) -> Iterator[str]:
     """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table of the known cards."""
     known = forecast(plan)
     if known is None:
-        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is here."
+        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is on this machine."
         return
     needs, mix = known.memory(), plan.mix
     parts = ("weights", "gradients", "optimizer", "gathered", "kept", "working")
     names = ("weights", "gradients", "optimizer", "buffers", "activations", "logits")
-    told = ", ".join(f"{name} {getattr(needs, part) / GIB:.1f}" for name, part in zip(names, parts, strict=True))
+    unit, places = (GIB, 1) if needs.total >= GIB else (2**20, 0)
+    each = zip(names, parts, strict=True)
+    shares = ", ".join(f"{name} {getattr(needs, part) / unit:.{places}f}" for name, part in each)
     where = "process" if plan.cpu else "GPU"
     yield (
-        f"Estimate: {needs.total / GIB:.1f} GiB a {where} at the longest record ({mix.longest:,} tokens; "
-        f"{known.setup}): {told}."
+        f"Estimate: {_size(needs.total)} a {where} at the longest record ({mix.longest:,} tokens; "
+        f"{known.setup}): {shares}."
     )
     yield from host_notes(plan)
     free = free_bytes(out)
     short = "; too little, train would refuse" if free < known.disk else ""
-    yield f"Estimate: {known.disk / GIB:.1f} GiB of disk for the checkpoints, {free / GIB:.0f} free here{short}."
+    yield f"Estimate: {_size(known.disk)} of disk for the checkpoints, {_size(free)} free here{short}."
     yield (
         f"{plan.config['max_steps']} steps of {plan.global_batch}, {known.size.parameters:,} parameters, "
         f"{known.trained.total:,} of them trained; about {known.flops:.2g} FLOPs."
@@ -195,8 +197,8 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
 
 def _table(known: Forecast) -> Iterator[str]:
     moved = f"{known.moved / GIB:,.0f} GiB reach each card"
-    yield f"Hours are estimates: computing at 50% of the card's rate and transfers hidden, to 30% and none ({moved})."
-    yield f"{'GPU x ' + str(known.setup.ranks):14} {'holds it':9} {'hours':14} what fits"
+    yield f"Hours are estimates: from 50% of the card's rate and all transfers hidden, to 30% and none ({moved})."
+    yield f"{'GPU x ' + str(known.setup.ranks):14} {'fits':9} {'hours':14} what would fit"
     for name, gpu in GPUS.items():
         holds = known.memory().fits(gpu.gib)
         hours = "{:.1f} to {:.1f}".format(*known.hours(gpu)) if holds else "-"
@@ -223,14 +225,6 @@ def host_notes(plan: Plan) -> Iterator[str]:
 def host_bytes() -> int:
     """Memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def free_bytes(out: Path) -> int:
-    """Free bytes on the file system of OUT, which need not exist yet."""
-    folder = out.resolve()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _size(count: float) -> str:

@@ -32,7 +32,7 @@ class Setup:
     stage: int  # ZeRO stage; 0 without DeepSpeed
     offload: bool  # whether the optimizer is offloaded to the host
     micro: int  # examples in a micro-batch
-    half: bool  # bf16 or fp16
+    half: bool  # computes in bf16 or fp16
     checkpointing: bool
     buckets: int  # elements in DeepSpeed's reduction buffers
 

@@ -21,6 +21,7 @@ from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.files.documents import read_json
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
+from mmafflm.train.plan.shipped import RECIPES, find
 from mmafflm.train.plan.token_counts import MixCounts, scan
 
 PAPER_GPUS = 2
@@ -71,44 +72,60 @@ def plan(
     base: str | None = None,
     out: Path | None = None,
 ) -> Plan:
-    """The complete config for this recipe, data and machines.
+    """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
     `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. Raises UsageFault
     for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
+    recipe = find(recipe, RECIPES, "recipe")
     spec = read_recipe(recipe)
     require_own(recipe, spec)
-    # The files of a build that training reads. A mix that differs from the manifest would be planned, trained and
-    # recorded wrongly.
-    data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
-    data.mix_entry()  # LLaMA-Factory follows this entry
+    _require_mix(data)
     notes: list[str] = []
     cpu = spec.get("hardware", "gpu") == "cpu"
     gpus = _processes(gpus, cpu, notes)
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
-    # the build's whole budget: LLaMA-Factory has other defaults, and evaluation reads these from run.json
-    config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
-    config |= {key: value for key, value in spec.items() if key not in OURS}
+    config = _config(spec, data, out or Path("runs") / recipe.stem)
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
     family = _family(recipe, config, notes)
     config["template"] = family.template
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
-    config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
-    config |= {"media_dir": str(data.path.resolve()), "output_dir": str((out or Path("runs") / recipe.stem).resolve())}
     notes += reach_notes(config)
     mix = scan(data, config, notes, family)
-    how = "counted" if mix.counted else "estimated, no tokenizer is here"
-    notes.append(
-        f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
-        f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
-    )
+    notes.append(_about(mix))
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     _refuse_what_breaks(recipe, config, cpu, mix, family)
     validate = (spec["validate_every"], spec["validate_rows"]) if "validate_every" in spec else None
     batch = spec["global_batch"]
     return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, batch, mix, family, base_is_local, validate)
+
+
+def _require_mix(data: Dataset) -> None:
+    """Raises Fault when a file of the build that training reads has changed.
+
+    A mix that differs from the manifest would be planned, trained and recorded wrongly.
+    """
+    data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
+    data.mix_entry()  # LLaMA-Factory follows this entry
+
+
+def _config(spec: Config, data: Dataset, out: Path) -> Config:
+    """The keys of the recipe and of the build: its whole budget, and the folders of the data and the run."""
+    # LLaMA-Factory has other defaults for the budget, and evaluation reads these from run.json
+    config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
+    config |= {key: value for key, value in spec.items() if key not in OURS}
+    config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
+    return config | {"media_dir": str(data.path.resolve()), "output_dir": str(out.resolve())}
+
+
+def _about(mix: MixCounts) -> str:
+    how = "counted" if mix.counted else "estimated, no tokenizer is here"
+    return (
+        f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
+        f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
+    )
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
@@ -118,7 +135,7 @@ def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
         return 1
     if found := gpus_here():
         return found
-    notes.append(f"No GPU found here: planned for {PAPER_GPUS}, as in the paper. Say --gpus N for another machine.")
+    notes.append(f"No GPU found here: planned for {PAPER_GPUS}, as in the paper. Pass --gpus N for another machine.")
     return PAPER_GPUS
 
 
@@ -134,7 +151,9 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
     """The base model, and whether it is a folder on this machine. Such a folder must hold a model with its weights."""
     name = base or config.get("model_name_or_path")
     if not name:
-        raise UsageFault(f"{recipe} names no base model: pass --base DIR (mmafflm standin {recipe.stem} --out DIR).")
+        raise UsageFault(
+            f"{recipe} names no base model: pass --base DIR (a small one: mmafflm standin nano --out DIR)."
+        )
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
@@ -144,7 +163,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
         if not (folder / needed).exists() and not (
             needed.startswith("pre") and (folder / "processor_config.json").exists()
         ):
-            raise Fault(f"{folder}: no {needed}, so not a base model. Download or make it again.")
+            raise Fault(f"{folder}: no {needed}, so this is not a base model. Download or make it again.")
     weight_files(folder)
     return str(folder.resolve()), True
 
@@ -156,13 +175,13 @@ def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
     if known is None:
         found = family_with(template) if template else built_for()
         if found is None:
-            raise UsageFault(f"{recipe}: template: {template} is of no supported family. Take the key out.")
+            raise UsageFault(f"{recipe}: template: {template} belongs to no supported family. Remove the key.")
         notes.append(f"{base}: no config.json with a model_type is here, so it is taken for {found.name}.")
         return found
     if template not in (None, known.template):
         raise UsageFault(
             f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
-            "Take the key out."
+            "Remove the key."
         )
     return known
 
@@ -171,7 +190,7 @@ def _deepspeed_path(recipe: Path, config: Config) -> Path:
     path = Path(config["deepspeed"])
     if not path.is_file():
         raise UsageFault(
-            f"{recipe}: deepspeed: {path} is not there (a path from the folder of the recipe that says it)."
+            f"{recipe}: deepspeed: {path} is not there (the path is relative to the recipe that names it)."
         )
     return path
 
@@ -191,7 +210,7 @@ def _compute_steps(
     accumulation = batch // (micro * ranks)
     per_rank = _workers_per_rank(steps * accumulation)
     if ranks > 1 and per_rank == 0:
-        notes.append(f"{steps} x {accumulation} batches a rank divide by no small number: every rank reads all data.")
+        notes.append(f"{steps} x {accumulation} batches a rank have no small divisor, so every rank reads all data.")
     config |= {
         "max_steps": steps,
         "gradient_accumulation_steps": accumulation,
@@ -230,15 +249,15 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
 
 
 def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts, family: Family) -> None:
-    """Raises UsageFault for combinations that were seen to fail, hang or report something false (docs/training.md)."""
+    """Raises UsageFault for combinations that fail, hang or report something false (docs/reference/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
     hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0
     deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
     checks = {
-        "packing breaks the mask of this model. Take packing and neat_packing out": config.get("packing")
+        "packing breaks the mask of this model. Remove packing and neat_packing": config.get("packing")
         or config.get("neat_packing"),
-        "use_cpu turns DeepSpeed off silently. Take use_cpu out; hardware: cpu is enough": stage is not None
+        "use_cpu turns DeepSpeed off silently. Remove use_cpu; hardware: cpu is enough": stage is not None
         and config.get("use_cpu"),
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "

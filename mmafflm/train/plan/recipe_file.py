@@ -13,6 +13,7 @@ from mmafflm.dataset import MIX
 from mmafflm.errors import UsageFault
 from mmafflm.files.documents import read_yaml
 from mmafflm.train.plan.recipe_keys import known_keys, wrong_value
+from mmafflm.train.plan.shipped import RECIPES, find
 
 Config = dict[str, Any]
 
@@ -62,8 +63,7 @@ def read_recipe(recipe: Path) -> Config:
     is relative to the folder of the recipe that names it. Raises UsageFault for an unknown key, for a key that is
     computed, and for a recipe that extends itself or a file that does not exist.
     """
-    if not recipe.is_file():
-        raise UsageFault(f"{recipe}: no such recipe. There are: {', '.join(map(str, _shipped())) or 'none'}.")
+    recipe = find(recipe, RECIPES, "recipe")
     spec = read_keys(recipe)
     _check_ours(recipe, spec)
     return spec
@@ -93,10 +93,10 @@ def _own_keys(recipe: Path) -> Config:
     known = known_keys().keys()
     for key, value in spec.items():
         if key in COMPUTED:
-            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Take the key out.")
+            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Remove the key.")
         if secret := key if key in SECRETS else _secret_below(value):
             raise UsageFault(
-                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Take it out; log in, or set the "
+                f"{recipe}: {secret} is a secret, and a run's folder would keep it. Remove it; log in, or set the "
                 "environment variable of its service (SWANLAB_API_KEY, WANDB_API_KEY, HF_TOKEN)."
             )
         if known and key not in known and key not in OURS:
@@ -104,7 +104,7 @@ def _own_keys(recipe: Path) -> Config:
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
         if isinstance(value, str) and "\0" in value:
-            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Take it out.")
+            raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Remove it.")
         if value is not None and (expected := wrong_value(key, value)):
             raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
     return spec
@@ -133,7 +133,7 @@ def _check_ours(recipe: Path, spec: Config) -> None:
     several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
     if several:
         raise UsageFault(
-            f"{recipe}: dataset, mix_strategy and interleave_probs have no place in a recipe: concat does not mix "
+            f"{recipe}: dataset, mix_strategy and interleave_probs cannot be set in a recipe: concat does not mix "
             "while streaming and interleaving repeats or drops rows. Mix with: mmaffin mix --data DATA --mix FILE"
         )
 
@@ -146,10 +146,6 @@ def _check_validation(recipe: Path, spec: Config) -> None:
     save = spec.get("save_steps", 500)
     if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
         raise UsageFault(
-            f"{recipe}: validate_every is a multiple of save_steps ({save}), for checkpoints are what is asked, and "
-            "validate_rows how many records of each subset. Give both, or neither."
+            f"{recipe}: validate_every is a multiple of save_steps ({save}), because checkpoints are validated, and "
+            "validate_rows is the number of records of each subset. Give both, or neither."
         )
-
-
-def _shipped() -> list[Path]:
-    return sorted(Path("train_configs").glob("*.yaml"))

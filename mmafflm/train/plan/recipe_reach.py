@@ -14,7 +14,7 @@ from mmafflm.train.plan.recipe_file import Config
 REFUSED = {
     "trust_remote_code": "it would run the Python that comes with a checkpoint",
     "tokenized_path": "training would read that folder and not --data",
-    "max_samples": "the mix would be cut, and its rows seen again; make a smaller one with mmaffin mix --share",
+    "max_samples": "the mix would be cut and its rows repeated; make a smaller one with mmaffin mix --share",
     "val_size": "it takes rows out of the training mix; set validate_every and validate_rows",
 }
 PATHS = ("logging_dir", "profiler_output_dir", "swanlab_logdir", "cache_dir", "offload_folder")  # where a run writes
@@ -25,7 +25,7 @@ def require_own(recipe: Path, config: Config) -> None:
     """Raises UsageFault for foreign code, for data other than --data, and for weights that the run would not save."""
     for key, why in REFUSED.items():
         if config.get(key):
-            raise UsageFault(f"{recipe}: {key}: {why}. Take the key out.")
+            raise UsageFault(f"{recipe}: {key}: {why}. Remove the key.")
     adapters = str(config.get("adapter_name_or_path") or "")
     if adapters and (config.get("create_new_adapter") or "," in adapters):
         raise UsageFault(

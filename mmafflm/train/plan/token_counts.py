@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mmafflm.dataset import MEDIA_INDEX, MIX, Dataset
+from mmafflm.dataset import MEDIA_INDEX, MIX, Dataset, build_command
 from mmafflm.errors import Fault
 from mmafflm.families.base import Family, MediaSize
 from mmafflm.families.find import built_for
@@ -93,7 +93,7 @@ def _rows(data: Dataset) -> pl.DataFrame:
     """The mix's rows. Raises Fault when they do not match the manifest."""
     path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
     if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
-        raise Fault(f"{path}: missing. Run: mmaffin build --raw RAW --out {data.path}")
+        raise Fault(f"{path}: missing. Run: {build_command(data.path)}")
     try:
         rows = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:

@@ -1,9 +1,10 @@
 """Which rows of the mix each optimizer step reads, as LLaMA-Factory, datasets, accelerate and torch distribute them.
 
 LLaMA-Factory cuts the mix into dataloader_num_workers contiguous shards. It shuffles each through a buffer of
-`buffer_size` rows with `seed`. accelerate gives every rank its share of the shards. A rank's workers take one shard
-each, in shuffled order, and its micro-batches come from the workers in turn (datasets 4.0.0, accelerate 1.11.0). None
-of this depends on time or on the machine, so we can compute it: a test reads the same rows through all four.
+`buffer_size` rows with `seed`. accelerate gives every rank its share of the shards. In each
+rank, as many workers as it has shards take one each, in shuffled order, and its micro-batches come from these workers
+in turn (datasets 4.0.0, accelerate 1.11.0). None of this depends on time or on the machine, so we can compute it. A
+test reads the same rows through LLaMA-Factory, datasets, accelerate and torch.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ SEED = 42  # transformers' default
 def batches(rows: int, config: dict[str, Any], ranks: int) -> Rows:
     """Row numbers of the mix, [steps x accumulation, ranks, micro]: each rank's micro-batches in training order.
 
-    rows: the number of rows in the mix; config: a complete plan's config. Step s (from 1) reads `accumulation`
+    rows: the number of rows in the mix; config: that of a complete plan. Step s (from 1) reads `accumulation`
     micro-batches, from (s - 1) * accumulation on.
     """
     micro, workers = int(config["per_device_train_batch_size"]), int(config["dataloader_num_workers"])
@@ -56,7 +57,9 @@ def shuffled_numbers(number: int, seed: int) -> list[int]:
 
 
 def _shuffled(rows: Rows, buffer: int, seed: int) -> Rows:
-    """Rows in the order in which they leave datasets' shuffle buffer: each new row replaces one drawn at random."""
+    """Rows in the order in which they leave datasets' shuffle buffer: each new row replaces one drawn at random, and
+    at the end the rest is shuffled.
+    """
     draw = np.random.default_rng(seed)
     held, left = list(rows[:buffer]), []
     places: list[int] = []

@@ -33,14 +33,14 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> 
     """
     config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
     if replays(config):
-        say(f"Going on from {checkpoint}. This recipe does not stream: what was seen is read again.")
+        say(f"Resuming from {checkpoint}. This recipe does not stream, so rows already seen are read again.")
     else:
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
         left = batches(planned.mix.rows, config, planned.ranks)[done:]
         _write_rest(data, out / REST, laid_out(left, config).tolist())
         # A buffer of one row keeps the file's order. The trainer must not skip rows of this file.
         config |= {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
-        say(f"Going on from {checkpoint} with the {left.size} of {planned.examples} examples that are left.")
+        say(f"Resuming from {checkpoint} with the remaining {left.size} of {planned.examples} examples.")
     write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
 
 

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import deque
 
-WINDOW = 5  # logged losses in the running median; two spikes in a row do not move it
+WINDOW = 5  # logged losses in the running median; two spikes in a row hardly move it
 
 
 class Judge:

@@ -24,8 +24,8 @@ def await_first(out: Path) -> None:
     while not (out / RUN).exists():
         if time.monotonic() > until:
             raise UsageFault(
-                f"{out}: node 0 has not begun a run here. Start it, and name one folder that every node sees (a shared "
-                "disk): checkpoints hold a part of each rank."
+                f"{out}: node 0 has not started a run here. Start it, and name one folder that every node sees "
+                "(a shared disk): checkpoints hold a part of each rank."
             )
         time.sleep(LOOK_S)
 
@@ -54,8 +54,8 @@ class Others:
                 break
             if time.monotonic() > until:
                 return Fault(
-                    f"{self._name(silent[0])} is gone without a word: killed, or its machine or network is down. "
-                    f"When it is back, {AGAIN}"
+                    f"{self._name(silent[0])} ended without an error message: killed, or its machine or network is "
+                    f"down. When it is back, {AGAIN}"
                 )
             time.sleep(LOOK_S)
         return fault

@@ -1,8 +1,8 @@
-"""OUT/progress.jsonl: one row for each logged step of a run, complete even when the run was killed in between.
+"""OUT/progress.jsonl: one row for each logged step of a run, complete even when the run was killed and resumed.
 
 A row has the step, the Trainer's loss, gradient norm and learning rate, and the tokens and examples a second. It has
-the share of real tokens among all that were computed on, the share of time spent waiting for data, and GPU memory. It
-also has the shares of each subset, language and modality among the examples seen so far.
+the share of real tokens among all that were computed (the others are padding), the share of time spent waiting for
+data, and GPU memory. It also has the shares of each subset, language and modality among the examples seen so far.
 """
 
 import json
@@ -19,10 +19,11 @@ Row = dict[str, Any]
 
 
 class Progress:
-    """Follows OUT/trainer_log.jsonl from `start`, the step of the checkpoint from which the run continues (0: none).
+    """Follows OUT/trainer_log.jsonl. start: the step of the checkpoint from which the run continues (0: none).
 
     Rows of steps after `start` are removed first: an earlier launch trained these steps, but they are lost. Steps up to
-    `start` that were trained but not written down (the launcher was killed before its trainer) get rows without times.
+    `start` that were trained but not written down (the launcher was killed before its trainer) get rows without
+    speeds.
     """
 
     def __init__(self, out: Path, seen: Exposure, events: TrainerEvents, examples_a_step: int, start: int) -> None:
@@ -31,7 +32,9 @@ class Progress:
         before = read_progress(out)
         self.rows = [row for row in before if row["step"] <= start]
         drop_torn_line(self.path)
-        drop_torn_line(self.log)  # a full disk or a power cut tore it; the trainer would continue the same line
+        drop_torn_line(
+            self.log
+        )  # its last line may be torn by a full disk or a power cut, and the trainer would append to it
         if len(self.rows) < len(before):
             write_jsonl(self.path, self.rows)
         self.last, self.last_time = (int(self.rows[-1]["step"]) if self.rows else 0), 0.0
@@ -45,7 +48,7 @@ class Progress:
         for step in sorted(step for step in logged if self.last < step <= start):
             self._add(logged[step], None, timed=False)
 
-    def grown(self) -> bool:
+    def has_grown(self) -> bool:
         """Whether the trainer has logged anything since the last call of follow()."""
         return self.log.exists() and self.log.stat().st_size > self.read_to
 
@@ -112,18 +115,18 @@ def sentence(row: Row, steps: int) -> str:
     """A row as a sentence for the terminal."""
     said = [f"step {row['step']} of {steps}", f"loss {row['loss']:.4f}"]
     shown = {
-        "gradient {:.3g}": row["grad_norm"],
-        "rate {:.3g}": row["learning_rate"],
+        "gradient norm {:.3g}": row["grad_norm"],
+        "learning rate {:.3g}": row["learning_rate"],
         "{:,.0f} tokens/s": row["tokens_per_s"],
         "{:.3g} examples/s": row["examples_per_s"],
-        "{:.0%} real": row["real_share"],
-        "{:.0%} waiting for data": row["data_wait_share"],
+        "{:.0%} of tokens not padding": row["real_share"],
+        "{:.0%} of time waiting for data": row["data_wait_share"],
     }
     return ", ".join(said + [text.format(value) for text, value in shown.items() if value is not None])
 
 
 def points(row: Row) -> dict[str, float | None]:
-    """A row's points for TensorBoard, without those that the Trainer draws itself."""
+    """A row's points for TensorBoard, except those that the Trainer writes itself."""
     found = {
         "speed/tokens_per_s": row["tokens_per_s"],
         "speed/examples_per_s": row["examples_per_s"],

@@ -47,7 +47,7 @@ class Stall:
             self.quiet = 0.0  # somebody stopped this node's processes to use the machine, and will resume them
         if self.quiet <= self.limit_s:
             return None
-        return f"nothing was written for {self.quiet / 60:.0f} min, and its processes live: it hangs"
+        return f"nothing was written for {self.quiet / 60:.0f} min although its processes are running: it hangs"
 
     def _written(self) -> Files:
         """The files that the trainer writes, with their sizes and times."""

@@ -7,6 +7,7 @@ CPU. They take one checkpoint at a time, the newest that is due, at the lowest p
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,7 @@ class Validation:
         """
         if self.idle_gpus:
             if self.process is not None:
-                say(f"step {self.step} is not validated: the run has ended, and is not kept waiting.")
+                say(f"step {self.step} is not validated: the run has ended and does not wait for it.")
             return
         self._due()  # a checkpoint counts once it was complete at two looks
         self.beat()
@@ -100,7 +101,7 @@ class Validation:
         try:
             link = hold(self.out / f"checkpoint-{step}", self.out / FOLDER)
         except OSError as error:
-            say(f"step {step} is not validated: the checkpoint cannot be held ({error.strerror}).")
+            say(f"step {step} is not validated: the checkpoint cannot be kept ({error.strerror}).")
             return
         where = ["--data", str(self.data)]
         self.step, self.began = step, time.monotonic()
@@ -117,7 +118,7 @@ class Validation:
         threads = max(1, len(os.sched_getaffinity(0)) // CORES_SHARE)
         env = os.environ | {"CUDA_VISIBLE_DEVICES": self.gpu, "OMP_NUM_THREADS": str(threads)}
         with (self.out / FOLDER / "validation.log").open("ab") as log:
-            log.write(f"\n$ mmaffben {' '.join(words)}\n".encode())
+            log.write(f"\n$ mmaffben {shlex.join(words)}\n".encode())
             log.flush()
             self.process = subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -132,7 +133,7 @@ class Validation:
         if code:
             log = self.out / FOLDER / "validation.log"
             last = log.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
-            say(f"step {self.step} is not validated ({last[:300]}); training goes on. The log: {log}")
+            say(f"step {self.step} is not validated ({last[:300]}); training continues. The log: {log}")
             return
         try:
             row = validation_row(self.out / FOLDER / f"step-{self.step}", self.data, self.step)

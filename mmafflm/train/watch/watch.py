@@ -1,5 +1,6 @@
 """What is watched while a run trains: progress, curves, waiting for data, validation, divergence."""
 
+import shlex
 from pathlib import Path
 from types import TracebackType
 
@@ -67,7 +68,7 @@ class Watch:
 
         Raises Fault, naming the last good checkpoint, when the loss has diverged.
         """
-        if self.progress.grown():
+        if self.progress.has_grown():
             self._follow(self.waits.take())
         if self.validation is not None:
             self.validation.beat()
@@ -87,7 +88,8 @@ class Watch:
             self.validation.close()
         self.curves.close()
         if path := draw(self.out):
-            say(f"{path}: the curves of this run; all of them: tensorboard --logdir {self.out / BOARD}")
+            board = shlex.join(["tensorboard", "--logdir", str(self.out / BOARD)])
+            say(f"{path}: the curves of this run; all of them: {board}")
 
     def _follow(self, waited: float | None) -> None:
         for row in self.progress.follow(waited):
@@ -111,8 +113,8 @@ class Watch:
         for rank, seconds in self.waits.under_way().items():
             if seconds > LONG_S:
                 said += f"Rank {rank} has waited for data for {seconds / 60:.0f} min. "
-        kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, for no checkpoint is whole"
-        return f"{said}Look at the disk, the network and nvidia-smi of each node; --resume continues {kept}."
+        kept = f"from checkpoint-{max(whole)}" if whole else "from the beginning, because no checkpoint is complete"
+        return f"{said}Check the disk, the network and nvidia-smi of each node; --resume continues {kept}."
 
     def _diverged(self, why: str) -> str:
         """The sentence that ends a diverged run. A checkpoint is good when the step after it still had a sound loss."""
@@ -128,5 +130,5 @@ class Watch:
         said += f"; {', '.join(f'checkpoint-{number}' for number in bad)} came after it" if bad else ""
         rate = self.plan.config.get("learning_rate")
         whole = good and self.plan.config.get("finetuning_type") != "lora"  # an adapter cannot be a base
-        begin = f"train with --base {found[max(good)]}" if whole else "train"
+        begin = f"train with --base {shlex.quote(str(found[max(good)]))}" if whole else "train"
         return f"{said}. Lower learning_rate ({rate}) or warm up longer, and {begin} into another --out."

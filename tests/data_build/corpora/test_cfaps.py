@@ -210,7 +210,7 @@ def test_what_is_broken_is_named(tmp_path, name, data, message):
 
 def test_a_foreign_folder_and_nothing_at_all(tmp_path):
     assert CORPUS.find([], CORPUS.options) == []
-    with pytest.raises(Fault, match=r"cfaps: no file of it among train/x/1\.jpg; expected 1anger/male"):
+    with pytest.raises(Fault, match=r"cfaps: none of its files among train/x/1\.jpg; expected 1anger/male"):
         read_all(CORPUS, faces(tmp_path, "train/x/1.jpg"))
 
 

@@ -122,9 +122,9 @@ def test_clips_in_an_archive_and_loose_copies_of_them(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"meta.csv": HEADER}, r"meta\.csv is the table of CH-SIMS v2, and MMAFFBen is made of v1\. Put label\.csv"),
-        ({"labels.txt": ""}, r"chsims: no file of it among labels\.txt; expected label\.csv"),
-        ({"label.csv": FIRST}, "label.csv is there and no clip; expected Raw/video_0001/0001.mp4"),
+        ({"meta.csv": HEADER}, r"meta\.csv is the table of CH-SIMS v2, and MMAFFBen uses v1\. Put label\.csv"),
+        ({"labels.txt": ""}, r"chsims: none of its files among labels\.txt; expected label\.csv"),
+        ({"label.csv": FIRST}, "label.csv was found, but no clip; expected Raw/video_0001/0001.mp4"),
         ({"label.csv": "", "Raw/video_0001/0001.mp4": "x"}, "label.csv: an empty file"),
         ({"label.csv": "id,text\n1,x\n", "Raw/video_0001/0001.mp4": "x"}, "expected one column each of video_id, "),
         ({"label.csv": f"{HEADER},text\n", "Raw/video_0001/0001.mp4": "x"}, r"\(text missing or twice\)"),
@@ -155,7 +155,7 @@ V2 = HEADER + "\naqgy3_0001,00000,好,0.0,0.0,0.0,0.0,Neutral,train\n"
 def test_the_second_version_under_the_name_of_the_first_is_refused(tmp_path, table, found):
     put(tmp_path, "label.csv", table)
     put(tmp_path, "Raw/video_0001/0001.mp4", "x")
-    with pytest.raises(Fault, match=rf"label\.csv: {found}, while CH-SIMS v1 has 2,281 rows .* perhaps CH-SIMS v2"):
+    with pytest.raises(Fault, match=rf"label\.csv: {found}, while CH-SIMS v1 has 2,281 rows .* probably CH-SIMS v2"):
         read_all(CORPUS, tmp_path)
 
 

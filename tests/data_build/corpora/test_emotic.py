@@ -8,14 +8,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from scipy.io import savemat
 
 from data_build.corpora.emotic import CORPUS
 from data_build.reading.corpus import NO_LANGUAGE
 from data_build.reading.raw import list_raw
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
+from tests.data_build.corpora.emotic_files import (
+    BOX,
+    alone,
+    continuous,
+    corpus,
+    image,
+    mat,
+    picture,
+    saved,
+    several,
+    structs,
+)
 from tests.data_build.raw_rows import fault_of, put, read_all
 
 CATEGORIES = [
@@ -24,9 +34,6 @@ CATEGORIES = [
     "Happiness", "Pain", "Peace", "Pleasure", "Sadness", "Sensitivity", "Suffering", "Surprise", "Sympathy",
     "Yearning",
 ]  # fmt: skip
-BOX = [10, 20, 60, 70]
-LOOKS = {"gender": "Male", "age": "Adult"}
-NOTHING = np.empty((0, 0))
 
 
 @pytest.fixture(autouse=True)
@@ -35,85 +42,6 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(
         "data_build.reading.matlab.run_guarded", lambda work, tasks, *_: ((one, work(one)) for one in tasks)
     )
-
-
-def structs(*rows):
-    """A Matlab struct array, 1 x n, nested as in loadmat and savemat."""
-    array = np.empty((1, len(rows)), [(name, object) for name in rows[0]])
-    for column, row in enumerate(rows):
-        array[0, column] = tuple(row.values())
-    return array
-
-
-def cell(names):
-    array = np.empty((1, len(names)), object)
-    array[0, :] = names
-    return array
-
-
-def numbers(values):
-    return np.array([values], np.float64)
-
-
-def continuous(*triples):
-    names = ("valence", "arousal", "dominance")
-    return structs(*(dict(zip(names, map(numbers, ([v] for v in triple)), strict=True)) for triple in triples))
-
-
-def alone(categories, vad, box=BOX):
-    """A person in train, with one annotator."""
-    return {
-        "body_bbox": numbers(box),
-        "annotations_categories": structs({"categories": cell(categories)}) if categories else NOTHING,
-        "annotations_continuous": continuous(vad) if vad else NOTHING,
-        **LOOKS,
-    }
-
-
-def several(combined, vad, box=BOX):
-    """A person in val or test, with two annotators; the combined annotation differs from both."""
-    return {
-        "body_bbox": numbers(box),
-        "annotations_categories": structs({"categories": cell(["Pain"])}, {"categories": cell(["Fear", "Pain"])}),
-        "combined_categories": cell(combined),
-        "annotations_continuous": continuous((1, 1, 1), (nan, nan, nan)),
-        "combined_continuous": continuous(vad) if vad else NOTHING,
-        **LOOKS,
-    }
-
-
-def image(filename, *people, folder="mscoco/images"):
-    return {
-        "filename": filename,
-        "folder": folder,
-        "image_size": structs({"n_col": 100, "n_row": 80}),
-        "original_database": structs({"name": "mscoco", "info": "x"}),
-        "person": structs(*people) if people else NOTHING,
-    }
-
-
-def saved(variables):
-    out = io.BytesIO()
-    savemat(out, variables)
-    return out.getvalue()
-
-
-def mat(**splits):
-    fill = image("a.jpg", several(["Peace"], (5, 5, 5)))
-    return saved({split: structs(*splits.get(split, [fill])) for split in ("train", "val", "test")})
-
-
-def picture():
-    out = io.BytesIO()
-    Image.new("L", (100, 80), 90).save(out, "JPEG")
-    return out.getvalue()
-
-
-def corpus(root, names=("a.jpg",), **splits):
-    put(root, "Annotations/Annotations.mat", mat(**splits))
-    for name in names:
-        put(root, f"emotic/mscoco/images/{name}", picture())
-    return root
 
 
 def of(read, split):
@@ -254,7 +182,7 @@ def test_the_csv_form_has_lists_in_python_notation(tmp_path):
         ("train.csv", b"", "train.csv:1: no column Folder"),
         ("train.csv", b"emotion,pixels\n0,1 2\n", "train.csv:1: no column Folder, Filename"),
         ("annot_arrs_train.csv", b"x", "annot_arrs_*.csv of Kaggle are not read"),
-        ("fer2013.csv", b"x", "emotic: no file of it among"),
+        ("fer2013.csv", b"x", "emotic: none of its files among"),
     ],
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):
@@ -266,7 +194,7 @@ def test_what_is_broken_is_named(tmp_path, name, data, message):
 def test_annotations_without_pictures_and_nothing_at_all(tmp_path):
     assert CORPUS.find([], CORPUS.options) == []
     put(tmp_path, "Annotations.mat", mat())
-    with pytest.raises(Fault, match=r"Annotations\.mat is there and no picture"):
+    with pytest.raises(Fault, match=r"Annotations\.mat was found, but no picture"):
         read_all(CORPUS, tmp_path)
 
 

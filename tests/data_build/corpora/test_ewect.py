@@ -82,9 +82,9 @@ def test_unusable_rows_are_kept_out(tmp_path):
         ("usual_train.txt", b'[{"id": 1, "content": "', "usual_train.txt:1: not JSON at column 23"),
         ("usual_train.txt", b'[{"id": 1, "text": "x"}]', 'expected a JSON array of {"id", "content", "label"}'),
         ("usual_train.txt", array(("愛", "happy")).encode("big5"), "usual_train.txt:1: not UTF-8"),
-        ("usual_test.txt", b'[{"id": 1, "content": "x"}]', "usual_test.txt: no labels in it. Take the labelled file"),
-        ("usual_train.xlsx", b"PK", "the .xlsx are not read; take usual_train.txt"),
-        ("usual_test_labeled.xlsx", b"PK", "the .xlsx are not read; take usual_test_labeled.txt"),
+        ("usual_test.txt", b'[{"id": 1, "content": "x"}]', "usual_test.txt: has no labels. Use the labelled file"),
+        ("usual_train.xlsx", b"PK", ".xlsx files are not read; use usual_train.txt"),
+        ("usual_test_labeled.xlsx", b"PK", ".xlsx files are not read; use usual_test_labeled.txt"),
         ("ewect.zip", b"PK\x03\x04 cut short", "broken or truncated archive"),
     ],
 )

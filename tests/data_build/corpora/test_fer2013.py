@@ -121,8 +121,8 @@ def test_the_halves_of_the_test_are_told_by_their_size(tmp_path, monkeypatch):
             "test/contempt/1.jpg: the class contempt is unknown here; expected the folders angry, ",
         ),
         ("train/0/1.jpg", "the class 0 is unknown here"),  # copies number classes alphabetically or as in the table
-        ("holdout/angry/1.jpg", "holdout/angry/1.jpg: which split is it? Expected train/angry/*.jpg"),
-        ("angry/1.jpg", "angry/1.jpg: which split is it?"),
+        ("holdout/angry/1.jpg", "holdout/angry/1.jpg: its split is unclear. Expected train/angry/*.jpg"),
+        ("angry/1.jpg", "angry/1.jpg: its split is unclear."),
     ],
 )
 def test_a_folder_that_is_not_known_is_named(tmp_path, name, message):
@@ -187,7 +187,7 @@ def test_a_blank_picture_of_the_test_stays(tmp_path, usage):
         ("train.csv", b"emotion,pixels\n", "train.csv and test.csv alone cannot give the test"),
         ("test.csv", b"pixels\n", "train.csv and test.csv alone cannot give the test"),
         ("fer2013.tar.gz", gzip.compress(b"x" * 2000, mtime=0)[:-9], "broken or truncated archive"),
-        ("labels.txt", b"x", "fer2013: no file of it among labels.txt"),
+        ("labels.txt", b"x", "fer2013: none of its files among labels.txt"),
     ],
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):

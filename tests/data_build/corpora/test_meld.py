@@ -140,9 +140,9 @@ def test_columns_go_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"train_sent_emo.csv": table(row(0, 0))}, "the tables are there and no clip.*Extract MELD.Raw.tar.gz"),
+        ({"train_sent_emo.csv": table(row(0, 0))}, "the tables were found, but no clip.*Extract MELD.Raw.tar.gz"),
         ({"train_sent_emo.csv": table(), "all/dia0_utt0.mp4": "x"}, "named train_splits, .*found all/dia0_utt0.mp4"),
-        ({"train_splits/dia0_utt0.mp4": "x"}, "no file of it among train_splits.*expected train_sent_emo.csv"),
+        ({"train_splits/dia0_utt0.mp4": "x"}, "none of its files among train_splits.*expected train_sent_emo.csv"),
         ({"train_sent_emo.csv": "", "train_splits/dia0_utt0.mp4": "x"}, "train_sent_emo.csv: an empty file"),
         (
             {"train_sent_emo.csv": "text,label\n", "train_splits/dia0_utt0.mp4": "x"},

@@ -143,7 +143,11 @@ def test_batches_go_on_counting(tmp_path, monkeypatch):
         ("data.arrow", b"cut short", "mms: data.arrow: cannot be read"),
         ("de_x.tsv", "-1\tgut\t1\n1\tschön\t1\n".encode("latin-1"), "de_x.tsv:1: not UTF-8"),
         ("de_x.tsv", b"", "labels none in the whole corpus"),
-        ("reviews.csv", b"cat,label,review", "mms: no file of it among reviews.csv; expected data/LANG/LANG_NAME.tsv"),
+        (
+            "reviews.csv",
+            b"cat,label,review",
+            "mms: none of its files among reviews.csv; expected data/LANG/LANG_NAME.tsv",
+        ),
         ("mms.zip", b"PK\x03\x04 cut short", "broken or truncated archive"),
     ],
 )

@@ -54,7 +54,7 @@ def test_no_folder_no_parts(tmp_path):
         (FILE, b"", "an empty file. Download it again"),
         (FILE, b"label,review\n1,a\n", "expected the header cat,label,review, found label,review"),
         (FILE, "cat,label,review\n書籍,1,好\n".encode("big5"), f"{FILE}:2: not UTF-8"),
-        ("train.tsv", b"a\tb\n", "no file of it among train.tsv; expected online_shopping_10_cats.csv"),
+        ("train.tsv", b"a\tb\n", "none of its files among train.tsv; expected online_shopping_10_cats.csv"),
         ("online_shopping_10_cats.zip", b"PK\x03\x04 cut short", "broken or truncated archive"),
     ],
 )

@@ -186,7 +186,7 @@ def test_zip_archives_are_listed_and_not_read(tmp_path):
     [
         ("splits/train_split_EN.txt", None, "expected also splits/train_split_EN.txt and so on, found none"),
         ("data/EN/a_1/a_1.mp4", None, "expected also data/EN.zip and so on, found none. Download the whole of"),
-        ("samsemo.tsv", None, "no file of it among .*expected samsemo.tsv"),
+        ("samsemo.tsv", None, "none of its files among .*expected samsemo.tsv"),
         ("samsemo.tsv", "", "samsemo.tsv: an empty file"),
         ("samsemo.tsv", "id\ttext\na\tb\n", "expected one column each of utterance_id, language, .*found id, text"),
         ("samsemo.tsv", HEADER + "\n" + row("b_2"), "no row has a clip, though .*a_1.mp4 is there; .*named after b_2"),

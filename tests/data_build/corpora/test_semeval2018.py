@@ -113,7 +113,7 @@ def test_names_of_test_files_in_the_wild(tmp_path, name):
 
 def test_a_test_file_without_labels_gives_way_to_the_gold(tmp_path):
     put(tmp_path, "2018-EI-reg-En-anger-test.txt", reg("NONE", "NONE"))
-    assert "every label is NONE. Take the test-gold file" in fault_of(CORPUS, tmp_path)
+    assert "every label is NONE. Use the test-gold file" in fault_of(CORPUS, tmp_path)
     put(tmp_path, "2018-EI-reg-En-anger-test-gold.txt", reg("0.734", "0.422"))
     assert read_all(CORPUS, tmp_path).gold == [0.734, 0.422]
 
@@ -183,9 +183,9 @@ def test_unusable_rows_are_kept_out(tmp_path):
         ("2018-EI-reg-En-anger-dev.txt", b"", "2018-EI-reg-En-anger-dev.txt: an empty file"),
         ("2018-EI-reg-En-anger-dev.txt", REG.replace("Tweet", "Text").encode(), "found ID | Text | Affect Dimension"),
         ("2018-EI-reg-En-anger-dev.txt", b"10000\tHow\tanger\t0.9\r\n", "no header, as in the pre-release of 2017"),
-        ("2018-EI-reg-En-anger-dev.txt", reg("NONE").encode(), "every label is NONE. Take the test-gold file"),
+        ("2018-EI-reg-En-anger-dev.txt", reg("NONE").encode(), "every label is NONE. Use the test-gold file"),
         ("2018-EI-reg-Es-anger-dev.txt", (REG + "1\tqué\t").encode("cp1252"), "-dev.txt:2: not UTF-8 (byte 0xe9)"),
-        ("de-projections.tsv", b"a\t1\n", "semeval2018: no file of it among de-projections.tsv"),
+        ("de-projections.tsv", b"a\t1\n", "semeval2018: none of its files among de-projections.tsv"),
         (f"{ROOT}.zip", b"PK\x03\x04 cut short", "broken or truncated archive"),
     ],
 )

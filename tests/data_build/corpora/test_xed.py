@@ -116,7 +116,7 @@ def test_a_bom_and_line_ends_change_nothing(tmp_path):
         ("Projections/de-projections.tsv", b"", "Projections/de-projections.tsv: an empty file"),
         ("Projections/de-projections.tsv", b"cat,label,review\n1,a,b\n", "expected a text, a tab and labels 1 to 8"),
         ("Projections/de-projections.tsv", "a\t1\nü\t1".encode("latin-1"), "de-projections.tsv:2: not UTF-8"),
-        ("online_shopping_10_cats.csv", b"x", "xed: no file of it among online_shopping_10_cats.csv"),
+        ("online_shopping_10_cats.csv", b"x", "xed: none of its files among online_shopping_10_cats.csv"),
         ("XED-master.tar.gz", b"\x1f\x8b cut short", "broken or truncated archive"),
     ],
 )

@@ -60,7 +60,7 @@ def test_the_same_again_does_nothing_and_other_code_builds_anew(
     capsys.readouterr()
     monkeypatch.setattr(data_build.dataset.inputs, "source_hash", lambda *names: "corrected")
     assert make(place, config)
-    assert "was built from other code; it is built again" in capsys.readouterr().err
+    assert "was built from other code; building again" in capsys.readouterr().err
     after = hashes(place / "data")
     assert {name for name in before if before[name] != after[name]} == {"manifest.json"}  # it has the code's hash
     assert Dataset.open(place / "data").manifest["code"] == "corrected"
@@ -83,7 +83,7 @@ def test_a_broken_raw_file_leaves_the_finished_build(place: Path, config: Config
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"seed": 1}, "the 60 rows as another config made them (seed)"),
+        ({"seed": 1}, "the 60 rows, made with another config (seed)"),
         ({"mix": {"onlineshopping": 7}}, "(mix.semeval2018_english, "),
         ({"most_translated": 0.25}, "the training mix of "),
         ({"corpora": {}}, "(corpora.semeval2018, corpora.xed)"),
@@ -114,14 +114,14 @@ def test_what_translate_and_mix_have_made_is_named(place: Path, config: Config) 
     assert remix(Dataset.open(place / "data"), load_mix(place / "mix.yaml")) == 20
     assert not make(place, config)  # the same again still does nothing
     put_reviews(place / "raw", rows=80)
-    assert "the training mix of 20 rows that mmaffin mix has drawn" in refusal(place, config)
+    assert "the training mix of 20 rows that mmaffin mix drew" in refusal(place, config)
     path = place / "data/manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"translation": {"rows_kept": 1234}}))
     assert "1,234 translated rows" in refusal(place, config)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"import": {"from": ["owner/name"]}}))
     assert "what was imported from owner/name" in refusal(place, config)
     path.write_text("{")
-    assert "whatever it holds, which nobody knows" in refusal(place, config)
+    assert "unknown contents, because manifest.json" in refusal(place, config)
     assert make(place, config, replace=True)
     assert check(Dataset.open(place / "data")) == []
 
@@ -141,7 +141,7 @@ def test_as_a_user_types_it(place: Path) -> None:
     shutil.copytree(place / "made/ewect", raw / "ewect")
     words = ["build", "--raw", raw, "--out", data, "--jobs", "1", "--subsets"]
     refused = mmaffin(*words, "EWECT_virus")
-    assert refused.returncode == 2 and "Lost would be the subsets onlineshopping (60 rows)" in refused.stderr
+    assert refused.returncode == 2 and "It would lose the subsets onlineshopping (60 rows)" in refused.stderr
     added = mmaffin(*words, "EWECT_virus,onlineshopping")
     assert added.returncode == 0, added.stderr
     assert set(Dataset.open(data).manifest["subsets"]) == {"EWECT_virus", "onlineshopping"}

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from data_build.dataset.stats import Stats, count, tables
-from data_build.dataset.stats_page import page
+from data_build.dataset.stats_charts import columns, lines
+from data_build.dataset.stats_page import KINDS, page
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl, sha256_of, write_jsonl
 from tests.command import mmaffin
@@ -61,6 +63,26 @@ def test_the_page_shows_rows_of_every_subset_and_loads_nothing(built: Path, stat
     assert "url(" not in html and "@import" not in html and "default-src 'none'" in html
     said = [of for tag, of in seen if tag == "p" and of.get("class") == "said"]
     assert said and all(of["dir"] == "auto" for of in said) and {"ar", "zh", "de"} <= {of.get("lang") for of in said}
+
+
+def test_every_task_has_a_row_of_charts_with_the_splits_laid_over_each_other(built: Path, stats: Stats) -> None:
+    html = page(Dataset.open(built), stats)
+    tasks = [task for name in Dataset.open(built).manifest["subsets"] for task in benchmark()[name].tasks]
+    assert all(f"<h3>{KINDS[task.kind]} ({task.key})</h3>" in html for task in tasks)
+    for split in ("train", "val", "test"):
+        assert html.count(f'class="steps {split}"') > 30 and html.count(f'class="mark {split}"') > 100
+    assert "every row: " in html, "some prompts without a text are all equally long"
+    assert not any("open" in of for tag, of in Seen(html).found if tag == "details"), "rows and prompts are folded"
+
+
+def test_a_chart_shows_shares_and_nothing_constant_is_drawn() -> None:
+    counts = {"train": {"joy": 90, "fear": 10}, "test": {"joy": 1, "fear": 1}}
+    drawn = columns("labels", counts, {"train": 100, "test": 2}, ["joy", "fear"])
+    assert "train: joy 90.0%, fear 10.0%; test: joy 50.0%, fear 50.0%" in drawn
+    assert drawn.count('class="mark train"') == drawn.count('class="mark test"') == 2 and "val" not in drawn
+    assert lines("lengths", {"train": [64, 64], "test": [64]}) is None and lines("lengths", {"train": []}) is None
+    both = lines("lengths", {"train": [1, 2, 3, 3], "test": [3]})
+    assert both is not None and "train: mean 2.25, 4 values; test: mean 3, 1 values" in both
 
 
 def test_another_seed_shows_other_rows(built: Path, stats: Stats) -> None:

@@ -28,13 +28,6 @@ CORPORA = sorted({subset.corpus for subset in benchmark().values() if subset.mod
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    root = tmp_path_factory.mktemp("samples") / "raw"
-    write_samples(root, only=CORPORA)
-    return root
-
-
-@pytest.fixture(scope="module")
 def mat(raw):
     return scipy.io.loadmat(raw / "emotic/Annotations/Annotations.mat")
 
@@ -76,8 +69,9 @@ def strings(cell):
 
 def test_the_same_arguments_give_the_same_bytes_in_ten_megabytes(raw, tmp_path):
     write_samples(tmp_path, only=CORPORA)
-    assert hashes(tmp_path) == hashes(raw)
-    assert sum(path.stat().st_size for path in raw.rglob("*") if path.is_file()) < 20e6
+    again = hashes(tmp_path)
+    assert again == {name: one for name, one in hashes(raw).items() if name.partition("/")[0] in CORPORA}
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 20e6
     assert corpora()["fer2013"].samples(1, 1) != corpora()["fer2013"].samples(1, 0)
     assert len(corpora()["cfaps"].samples(2, 0)) == 2 * 140 + 1
 

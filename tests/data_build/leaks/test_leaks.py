@@ -14,6 +14,7 @@ from data_build.config import Config, Leaks
 from data_build.leaks.leaks import LeakRow, find_leaks, make_rows
 from data_build.leaks.near import jaccard, near_hashes, near_texts
 from data_build.media.picture_hash import difference_hash
+from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl
@@ -35,6 +36,12 @@ def edit(text: str, edits: int, chance: random.Random) -> str:
         place = chance.randrange(len(letters))
         letters[place : place + chance.randint(0, 1)] = chance.choice(["", *string.ascii_lowercase])
     return "".join(letters)
+
+
+def test_the_share_of_trigrams_by_hand() -> None:
+    """ " ab", "abc", "bc " and " ab", "abc", "bcd", "cd " share two of five."""
+    assert jaccard("abc", "abcd") == jaccard("abcd", "abc") == 2 / 5
+    assert jaccard("abc", "abc") == 1 and jaccard("abc", "xyz") == 0
 
 
 def test_edits_of_a_few_characters_are_found_and_unrelated_texts_are_not() -> None:
@@ -158,7 +165,9 @@ def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
     assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_switch_leaves_them_and_the_report_says_so(raw: Path, config: Config, tmp_path: Path) -> None:
+def test_a_switch_leaves_them_and_the_report_says_so(config: Config, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    write_samples(raw, only={"semeval2018"})
     left = config.model_copy(update={"leaks": Leaks(remove=False)})
     subsets = choose_subsets("semeval2018_spanish")
     build(raw, tmp_path / "left", left, subsets, jobs=1)
@@ -169,3 +178,56 @@ def test_a_switch_leaves_them_and_the_report_says_so(raw: Path, config: Config, 
     train = {name: of["subsets"]["semeval2018_spanish"]["train"]["rows"] for name, of in rows.items()}
     assert train["left"] - train["gone"] == leaks
     assert "They were left in training" in (tmp_path / "left" / "leakage.md").read_text()
+
+
+def test_hashes_may_differ_in_as_many_bits_as_the_rules_say(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    for name in ("one", "other"):
+        picture(3).save(tmp_path / f"media/{name}.png")
+    test = LeakRow("test", "FER2013", "", False, "media/one.png", 0)
+    for bits, copies in ((RULES.picture_bits, True), (RULES.picture_bits + 1, False)):
+        row = LeakRow("row", "FER2013", "the same long words", True, "media/other.png", (1 << bits) - 1)
+        assert bool(find_leaks([row], [test], RULES, tmp_path)) is copies
+        assert bool(find_leaks([row], [test._replace(words=row.words, long=True)], RULES, tmp_path)) is copies
+
+
+def test_of_two_clips_kept_as_files_only_the_hash_is_known() -> None:
+    test = LeakRow("test", "MELD_EC", "", False, "test.mp4", 0)
+    for sight, copies in ((0, True), (1, False)):
+        row = LeakRow("row", "MELD_EC", "", False, "row.mp4", sight)
+        assert bool(find_leaks([row], [test], RULES, Path())) is copies
+
+
+def test_words_alone_are_a_copy_where_one_side_has_no_picture() -> None:
+    words = "i never thought that this would end so well"
+    text, clip = LeakRow("text", "XED", words, True, "", 0), LeakRow("clip", "MELD_EC", words, True, "a.mp4", 5)
+    assert [one.kind for one in find_leaks([text], [clip], RULES, Path())] == ["exact"]
+    assert [one.kind for one in find_leaks([clip], [text], RULES, Path())] == ["exact"]
+    assert find_leaks([clip], [clip._replace(id="other", picture="b.mp4", sight=~5 & 0xFFFF)], RULES, Path()) == []
+
+
+def test_the_closest_test_row_is_named() -> None:
+    """An exact copy before a near one, and of near ones the more similar, in whichever order the tests come."""
+    words = "i never thought that this would end so well, thank you all"
+    row = LeakRow("row", "MMS", words, True, "", 0)
+    near, nearer = (LeakRow(name, "XED", words.replace(*change), True, "", 0)
+                    for name, change in (("near", ("thought", "thougt")), ("nearer", ("all", "al"))))  # fmt: skip
+    assert jaccard(words, near.words) < jaccard(words, nearer.words) < 1
+    exact = row._replace(id="exact")
+    for tests, name in (([near, nearer], "nearer"), ([nearer, near], "nearer"), ([nearer, exact, near], "exact")):
+        (leak,) = find_leaks([row], tests, RULES, Path())
+        assert leak.test.id == name and leak.similarity == jaccard(words, leak.test.words)
+    # found twice, by words and by sight: the clip has no words, so all that both have is the same
+    clip = LeakRow("clip", "MELD_EC", "", False, "b.mp4", 7)
+    seen = row._replace(picture="a.mp4", sight=7)
+    (leak,) = find_leaks([seen], [near, clip], RULES, Path())
+    assert (leak.test.id, leak.similarity) == ("clip", 1.0)
+
+
+def test_texts_exactly_at_the_bounds_are_copies() -> None:
+    text = "i never thought that this would end so well, thank you all"
+    near = text.replace("thought", "thougt")
+    assert near_texts([near], [text], jaccard(near, text)) == [(0, 0, jaccard(near, text))]
+    short = "a" * (RULES.shortest - 1)
+    rows = make_rows([("short", "MMS", short, ""), ("long", "MMS", f"{short}a", "")], {}, RULES.shortest)
+    assert [row.long for row in rows] == [False, True]

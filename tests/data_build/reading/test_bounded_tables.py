@@ -59,8 +59,14 @@ def sheet_of(rows: str) -> bytes:
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ('<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>', "more than 1,048,576 rows or 20,000,000 cells"),
-        ('<row><c r="XFD1"><v>1</v></c></row>' * 2000, "more than 1,048,576 rows or 20,000,000 cells"),
+        (
+            '<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>',
+            "more than 1,048,576 rows, or more than 20,000,000 cells in all, is not read",
+        ),
+        (
+            '<row><c r="XFD1"><v>1</v></c></row>' * 2000,
+            "more than 1,048,576 rows, or more than 20,000,000 cells in all, is not read",
+        ),
         ('<row r="1"><c r="A1"><v>1</v>', "cannot be read as .xlsx"),
         ("<x>" * 100_000, "cannot be read as .xlsx"),
     ],
@@ -74,7 +80,7 @@ def test_a_sheet_without_an_end_is_refused(tmp_path, rows, why):
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused_unread(tmp_path):
     data = rewritten(workbook((1, 1, "a")), "xl/worksheets/sheet1.xml", b" " * (65 << 20))
-    with pytest.raises(Unreadable, match=r"x\.xlsx: 68\.\d MB of tables unpacked, and at most 67\.1 MB are read"):
+    with pytest.raises(Unreadable, match=r"x\.xlsx: its tables are 68\.\d MB unpacked, and at most 67\.1 MB are read"):
         worksheets(file_of(tmp_path, "x.xlsx", data))
 
 
@@ -129,7 +135,7 @@ def post(**changes: object) -> str:
     [
         (post(id=2, content="\ud83d half"), "text holds half a character (a lone surrogate)"),
         (post(id=2, label="\ud83d"), "label outside the set"),
-        (post(id=0).replace("0", "9" * 5000), "id of more than 100 letters"),
+        (post(id=0).replace("0", "9" * 5000), "id of more than 100 characters"),
         ('{"id": ' + "[" * 800 + "]" * 800 + "}", "not an id, a content and a label"),
         (post(id=1), "duplicate id"),
     ],

@@ -209,7 +209,7 @@ def test_a_table_read_by_line_is_bounded_and_csv_gives_up_in_a_sentence(tmp_path
     put(tmp_path, "b.tsv", b"one\r\rtwo\tthree\r\nfour\0\tfive")
     put(tmp_path, "c.tsv", b"one\ntwo \xe9\n")
     one, other, third = list_raw(tmp_path)
-    with pytest.raises(Unreadable, match=r"a\.tsv: line 2 has more than 100 letters"):
+    with pytest.raises(Unreadable, match=r"a\.tsv: line 2 has more than 100 characters"):
         list(stream_csv(one, "\t"))
     assert [row.fields for row in stream_csv(other, "\t")] == [["one"], ["two", "three"], ["four\0", "five"]]
     with pytest.raises(Fault, match=r"c\.tsv:\d: not UTF-8 here or shortly after"):

@@ -75,20 +75,20 @@ def test_copies_may_differ_in_bom_and_line_ends_only(tmp_path):
     put(tmp_path, "long/x.txt", "a\nb\n")
     put(tmp_path, "x.txt", b"\xef\xbb\xbfa\r\nb")
     assert one_of(list_raw(tmp_path)).name == "x.txt"
-    assert one_of(list_raw(tmp_path), prefer=lambda file: "long" not in file.name).name == "long/x.txt"
+    assert one_of(list_raw(tmp_path), rank=lambda file: "long" not in file.name).name == "long/x.txt"
     put(tmp_path, "y/x.txt", "a\nc\n")
     with pytest.raises(Fault, match=r"x\.txt and y/x\.txt: two different copies of one file"):
         one_of(list_raw(tmp_path))
 
 
 def test_csv_rows_start_on_physical_lines():
-    rows = list(csv_rows('a,"b\nc"\n\nd,e\r\n"open,\nrest'))
+    rows = list(csv_rows("t.csv", 'a,"b\nc"\n\nd,e\r\n"open,\nrest'))
     assert [(row.line, row.fields) for row in rows] == [(1, ["a", "b\nc"]), (4, ["d", "e"]), (5, ["open,\nrest"])]
-    assert [row.fields for row in csv_rows('"a\tb"\n', "\t", 3)] == [['"a', 'b"']]
+    assert [row.fields for row in csv_rows("t.csv", '"a\tb"\n', "\t", 3)] == [['"a', 'b"']]
 
 
 def test_one_huge_field_is_no_fault():
-    assert len(next(csv_rows('"' + "x\n" * 200_000)).fields[0]) == 400_000
+    assert len(next(csv_rows("t.csv", '"' + "x\n" * 200_000)).fields[0]) == 400_000
 
 
 CLIPS = {"train_splits/dia0_utt0.mp4": b"a" * 512, "train_splits/dia0_utt1.mp4": b"b" * 700, "._x.mp4": b"stub"}

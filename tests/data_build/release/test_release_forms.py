@@ -156,5 +156,5 @@ def test_export_is_the_same_the_second_time_and_says_what_is_wrong(dataset: Data
     ).read_bytes()
     with pytest.raises(UsageFault, match="not one of llamafactory-alpaca, sharegpt, parquet, webdataset"):
         export(dataset, "csv", tmp_path / "out", SUBSETS)
-    with pytest.raises(UsageFault, match="it lies within"):
+    with pytest.raises(UsageFault, match="it is inside"):
         export(dataset, "sharegpt", dataset.path / "out", SUBSETS)

@@ -59,13 +59,14 @@ def test_a_class_that_no_reader_knows_is_a_fault_and_a_stray_row_is_not(tmp_path
     put(tmp_path / "b" / "raw", SHOP, GOOD + "".join(f"书籍,2,评论 n{n}\n" for n in range(20)))
     message = refused(tmp_path / "b", config, "onlineshopping")
     assert (
-        "20 of 60 rows in reviews have '2', which is unknown here; the first, online_shopping_10_cats.csv:42" in message
+        "20 of 60 rows in reviews have '2', which is unknown here; the first is online_shopping_10_cats.csv:42"
+        in message
     )
 
 
 def test_header_without_rows_is_a_fault(tmp_path: Path, config: Config) -> None:
     put(tmp_path / "raw", SHOP, "cat,label,review\n")
-    assert "nothing is kept of it; its files hold no rows" in refused(tmp_path, config, "onlineshopping")
+    assert "no row is kept, and no row of a subset was found" in refused(tmp_path, config, "onlineshopping")
 
 
 def test_the_build_says_how_much_of_each_subset_and_split_there_is(
@@ -129,9 +130,9 @@ def test_a_quarantine_line_names_the_picture_or_clip_at_fault(tmp_path: Path, co
         ({"xed/Projections/da-projections.tsv": "a\t1\n"}, "XED", "da-projections.tsv is of no language of the bench"),
         ({"semeval2018/2018-Valence-reg-En-test.txt":
           "ID\tTweet\tAffect Dimension\tIntensity Score\n2018-En-1\ta\tvalence\tNONE\n"},
-         "semeval2018_english", "every label is NONE. Take the test-gold file"),
-        ({"ewect/usual_train.xlsx": "PK"}, "EWECT_usual", "the .xlsx are not read; take usual_train.txt"),
-        ({"ewect/usual_test.txt": '[{"id": 1, "content": "a"}]'}, "EWECT_usual", "usual_test.txt: no labels in it"),
+         "semeval2018_english", "every label is NONE. Use the test-gold file"),
+        ({"ewect/usual_train.xlsx": "PK"}, "EWECT_usual", ".xlsx files are not read; use usual_train.txt"),
+        ({"ewect/usual_test.txt": '[{"id": 1, "content": "a"}]'}, "EWECT_usual", "usual_test.txt: has no labels"),
         ({"chsims/meta.csv": "a"}, "CHSIMS_SP", "meta.csv is the table of CH-SIMS v2"),
         ({"fer2013/train.csv": "a"}, "FER2013", "train.csv and test.csv alone cannot give the test"),
     ],

@@ -75,13 +75,42 @@ def test_same_text_in_another_language_is_another_question_but_still_a_leak() ->
     rows = [("XED", language, None, "a", f"{language} {i}") for language in ("hr", "sr") for i in range(40)]
     rows += [("XED", "hr", None, "a", "Da."), ("XED", "sr", None, "b", "Da.")]
     chosen = choose(rows, XED=SplitSizes(test=10, val=4))
-    assert CONFLICT not in chosen.reason.to_list()
+    assert set(chosen.reason) <= {None, LEAK}  # the one, when the other is drawn into a test
+    # once one of them is in a test, the other must not be trained on
+    held = [("XED", "hr", "test", "a", "Da."), ("XED", "sr", "train", "b", "da."), ("XED", "sr", None, "b", "DA.")]
+    chosen = choose([*rows[:80], *held, ("XED", "sr", "train", "b", "Ne.")], XED=SplitSizes(test=10, val=4))
+    assert chosen.to.to_list()[80:] == ["test", None, None, "train"]
+    assert chosen.reason.to_list()[80:] == [None, LEAK, LEAK, None]
+
+
+def test_the_same_text_about_another_task_or_emotion_is_another_question() -> None:
+    columns = ("XED", "ei", "joy", "en", "train", "a", "x")
+    rows = [columns, (*columns[:2], "fear", *columns[3:5], "b", "x"), ("XED", "ec", "joy", "en", "train", "c", "x")]
+    frame = pl.DataFrame(rows, SCHEMA, orient="row").with_columns(key=text_key(pl.col("text")))
+    assert select(frame, {}, seed=7).to.to_list() == ["train"] * 3
+
+
+def test_a_text_of_validation_leaves_training_and_three_labels_conflict_as_two_do() -> None:
+    rows = [("XED", "de", "val", "a", "x"), ("XED", "de", "train", "a", "X"), ("XED", "de", "train", "a", "y")]
+    rows += [("XED", "de", "train", label, "z") for label in "abc"]
+    chosen = choose(rows)
+    assert chosen.to.to_list() == ["val", None, "train", None, None, None]
+    assert chosen.reason.to_list() == [None, LEAK, None, CONFLICT, CONFLICT, CONFLICT]
+
+
+def test_a_pool_gives_at_most_a_quarter_to_its_test_and_a_tenth_to_its_validation() -> None:
+    sizes = SplitSizes(test=500, val=500)
+    assert Counter(choose(pool(200), XED=sizes).to) == {"test": 50, "val": 20, "train": 130}
+    assert Counter(choose(pool(23), XED=sizes).to) == {"test": 5, "val": 2, "train": 16}
 
 
 def test_limit_keeps_that_many_of_each_subset_and_split() -> None:
     rows = pool(400) + pool(4000, "fi")
     chosen = choose(rows, limit=20, XED=SplitSizes(test=50, val=10))
-    assert Counter(chosen.to)["train"] == Counter(chosen.to)["test"] == 20
+    assert Counter(chosen.to) == {"train": 20, "test": 20, "val": 20, None: 4340}
+    whole = choose(rows, XED=SplitSizes(test=50, val=10))
+    assert all(to in (None, other) for to, other in zip(chosen.to, whole.to, strict=True))
+    assert all((to is None) == (why == OVER_CAP) for to, why in zip(*chosen, strict=True))
     languages = Counter((row[1], to) for row, to in zip(rows, chosen.to, strict=True))
     assert languages["de", "train"] == languages["fi", "train"] == 10
 

@@ -13,7 +13,8 @@ from transformers import AutoModelForImageTextToText
 
 from eval.ask.ablation import questions
 from eval.ask.predict import most_tokens, predict
-from eval.engines.hf.engine import HfEngine
+from eval.engines.hf.fast import FastPath
+from eval.run.checkpoint import find_checkpoint
 from eval.run.join import run_json
 from eval.score.answered import answered_tasks
 from eval.score.score import score_run
@@ -34,8 +35,7 @@ ROWS = {"semeval2018_english": 6, "onlineshopping": 20, "XED": 20}
 def nano(nano: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A nano with enlarged weights, so that answers differ from row to row and in length."""
     path = Path(shutil.copytree(nano, tmp_path_factory.mktemp("ckpt") / "nano"))
-    engine = HfEngine(str(path), BUDGET)
-    engine.load()
+    engine = FastPath(find_checkpoint(str(path)), "auto", Path(), BUDGET)
     with torch.no_grad():
         for name, weight in engine.model.model.language_model.named_parameters():
             if name.endswith("proj.weight"):
@@ -75,8 +75,7 @@ def test_the_batch_size_does_not_change_an_answer(
 
 
 def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -> None:
-    engine = HfEngine(str(nano), BUDGET, "float32")
-    engine.load()
+    engine = FastPath(find_checkpoint(str(nano)), "float32", Path(), BUDGET)
     reference = AutoModelForImageTextToText.from_pretrained(nano)
     task = benchmark()["onlineshopping"].tasks[0]
     for record, row in zip(
@@ -89,8 +88,7 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
 
 
 def test_likelihoods_are_those_of_a_plain_forward(nano: Path, data: Dataset) -> None:
-    engine = HfEngine(str(nano), BUDGET, "float32")
-    engine.load()
+    engine = FastPath(find_checkpoint(str(nano)), "float32", Path(), BUDGET)
     reference = AutoModelForImageTextToText.from_pretrained(nano)
     asked = questions(list(data.records("XED", "test")))
     candidates = ["1. joy", "1. joy, 2. sadness", "2. sadness", "8. trust", "-0.5"]

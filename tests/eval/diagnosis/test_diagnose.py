@@ -240,6 +240,13 @@ def test_the_whole_benchmark_as_a_user_types_it(tmp_path: Path) -> None:
     assert found["schema"] == 1 and found["readout"] == "greedy"
     assert {kind for kind, details in found["details"].items() if details} == {*KINDS} - {"format"}
     assert "modality ignorance" in done.stdout and "Failures the paper names" in done.stdout
+    last = done.stdout.splitlines()[-6:]
+    assert last[0].startswith("In short, ") and [line.partition(":")[0] for line in last[1:]] == [
+        kind.replace("_", " ") for kind in KINDS
+    ]
+    faults = [one for one in found["findings"] if one["kind"] == "intensity_drift" and one["verdict"] == "found"]
+    checks = [one for one in found["findings"] if one["kind"] == "intensity_drift"]
+    assert f"{len(faults)} of {len(checks)} checks" in last[1] or (not faults and "not found" in last[1])
     assert "--ablation shuffled" in done.stdout and "--ablation blank --subsets EMOTIC_EC," in done.stdout
     shown = mmaffben(*command, "--subsets", "FER2013", "--markdown")
     assert "| FER2013 | ec | blank | lost |" in shown.stdout

@@ -34,6 +34,7 @@ VIEWS = {
     "phone-dark": View(390, 844, dark=True, phone=True),
     "desk": View(1280, 900),
     "desk-dark": View(1280, 900, dark=True),
+    "wide": View(1920, 1080),
     "print": View(794, 1123, media="print"),  # A4 at 96 px per inch
 }
 SECTIONS = (
@@ -52,6 +53,8 @@ PROBE = """() => {
     pictures: document.images.length,
     broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).length} }
 """
+# The height of the page in pixels.
+HEIGHT = "() => document.documentElement.scrollHeight"
 # Text with less than 4.5 to 1 contrast to its background (WCAG AA), except in drawings.
 CONTRAST = """() => {
   const parse = said => said.match(/[\\d.]+/g).map(Number);

@@ -64,6 +64,23 @@ def test_rows_are_chosen_by_what_their_answers_are(asked: str, table: RecordTabl
             assert any(map(fits, asked_of))
 
 
+def test_wrong_and_unparsed_answers_are_one_click_away(table: RecordTable) -> None:
+    html = reply(table, "/?subset=SAMSEMO").body.decode()
+    for at, run in enumerate(table.runs):
+        for value in ("wrong", "unparsed"):
+            rows = next(facet for facet in table.facets if facet.name == f"run{at}").values[value]
+            assert f'href="/?subset=SAMSEMO&amp;run{at}={value}&amp;page=1">{value} {rows}</a>' in html
+        assert f"<bdi>{run}</bdi>: <a" in html
+    assert "data</bdi>: answers of <bdi>good</bdi>, <bdi>bad</bdi>" in html
+
+
+def test_answers_are_searched_in_small_and_capital_letters(table: RecordTable) -> None:
+    scripts = choose(table, Query.parse("text=SCRIPT%3Ealert", table)).rows
+    assert len(scripts) >= len(NAMES) and all(
+        any(SCRIPT_TAG in said.text for said in table.answers(row)) for row in scripts
+    )
+
+
 def test_a_limited_run_shows_what_it_was_asked(runs: tuple[Dataset, list[Path]], tmp_path: Path) -> None:
     data = runs[0]
     alone = made_run(made_data(tmp_path / "data", lambda task: 30, NAMES), tmp_path / "alone", 0.5, resamples=0)
@@ -215,6 +232,17 @@ def test_the_page_filters_turns_and_shows_pictures(address: str, browser) -> Non
         assert found.asked and all(url.startswith(address) for url in found.asked)
 
 
+def test_filters_stay_beside_the_records_and_fold_on_a_phone(address: str, browser) -> None:
+    place = "() => document.querySelector('.filters').getBoundingClientRect().top"
+    is_open = "() => document.querySelector('.filters').open"
+    for name, unfolded in (("desk", True), ("phone", False)):
+        with opened(browser, f"{address}?subset=EMOTIC_SI", VIEWS[name]) as found:
+            assert found.page.evaluate(is_open) == unfolded
+            found.page.evaluate("() => scrollTo(0, 1500)")
+            assert found.page.evaluate(place) == 0, name
+            assert found.page.evaluate(PROBE)["wide"] == [] and found.console == []
+
+
 def test_the_keyboard_turns_pages_and_an_arrow_passes_by_a_choice(address: str, browser) -> None:
     with opened(browser, f"{address}?subset=EMOTIC_SI", VIEWS["desk"]) as found:
         page = found.page
@@ -256,5 +284,8 @@ def test_what_is_in_an_answer_stays_text_and_runs_in_its_own_direction(address: 
         assert said[SCRIPT_TAG] == "ltr"
         arabic = [direction for text, direction in said.items() if text.startswith("أنا سعيد")]
         assert arabic and set(arabic) == {"rtl"}
+        edges = """() => [...document.querySelectorAll("article > p.said")].filter(e => /^أنا/.test(e.textContent))
+          .map(e => e.parentElement.getBoundingClientRect().right - e.getBoundingClientRect().right)"""
+        assert max(found.page.evaluate(edges)) < 2, "at the right edge, where it begins"
         assert found.page.evaluate("() => document.scripts.length") == 1 and found.page.title() == "data: good, bad"
         assert EVIL in said and found.console == []

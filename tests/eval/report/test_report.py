@@ -256,7 +256,7 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     )
     theirs = sum(of["MMAFFLM-7b"] for (name, _), of in paper_scores().items() if name == "SAMSEMO") / 5
     assert f"| {100 * theirs:.1f} |" in next(line for line in text.splitlines()[::-1] if "mean of languages" in line)
-    assert "Greek, n" in made.page.said and number(-1e-9) == "0.000" and number(-0.5) == "-0.500"
+    assert "Greek el, n" in made.page.said and number(-1e-9) == "0.000" and number(-0.5) == "-0.500"
     assert "MMAFFLM-7b" in text and "semeval2018\\_english & ei\\_reg" in tex
     assert tex.count("\\begin{tabular}") == tex.count("\\end{tabular}") == tex.count("\\bottomrule") >= 6
     for block in tex.split("\\begin{tabular}{")[1:]:
@@ -280,6 +280,11 @@ def test_the_hub_reads_the_model_card(made: Made) -> None:
     tasks = scores["semeval2018_arabic"]["tasks"]
     assert found["semeval2018_arabic_v_reg", "Pearson (strict mode)"] == tasks["v_reg"]["metrics"]["pearson"]
     assert found["CHSIMS_SI_si", "Pearson (paper mode)"] is not None
+    strict = tasks["ei_oc"]["metrics"]
+    assert found["semeval2018_arabic_ei_oc", "Quadratic weighted kappa (strict mode)"] == strict["qwk"]
+    assert found["semeval2018_arabic_ei_oc", "Pearson of anger (strict mode)"] == strict["pearson_anger"]
+    names = {name for config, name in found if config == "semeval2018_arabic_ei_oc" and "strict" in name}
+    assert len(names) == len(strict), "a metric is missing"
     assert {one.dataset_revision for one in card.data.eval_results} == {made.data.hash}
     again = hub.ModelCard(str(card))  # the hub's class writes what it has read
     assert len(again.data.eval_results) == len(card.data.eval_results) > 100

@@ -20,6 +20,7 @@ from tests.eval.report.browser import (
     CHROMIUM,
     CONTRAST,
     DIRECTIONS,
+    HEIGHT,
     PROBE,
     REACHABLE,
     VIEWS,
@@ -88,6 +89,32 @@ def test_the_page_as_a_person_sees_it(name: str, page_file: Path, browser, tmp_p
         assert found.console == []
         outside = [url for url in found.asked if not url.startswith("data:")]
         assert outside == [page_file.resolve().as_uri()], "nothing but the file itself is asked for"
+
+
+def test_a_folded_page_is_short_and_a_chart_on_a_phone_is_readable(page_file: Path, browser) -> None:
+    with opened(browser, page_file, VIEWS["desk"]) as found:
+        assert found.page.evaluate(HEIGHT) < 6000
+        top = "() => document.querySelector('.panels').getBoundingClientRect().top"
+        assert found.page.evaluate(top) < VIEWS["desk"].height, "the chart begins on the first screen"
+    with opened(browser, page_file, VIEWS["phone"]) as found:
+        shown = "[...document.querySelectorAll('.lanes li:not(.top) span')].filter(e => e.textContent.trim())"
+        smallest = f"() => Math.min(...{shown}.map(e => parseFloat(getComputedStyle(e).fontSize)))"
+        assert found.page.evaluate(smallest) >= 10
+        plot = "() => document.querySelector('.lanes svg.lane').getBoundingClientRect().width"
+        assert found.page.evaluate(plot) > 300, "as wide as the phone"
+
+
+def test_a_command_is_copied_with_one_click(page_file: Path, browser) -> None:
+    with opened(browser, page_file, VIEWS["desk"]) as found:
+        found.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        button = found.page.locator("button.copy >> nth=0")
+        button.click()
+        found.page.wait_for_function("() => document.querySelector('button.copy').textContent === 'Copied'")
+        command = found.page.locator(".command code >> nth=0").inner_text()
+        assert command.startswith("mmaffben browse ") and command == found.page.evaluate(
+            "() => navigator.clipboard.readText()"
+        )
+        assert found.console == []
 
 
 def test_what_is_in_an_answer_stays_text_and_runs_in_its_own_direction(page_file: Path, browser) -> None:

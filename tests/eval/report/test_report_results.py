@@ -56,10 +56,10 @@ def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
     for run in load_runs(made.runs, made.data):
         subsets = run.scores["strict"]["subsets"].values()
         rows, unparsed = (sum(one[what] for one in subsets) for what in ("n", "unparsed"))
-        first, against, found = glance(run)
-        assert first.startswith(
-            f"{len(benchmark())} of {len(benchmark())} subsets, {rows} rows; {unparsed / rows:.1%} of the answers"
-        )
+        against, first, found = glance(run)
+        asked = f"{len(benchmark())} of {len(benchmark())} subsets, {rows} rows"
+        assert first.startswith(f"{asked}; {1 - unparsed / rows:.1%} of the answers could be read")
+        assert f"the other {unparsed / rows:.1%} count as wrong" in first
         tasks = [task for one in subsets for task in one.get("tasks", {"": one}).values()]
         metrics = [(task, "macro_f1" if "macro_f1" in task["metrics"] else "pearson") for task in tasks]
         above = sum(task["ci95"][name][0] > task["majority"][name] for task, name in metrics)

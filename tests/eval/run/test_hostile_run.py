@@ -41,7 +41,7 @@ def test_scores_name_subsets_only(name: str, data: Dataset, tmp_path: Path) -> N
     run = tmp_path / "run"
     write_run(run, {"data_hash": data.hash, "subsets": {"XED": {"expected": 3}}})
     (run / "scores.strict.json").write_text(json.dumps(SCORES | {"subsets": {name: XED}}))
-    with pytest.raises(Fault, match="is no subset"):
+    with pytest.raises(Fault, match="is not a subset"):
         load_runs([run], data)
 
 

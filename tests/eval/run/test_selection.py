@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.run.selection import Selection
+from eval.run.selection import Selection, split_of
 from mmafflm.sampling import sample
 
 FER2013 = {"angry": 958, "disgust": 111, "fear": 1024, "happy": 1774, "sad": 1247, "surprise": 831, "neutral": 1233}
@@ -82,3 +82,7 @@ def test_limits_are_nested_stratified_and_independent_of_the_order(drawn, limit,
     assert {record.id for record in sample(shuffled, limit)} == smaller
     seeded = sample(records, limit, seed=1)
     assert [record.id for record in seeded] == [record.id for record in sample(records, limit, seed=1)]
+
+
+def test_a_run_without_a_split_answers_the_test():
+    assert split_of({}) == "test" and split_of({"split": "val"}) == "val"

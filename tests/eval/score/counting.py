@@ -14,6 +14,9 @@ class Counting:
     def __init__(self, breaks_after: int = 10**9) -> None:
         self.asked, self.left, self.loaded = 0, breaks_after, False
 
+    def accepts(self) -> tuple[str, ...]:
+        return ("text", "image", "video")
+
     def load(self) -> None:
         self.loaded = True
 

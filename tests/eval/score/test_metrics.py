@@ -4,7 +4,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from eval.score import metrics
-from eval.score.bootstrap import distribution, interval, paired_bootstrap
+from eval.score.bootstrap import RESAMPLES, distribution, interval, paired_bootstrap
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SEEDS = range(6)
@@ -129,7 +129,8 @@ def test_the_bootstrap_is_that_of_rows(repeats):
     rows = right[rng.integers(0, len(right), (4000, len(right)))].mean(1)
     assert ours.mean() == pytest.approx(rows.mean(), abs=0.01)
     assert ours.std() == pytest.approx(rows.std(), rel=0.1)
-    assert interval(ours) == interval(distribution(measure, counts)["accuracy"])
+    assert interval(ours) == pytest.approx(np.percentile(rows, [2.5, 97.5]), abs=0.2 * rows.std())
+    assert len(ours) == RESAMPLES
 
 
 @pytest.mark.parametrize("repeats", [1, 40])
@@ -157,3 +158,19 @@ def test_a_paired_test_sees_what_differs():
     assert better.difference == pytest.approx(stats.pearsonr(gold, good)[0] - stats.pearsonr(gold, bad)[0])
     same = paired_bootstrap(measure(bad), measure(bad), np.ones(300))["pearson"]
     assert same == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_small_numbers_correlate_as_large_ones_do():
+    rng = np.random.default_rng(4)
+    gold, prediction = rng.normal(size=(2, 40))
+    for scale in (1e-9, 1e9):
+        assert metrics.pearson(gold * scale, prediction * scale) == pytest.approx(metrics.pearson(gold, prediction))
+
+
+def test_many_distinct_rows_are_resampled_in_pieces_of_equal_kind():
+    """The counts of 3,000 rows and 1,000 resamples do not fit into one piece."""
+    rows = 3000
+    right = np.arange(rows) % 2 == 0
+    drawn = distribution(lambda weights: {"n": weights.sum(1), "share": weights @ right / rows}, np.ones(rows))
+    assert drawn["n"].tolist() == [rows] * RESAMPLES
+    assert len(set(drawn["share"].tolist())) > 100 and drawn["share"].std() == pytest.approx(0.5 / rows**0.5, rel=0.1)

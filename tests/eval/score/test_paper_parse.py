@@ -122,3 +122,8 @@ def test_a_default_is_known_as_one():
 @given(text=st.text())
 def test_no_text_raises(task, text):
     parse(task, text)
+
+
+def test_the_number_after_the_last_class_is_no_label():
+    classes = len(TASKS["FER2013/ec"].grammar.names)
+    assert parse(TASKS["FER2013/ec"], str(classes - 1)).found and not parse(TASKS["FER2013/ec"], str(classes)).found

@@ -55,5 +55,5 @@ def test_runs_are_ranked_by_language_and_compared_with_the_first(tmp_path: Path)
         UsageFault, match=r"likelihoods/XED\.jsonl: does not exist\. Run: mmaffben predict --readout choice"
     ):
         list(ranking([tmp_path / "none"], data, subset, ["all"]))
-    with pytest.raises(UsageFault, match="CHSIMS_SI: its answers are no labels"):
+    with pytest.raises(UsageFault, match="CHSIMS_SI: its answers are not labels"):
         list(ranking(runs, data, choose_subsets("CHSIMS_SI")[0], ["all"]))

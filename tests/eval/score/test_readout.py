@@ -113,6 +113,7 @@ def chosen(shares: dict[str, float], labels: Labels = XED, thresholds: Mapping[s
 def test_a_label_set_is_every_label_above_its_threshold() -> None:
     assert chosen({"joy": 0.35, "trust": 0.4, "anger": 0.25}) == ["joy", "trust"]
     assert chosen({"joy": 0.35, "anger": 0.25}, thresholds=LEVEL | {"anger": math.log(0.2)}) == ["joy", "anger"]
+    assert chosen({"joy": 0.35, "anger": 0.25, "fear": 0.3}) == ["joy", "fear"], "fear lies at its threshold"
     assert chosen({"joy": 0.2, "anger": 0.25}) == ["anger"], "none passes: the one that misses it by least"
     assert chosen({"neutral": 0.5, "joy": 0.4}) == ["neutral"], "neutral stands alone"
     assert chosen({"neutral": 0.4, "joy": 0.5}) == ["joy"]
@@ -139,6 +140,18 @@ def test_thresholds_part_what_can_be_parted() -> None:
     for at, name in enumerate(XED.names):
         if (own := fitted.thresholds[name]) is not None and name not in fitted.common:
             assert ((shares[:, at] >= own) == gold[:, at]).all(), name
+
+
+@pytest.mark.parametrize(("rows", "own"), [(ENOUGH, True), (ENOUGH - 1, False)])
+def test_so_many_rows_are_enough_for_a_threshold_of_its_own(rows: int, own: bool) -> None:
+    """Joy's rows have small shares, those of all others large ones, so the common cut would miss joy."""
+    gold = np.zeros((200, len(XED.names)), dtype=bool)
+    gold[:rows, XED.names.index("joy")] = True
+    gold[100:, 2:] = True
+    shares = np.where(gold, -0.5, -9.0)
+    shares[:rows, XED.names.index("joy")] = -4.0
+    fitted = fit(XED, shares, gold)
+    assert (fitted.thresholds["joy"] == pytest.approx(-6.5)) is own and (fitted.common == ["joy"]) is not own
 
 
 @given(st.integers(1, 30), st.integers(0, 2**20))

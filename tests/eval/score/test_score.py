@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from eval.run.join import import_generated
-from eval.score.figure import beats_majority
+from eval.run.import_answers import import_answers
+from eval.score.figure import beats_majority, figure
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
 from eval.tables import markdown
@@ -78,6 +78,11 @@ def test_no_answer_is_wrong_and_never_a_class_of_its_own():
         if isinstance(task.grammar, Labels):
             assert set(found["metrics"].values()) == {0}
         else:
+            low, high = task.grammar.low, task.grammar.high
+            golds = [one.gold for one in records[task.subset] if one.task in (task.kind, task.key)]
+            values = [value for gold in golds for value in (gold.values() if isinstance(gold, dict) else [gold])]
+            farthest = [max(value - low, high - value) for value in values]
+            assert found["metrics"]["mae"] == pytest.approx(sum(farthest) / len(farthest)), task.name
             assert found["metrics"]["pearson"] <= 0 and found["metrics"]["mae"] > found["majority"]["mae"]
 
 
@@ -93,7 +98,8 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
         scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
         found = scores["subsets"]["CHSIMS_SI"]
         assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
-        (section,), notes = tables(scores)
+        (section, means), notes = tables(scores)
+        assert means.rows[0][:2] == ("video", "pearson") and (means.rows[0][2] == "-") is not shown
         value, interval, rows_asked, unparsed = section.rows[0][3:7]
         assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
         assert ("withheld" in found) is not shown
@@ -180,7 +186,7 @@ def imported(tmp_path):
 
 def test_an_imported_run_is_scored_and_written(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     scores = score_run(run, data, "strict")
     assert json.loads((run / "scores.strict.json").read_text()) == scores
     assert list(scores["subsets"]) == ["onlineshopping", "XED"] and scores["subsets"]["XED"]["metrics"]["accuracy"] == 1
@@ -190,15 +196,15 @@ def test_an_imported_run_is_scored_and_written(imported):
 def test_an_import_that_does_not_agree_writes_nothing(imported):
     data, generated, run = imported
     with pytest.raises(Fault, match=r"jsonl:1: its label is '1\. positive', but XED/"):
-        import_generated(generated, ["XED", "onlineshopping"], data, run)
+        import_answers([generated], data, run, ["XED", "onlineshopping"])
     with pytest.raises(Fault, match="24 rows, but onlineshopping have 4"):
-        import_generated(generated, ["onlineshopping"], data, run)
+        import_answers([generated], data, run, ["onlineshopping"])
     assert not run.exists()
 
 
 def test_a_limited_run_is_scored_on_its_rows(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     described = json.loads((run / "run.json").read_text()) | {"limit": 6}
     (run / "run.json").write_text(json.dumps(described))
     with pytest.raises(Fault, match="14 foreign"):
@@ -215,14 +221,14 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     found = scores["subsets"]["XED"]
     assert scores["limit"] == 6 and found["sample"] == {"limit": 6, "of": 20}
     assert found["by_language"]["de"]["n"] == 3 and found["by_language"]["de"]["sample"] == {"limit": 6, "of": 10}
-    (whole, languages), _ = tables(scores)
+    (whole, _, languages), _ = tables(scores)
     assert "a sample of at most 6 rows" in whole.title
     assert "6 of 20" in whole.rows[0] and "3 of 10" in languages.rows[0]
 
 
 def test_changed_or_other_data_is_refused(imported):
     data, generated, run = imported
-    import_generated(generated, ["onlineshopping", "XED"], data, run)
+    import_answers([generated], data, run, ["onlineshopping", "XED"])
     with pytest.raises(Fault, match="answers are to other data"):
         score_run(run, Dataset(data.path, data.manifest | {"data_hash": "0"}), "strict")
     with (data.path / "mmaffben/XED_test.jsonl").open("a") as out:
@@ -251,3 +257,18 @@ def test_a_score_outside_of_its_own_interval_is_said(rows: int, said: bool) -> N
     scores = score({"MELD_EC": asked}, {"MELD_EC": right}, "strict", resamples=400)
     beyond = [note for note in tables(scores)[1] if "outside of its interval" in note]
     assert [note.startswith("note: MELD_EC: ") for note in beyond] == ([True] if said else [])
+
+
+def test_exactly_half_unparsed_still_has_a_figure():
+    for mode in ("strict", "paper"):
+        rows = [record("CHSIMS_SI", n, round(n / 10 - 1, 1)) for n in range(20)]
+        found = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, 10)}, mode, resamples=5)
+        found = found["subsets"]["CHSIMS_SI"]
+        assert found["unparsed"] == 10 and "withheld" not in found and figure(found, "pearson").value is not None
+
+
+def test_a_score_beats_the_majority_with_its_whole_interval():
+    task = benchmark()["CHSIMS_SP"].tasks[0]
+    scored = {"n": 9, "unparsed": 0, "metrics": {task.main_metric: 0.5}, "majority": {task.main_metric: 0.4}}
+    for ends, beats in (([0.41, 0.6], True), ([0.39, 0.6], False), ([0.4, 0.6], False)):
+        assert beats_majority(task, scored | {"ci95": {task.main_metric: ends}}) is beats

@@ -83,6 +83,12 @@ def test_only_the_files_asked_for_are_opened(table: RecordTable) -> None:
         ("task=emotion_intensity_ordinal&label=2", 1),
         ("id=/val/", 1),
         ("id=.*", 0),
+        ("text=%D8%B3%D8%B9%D9%8A%D8%AF", 1),  # a word of the Arabic text
+        ("text=WHAT+a+Day", 52),
+        ("text=SADNESS", 25),
+        ("text=alert(1)&language=fi", 3),
+        ("text=XED", 0),
+        ("text=what&shuffle=7", 52),
         ("label=nothing", 0),
         ("unheard=of&subset=&page=-7", 58),
     ],
@@ -112,6 +118,26 @@ def test_pages_hold_every_row_once_and_addresses_lead_back(table: RecordTable) -
     assert len(seen) == len(set(seen)) == 54
     assert {table.record(row).subset for row in seen} == {"XED"}
     assert choose(table, replace(query, page=10**8)) == choose(table, replace(query, page=3)), "the last one"
+
+
+def test_a_shuffle_has_the_same_rows_in_another_order_that_its_address_keeps(table: RecordTable) -> None:
+    def rows(query: Query) -> list[int]:
+        return [row for page in (1, 2, 3) for row in choose(table, replace(query, page=page)).rows]
+
+    plain = Query.parse("subset=XED", table)
+    mixed = replace(plain, shuffle=3)
+    assert rows(mixed) != rows(plain) == sorted(rows(mixed)) and rows(mixed) != rows(replace(plain, shuffle=4))
+    assert rows(Query.parse(mixed.address().partition("?")[2], table)) == rows(mixed)
+    html = reply(table, mixed.address()).body.decode()
+    assert "shuffle=4" in html and "in order" in html and 'name="shuffle" value="3"' in html
+
+
+def test_every_filter_can_be_dropped_by_itself(table: RecordTable) -> None:
+    html = reply(table, "/?subset=XED&language=de&text=%3Cb%3Eday&id=0").body.decode()
+    assert "text or answer holds: &lt;b&gt;day" in html
+    for dropped in ("subset=XED", "language=de"):
+        kept = {"subset=XED", "language=de"} - {dropped}
+        assert f'href="/?{kept.pop()}&amp;text=%3Cb%3Eday&amp;id=0&amp;page=1"' in html
 
 
 def test_facets_name_what_is_there_with_its_rows(table: RecordTable) -> None:
@@ -214,7 +240,8 @@ def test_a_file_that_is_no_records_or_changed_is_named(tmp_path: Path) -> None:
     table, content = open_table(data), file.read_bytes()
     row = choose(table, Query.parse("split=val", table)).rows[0]
     file.write_bytes(b"{}\n" + content)
-    assert b"XED_val.jsonl: changed" in reply(table, "/?split=val").body
+    for asked in ("split=val", "text=joy"):
+        assert b"XED_val.jsonl: changed" in reply(table, f"/?{asked}").body
     with pytest.raises(Fault, match="changed"):
         table.record(row)
     file.write_bytes(content + b"{nonsense\n")

@@ -13,7 +13,7 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 BAD = {
     "deep": ("a: " + "[" * 600, "nested too deep"),
     "deep and closed": ("a: " + "[" * 600 + "]" * 600, "nested too deep"),
-    "aliases": (ALIASES, "its aliases write out to more than 1,048,576 values"),
+    "aliases": (ALIASES, "its aliases expand to more than 1,048,576 values"),
     "own alias": ("a: &a [*a]", "nested too deep, or an alias in its own value"),
     "date": ("a: 2024-13-45", "not YAML (month must be in 1..12"),
     "digits": ("a: " + "9" * 5000, "not YAML (Exceeds the limit"),

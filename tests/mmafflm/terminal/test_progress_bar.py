@@ -15,8 +15,11 @@ def test_a_log_file_is_told_the_first_steps_the_time_left_and_the_end(capsys: py
     told = capsys.readouterr()
     said = told.err.splitlines()
     assert not told.out and len(said) == 2 + int(198 / EVERY_S)
-    assert said[0] == "predict: 10 of 1000, 1%, 5/s, about 3 min 18 s left"
-    assert said[1].startswith("predict: 160 of 1000, 16%") and said[-1] == "predict: 1000 of 1000, 100%, 3 min 20 s"
+    assert said[0] == "predict: 10 of 1000, 1%, 5/s"  # after 2 s we cannot tell how long it takes
+    assert (
+        said[1] == "predict: 160 of 1000, 16%, 5/s, about 2 min 48 s left"
+        and said[-1] == "predict: 1000 of 1000, 100%, 3 min 20 s"
+    )
 
 
 def test_nothing_done_yet_has_no_pace(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,12 +33,12 @@ def test_nothing_done_yet_has_no_pace(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_rest_goes_at_the_pace_of_its_kind() -> None:
     steps = {"text": 100, "image": 20, "video": 5}
-    begun = rest(steps, {"text": 50}, {"text": 10.0})
+    begun = rest(steps, {"text": 50}, {"text": 0.2})
     assert begun == Rest(10.0, {"image": 20, "video": 5})
     assert begun.said() == "about 10 s left, then 20 image and 5 video at a pace not known yet"
-    clips = rest(steps, {"text": 100, "image": 20, "video": 1}, {"text": 20.0, "image": 40.0, "video": 30.0})
+    clips = rest(steps, {"text": 100, "image": 20, "video": 1}, {"text": 0.2, "image": 2.0, "video": 30.0})
     assert clips == Rest(120.0, {}) and clips.said() == "about 2 min 00 s left"  # at the mean of all rows: 3 s
-    assert rest(steps, {"text": 100}, {"text": 20.0}).said() == "20 image and 5 video at a pace not known yet"
+    assert rest(steps, {"text": 100}, {"text": 0.2}).said() == "20 image and 5 video at a pace not known yet"
     assert rest(steps, steps, dict.fromkeys(steps, 1.0)) == Rest(0, {})
 
 
@@ -46,9 +49,9 @@ def test_clips_are_not_said_to_go_as_texts_went(capsys: pytest.CaptureFixture[st
         now[0] += seconds
         lines.advance({kind: batch})
     assert capsys.readouterr().err.splitlines() == [
-        "predict: 10 of 30, 33%, 2/s, about 5 s left, then 10 video at a pace not known yet",
+        "predict: 10 of 30, 33%, 2/s",
         "predict: 20 of 30, 67%, 0.5/s, 10 video at a pace not known yet",
-        "predict: 22 of 30, 73%, 0.275/s, about 2 min 40 s left",
+        "predict: 22 of 30, 73%, 0.275/s",  # one batch of clips is no pace
         "predict: 30 of 30, 100%, 4 min 00 s",
     ]
 
@@ -57,9 +60,25 @@ def test_processes_at_several_kinds_share_the_time() -> None:
     now = [0.0]
     pace = Pace({"text": 10, "video": 10}, lambda: now[0])
     now[0] = 4.0
-    pace.advance({"text": 8, "video": 1})
+    pace.advance({"text": 4, "video": 1})
+    assert pace.rest() is None and pace.said() == ""
+    now[0] = 20.0
+    pace.advance({"text": 4, "video": 1})
     pace.advance({})
-    assert pace.rest() == Rest(2 * 2.0 / 8 + 9 * 2.0, {}) and pace.total_done == 9
+    assert pace.rest() == Rest(2 * 8.0 / 4 + 8 * 8.0, {}) and pace.total_done == 10
+
+
+def test_a_slow_first_step_gives_no_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first batch of 100 s, most of it for loading the model, would say 40 minutes for 6 seconds of work."""
+    now = [0.0]
+    lines = Lines("predict", Pace(250, lambda: now[0]))
+    for seconds in (100, 1, 31):
+        now[0] += seconds
+        lines.advance(10)
+    assert capsys.readouterr().err.splitlines() == [
+        "predict: 10 of 250, 4%, 0.1/s",
+        "predict: 30 of 250, 12%, 0.227/s, about 5 min 52 s left",
+    ]
 
 
 @pytest.mark.parametrize(

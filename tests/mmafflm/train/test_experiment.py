@@ -69,11 +69,11 @@ def test_all_five_are_there_and_compare_like_with_like() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("question: x\nrecipe: nano.yaml\narms: {a: {mixture: x}}\ncompare: []", "arms.a.mixture: Extra inputs"),
+        ("question: x\nrecipe: nano.yaml\narms: {a: {mixture: x}}\ncompare: []", "arms.a.mixture: unknown key"),
         ("question: x\nrecipe: nano.yaml\narms: {a: {}}\ncompare: [[a, b]]", r"b is not one of its arms \(a\)"),
         (
             "question: x\nrecipe: n\narms: {a: {}, b: {of: a}}\ncompare: []",
-            r"arms\.b\.of: it names an arm that has a mix",
+            r"arms\.b\.of: it must name an arm that has a mix",
         ),
         ("question: x\nrecipe: n\ntest: [XET]\narms: {}\ncompare: []", "test: XET is not one of"),
         ("question: [", "not YAML"),
@@ -123,14 +123,12 @@ def test_subsets_that_were_not_built_are_left_out(tmp_path: Path, capsys: pytest
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data with a few reviews only."""
     from data_build.build import build
-    from data_build.samples import write_samples
 
     folder = tmp_path_factory.mktemp("reviews")
-    write_samples(folder / "raw", only=["onlineshopping"])
-    build(folder / "raw", folder / "data", load_config(None), choose_subsets("onlineshopping"), jobs=1, limit=60)
+    build(some_raw, folder / "data", load_config(None), choose_subsets("onlineshopping"), jobs=1, limit=60)
     return folder / "data"
 
 

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from mmafflm.errors import Fault, UsageFault
+from mmafflm.records import write_text
 from mmafflm.run_file import write_run
 from mmafflm.train.export import export
 from mmafflm.train.run import train
 from tests.budget import BUDGET
+from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
@@ -31,15 +33,29 @@ def logits(model: Any) -> Any:
         return model.eval()(**given, mm_token_type_ids=(ids == config.image_token_id).int()).logits
 
 
+def launch_forked(forks: Forks, config: dict[str, Any], out: Path, log: Path) -> None:
+    """Export as `llamafactory-cli export` does, in a fork."""
+    path = out / "llamafactory_export.yaml"
+    write_text(path, yaml.safe_dump(config, sort_keys=True))
+    code = "from llamafactory.train.tuner import export_model\nexport_model()"
+    assert forks.run(code, [str(path)], {}, log) == 0, log.read_text()[-3000:]
+    log.unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmafflm-7b-lora.yaml", "mmafflm-7b-lora-vision.yaml"])
-def test_lora_merged_is_lora_applied(name: str, tmp_path: Path, base: str) -> None:
+def test_lora_merged_is_lora_applied(
+    name: str, tmp_path: Path, base: str, forks: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # the shipped recipe with ZeRO-2 and checkpointing; only what a CPU and a tiny model need is changed
     changes = {"hardware": "cpu", "bf16": False, "global_batch": 16, "per_device_train_batch_size": 4, "lora_rank": 8}
     recipe = recipe_with(tmp_path, name, **changes, learning_rate=0.01, report_to="none")
     data = make_data(tmp_path / "data", text_records(64))
     run, out = tmp_path / "run", tmp_path / "merged"
+    monkeypatch.setattr("mmafflm.train.run.run", forks.train)
     train(recipe, data, run, gpus=1, base=base)
+    if "vision" in name:  # the other starts llamafactory-cli
+        monkeypatch.setattr("mmafflm.train.export._launch", lambda *given: launch_forked(forks, *given))
     export(run, out)
 
     from peft import PeftModel
@@ -112,7 +128,7 @@ def merged_at(scale: float, base: str, run: Path, out: Path) -> None:
 
 @pytest.mark.parametrize(
     ("scale", "said"),
-    [(1, None), (0, "logits are .* from those of base and adapter"), (1.05, "logits are .* from those of base and")],
+    [(1, None), (0, "logits differ .* from those of base plus adapter"), (1.05, "logits differ .* from those of")],
 )
 def test_a_merge_that_went_wrong_is_refused(
     scale: float, said: str | None, base: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,7 +171,7 @@ def test_a_failed_merge_leaves_its_log_and_nothing_else(trained: Path, tmp_path:
 
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
-    with pytest.raises(UsageFault, match=r"no run\.json, so not a training run"):
+    with pytest.raises(UsageFault, match=r"no run\.json, so this is not a training run"):
         export(run, out)
     run.mkdir()
     write_run(run, {"schema": 1, "finished": False})

@@ -1,6 +1,7 @@
 """`make train-*` passes its variables on to `mmafflm train`."""
 
 import os
+import shlex
 import subprocess
 
 import pytest
@@ -14,7 +15,7 @@ def printed(*words: str) -> list[str]:
     command = ["make", "--dry-run", "-o", ".venv/.full", "BIN=bin", *words]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return shlex.split(done.stdout)
 
 
 @pytest.mark.parametrize("kind", ["3b", "7b", "3b-lora", "7b-lora"])
@@ -27,4 +28,11 @@ def test_make_train(kind: str) -> None:
     assert printed(f"train-{kind}", *given) == [
         *(*start, "d", "--out", "o", "--gpus", "8", "--nodes", "4", "--node-rank", "3", "--master", "gpu0:29500"),
         *("--base", "models/b", "--resume"),
+    ]
+
+
+def test_names_with_spaces_and_other_letters_reach_the_command_whole() -> None:
+    given = ["DATA=my data/é 数据", "BASE=it's a base", "OUT=out $$HOME"]
+    assert printed("train-7b", *given)[3:] == [
+        *("--data", "my data/é 数据", "--out", "out $HOME", "--base", "it's a base")
     ]

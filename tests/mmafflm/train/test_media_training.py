@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +11,39 @@ import yaml
 from mmafflm.dataset import Dataset
 from mmafflm.train.plan.plan import plan
 from mmafflm.train.run import train
+from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
-from tests.mmafflm.tiny_data import losses
-
-ROWS = 32  # of each kind
+from tests.mmafflm.tiny_data import MIXED, losses
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A third text, a third pictures, a third clips, shuffled: most micro-batches have several kinds."""
-    from data_build.build import build
-    from data_build.config import load_config
-    from data_build.samples import write_samples
-    from mmafflm.benchmark.benchmark import choose_subsets
-
-    folder = tmp_path_factory.mktemp("mixed")
-    write_samples(folder / "raw", only=["onlineshopping", "emotic", "meld"])
-    shipped = load_config(None)
-    config = shipped.model_copy(update={"mix": {"onlineshopping": ROWS, "EMOTIC_EC": ROWS, "MELD_EC": ROWS}})
-    build(folder / "raw", folder / "data", config, choose_subsets("onlineshopping,EMOTIC_EC,MELD_EC"), limit=60)
-    return Dataset.open(folder / "data")
+@pytest.fixture
+def forked(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train` starts its ranks as forks; test_train.py and test_watch.py start them as users do."""
+    monkeypatch.setattr("mmafflm.train.run.run", forks.train)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked")
 def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
-    tmp_path: Path, data: Dataset, base: str, monkeypatch: Any
+    tmp_path: Path, mixed: Dataset, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Micro-batch 1: in one step a rank has text, the other a picture or a clip. The losses equal those of one rank."""
     import mmafflm.train.plan.plan as recipe_module
 
-    assert {plan_kind(data, kind) for kind in ("images", "videos")} == {ROWS}
+    assert {plan_kind(mixed, kind) for kind in ("images", "videos")} == {MIXED}
     recipe = recipe_with(
-        tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, global_batch=16
+        tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, global_batch=8
     )
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
-    train(recipe, data, tmp_path / "one", gpus=1, base=base)
+    train(recipe, mixed, tmp_path / "one", gpus=1, base=base)
     monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 2)
-    train(recipe, data, tmp_path / "two", gpus=2, base=base)
+    train(recipe, mixed, tmp_path / "two", gpus=2, base=base)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert two[1] == pytest.approx(one[1], rel=1e-5)  # the same weights; later steps amplify the order of summation
     assert len(one) == 6 and two == pytest.approx(one, rel=2e-3), (one, two)
     assert two[6] < two[1]
     told = json.loads((tmp_path / "two/run.json").read_text())
-    assert told["clip_positions"] == "original" and told["mix_videos"] == ROWS
+    assert told["clip_positions"] == "original" and told["mix_videos"] == MIXED
 
 
 def plan_kind(data: Dataset, kind: str) -> int:
@@ -65,12 +52,13 @@ def plan_kind(data: Dataset, kind: str) -> int:
 
 
 @pytest.mark.slow
-def test_zero2_takes_pictures_and_clips_in_one_micro_batch(tmp_path: Path, data: Dataset, base: str) -> None:
+@pytest.mark.usefixtures("forked")
+def test_zero2_takes_pictures_and_clips_in_one_micro_batch(tmp_path: Path, mixed: Dataset, base: str) -> None:
     recipe = recipe_with(
         tmp_path, deepspeed="deepspeed/zero2.json", use_reentrant_gc=False, disable_gradient_checkpointing=False,
-        per_device_train_batch_size=8, logging_steps=1, global_batch=16,
+        per_device_train_batch_size=4, logging_steps=1, global_batch=8,
     )  # fmt: skip
-    train(recipe, data, tmp_path / "run", gpus=2, base=base)
+    train(recipe, mixed, tmp_path / "run", gpus=2, base=base)
     found = losses(tmp_path / "run")
     assert len(found) == 6 and all(map(math.isfinite, found.values())) and found[6] < found[1]
 
@@ -106,30 +94,26 @@ for _ in range(training_args.max_steps * training_args.gradient_accumulation_ste
 """
 
 
-def opened(folder: Path, config: dict[str, Any], ranks: int) -> list[set[str]]:
+def opened(forks: Forks, folder: Path, config: dict[str, Any], ranks: int) -> list[set[str]]:
     """The media files that each rank, including its data loader's workers, opened in one epoch."""
     folder.mkdir()
-    (folder / "open.py").write_text(OPENED)
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
-    env |= {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
-    torchrun = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", str(ranks)]
-    command = [*torchrun, str(folder / "open.py"), str(folder / "c.yaml")]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forks.check(OPENED, [str(folder / "c.yaml")], folder, ranks)
     return [set((folder / f"c.yaml.{rank}").read_text().splitlines()) for rank in range(ranks)]
 
 
 @pytest.mark.slow
-def test_each_of_four_ranks_opens_only_its_own_share_of_the_media(tmp_path: Path, data: Dataset, base: str) -> None:
+def test_each_of_four_ranks_opens_only_its_own_share_of_the_media(
+    tmp_path: Path, mixed: Dataset, base: str, forks: Forks
+) -> None:
     recipe = recipe_with(tmp_path, per_device_train_batch_size=1, global_batch=16)
-    config = plan(recipe, data, gpus=4, base=base, out=tmp_path / "run").config
-    ours = opened(tmp_path / "ours", config, 4)
+    config = plan(recipe, mixed, gpus=4, base=base, out=tmp_path / "run").config
+    ours = opened(forks, tmp_path / "ours", config, 4)
     everything = set().union(*ours)
-    assert len(everything) > ROWS * 2
+    assert len(everything) > MIXED * 2
     # two rows with the same picture may be in two shares
     assert sum(map(len, ours)) <= len(everything) * 1.1
     assert max(map(len, ours)) < len(everything) * 0.45
     # As in the paper's scripts: one shard, so every rank tokenizes all rows and takes every fourth.
-    theirs = opened(tmp_path / "theirs", {**config, "dataloader_num_workers": 1}, 4)
+    theirs = opened(forks, tmp_path / "theirs", {**config, "dataloader_num_workers": 1}, 4)
     assert min(map(len, theirs)) > len(everything) * 0.9

@@ -18,6 +18,13 @@ def answer_to(prompt: str) -> str:
     return str(len(prompt))
 
 
+def words_of(content: str | list[dict[str, Any]]) -> str:
+    """The text of a message, with a mark such as <image_url> for every other part."""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", f"<{part['type']}>") for part in content)
+
+
 class FaultyServer:
     """fault(prompt, attempt) names the fault of the attempt-th (from 0) request with a prompt; None: an answer."""
 
@@ -40,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][0]["content"]
+        prompt = words_of(body["messages"][0]["content"])
         with self.faulty.lock:
             self.faulty.bodies.append(body)
             kind = self.faulty.fault(prompt, self.faulty.attempts[prompt])

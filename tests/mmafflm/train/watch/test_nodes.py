@@ -89,14 +89,14 @@ def test_a_node_is_lost_and_the_job_goes_on(tmp_path: Path, base: str, hosts: li
     kill_all(hosts[1])
     said = both[0].communicate(timeout=900)[1]
     assert both[0].returncode == 1 and both[1].wait() != 0
-    assert "node 1 (rank 1) is gone without a word" in said.splitlines()[-1]
+    assert "node 1 (rank 1) ended without an error message" in said.splitlines()[-1]
     assert not subprocess.run(["ip", "netns", "pids", hosts[0]], capture_output=True, text=True).stdout.split()
     before = losses(run)
 
     both = [start(host, rank, recipe, data.path, run, base, "--resume") for rank, host in enumerate(hosts)]
     said, other = (one.communicate(timeout=900)[1] for one in both)
     assert [one.returncode for one in both] == [0, 0], (said, other)
-    assert "examples that are left" in said and "trained 20 steps, 160 examples" in said
+    assert "with the remaining" in said and "trained 20 steps, 160 examples" in said
     assert json.loads((run / "run.json").read_text())["finished"]
     after = losses(run)
     assert len(after) == 20
@@ -121,12 +121,14 @@ Root Cause (first observed failure):
 def test_a_rank_that_was_killed_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_text(TORCHRUN)
     said = str(failure(tmp_path / "train.log", 1))
-    assert "(exit 1): rank 3 was killed (SIGKILL), often for want of memory. The whole log" in said
+    assert "(exit 1): rank 3 was killed (SIGKILL), often because memory ran out. The whole log" in said
     (tmp_path / "train.log").write_text(TORCHRUN.replace("-9", "1"))
     assert "(exit 1): rank 2: RuntimeError: [gloo" in str(failure(tmp_path / "train.log", 1))
     worker = "[rank1]: RuntimeError: DataLoader worker (pid 6912) is killed by signal: Killed. "
     (tmp_path / "train.log").write_text(worker + TORCHRUN.replace("-9", "1"))
     assert "(exit 1): rank 1: RuntimeError: DataLoader worker" in str(failure(tmp_path / "train.log", 1))
+    (tmp_path / "train.log").write_text("[rank0]: OSError: [Errno 28] No space left on device\n")
+    assert f" MB are free in {tmp_path}, " in str(failure(tmp_path / "train.log", 1)), "the error names no folder"
 
 
 class Clock:
@@ -158,7 +160,7 @@ def train_second(folder: Path, base: str) -> None:
 
 
 def test_the_other_nodes_need_the_folder_of_the_first(tmp_path: Path, base: str, clock: Clock) -> None:
-    with pytest.raises(UsageFault, match=r"node 0 has not begun a run here.*one folder that every node sees"):
+    with pytest.raises(UsageFault, match=r"node 0 has not started a run here.*one folder that every node sees"):
         train_second(tmp_path, base)
 
 
@@ -183,7 +185,7 @@ def begin(out: Path) -> None:
         (
             ECHO,
             "",
-            r"^node 0 \(rank 0\) is gone without a word: killed, .* run the same command with --resume on every",
+            r"^node 0 \(rank 0\) ended without an error message: killed, .* run the same command with --resume on",
         ),
         (ECHO, ECHO, r"\(exit 1\): RuntimeError: .*Connection closed by peer.*The whole log: .*train\.node1\.log$"),
         (

@@ -26,7 +26,7 @@ from mmafflm.train.watch.validation import Validation
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
-from tests.mmafflm.train.watch.test_watch import timed
+from tests.mmafflm.train.launch.test_data_wait import timed
 
 
 class Clock:
@@ -72,7 +72,7 @@ def test_a_run_that_hangs_is_known_after_three_pauses(tmp_path: Path, clock: Clo
     stall = begun(clock, tmp_path, step_s=400)
     log_steps(tmp_path, 2)
     assert quiet(stall, clock, 3 * 400) is None
-    assert quiet(stall, clock, 60) == "nothing was written for 21 min, and its processes live: it hangs"
+    assert quiet(stall, clock, 60) == "nothing was written for 21 min although its processes are running: it hangs"
 
 
 def test_a_longer_pause_sets_a_new_limit(tmp_path: Path, clock: Clock) -> None:
@@ -147,7 +147,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(
         train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))
     said = str(caught.value)
     assert "it hangs. Rank 3 has waited for data for 20 min. Look at" in said
-    assert said.endswith("--resume continues from the beginning, for no checkpoint is whole.")
+    assert said.endswith("--resume continues from the beginning, because no checkpoint is complete.")
     assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
 
 

@@ -2,14 +2,7 @@
 
 import json
 import math
-import os
-import random
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,127 +10,16 @@ from PIL import Image
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import read_jsonl
-from mmafflm.train.launch.data_wait import DataWaits, time_loading
-from mmafflm.train.launch.launch import STARTUP
 from mmafflm.train.launch.tensorboard import TrainerEvents
 from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
-from mmafflm.train.watch.divergence import Judge
 from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, read_progress, sentence
+from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import losses, make_data, text_records
 
-STEPS, ROWS = 6, 32
-
-
-def judged(losses: list[float], judge: Judge | None = None) -> tuple[int, str | None, Judge]:
-    """The step at which the judge stops a run with these losses (0: never), the reason, and the judge."""
-    judge = judge or Judge()
-    for step, loss in enumerate(losses, 1):
-        if why := judge.judge(step, loss):
-            return step, why, judge
-    return 0, None, judge
-
-
-def falling(steps: int, start: float = 3.0, end: float = 0.4, noise: float = 0.15) -> list[float]:
-    draw = random.Random(3)
-    return [(end + (start - end) * math.exp(-step / 10)) * (1 + draw.gauss(0, noise)) for step in range(steps)]
-
-
-def test_noise_spikes_and_small_losses_are_no_divergence() -> None:
-    assert judged(falling(400))[0] == 0
-    spiky = falling(400)
-    spiky[100] = spiky[101] = spiky[250] = 40.0
-    assert judged(spiky)[0] == 0
-    assert judged(falling(400, start=8.3, end=0.01, noise=0.9))[0] == 0
-    assert judged(falling(400, start=0.5, end=0.45))[0] == 0  # a run with little to learn
-
-
-def test_a_loss_that_leaves_is_stopped_and_the_step_before_is_known() -> None:
-    losses = falling(60) + [0.5 * 1.3**step for step in range(20)]
-    step, why, judge = judged(losses)
-    assert 64 <= step <= 70 and why and "diverges" in why
-    assert 55 <= judge.sound_step <= 63
-    step, why, judge = judged([8.3, 8.2, *[40.0 * step for step in range(1, 9)]])
-    assert 0 < step <= 6 and judge.sound_step == 2  # it had learned nothing, then diverged
-    step, why, judge = judged([*falling(30), math.nan])
-    assert step == 31 and why == "the loss is nan at step 31" and judge.sound_step >= 28
-
-
-def test_a_gradient_that_is_no_number_is_fp16s_own_business() -> None:
-    assert "gradient is not a number" in str(Judge().judge(1, 3.0, math.nan))
-    assert Judge(fp16=True).judge(1, 3.0, math.nan) is None
-
-
-class Clock:
-    """A clock that advances by the time spent waiting and computing."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("mmafflm.train.launch.data_wait.time.monotonic", lambda: self.now)
-
-
-def timed(batches: Iterator[Any]) -> Iterator[Any]:
-    """The batches as they come from a rank's timed DataLoader."""
-
-    class DataLoader:
-        def __iter__(self) -> Iterator[Any]:
-            return batches
-
-    time_loading(SimpleNamespace(DataLoader=DataLoader))
-    return iter(DataLoader())
-
-
-def trained_on(clock: Clock, wait_s: float, batches: int) -> None:
-    """A rank that waits so long for each of its batches, and computes for a second on each."""
-
-    def read() -> Iterator[int]:
-        for batch in range(batches):
-            clock.now += wait_s
-            yield batch
-
-    found = []
-    for batch in timed(read()):
-        found.append(batch)
-        clock.now += 1
-    assert found == [*range(batches)]
-
-
-def test_waiting_for_data_is_timed_in_each_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rank 0 waits 3 of every 4 s, rank 1 never waits, and rank 7 is still waiting."""
-    clock = Clock(monkeypatch)
-    waits = DataWaits(tmp_path / "cache")
-    assert waits.take() is None and waits.under_way() == {}
-    clock.now += 500  # a model is being loaded
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    trained_on(clock, wait_s=3, batches=4)
-    assert waits.take() == 0.75 and waits.take() is None  # no time has passed since
-    monkeypatch.setenv("RANK", "1")
-    trained_on(clock, wait_s=0, batches=8)
-    assert waits.take() == 0  # over both ranks
-    monkeypatch.setenv("RANK", "7")
-    assert next(timed(hangs(waits, clock))) == {"7": 90.0}
-
-
-def hangs(waits: DataWaits, clock: Clock) -> Iterator[dict[str, float]]:
-    """Batches that do not come: yields what the launcher sees of the waiting rank."""
-    clock.now += 90
-    assert waits.take() == pytest.approx(90 / (90 * 3), abs=1e-4)  # one of three ranks waits
-    yield waits.under_way()
-
-
-def test_every_dataloader_of_a_run_is_timed(tmp_path: Path) -> None:
-    code = (
-        "from torch.utils.data import DataLoader\n"
-        "print([int(batch) for batch in DataLoader(range(3), num_workers=1)], len(DataLoader(range(3))))"
-    )
-    env = os.environ | {"PYTHONPATH": str(STARTUP), "HF_DATASETS_CACHE": str(tmp_path), "RANK": "3"}
-    waits = DataWaits(tmp_path)
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert done.stdout == "[0, 1, 2] 3\n", done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["data_wait.3"]
-    assert 0 < (waits.take() or 0) < 1 and waits.under_way() == {}
+STEPS = 6
 
 
 @pytest.fixture(scope="module")
@@ -192,27 +74,12 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A third text, a third pictures, a third clips, with their validation splits."""
-    from data_build.build import build
-    from data_build.config import load_config
-    from data_build.samples import write_samples
-    from mmafflm.benchmark.benchmark import choose_subsets
-
-    folder = tmp_path_factory.mktemp("mixed")
-    write_samples(folder / "raw", only=["onlineshopping", "emotic", "meld"])
-    config = load_config(None).model_copy(update={"mix": {"onlineshopping": ROWS, "EMOTIC_EC": ROWS, "MELD_EC": ROWS}})
-    build(folder / "raw", folder / "data", config, choose_subsets("onlineshopping,EMOTIC_EC,MELD_EC"), limit=60)
-    return Dataset.open(folder / "data")
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 16 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
+    """Six steps of 8 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
     folder = tmp_path_factory.mktemp("trained")
     recipe = recipe_with(
-        folder, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, save_steps=4,
-        validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
+        folder, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=1, logging_steps=1,
+        save_steps=4, validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
     )  # fmt: skip
     train(recipe, mixed, folder / "run", gpus=2, base=base)
     return folder / "run", plan(recipe, mixed, gpus=2, base=base, out=folder / "run")
@@ -287,9 +154,10 @@ def test_a_checkpoint_under_zero3_is_validated_beside_the_run(trained: tuple[Pat
 
 @pytest.mark.slow
 def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
-    tmp_path: Path, tiny: tuple[Dataset, Plan], base: str
+    tmp_path: Path, base: str, forks: Forks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The learning rate rises from 0 to 1 in five steps; nano tolerates 0.2."""
+    monkeypatch.setattr("mmafflm.train.run.run", forks.train)
     data = make_data(tmp_path / "data", text_records(330))
     recipe = recipe_with(
         tmp_path, learning_rate=1.0, lr_scheduler_type="constant_with_warmup", logging_steps=1, save_steps=1,
@@ -309,5 +177,6 @@ def test_a_run_that_diverges_is_stopped_and_names_the_last_good_checkpoint(
     assert [sum(tokens[: at + 1]) for at in range(len(tokens))] == [one["total_tokens"] for one in logged][
         : len(tokens)
     ]
-    assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
+    described = json.loads((tmp_path / "run/run.json").read_text())
+    assert not described["finished"] and described["ended"] == said
     assert (tmp_path / "run/curves.png").exists()

@@ -1,0 +1,68 @@
+"""A question as a chat message with entries of text, pictures and clips; and which of these a model accepts.
+
+Both are read without torch: from the prompt's marks, and from the model's config and processor files.
+"""
+
+import re
+from typing import Any
+
+from eval.engines import Question
+from mmafflm.checkpoints import AGAIN
+from mmafflm.families.find import config_of, families
+from mmafflm.files.documents import read_json
+from mmafflm.hub import file_of
+
+TEXT, IMAGE, VIDEO = "text", "image", "video"
+PROCESSOR = "processor_config.json"  # where transformers 5 saves all parts of a processor; older files hold one part
+IMAGES, VIDEOS = "preprocessor_config.json", "video_preprocessor_config.json"
+
+
+def entries(question: Question) -> list[dict[str, str]]:
+    """The content of the user's message, in order: {"type": "text", "text"}, {"type": "image"}, {"type": "video"}."""
+    media = {"<image>": iter([IMAGE] * len(question.images)), "<video>": iter([VIDEO] * len(question.videos))}
+    made: list[dict[str, str]] = []
+    for piece in re.split("(<image>|<video>)", question.prompt):
+        if kind := next(media[piece], None) if piece in media else None:
+            made.append({"type": kind})
+        elif made and made[-1]["type"] == TEXT:
+            made[-1]["text"] += piece
+        elif piece:
+            made.append({"type": TEXT, "text": piece})
+    return made
+
+
+def needs(question: Question) -> set[str]:
+    """What a model must accept to be asked this question."""
+    return {TEXT} | ({IMAGE} if question.images else set()) | ({VIDEO} if question.videos else set())
+
+
+def modality(question: Question) -> str:
+    """The modality that the question asks about: "video", "image" or "text"."""
+    return VIDEO if question.videos else IMAGE if question.images else TEXT
+
+
+def accepted_by(model: str) -> tuple[str, ...]:
+    """What a model (folder or hub id) takes: "text", and "image" and "video" if its files name an input for them.
+
+    A hub model whose files are not in the cache is taken for a text model, unless its family is known.
+    """
+    config = config_of(model) or {}
+    for family in families():
+        if config.get("model_type") in family.model_types:
+            return (TEXT, *family.media.accepts)
+    parts = {name: _json(model, name) for name in (PROCESSOR, IMAGES, VIDEOS)}
+    named = {*_keys(config), *parts[PROCESSOR], *parts[IMAGES]}
+    sees = {"vision_config", "image_token_id", "image_token_index", "image_processor", "image_processor_type"} & named
+    films = {"video_token_id", "video_token_index", "video_processor", "video_processor_type", "video_sampling"} & named
+    return (TEXT, *[IMAGE] * bool(sees), *[VIDEO] * bool(films or parts[VIDEOS]))
+
+
+def _keys(config: dict[str, Any]) -> set[str]:
+    """The keys of a config.json with a value, those of its parts included (Qwen2.5-Omni's `thinker_config`)."""
+    inner = [_keys(value) for value in config.values() if isinstance(value, dict)]
+    return set().union({key for key, value in config.items() if value is not None}, *inner)
+
+
+def _json(model: str, name: str) -> dict[str, Any]:
+    path = file_of(model, name)
+    return read_json(path, AGAIN) if path else {}

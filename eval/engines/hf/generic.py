@@ -1,0 +1,295 @@
+"""The engine hf's generic path: any model of transformers, with its own processor, chat template and `generate`.
+
+Nothing here knows a family, except for the lists below of what a few processors need.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import signature
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    GenerationConfig,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.utils import logging
+
+from eval.engines import Answers, Likelihoods, Question
+from eval.engines.content import IMAGE, TEXT, entries, modality
+from eval.engines.hf.loading import end_tokens, facts, loaded
+from eval.engines.hf.native import QWEN, native_budget, qwen_clip
+from eval.engines.media import Frames, MediaReader
+from eval.run.checkpoint import Checkpoint
+from mmafflm.errors import Fault
+from mmafflm.families.find import families
+from mmafflm.media.budget import Budget
+from mmafflm.weights import reading
+
+END_OF_TURN = "<|im_end|>"
+OWN_VIDEO_SIZE = ("qwen2_5_omni_thinker",)  # their processors scale clips up unless given their own video limits
+ALONE: tuple[str, ...] = ()  # model types whose answers to rows depend on the other rows of a batch
+
+
+class GenericPath:
+    """A checkpoint of any architecture, read by its own processor."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        dtype: str,
+        root: Path,
+        budget: Budget | None,
+        template: str | None = None,
+        frames: int | None = None,
+    ) -> None:
+        """budget: None for the processor's own limits. template: a chat template instead of the checkpoint's.
+
+        frames: show clips as at most so many pictures. Raises Fault when transformers cannot load the checkpoint, or
+        when there is no chat template.
+        """
+        logs: Any = logging
+        logs.set_verbosity_error()  # generate's remarks on every batch
+        self.name, self.frames = checkpoint.adapter or checkpoint.model, frames
+        with reading(checkpoint.model):
+            kind = AutoConfig.from_pretrained(checkpoint.model, trust_remote_code=False).model_type
+            self.sees = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+            processors: Any = AutoProcessor if self.sees else AutoTokenizer
+            self.processor = processors.from_pretrained(checkpoint.model, trust_remote_code=False)
+        self.tokenizer: Any = getattr(self.processor, "tokenizer", self.processor)
+        self.template = template or self._template_beside()
+        own = template or self.template or self.processor.chat_template
+        if own is None:
+            raise Fault(f"{checkpoint.model}: has no chat template. Name a file with one: --option chat_template=FILE.")
+        self.model: Any = loaded(AutoModelForImageTextToText if self.sees else AutoModelForCausalLM, checkpoint, dtype)
+        self.kind = self.model.config.model_type
+        family = next((one for one in families() if self.kind in one.model_types), None)
+        self.native = budget is None
+        limits = budget or native_budget(self.kind)
+        self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
+        self._set_ends(checkpoint.model)
+        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own))
+
+    def _template_beside(self) -> str | None:
+        """The tokenizer's chat template where the processor has none."""
+        return None if self.processor.chat_template is not None else self.tokenizer.chat_template
+
+    def _set_ends(self, where: str) -> None:
+        """Find the end tokens, and switch off the checkpoint's sampling defaults."""
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        stop = self.tokenizer.get_vocab().get(END_OF_TURN, self.tokenizer.eos_token_id)
+        self.ends = end_tokens(self.model, where) | ({stop} if stop is not None else set())
+        greedy: Any = GenerationConfig
+        pad = self.tokenizer.pad_token_id
+        self.model.generation_config = greedy(do_sample=False, eos_token_id=sorted(self.ends), pad_token_id=pad)
+
+    def tokens(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        return len(self._ids(text))
+
+    def try_out(self, questions: Sequence[Question]) -> None:
+        """Ask these for one token each, and keep what the processor made of them. Raises Fault when that fails."""
+        for question in questions:
+            kind = modality(question)
+            with self._asking(
+                "" if kind == TEXT else f" To ask it without {kind} subsets, name the others: --subsets."
+            ):
+                made = self.inputs([question])
+                self._generate(made, 1)
+            shapes = {name: list(part.shape) for name, part in made.items() if name.startswith("pixel_values")}
+            frames = {"frames": self._frames(question)} if question.videos else {}
+            self.facts["inputs"][kind] = {"tokens": made["input_ids"].shape[1], **frames, **shapes}
+
+    def answer(
+        self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
+    ) -> Iterator[Answers]:
+        """Answers to questions[i] for i in `wanted`, a batch at a time, the longest first."""
+        for chosen in self._batches(questions, wanted, batch_size):
+            with self._asking():
+                rows = self._generate(self.inputs([questions[at] for at in chosen]), most_tokens)
+                kept = [[*_before(row, self.ends)] for row in rows]
+                texts = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+            yield list(zip(chosen, texts, strict=True))
+
+    def likelihoods(
+        self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
+    ) -> Iterator[Likelihoods]:
+        """ln P(candidate, end of turn | questions[i]) for i in `wanted`, one at a time, the longest first."""
+        answers = [self._ids(text) for text in candidates]
+        for (at,) in self._batches(questions, wanted, 1):
+            with self._asking():
+                found = self._weigh(self.inputs([questions[at]]), answers, self.end_of_turn())
+            yield [(at, found)]
+
+    def end_of_turn(self) -> int:
+        """The token that ends an answer: the first end token after an answer in the chat template."""
+        turns = [{"role": "user", "content": self._content("?")}, {"role": "assistant", "content": self._content("@@")}]
+        text = self.processor.apply_chat_template(turns, chat_template=self.template, tokenize=False)
+        found = [token for token in self._ids(text.rpartition("@@")[2]) if token in self.ends]
+        return int(found[0] if found else self.tokenizer.eos_token_id)
+
+    def inputs(self, questions: Sequence[Question]) -> Any:
+        """The model's input for a batch of questions: what the processor makes, padded on the left."""
+        if not self.sees:
+            return self._text_inputs(questions)
+        films = [self._clips(question) for question in questions]
+        turns = [
+            [{"role": "user", "content": self._filled(question, clips)}]
+            for question, clips in zip(questions, films, strict=True)
+        ]
+        given: dict[str, Any] = {"padding": True}
+        if self.frames is None and any(films):
+            times = [_times(clip) for clips in films for clip in clips]
+            given |= {"do_sample_frames": False, "video_metadata": times}
+            if self.kind in OWN_VIDEO_SIZE and not self.native:
+                given["videos_kwargs"] = {"size": dict(self.processor.video_processor.size)}
+        made = self.processor.apply_chat_template(
+            turns, chat_template=self.template, add_generation_prompt=True, tokenize=True, return_dict=True,
+            return_tensors="pt", processor_kwargs=given,
+        )  # fmt: skip
+        return made.to(self.model.device)
+
+    def _text_inputs(self, questions: Sequence[Question]) -> Any:
+        turns = [[{"role": "user", "content": question.prompt}] for question in questions]
+        texts = self.tokenizer.apply_chat_template(
+            turns, chat_template=self.template, add_generation_prompt=True, tokenize=False
+        )
+        begun = self.tokenizer.bos_token is not None and texts[0].startswith(self.tokenizer.bos_token)
+        made = self.tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=not begun)
+        return {name: made[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
+
+    def _content(self, text: str) -> Any:
+        """A turn without media, as the chat templates expect it: of models that see as entries, of others as text."""
+        return [{"type": "text", "text": text}] if self.sees else text
+
+    def _clips(self, question: Question) -> list[Frames]:
+        """The clips, without the frame that is repeated to fill a step: a processor that needs it adds it."""
+        if self.native and not all(isinstance(video, str) for video in question.videos):
+            raise Fault(
+                f"{self.shown.root}: its clips are stored as frames, at the size of the training budget. For --option "
+                "media=native, build with --raw-video."
+            )
+        clips = []
+        for clip, video in zip(self.shown.clips(question), question.videos, strict=True):
+            count = self.shown.size_of_clip(video).frames or 1
+            pictures = clip.pictures[:count]
+            if self.frames is not None and count > self.frames:
+                pictures = [pictures[round(at)] for at in np.linspace(0, count - 1, self.frames)]
+            clips.append(Frames(pictures, clip.fps))
+        return clips
+
+    def _filled(self, question: Question, clips: Sequence[Frames]) -> list[dict[str, Any]]:
+        """The content entries of a question with its pictures and clips in them."""
+        images, films = iter(self.shown.images(question)), iter(clips)
+        filled: list[dict[str, Any]] = []
+        for entry in entries(question):
+            match entry["type"]:
+                case "image":
+                    filled.append(entry | {"image": next(images)})
+                case "video" if self.frames is None:
+                    filled.append(entry | {"video": self._film(next(films))})
+                case "video":
+                    filled += [{"type": IMAGE, "image": picture} for picture in next(films).pictures]
+                case _:
+                    filled.append(entry)
+        return filled
+
+    def _film(self, clip: Frames) -> Any:
+        """A clip as an array: (frames, height, width, 3), or channels second from qwen-vl-utils."""
+        if self.native and self.kind.startswith(QWEN):
+            return qwen_clip(clip, self.processor.video_processor.patch_size)
+        return np.stack([np.asarray(picture) for picture in clip.pictures])
+
+    def _frames(self, question: Question) -> list[int]:
+        """How many frames of each clip the model is shown."""
+        counts = [self.shown.size_of_clip(video).frames or 1 for video in question.videos]
+        return [min(count, self.frames or count) for count in counts]
+
+    def _batches(self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+        """Positions in `questions`, longest first. Rows of a batch have as many pictures and frames as each other.
+
+        Some processors stack clips and cannot stack clips of different lengths.
+        """
+        size = 1 if self.kind in ALONE else batch_size
+        media = {at: (self._frames(questions[at]), len(questions[at].images)) for at in wanted}
+        order = sorted(wanted, key=lambda at: (media[at], self.tokens(questions[at].prompt), -at), reverse=True)
+        for _, group in groupby(order, key=media.__getitem__):
+            while batch := list(islice(group, size)):
+                yield batch
+
+    @torch.inference_mode()
+    def _generate(self, inputs: Any, most_tokens: int) -> list[list[int]]:
+        """The new tokens of each row; those after its end are padding."""
+        made = self.model.generate(**inputs, max_new_tokens=most_tokens)
+        rows: list[list[int]] = made[:, inputs["input_ids"].shape[1] :].tolist()
+        return rows
+
+    @torch.inference_mode()
+    def _weigh(self, inputs: Any, answers: Sequence[Sequence[int]], end: int) -> list[float]:
+        """Each answer's log-likelihood after one prompt: a pass for each answer, with a copy of the prompt's cache."""
+        last = {"logits_to_keep": 1} if "logits_to_keep" in signature(self.model.forward).parameters else {}
+        begun = self.model(**inputs, use_cache=True, **last)
+        found = []
+        for answer in answers:
+            given = _after(inputs, torch.tensor([answer], device=self.model.device), begun)
+            out = self.model(**given, past_key_values=copy.deepcopy(begun.past_key_values), use_cache=True)
+            logits = torch.cat([begun.logits[0, -1:], out.logits[0]]).float().log_softmax(-1)
+            found.append(float(logits[range(len(answer) + 1), [*answer, end]].sum()))
+        return found
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @contextmanager
+    def _asking(self, advice: str = "") -> Iterator[None]:
+        """Turn what transformers raises while a model is asked into a Fault. It checks little, so that is anything."""
+        try:
+            yield
+        except Fault:
+            raise
+        except Exception as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).{advice}") from None
+
+
+def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
+    """The tokens before the first end."""
+    for token in row:
+        if token in ends:
+            return
+        yield token
+
+
+def _after(inputs: Any, answer: torch.Tensor, begun: Any) -> dict[str, Any]:
+    """The input for an answer, (1, tokens), to a prompt that the model has read (`begun`: its output)."""
+    size, new = inputs["input_ids"].shape[1], answer.shape[1]
+    given = {"input_ids": answer, "attention_mask": inputs["attention_mask"].new_ones(1, size + new)}
+    if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
+        seen = inputs["cross_attention_mask"]
+        given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * new], 1)
+    delta = getattr(begun, "rope_deltas", None)
+    if delta is not None:  # the Qwen family: media take up fewer positions than tokens
+        # without media the model still has the deltas of an earlier question
+        moved = delta if {"image_grid_thw", "video_grid_thw"} & set(inputs) else torch.zeros_like(delta)
+        where = torch.arange(size, size + new, device=answer.device) + moved
+        given["position_ids"] = where.expand(3, 1, new)
+    return given
+
+
+def _times(clip: Frames) -> dict[str, Any]:
+    """A clip's VideoMetadata for transformers: all of its frames, already sampled."""
+    count = len(clip.pictures)
+    return {"total_num_frames": count, "fps": clip.fps, "duration": count / clip.fps, "frames_indices": [*range(count)]}

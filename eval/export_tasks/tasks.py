@@ -1,0 +1,95 @@
+"""One exported task for each task of the benchmark, and the rows (docs) that a harness reads."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from eval.run.selection import Selection
+from eval.score.score import task_metrics
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import UsageFault
+from mmafflm.records import Record, media_files
+
+Doc = dict[str, Any]
+LOWER = ("mae", "unparsed")  # metrics for which lower is better
+
+
+@dataclass(frozen=True)
+class ExportedTask:
+    """One task of one subset with its chosen test records; name: such as xed or semeval2018_english_ei_reg."""
+
+    name: str
+    task: Task
+    records: list[Record]
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of its metrics; the main one is first."""
+        golds, emotions = [one.gold for one in self.records], [one.emotion for one in self.records]
+        found = task_metrics(self.task, golds, emotions, [one.answer for one in self.records])
+        return sorted(found, key=lambda name: name != self.task.main_metric)
+
+    @property
+    def most_tokens(self) -> int:
+        """How many tokens an answer may have: a generous bound that needs no tokenizer."""
+        return max(len(one.answer.encode()) for one in self.records) // 2 + 16
+
+    def docs(self) -> list[Doc]:
+        """The rows. Every value has the same type in every row of every task, for readers that fix a schema."""
+        return [
+            {
+                "id": one.id,
+                "task": self.name,
+                "language": one.language,
+                "question": one.prompt,  # with <image> or <video> where the picture or clip belongs
+                "answer": one.answer,
+                "emotion": one.emotion or "",
+                "gold": json.dumps(one.gold, ensure_ascii=False),
+                "images": one.images,
+                "videos": json.dumps(one.videos),  # a clip is a list of frames, or one file
+            }
+            for one in self.records
+        ]
+
+
+def exported_tasks(data: Dataset, subsets: list[str] | None, limit: int | None) -> list[ExportedTask]:
+    """Every task of the chosen subsets, with the test rows that `mmaffben predict --limit` asks.
+
+    Raises UsageFault for a limit below 1 and a subset that DATA lacks; Fault for changed records and missing media.
+    """
+    if limit is not None and limit < 1:
+        raise UsageFault("--limit is 1 or more")
+    built = data.subsets("test")
+    if missing := [name for name in subsets or () if name not in built]:
+        raise UsageFault(f"{data.path}: {', '.join(missing)} has no test split here; there are {', '.join(built)}.")
+    names = [name for name in built if subsets is None or name in subsets]
+    data.require_unchanged(split_file(name, "test") for name in names)
+    chosen = {name: Selection(limit).of(list(data.records(name, "test"))) for name in names}
+    data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
+    found = []
+    for name, records in chosen.items():
+        for task in benchmark()[name].tasks:
+            if rows := [one for one in records if benchmark()[name].task(one.task) == task]:
+                found.append(ExportedTask(task.name.replace(" ", "_").lower(), task, rows))
+    return found
+
+
+def rendered(template: str, **values: Any) -> str:
+    """The text of templates/TEMPLATE with these values."""
+    folder = files("eval.export_tasks").joinpath("templates")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**values)
+
+
+def all_metrics(tasks: Iterable[ExportedTask]) -> list[str]:
+    """The names of the metrics of all tasks."""
+    return sorted({name for task in tasks for name in task.metrics})

@@ -1,0 +1,147 @@
+"""The report's first screen: what was evaluated on what, a card for each modality, and one chart of all tasks."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from eval.report import svg
+from eval.report.averages import RunAverage, modality_means
+from eval.report.load import Run
+from eval.report.names import METRICS
+from eval.report.tables import KINDS, Cell, HeadlineRow, interval, number, tasks_of
+from mmafflm.benchmark.benchmark import benchmark
+
+_MODALITIES = ("text", "image", "video")
+
+
+class CardScore(NamedTuple):
+    """One metric of a card: every run's mean over its tasks, the majority's mean, and both drawn on one axis."""
+
+    metric: str
+    tasks: list[str]
+    cells: list[Cell | None]
+    majority: float | None
+    plot: Markup
+
+
+class ModalityCard(NamedTuple):
+    """One modality: the mean macro F1 of its labels and the mean Pearson of its numbers; [] when nothing was asked."""
+
+    modality: str
+    scores: list[CardScore]
+    missing: list[str]
+
+
+class TaskLane(NamedTuple):
+    """One task of the chart, drawn."""
+
+    row: HeadlineRow
+    plot: Markup
+
+
+class TaskPanel(NamedTuple):
+    """The tasks that share a metric, best first run first, with their common axis."""
+
+    metric: str
+    axis: Markup
+    lanes: list[TaskLane]
+    rows: int
+
+
+def evaluated(runs: Sequence[Run]) -> dict[str, int]:
+    """How many subsets, tasks, rows and languages the page is about; rows are of the run that was asked most."""
+    asked = list(tasks_of(runs, "strict"))
+    rows = [sum(int(one["n"]) for one in run.scores["strict"]["subsets"].values()) for run in runs]
+    spoken = {
+        language
+        for run in runs
+        for name, one in run.scores["strict"]["subsets"].items()
+        for language in one.get("by_language") or benchmark()[name].languages
+    }
+    return {
+        "subsets": len({subset for subset, _ in asked}),
+        "tasks": len(asked),
+        "rows": max(rows),
+        "languages": len(spoken),
+    }
+
+
+def cards(runs: Sequence[Run]) -> list[ModalityCard]:
+    """A card for each modality, also for one that no run was asked."""
+    means = modality_means(runs)
+    found = []
+    for modality in _MODALITIES:
+        own = [one for one in means if one.group == modality]
+        missing = sorted({name for one in own for name in one.missing})
+        found.append(ModalityCard(modality, [_score(one, runs) for one in own], missing))
+    return found
+
+
+def _score(mean: RunAverage, runs: Sequence[Run]) -> CardScore:
+    baselines = []
+    for subset, task in tasks_of(runs, "strict"):
+        if (task.modality, task.main_metric) == (mean.group, mean.metric):
+            scored = next(one for run in runs if (one := run.scored(subset, task.key)))
+            baselines.append(scored.get("majority", {}).get(mean.metric))
+    known = [one for one in baselines if one is not None]
+    majority = sum(known) / len(known) if len(known) == len(baselines) else None
+    title = f"{mean.group}, mean {METRICS[mean.metric]} of {len(mean.of)} tasks"
+    plot = _plot(mean.cells, majority, runs, _domain([mean.cells], [majority]), title)
+    return CardScore(mean.metric, mean.of, mean.cells, majority, plot)
+
+
+def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
+    """All tasks: a panel for macro F1 and one for Pearson, which have no common scale; best first in each."""
+    found = []
+    for metric in sorted({row.metric for row in rows}):
+        own = sorted((row for row in rows if row.metric == metric), key=_best_first)
+        domain = _domain([row.cells for row in own], [row.majority for row in own])
+        lanes = [
+            TaskLane(
+                row, _plot(row.cells, row.majority, runs, domain, f"{row.task.name}, {METRICS[metric]}, n {row.rows}")
+            )
+            for row in own
+        ]
+        counted = sum(next((cell.n for cell in row.cells if cell and cell.n), 0) for row in own)
+        found.append(TaskPanel(metric, svg.axis(domain, f"Axis: {METRICS[metric]}"), lanes, counted))
+    return found
+
+
+def task_words(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """What the keys of the tasks on the page mean: (kind of task in words, its keys)."""
+    found: dict[str, list[str]] = {}
+    for _, task in tasks_of(runs, "strict"):
+        keys = found.setdefault(KINDS[task.kind], [])
+        if task.key not in keys:
+            keys.append(task.key)
+    return list(found.items())
+
+
+def _best_first(row: HeadlineRow) -> tuple[bool, float, str]:
+    """Sort key: by the first run's score, or that of the first run that has one; tasks without a score last."""
+    value = next((cell.value for cell in row.cells if cell and cell.value is not None), None)
+    return value is None, -(value or 0.0), row.task.name
+
+
+def _domain(cells: Sequence[Sequence[Cell | None]], baselines: Sequence[float | None]) -> tuple[float, float]:
+    """0 to 1; from a lower multiple of 0.2 when a value or an interval is clearly below 0."""
+    ends = [end for row in cells for cell in row if cell for end in (cell.value, *(cell.ends or ()))]
+    low = min((end for end in [*ends, *baselines] if end is not None), default=0.0)
+    return (next(at for at in (-0.2, -0.4, -0.6, -0.8, -1.0) if low >= at or at == -1.0) if low < -0.02 else 0.0), 1.0
+
+
+def _plot(
+    cells: Sequence[Cell | None],
+    majority: float | None,
+    runs: Sequence[Run],
+    domain: tuple[float, float],
+    title: str,
+) -> Markup:
+    found = [
+        svg.Estimate(at, run.name, cell.value, cell.ends)
+        for at, (run, cell) in enumerate(zip(runs, cells, strict=True))
+        if cell
+    ]
+    said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
+    return svg.lane(found, majority, domain, f"{title}: {said}; majority {number(majority)}")

@@ -1,0 +1,61 @@
+"""The mean of a run's tasks in each modality, with an interval made from the tasks' own, as in the report."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from eval.score.aggregate import on_the_same_rows, parted
+from eval.score.figure import Figure
+from mmafflm.benchmark.benchmark import Task, benchmark
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A task's main metric, as `parted` groups it."""
+
+    task: Task
+    figure: Figure
+    language: str | None = None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return benchmark()[self.task.subset].languages or ("en",)
+
+    @property
+    def metric(self) -> str:
+        return self.task.main_metric
+
+
+class Overall(NamedTuple):
+    """The mean of one main metric over the tasks of a modality; its figure has no value when a task has none."""
+
+    modality: str
+    metric: str
+    tasks: int
+    figure: Figure
+
+
+def overall(scored: Iterable[tuple[Task, Figure]]) -> Iterator[Overall]:
+    """A mean for each modality and main metric. Label tasks and numeric tasks are never averaged together."""
+    for part in parted([_Scored(task, figure) for task, figure in scored]):
+        if part.over == "modality":
+            yield Overall(part.group, part.metric, len(part.units), _mean(part.units))
+
+
+def _mean(units: Sequence[_Scored]) -> Figure:
+    """The mean and its 95% interval.
+
+    Tasks of different corpora count as independent. On the same rows the widths are added in full.
+    """
+    n, unparsed = sum(one.figure.n for one in units), sum(one.figure.unparsed for one in units)
+    values = [one.figure.value for one in units if one.figure.value is not None]
+    if len(values) < len(units):
+        return Figure(None, None, n, unparsed)
+    value = sum(values) / len(values)
+    half = math.hypot(*(sum(map(_half, group)) for group in on_the_same_rows(units))) / len(units)
+    return Figure(value, (value - half, value + half) if math.isfinite(half) else None, n, unparsed)
+
+
+def _half(one: _Scored) -> float:
+    return (one.figure.ends[1] - one.figure.ends[0]) / 2 if one.figure.ends else math.nan

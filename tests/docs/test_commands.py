@@ -1,0 +1,92 @@
+"""The commands in the how-to pages, as a reader would copy them, in a folder that looks like a clone.
+
+A block of a page marked `sh` is run, in the order of the page; builds get a limit, and pytest only collects. One with
+a title, such as title="needs GPUs", is not run as it is: `make` shows what it would call, and the flags of the other
+commands are compared with their help texts.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from data_build.build import build
+from data_build.config import load_config
+from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.dataset import Dataset
+from tests.eval.made_runs import noisy, write_run
+from tests.paths import ROOT
+
+FIRST = "evaluate-a-checkpoint"  # makes runs that other pages use
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"), key=lambda page: (page.stem != FIRST, page.stem))
+ROWS = 80  # of a subset: enough for one global batch
+ADDED = {"python -m pytest": " --collect-only", "mmaffin build": f" --limit {ROWS} --jobs 1"}
+BLOCK = re.compile(r"^```sh( title=\"[^\"]+\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = ("mmaffin", "mmafflm", "mmaffben")
+SUBSETS = "XED,onlineshopping,FER2013,MELD_SP"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def clone(nano: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sources, raw corpora, a build, the model `runs/nano`, and two runs of answers."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("Makefile", "data_build", "mmafflm", "eval", "tests", "pyproject.toml"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "train_configs", folder / "train_configs")
+    (folder / "raw").symlink_to(raw)
+    build(raw, folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=ROWS)
+    shutil.copytree(nano, folder / "runs" / "nano")
+    data = Dataset.open(folder / "data")
+    for run, wrong in (("before", 0.6), ("after", 0.3)):
+        write_run(folder / "runs" / run, data, SUBSETS.split(","), noisy(wrong))
+    return folder
+
+
+def _env() -> dict[str, str]:
+    bin = Path(sys.executable).parent
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return env | {"PATH": f"{bin}:{env['PATH']}", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run(page: Path, clone: Path) -> None:
+    for title, block in BLOCK.findall(page.read_text()):
+        for line in block.replace("\\\n", " ").splitlines():
+            if not line or line.startswith("#"):
+                continue
+            if title:
+                _exists(line)
+                continue
+            more = "".join(words for begin, words in ADDED.items() if line.startswith(begin))
+            done = subprocess.run(
+                ["bash", "-c", line + more], cwd=clone, check=False, capture_output=True, text=True, env=_env()
+            )
+            assert not done.returncode, f"{page.name}: {line}\n{done.stderr[-2000:]}"
+
+
+def _exists(line: str) -> None:
+    """The command of a line, its verb and its flags exist; a Make target has a rule."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        bin = Path(sys.executable).parent
+        shown = ["make", "-n", "-o", ".venv/.full", "-o", ".venv/.core", f"BIN={bin}", *words[1:]]
+        done = subprocess.run(shown, cwd=ROOT, check=False, capture_output=True, text=True, env=_env())
+        assert not done.returncode, f"{line}\n{done.stderr}"
+    elif words[0] in COMMANDS:
+        flags = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+        assert flags <= _flags(words[0], words[1]), line
+    else:
+        assert words[0] in ("sbatch", "export", "vllm", "llama-server", "ollama", "hf"), line
+
+
+@cache
+def _flags(command: str, verb: str) -> set[str]:
+    done = subprocess.run([command, verb, "--help"], check=True, capture_output=True, text=True, env=_env())
+    return set(re.findall(r"--[a-z-]+", done.stdout))
