@@ -39,10 +39,10 @@ train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE))
 .PHONY: help setup setup-vllm setup-harnesses demo test check bench docs docs-images mmaffin eval report leaderboard paper-baselines doctor
 
 help: ## this list
-	@awk -F ':.*## ' -v wide=58 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
+	@awk -F ':.*## ' -v wide=56 '/^[a-z0-9%-]+:.*## / { name = "make " $$1; text = $$2; \
 	  while (length(text) > wide) { at = wide + 1; while (substr(text, at, 1) != " ") at--; \
-	    printf "  %-18s %s\n", name, substr(text, 1, at - 1); text = substr(text, at + 1); name = "" } \
-	  printf "  %-18s %s\n", name, text } /^#:/ { print substr($$0, 4) }' $(MAKEFILE_LIST)
+	    printf "  %-20s %s\n", name, substr(text, 1, at - 1); text = substr(text, at + 1); name = "" } \
+	  printf "  %-20s %s\n", name, text } /^#:/ { print substr($$0, 4) }' $(MAKEFILE_LIST)
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)

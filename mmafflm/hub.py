@@ -39,8 +39,8 @@ def require_hub_base(name: str) -> None:
         raise Fault(f"{name}: the hub asks for an accepted licence. Accept it there, and set HF_TOKEN.") from None
     except RepositoryNotFoundError:
         raise Fault(
-            f"{name}: the hub has no such model, or it is private and HF_TOKEN is not set. Correct the name, or pass "
-            "--base DIR."
+            f"{name}: the hub has no such model, or it is private and HF_TOKEN is not set. Correct the name, or "
+            "name a folder."
         ) from None
     except (HTTPError, OSError, OfflineModeIsEnabled) as error:
         raise Fault(
@@ -104,7 +104,7 @@ def settings_of(name: str) -> Path | None:
     except (HTTPError, OSError, HfHubHTTPError) as error:
         raise Fault(
             f"{name}: its settings cannot be downloaded ({type(error).__name__}). Download it where there is a network "
-            f"(hf download {name}), or pass --base DIR."
+            f"(hf download {name}), or name a folder."
         ) from None
 
 

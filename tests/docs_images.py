@@ -18,7 +18,7 @@ from tests.eval.report.report_runs import made_run
 
 IMAGES = Path(__file__).parents[1] / "docs/images"
 MOST_BYTES = 150_000
-RUNS = {"mmafflm-7b": 0.7, "qwen2.5-vl-7b": 0.3}  # made-up skill of each run
+RUNS = {"example-trained": 0.7, "example-untrained": 0.3}  # made-up skill; no real model's name on made-up scores
 
 
 def command(*words: str | Path) -> int:

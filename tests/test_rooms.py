@@ -88,6 +88,8 @@ ROOMS = (
     "eval/report",
     "eval/leaderboard",
     "eval/api.py",
+    "eval/arguments.py",
+    "eval/cli_many.py",
     "eval/cli.py",
     "eval/__main__.py",
 )

@@ -12,7 +12,7 @@ from mmafflm.media.budget import vision_tokens
 from mmafflm.records import Record, media_files, read_jsonl, sha256_of, write_jsonl
 
 
-class Entry(NamedTuple):
+class MediaEntry(NamedTuple):
     """One stored file. `frames`: for a clip kept as a file, the number of frames that the budget takes; else None."""
 
     file: str  # below DATA
@@ -26,10 +26,10 @@ class Entry(NamedTuple):
     dhash: str  # of the picture, or of the clip's first frame
 
 
-Index = dict[str, Entry]
+Index = dict[str, MediaEntry]
 
 
-def is_of_clip(entry: Entry) -> bool:
+def is_of_clip(entry: MediaEntry) -> bool:
     """Whether this is a clip or a frame of one, rather than a picture."""
     return entry.frames is not None or entry.file.endswith(FRAME)
 
@@ -43,7 +43,9 @@ def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
     for raw, one in sorted(taken, key=lambda item: item[0]):
         for name, size, digest in one.files:
             clip = one.frames if one.kind == "video" and not name.endswith(FRAME) else None
-            entry = Entry(name, one.width, one.height, clip, size, digest, f"{corpus}/{raw}", one.raw_sha256, one.dhash)
+            entry = MediaEntry(
+                name, one.width, one.height, clip, size, digest, f"{corpus}/{raw}", one.raw_sha256, one.dhash
+            )
             found.setdefault(name, entry)
     return found
 
@@ -64,11 +66,11 @@ def read_index(data: Path) -> Index:
     index: Index = {}
     for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
         numbers = [row.get(name) for name in ("width", "height", "bytes")]
-        if set(row) != set(Entry._fields) or not is_media_name(row["file"]):
+        if set(row) != set(MediaEntry._fields) or not is_media_name(row["file"]):
             raise Fault(f"{path}:{number}: {quoted(row.get('file'))}: not an entry of a stored file. Build again.")
         if not all(isinstance(one, int) and one > 0 for one in numbers) or not isinstance(row["raw"], str):
             raise Fault(f"{path}:{number}: {quoted(row['file'])}: its sizes are not positive numbers. Build again.")
-        index[row["file"]] = Entry(**row)
+        index[row["file"]] = MediaEntry(**row)
     return index
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from eval.leaderboard.entries import Entry
+from eval.leaderboard.entries import BoardEntry
 from eval.run.join import join, load_predictions
 from eval.run.selection import Selection
 from eval.score.measure import MODES, Answers, answers
@@ -48,7 +48,7 @@ class RowsOfRuns:
         return RowsOfRuns(self.task, language, None, self.languages[rows], asked, read)
 
 
-def rows_of_runs(subset: str, entries: Sequence[Entry], data: Dataset) -> list[RowsOfRuns]:
+def rows_of_runs(subset: str, entries: Sequence[BoardEntry], data: Dataset) -> list[RowsOfRuns]:
     """Every task of a subset with the answers of the runs that have scores of it.
 
     Raises Fault when the answers of a run are not to the records that it was asked.
@@ -66,7 +66,7 @@ def rows_of_runs(subset: str, entries: Sequence[Entry], data: Dataset) -> list[R
     return found
 
 
-def _texts(subset: str, one: Entry, records: Sequence[Record], place: dict[str, int]) -> list[str | None]:
+def _texts(subset: str, one: BoardEntry, records: Sequence[Record], place: dict[str, int]) -> list[str | None]:
     """A run's answer to each record; None where it was not asked."""
     path = one.run.folder / "predictions" / f"{subset}.jsonl"
     ids, said = _load(path)

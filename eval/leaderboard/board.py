@@ -1,6 +1,7 @@
 """The leaderboard as values: for each mode and table its rows of cells, grouped by what the models accept."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from eval.ask.paper_models import paper_models
 from eval.leaderboard.answers import rows_of_runs
 from eval.leaderboard.columns import MODALITIES, BoardTable, Column, board_tables
 from eval.leaderboard.draws import LEAST_RESAMPLES, Ranked, ResampledRuns, rank
-from eval.leaderboard.entries import Entry
+from eval.leaderboard.entries import BoardEntry
 from eval.report.averages import RunAverage, averages
 from eval.score.aggregate import Unit, mean
 from eval.score.bootstrap import p_value
@@ -56,29 +57,32 @@ class BoardView:
     rows: list[BoardRow]
 
 
-Units = dict[tuple[str, str, str | None], ResampledRuns]  # (subset, task key, language)
+UnitKey = tuple[str, str, str | None]  # subset, task key, language
+Units = dict[UnitKey, ResampledRuns]
 
 
-def board(entries: Sequence[Entry], data: Dataset) -> list[BoardView]:
+def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
     """Every table in every mode in which a run has scores. Raises Fault for scores that are not of the answers."""
     names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
         raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
-    units: Units = {}
     resamples = max(LEAST_RESAMPLES, 40 * len(entries))  # so that p < 0.05 is possible against the best of so many
-    with progress("leaderboard", len(names)) as advance:
+    drawn: dict[UnitKey, Future[ResampledRuns]] = {}
+    # One thread draws while the other parses: numpy lets Python go on.
+    with progress("leaderboard", len(names)) as advance, ThreadPoolExecutor(1) as beside:
         for name in names:
             for rows in rows_of_runs(name, entries, data):
                 languages = benchmark()[name].languages
                 parts = [rows.in_language(one) for one in languages if len(languages) > 1 and one in rows.languages]
                 for part in (rows, *parts):
-                    units[name, rows.task.key, part.language] = ResampledRuns(part, resamples)
+                    drawn[name, rows.task.key, part.language] = beside.submit(ResampledRuns, part, resamples)
             advance(1)
+        units = {key: one.result() for key, one in drawn.items()}
     _require_of_these_answers(entries, units)
     return [view for mode in MODES for view in _views(entries, units, mode)]
 
 
-def _require_of_these_answers(entries: Sequence[Entry], units: Units) -> None:
+def _require_of_these_answers(entries: Sequence[BoardEntry], units: Units) -> None:
     """Raises Fault when a run's scores differ from what its answers give: the tests would be of other answers."""
     for entry in entries:
         for mode in entry.run.scores:
@@ -95,7 +99,7 @@ def _require_of_these_answers(entries: Sequence[Entry], units: Units) -> None:
                     )
 
 
-def _views(entries: Sequence[Entry], units: Units, mode: str) -> Iterator[BoardView]:
+def _views(entries: Sequence[BoardEntry], units: Units, mode: str) -> Iterator[BoardView]:
     scored = [one for one in entries if mode in one.run.scores]
     if not scored:
         return
@@ -119,7 +123,7 @@ def _places(accepts: Sequence[str]) -> list[int]:
     return [MODALITIES.index(one) for one in accepts]
 
 
-def _means(entries: Sequence[Entry], mode: str) -> dict[tuple[str, str, str], dict[str, RunAverage]]:
+def _means(entries: Sequence[BoardEntry], mode: str) -> dict[tuple[str, str, str], dict[str, RunAverage]]:
     """{(over, group, metric): {run: its mean}}: over a modality, of the same tasks for all; over languages, its own."""
     found: dict[tuple[str, str, str], dict[str, RunAverage]] = {}
     for one in averages([entry.run for entry in entries], mode):
@@ -134,7 +138,7 @@ def _means(entries: Sequence[Entry], mode: str) -> dict[tuple[str, str, str], di
 
 
 def _cells(
-    column: Column, entries: Sequence[Entry], units: Units,
+    column: Column, entries: Sequence[BoardEntry], units: Units,
     means: Mapping[tuple[str, str, str], Mapping[str, RunAverage]], mode: str,
 ) -> dict[str, BoardCell]:  # fmt: skip
     """{run: its cell} for the runs that have one, the best marked."""
@@ -160,7 +164,7 @@ def _cells(
     return _marked(cells, rank(values, p_of))
 
 
-def _of_one_task(column: Column, entries: Sequence[Entry], units: Units, mode: str) -> dict[str, BoardCell]:
+def _of_one_task(column: Column, entries: Sequence[BoardEntry], units: Units, mode: str) -> dict[str, BoardCell]:
     """The cells of a mean over a single task, which averages() leaves out: those of the task."""
     behind = _behind(column, units, ())
     if len(behind) != 1:

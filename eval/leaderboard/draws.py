@@ -20,6 +20,9 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Vad
 
 LEAST_RESAMPLES = 1000
+# Differences below this are rounding: a matrix product may add up equal columns in another order, and a sign that is
+# the same in every resample would make twins differ significantly.
+ROUNDING = 1e-9
 
 
 class ResampledRuns:
@@ -46,7 +49,9 @@ class ResampledRuns:
         key, name = both.tobytes(), f"{mode} {metric}"
         if lacking := [one for one in (run, other) if (key, one) not in self._found]:
             self._measure(both, lacking)
-        return self._found[key, other][name] - self._found[key, run][name]
+        found = self._found[key, other][name] - self._found[key, run][name]
+        found[np.abs(found) < ROUNDING] = 0.0
+        return found
 
     def _measure(self, chosen: Bools, names: Sequence[str]) -> None:
         rows, every = self.rows, np.ones(int(chosen.sum()))
@@ -76,7 +81,7 @@ def _measure_of(rows: RowsOfRuns, chosen: Bools, names: Sequence[str], mode: str
         if isinstance(rows.task.grammar, Labels):
             found = [of_counts(rows.task, mode, one) for one in _counts(gold, predictions, weights)]
         else:
-            found = [_of_numbers(rows.task, mode, gold, one, weights, emotions) for one in predictions]
+            found = _of_numbers(rows.task, mode, gold, np.stack(predictions, axis=1), weights, emotions)
         return {
             f"{mode} {key}\n{name}": values for name, of in zip(names, found, strict=True) for key, values in of.items()
         }
@@ -96,27 +101,29 @@ def _counts(gold: Bools, predictions: Sequence[Bools], weights: Floats) -> Itera
 
 
 def _of_numbers(
-    task: Task, mode: str, gold: Floats, prediction: Floats, weights: Floats, emotions: metrics.Array | None
-) -> dict[str, Floats]:
-    """Pearson's r as the scores have it: of each dimension and their mean, or the mean over the emotions."""
+    task: Task, mode: str, gold: Floats, predictions: Floats, weights: Floats, emotions: metrics.Array | None
+) -> list[dict[str, Floats]]:
+    """Pearson's r of each run as the scores have it: of each dimension and their mean, or the mean over the emotions.
 
-    def pearson(gold: Floats, prediction: Floats, weights: Floats) -> Floats:
+    predictions: [n, runs], or [n, runs, dimensions].
+    """
+
+    def pearsons(gold: Floats, predictions: Floats, weights: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack an emotion of few rows
-            found = metrics.pearson(gold, prediction, weights)
+            found = metrics.pearsons(gold, predictions, weights)
         return found if mode == "paper" else np.nan_to_num(found, nan=0.0)
 
     if isinstance(task.grammar, Vad):
         parts = {
-            f"pearson_{name}": pearson(gold[:, at], prediction[:, at], weights)
+            f"pearson_{name}": pearsons(gold[:, at], predictions[:, :, at], weights)
             for at, name in enumerate(task.grammar.dimensions)
         }
-        return parts | {"pearson": np.mean(list(parts.values()), axis=0)}
-    if emotions is None:
-        return {"pearson": pearson(gold, prediction, weights)}
-    each = [
-        pearson(gold[of], prediction[of], weights[:, of]) for of in (emotions == one for one in np.unique(emotions))
-    ]
-    return {"pearson": np.mean(each, axis=0)}
+    else:
+        chosen = [slice(None)] if emotions is None else [emotions == one for one in np.unique(emotions)]
+        parts = {str(at): pearsons(gold[of], predictions[of], weights[:, of]) for at, of in enumerate(chosen)}
+    whole = np.mean(list(parts.values()), axis=0)
+    shown = (parts if isinstance(task.grammar, Vad) else {}) | {"pearson": whole}
+    return [{name: found[run] for name, found in shown.items()} for run in range(predictions.shape[1])]
 
 
 class Ranked(NamedTuple):

@@ -28,7 +28,7 @@ _NAMED = 4  # runs that a note names
 
 
 @dataclass(frozen=True)
-class Entry:
+class BoardEntry:
     """One run on the leaderboard."""
 
     run: Run
@@ -60,7 +60,7 @@ class Entry:
         return "; ".join(filter(None, parts))
 
 
-def load_entries(folders: Sequence[Path], data: Dataset) -> list[Entry]:
+def load_entries(folders: Sequence[Path], data: Dataset) -> list[BoardEntry]:
     """The runs in the given order. Raises UsageFault or Fault for a run that is not scored, or not of the test split.
 
     Unlike a report, answers to another build are admitted if they are to the same records; a note says so.
@@ -68,7 +68,7 @@ def load_entries(folders: Sequence[Path], data: Dataset) -> list[Entry]:
     return [_entry(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
 
 
-def _entry(folder: Path, name: str, data: Dataset) -> Entry:
+def _entry(folder: Path, name: str, data: Dataset) -> BoardEntry:
     described = run_json(folder)
     if (split := split_of(described)) != "test":
         raise Fault(f"{folder}: answers the {split} records, and a leaderboard is of the benchmark's test records.")
@@ -85,7 +85,7 @@ def _entry(folder: Path, name: str, data: Dataset) -> Entry:
     if missing := [one for one in read if not (folder / one).exists()]:
         raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
     run = Run(name, folder, described, scores, None, {one: sha256_of(folder / one) for one in read})
-    return Entry(run, _accepts(described), {key: _condition(described, key) for key in CONDITIONS})
+    return BoardEntry(run, _accepts(described), {key: _condition(described, key) for key in CONDITIONS})
 
 
 def _accepts(described: Mapping[str, Any]) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def accepts_text(accepts: Sequence[str]) -> str:
     )
 
 
-def notes(entries: Sequence[Entry], data: Dataset) -> list[str]:
+def notes(entries: Sequence[BoardEntry], data: Dataset) -> list[str]:
     """A sentence for each condition in which the runs differ, and for runs without paper-mode scores."""
     said = [_difference(entries, key) for key in CONDITIONS if len({one.conditions[key] for one in entries}) > 1]
     said += list(_other_data(entries, data))
@@ -122,7 +122,7 @@ def notes(entries: Sequence[Entry], data: Dataset) -> list[str]:
     return said
 
 
-def _difference(entries: Sequence[Entry], key: str) -> str:
+def _difference(entries: Sequence[BoardEntry], key: str) -> str:
     values: dict[str, list[str]] = {}
     for one in entries:
         values.setdefault(one.conditions[key], []).append(one.name)
@@ -130,7 +130,7 @@ def _difference(entries: Sequence[Entry], key: str) -> str:
     return f"The runs differ in {key}, so their figures are not of the same test. {each}."
 
 
-def _other_data(entries: Sequence[Entry], data: Dataset) -> Iterator[str]:
+def _other_data(entries: Sequence[BoardEntry], data: Dataset) -> Iterator[str]:
     strange = [one.name for one in entries if one.conditions["data_hash"] != data.hash]
     if strange:
         yield f"Asked with another build than {data.path.name}, about records with the same ids: {_few(strange)}."

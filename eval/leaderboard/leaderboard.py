@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.leaderboard import printed
 from eval.leaderboard.board import BoardView, board
-from eval.leaderboard.entries import Entry, load_entries, notes
+from eval.leaderboard.entries import BoardEntry, load_entries, notes
 from eval.leaderboard.page import page
 from eval.run.up_to_date import KEY, made_of, standing
 from mmafflm.dataset import Dataset, split_file
@@ -44,7 +44,7 @@ def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]
     return written
 
 
-def _json(views: Sequence[BoardView], entries: Sequence[Entry]) -> dict[str, Any]:
+def _json(views: Sequence[BoardView], entries: Sequence[BoardEntry]) -> dict[str, Any]:
     """The tables and the runs' conditions for leaderboard.json; values are fractions."""
     runs = {
         one.name: {"accepts": one.accepts, **one.conditions, "checkpoint": one.run.described.get("checkpoint")}

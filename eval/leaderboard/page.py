@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from eval.compare.compare_table import LEVEL
 from eval.leaderboard.board import BoardCell, BoardView
-from eval.leaderboard.entries import Entry, accepts_text
+from eval.leaderboard.entries import BoardEntry, accepts_text
 from eval.leaderboard.printed import groups, times_100
 from eval.score.figure import unparsed_text
 from mmafflm.dataset import Dataset
@@ -25,7 +25,7 @@ MODES = {
 }
 
 
-def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[Entry], data: Dataset) -> str:
+def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[BoardEntry], data: Dataset) -> str:
     """The HTML. All text from runs is escaped automatically; the policy allows only this style and script, by hash."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_file), autoescape=True, trim_blocks=True, lstrip_blocks=True,

@@ -98,6 +98,8 @@ def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
                 return None
             cells.append(one)
             halves[-1] += (one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan
+    if len(cells) == 1:
+        return cells[0]
     found, half = pooled(cells), math.hypot(*halves) / len(cells)
     assert found.value is not None
     return found._replace(ends=(found.value - half, found.value + half) if math.isfinite(half) else None)

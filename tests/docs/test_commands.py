@@ -1,7 +1,7 @@
 """The commands in the how-to pages, as a reader would copy them, in a folder that looks like a clone.
 
-A block of a page marked `sh` is run, in the order of the page; builds get a limit, and pytest only collects. One with
-a title, such as title="needs GPUs", is not run as it is: `make` shows what it would call, and the flags of the other
+A block of a page marked `sh` is run, in the order of the page; builds get a limit, and pytest only collects. One with a
+title, such as title="needs GPUs", is not run as it is: `make` shows what it would call, and the flags of the other
 commands are compared with their help texts.
 """
 

@@ -81,7 +81,8 @@ class GenericPath:
 
     def _template_beside(self) -> str | None:
         """The tokenizer's chat template where the processor has none."""
-        return None if self.processor.chat_template is not None else self.tokenizer.chat_template
+        own: str | None = self.tokenizer.chat_template
+        return None if self.processor.chat_template is not None else own
 
     def _set_ends(self, where: str) -> None:
         """Find the end tokens, and switch off the checkpoint's sampling defaults."""

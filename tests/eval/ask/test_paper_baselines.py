@@ -157,11 +157,7 @@ def test_two_local_models_are_asked_scored_ranked_and_resumed(data: Dataset, nan
     assert list(board["runs"]) == ["first", "last"] and not (tmp_path / "out" / "broken").exists()
     assert done.stdout.splitlines() == [str(tmp_path / "out" / "leaderboard" / "index.html")]
     answers = {path: path.read_bytes() for path in (tmp_path / "out").rglob("predictions/*.jsonl")}
-    shutil.copy(nano / "config.json", broken / "config.json")
-    again = mmaffben(*words)
+    again = mmaffben(*words, "--models", "first")
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count("answers are there already") == 2
+    assert again.stderr.count("answers are there already") == 1 and again.stderr.count("up to date") == 2
     assert {path: path.read_bytes() for path in answers} == answers and len(answers) == 2
-    assert list(json.loads((tmp_path / "out" / "leaderboard" / "leaderboard.json").read_text())["runs"]) == [
-        "first", "broken", "last",
-    ]  # fmt: skip

@@ -53,6 +53,17 @@ def test_all_runs_together_give_what_each_gives_alone(subset: str, key: str, met
     np.testing.assert_allclose(found, alone("b") - alone("a"), atol=1e-12)
 
 
+@pytest.mark.parametrize(("subset", "key", "metric"), TASKS)
+def test_twins_do_not_differ_wherever_they_are(subset: str, key: str, metric: str) -> None:
+    rows = rows_of(subset, key, {str(at): 0.3 for at in range(20)})
+    for of in rows.read.values():
+        of.update(dict.fromkeys(of, of["0"]))
+    found = ResampledRuns(rows, DRAWS)
+    for mode in rows.read:
+        drawn = [found.difference("0", str(at), mode, metric) for at in range(1, 20)]
+        assert all(one is not None and not one[np.isfinite(one)].any() for one in drawn)
+
+
 def test_runs_that_were_asked_other_rows_are_compared_on_those_of_both() -> None:
     rows = rows_of("FER2013", "", {"a": 0.3, "b": 0.6}, slice(10))
     part = ResampledRuns(rows, DRAWS)

@@ -66,6 +66,15 @@ def test_the_best_is_marked_with_its_twin_and_not_with_what_is_worse(boards: Boa
             assert line["model"] not in (EVIL, "blind") or float(line["p_holm"]) < 0.05
 
 
+def test_twins_are_marked_alike_in_every_column(boards: Boards) -> None:
+    marks: dict[tuple[str, ...], dict[str, str]] = {}
+    for line in lines(boards.out):
+        if line["model"] in ("good", "twin"):
+            column = tuple(line[name] for name in ("mode", "table", "subset", "task", "language", "metric"))
+            marks.setdefault(column, {})[line["model"]] = line["not_told_from_best"]
+    assert len(marks) > 100 and all(of["good"] == of["twin"] for of in marks.values())
+
+
 def test_models_are_grouped_by_what_they_accept_and_tables_hold_only_who_was_asked(boards: Boards) -> None:
     found = json.loads((boards.out / "leaderboard.json").read_text())
     tables = {(one["mode"], one["table"]): one for one in found["tables"]}

@@ -36,6 +36,7 @@ def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, nodes: in
     config, ranks = planned.config, gpus * nodes
     micro, accumulation = config["per_device_train_batch_size"], config["gradient_accumulation_steps"]
     assert micro * accumulation * ranks == planned.global_batch
+    assert planned.ranks == ranks and planned.examples == 1300 // planned.global_batch * planned.global_batch
     assert config["max_steps"] == 1300 // planned.global_batch
     workers = config["dataloader_num_workers"]
     assert workers % ranks == 0 and workers // ranks >= 2

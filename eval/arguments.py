@@ -1,0 +1,91 @@
+"""The arguments that several verbs of `mmaffben` share, and the values that they take."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.errors import UsageFault
+
+
+class Mode(StrEnum):
+    """strict: an honest scorer; paper: the published scorer, answer for answer."""
+
+    strict = "strict"
+    paper = "paper"
+
+
+class EngineName(StrEnum):
+    """The program that runs the model; see eval/engines."""
+
+    hf = "hf"
+    vllm = "vllm"
+    openai = "openai"
+
+
+class Harness(StrEnum):
+    """A program of others that asks models; see eval/export_tasks."""
+
+    lm_eval = "lm-eval"
+    lmms_eval = "lmms-eval"
+    inspect = "inspect"
+    vlmevalkit = "vlmevalkit"
+
+
+class Readout(StrEnum):
+    """How an answer is read; see eval/score/readout.py."""
+
+    greedy = "greedy"
+    expectation = "expectation"
+    choice = "choice"
+
+
+class Ablation(StrEnum):
+    """What is removed from the questions; see eval/ask/ablation.py."""
+
+    none = "none"
+    blank = "blank"
+    shuffled = "shuffled"
+    silent = "silent"
+
+
+class Split(StrEnum):
+    """Which records are asked: the benchmark's, or those that training holds out for validation."""
+
+    test = "test"
+    val = "val"
+
+
+Data = Annotated[Path, typer.Option(help="folder that mmaffin build wrote")]
+Run = Annotated[Path, typer.Argument(help="folder that mmaffben predict wrote (its --out)")]
+Subsets = Annotated[str | None, typer.Option(help="names such as XED,MMS; all in the build or the run by default")]
+Ckpt = Annotated[str, typer.Option(help="checkpoint folder or hub id; with openai, the model's name at the server")]
+EngineOption = Annotated[
+    list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated; none by default")
+]
+Limit = Annotated[
+    int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+]
+Languages = Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")]
+Force = Annotated[bool, typer.Option("--force", help="predict although it was trained on other picture sizes")]
+Share = Annotated[str | None, typer.Option(help="I/N: this process asks only the I-th of N shares; all by default")]
+
+
+def names_of(subsets: str | None) -> list[str] | None:
+    """The names in --subsets; None for all. Raises UsageFault for an unknown one."""
+    return None if subsets is None else [subset.name for subset in choose_subsets(subsets)]
+
+
+def options_of(pairs: list[str] | None) -> dict[str, str]:
+    """--option NAME=VALUE, by name. Raises UsageFault for another form."""
+    split = [pair.partition("=") for pair in pairs or []]
+    if bad := [name for name, equals, _ in split if not (name and equals)]:
+        raise UsageFault(f"--option {bad[0]}: write NAME=VALUE")
+    return {name: value for name, _, value in split}
+
+
+def codes_of(languages: str | None) -> tuple[str, ...] | None:
+    """The codes in --languages; None for all."""
+    return None if languages is None else tuple(one.strip() for one in languages.split(","))
