@@ -156,7 +156,7 @@ def test_a_mean_lies_within_its_interval_however_few_rows_its_languages_have() -
     low, high = over["ci95"]
     assert low < over["difference"] < high and over["p"] == 1 / DRAWS
     assert high + over["bias"] < over["difference"], "where the resamples themselves would have it"
-    (said,) = [one for one in tables(found)[1] if "without this bias" in one]
+    (said,) = [one for one in tables(found)[1] if "corrected for this bias" in one]
     assert f"{abs(over['bias']):.3f}" in said
     (alone,) = [one for one in found["aggregates"] if (one["over"], one["group"]) == ("language", "de")]
     (german,) = [one for one in found["units"] if one["language"] == "de"]
@@ -233,7 +233,7 @@ def test_several_runs_are_compared_with_one_in_one_table(runs, tmp_path: Path) -
     order = [("b", "MELD_SP"), ("b", "CHSIMS_SI"), ("c", "MELD_SP"), ("c", "CHSIMS_SI")]
     assert [shown[one] for one in order] == [f"{p:.4f}" for p in expected]
     assert "4 tests of all 2 runs" in sentences[0]
-    assert sum("in fixed and broken, means" in one for one in sentences) == 1
+    assert sum("In fixed and broken, an answer is right" in one for one in sentences) == 1
     assert any(one.startswith("c: Of 2 tests") for one in sentences)
     assert tables_of_each(found[:1]) == tables(found[0])
 

@@ -143,7 +143,7 @@ def test_a_file_that_may_not_grow_is_a_sentence(tmp_path: Path) -> None:
     assert done.stderr == ""
     *left, first, second, third = done.stdout.splitlines()
     assert left == ["[] False", "[] False", "['out'] 0"]
-    assert all(f"{tmp_path / 'out'}: " in one and "free some space" in one for one in (first, second, third))
+    assert all(f"{tmp_path / 'out'}: " in one and "Free some space" in one for one in (first, second, third))
 
 
 def test_other_errors_have_no_sentence() -> None:

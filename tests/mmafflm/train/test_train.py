@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_to_the_end(
     again = start(recipe, data, run, base, "--resume")
     said = again.communicate(timeout=900)[1]
     assert again.returncode == 0, said
-    assert "checkpoint-99: half-written (no trainer_state.json), skipped" in said
+    assert "checkpoint-99: half-written (no trainer_state.json); skipped" in said
     assert re.search(r"with the remaining (80|32) of 128 examples", said)  # from step 3, or 6 if that was quick
     assert losses(run).keys() == set(range(1, 9)) and (run / "model.safetensors").exists()
     assert [row["step"] for row in read_progress(run)] == list(range(1, 9))
