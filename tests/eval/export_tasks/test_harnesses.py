@@ -182,6 +182,6 @@ def test_lmms_eval_runs_its_own_model(data: Dataset, tmp_path: Path, nano: Path)
     folder = exported("lmms-eval", data, tmp_path, subsets)
     tasks = ",".join(f"mmaffben_{name.lower()}" for name in subsets)
     found, answers = lmms_eval(python, folder, tasks, "--model", "qwen2_5_vl", "--force_simple", "--device", "cpu",
-                               "--model_args", f"pretrained={nano},device_map=cpu")  # fmt: skip
+                               "--model_args", f"pretrained={nano},device_map=cpu,min_pixels=3136,max_pixels=12544")  # fmt: skip
     assert len(list((folder / "clips").glob("*.mp4"))) == 12
     require_our_scores(found, answers, data, tmp_path / "run")
