@@ -181,7 +181,8 @@ def test_lmms_eval_runs_its_own_model(data: Dataset, tmp_path: Path, nano: Path)
     python, subsets = python_of("lmms-eval"), ["FER2013", "MELD_SP", "CHSIMS_SI"]
     folder = exported("lmms-eval", data, tmp_path, subsets)
     tasks = ",".join(f"mmaffben_{name.lower()}" for name in subsets)
-    found, answers = lmms_eval(python, folder, tasks, "--model", "qwen2_5_vl", "--force_simple", "--device", "cpu",
-                               "--model_args", f"pretrained={nano},device_map=cpu,min_pixels=3136,max_pixels=12544")  # fmt: skip
+    model = f"pretrained={nano},device_map=cpu,min_pixels=3136,max_pixels=12544"
+    words = ("--model", "qwen2_5_vl", "--force_simple", "--device", "cpu", "--model_args", model)
+    found, answers = lmms_eval(python, folder, tasks, *words)
     assert len(list((folder / "clips").glob("*.mp4"))) == 12
     require_our_scores(found, answers, data, tmp_path / "run")
