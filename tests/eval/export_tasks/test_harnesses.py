@@ -169,7 +169,7 @@ def lmms_eval(python: Path, folder: Path, tasks: str, *words: object, **env: str
 def test_lmms_eval_prints_our_scores(data: Dataset, tmp_path: Path) -> None:
     python, folder = python_of("lmms-eval"), exported("lmms-eval", data, tmp_path)
     with answering_server(data) as (url, asked):
-        model = f"model_version=made-up,base_url={url},api_key=none,num_concurrent=1"
+        model = f"model_version=made-up,base_url={url},api_key=none,num_concurrent=1,max_frames_num=4"
         found, answers = lmms_eval(python, folder, "mmaffben_text,mmaffben_image,mmaffben_video", "--model", "openai",
                                    "--model_args", model, OPENAI_API_KEY="none")  # fmt: skip
     assert len(found) == 10 and sum("image_url" in json.dumps(body) for body in asked) == 48
