@@ -128,12 +128,14 @@ class Exported:
         if not isinstance(video, str):
             return [str(media_path(self.data.path, name)) for name in video]
         folder = self._made(video)
-        paths = [folder / f"{at:04d}.png" for at in range(self._media.size_of_clip(video).frames or 1)]
-        if not all(path.exists() for path in paths):
-            for path, picture in zip(paths, self._media.frames(video).pictures, strict=False):
-                with replacing(path) as out:
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            count = self._media.size_of_clip(video).frames
+            for at, picture in enumerate(self._media.frames(video).pictures[:count]):
+                with replacing(partial / f"{at:04d}.png") as out:
                     picture.save(out, "PNG")
-        return [str(path) for path in paths]
+            partial.replace(folder)
+        return sorted(map(str, folder.glob("*.png")))
 
     def _clip(self, video: str | tuple[str, ...]) -> str:
         if isinstance(video, str):

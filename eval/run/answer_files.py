@@ -33,10 +33,10 @@ class _Form(NamedTuple):
 
 
 def _logged(row: dict[str, Any]) -> dict[str, Any]:
-    doc, found = row["doc"], row["filtered_resps"]
-    while isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    return {"id": doc.get("id") if isinstance(doc, dict) else None, "text": found}
+    """lm-eval and lmms-eval log what our process_results returns for each metric: (task, id, answer)."""
+    kept = row["unparsed"]  # every exported task has this metric
+    _, name, text = kept if isinstance(kept, list) and len(kept) == 3 else (None, None, None)
+    return {"id": name, "text": text}
 
 
 def _inspected(row: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ _WITH_IDS = _Form(
 _GENERATED = _Form(
     "LLaMA-Factory's", frozenset({"predict", "label"}), lambda row: {"text": row["predict"], "gold": row["label"]}
 )
-_LINES = (_WITH_IDS, _GENERATED, _Form("lm-eval's or lmms-eval's", frozenset({"doc", "filtered_resps"}), _logged))
+_LINES = (_WITH_IDS, _GENERATED, _Form("lm-eval's or lmms-eval's", frozenset({"filtered_resps", "unparsed"}), _logged))
 _SAMPLES = (_Form("inspect's", frozenset({"id", "output"}), _inspected),)
 _KEYS = {"text": "prediction", "gold": "label", "id": "id"}
 

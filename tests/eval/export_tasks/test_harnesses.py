@@ -169,7 +169,7 @@ def lmms_eval(python: Path, folder: Path, tasks: str, *words: object, **env: str
 def test_lmms_eval_prints_our_scores(data: Dataset, tmp_path: Path) -> None:
     python, folder = python_of("lmms-eval"), exported("lmms-eval", data, tmp_path)
     with answering_server(data) as (url, asked):
-        model = f"model_version=made-up,base_url={url},api_key=none,num_concurrent=1"
+        model = f"model_version=made-up,base_url={url},api_key=none,num_concurrent=1,max_frames_num=4"
         found, answers = lmms_eval(python, folder, "mmaffben_text,mmaffben_image,mmaffben_video", "--model", "openai",
                                    "--model_args", model, OPENAI_API_KEY="none")  # fmt: skip
     assert len(found) == 10 and sum("image_url" in json.dumps(body) for body in asked) == 48
@@ -181,7 +181,8 @@ def test_lmms_eval_runs_its_own_model(data: Dataset, tmp_path: Path, nano: Path)
     python, subsets = python_of("lmms-eval"), ["FER2013", "MELD_SP", "CHSIMS_SI"]
     folder = exported("lmms-eval", data, tmp_path, subsets)
     tasks = ",".join(f"mmaffben_{name.lower()}" for name in subsets)
-    found, answers = lmms_eval(python, folder, tasks, "--model", "qwen2_5_vl", "--force_simple", "--device", "cpu",
-                               "--model_args", f"pretrained={nano},device_map=cpu")  # fmt: skip
+    model = f"pretrained={nano},device_map=cpu,min_pixels=3136,max_pixels=12544"
+    words = ("--model", "qwen2_5_vl", "--force_simple", "--device", "cpu", "--model_args", model)
+    found, answers = lmms_eval(python, folder, tasks, *words)
     assert len(list((folder / "clips").glob("*.mp4"))) == 12
     require_our_scores(found, answers, data, tmp_path / "run")

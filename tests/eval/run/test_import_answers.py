@@ -223,19 +223,20 @@ def test_a_place_that_is_no_file_or_no_folder(data: Dataset, tmp_path: Path) -> 
 
 
 def test_logs_of_harnesses(data: Dataset, tmp_path: Path) -> None:
-    logged = [{"doc_id": at, "doc": {"id": one.id}, "target": "", "resps": [["x"]], "filtered_resps": [f"{at}"]}
-              for at, one in enumerate(ALL)]  # fmt: skip
-    nested = [row | {"filtered_resps": [row["filtered_resps"]]} for row in logged]
+    logged = [{"doc_id": at, "filtered_resps": [f"{at}"], "macro_f1": ["xed", one.id, f"{at}"],
+               "unparsed": ["xed", one.id, f"{at}"]} for at, one in enumerate(ALL)]  # fmt: skip
+    flat = [row | {"filtered_resps": row["unparsed"][2], "input": "?"} for row in logged]  # lmms-eval
     samples = [{"id": one.id, "epoch": 1, "output": {"completion": f"{at}"}} for at, one in enumerate(ALL)]
     (tmp_path / "inspect.json").write_text(json.dumps({"version": 2, "samples": samples}))
-    for file in (written(tmp_path / "samples_xed.jsonl", logged), written(tmp_path / "lmms_samples.jsonl", nested),
+    for file in (written(tmp_path / "samples_xed.jsonl", logged), written(tmp_path / "lmms_samples.jsonl", flat),
                  tmp_path / "inspect.json"):  # fmt: skip
         import_answers([file], data, tmp_path / f"run-{file.name}")
         assert [row["prediction"] for row in kept(tmp_path / f"run-{file.name}", "onlineshopping")] == [
             "20", "21", "22", "23"]  # fmt: skip
     for row, said in (
-        (logged[0] | {"filtered_resps": ["a", "b"]}, r"jsonl:1: its prediction is \['a', 'b'\], which is not a text"),
-        (logged[0] | {"doc": {"question": "?"}}, r"jsonl:1: its id is None, which is not a text"),
+        (logged[0] | {"unparsed": ["xed", ALL[0].id, 1]}, r"jsonl:1: its prediction is 1, which is not a text"),
+        (logged[0] | {"unparsed": 0.5}, r"jsonl:1: its id is None, which is not a text"),
+        ({"doc": {}, "filtered_resps": [""]}, r"jsonl:1: no answer \(its keys: 'doc', 'filtered_resps'\)"),
     ):
         with pytest.raises(Fault, match=said):
             import_answers([written(tmp_path / "wrong.jsonl", [row])], data, tmp_path / "run")
