@@ -13,8 +13,8 @@ import pytest
 from eval.ask.predict import predict
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl
-from tests.eval.engines.vllm.conftest import ENVIRONMENT
 from tests.eval.engines.vllm.tiny import make_tiny
+from tests.eval.engines.vllm.vllm_side import ENVIRONMENT
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
