@@ -105,9 +105,10 @@ class VllmEngine:
         with self._starting():
             for outputs in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
                 for one, output in outputs:
-                    frames = [self.prompts.shown.size_of_clip(clip).frames for clip in one.videos]
-                    tokens = {"tokens": len(output.prompt_token_ids)}
-                    sizes[modality(one)] = tokens | ({"frames": frames} if frames else {})
+                    size: dict[str, object] = {"tokens": len(output.prompt_token_ids)}
+                    if one.videos:
+                        size["frames"] = [self.prompts.shown.size_of_clip(clip).frames for clip in one.videos]
+                    sizes[modality(one)] = size
         self.facts["inputs"] = sizes
 
     def _check(self) -> bool:

@@ -8,9 +8,6 @@ import pytest
 from mmafflm.dataset import Dataset
 from tests.paths import ROOT
 
-# vLLM in the process that asks for it: otherwise it starts two more, and each imports vLLM again
-ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-
 
 @pytest.fixture(scope="session")
 def python() -> str:

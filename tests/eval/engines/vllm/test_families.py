@@ -13,12 +13,15 @@ import pytest
 from eval.ask.predict import predict
 from mmafflm.dataset import Dataset
 from mmafflm.records import read_jsonl
-from tests.eval.engines.vllm.conftest import ENVIRONMENT
 from tests.eval.engines.vllm.tiny import make_tiny
+from tests.eval.engines.vllm.vllm_side import ENVIRONMENT
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 LIMIT = 4
+# transformers 5.6 puts the frames of a Qwen3-VL clip in place of <|vision_start|><|video_pad|><|vision_end|>; 5.19 (of
+# vLLM 0.32) puts them in place of <|video_pad|> only. So vLLM's prompt has two tokens more, and other answers.
+CLIP = "SAMSEMO"
 SUBSETS = {"llama": ["XED", "onlineshopping"], "qwen3_vl": ["XED", "FER2013", "SAMSEMO"], "openai_gpt": ["XED"]}
 
 
@@ -55,14 +58,17 @@ def test_a_model_of_another_family_is_asked_as_hf_asks_it(
     subsets, out = SUBSETS[kind], {name: folder / f"{kind}-{name}" for name in ("hf", "vllm")}
     predict(str(folder / kind), data, out["hf"], subsets, LIMIT)
     ours, theirs = predictions(out["hf"]), predictions(out["vllm"])
-    same = sum(ours[name] == text for name, text in theirs.items())
-    print(f"\n{kind}: {same} of {len(ours)} answers are those of hf")
     assert theirs.keys() == ours.keys() and len(ours) == LIMIT * len(subsets)
-    assert same >= 0.9 * len(ours) and len(set(ours.values())) > len(ours) / 2
+    same = {name: sum(ours[key] == theirs[key] for key in ours if key.startswith(f"{name}/")) for name in subsets}
+    print(f"\n{kind}: of {LIMIT} answers of each subset, those of hf: {same}")
+    # a wrong pixel or position changes all answers of a kind, rounding changes one or two; for clips see CLIP
+    assert all(count >= 0.75 * LIMIT for name, count in same.items() if name != CLIP)
+    assert len(set(ours.values())) > len(ours) / 2 and len(set(theirs.values())) > len(theirs) / 2
     hf, run = (json.loads((out[name] / "run.json").read_text()) for name in ("hf", "vllm"))
     assert run["accepts"] == hf["accepts"] and run["template"] == hf["template"] == "the checkpoint's own"
     sizes = [{name: one["tokens"] for name, one in row["model"]["inputs"].items()} for row in (hf, run)]
-    assert sizes[0] == sizes[1] and list(sizes[0]) == run["accepts"]
+    assert list(sizes[0]) == run["accepts"] and sizes[0].keys() == sizes[1].keys()
+    assert all(sizes[0][name] == sizes[1][name] for name in sizes[0] if name != "video")
     assert run["model"]["type"] == kind and run["model"]["chat_template_sha256"] == hf["model"]["chat_template_sha256"]
 
 

@@ -26,8 +26,7 @@ from mmafflm.records import read_jsonl
 from mmafflm.sampling import sample
 from tests.budget import BUDGET
 from tests.command import mmaffben
-from tests.eval.engines.vllm.conftest import ENVIRONMENT
-from tests.eval.engines.vllm.vllm_side import in_order
+from tests.eval.engines.vllm.vllm_side import ENVIRONMENT, in_order
 from tests.paths import ROOT
 
 LIMIT = 3  # rows of each of the 18 subsets

@@ -19,6 +19,10 @@ from eval.engines import Question
 from eval.engines.vllm.engine import VllmEngine
 from mmafflm.dataset import Dataset
 from tests.budget import BUDGET
+from tests.paths import ROOT
+
+# vLLM in the process that asks for it: otherwise it starts two more, and each imports vLLM again
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
 
 class OneStart(VllmEngine):
