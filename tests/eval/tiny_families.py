@@ -203,9 +203,8 @@ def mllama(nano: Path) -> Tiny:
         vision_config=vision, text_config=decoder, **ids(tokenizer, ["image_token_index"], ["<|image|>"])
     )
     images = hf.MllamaImageProcessor(size=SQUARE, max_image_tiles=4)
-    return Tiny(
-        hf.MllamaForConditionalGeneration(config), hf.MllamaProcessor(images, tokenizer, chat_template=chat.LLAMA3)
-    )
+    reader = hf.MllamaProcessor(images, tokenizer, chat_template=chat.LLAMA3)
+    return Tiny(hf.MllamaForConditionalGeneration(config), reader)
 
 
 def internvl(nano: Path) -> Tiny:
@@ -270,11 +269,9 @@ def smolvlm(nano: Path) -> Tiny:
     return Tiny(hf.SmolVLMForConditionalGeneration(config), reader)
 
 
-TEXT: tuple[Callable[[Path], Tiny], ...] = (llama, mistral, llama_without_template)
-IMAGES: tuple[Callable[[Path], Tiny], ...] = (llava, mllama, gemma3, idefics3)
-VIDEOS: tuple[Callable[[Path], Tiny], ...] = (
-    *(qwen2_vl, qwen3_vl, qwen2_5_omni, llava_next_video, llava_onevision, internvl, smolvlm),
-)
+TEXT = (llama, mistral, llama_without_template)
+IMAGES = (llava, mllama, gemma3, idefics3)
+VIDEOS = (qwen2_vl, qwen3_vl, qwen2_5_omni, llava_next_video, llava_onevision, internvl, smolvlm)
 
 
 @torch.no_grad()
