@@ -27,27 +27,16 @@ class Tiny(NamedTuple):
 def text_sizes(tokenizer: Any, **more: Any) -> dict[str, Any]:
     """The sizes of a decoder, as keys of its config."""
     return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 16384,
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    } | more
+        "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 16384, "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+    } | more  # fmt: skip
 
 
 TOWER = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "image_size": 56,
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56,
     "patch_size": 14,
-}
+}  # fmt: skip
 CLIP = TOWER | {"projection_dim": 32, "model_type": "clip_vision_model"}
 SIGLIP = TOWER | {"model_type": "siglip_vision_model"}
 MROPE = {"rope_theta": 1e6, "rope_type": "default", "mrope_section": [2, 3, 3]}
@@ -214,9 +203,8 @@ def mllama(nano: Path) -> Tiny:
         vision_config=vision, text_config=decoder, **ids(tokenizer, ["image_token_index"], ["<|image|>"])
     )
     images = hf.MllamaImageProcessor(size=SQUARE, max_image_tiles=4)
-    return Tiny(
-        hf.MllamaForConditionalGeneration(config), hf.MllamaProcessor(images, tokenizer, chat_template=chat.LLAMA3)
-    )
+    reader = hf.MllamaProcessor(images, tokenizer, chat_template=chat.LLAMA3)
+    return Tiny(hf.MllamaForConditionalGeneration(config), reader)
 
 
 def internvl(nano: Path) -> Tiny:
@@ -281,11 +269,9 @@ def smolvlm(nano: Path) -> Tiny:
     return Tiny(hf.SmolVLMForConditionalGeneration(config), reader)
 
 
-TEXT: tuple[Callable[[Path], Tiny], ...] = (llama, mistral, llama_without_template)
-IMAGES: tuple[Callable[[Path], Tiny], ...] = (llava, mllama, gemma3, idefics3)
-VIDEOS: tuple[Callable[[Path], Tiny], ...] = (
-    *(qwen2_vl, qwen3_vl, qwen2_5_omni, llava_next_video, llava_onevision, internvl, smolvlm),
-)
+TEXT = (llama, mistral, llama_without_template)
+IMAGES = (llava, mllama, gemma3, idefics3)
+VIDEOS = (qwen2_vl, qwen3_vl, qwen2_5_omni, llava_next_video, llava_onevision, internvl, smolvlm)
 
 
 @torch.no_grad()
