@@ -5,6 +5,7 @@ import platform
 from tests.bench import (
     browse_bench,
     build_bench,
+    harness_bench,
     leaderboard_bench,
     leakage_bench,
     media_bench,
@@ -24,6 +25,7 @@ for bench in (
     report_bench,
     leaderboard_bench,
     predict_bench,
+    harness_bench,
     readout_bench,
 ):
     print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip().splitlines()[0]}", flush=True)
