@@ -2,6 +2,7 @@
 
 The space that a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes
 one block of 4 kB, a photograph of EMOTIC a hundred. So we measure: a sample drawn evenly from all is opened first.
+Members of a tar archive come in the archive's order.
 """
 
 import os
@@ -20,7 +21,7 @@ T = TypeVar("T")
 def spread(items: Mapping[str, T], first: int = SAMPLE) -> dict[str, T]:
     """The same items, reordered: the first ones are drawn evenly from all, so they represent the whole corpus."""
     names = list(items)
-    ahead = names[:: max(1, len(names) // first)][:first]
+    ahead = [names[at * len(names) // first] for at in range(first)] if len(names) > first else names
     return {name: items[name] for name in dict.fromkeys([*ahead, *names])}
 
 
@@ -56,6 +57,7 @@ class Room:
         say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
         if left > free:
             raise Fault(
-                f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, and {self.data} has "
-                f"{free / 1e9:.2f} GB left for what is missing. Free some, or build fewer --subsets."
+                f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, "
+                f"{left / 1e9:.2f} GB of it still to be stored, and {self.data} has {free / 1e9:.2f} GB free. "
+                "Free some space, or build fewer --subsets."
             )
