@@ -31,8 +31,8 @@ from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.token_counts import media_of_mix
 from mmafflm.train.run import train
 from tests.data_build.raw_rows import hashes
-from tests.mmafflm.recipes import RECIPES
 from tests.forks import Forks
+from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.train.test_loss import in_one_process
 
 
