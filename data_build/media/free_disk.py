@@ -30,7 +30,7 @@ class Room:
 
     def __init__(self, corpus: str, count: int, data: Path) -> None:
         self.corpus, self.count, self.data = corpus, count, data
-        self._seen, self._bytes = 0, 0
+        self._seen, self._bytes, self._typed = 0, 0, 0
         self._block = os.statvfs(data).f_frsize
         self._stored: set[str] = set()
         say(f"{corpus}: {count} pictures and clips to open")
@@ -46,14 +46,16 @@ class Room:
         names = {name: size for name, size, _ in files if name not in self._stored}
         self._stored |= names.keys()
         self._bytes += sum(-(-size // self._block) * self._block for size in names.values())
+        self._typed += sum(size for name, size in names.items() if name.endswith(".png"))  # mmaffin/typed has them too
         if len(names) > 1:  # a clip's frames have a folder of their own, which takes a block
             self._bytes += self._block
         if self._seen == SAMPLE < self.count:
-            self._require(self._bytes / SAMPLE)
+            self._require((self._bytes + self._typed) / SAMPLE)
 
     def _require(self, each: float) -> None:
         """Raises Fault unless the remaining ones fit, at `each` bytes per picture or clip."""
-        whole, left, free = each * self.count, each * (self.count - SAMPLE), shutil.disk_usage(self.data).free
+        whole, free = each * self.count, shutil.disk_usage(self.data).free
+        left = whole - self._bytes
         say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
         if left > free:
             raise Fault(
