@@ -1,7 +1,7 @@
 """Decide whether a clip's own licence, as its corpus's table words it, allows us to pass on a row made from the clip.
 
-A build stores clips cut and scaled, so a licence without derivatives does not allow it. A licence text with any word
-that we do not know allows nothing, because nobody has read it.
+A build stores clips cut and scaled, so a licence that allows no changed copies forbids passing them on. A licence text
+with any word that we do not know allows nothing, because nobody has read it.
 """
 
 import re

@@ -2,6 +2,7 @@
 
 The space that a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes
 one block of 4 kB, a photograph of EMOTIC a hundred. So we measure: a sample drawn evenly from all is opened first.
+Members of a tar archive come in the archive's order.
 """
 
 import os
@@ -20,7 +21,7 @@ T = TypeVar("T")
 def spread(items: Mapping[str, T], first: int = SAMPLE) -> dict[str, T]:
     """The same items, reordered: the first ones are drawn evenly from all, so they represent the whole corpus."""
     names = list(items)
-    ahead = names[:: max(1, len(names) // first)][:first]
+    ahead = [names[at * len(names) // first] for at in range(first)] if len(names) > first else names
     return {name: items[name] for name in dict.fromkeys([*ahead, *names])}
 
 
@@ -29,7 +30,7 @@ class Room:
 
     def __init__(self, corpus: str, count: int, data: Path) -> None:
         self.corpus, self.count, self.data = corpus, count, data
-        self._seen, self._bytes = 0, 0
+        self._seen, self._bytes, self._typed = 0, 0, 0
         self._block = os.statvfs(data).f_frsize
         self._stored: set[str] = set()
         say(f"{corpus}: {count} pictures and clips to open")
@@ -45,17 +46,20 @@ class Room:
         names = {name: size for name, size, _ in files if name not in self._stored}
         self._stored |= names.keys()
         self._bytes += sum(-(-size // self._block) * self._block for size in names.values())
+        self._typed += sum(size for name, size in names.items() if name.endswith(".png"))  # mmaffin/typed has them too
         if len(names) > 1:  # a clip's frames have a folder of their own, which takes a block
             self._bytes += self._block
         if self._seen == SAMPLE < self.count:
-            self._require(self._bytes / SAMPLE)
+            self._require((self._bytes + self._typed) / SAMPLE)
 
     def _require(self, each: float) -> None:
         """Raises Fault unless the remaining ones fit, at `each` bytes per picture or clip."""
-        whole, left, free = each * self.count, each * (self.count - SAMPLE), shutil.disk_usage(self.data).free
+        whole, free = each * self.count, shutil.disk_usage(self.data).free
+        left = whole - self._bytes
         say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
         if left > free:
             raise Fault(
-                f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, and {self.data} has "
-                f"{free / 1e9:.2f} GB left for what is missing. Free some, or build fewer --subsets."
+                f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, "
+                f"{left / 1e9:.2f} GB of it still to be stored, and {self.data} has {free / 1e9:.2f} GB free. "
+                "Free some space, or build fewer --subsets."
             )

@@ -44,7 +44,7 @@ DAMAGE = (
 
 
 class Unreadable(Fault):
-    """Raw bytes that cannot be read. A table like this ends the build; a picture or clip goes to the quarantine.
+    """Raw bytes that cannot be read. A table that is unreadable ends the build; a picture or clip goes to quarantine.
 
     where: file or archive. why: the reason alone, without the path. fix: a sentence.
     """
@@ -60,7 +60,7 @@ class Unreadable(Fault):
 
 @contextmanager
 def reading(where: object, member: str = "") -> Iterator[None]:
-    """Use this around every call that reads raw bytes: whatever damage raises becomes Unreadable.
+    """Use this around every call that reads raw bytes: every exception that damage causes becomes Unreadable.
 
     where: the file, or the archive that holds `member`.
     """
@@ -76,7 +76,7 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
         return Unreadable(where, f"cannot be read ({os.strerror(error.errno or 0)})", "Check it and its permissions.")
     if isinstance(error, UnicodeDecodeError):
         why = f"a name in it is not UTF-8 (byte {error.object[error.start]:#04x})"
-        return Unreadable(where, why, "Unpack the archive and put the files there.")
+        return Unreadable(where, why, "Unpack the archive and put its files in its place.")
     if isinstance(error, MemoryError):
         return Unreadable(where, "needs more memory than is available", "Unpack it, or download it again.")
     what = printable(f"{member}: {error or type(error).__name__}" if member else str(error) or type(error).__name__)
@@ -84,7 +84,7 @@ def damaged(where: object, error: Exception, member: str = "") -> Unreadable:
 
 
 def printable(name: str) -> str:
-    """A name for messages and records, with line breaks, terminal codes and bytes that are not UTF-8 escaped."""
+    """A name for messages and records, in which line breaks, terminal codes and bytes other than UTF-8 are escaped."""
     if name.isprintable():
         return name
     return "".join(_escaped(letter) if _is_control(letter) else letter for letter in name)

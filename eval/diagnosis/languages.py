@@ -111,7 +111,10 @@ def _scored(group: Group, name: str, one: Answered, resamples: int) -> LanguageS
 
 
 def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples: int) -> LanguageScore:
-    """Score rows of several languages together: 40 rows of Cyrillic in a Latin language are too few on their own."""
+    """Score rows of several languages together.
+
+    40 rows in Cyrillic, in a language mostly written in Latin letters, are too few on their own.
+    """
     task = parts[0].task
     emotions = [emotion for part in parts for emotion in part.emotions or ()] or None
     gold = np.concatenate([part.read.gold for part in parts])
@@ -155,7 +158,10 @@ def _findings(
 
 
 def _skilled_in_english(group: Group, resamples: int) -> bool:
-    """Whether English beats its baselines. If not, nothing collapsed: it is a label prior, which its check reports."""
+    """Whether English beats its baselines by the threshold of language_lift; True without English.
+
+    If it does not, no language collapsed: the model follows a label prior, which the checks of label priors report.
+    """
     if ENGLISH not in group.languages:
         return True
     value, _, _ = lift(group.languages[ENGLISH], f"{group.name} {ENGLISH}", resamples)
@@ -192,7 +198,7 @@ def _of_english(
     Share and interval are None when English has no score above 0, or a score is withheld.
     """
     if not np.isfinite([here.value, english.value]).all():
-        return None, None, "no score to compare, because most answers are unparsed, its own or the English ones."
+        return None, None, "no score to compare: most of its own or of the English answers are unparsed."
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(english.drawn > 0, here.drawn / english.drawn, np.nan)
     value = here.value / english.value if english.value > 0 else None

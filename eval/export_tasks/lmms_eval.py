@@ -1,4 +1,4 @@
-"""Tasks for lmms-eval 0.7.3: a YAML file a task, and the functions that they name."""
+"""Tasks for lmms-eval 0.7.3: one YAML file for each task, and the functions that these files name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from mmafflm.records import write_text
 
 
 def write(tasks: Sequence[ExportedTask], data: Dataset, out: Path) -> None:
-    """Write NAME.yaml for each task and mmaffben.py."""
+    """Write mmaffben.py, and NAME.yaml for each task."""
     for task in tasks:
         write_text(out / f"{task.name}.yaml", rendered("lmms-eval.yaml.j2", task=task, lower=LOWER))
     write_text(out / "mmaffben.py", rendered("lmms-eval.py.j2", metrics=all_metrics(tasks)))

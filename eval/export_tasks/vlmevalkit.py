@@ -1,4 +1,4 @@
-"""Tables for VLMEvalKit: a TSV file a picture task, in the form of its own image data sets."""
+"""Tables for VLMEvalKit: one TSV file for each task with pictures, in the form of VLMEvalKit's own image data sets."""
 
 import base64
 import csv

@@ -3,7 +3,8 @@
 A mean over the languages of a subset is refused if one of them is missing.
 
 The interval of a mean assumes that the intervals of its tasks are symmetric and independent. For tasks on the same rows
-(MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only scores.
+(MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only the scores
+and their intervals.
 """
 
 import math

@@ -93,7 +93,7 @@ def _short(cell: Cell | None) -> str:
 
 
 def _limits(runs: Sequence[Run]) -> str:
-    """The addition to captions when runs asked only some records: which ones."""
+    """The addition to captions when some of the runs asked only a part of the records: which part."""
     limits = sorted({said for run in runs if (said := str(Selection.of_run(run.described)).removeprefix(", "))})
     return f"; {' or '.join(limits)}" if limits else ""
 
@@ -127,9 +127,9 @@ def markdown(found: Sequence[PaperTable]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text with Markdown's characters escaped: a run's folder may have any name."""
+    """Text without what would break a table or become code, bold, a link or HTML: a run's folder may have any name."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
+    return re.sub(r"([\\`*_|])", r"\\\1", text).replace("](", "]\\(")
 
 
 def latex(found: Sequence[PaperTable]) -> str:

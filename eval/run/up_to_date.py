@@ -19,7 +19,7 @@ KEY = "made_of"
 
 
 def made_of(files: Iterable[Path], **given: Any) -> str:
-    """The hash of the files (a missing file counts as missing), the arguments and the code of eval."""
+    """The hash of the files (names and contents; None if missing), the arguments, and the code of eval."""
     hashes = [(path.name, sha256_of(path) if path.exists() else None) for path in files]
     text = json.dumps([source_hash("eval"), hashes, given], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -65,10 +65,10 @@ def _subset(
         for task in subset.tasks
         if (rows := by_task.get(task.key))
     }
+    if not tasks:
+        raise Fault(f"{subset.name}: no records to score. Build it again, or leave it out with --subsets.")
     if len(subset.tasks) > 1:
         return {"n": len(records), "unparsed": sum(one["unparsed"] for one in tasks.values()), "tasks": tasks}
-    if not tasks:
-        raise Fault(f"{subset.name}: no test records. Build it again, or leave it out with --subsets.")
     found = tasks[subset.tasks[0].key]
     if len(subset.languages) > 1:
         found["by_language"] = _by_language(subset.tasks[0], records, texts, mode, draw)

@@ -40,7 +40,7 @@ class Query:
         return "/?" + urlencode({**self.values, **{name: one for name, one in own.items() if one}, "page": page})
 
     def having(self, name: str, value: str) -> "Query":
-        """The same query with another value of one facet; "": with any value."""
+        """The first page of the same query with another value of one facet; "" for any value."""
         others = {facet: one for facet, one in self.values.items() if facet != name}
         return replace(self, values=others | ({name: value} if value else {}), page=1)
 

@@ -86,7 +86,7 @@ def _require_machine(planned: Plan, node_rank: int) -> None:
 
 
 def _require_media(data: Dataset) -> None:
-    """Raises Fault for a picture or clip of the mix that the build has not opened, or whose format must be guessed."""
+    """Raises Fault for a picture or clip of the mix that is not as stored, or not safe for FFmpeg to guess."""
     names = media_of_mix(data)
     data.require_media(names)
     require_safe_to_guess(data.path / name for name in sorted(names))
@@ -159,7 +159,8 @@ def _reason_kept(out: Path) -> Iterator[None]:
 
 def _launch(planned: Plan, out: Path, config: Path, env: dict[str, str], node_rank: int, watch: Watch | None) -> None:
     """Run LLaMA-Factory to its end. Raises Fault when it fails, hangs or diverges, and when another node does."""
-    # Replaying a stream takes an unknown time and writes nothing. Without a progress bar nothing is written either.
+    # A resumed run that does not stream first reads the earlier rows again, which takes an unknown time and writes
+    # nothing. Without a progress bar nothing is written either.
     silent = (config.name == RESUMED and replays(planned.config)) or planned.config.get("disable_tqdm")
     others, stall = Others(planned, out, node_rank), Stall(out, node_rank, math.inf if silent else FIRST_S)
     shutil.rmtree(cache_of(out, node_rank), ignore_errors=True)  # left by a run that was killed
@@ -200,13 +201,13 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         return
     if (begun := read_run(out)) and begun.get("data_hash") != data.hash:
         raise UsageFault(
-            f"{out}: was started on another build of {data.path}. Restore that one, or choose another --out."
+            f"{out}: was started on other data than {data.path} holds now. Name those, or choose another --out."
         )
     before = read_settings(out / CONFIG, "Choose another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
     if differ:
         raise UsageFault(
-            f"{out}: was started with another {', '.join(differ)}; the order of the data would change midway. "
+            f"{out}: was started with another {', '.join(differ)}, and a run must not change midway. "
             "Resume with the command that began it, or choose another --out."
         )
 

@@ -31,6 +31,7 @@ from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.token_counts import media_of_mix
 from mmafflm.train.run import train
 from tests.data_build.raw_rows import hashes
+from tests.forks import Forks
 from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.train.test_loss import in_one_process
 
@@ -175,14 +176,16 @@ def test_training_meets_no_file_that_ffmpeg_could_take_for_a_script(built: Path,
 
 
 @pytest.mark.slow
-def test_training_learns_every_answer_whole_and_nothing_else(built: Path, nano: Path, tmp_path: Path) -> None:
+def test_training_learns_every_answer_whole_and_nothing_else(
+    built: Path, nano: Path, forks: Forks, tmp_path: Path
+) -> None:
     """Every row of the mix as LLaMA-Factory passes it to the model: the labels are only the answer and its end."""
     pytest.importorskip("llamafactory")
     from tokenizers import Tokenizer
 
     planned = plan(RECIPES / "nano.yaml", Dataset.open(built), 1, base=str(nano), out=tmp_path / "run")
     write_text(tmp_path / "config.yaml", planned.to_yaml())
-    seen = in_one_process({tmp_path / "config.yaml": "labels"})[0]["rows"]
+    seen = in_one_process(forks, {tmp_path / "config.yaml": "labels"})[0]["rows"]
     tokenizer = Tokenizer.from_file(str(nano / "tokenizer.json"))
     vision = pl.read_parquet(built / "mmaffin/parquet/mmaffin_train.parquet")["vision_tokens"]
     wanted: Counter[tuple[Any, ...]] = Counter()

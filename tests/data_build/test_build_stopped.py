@@ -75,7 +75,7 @@ def test_full_disk_is_a_sentence_and_leaves_nothing_half_written(text: tuple[Pat
     out = tmp_path / "data"
     done = build_after(program, "--raw", str(text[0]), "--out", str(out), "--jobs", "1")
     assert done.returncode == 1
-    assert "No space left on device" in done.stderr and "run the same command again" in done.stderr
+    assert "No space left on device" in done.stderr and "run it again" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (out / "manifest.json").exists() and not list(out.glob("mmaffin/*.jsonl"))
     assert not list(out.rglob("*.partial"))
@@ -94,7 +94,7 @@ def test_workers_that_are_stopped_leave_nothing_half_written(tmp_path: Path) -> 
     )
     out = tmp_path / "data"
     done = build_after(program, "--raw", str(tmp_path / "raw"), "--out", str(out), "--jobs", "2")
-    assert done.returncode == 1 and "run the same command again" in done.stderr, done.stderr
+    assert done.returncode == 1 and "run it again" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not list(out.rglob("*.partial"))
 
 

@@ -1,6 +1,6 @@
 """The engine hf's generic path: any model of transformers, with its own processor, chat template and `generate`.
 
-Nothing here knows a family, except for the lists below of what a few processors need.
+Little here knows a family: the lists below, and what the comments name.
 """
 
 import copy
@@ -100,7 +100,7 @@ class GenericPath:
         return len(self._ids(text))
 
     def try_out(self, questions: Sequence[Question]) -> None:
-        """Ask these for one token each, and keep what the processor made of them. Raises Fault when that fails."""
+        """Ask each for one token, and keep in facts["inputs"] the sizes of what the processor made. Raises Fault."""
         for question in questions:
             kind = modality(question)
             with self._asking(
@@ -171,11 +171,11 @@ class GenericPath:
         return {name: made[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
 
     def _content(self, text: str) -> Any:
-        """A turn without media, as the chat templates expect it: of models that see as entries, of others as text."""
+        """A turn without media, as chat templates expect it: a list of entries if the model sees, else text."""
         return [{"type": "text", "text": text}] if self.sees else text
 
     def _clips(self, question: Question) -> list[Frames]:
-        """The clips, without the frame that is repeated to fill a step: a processor that needs it adds it."""
+        """The clips, of at most self.frames pictures, without the copies of the last frame that fill a time step."""
         if self.native and not all(isinstance(video, str) for video in question.videos):
             raise Fault(
                 f"{self.shown.root}: its clips are stored as frames, at the size of the training budget. For --option "
@@ -255,7 +255,7 @@ class GenericPath:
 
     @contextmanager
     def _asking(self, advice: str = "") -> Iterator[None]:
-        """Turn what transformers raises while a model is asked into a Fault. It checks little, so that is anything."""
+        """Turn whatever transformers raises while a model is asked into a Fault: it checks its input little."""
         try:
             yield
         except Fault:

@@ -7,6 +7,7 @@ import os
 import tarfile
 import zipfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from data_build.media.extract import JOURNAL, Taken, extract, read_journal
+from data_build.media.free_disk import spread
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from mmafflm.errors import Fault
@@ -142,7 +144,7 @@ def test_a_small_disk_is_refused_by_the_first_pictures(tmp_path: Path, monkeypat
         write(tmp_path / "raw" / name, jpeg(60, 60 + number))
     monkeypatch.setattr("data_build.media.free_disk.SAMPLE", 5)
     monkeypatch.setattr("data_build.media.free_disk.shutil.disk_usage", lambda _: _Small())
-    with pytest.raises(Fault, match=r"made: 12 pictures and clips take about 0\.00 GB, and .* has 0\.00 GB left"):
+    with pytest.raises(Fault, match=r"made: 12 pictures and clips take about 0\.00 GB, .* and .* has 0\.00 GB free"):
         take_all(tmp_path / "raw", tmp_path / "data", *map(image, names))
     assert 5 <= len(read_journal(tmp_path / "data")) < 12
 
@@ -180,3 +182,12 @@ def test_a_clip_that_took_too_long_is_tried_again(tmp_path: Path) -> None:
     assert slow.reason == "not decoded in 0 s" and not read_journal(tmp_path / "data")
     (again,) = take_all(tmp_path / "raw", tmp_path / "data", RawMedia("video", "a.mp4"))
     assert again.files and not again.reason
+
+
+@pytest.mark.parametrize("count", [3, 100, 199, 299, 5000])
+def test_the_first_ones_come_from_all_of_a_corpus(count: int) -> None:
+    items = dict.fromkeys((f"{number:05}" for number in range(count)), 0)
+    found = [int(name) for name in spread(items)]
+    assert sorted(found) == list(range(count))
+    gaps = [after - before for before, after in pairwise([*found[:100], count])]
+    assert max(gaps) - min(gaps) <= 1

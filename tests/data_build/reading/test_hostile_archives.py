@@ -50,7 +50,10 @@ DEFLATED = packed(zipfile.ZIP_DEFLATED)
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (with_headers(DEFLATED, 6, 8, 1), "x.zip: a.tsv is encrypted. Unpack the archive and put the files there."),
+        (
+            with_headers(DEFLATED, 6, 8, 1),
+            "x.zip: a.tsv is encrypted. Unpack the archive and put its files in its place.",
+        ),
         (with_headers(DEFLATED, 8, 10, 9), "a.tsv is compressed in a way that is not supported (method 9)"),
         (broken(zipfile.ZIP_LZMA), "x.zip: a broken or truncated archive (a.tsv: "),
         (broken(zipfile.ZIP_BZIP2), "x.zip: a broken or truncated archive (a.tsv: "),

@@ -229,7 +229,7 @@ def test_every_node_ends_a_run_that_hangs(
     begin(tmp_path / "run")
     monkeypatch.setattr(train_module, "run", waits)
     with pytest.raises(
-        Fault, match=r"run: stopped, nothing was written for 10 min, .*it hangs\. Look at the other nodes"
+        Fault, match=r"run: stopped, nothing was written for 10 min .*it hangs\. Look at the other nodes"
     ):
         train_second(tmp_path, base)
 
