@@ -73,7 +73,8 @@ def predict(
         return
     if shard is not None:
         raise UsageFault("--jobs makes the shards itself: leave out --shard")
-    names = askable(make_engine(engine.value, ckpt, "auto", data, dataset.budget, made), dataset, split.value, names)
+    asked = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made)
+    names = askable(asked, dataset, split.value, names, out)
     predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, Selection(limit, spoken), readout.value)
 
 

@@ -17,10 +17,10 @@ from eval.score.readout import readout_of
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 from mmafflm.dataset import Dataset, split_file
-from mmafflm.errors import UsageFault
+from mmafflm.errors import Fault, UsageFault
 from mmafflm.media.budget import Budget
 from mmafflm.records import Record, media_files
-from mmafflm.run_file import installed
+from mmafflm.run_file import installed, read_run
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import Advance, progress
 
@@ -60,7 +60,7 @@ def predict(
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
     require_budget(str(ckpt), budget, force)
     selection = Selection(limit, None if languages is None else tuple(languages))
-    chosen = chosen_records(data, split, askable(engine, data, split, subsets), selection)
+    chosen = chosen_records(data, split, askable(engine, data, split, subsets, Path(out)), selection)
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
     asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
     asking.folder.require_same(asked)  # first: another run's files would fail later, with a less clear message
@@ -68,12 +68,12 @@ def predict(
     asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
 
 
-def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None) -> list[str] | None:
+def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None, out: Path) -> list[str] | None:
     """The subsets that the model can take: those named, or else those of the build that it accepts.
 
     Lists the others once. Raises UsageFault for a named subset that it does not accept, and when none is left.
     """
-    takes = engine.accepts()
+    takes = _accepted(engine, out)
     names = data.subsets(split) if subsets is None else subsets
     others = [name for name in names if benchmark()[name].modality not in takes]
     if not others:
@@ -86,6 +86,17 @@ def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None
         raise UsageFault(f"{', '.join(others)}: cannot be asked, because {said}.{advice}")
     say(f"Not asked, because {said}: {', '.join(others)}.")
     return left
+
+
+def _accepted(engine: Engine, out: Path) -> tuple[str, ...]:
+    """What the model takes; as the run in OUT recorded it if the model is not here any more."""
+    try:
+        return engine.accepts()
+    except Fault:
+        kept = (read_run(out) or {}).get("accepts")
+        if not isinstance(kept, list):
+            raise
+        return tuple(map(str, kept))
 
 
 def chosen_records(

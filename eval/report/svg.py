@@ -67,7 +67,7 @@ def lane(found: Sequence[Estimate], baseline: float | None, domain: tuple[float,
 
 def axis(domain: tuple[float, float], title: str) -> Markup:
     """The numbers of the axis, to show above the lanes."""
-    return _wide(14, title, [
+    return _wide(15, title, [
         Markup('<text class="middle" x="{:.4g}%" y="11">{:g}</text>').format(share(tick, domain), tick)
         for tick in ticks(domain)
     ])  # fmt: skip

@@ -100,7 +100,9 @@ class RunFolder:
             if before is not None:
                 # keep the commit and the model: with nothing left to ask, it may not even be loaded
                 kept = {name: before[name] for name in ("commit", "spent", "model") if name in before}
-                row = row | kept | {"subsets": before["subsets"] | row["subsets"]}
+                known = {name: before[name] for name in ("template", "accepts") if name in before}
+                row = known | row | kept | {"subsets": before["subsets"] | row["subsets"]}
+                row = {name: row[name] for name in before if name in row} | row  # the same bytes in the same order
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 Config = Mapping[str, Any]  # what a model's config.json holds
+CHATML_END = "<|im_end|>"  # ends a turn in ChatML, which many families write; others end with their own end tokens
 
 
 class MediaSize(NamedTuple):

@@ -13,7 +13,7 @@ from mmafflm.families.base import Architecture, Family
 from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of
 
-NOT_FAMILIES = ("base", "find")
+NOT_FAMILIES = ("base", "find", "qwen_clips")
 BUILT_FOR = "qwen2_5_vl"  # the build scales media and counts tokens for this model type
 
 

@@ -19,7 +19,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.benchmark.grammar import Labels, Ordinal
 from mmafflm.errors import Fault
-from mmafflm.families.base import Family, StandIn
+from mmafflm.families.base import CHATML_END, Family, StandIn
 from mmafflm.families.find import built_for
 from mmafflm.files.documents import read_json
 from mmafflm.files.writing import writing
@@ -130,7 +130,7 @@ def _make_pocket(out: Path) -> None:
 def _make_smollm2(out: Path) -> None:
     model, tokenizer = smollm2()
     _split_like_smollm2(tokenizer.backend_tokenizer)
-    tokenizer.eos_token = tokenizer.pad_token = "<|im_end|>"  # transformers 5.6.0 takes another one from the file
+    tokenizer.eos_token = tokenizer.pad_token = CHATML_END  # transformers 5.6.0 takes another one from the file
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "README.md").write_text(f"# SmolLM2\n\n{ABOUT['smollm2']}\n\nLicence: Apache-2.0.\n", encoding="utf-8")

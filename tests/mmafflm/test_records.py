@@ -66,7 +66,7 @@ def test_a_line_that_is_no_object_is_named(line: str, said: str, tmp_path: Path)
         ({"translated_from": {"id": "x"}}, "translated_from has another form"),
         ({"translated_from": {"language": 1}}, "translated_from has another form"),
         ({"emotion": 1}, "emotion has another form"),
-        ({"task": "emotion_classification"}, "no subset with a task"),
+        ({"task": "emotion_classification"}, "is not a subset with a task"),
         ({"more": 1}, "unexpected keyword argument 'more'"),
     ],
 )

@@ -6,6 +6,7 @@ A family that defines its positions (Qwen2.5-VL, Qwen2-VL) takes the fast path, 
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eval.engines import Answers, Engine, Likelihoods, Question
 from eval.engines.content import IMAGE, VIDEO, accepted_by
 from eval.run.checkpoint import find_checkpoint
-from mmafflm.errors import UsageFault
+from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.find import config_of, families
 from mmafflm.files.documents import first_wrong
 from mmafflm.hub import file_of, require_hub_base, settings_of
@@ -117,12 +118,20 @@ class HfEngine:
             decoding |= {"clips": "frames", "max_frames": self.options.max_frames}
         if self.options.media == "native":
             decoding["media"] = "native"
+        described: dict[str, object] = {"decoding": decoding, "dtype": self.dtype, **self.checkpoint.identity()}
+        described["media"] = self.options.media
+        if self.path is not None:
+            return described | self._settings() | {"model": self.path.facts}
+        with suppress(Fault):  # nothing is left to ask, so a hub model need not be here any more
+            described |= self._settings()
+        return described
+
+    def _settings(self) -> dict[str, object]:
+        """What config.json decides. Raises Fault when there is none and the hub cannot be asked."""
         template = self.checkpoint.template if self._is_fast() else OWN_TEMPLATE
         if self.template is not None:
             template = f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
-        described: dict[str, object] = {"template": template, "decoding": decoding, "dtype": self.dtype}
-        described |= {**self.checkpoint.identity(), "accepts": list(self.accepts()), "media": self.options.media}
-        return described if self.path is None else described | {"model": self.path.facts}
+        return {"template": template, "accepts": list(self.accepts())}
 
     @property
     def loaded(self) -> "FastPath | GenericPath":

@@ -27,15 +27,16 @@ from transformers.utils import logging
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import IMAGE, TEXT, entries, modality
 from eval.engines.hf.loading import end_tokens, facts, loaded
-from eval.engines.hf.native import QWEN, native_budget, qwen_clip
+from eval.engines.hf.native import QWEN, native_budget
 from eval.engines.media import Frames, MediaReader
 from eval.run.checkpoint import Checkpoint
 from mmafflm.errors import Fault
+from mmafflm.families.base import CHATML_END
 from mmafflm.families.find import families
+from mmafflm.families.qwen_clips import native_clip
 from mmafflm.media.budget import Budget
 from mmafflm.weights import reading
 
-END_OF_TURN = "<|im_end|>"
 OWN_VIDEO_SIZE = ("qwen2_5_omni_thinker",)  # their processors scale clips up unless given their own video limits
 ALONE: tuple[str, ...] = ()  # model types whose answers to rows depend on the other rows of a batch
 
@@ -89,7 +90,7 @@ class GenericPath:
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        stop = self.tokenizer.get_vocab().get(END_OF_TURN, self.tokenizer.eos_token_id)
+        stop = self.tokenizer.get_vocab().get(CHATML_END, self.tokenizer.eos_token_id)
         self.ends = end_tokens(self.model, where) | ({stop} if stop is not None else set())
         greedy: Any = GenerationConfig
         pad = self.tokenizer.pad_token_id
@@ -209,7 +210,7 @@ class GenericPath:
     def _film(self, clip: Frames) -> Any:
         """A clip as an array: (frames, height, width, 3), or channels second from qwen-vl-utils."""
         if self.native and self.kind.startswith(QWEN):
-            return qwen_clip(clip, self.processor.video_processor.patch_size)
+            return native_clip(clip.pictures, clip.fps, self.processor)
         return np.stack([np.asarray(picture) for picture in clip.pictures])
 
     def _frames(self, question: Question) -> list[int]:

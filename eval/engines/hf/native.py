@@ -5,13 +5,9 @@ qwen-vl-utils chooses the frames and scales them, as its makers do; our decoder 
 which qwen-vl-utils would use, contains an FFmpeg of 2021, and clips come from outside.
 """
 
-from typing import Any
-
 import torch
-from qwen_vl_utils import fetch_video
 from qwen_vl_utils.vision_process import smart_nframes
 
-from eval.engines.media import Frames
 from mmafflm.media.budget import BUILD, Budget
 
 FPS, MOST_FRAMES = 2.0, 768  # qwen-vl-utils' own
@@ -32,8 +28,3 @@ def native_budget(kind: str) -> Budget:
     """The limits for a model of this type: the processor's own are lower, except for the number of frames."""
     made = _QwenFrames if kind.startswith(QWEN) else Budget
     return made(image_max_pixels=BUILD.largest, video_max_pixels=BUILD.largest, video_fps=FPS, video_maxlen=MOST_FRAMES)
-
-
-def qwen_clip(clip: Frames, patch_size: int) -> Any:
-    """A clip scaled by qwen-vl-utils: (frames, 3, height, width), values from 0 to 255."""
-    return fetch_video({"video": clip.pictures, "sample_fps": clip.fps}, image_patch_size=patch_size)

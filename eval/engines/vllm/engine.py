@@ -27,8 +27,10 @@ from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse
 from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
 from eval.engines.vllm.requests import Asked, Request
 from eval.run.checkpoint import find_checkpoint
+from mmafflm.checkpoints import AGAIN
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.find import config_of, families
+from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of, folder_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
@@ -120,17 +122,15 @@ class VllmEngine:
 
     def _prompts(self) -> FamilyPrompts | ChatPrompts:
         """How questions are written, and `facts`: what run.json records of the model."""
-        from transformers import AutoConfig, AutoProcessor, AutoTokenizer, GenerationConfig
+        from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
         model = self.checkpoint.model
         sees = len(self.accepts()) > 1
         auto: Any = AutoProcessor if sees else AutoTokenizer  # some of transformers' type hints are wrong
         reader = auto.from_pretrained(model, trust_remote_code=False)
         self.config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
-        try:
-            given = GenerationConfig.from_pretrained(model).eos_token_id
-        except OSError:  # no generation_config.json
-            given = self.config.get_text_config().eos_token_id
+        path = file_of(model, "generation_config.json")
+        given = read_json(path, AGAIN).get("eos_token_id") if path else self.config.get_text_config().eos_token_id
         ends = set(given if isinstance(given, list) else [] if given is None else [given])
         family = next((one for one in families() if self.config.model_type in one.model_types), None)
         shown = MediaReader(self.root, self.budget.under(family.media) if family else self.budget)

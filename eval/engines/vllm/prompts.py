@@ -14,9 +14,7 @@ from eval.engines import Question
 from eval.engines.content import entries
 from eval.engines.media import Frames, MediaReader
 from mmafflm.errors import Fault
-from mmafflm.families.base import Family
-
-END_OF_TURN = "<|im_end|>"
+from mmafflm.families.base import CHATML_END, Family
 
 
 class FamilyPrompts:
@@ -56,7 +54,7 @@ class ChatPrompts:
         self.template: str | None = template or reader.chat_template or self.tokenizer.chat_template
         if self.template is None:
             raise Fault(f"{name}: has no chat template. Name a file with one: --option chat_template=FILE.")
-        stop = self.tokenizer.get_vocab().get(END_OF_TURN, self.tokenizer.eos_token_id)
+        stop = self.tokenizer.get_vocab().get(CHATML_END, self.tokenizer.eos_token_id)
         self.ends = ends | ({stop} if stop is not None else set())
         self.end = self._end_of_turn()
 

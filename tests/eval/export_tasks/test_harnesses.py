@@ -152,7 +152,7 @@ def test_inspect_prints_our_scores(data: Dataset, tmp_path: Path) -> None:
 
 def test_inspect_runs_transformers(data: Dataset, tmp_path: Path, llama: Path) -> None:
     python, folder = python_of("inspect"), exported("inspect", data, tmp_path, ["XED"])
-    words = ("--model", "hf/local", "-M", f"model_path={llama}", "-M", "device=cpu")
+    words = ("--model", "hf/local", "-M", f"model_path={llama}", "-M", "device=cpu", "-M", "do_sample=false")
     found, answers = inspect(python, folder, "mmaffben.py@xed", *words)
     require_our_scores(found, answers, data, tmp_path / "run")
 

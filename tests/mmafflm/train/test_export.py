@@ -185,7 +185,7 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"no adapter_config\.json"):
         export(run, out)
     (run / "adapter_config.json").write_text("{}")
-    with pytest.raises(Fault, match="gone is not there"):
+    with pytest.raises(Fault, match="gone is missing"):
         export(run, out)
     (tmp_path / "gone").mkdir()
     out.mkdir()

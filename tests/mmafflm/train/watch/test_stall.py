@@ -146,7 +146,7 @@ def test_a_run_that_hangs_ends_with_a_sentence(
     with pytest.raises(Fault, match=r"run: stopped after step 4, nothing was written for 10 min") as caught:
         train(recipe_with(tmp_path), data, tmp_path / "run", base=str(nano))
     said = str(caught.value)
-    assert "it hangs. Rank 3 has waited for data for 20 min. Look at" in said
+    assert "it hangs. Rank 3 has waited for data for 20 min. Check" in said
     assert said.endswith("--resume continues from the beginning, because no checkpoint is complete.")
     assert not json.loads((tmp_path / "run/run.json").read_text())["finished"]
 

@@ -1,0 +1,14 @@
+"""A clip as Qwen's own qwen-vl-utils scales it, for any Qwen model that is asked as its makers intend."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+
+def native_clip(pictures: Sequence[Image.Image], fps: float, processor: Any) -> Any:
+    """(frames, 3, height, width), values from 0 to 255. processor: the checkpoint's own; it has the patch's size."""
+    from qwen_vl_utils import fetch_video
+
+    video = {"video": list(pictures), "sample_fps": fps}
+    return fetch_video(video, image_patch_size=processor.video_processor.patch_size)
