@@ -96,7 +96,9 @@ def tar_members(data: IO[bytes], path: Path) -> Iterator[Member]:
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> IO[bytes]:
     name = printable(info.name)
     if info.issparse():  # tarfile does not check the list of holes, and may look for a byte for ever
-        raise Unreadable(path, f"{name} is stored with holes (sparse)", "Unpack the archive and put the files there.")
+        raise Unreadable(
+            path, f"{name} is stored with holes (sparse)", "Unpack the archive and put its files in its place."
+        )
     with reading(path, info.name):
         content = archive.extractfile(info)
         assert content is not None  # None only for members that are not files

@@ -42,7 +42,9 @@ class ZipArchive:
         if info is None:
             raise gone(self.path, (name,))
         if why := self._refusal(info):
-            raise Unreadable(self.path, f"{printable(name)} {why}", "Unpack the archive and put the files there.")
+            raise Unreadable(
+                self.path, f"{printable(name)} {why}", "Unpack the archive and put its files in its place."
+            )
         with reading(self.path, name):
             return io.BufferedReader(Guarded(self.archive.open(info), self.path, name), BLOCK)
 

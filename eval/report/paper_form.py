@@ -127,9 +127,9 @@ def markdown(found: Sequence[PaperTable]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text without what would break a table or become code, bold, a link or HTML: a run's folder may have any name."""
+    """Text without what would break a table or become code, stars, a link or HTML: a run's folder may have any name."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_|])", r"\\\1", text).replace("](", "]\\(")
+    return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
 
 
 def latex(found: Sequence[PaperTable]) -> str:

@@ -199,7 +199,7 @@ def test_another_build_of_the_data_is_refused(tmp_path: Path, base: str) -> None
     planned = plan(recipe_with(tmp_path), make_data(tmp_path / "data", text_records(32)), base=base, out=out)
     (out / "llamafactory.yaml").write_text(planned.to_yaml())
     (out / "run.json").write_text(json.dumps({"finished": False, "data_hash": "another"}))
-    with pytest.raises(UsageFault, match="was started on another build"):
+    with pytest.raises(UsageFault, match="was started on other data"):
         train(tmp_path / "recipe.yaml", Dataset.open(tmp_path / "data"), out, base=base, resume=True)
 
 
