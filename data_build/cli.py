@@ -177,9 +177,9 @@ def translate(
     from data_build.translate.round_trip import in_words
     from data_build.translate.translate import translate as run_translate
 
-    name, planned, most, orders = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
-    most = most if round_trip is None else round_trip
-    done = run_translate(data, make_engine(name, model or planned), *orders, round_trip=most)
+    wanted = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
+    most = wanted.round_trip if round_trip is None else round_trip
+    done = run_translate(data, make_engine(wanted.engine, model or wanted.model), *wanted.orders, round_trip=most)
     command.say(
         f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "
         f"{done.asked - done.kept - done.quarantined} earlier ({done.lines} lines translated)"

@@ -67,7 +67,10 @@ def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Scor
 
 
 def demo(out: Path) -> None:
-    """Make samples, build, make nano, train, predict and score before and after; print a table of what it learned."""
+    """Make samples, build, make nano, train, predict and score before and after; write a report.
+
+    Prints a table of what the model learned. Exits with 1 when it did not learn.
+    """
     began = time.monotonic()
     raw, data, nano, run = (out / name for name in ("raw", "data", "nano", "run"))
     step("mmaffin", "samples", "--out", raw)
@@ -79,11 +82,13 @@ def demo(out: Path) -> None:
         step("mmaffben", "predict", "--ckpt", checkpoint, "--data", data, "--out", out / name, "--limit", str(LIMIT),
              "--batch-size", "32")  # fmt: skip
         step("mmaffben", "score", out / name, "--data", data)
+    step("mmaffben", "report", out / "after", out / "before", "--data", data, "--out", out / "report.html")
     before, after = headline(out / "before"), headline(out / "after")
     show(before, after)
     counts = [sum(one.beaten for one in scores.values()) for scores in (before, after)]
     print(f"Whole 95% interval above the majority baseline (*): {counts[0]} of {len(before)} tasks before "
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
+    print(f"The report: {out / 'report.html'}")
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and the recipe pocket.")
     if counts[1] <= max(counts[0], len(after) // 3):  # we saw 20 and 24 of 30: it depends on how the CPU rounds

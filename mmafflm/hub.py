@@ -45,7 +45,7 @@ def require_hub_base(name: str) -> None:
     except (HTTPError, OSError, OfflineModeIsEnabled) as error:
         raise Fault(
             f"{name}: incomplete in the hub's cache, and the hub cannot be reached ({type(error).__name__}). Download "
-            f"it where there is a network (hf download {name}), or pass --base DIR."
+            f"it where there is a network (hf download {name}), or name a folder."
         ) from None
 
 

@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from mmafflm.checkpoints import AGAIN, BIN, INDEX, read_header, weight_files
-from mmafflm.errors import Fault
+from mmafflm.errors import Fault, in_a_line
 from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of, folder_of
 from mmafflm.untrusted import CONFIG, require_harmless
@@ -31,7 +31,7 @@ Shape = tuple[int, ...]
 
 @contextmanager
 def reading(where: str | Path) -> Iterator[None]:
-    """Turn what the libraries raise while they read a checkpoint into a Fault that names it and their first line.
+    """Turn what the libraries raise while they read a checkpoint into a Fault that names it and what they say.
 
     The libraries check little. A malformed file fails where it is first used, with any exception; tokenizers raises
     plain Exception. Their warnings are hidden, because we check ourselves.
@@ -45,9 +45,7 @@ def reading(where: str | Path) -> Iterator[None]:
     except Fault:
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-        raise Fault(f"{where}: cannot be loaded ({why}). {AGAIN}") from None
+        raise Fault(f"{where}: cannot be loaded ({in_a_line(error)}). {AGAIN}") from None
     finally:
         quiet.set_verbosity(verbosity)
         if bars:

@@ -5,7 +5,7 @@ picture is stored in the row, so the files can be moved and published alone. The
 without it, pyarrow finds large lists, which the pinned `datasets` cannot print.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +28,17 @@ _BETWEEN = "\x1f"  # no label's name contains it
 Feature = dict[str, Any]
 
 
-def write_typed(data: Path, subsets: dict[str, Any]) -> None:
-    """Write the files of every split of a build; `subsets` is the manifest's. Other files of the folder are removed."""
+def write_typed(data: Path, subsets: dict[str, Any], changed: Collection[str] | None = None) -> None:
+    """Write the files of every split of a build; `subsets` is the manifest's. Other files of the folder are removed.
+
+    changed: only these subsets have other rows than before; the files of the others are kept.
+    """
     folder, made = data / "mmaffin" / TYPED, set[Path]()
     folder.mkdir(parents=True, exist_ok=True)
     for name, of in subsets.items():
+        if changed is not None and name not in changed:
+            made.update(path for split in of for path in data.glob(typed_files(name, split)))
+            continue
         for split in of:
             for number, rows in enumerate(_shards(data, read_jsonl(data / split_file(name, split)), _forms(name))):
                 made.add(folder / f"{name}_{split}-{number:05}.parquet")

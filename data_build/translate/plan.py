@@ -71,8 +71,17 @@ class OrderOptions(NamedTuple):
     limit: int | None
 
 
-def plan_or_options(path: Path | None, options: OrderOptions) -> tuple[str, str | None, int, list[Order]]:
-    """The engine, its model, the rows to translate back and the orders, from a plan or from the command line.
+class TranslationOrder(NamedTuple):
+    """What to translate, with which engine and model, and how many rows of a pair to translate back."""
+
+    engine: str
+    model: str | None
+    round_trip: int
+    orders: list[Order]
+
+
+def plan_or_options(path: Path | None, options: OrderOptions) -> TranslationOrder:
+    """What a plan or the command line asks for.
 
     Raises UsageFault when both are given, or neither.
     """
@@ -82,9 +91,9 @@ def plan_or_options(path: Path | None, options: OrderOptions) -> tuple[str, str 
                 f"--plan {path}: the plan names engine, pairs and rows. Leave out --to, --engine, --from and the like."
             )
         plan = load_plan(path)
-        return plan.engine, plan.model, plan.round_trip, plan.orders
+        return TranslationOrder(plan.engine, plan.model, plan.round_trip, plan.orders)
     if not (options.to and options.engine):
         raise UsageFault("translate needs --to and --engine, or --plan FILE.")
     names = [subset.name for subset in choose_subsets(options.subsets)]
     order = Order(names, languages(options.origin or "en", "--from"), languages(options.to, "--to"), options.limit)
-    return options.engine, None, ROUND_TRIP, [order]
+    return TranslationOrder(options.engine, None, ROUND_TRIP, [order])

@@ -260,6 +260,7 @@ def _put_in_place(data: Path) -> None:
         shutil.rmtree(stage)
         return
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest is written
+    changed = {path.stem.rpartition("_")[0] for path in (stage / "mmaffin").glob("*.jsonl")}
     for path in sorted(stage.rglob("*.*")):
         if path.is_file() and path != stage / MANIFEST:
             with path.open("rb") as source, replacing(data / path.relative_to(stage)) as out:
@@ -268,7 +269,7 @@ def _put_in_place(data: Path) -> None:
     most = mix.get("most_translated", MOST_TRANSLATED)
     barred = left_out(data / QUARANTINE)
     manifest["mix"] = make_mix(data, mix["asked"], mix["seed"], mix.get("only_languages"), most, barred)
-    write_typed(data, manifest["subsets"])
+    write_typed(data, manifest["subsets"], changed)
     write_card(data, manifest)
     write_seal(data, manifest)
     shutil.rmtree(stage)

@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.engines import Question
 from mmafflm.checkpoints import AGAIN
-from mmafflm.families.find import config_of, families
+from mmafflm.families.find import config_of, known_family
 from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of
 
@@ -47,9 +47,8 @@ def accepted_by(model: str) -> tuple[str, ...]:
     A hub model whose files are not in the cache is taken for a text model, unless its family is known.
     """
     config = config_of(model) or {}
-    for family in families():
-        if config.get("model_type") in family.model_types:
-            return (TEXT, *family.media.accepts)
+    if family := known_family(config.get("model_type")):
+        return (TEXT, *family.media.accepts)
     parts = {name: _json(model, name) for name in (PROCESSOR, IMAGES, VIDEOS)}
     named = {*_keys(config), *parts[PROCESSOR], *parts[IMAGES]}
     sees = {"vision_config", "image_token_id", "image_token_index", "image_processor", "image_processor_type"} & named

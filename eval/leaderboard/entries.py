@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from eval.leaderboard.columns import MODALITIES
-from eval.report.load import Run, read_made, run_names
-from eval.report.results_schema import ScoresEntry, require
+from eval.report.load import Run, hashes_of, run_names, scores_of
 from eval.run.join import run_json
 from eval.run.selection import Selection, split_of
-from eval.score.measure import MODES
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
-from mmafflm.files.inside import quoted
-from mmafflm.records import sha256_of
 
 NOT_RECORDED = "not recorded"
 # What a leaderboard never mixes silently, and what a run without the key has. None: see _condition().
@@ -72,19 +68,11 @@ def _entry(folder: Path, name: str, data: Dataset) -> BoardEntry:
     described = run_json(folder)
     if (split := split_of(described)) != "test":
         raise Fault(f"{folder}: answers the {split} records, and a leaderboard is of the benchmark's test records.")
-    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
-    if "strict" not in scores:
-        raise Fault(f"{folder}: no scores.strict.json. Score it first: mmaffben score {folder} --data {data.path}")
-    for mode, found in scores.items():
-        require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
-        if strange := [one for one in found["subsets"] if one not in benchmark()]:
-            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is no subset. Score the run again.")
+    scores = scores_of(folder, data)
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     subsets = {name for found in scores.values() for name in found["subsets"]}
     read += [f"predictions/{name}.jsonl" for name in benchmark() if name in subsets]
-    if missing := [one for one in read if not (folder / one).exists()]:
-        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
-    run = Run(name, folder, described, scores, None, {one: sha256_of(folder / one) for one in read})
+    run = Run(name, folder, described, scores, None, hashes_of(folder, read))
     return BoardEntry(run, _accepts(described), {key: _condition(described, key) for key in CONDITIONS})
 
 

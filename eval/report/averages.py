@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from eval.report.load import Run
 from eval.report.tables import Cell, cell, pooled, tasks_of
-from eval.score.aggregate import MeanPart, name_of, on_the_same_rows, parted, require_languages
+from eval.score.aggregate import MeanPart, half_width, name_of, on_the_same_rows, parted, require_languages
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -90,18 +90,13 @@ def _means(scores: Sequence[RunScores], runs: int) -> list[Cell | None]:
 
 
 def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
-    cells: list[Cell] = []
-    halves = []
-    for group in groups:
-        halves.append(0.0)
-        for one in group:
-            if one is None or one.value is None:
-                return None
-            cells.append(one)
-            halves[-1] += (one.ends[1] - one.ends[0]) / 2 if one.ends else math.nan
+    every = [one for group in groups for one in group]
+    cells = [one for one in every if one is not None and one.value is not None]
+    if len(cells) < len(every):
+        return None
     if len(cells) == 1:
         return cells[0]
-    found, half = pooled(cells), math.hypot(*halves) / len(cells)
+    found, half = pooled(cells), half_width([[one.ends if one else None for one in group] for group in groups])
     assert found.value is not None
     return found._replace(ends=(found.value - half, found.value + half) if math.isfinite(half) else None)
 

@@ -93,13 +93,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     if (split := split_of(described)) != "test":
         raise Fault(f"{folder}: answers the {split} records, and a report is of the benchmark's test records. "
                     "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
-    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
-    if "strict" not in scores:
-        raise Fault(f"{folder}: no scores.strict.json. Score it first: {_again('score', folder, data)}")
-    for mode, found in scores.items():
-        require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
-        if strange := [one for one in found["subsets"] if one not in benchmark()]:
-            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is not a subset. Score the run again.")
+    scores = scores_of(folder, data)
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     diagnosis = read_made(folder / DIAGNOSIS)
     if diagnosis is not None:
@@ -108,11 +102,28 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     read += [READOUT] if (folder / READOUT).exists() else []
     read += sorted(path.name for path in folder.glob("comparison.*.json"))
     read += [f"predictions/{subset}.jsonl" for subset in scores["strict"]["subsets"]]
-    if missing := [one for one in read if not (folder / one).exists()]:
-        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
-    run = Run(name, folder, described, scores, diagnosis, {one: sha256_of(folder / one) for one in read})
+    run = Run(name, folder, described, scores, diagnosis, hashes_of(folder, read))
     _require_of_these_answers(run, data)
     return run
+
+
+def scores_of(folder: Path, data: Dataset) -> dict[str, dict[str, Any]]:
+    """{mode: the content of scores.MODE.json}. Raises Fault without strict scores, and for a file that is not ours."""
+    scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
+    if "strict" not in scores:
+        raise Fault(f"{folder}: no scores.strict.json. Score it first: {_again('score', folder, data)}")
+    for mode, found in scores.items():
+        require(ScoresEntry, found, folder / f"scores.{mode}.json", "Score the run again.")
+        if strange := [one for one in found["subsets"] if one not in benchmark()]:
+            raise Fault(f"{folder / f'scores.{mode}.json'}: {quoted(strange[0])} is not a subset. Score the run again.")
+    return scores
+
+
+def hashes_of(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """{name: SHA-256} of files of a run. Raises Fault for a missing one."""
+    if missing := [one for one in names if not (folder / one).exists()]:
+        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
+    return {one: sha256_of(folder / one) for one in names}
 
 
 def _require_of_these_answers(run: Run, data: Dataset) -> None:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from mmafflm.checkpoints import AGAIN, BIN, is_whole, numbered
 from mmafflm.errors import Fault
-from mmafflm.families.find import likely_family
 from mmafflm.files.documents import read_json
 from mmafflm.hub import cached_commit
 from mmafflm.media.budget import Budget
@@ -26,11 +25,6 @@ class Checkpoint(NamedTuple):
 
     model: str
     adapter: str | None = None
-
-    @property
-    def template(self) -> str:
-        """LLaMA-Factory's name of the prompt template; that of the builds' family while the config is not on disk."""
-        return likely_family(self.model).template
 
     def identity(self) -> dict[str, str | None]:
         """The entries for run.json: its path or hub id and a hash of its weights, those of the base included.

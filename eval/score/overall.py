@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eval.score.aggregate import on_the_same_rows, parted
+from eval.score.aggregate import half_width, on_the_same_rows, parted
 from eval.score.figure import Figure
 from mmafflm.benchmark.benchmark import Task, benchmark
 
@@ -53,9 +53,5 @@ def _mean(units: Sequence[_Scored]) -> Figure:
     if len(values) < len(units):
         return Figure(None, None, n, unparsed)
     value = sum(values) / len(values)
-    half = math.hypot(*(sum(map(_half, group)) for group in on_the_same_rows(units))) / len(units)
+    half = half_width([[one.figure.ends for one in group] for group in on_the_same_rows(units)])
     return Figure(value, (value - half, value + half) if math.isfinite(half) else None, n, unparsed)
-
-
-def _half(one: _Scored) -> float:
-    return (one.figure.ends[1] - one.figure.ends[0]) / 2 if one.figure.ends else math.nan

@@ -27,14 +27,18 @@ def families() -> tuple[Family, ...]:
 
 def family_of(model_type: object, where: str = "This model") -> Family:
     """The family that covers a config.json's `model_type`. Raises Fault, which names `where`, for an unknown one."""
-    for family in families():
-        if model_type in family.model_types:
-            return family
+    if family := known_family(model_type):
+        return family
     known = ", ".join(sorted(one for family in families() for one in family.model_types))
     raise Fault(
         f"{where}: its model_type is {model_type}, which is not supported; supported are {known}. "
         "Choose another model, or add its family (mmafflm/families/README.md)."
     )
+
+
+def known_family(model_type: object) -> Family | None:
+    """The family that covers a config.json's `model_type`; None for an unknown one."""
+    return next((family for family in families() if model_type in family.model_types), None)
 
 
 def built_for() -> Family:

@@ -81,7 +81,7 @@ def _require_machine(planned: Plan, node_rank: int) -> None:
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
             f"{planned.recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or "
-            "train the recipe pocket, which needs none."
+            "train the recipe pocket, which runs on a CPU."
         )
 
 

@@ -4,7 +4,6 @@ without it.
 A family that defines its positions (Qwen2.5-VL, Qwen2-VL) takes the fast path, every other model the generic one.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Likelihoods, Question
 from eval.engines.content import IMAGE, VIDEO, accepted_by
+from eval.engines.model_facts import find_settings, marked_family, template_name
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.families.find import config_of, families
 from mmafflm.files.documents import first_wrong
-from mmafflm.hub import file_of, require_hub_base, settings_of
 from mmafflm.media.budget import Budget
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from eval.engines.hf.generic import GenericPath
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-OWN_TEMPLATE = "the checkpoint's own"
 DEFAULT_FRAMES = 8  # of a clip shown as pictures: 120 frames are 69,000 tokens of LLaVA-1.5
 
 
@@ -72,7 +69,7 @@ class HfEngine:
 
     def accepts(self) -> tuple[str, ...]:
         """What the model takes, from its files; clips too if they are shown as pictures."""
-        self._find_settings()
+        find_settings(self.checkpoint.model)
         found = accepted_by(self.checkpoint.model)
         as_pictures = self.options.clips == "frames" and IMAGE in found and VIDEO not in found
         return (*found, VIDEO) if as_pictures else found
@@ -127,10 +124,8 @@ class HfEngine:
         return described
 
     def _settings(self) -> dict[str, object]:
-        """What config.json decides. Raises Fault when there is none and the hub cannot be asked."""
-        template = self.checkpoint.template if self._is_fast() else OWN_TEMPLATE
-        if self.template is not None:
-            template = f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
+        """What config.json decides. Raises Fault when it is missing and the hub cannot be reached."""
+        template = template_name(self.template, marked_family(self.checkpoint.model) if self._is_fast() else None)
         return {"template": template, "accepts": list(self.accepts())}
 
     @property
@@ -142,15 +137,8 @@ class HfEngine:
     def _is_fast(self) -> bool:
         if self.template is not None or self.options.clips == "frames" or self.options.media == "native":
             return False
-        self._find_settings()
-        kind = (config_of(self.checkpoint.model) or {}).get("model_type")
-        return any(kind in family.model_types and family.positions is not None for family in families())
-
-    def _find_settings(self) -> None:
-        model = self.checkpoint.model
-        if not Path(model).is_dir() and file_of(model, "config.json") is None:
-            require_hub_base(model)
-            settings_of(model)
+        find_settings(self.checkpoint.model)
+        return marked_family(self.checkpoint.model) is not None
 
 
 def _read(template: Path | None) -> str | None:

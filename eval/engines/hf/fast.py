@@ -21,7 +21,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import modality
 from eval.engines.hf.batch import Batch, PromptRow
-from eval.engines.hf.loading import end_tokens, facts, loaded
+from eval.engines.hf.loading import end_tokens, facts_of, loaded
 from eval.engines.hf.prefix_attention import NAME, KeyValues, Layer
 from eval.engines.hf.vision import Pixels, Vision, features
 from eval.engines.tree import Tree
@@ -50,7 +50,7 @@ class FastPath:
         ends = end_tokens(self.model, checkpoint.model) | {self.end_of_turn}
         self.ends = torch.tensor(sorted(ends), device=self.device)
         self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
-        self.facts = facts(self.model, processor, self.tokenizer.chat_template)
+        self.facts = facts_of(self.model, processor, self.tokenizer.chat_template)
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""

@@ -26,19 +26,18 @@ from transformers.utils import logging
 
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import IMAGE, TEXT, entries, modality
-from eval.engines.hf.loading import end_tokens, facts, loaded
+from eval.engines.hf.loading import end_tokens, facts_of, loaded
 from eval.engines.hf.native import QWEN, native_budget
 from eval.engines.media import Frames, MediaReader
 from eval.run.checkpoint import Checkpoint
-from mmafflm.errors import Fault
+from mmafflm.errors import Fault, in_a_line
 from mmafflm.families.base import CHATML_END
-from mmafflm.families.find import families
+from mmafflm.families.find import known_family
 from mmafflm.families.qwen_clips import native_clip
 from mmafflm.media.budget import Budget
 from mmafflm.weights import reading
 
 OWN_VIDEO_SIZE = ("qwen2_5_omni_thinker",)  # their processors scale clips up unless given their own video limits
-ALONE: tuple[str, ...] = ()  # model types whose answers to rows depend on the other rows of a batch
 
 
 class GenericPath:
@@ -73,12 +72,12 @@ class GenericPath:
             raise Fault(f"{checkpoint.model}: has no chat template. Name a file with one: --option chat_template=FILE.")
         self.model: Any = loaded(AutoModelForImageTextToText if self.sees else AutoModelForCausalLM, checkpoint, dtype)
         self.kind = self.model.config.model_type
-        family = next((one for one in families() if self.kind in one.model_types), None)
+        family = known_family(self.kind)
         self.native = budget is None
         limits = budget or native_budget(self.kind)
         self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
         self._set_ends(checkpoint.model)
-        self.facts: dict[str, Any] = facts(self.model, self.processor, str(own))
+        self.facts: dict[str, Any] = facts_of(self.model, self.processor, str(own))
 
     def _template_beside(self) -> str | None:
         """The tokenizer's chat template where the processor has none."""
@@ -128,10 +127,10 @@ class GenericPath:
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, one at a time, the longest first."""
-        answers = [self._ids(text) for text in candidates]
+        answers, end = [self._ids(text) for text in candidates], self.end_of_turn()
         for (at,) in self._batches(questions, wanted, 1):
             with self._asking():
-                found = self._weigh(self.inputs([questions[at]]), answers, self.end_of_turn())
+                found = self._weigh(self.inputs([questions[at]]), answers, end)
             yield [(at, found)]
 
     def end_of_turn(self) -> int:
@@ -223,11 +222,10 @@ class GenericPath:
 
         Some processors stack clips and cannot stack clips of different lengths.
         """
-        size = 1 if self.kind in ALONE else batch_size
         media = {at: (self._frames(questions[at]), len(questions[at].images)) for at in wanted}
-        order = sorted(wanted, key=lambda at: (media[at], self.tokens(questions[at].prompt), -at), reverse=True)
+        order = sorted(wanted, key=lambda at: (media[at], len(questions[at].prompt.encode()), -at), reverse=True)
         for _, group in groupby(order, key=media.__getitem__):
-            while batch := list(islice(group, size)):
+            while batch := list(islice(group, batch_size)):
                 yield batch
 
     @torch.inference_mode()
@@ -262,9 +260,7 @@ class GenericPath:
         except Fault:
             raise
         except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            why = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-            raise Fault(f"{self.name}: transformers cannot ask it this question ({why}).{advice}") from None
+            raise Fault(f"{self.name}: transformers failed while it was asked ({in_a_line(error)}).{advice}") from None
 
 
 def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:

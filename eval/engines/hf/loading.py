@@ -1,17 +1,16 @@
-"""What both paths of the engine hf do with a checkpoint: load it, find its end tokens, describe it for run.json."""
+"""What both paths of the engine hf do with a checkpoint: load it, find its end tokens, describe it."""
 
 import ctypes
-import hashlib
 from typing import Any
 
 import torch
 
+from eval.engines.model_facts import facts
 from eval.run.checkpoint import Checkpoint
 from mmafflm.errors import Fault
 from mmafflm.weights import adapted, load, reading
 
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PARTS = ("tokenizer", "image_processor", "video_processor")
 
 
 def loaded(auto: Any, checkpoint: Checkpoint, dtype: str) -> Any:
@@ -40,19 +39,9 @@ def end_tokens(model: Any, where: str) -> set[int]:
     return set(ids)
 
 
-def facts(model: Any, processor: Any, template: str) -> dict[str, Any]:
-    """What run.json records of a loaded model: its type, the classes that read its input, the hash of its template.
-
-    `inputs` is filled by `try_out`: what the processor made of one question of each modality.
-    """
-    parts = {name: getattr(processor, name, None) for name in PARTS} | {"processor": processor}
-    return {
-        "type": model.config.model_type,
-        "class": type(model).__name__,
-        "processors": {name: type(part).__name__ for name, part in parts.items() if part is not None},
-        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest(),
-        "inputs": {},
-    }
+def facts_of(model: Any, processor: Any, template: str) -> dict[str, Any]:
+    """What run.json records of a loaded model; `try_out` fills `inputs`, the sizes of a question of each modality."""
+    return facts(model.config.model_type, processor, template) | {"class": type(model).__name__, "inputs": {}}
 
 
 def _keep_freed_memory() -> None:

@@ -9,7 +9,6 @@ when it arrives. vLLM caches what it has read in blocks, so it computes the shar
 eval/engines/vllm/candidates.py computes likelihoods.
 """
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,16 +21,17 @@ from typing import Any
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.content import accepted_by, modality
 from eval.engines.media import MediaReader
+from eval.engines.model_facts import facts, find_settings, marked_family, template_name
 from eval.engines.vllm.candidates import by_candidate
 from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse_options
 from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
 from eval.engines.vllm.requests import Asked, Request
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.checkpoints import AGAIN
-from mmafflm.errors import Fault, UsageFault
-from mmafflm.families.find import config_of, families
+from mmafflm.errors import Fault, UsageFault, in_a_line
+from mmafflm.families.find import config_of, known_family
 from mmafflm.files.documents import read_json
-from mmafflm.hub import file_of, folder_of, require_hub_base, settings_of
+from mmafflm.hub import file_of, folder_of
 from mmafflm.media.budget import Budget
 from mmafflm.run_file import installed
 
@@ -41,7 +41,6 @@ ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values a
     "VLLM_NO_USAGE_STATS": "1",
 }
 
-PARTS = ("tokenizer", "image_processor", "video_processor")
 LACKING = {"llava_next_video": ("image",)}  # by model type, what vLLM 0.32 does not take though the model does
 
 
@@ -76,9 +75,7 @@ class VllmEngine:
     def accepts(self) -> tuple[str, ...]:
         """What the model takes, from its files, without what vLLM lacks. Raises Fault for a hub id without files."""
         model = self.checkpoint.model
-        if not Path(model).is_dir() and file_of(model, "config.json") is None:
-            require_hub_base(model)
-            settings_of(model)
+        find_settings(model)
         lacking = LACKING.get((config_of(model) or {}).get("model_type", ""), ())
         return tuple(kind for kind in accepted_by(model) if kind not in lacking)
 
@@ -132,19 +129,14 @@ class VllmEngine:
         path = file_of(model, "generation_config.json")
         given = read_json(path, AGAIN).get("eos_token_id") if path else self.config.get_text_config().eos_token_id
         ends = set(given if isinstance(given, list) else [] if given is None else [given])
-        family = next((one for one in families() if self.config.model_type in one.model_types), None)
+        family = known_family(self.config.model_type)
         shown = MediaReader(self.root, self.budget.under(family.media) if family else self.budget)
         prompts: FamilyPrompts | ChatPrompts
         if family and family.positions is not None and self.template is None:
             prompts = FamilyPrompts(reader.tokenizer, family, shown)
         else:
             prompts = ChatPrompts(model, reader, ends, self.template, shown)
-        parts = {name: getattr(reader, name, None) for name in PARTS} | {"processor": reader}
-        self.facts = {
-            "type": self.config.model_type,
-            "processors": {name: type(part).__name__ for name, part in parts.items() if part is not None},
-            "chat_template_sha256": hashlib.sha256(str(prompts.template).encode()).hexdigest(),
-        }
+        self.facts = facts(self.config.model_type, reader, str(prompts.template))
         return prompts
 
     def _start(self) -> None:
@@ -170,7 +162,7 @@ class VllmEngine:
             raise
         except Exception as error:
             named = self.checkpoint.adapter or self.checkpoint.model
-            raise Fault(f"{named}: vLLM cannot serve it ({_line(error)}). Its own messages are above.") from None
+            raise Fault(f"{named}: vLLM cannot serve it ({in_a_line(error)}). Its own messages are above.") from None
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -180,7 +172,7 @@ class VllmEngine:
         """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
         described: dict[str, object] = {
             **self.checkpoint.identity(),
-            "template": self._template(),
+            "template": template_name(self.template, marked_family(self.checkpoint.model)),
             "accepts": list(self.accepts()),
             "media": "budget",
             "decoding": {"do_sample": False, "repetition_penalty": 1.0},
@@ -189,14 +181,6 @@ class VllmEngine:
             "options": self.options,
         }
         return described | ({"model": self.facts} if self.facts else {})
-
-    def _template(self) -> str:
-        """LLaMA-Factory's name of the template, for the families that have one; what else writes the prompts."""
-        if self.template is not None:
-            return f"given, sha256 {hashlib.sha256(self.template.encode()).hexdigest()}"
-        kind = (config_of(self.checkpoint.model) or {}).get("model_type")
-        known = any(kind in family.model_types and family.positions is not None for family in families())
-        return self.checkpoint.template if known else "the checkpoint's own"
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
@@ -256,7 +240,7 @@ class VllmEngine:
             return list(self.llm.llm_engine.step())
         except (VLLMError, RuntimeError) as error:
             raise Fault(
-                f"{self.checkpoint.model}: vLLM stopped ({_line(error)}). Its own messages are above."
+                f"{self.checkpoint.model}: vLLM stopped ({in_a_line(error)}). Its own messages are above."
             ) from None
 
     @contextmanager
@@ -280,8 +264,3 @@ class VllmEngine:
         kept = ids[:-1] if completion.finish_reason == "stop" else ids
         text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
         return text
-
-
-def _line(error: Exception) -> str:
-    """The error's type and message on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")

@@ -1,57 +1,30 @@
 """The engine openai against a server made to fail: nothing is lost, nothing is asked twice, no file has the key."""
 
-import base64
 import concurrent.futures
 import hashlib
-import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from eval.ask.predict import predict
 from eval.engines import Question, make_engine
-from eval.engines.media import MediaReader
-from eval.engines.openai import message
 from eval.engines.openai.engine import OpenAiEngine, Options
 from eval.run.no_answer import no_answer, reason_of
 from mmafflm.dataset import Dataset
 from mmafflm.endpoint import Endpoint, RequestPace
 from mmafflm.errors import Fault, UsageFault
-from mmafflm.media.budget import open_frames, open_images
-from mmafflm.media.decode import open_clip
 from tests.budget import BUDGET
 from tests.command import mmaffben
+from tests.eval.engines.openai.clock import Clock
 from tests.eval.engines.openai.faulty_server import KINDS, FaultyServer, serving
 from tests.eval.score.counting import Counting, content
 from tests.eval.tiny_tests import make_tests
-from tests.media_files import picture_of
 
 ROWS = {"onlineshopping": 30, "XED": 30}
 KEY = "sk-made-up-0123456789abcdef"
-
-
-class Clock:
-    """A clock that advances only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now_s, self.slept, self.lock = 0.0, list[float](), threading.Lock()
-
-    def now(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        with self.lock:
-            self.slept.append(seconds)
-            self.now_s += seconds
-
-    def pace(self, per_minute: float | None = None) -> RequestPace:
-        return RequestPace(per_minute, self.now, self.sleep, draw=lambda: 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -318,35 +291,3 @@ def test_wrong_use_is_a_sentence(data: Dataset, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(UsageFault, match="needs OPENAI_API_KEY, or OPENAI_BASE_URL"):
         made()
-
-
-def test_pictures_and_clips_arrive_without_loss(tmp_path: Path) -> None:
-    (tmp_path / "media").mkdir()
-    for number in range(3):
-        picture_of(1500, 900, number).save(tmp_path / f"media/p{number}.png")
-        picture_of(141, 113, number).save(tmp_path / f"media/f{number}.png")
-    frames = tuple(f"media/f{number}.png" for number in range(3))
-    question = Question("A <image> then <video> and <image>?", ("media/p0.png", "media/p1.png"), (frames,))
-    shown = MediaReader(tmp_path, BUDGET)
-    parts = message.content(question, shown, "frames")
-    pictures, clip = open_images(tmp_path, question.images, BUDGET), open_frames(tmp_path, frames, BUDGET)
-    assert not isinstance(parts, str)
-    assert [part.get("text", "*") for part in parts] == ["A ", "*", " then ", "*", "*", "*", " and ", "*", "?"]
-    sent = [_opened(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
-    for ours, theirs in zip([pictures[0], *clip[:3], pictures[1]], sent, strict=True):
-        assert np.array_equal(np.asarray(ours), np.asarray(theirs))
-
-    film = message.content(question, shown, "mp4")[3]["video_url"]["url"]  # type: ignore[index]
-    assert film.startswith("data:video/mp4;base64,")
-    seen = open_clip(base64.b64decode(film.split(",")[1]), BUDGET)
-    assert seen.duration_s == 2 and len(seen.frames) == 4  # two per second, the last one twice, as in training
-    assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(clip, seen.frames, strict=True))
-    grey = message.content(question._replace(blank=True), shown, "frames")
-    assert len(grey) == len(parts) and grey[3] == grey[4] != parts[3]
-    assert message.content(Question("Only text, with an <image>."), shown, "frames") == "Only text, with an <image>."
-
-
-def _opened(url: str) -> Image.Image:
-    kind, data = url.split(",")
-    assert kind == "data:image/png;base64"
-    return Image.open(io.BytesIO(base64.b64decode(data)))
