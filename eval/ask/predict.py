@@ -147,7 +147,7 @@ class _Asking:
             self.engine.load()
             if isinstance(self.engine, Tried):
                 firsts = {task_of(records[0]).modality: records[0] for records in chosen.values()}
-                self.engine.try_out(questions(list(firsts.values())))
+                self.engine.try_out(questions(list(firsts.values())), weighed=bool(weighing.rows))
         with self.folder.at_work():
             subsets = {name: {"expected": len(records)} for name, records in chosen.items()}
             self.folder.keep(described | {"engine": self.engine.name} | self.engine.describe() | {"subsets": subsets})

@@ -90,8 +90,11 @@ class Metered(Protocol):
 class Tried(Protocol):
     """An engine that can find out whether its model can be asked at all."""
 
-    def try_out(self, questions: Sequence[Question]) -> None:
-        """Ask these, one of each modality, after `load`. Raises Fault when the model cannot be asked."""
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
+        """Ask these, one of each modality, after `load`. Raises Fault when the model cannot be asked.
+
+        weighed: likelihoods will be asked for, too.
+        """
         ...
 
 

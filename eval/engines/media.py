@@ -1,5 +1,6 @@
 """Open the pictures and clips of a question and scale them to the budget, the same for every engine. No torch."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +25,9 @@ class Frames(NamedTuple):
 class MediaReader:
     """Opens the media of questions under one budget; root is the folder that contains them."""
 
-    def __init__(self, root: Path, budget: Budget) -> None:
-        self.root, self.budget = root, budget
+    def __init__(self, root: Path, budget: Budget, opens: Callable[[Path, Budget], Frames] | None = None) -> None:
+        """opens: another function than ours to open a clip that is stored as a file."""
+        self.root, self.budget, self.opens = root, budget, opens
         self._opened = lru_cache(maxsize=64)(self._open_clip)
 
     def images(self, question: Question) -> list[Image.Image]:
@@ -63,6 +65,8 @@ class MediaReader:
             return picture.width, picture.height
 
     def _open_clip(self, name: str) -> Frames:
+        if self.opens:
+            return self.opens(media_path(self.root, name), self.budget)
         try:
             clip = open_clip(media_path(self.root, name), self.budget, upright=False)
         except Broken as error:

@@ -36,6 +36,7 @@ class HfOptions(BaseModel):
     clips: Literal["video", "frames"] = "video"  # frames: as pictures, for models without an input for video
     media: Literal["budget", "native"] = "budget"  # native: the limits of the model's own processor
     max_frames: int = Field(DEFAULT_FRAMES, ge=1)  # of a clip shown as pictures
+    reader: Literal["pyav", "decord"] = "pyav"  # of clips with media=native; decord: see eval/engines/hf/native.py
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -47,6 +48,8 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
         raise UsageFault(f"--option {first_wrong(error)}. The engine hf takes {known}.") from None
     if "max_frames" in options and read.clips != "frames":
         raise UsageFault("--option max_frames goes with --option clips=frames")
+    if "reader" in options and read.media != "native":
+        raise UsageFault("--option reader goes with --option media=native")
     return HfEngine(ckpt, budget, dtype, root, read)
 
 
@@ -85,11 +88,12 @@ class HfEngine:
 
         frames = self.options.max_frames if self.options.clips == "frames" else None
         budget = self.budget if self.options.media == "budget" else None
-        self.path = GenericPath(self.checkpoint, self.dtype, self.root, budget, self.template, frames)
+        decord = self.options.reader == "decord"
+        self.path = GenericPath(self.checkpoint, self.dtype, self.root, budget, self.template, frames, decord)
 
-    def try_out(self, questions: Sequence[Question]) -> None:
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
         """Ask these for one token each. Raises Fault when the model cannot be asked."""
-        self.loaded.try_out(questions)
+        self.loaded.try_out(questions, weighed)
 
     def tokens(self, text: str) -> int:
         """The number of tokens of `text`."""
@@ -114,7 +118,7 @@ class HfEngine:
         if self.options.clips == "frames":
             decoding |= {"clips": "frames", "max_frames": self.options.max_frames}
         if self.options.media == "native":
-            decoding["media"] = "native"
+            decoding |= {"media": "native", "reader": self.options.reader}
         described: dict[str, object] = {"decoding": decoding, "dtype": self.dtype, **self.checkpoint.identity()}
         described["media"] = self.options.media
         if self.path is not None:

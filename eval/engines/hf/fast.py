@@ -56,7 +56,7 @@ class FastPath:
         """The number of tokens of `text`."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def try_out(self, questions: Sequence[Question]) -> None:
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
         """Ask these for one token each, and keep what the processor made of them. Raises whatever asking raises."""
         for question in questions:
             list(self.answer([question], [0], 1, 1))

@@ -27,7 +27,7 @@ from transformers.utils import logging
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import IMAGE, TEXT, entries, modality
 from eval.engines.hf.loading import end_tokens, facts_of, loaded
-from eval.engines.hf.native import QWEN, native_budget
+from eval.engines.hf.native import QWEN, decord_frames, native_budget
 from eval.engines.media import Frames, MediaReader
 from eval.run.checkpoint import Checkpoint
 from mmafflm.errors import Fault, in_a_line
@@ -51,11 +51,12 @@ class GenericPath:
         budget: Budget | None,
         template: str | None = None,
         frames: int | None = None,
+        decord: bool = False,
     ) -> None:
         """budget: None for the processor's own limits. template: a chat template instead of the checkpoint's.
 
-        frames: show clips as at most so many pictures. Raises Fault when transformers cannot load the checkpoint, or
-        when there is no chat template.
+        frames: show clips as at most so many pictures. decord: let decord open clips. Raises Fault when transformers
+        cannot load the checkpoint, or when there is no chat template.
         """
         logs: Any = logging
         logs.set_verbosity_error()  # generate's remarks on every batch
@@ -75,7 +76,8 @@ class GenericPath:
         family = known_family(self.kind)
         self.native = budget is None
         limits = budget or native_budget(self.kind)
-        self.shown = MediaReader(root, limits.under(family.media) if family and budget else limits)
+        limits = limits.under(family.media) if family and budget else limits
+        self.shown = MediaReader(root, limits, decord_frames if decord else None)
         self._set_ends(checkpoint.model)
         self.facts: dict[str, Any] = facts_of(self.model, self.processor, str(own))
 
@@ -99,7 +101,7 @@ class GenericPath:
         """The number of tokens of `text`."""
         return len(self._ids(text))
 
-    def try_out(self, questions: Sequence[Question]) -> None:
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
         """Ask each for one token, and keep in facts["inputs"] the sizes of what the processor made. Raises Fault."""
         for question in questions:
             kind = modality(question)
@@ -111,6 +113,9 @@ class GenericPath:
             shapes = {name: list(part.shape) for name, part in made.items() if name.startswith("pixel_values")}
             frames = {"frames": self._frames(question)} if question.videos else {}
             self.facts["inputs"][kind] = {"tokens": made["input_ids"].shape[1], **frames, **shapes}
+            if weighed:  # some models cannot go on from a copy of a prompt's cache
+                with self._asking(" Without likelihoods it can be asked with --readout greedy."):
+                    self._weigh(made, [self._ids("1")], self.end_of_turn())
 
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int

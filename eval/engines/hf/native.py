@@ -1,14 +1,20 @@
 """--option media=native: pictures and clips at the size of the model's own processor instead of the training budget.
 
 Pictures are as the build stored them. Clips must be stored as files (a build with --raw-video). For the Qwen family,
-qwen-vl-utils chooses the frames and scales them, as its makers do; our decoder opens the clips, because that of decord,
-which qwen-vl-utils would use, contains an FFmpeg of 2021, and clips come from outside.
+qwen-vl-utils chooses the frames and scales them, as its makers do. Our decoder opens the clips, or with reader=decord
+that of Qwen's own code: it contains an FFmpeg of 2021 with known holes, so it is only for clips that you trust.
 """
 
+from pathlib import Path
+
 import torch
+from PIL import Image
 from qwen_vl_utils.vision_process import smart_nframes
 
+from eval.engines.media import Frames
+from mmafflm.errors import Fault, in_a_line
 from mmafflm.media.budget import BUILD, Budget
+from mmafflm.media.containers import require_safe_to_guess
 
 FPS, MOST_FRAMES = 2.0, 768  # qwen-vl-utils' own
 QWEN = "qwen"  # how the family's model types begin
@@ -28,3 +34,18 @@ def native_budget(kind: str) -> Budget:
     """The limits for a model of this type: the processor's own are lower, except for the number of frames."""
     made = _QwenFrames if kind.startswith(QWEN) else Budget
     return made(image_max_pixels=BUILD.largest, video_max_pixels=BUILD.largest, video_fps=FPS, video_maxlen=MOST_FRAMES)
+
+
+def decord_frames(path: Path, budget: Budget) -> Frames:
+    """The frames of a clip under `budget`, read by decord. Raises Fault when decord cannot read it."""
+    from decord import VideoReader
+
+    require_safe_to_guess([path])  # decord lets FFmpeg guess the container
+    try:
+        clip = VideoReader(str(path))
+        seconds = len(clip) / clip.get_avg_fps()
+        taken = budget.frames(len(clip), seconds)
+        pictures = [Image.fromarray(frame) for frame in clip.get_batch(taken).asnumpy()]
+    except Exception as error:  # DECORDError is a plain Exception
+        raise Fault(f"{path}: decord cannot read it ({in_a_line(error)}). Leave out --option reader=decord.") from None
+    return Frames(pictures, len(taken) / seconds)

@@ -99,7 +99,7 @@ class OpenAiEngine:
         """The option `accepts`, or else everything: the protocol does not say what a model takes."""
         return self.options.accepts or KINDS
 
-    def try_out(self, questions: Sequence[Question]) -> None:
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
         """Find out, once, whether the server takes the media of these questions.
 
         Raises Fault, with the server's answer, when it does not.

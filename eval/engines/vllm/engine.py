@@ -98,7 +98,7 @@ class VllmEngine:
         self.names = map(str, count())
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
 
-    def try_out(self, questions: Sequence[Question]) -> None:
+    def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
         """Ask these for one token each, and keep their sizes. Raises Fault when the model cannot be asked."""
         sampling, sizes = self.sampling(max_tokens=1), dict[str, dict[str, object]]()
         with self._starting():

@@ -34,6 +34,7 @@ from tests.eval.tiny_families import (
     llama_without_template,
     llava,
     llava_next_video,
+    mamba,
     qwen2_vl,
     write_tiny,
 )
@@ -182,7 +183,7 @@ def test_a_model_that_cannot_be_asked_is_one_sentence_and_leaves_nothing(
     with pytest.raises(Fault, match=r"has no chat template.*--option chat_template=FILE"):
         predict(tiny(llama_without_template), data, tmp_path / "run")
     (tmp_path / "bad.jinja").write_text("{{ raise_exception('Only systems talk to me') }}")
-    with pytest.raises(Fault, match=r"cannot ask it this question .*Only systems talk to me"):
+    with pytest.raises(Fault, match=r"failed while it was asked .*Only systems talk to me"):
         predict(tiny(llava), data, tmp_path / "run", options={"chat_template": str(tmp_path / "bad.jinja")})
     assert not (tmp_path / "run").exists()
 
@@ -237,11 +238,24 @@ def test_media_as_the_models_own_processor_takes_them(
     assert run["media"] == "native" and run["template"] == "the checkpoint's own"
     seen = run["model"]["inputs"]["video"]
     assert seen["frames"] == [4 if family is qwen2_vl else 2]  # qwen-vl-utils takes at least 4 of a second
+    if family is qwen2_vl:
+        predict(ckpt, raw, tmp_path / "decord", dtype="float32", options=native | {"reader": "decord"})
+        again = json.loads((tmp_path / "decord/run.json").read_text())
+        assert again["decoding"]["reader"] == "decord" and again["model"]["inputs"] == run["model"]["inputs"]
     with pytest.raises(Fault, match="media: budget and native"):
         compare_runs(tmp_path / "budget", tmp_path / "native", raw)
 
 
+def test_a_model_without_a_cache_is_asked_but_not_weighed(tiny: Any, data: Dataset, tmp_path: Path) -> None:
+    ckpt = tiny(mamba)
+    with pytest.raises(Fault, match=r"failed while it was asked .* can be asked with --readout greedy") as caught:
+        predict(ckpt, data, tmp_path / "choice", [SUBSETS["text"]], ROWS, readout="choice")
+    assert "\n" not in str(caught.value) and not (tmp_path / "choice").exists()
+    predict(ckpt, data, tmp_path / "greedy", [SUBSETS["text"]], ROWS)
+    assert len(answers(tmp_path / "greedy")[SUBSETS["text"]]) == ROWS
+
+
 def test_the_options_of_the_engine() -> None:
     assert HfOptions.model_validate({}).max_frames == 8
-    with pytest.raises(UsageFault, match="The engine hf takes chat_template, clips, media, max_frames"):
+    with pytest.raises(UsageFault, match="The engine hf takes chat_template, clips, media, max_frames, reader"):
         make("nobody/nothing", "auto", Path(), BUDGET, {"clip": "frames"})
