@@ -127,10 +127,10 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
         _write_run(out, planned, data, original, finished=False)
     watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
     with _reason_kept(out) if first else contextlib.nullcontext(), watch or contextlib.nullcontext():
-        if checkpoint is None:
+        if checkpoint is None and not planned.similar_lengths:
             _launch(planned, out, out / CONFIG, env, node_rank, watch)
-        elif step_of(checkpoint) < planned.config["max_steps"]:
-            if first and "deepspeed" not in planned.config:
+        elif checkpoint is None or step_of(checkpoint) < planned.config["max_steps"]:
+            if first and checkpoint and "deepspeed" not in planned.config:
                 rename_weights(checkpoint)
             if first:
                 write_resumed(planned, data, out, checkpoint)
@@ -205,6 +205,8 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         )
     before = read_settings(out / CONFIG, "Choose another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
+    if begun and begun.get("similar_lengths", False) != planned.similar_lengths:
+        differ.append("similar_lengths")
     if differ:
         raise UsageFault(
             f"{out}: was started with another {', '.join(differ)}, and a run must not change midway. "
@@ -232,6 +234,7 @@ def _write_run(out: Path, planned: Plan, data: Dataset, original: bool, finished
         "max_steps": config["max_steps"],
         "global_batch": planned.global_batch,
         "ranks": planned.ranks,
+        "similar_lengths": planned.similar_lengths,
         "versions": {"python": platform.python_version(), **installed(*VERSIONS)},
     }
     if not planned.base_is_local and (commit := cached_commit(config["model_name_or_path"])):

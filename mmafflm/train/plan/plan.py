@@ -1,8 +1,9 @@
 """recipe + data + machines -> a complete LLaMA-Factory config, or a sentence that says why not.
 
-A recipe is YAML in LLaMA-Factory's own keys, plus five that only this project knows: `extends`, another recipe whose
+A recipe is YAML in LLaMA-Factory's own keys, plus six that only this project knows: `extends`, another recipe whose
 keys it changes; `global_batch`, the examples of one optimizer step over all ranks; `hardware` (gpu, the default, or
-cpu); `validate_every` and `validate_rows`, see mmafflm/train/watch/validation.py. Whatever can be computed is not
+cpu); `similar_lengths`, see mmafflm/train/stream/similar.py; `validate_every` and `validate_rows`, see
+mmafflm/train/watch/validation.py. Whatever can be computed is not
 typed.
 """
 
@@ -42,6 +43,7 @@ class Plan:
     mix: MixCounts
     family: Family
     base_is_local: bool
+    similar_lengths: bool = False  # the records of a micro-batch are of similar length
     validate: tuple[int, int] | None = None  # steps between validations, and rows of each subset
 
     @property
@@ -96,10 +98,11 @@ def plan(
     mix = scan(data, config, notes, family)
     notes.append(_about(mix))
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
-    _refuse_what_breaks(recipe, config, cpu, mix, family)
+    similar = spec.get("similar_lengths", False)
+    _refuse_what_breaks(recipe, config, cpu, mix, family, similar)
     validate = (spec["validate_every"], spec["validate_rows"]) if "validate_every" in spec else None
     batch = spec["global_batch"]
-    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, batch, mix, family, base_is_local, validate)
+    return Plan(config, tuple(notes), recipe, cpu, gpus, nodes, batch, mix, family, base_is_local, similar, validate)
 
 
 def _require_mix(data: Dataset) -> None:
@@ -248,11 +251,12 @@ def _no_division(recipe: Path, batch: int, micro: int, gpus: int, nodes: int) ->
     )
 
 
-def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts, family: Family) -> None:
+def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts, family: Family, similar: bool) -> None:
     """Raises UsageFault for combinations that fail, hang or report something false (docs/reference/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
-    hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0
+    # with similar_lengths, train looks at each micro-batch
+    hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0 and not similar
     deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
     checks = {
         "packing breaks the mask of this model. Remove packing and neat_packing": config.get("packing")
@@ -261,7 +265,9 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
         and config.get("use_cpu"),
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
-        "Set per_device_train_batch_size: 1, or use ZeRO-2": stage == 3 and micro > 1 and hangs,
+        "Set per_device_train_batch_size: 1 or similar_lengths: true, or use ZeRO-2": stage == 3
+        and micro > 1
+        and hangs,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
         and config.get("use_reentrant_gc", True)
         and not config.get("disable_gradient_checkpointing"),

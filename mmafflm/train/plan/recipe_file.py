@@ -1,4 +1,4 @@
-"""Read a recipe: YAML in LLaMA-Factory's own keys plus five more, without anything that can be computed."""
+"""Read a recipe: YAML in LLaMA-Factory's own keys plus six more, without anything that can be computed."""
 
 import contextlib
 import difflib
@@ -17,7 +17,7 @@ from mmafflm.train.plan.shipped import RECIPES, find
 
 Config = dict[str, Any]
 
-OURS = ("extends", "global_batch", "hardware", "validate_every", "validate_rows")
+OURS = ("extends", "global_batch", "hardware", "similar_lengths", "validate_every", "validate_rows")
 BUDGET = "the budget of --data, which its pictures and clips were scaled to (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
@@ -129,6 +129,10 @@ def _check_ours(recipe: Path, spec: Config) -> None:
     for key in ("global_batch", "per_device_train_batch_size"):
         if type(spec.get(key)) is not int or spec[key] < 1:
             raise UsageFault(f"{recipe}: {key} must be given, as a whole number of 1 or more.")
+    if type(similar := spec.get("similar_lengths", False)) is not bool:
+        raise UsageFault(f"{recipe}: similar_lengths is true or false, not {similar}.")
+    if similar and not spec.get("streaming"):
+        raise UsageFault(f"{recipe}: similar_lengths orders a mix that is streamed. Set streaming: true.")
     _check_validation(recipe, spec)
     several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
     if several:

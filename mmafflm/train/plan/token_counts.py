@@ -52,7 +52,7 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
     there are bytes), the longest ones, and a sample for the total. Raises Fault naming the first record that is cut,
     and the cutoff_len that would hold the longest.
     """
-    rows = counted_for(family, data, _rows(data))
+    rows = mix_rows(data, family)
     cutoff = int(config.get("cutoff_len", 2048))
     most = (
         pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
@@ -87,6 +87,11 @@ def media_of_mix(data: Dataset) -> set[str]:
     videos = rows["videos"].explode().drop_nulls()
     frames = videos.explode().drop_nulls() if videos.dtype == pl.List(pl.String) else videos
     return {*rows["images"].explode().drop_nulls(), *frames}
+
+
+def mix_rows(data: Dataset, family: Family) -> pl.DataFrame:
+    """The mix's rows, with `vision_tokens` as this family counts them. Raises Fault as `scan` does."""
+    return counted_for(family, data, _rows(data))
 
 
 def _rows(data: Dataset) -> pl.DataFrame:

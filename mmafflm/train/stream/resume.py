@@ -1,4 +1,4 @@
-"""`--resume`: continue from a checkpoint with the rest of the mix, in the order of the uninterrupted run.
+"""A mix of a run's own: the rest of the mix after a checkpoint (`--resume`), or all of it in an order of its own.
 
 LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Instead, we
 write the remaining rows as a separate mix into the run's folder. Its layout makes the same ranks and workers read the
@@ -18,7 +18,8 @@ from mmafflm.records import replacing, write_text
 from mmafflm.terminal.command import say
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_file import Config
-from mmafflm.train.stream.order import SEED, Rows, batches, shuffled_numbers
+from mmafflm.train.stream.order import SEED, Rows, shuffled_numbers
+from mmafflm.train.stream.similar import training_order
 
 REST = "rest"  # folder below OUT with the rest of the mix, while a resumed run needs it
 RESUMED = "llamafactory.resume.yaml"
@@ -26,21 +27,26 @@ RESUMED = "llamafactory.resume.yaml"
 TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to_fp32.py", "global_step*")
 
 
-def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path) -> None:
+def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path | None) -> None:
     """Write OUT/llamafactory.resume.yaml, the config that continues from a checkpoint, and the rest of the mix for it.
 
-    When the recipe does not stream, the config makes LLaMA-Factory replay the data, and a message says so.
+    Without a checkpoint the rest is the whole mix, in the order of `similar_lengths`. When the recipe does not stream,
+    the config makes LLaMA-Factory replay the data, and a message says so.
     """
-    config = planned.config | {"resume_from_checkpoint": str(checkpoint.resolve())}
+    config = planned.config
+    if checkpoint:
+        config = config | {"resume_from_checkpoint": str(checkpoint.resolve())}
     if replays(config):
         say(f"Resuming from {checkpoint}. This recipe does not stream, so rows already seen are read again.")
     else:
-        done = step_of(checkpoint) * int(config["gradient_accumulation_steps"])
-        left = batches(planned.mix.rows, config, planned.ranks)[done:]
+        done = step_of(checkpoint) * int(config["gradient_accumulation_steps"]) if checkpoint else 0
+        left = training_order(planned, data)[done:]
         _write_rest(data, out / REST, laid_out(left, config).tolist())
         # A buffer of one row keeps the file's order. The trainer must not skip rows of this file.
-        config |= {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
-        say(f"Resuming from {checkpoint} with the remaining {left.size} of {planned.examples} examples.")
+        own = {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
+        config = config | own
+        if checkpoint:
+            say(f"Resuming from {checkpoint} with the remaining {left.size} of {planned.examples} examples.")
     write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))
 
 

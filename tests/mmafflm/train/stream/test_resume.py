@@ -13,15 +13,16 @@ import yaml
 from mmafflm.checkpoints import last_checkpoint
 from mmafflm.dataset import MIX, Dataset
 from mmafflm.errors import UsageFault
-from mmafflm.train.plan.plan import plan
+from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
 from mmafflm.train.stream.order import batches
 from mmafflm.train.stream.resume import RESUMED, write_resumed
+from mmafflm.train.stream.similar import training_order
 from mmafflm.train.watch.progress import read_progress
 from tests.forks import Forks
 from tests.mmafflm.reading import read_ids
 from tests.mmafflm.recipes import recipe_with
-from tests.mmafflm.tiny_data import losses, make_data, text_records
+from tests.mmafflm.tiny_data import losses, make_data, make_record, text_records
 
 KILLED = """
 import json, os, shutil, signal, sys
@@ -92,9 +93,27 @@ def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str,
             out = folder / f"run-{done}"
             write_resumed(planned, data, out, out / f"checkpoint-{done}")
             configs.append(yaml.safe_load((out / RESUMED).read_text()))
-    turns, *left_of_turns, one, left_of_one = read_ids(forks, tmp_path, configs, ranks=2)
+    similar, planned = similar_lengths(tmp_path / "similar", base)
+    turns, *left_of_turns, one, left_of_one, begun, left = read_ids(forks, tmp_path, [*configs, *similar], ranks=2)
     assert [[rank[done * 9 :] for rank in turns] for done in (1, 5, 14)] == left_of_turns
     assert [rank[5:] for rank in one] == left_of_one
+    assert begun == training_order(*planned).transpose(1, 0, 2).tolist() and [rank[6:] for rank in begun] == left
+
+
+def similar_lengths(folder: Path, base: str) -> tuple[list[dict[str, Any]], tuple[Plan, Dataset]]:
+    """The configs that begin and resume a run with micro-batches of similar lengths."""
+    folder.mkdir()
+    draw = random.Random(3)
+    records = [make_record(number, "word " * draw.randint(1, 60), "joy") for number in range(99)]
+    data = make_data(folder / "data", records)
+    planned = plan(recipe_with(folder, similar_lengths=True, per_device_train_batch_size=4, buffer_size=16,
+                               global_batch=16), data, gpus=2, base=base, out=folder / "run")  # fmt: skip
+    configs = []
+    for done in (None, 3):
+        out = folder / f"run-{done}"
+        write_resumed(planned, data, out, out / f"checkpoint-{done}" if done else None)
+        configs.append(yaml.safe_load((out / RESUMED).read_text()))
+    return configs, (planned, data)
 
 
 @pytest.mark.slow
