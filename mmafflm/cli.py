@@ -29,6 +29,10 @@ Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Gpus = Annotated[int | None, typer.Option(help="GPUs (or CPU processes) on each machine; all by default")]
 Nodes = Annotated[int, typer.Option(help="machines")]
 Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id; the recipe's by default")]
+Fastest = Annotated[
+    str | None,
+    typer.Option(help="a card, such as H100-80: change the recipe to what is fastest on it; no card by default"),
+]
 
 
 @app.verb("mmafflm standin nano --out models/nano")
@@ -49,16 +53,20 @@ def plan(
     gpu: Annotated[
         str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80; no card by default")
     ] = None,
+    fastest: Fastest = None,
 ) -> None:
     """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
 
     Estimates of memory, disk and time, and what fits on known cards, go to standard error.
     """
     from mmafflm.train.launch.reporters import reporter_faults
+    from mmafflm.train.plan.fastest import plan_for
     from mmafflm.train.plan.forecast import notes, require_gpu
-    from mmafflm.train.plan.plan import plan as make_plan
+    from mmafflm.train.stream.similar import training_order
 
-    made = make_plan(recipe, Dataset.open(data), gpus=gpus, nodes=nodes, base=base)
+    opened = Dataset.open(data)
+    made = plan_for(fastest, recipe, opened, gpus=gpus, nodes=nodes, base=base)
+    training_order(made, opened)  # it refuses what train would refuse
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
     for fault in reporter_faults(made):
@@ -80,13 +88,14 @@ def train(
         str | None, typer.Option(help="HOST:PORT of machine 0; with several machines only, none by default")
     ] = None,
     base: Base = None,
+    fastest: Fastest = None,
     resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
     """Train: write the complete config into the run's folder and launch LLaMA-Factory with it."""
     from mmafflm.train.run import train as run
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
-        resume=resume)  # fmt: skip
+        fastest=fastest, resume=resume)  # fmt: skip
 
 
 @app.verb("mmafflm export runs/7b-lora --out models/7b-lora")

@@ -153,6 +153,12 @@ class Architecture:
         merged = 4 * self.projector + 2 * trained.projector if trained.projector else 2 * self.projector
         return float(text * tokens + seen * patches + merged * vision_tokens)
 
+    def recomputed(self, tokens: int, vision_tokens: int, trained: Trainable) -> float:
+        """FLOPs that gradient checkpointing adds: the decoder's forward pass, and the tower's where it trains."""
+        decoder = self.text - (1 if self.tied else 2) * self.embedding
+        tower = self.vision * vision_tokens * self.patches_a_token if trained.vision else 0
+        return float(2 * decoder * tokens + 2 * tower)
+
 
 class Mend(NamedTuple):
     """A change that training must make to a module of transformers; it is applied as soon as the module is imported."""

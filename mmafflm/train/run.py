@@ -24,8 +24,9 @@ from mmafflm.train.launch.launch import cache_of, environment, failure, log_of, 
 from mmafflm.train.launch.processes import roots_of, run_name
 from mmafflm.train.launch.reporters import environment as reporters_environment
 from mmafflm.train.launch.reporters import reporter_faults
+from mmafflm.train.plan.fastest import plan_for
 from mmafflm.train.plan.forecast import host_notes, require_disk
-from mmafflm.train.plan.plan import Plan, gpus_here, plan
+from mmafflm.train.plan.plan import Plan, gpus_here
 from mmafflm.train.plan.token_counts import media_of_mix
 from mmafflm.train.readme import write_readme
 from mmafflm.train.stream.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
@@ -48,13 +49,15 @@ def train(
     node_rank: int = 0,
     master: str | None = None,
     base: str | None = None,
+    fastest: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train a recipe on a build into OUT. Ctrl-C and SIGTERM first end every process of the run, then this one.
 
-    Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
+    fastest: the name of a card, whose fastest settings replace the recipe's. Raises UsageFault when the command does
+    not fit the folder or the machine, Fault when data, base or run fail.
     """
-    planned = plan(recipe, data, gpus, nodes, base, out)
+    planned = plan_for(fastest, recipe, data, gpus, nodes, base, out)
     for note in (*planned.notes, *host_notes(planned)):
         say(note)
     _require_machine(planned, node_rank)

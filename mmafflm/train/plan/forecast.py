@@ -9,7 +9,7 @@ the host under offload, reading the data, the first step.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from mmafflm.train.plan.plan import Plan
 
 UTILIZATION = 0.5, 0.3
 MOST_RANKS = 64
+MICRO = 1, 2, 4, 8, 16, 32
 
 
 class Gpu(NamedTuple):
@@ -67,12 +68,13 @@ class Forecast:
         waiting = mix.vision_tokens / max(1, mix.rows) * self.plan.global_batch / setup.ranks
         return memory(self.size, self.trained, setup, Load(mix.longest, mix.most_vision, waiting), self.lora)
 
-    @property
-    def flops(self) -> float:
-        """FLOPs of the whole run: for the mix's tokens, without the share of the rows that are left over."""
-        mix = self.plan.mix
-        share = self.plan.examples / max(1, mix.rows)
-        return self.size.flops(mix.tokens, mix.vision_tokens, self.trained) * share
+    def flops(self, setup: Setup | None = None) -> float:
+        """FLOPs of the whole run: for the mix's tokens, without padding and without the rows that are left over."""
+        mix, size = self.plan.mix, self.size
+        work = size.flops(mix.tokens, mix.vision_tokens, self.trained)
+        if (setup or self.setup).checkpointing:
+            work += size.recomputed(mix.tokens, mix.vision_tokens, self.trained)
+        return work * self.plan.examples / max(1, mix.rows)
 
     @property
     def disk(self) -> int:
@@ -86,46 +88,43 @@ class Forecast:
         weights = self.trained.total if self.lora else self.size.parameters
         return one * kept + (2 if self.setup.half and self.setup.stage else 4) * weights
 
-    @property
-    def moved(self) -> float:
+    def moved(self, setup: Setup | None = None) -> float:
         """Bytes that each card receives in the whole run.
 
         ZeRO-3 gathers the weights for the forward and for the backward pass of every micro-batch, and scatters the
         gradients. ZeRO-2 only scatters the gradients. Without DeepSpeed the gradients are summed once a step.
         """
-        unit = 2 if self.setup.half else 4
-        rounds: float = self.plan.examples / (self.setup.ranks * self.setup.micro)
-        if self.setup.stage == 0:
+        setup = setup or self.setup
+        unit = 2 if setup.half else 4
+        rounds: float = self.plan.examples / (setup.ranks * setup.micro)
+        if setup.stage == 0:
             steps = int(self.plan.config["max_steps"])
-            return 2.0 * unit * self.trained.total * steps * (self.setup.ranks > 1)
-        each = unit * self.trained.total + (2 * unit * self.size.parameters if self.setup.stage == 3 else 0)
-        return each * rounds * (self.setup.ranks - 1) / self.setup.ranks
+            return 2.0 * unit * self.trained.total * steps * (setup.ranks > 1)
+        each = unit * self.trained.total + (2 * unit * self.size.parameters if setup.stage == 3 else 0)
+        return each * rounds * (setup.ranks - 1) / setup.ranks
 
-    def hours(self, gpu: Gpu) -> tuple[float, float]:
+    def hours(self, gpu: Gpu, setup: Setup | None = None) -> tuple[float, float]:
         """(least, most): computing at 50% and all transfers hidden behind it; computing at 30%, then all transfers."""
-        fast, slow = (self.flops / (self.setup.ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
-        links = self.moved / (gpu.link * 1e9) / 3600
+        work, ranks = self.flops(setup), (setup or self.setup).ranks
+        fast, slow = (work / (ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
+        links = self.moved(setup) / (gpu.link * 1e9) / 3600
         return max(fast, links), slow + links
 
-    def best(self, gpu: Gpu, ranks: int) -> Setup | None:
-        """The first ZeRO setup that fits on this many cards, with its largest micro-batch; None when nothing fits.
+    def fastest(self, gpu: Gpu, ranks: int | None = None) -> Setup | None:
+        """The setup with the least time that fits on this many cards; None when nothing fits.
 
-        The order is ZeRO-2, ZeRO-3, ZeRO-3 with offload.
+        Offload comes last, because the time of its transfers to the host is not estimated.
         """
-        nodes = self.plan.nodes
-        mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
-        for stage, offload in ((2, False), (3, False), (3, True)):
-            fits = None
-            for micro in (1, 2, 4, 8, 16):
-                if self.plan.global_batch % (micro * ranks) or (stage == 3 and mixed and micro > 1):
-                    break
-                setup = Setup(**{**vars(self.setup), "ranks": ranks, "nodes": nodes}).with_zero(stage, offload, micro)
-                if not self.memory(setup).fits(gpu.gib):
-                    break
-                fits = setup
-            if fits:
-                return fits
-        return None
+        here = replace(self.setup, ranks=ranks or self.setup.ranks)
+        each = (
+            here.with_zero(stage, offload, micro, checkpointing)
+            for stage, offload in ((2, False), (3, False), (3, True))
+            for micro in MICRO
+            for checkpointing in (True, False)
+            if self.plan.global_batch % (micro * here.ranks) == 0
+        )
+        fitting = [setup for setup in each if self.memory(setup).fits(gpu.gib)]
+        return min(fitting, key=lambda setup: (setup.offload, self.hours(gpu, setup)[1]), default=None)
 
 
 def forecast(plan: Plan) -> Forecast | None:
@@ -137,16 +136,21 @@ def forecast(plan: Plan) -> Forecast | None:
     return Forecast(plan, size, size.trainable(plan.config), setup)
 
 
+def gpu_named(flag: str, name: str) -> Gpu:
+    """The card of this name. Raises UsageFault for an unknown one, which names the flag."""
+    if name not in GPUS:
+        raise UsageFault(f"{flag} {name}: not a known card; known are {', '.join(GPUS)}.")
+    return GPUS[name]
+
+
 def require_gpu(plan: Plan, name: str) -> None:
     """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
-    if name not in GPUS:
-        raise UsageFault(f"--gpu {name}: not a known card; known are {', '.join(GPUS)}.")
-    known = forecast(plan)
+    gpu, known = gpu_named("--gpu", name), forecast(plan)
     if known is None:
         raise UsageFault(
             f"--gpu {name}: no config.json of {plan.config['model_name_or_path']} is here. Pass --base DIR."
         )
-    gpu, needs = GPUS[name], known.memory().total
+    needs = known.memory().total
     if not known.memory().fits(gpu.gib):
         raise UsageFault(
             f"{plan.recipe}: about {needs / GIB:.0f} GiB a GPU ({known.setup}, {plan.ranks} GPUs, longest record "
@@ -158,7 +162,7 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
     """What fits on these cards: the same number of them, or the first doubling of it that fits."""
     ranks = known.setup.ranks
     while ranks <= MOST_RANKS:
-        if found := known.best(gpu, ranks):
+        if found := known.fastest(gpu, ranks):
             host = known.memory(found).host / GIB
             told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
             return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of them, with {told}."
@@ -189,20 +193,27 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
     yield f"Estimate: {_size(known.disk)} of disk for the checkpoints, {_size(free)} free here{short}."
     yield (
         f"{plan.config['max_steps']} steps of {plan.global_batch}, {known.size.parameters:,} parameters, "
-        f"{known.trained.total:,} of them trained; about {known.flops:.2g} FLOPs."
+        f"{known.trained.total:,} of them trained; about {known.flops():.2g} FLOPs."
     )
     if not plan.cpu:
         yield from _table(known)
 
 
 def _table(known: Forecast) -> Iterator[str]:
-    moved = f"{known.moved / GIB:,.0f} GiB reach each card"
-    yield f"Hours are estimates: 50% of the card's rate with all transfers hidden, to 30% with none hidden ({moved})."
-    yield f"{'GPU x ' + str(known.setup.ranks):14} {'fits':9} {'hours':14} what would fit"
+    moved = f"{known.moved() / GIB:,.0f} GiB reach each card"
+    yield f"Times are estimates: 50% of the card's rate with all transfers hidden, to 30% with none hidden ({moved})."
+    yield f"{'GPU x ' + str(known.setup.ranks):14} {'this recipe':16} {'the fastest':16} with --fastest GPU"
     for name, gpu in GPUS.items():
-        holds = known.memory().fits(gpu.gib)
-        hours = "{:.1f} to {:.1f}".format(*known.hours(gpu)) if holds else "-"
-        yield f"{name:14} {'yes' if holds else 'no':9} {hours:14} {_instead(known, gpu)}"
+        own = span(known.hours(gpu)) if known.memory().fits(gpu.gib) else "does not fit"
+        found = known.fastest(gpu)
+        best = span(known.hours(gpu, found)) if found else "-"
+        yield f"{name:14} {own:16} {best:16} {_instead(known, gpu)}"
+
+
+def span(hours: tuple[float, float]) -> str:
+    """From the least to the most time: "1.2 to 3.4 h", or in minutes below an hour."""
+    (least, most), unit = (hours, "h") if hours[1] >= 1 else ((60 * hours[0], 60 * hours[1]), "min")
+    return f"{least:.1f} to {most:.1f} {unit}"
 
 
 def host_notes(plan: Plan) -> Iterator[str]:

@@ -54,14 +54,14 @@ class Setup:
             buckets=0 if bucket == "auto" or not zero else int(bucket),
         )
 
-    def with_zero(self, stage: int, offload: bool, micro: int) -> "Setup":
+    def with_zero(self, stage: int, offload: bool, micro: int, checkpointing: bool) -> "Setup":
         """The same machines with another stage and micro-batch, under the shipped DeepSpeed files."""
         buckets = DEFAULT_BUCKET if stage == 2 else 0
-        return replace(self, stage=stage, offload=offload, micro=micro, buckets=buckets)
+        return replace(self, stage=stage, offload=offload, micro=micro, checkpointing=checkpointing, buckets=buckets)
 
     def __str__(self) -> str:
         zero = f"ZeRO-{self.stage}{' + offload' if self.offload else ''}" if self.stage else "no ZeRO"
-        return f"{zero}, micro-batch {self.micro}"
+        return f"{zero}, micro-batch {self.micro}{'' if self.checkpointing or not self.stage else ', no checkpointing'}"
 
 
 @dataclass(frozen=True)

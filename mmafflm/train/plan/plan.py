@@ -73,14 +73,16 @@ def plan(
     nodes: int = 1,
     base: str | None = None,
     out: Path | None = None,
+    changes: Config | None = None,
 ) -> Plan:
     """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
-    `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. Raises UsageFault
-    for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
+    `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. `changes`: keys
+    that replace the recipe's (see fastest.py). Raises UsageFault for an invalid recipe, or machines that do not divide
+    its batch, and Fault when data or base do not fit.
     """
     recipe = find(recipe, RECIPES, "recipe")
-    spec = read_recipe(recipe)
+    spec = read_recipe(recipe) | (changes or {})
     require_own(recipe, spec)
     _require_mix(data)
     notes: list[str] = []

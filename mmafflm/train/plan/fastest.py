@@ -1,0 +1,77 @@
+"""`--fastest GPU`: the settings of a recipe that are changed so that it trains in the least time on these cards.
+
+What the model learns from stays: rows, global batch, learning rate, number of steps. What changes is how a step is
+computed: ZeRO stage, micro-batch, gradient checkpointing, and kernels where their package is installed.
+"""
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mmafflm.dataset import Dataset
+from mmafflm.errors import UsageFault
+from mmafflm.train.plan.forecast import forecast, gpu_named, span
+from mmafflm.train.plan.memory import Setup
+from mmafflm.train.plan.plan import Plan, plan
+from mmafflm.train.plan.shipped import RECIPES
+
+KERNELS: dict[str, tuple[str, Any]] = {  # package: key, value
+    "flash_attn": ("flash_attn", "fa2"),
+    "liger_kernel": ("enable_liger_kernel", True),
+}
+
+
+def plan_for(
+    card: str | None,
+    recipe: Path,
+    data: Dataset,
+    gpus: int | None = None,
+    nodes: int = 1,
+    base: str | None = None,
+    out: Path | None = None,
+) -> Plan:
+    """The plan of a recipe, as it is without a card, or with the settings that are fastest on cards of this name.
+
+    Raises what `plan` raises, and UsageFault for a recipe for a CPU, an unknown card, a base without sizes, and when
+    nothing fits.
+    """
+    planned = plan(recipe, data, gpus, nodes, base, out)
+    if card is None:
+        return planned
+    keys, said = _fastest(planned, card)
+    made = plan(recipe, data, gpus, nodes, base, out, keys)
+    return replace(made, notes=(*made.notes, said))
+
+
+def _fastest(planned: Plan, card: str) -> tuple[dict[str, Any], str]:
+    """The keys that make the recipe of a plan the fastest one, and a sentence about them."""
+    if planned.cpu:
+        raise UsageFault(f"{planned.recipe}: --fastest chooses among settings for GPUs. This recipe is for a CPU.")
+    gpu, known = gpu_named("--fastest", card), forecast(planned)
+    if known is None:
+        name = planned.config["model_name_or_path"]
+        raise UsageFault(f"--fastest {card}: no config.json of {name} is here. Pass --base DIR.")
+    found = known.fastest(gpu)
+    if found is None:
+        raise UsageFault(f"--fastest {card}: nothing fits on {known.setup.ranks} of these cards. Pass a larger --gpus.")
+    own = span(known.hours(gpu)) if known.memory().fits(gpu.gib) else "no fit"
+    missing = [name for name in KERNELS if not find_spec(name)]
+    slower = f" Faster kernels are not installed here: {', '.join(missing)}." if missing else ""
+    said = (
+        f"--fastest {card}: {found} ({span(known.hours(gpu, found))}, an estimate) instead of {known.setup} ({own})."
+        f"{slower}"
+    )
+    return _keys(found) | dict(KERNELS[name] for name in KERNELS if name not in missing), said
+
+
+def _keys(setup: Setup) -> dict[str, Any]:
+    """The keys of a recipe for this setup."""
+    file = "zero2.json" if setup.stage == 2 else "zero3_offload.json" if setup.offload else "zero3.json"
+    return {
+        "deepspeed": str((RECIPES / "deepspeed" / file).resolve()),
+        "per_device_train_batch_size": setup.micro,
+        "disable_gradient_checkpointing": not setup.checkpointing,
+        "use_reentrant_gc": setup.stage != 2,  # ZeRO-2 fails with it
+        "similar_lengths": setup.micro > 1,
+    }
