@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def _modules(source: Source) -> set[str]:
     return {f"data_build.corpora.{source.corpus.name}", source.corpus.read.__module__}
 
 
+@cache  # finding a version reads a file, and each part of the raw files asks
 def versions() -> dict[str, str]:
     """The versions of the libraries that decide the bytes of a build."""
     return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}

@@ -51,8 +51,10 @@ def _members(name: str) -> Iterator[str]:
             yield ".".join((name, *below.relative_to(path.parent).with_suffix("").parts)).removesuffix(".__init__")
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
+@cache  # a build asks for a dozen hashes, and most of them cover the same files
+def _imports(name: str, path: Path) -> tuple[str, ...]:
     """The project's names in a file's import statements: modules, or names within a module, which have no file."""
+    found: list[str] = []
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_bytes())):
         asked: list[str] = []
@@ -61,7 +63,8 @@ def _imports(name: str, path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             parent = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             asked = [parent, *(f"{parent}.{one.name}" for one in node.names)]
-        yield from (one for one in asked if one.partition(".")[0] in OURS)
+        found += [one for one in asked if one.partition(".")[0] in OURS]
+    return tuple(found)
 
 
 @cache
