@@ -30,7 +30,8 @@ MODELS ?=
 RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
 nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(call flag,master,$(MASTER)))
-experiment_flags = $(call flag,base,$(BASE)) $(call flag,recipe,$(RECIPE)) $(call flag,share,$(SHARE)) $(call flag,limit,$(LIMIT))
+experiment_flags = $(call flag,base,$(BASE)) $(call flag,recipe,$(RECIPE)) $(call flag,share,$(SHARE)) $(call flag,limit,$(LIMIT)) \
+	$(call flag,seeds,$(SEEDS))
 eval_flags = $(foreach one,$(OPTION),$(call flag,option,$(one))) $(call flag,engine,$(ENGINE)) $(call flag,readout,$(READOUT)) \
 	$(call flag,subsets,$(SUBSETS)) $(call flag,limit,$(LIMIT))
 train_flags = $(call flag,gpus,$(GPUS)) $(nodes_flags) $(call flag,base,$(BASE)) $(if $(RESUME),--resume)
@@ -109,7 +110,7 @@ eval: $(VENV)/.full ## CKPT= DATA= RUN= ENGINE= OPTION= READOUT= SUBSETS= LIMIT=
 	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 experiment-%: OUT = runs/experiments
-experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT=: a file of train_configs/experiments
+experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT= SEEDS=: a file of train_configs/experiments
 	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(experiment_flags)
 
 report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it

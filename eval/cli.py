@@ -152,13 +152,22 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="compare although data, limit, ablation or readout differ")
     ] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="over this many seeds of training: A, A-seed2 ... against B, B-seed2 ...")
+    ] = 1,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
     """Is B better than A? Paired tests per task and language, corrected for their number; several B in one table."""
     from eval.compare.compare import compare_each
     from eval.compare.compare_table import tables_of_each
+    from eval.compare.seeds import compare_seeds, seed_tables
     from eval.tables import show
 
+    if seeds > 1:
+        for one in b:
+            over = compare_seeds(a, one, seeds, Dataset.open(data), mode.value, names_of(subsets), anyway)
+            show(*seed_tables(over), markdown)
+        return
     found = compare_each(a, b, Dataset.open(data), mode.value, names_of(subsets), anyway)
     show(*tables_of_each(found), markdown)
 

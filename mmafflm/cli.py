@@ -89,13 +89,14 @@ def train(
     ] = None,
     base: Base = None,
     fastest: Fastest = None,
+    seed: Annotated[int | None, typer.Option(help="seed of training; the recipe's by default")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint in --out")] = False,
 ) -> None:
     """Train: write the complete config into the run's folder and launch LLaMA-Factory with it."""
     from mmafflm.train.run import train as run
 
     run(recipe, Dataset.open(data), out, gpus=gpus, nodes=nodes, node_rank=node_rank, master=master, base=base,
-        fastest=fastest, resume=resume)  # fmt: skip
+        fastest=fastest, seed=seed, resume=resume)  # fmt: skip
 
 
 @app.verb("mmafflm export runs/7b-lora --out models/7b-lora")
@@ -118,12 +119,13 @@ def experiment(
     recipe: Annotated[Path | None, typer.Option(help="another recipe; the experiment's by default")] = None,
     share: Annotated[float, typer.Option(help="factor for every number of the mixes, for a smaller run")] = 1.0,
     limit: Annotated[int | None, typer.Option(help="most test rows of each subset; all by default")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="train every arm with so many seeds, and compare over them")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
     """Run an experiment: mix, train, predict and compare. The tables go to standard output and OUT/NAME.md."""
     from mmafflm.train.experiment import run, steps
 
-    asked = (file, Dataset.open(data), out, base, recipe, share, limit)
+    asked = (file, Dataset.open(data), out, base, recipe, share, limit, seeds)
     if dry_run:
         for step in steps(*asked):
             print(step, "  # a server: OPENAI_BASE_URL, or the base on loopback" if step.asks else "")

@@ -44,6 +44,11 @@ class _Described(BaseModel):
     subsets: dict[str, dict[str, Any]] | None = None
 
 
+def run_of(run: Path, seed: int) -> Path:
+    """The folder of a run's k-th seed, from 1: RUN, RUN-seed2, RUN-seed3. `experiment --seeds` makes them."""
+    return run if seed == 1 else run.with_name(f"{run.name}-seed{seed}")
+
+
 def read_run(folder: Path) -> dict[str, Any] | None:
     """FOLDER/run.json, or None when the file is missing. Raises Fault when it does not describe a run."""
     path = folder / RUN

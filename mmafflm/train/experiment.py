@@ -24,7 +24,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import first_wrong, read_yaml
 from mmafflm.records import write_text
-from mmafflm.run_file import read_run
+from mmafflm.run_file import read_run, run_of
 from mmafflm.terminal.command import say
 from mmafflm.train.launch.launch import STOP_S
 from mmafflm.train.plan.recipe_file import read_recipe
@@ -91,11 +91,13 @@ def load(path: Path) -> Experiment:
 
 
 def steps(
-    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
-) -> list[Step]:
+    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None,
+    seeds: int = 1,
+) -> list[Step]:  # fmt: skip
     """The commands of an experiment, in order. All mixes come first, so that a faulty mix is reported early.
 
-    Raises UsageFault for a file that is not an experiment, Fault when the build has none of its tests.
+    seeds: every arm that is trained is trained so many times, from the recipe's seed on. Raises UsageFault for a file
+    that is not an experiment, Fault when the build has none of its tests.
     """
     path = find(path, EXPERIMENTS, "experiment")
     experiment = load(path)
@@ -112,29 +114,37 @@ def steps(
         + (("--share", f"{share:g}") if share != 1 else ())
         for name, mix in trained.items()
     ]
+    own = int(read_recipe(recipe).get("seed", 42))
     trainings = [
-        ("mmafflm", "train", str(recipe), "--data", str(out / "data" / name), "--out", str(out / "runs" / name))
+        ("mmafflm", "train", str(recipe), "--data", str(out / "data" / name))
+        + ("--out", str(run_of(out / "runs" / name, seed)))
         + (("--base", base) if base else ())
+        + (("--seed", str(own + seed - 1)) if seed > 1 else ())
         + ("--resume",)
         for name in trained
+        for seed in range(1, seeds + 1)
     ]
     found = [Step(words) for words in (*mixes, *trainings)]
     answers = _answers(experiment, out)
     for name, arm in experiment.arms.items():
         trained_as = name if arm.mix else arm.of
-        ckpt = str(out / "runs" / trained_as) if trained_as else arm.ckpt or started
-        words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", answers[name])
-        engine = () if arm.engine == "hf" else ("--engine", arm.engine)
-        readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
-        found.append(Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai"))
-        found.append(Step(("mmaffben", "score", answers[name], "--data", str(data.path))))
-    return found + list(_sections(experiment, data, answers, subsets))
+        for seed in range(1, seeds + 1 if trained_as else 2):
+            ckpt = str(run_of(out / "runs" / trained_as, seed)) if trained_as else arm.ckpt or started
+            told = str(run_of(answers[name], seed))
+            words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", told)
+            engine = () if arm.engine == "hf" else ("--engine", arm.engine)
+            readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
+            found.append(Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai"))
+            found.append(Step(("mmaffben", "score", told, "--data", str(data.path))))
+    return found + list(_sections(experiment, data, answers, subsets, seeds))
 
 
-def _answers(experiment: Experiment, out: Path) -> dict[str, str]:
-    """The folder of each arm's answers, with the languages: another experiment may ask the same arm in others."""
+def _answers(experiment: Experiment, out: Path) -> dict[str, Path]:
+    """The folder of each arm's answers with the first seed. Its name has the languages: another experiment may ask the
+    same arm in others.
+    """
     languages = "".join(f"-{one}" for one in experiment.languages or ())
-    return {name: str(out / "eval" / f"{name}{languages}") for name in experiment.arms}
+    return {name: out / "eval" / f"{name}{languages}" for name in experiment.arms}
 
 
 def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
@@ -150,24 +160,26 @@ def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ..
 
 
 def _sections(
-    experiment: Experiment, data: Dataset, answers: Mapping[str, str], subsets: tuple[str, ...]
+    experiment: Experiment, data: Dataset, answers: Mapping[str, Path], subsets: tuple[str, ...], seeds: int
 ) -> Iterator[Step]:
     """The commands whose tables are the result of the experiment."""
     shown = ("--data", str(data.path), *subsets, "--markdown")
     for a, b in experiment.compare:
-        words = ("mmaffben", "compare", answers[a], answers[b], *shown)
+        words = ("mmaffben", "compare", str(answers[a]), str(answers[b]), *shown)
+        words += ("--seeds", str(seeds)) if seeds > 1 else ()
         anyway = ("--anyway",) if experiment.arms[a].readout != experiment.arms[b].readout else ()
         yield Step((*words, *anyway), f"{b} (B) against {a} (A)")
     for name in experiment.diagnose:
-        yield Step(("mmaffben", "diagnose", answers[name], *shown), f"Failures looked for in {name}")
+        yield Step(("mmaffben", "diagnose", str(answers[name]), *shown), f"Failures looked for in {name}")
 
 
 def run(
-    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None
-) -> Path:
+    path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None,
+    seeds: int = 1,
+) -> Path:  # fmt: skip
     """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault naming the step that failed."""
     path = find(path, EXPERIMENTS, "experiment")
-    experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit)
+    experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit, seeds)
     recipe = recipe or path.parent / experiment.recipe
     started = base or str(read_recipe(recipe)["model_name_or_path"])
     _require_same(experiment, out, recipe, started)

@@ -50,14 +50,15 @@ def train(
     master: str | None = None,
     base: str | None = None,
     fastest: str | None = None,
+    seed: int | None = None,
     resume: bool = False,
 ) -> None:
     """Train a recipe on a build into OUT. Ctrl-C and SIGTERM first end every process of the run, then this one.
 
-    fastest: the name of a card, whose fastest settings replace the recipe's. Raises UsageFault when the command does
-    not fit the folder or the machine, Fault when data, base or run fail.
+    fastest: the name of a card, whose fastest settings replace the recipe's. seed: instead of the recipe's.
+    Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
     """
-    planned = plan_for(fastest, recipe, data, gpus, nodes, base, out)
+    planned = plan_for(fastest, recipe, data, gpus, nodes, base, out, seed)
     for note in (*planned.notes, *host_notes(planned)):
         say(note)
     _require_machine(planned, node_rank)

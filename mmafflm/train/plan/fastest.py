@@ -30,17 +30,21 @@ def plan_for(
     nodes: int = 1,
     base: str | None = None,
     out: Path | None = None,
+    seed: int | None = None,
 ) -> Plan:
     """The plan of a recipe, as it is without a card, or with the settings that are fastest on cards of this name.
+
+    seed: instead of the recipe's.
 
     Raises what `plan` raises, and UsageFault for a recipe for a CPU, an unknown card, a base without sizes, and when
     nothing fits.
     """
-    planned = plan(recipe, data, gpus, nodes, base, out)
+    own = {} if seed is None else {"seed": seed}
+    planned = plan(recipe, data, gpus, nodes, base, out, own)
     if card is None:
         return planned
     keys, said = _fastest(planned, card)
-    made = plan(recipe, data, gpus, nodes, base, out, keys)
+    made = plan(recipe, data, gpus, nodes, base, out, own | keys)
     return replace(made, notes=(*made.notes, said))
 
 

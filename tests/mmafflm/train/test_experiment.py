@@ -19,6 +19,7 @@ from tests.mmafflm.recipes import RECIPES, recipe_with
 EXPERIMENTS = RECIPES / "experiments"
 NAMES = sorted(path.name for path in EXPERIMENTS.glob("*.yaml"))
 PAPERS = {"baseline.yaml", "overfit.yaml", "intensity.yaml", "transfer.yaml", "languages.yaml"}
+ENDS = ("", "-seed2", "-seed3")
 OURS = {"missing.yaml", "readouts.yaml", "translation.yaml"}
 
 
@@ -85,6 +86,27 @@ def test_an_experiment_that_is_none_is_a_sentence(text: str, said: str, tmp_path
         load(tmp_path / "x.yaml")
     with pytest.raises(UsageFault, match="no such experiment"):
         load(tmp_path / "y.yaml")
+
+
+def test_every_trained_arm_is_trained_with_each_seed(tmp_path: Path) -> None:
+    built, out = whole_build(tmp_path), tmp_path / "out"
+    once, thrice = (
+        [step.words for step in steps(EXPERIMENTS / "readouts.yaml", built, out, "B", None, 1, None, seeds)]
+        for seeds in (1, 3)
+    )
+    trained = [one for one in thrice if one[1] == "train"]
+    assert [one[one.index("--seed") + 1] if "--seed" in one else None for one in trained] == [None, "43", "44"]
+    assert [one[one.index("--out") + 1] for one in trained] == [f"{out}/runs/reviews{end}" for end in ENDS]
+    asked = [one for one in thrice if one[1] == "predict"]
+    for place, name in enumerate(load(EXPERIMENTS / "readouts.yaml").arms):
+        of_arm = asked[3 * place : 3 * place + 3]
+        assert [one[one.index("--ckpt") + 1] for one in of_arm] == [f"{out}/runs/reviews{end}" for end in ENDS]
+        assert [one[one.index("--out") + 1] for one in of_arm] == [f"{out}/eval/{name}{end}" for end in ENDS]
+    (compared,) = (one for one in thrice if one[1] == "compare")
+    assert compared[compared.index("--seeds") + 1] == "3"
+    assert not any("--seed" in word or "-seed" in word for one in once for word in one)
+    words = [step.words for step in steps(EXPERIMENTS / "overfit.yaml", built, out, "B", None, 1, None, 2)]
+    assert sum(one[1] == "predict" for one in words) == 1 + 2 * 2  # the base is not trained
 
 
 def test_an_arm_may_be_another_ones_checkpoint_read_otherwise(tmp_path: Path) -> None:
