@@ -39,7 +39,8 @@ class Leaks(BaseModel):
     similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
     shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
     picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # difference hashes may differ in so many of their 64 bits
-    picture_levels: PositiveFloat = 4.0  # 64 x 64 grey pictures may differ by so many of 255 levels on average
+    # 64 x 64 grey pictures may differ by so many of 255 levels on average, detailed ones by more (shift_levels)
+    picture_levels: PositiveFloat = 4.0
 
 
 def shipped_budget() -> Budget:

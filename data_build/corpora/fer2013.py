@@ -13,9 +13,9 @@ Folders   copies name them differently. A picture named PublicTest_... or Privat
 Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
 Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest. The last two are the test; the build config draws the
           validation set from Training
-Blank     pictures of a single grey are removed from Training, never from the test. Reportedly there are about a dozen,
-          so a complete Training has slightly fewer than the expected rows. In the folders they stay: a reader opens no
-          picture
+Blank     11 pictures of Training and 1 of the test are black. The reader of the table removes those of Training. The
+          reader of the folders opens no picture; there the build removes them as equal pictures with different labels
+Copies    2,271 rows of Training share their pixels with others of Training, 703 with a test row (notebook/fer2013.md)
 Order     as in the CSV, or by path; the published order of the 7,178 test rows is unknown
 """
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from data_build.config import Leaks
 from data_build.leaks.near import jaccard, near_hashes, near_texts
 from data_build.media.media_index import Index
-from data_build.media.picture_hash import thumbnail
+from data_build.media.picture_hash import shift_levels, thumbnail
 from data_build.rows.select import folded
 from data_build.rows.words import words_of
 from mmafflm.benchmark.benchmark import benchmark
@@ -133,7 +133,7 @@ class _Sight:
         left, right = self.open(one.picture), self.open(other.picture)
         if left is None or right is None:
             return one.sight == other.sight
-        return float(np.abs(left - right).mean()) <= self.rules.picture_levels
+        return float(np.abs(left - right).mean()) <= max(self.rules.picture_levels, shift_levels(right))
 
 
 def _by_words(

@@ -13,7 +13,7 @@ from data_build.build import build
 from data_build.config import Config, Leaks
 from data_build.leaks.leaks import LeakRow, find_leaks, make_rows
 from data_build.leaks.near import jaccard, near_hashes, near_texts
-from data_build.media.picture_hash import difference_hash
+from data_build.media.picture_hash import difference_hash, thumbnail
 from data_build.samples import write_samples
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
@@ -104,6 +104,28 @@ def test_a_picture_is_found_scaled_and_compressed_again(tmp_path: Path) -> None:
     assert [(leak.train.id, leak.test.id, leak.kind) for leak in leaks] == [("small", "test", "near")]
     # the same first frame with other words is another utterance
     assert find_leaks([row("small", again, "no, never")], [row("test", one, "come in")], RULES, tmp_path) == []
+
+
+def test_a_detailed_picture_is_found_in_another_crop_and_contrast(tmp_path: Path) -> None:
+    """Copies in FER2013 differ by a pixel of the crop, or in contrast: by more than the 4 levels of the rules."""
+    media = tmp_path / "media"
+    media.mkdir()
+    blocks = Image.frombytes("L", (24, 24), random.Random(3).randbytes(24 * 24))
+    drawn = blocks.resize((96, 96), Image.Resampling.BICUBIC)
+    made = {
+        "test": drawn,
+        "crop": drawn.crop((1, 0, 96, 95)).resize((96, 96), Image.Resampling.BICUBIC),
+        "grey": drawn.point(lambda level: 128 + (level - 128) * 8 // 10),
+        "other": drawn.transpose(Image.Transpose.ROTATE_90),
+    }
+    rows = {}
+    for name, one in made.items():
+        one.save(media / f"{name}.png")
+        rows[name] = LeakRow(name, "FER2013", "", False, f"media/{name}.png", difference_hash(drawn))
+        difference = float(abs(thumbnail(one) - thumbnail(drawn)).mean())
+        assert name == "test" or difference > RULES.picture_levels
+    found = find_leaks([rows["crop"], rows["grey"], rows["other"]], [rows["test"]], RULES, tmp_path)
+    assert [leak.train.id for leak in found] == ["crop", "grey"]
 
 
 def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
