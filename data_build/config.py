@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
 from data_build.corpora.find import corpora
 from data_build.ids import FROM
@@ -39,8 +39,8 @@ class Leaks(BaseModel):
     similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
     shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
     picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # difference hashes may differ in so many of their 64 bits
-    # 64 x 64 grey pictures may differ by so many of 255 levels on average, detailed ones by more (shift_levels)
-    picture_levels: PositiveFloat = 4.0
+    picture_levels: PositiveFloat = 4.0  # 64 x 64 grey pictures may differ by so many of 255 levels on average, or
+    picture_shift: NonNegativeFloat = 1.0  # by so many times what moving the test's picture by a pixel makes
 
 
 def shipped_budget() -> Budget:

@@ -133,7 +133,8 @@ class _Sight:
         left, right = self.open(one.picture), self.open(other.picture)
         if left is None or right is None:
             return one.sight == other.sight
-        return float(np.abs(left - right).mean()) <= max(self.rules.picture_levels, shift_levels(right))
+        allowed = max(self.rules.picture_levels, self.rules.picture_shift * shift_levels(right))
+        return float(np.abs(left - right).mean()) <= allowed
 
 
 def _by_words(

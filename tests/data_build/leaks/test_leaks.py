@@ -126,6 +126,8 @@ def test_a_detailed_picture_is_found_in_another_crop_and_contrast(tmp_path: Path
         assert name == "test" or difference > RULES.picture_levels
     found = find_leaks([rows["crop"], rows["grey"], rows["other"]], [rows["test"]], RULES, tmp_path)
     assert [leak.train.id for leak in found] == ["crop", "grey"]
+    strict = RULES.model_copy(update={"picture_shift": 0})
+    assert find_leaks([rows["crop"], rows["grey"]], [rows["test"]], strict, tmp_path) == []
 
 
 def test_a_picture_that_only_looks_alike_is_no_copy(tmp_path: Path) -> None:
