@@ -51,7 +51,7 @@ def page(dataset: Dataset, stats: Stats, seed: int = SEED) -> str:
         shown = [_shown(record, thumbnails) for record in sample]
         subsets.append({"name": name, "modality": benchmark()[name].modality, "splits": counted,
                         "rows": _rows(name, counted), "counts": _counts(counted), "sample": shown})  # fmt: skip
-    by_modality: dict[str, list[dict[str, object]]] = {}
+    by_modality: dict[str, list[Mapping[str, object]]] = {}
     for one in subsets:
         by_modality.setdefault(str(one["modality"]), []).append(one)
     read = files("data_build.dataset").joinpath
