@@ -89,7 +89,8 @@ bench: $(VENV)/.full ## speed, as ratios measured in one run
 	@test -x $(VENV_VLLM)/bin/python || { echo "vLLM is not measured: no $(VENV_VLLM) (make setup-vllm)"; exit 0; } \
 	  && $(VENV_VLLM)/bin/python -m tests.bench.readout_bench nano vllm
 
-docs: $(VENV)/.full ## the documents as a web site in site/; fails on a broken link
+docs: $(VENV)/.full ## the documents in site/; fails on a broken link or a public name without docstring
+	$(BIN)/ruff check -q --select D100,D101,D102,D103,D104 data_build mmafflm eval
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-images: $(VENV)/.full ## docs/images: pictures of the report and the leaderboard, from made-up data

@@ -159,17 +159,24 @@ def compare(
 ) -> None:
     """Is B better than A? Paired tests per task and language, corrected for their number; several B in one table."""
     from eval.compare.compare import compare_each
-    from eval.compare.compare_table import tables_of_each
+    from eval.compare.compare_table import tables_of_each, verdicts
     from eval.compare.seeds import compare_seeds, seed_tables
     from eval.tables import show
 
     if seeds > 1:
         for one in b:
             over = compare_seeds(a, one, seeds, Dataset.open(data), mode.value, names_of(subsets), anyway)
-            show(*seed_tables(over), markdown)
+            sections, (verdict, *others) = seed_tables(over)
+            print(f"A is {a}, B is {one}.", verdict, sep="\n")
+            command.say(f"written: {one / f'comparison.{a.resolve().name}.seeds.json'}")
+            show(sections, others, markdown)
         return
     found = compare_each(a, b, Dataset.open(data), mode.value, names_of(subsets), anyway)
-    show(*tables_of_each(found), markdown)
+    print(f"A is {a}, B is {', '.join(map(str, b))}.", *verdicts(found), sep="\n")
+    for run in b:
+        command.say(f"written: {run / f'comparison.{a.resolve().name}.json'} and .jsonl")
+    sections, sentences = tables_of_each(found)
+    show(sections, [one for one in sentences if one not in verdicts(found)], markdown)
 
 
 @app.verb("mmaffben report runs/eval-7b --data data --out report.html")

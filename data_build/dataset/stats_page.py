@@ -51,13 +51,17 @@ def page(dataset: Dataset, stats: Stats, seed: int = SEED) -> str:
         shown = [_shown(record, thumbnails) for record in sample]
         subsets.append({"name": name, "modality": benchmark()[name].modality, "splits": counted,
                         "rows": _rows(name, counted), "counts": _counts(counted), "sample": shown})  # fmt: skip
+    by_modality: dict[str, list[Mapping[str, object]]] = {}
+    for one in subsets:
+        by_modality.setdefault(str(one["modality"]), []).append(one)
     read = files("data_build.dataset").joinpath
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     style = read("stats.css").read_text(encoding="utf-8")
     return environment.from_string(read("stats.html.j2").read_text(encoding="utf-8")).render(
-        subsets=subsets, seed=seed, refused=thumbnails.refused, style=Markup(style), style_hash=_csp(style),
+        subsets=subsets, modalities=by_modality.items(), seed=seed, refused=thumbnails.refused,
+        style=Markup(style), style_hash=_csp(style),
         data_hash=dataset.hash, rows=sum(one.rows for one in stats.counted), manifest=dataset.manifest,
         translated=sum(one.translated for one in stats.counted), mark=mark, splits=SPLITS,
     )  # fmt: skip

@@ -40,6 +40,14 @@ def tables_of_each(found: Sequence[Mapping[str, Any]]) -> tuple[list[Section], l
     return merged, [f"p (Holm) is corrected for the {tests} tests of all {len(found)} runs together.", *of_all, *said]
 
 
+def verdicts(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The sentences of tables_of_each() that answer the question, one for each run B: what to read first."""
+    if len(found) == 1:
+        return [_verdict(found[0])]
+    corrected = _corrected_together(found)
+    return [f"{name}: {_verdict(one)}" for name, one in zip(_names(corrected), corrected, strict=True)]
+
+
 def _kind(section: Section) -> str:
     """The title of a section without the number of tests, which differs from run to run."""
     return section.title.partition(",")[0]
@@ -128,12 +136,18 @@ def _p(one: Mapping[str, Any]) -> tuple[str, str]:
     return p, corrected
 
 
-def _sentences(found: Mapping[str, Any]) -> list[str]:
+def _verdict(found: Mapping[str, Any]) -> str:
     sure = [one for one in found["units"] if one["p_holm"] is not None and one["p_holm"] < LEVEL]
     better, worse = ([one for one in sure if sign * (one["difference"] or 0) > 0] for sign in (1, -1))
-    said = [
+    return (
         f"Of {found['tests']} tests B is better in {len(better)} and worse in {len(worse)} at p < {LEVEL} after Holm's "
-        f"correction; in the other {found['tests'] - len(better) - len(worse)} no difference was found.",
+        f"correction; in the other {found['tests'] - len(better) - len(worse)} no difference was found."
+    )
+
+
+def _sentences(found: Mapping[str, Any]) -> list[str]:
+    said = [
+        _verdict(found),
         "In fixed and broken, an answer is right if its label set or class is exact, or its number is off by at most "
         "5% of the scale's width.",
     ]

@@ -147,7 +147,7 @@ def not_measured(
         subsets = list(dict.fromkeys(one.task.subset for one in lacking))
         if subsets:
             command = _command(run, described, ablation, subsets)
-            sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}): not measured. Make it: {command}"
+            sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}) was not asked. Ask it: {command}"
             found.append({"kind": "modality_ignorance", "ablation": ablation, "command": command, "sentence": sentence})
     return found
 

@@ -15,6 +15,7 @@ from eval.leaderboard.board import BoardCell, BoardView
 from eval.leaderboard.entries import BoardEntry, accepts_text
 from eval.leaderboard.printed import groups, times_100
 from eval.score.figure import unparsed_text
+from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.run_file import installed
 
@@ -36,7 +37,7 @@ def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[Boa
     return environment.get_template("index.html.j2").render(
         style=Markup(style), style_hash=_csp(style), script=Markup(script), script_hash=_csp(script),
         generator=f"mmafflm {installed('mmafflm').get('mmafflm', 'of no version')}",
-        modes=modes, notes=notes, entries=entries, data=data, level=LEVEL,
+        task_words=_task_words(), modes=modes, notes=notes, entries=entries, data=data, level=LEVEL,
         groups=list(dict.fromkeys(accepts_text(row.accepts) for view in views for row in view.rows)),
         published=any(row.published for view in views for row in view.rows),
     )  # fmt: skip
@@ -44,6 +45,12 @@ def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[Boa
 
 def _file(name: str) -> str:
     return files("eval.leaderboard").joinpath(name).read_text(encoding="utf-8")
+
+
+def _task_words() -> dict[str, str]:
+    """What the task keys in the column heads mean; a subset with one task only shows no key."""
+    several = [subset for subset in benchmark().values() if len(subset.tasks) > 1]
+    return {task.key: task.kind.replace("_", " ") for subset in several for task in subset.tasks}
 
 
 def _csp(text: str) -> str:

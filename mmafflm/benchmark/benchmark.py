@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mmafflm.benchmark.grammar import Gold, Grammar, Label, Labels, Number, Ordinal, Vad
-from mmafflm.errors import UsageFault
+from mmafflm.errors import Fault, UsageFault
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,28 @@ def _grammar(spec: dict[str, Any], sets: dict[str, dict[int, list[str]]]) -> Gra
     raise ValueError(f"unknown grammar {spec}")
 
 
+def _require_keys(name: str, whole: dict[str, Any]) -> None:
+    """Raises Fault when an entry of subsets.yaml lacks a key."""
+    tasks = whole.get("tasks") or {}
+    missing = [key for key in ("corpus", "modality", "languages", "tasks", "test_rows") if key not in whole]
+    missing += [f"tasks.{of}.{key}" for of in tasks for key in ("kind", "prompt", "grammar") if key not in tasks[of]]
+    if not missing:
+        missing = [f"test_rows.{of}" for of in tasks if of not in whole["test_rows"]]
+    if missing:
+        raise Fault(f"mmafflm/benchmark/subsets.yaml: subset {name} has no {', '.join(missing)}.")
+
+
 @cache
 def benchmark() -> dict[str, Subset]:
-    """The subsets by name, in the order of the published predictions files."""
+    """The subsets by name, in the order of the published predictions files.
+
+    Raises Fault for an entry of subsets.yaml that lacks a key.
+    """
     spec, prompts = yaml.safe_load(_text("subsets.yaml")), yaml.safe_load(_text("prompts.yaml"))
     grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}
+
+    for name, entry in spec["subsets"].items():
+        _require_keys(name, entry)
 
     def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:
         emotions, shared = tuple(one.get("emotions", ())), isinstance(one["prompt"], str)

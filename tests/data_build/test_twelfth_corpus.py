@@ -138,3 +138,13 @@ def test_the_benchmark_asks_it(tree: Path) -> None:
     scores = json.loads((tree / "run/scores.strict.json").read_text())["subsets"]
     assert scores["DIARY"]["n"] == 20 and scores["DIARY"]["metrics"]["macro_f1"] == 1.0
     assert scores["onlineshopping"]["metrics"]["macro_f1"] == 0.0
+
+
+def test_an_entry_that_lacks_a_key_is_named(tree: Path) -> None:
+    entries = tree / "mmafflm/benchmark/subsets.yaml"
+    whole = entries.read_text()
+    entries.write_text(whole.replace("    test_rows: {mood: 20}\n", ""))
+    words = [sys.executable, "-m", "data_build", "samples", "--out", "none"]
+    done = subprocess.run(words, cwd=tree, check=False, capture_output=True, text=True)
+    entries.write_text(whole)
+    assert done.returncode == 1 and "subset DIARY has no test_rows." in done.stderr

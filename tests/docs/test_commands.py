@@ -73,6 +73,13 @@ def test_the_commands_of_a_page_run(page: Path, clone: Path) -> None:
             assert not done.returncode, f"{page.name}: {line}\n{done.stderr[-2000:]}"
 
 
+def test_the_commands_of_the_readme_exist() -> None:
+    lines = re.findall(r"^(?:make|mmaffin|mmafflm|mmaffben) .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) > 8
+    for line in lines:
+        _exists(line)
+
+
 def _exists(line: str) -> None:
     """The command of a line, its verb and its flags exist; a Make target has a rule."""
     words = shlex.split(line, comments=True)

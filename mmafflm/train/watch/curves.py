@@ -50,8 +50,8 @@ def panels(rows: Sequence[dict[str, Any]], validated: Sequence[dict[str, Any]]) 
     """The panels that have anything to draw. A line without a value is left out, and a panel without a line."""
     shares = {"real tokens": _of(rows, "real_share"), "time waiting for data": _of(rows, "data_wait_share")}
     every = [
-        CurvePanel("loss", {"": _of(rows, "loss")}, smooth=True, logarithmic=True),
-        CurvePanel("gradient norm", {"": _of(rows, "grad_norm")}, smooth=True, logarithmic=True),
+        CurvePanel("loss (nats a token, logarithmic)", {"": _of(rows, "loss")}, smooth=True, logarithmic=True),
+        CurvePanel("gradient norm (logarithmic)", {"": _of(rows, "grad_norm")}, smooth=True, logarithmic=True),
         CurvePanel("learning rate", {"": _of(rows, "learning_rate")}),
         CurvePanel("tokens a second", {"": _of(rows, "tokens_per_s")}, smooth=True),
         CurvePanel("shares of tokens and of time", shares, smooth=True),
