@@ -4,7 +4,7 @@ Nothing here imports torch. A function of a family that needs torch imports it w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -49,7 +49,9 @@ class Media:
     fit: Callable[[int, int, int, int], tuple[int, int]]
     """(width, height, fewest pixels, most pixels) -> the width and height to which the plugin scales."""
     tokens: Callable[[MediaSize], int]
-    """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included."""
+    """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included.
+
+    Raises ValueError for a size that the family's processor refuses."""
     text: Callable[[MediaSize], str]
     """The text that represents it in the prompt, with every pad token."""
 
@@ -191,4 +193,8 @@ class Family:
 
     None: the engine hf asks this family by its generic path."""
     mend: Mend | None = None
+    chat_template: str | None = None
+    """Writes the prompts of training where the published models' own template writes others. The engines use it."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """LLaMA-Factory's keys without which training would see other media than evaluation. `plan` sets them."""
     standin: Callable[[], StandIn] | None = None

@@ -17,8 +17,8 @@ from mmafflm.checkpoints import weight_files
 from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Family
-from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.files.documents import read_json
+from mmafflm.train.plan.base_family import choose_family, require_accepted
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
 from mmafflm.train.plan.shipped import RECIPES, find
@@ -88,12 +88,12 @@ def plan(
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
     config = _config(spec, data, out or Path("runs") / recipe.stem)
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
-    family = _family(recipe, config, notes)
-    config["template"] = family.template
+    family = choose_family(recipe, config, notes)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
     notes += reach_notes(config)
     mix = scan(data, config, notes, family)
+    require_accepted(recipe, family, mix)
     notes.append(_about(mix))
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     _refuse_what_breaks(recipe, config, cpu, mix, family)
@@ -166,24 +166,6 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
             raise Fault(f"{folder}: no {needed}, so this is not a base model. Download or make it again.")
     weight_files(folder)
     return str(folder.resolve()), True
-
-
-def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
-    """The family of the base model. Raises UsageFault when the recipe's template belongs to another family."""
-    base, template = str(config["model_name_or_path"]), config.get("template")
-    known = family_of_base(base)
-    if known is None:
-        found = family_with(template) if template else built_for()
-        if found is None:
-            raise UsageFault(f"{recipe}: template: {template} belongs to no supported family. Remove the key.")
-        notes.append(f"{base}: no config.json with a model_type is here, so it is taken for {found.name}.")
-        return found
-    if template not in (None, known.template):
-        raise UsageFault(
-            f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
-            "Remove the key."
-        )
-    return known
 
 
 def _deepspeed_path(recipe: Path, config: Config) -> Path:
@@ -265,10 +247,6 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
         and config.get("use_reentrant_gc", True)
         and not config.get("disable_gradient_checkpointing"),
-        f"{family.name} takes no pictures, and the mix holds some. Make another with mmaffin mix": mix.images > 0
-        and "image" not in family.media.accepts,
-        f"{family.name} takes no clips, and the mix holds some. Make another with mmaffin mix": mix.videos > 0
-        and "video" not in family.media.accepts,
         "predict_with_generate is impossible under ZeRO-3. Predict with: mmaffben predict": stage == 3
         and config.get("predict_with_generate"),
     }
