@@ -54,6 +54,8 @@ class Media:
     Raises ValueError for a size that the family's processor refuses."""
     text: Callable[[MediaSize], str]
     """The text that represents it in the prompt, with every pad token."""
+    timed: bool = False  # the prompt holds the times of a clip's frames
+    frames_as_pictures: bool = False  # LLaMA-Factory gives frames to the image processor, transformers to another one
 
     def padded(self, frames: int) -> int:
         """The number of frames after the last one is repeated to fill a time step."""

@@ -136,7 +136,9 @@ FAMILY = Family(
         tokens=50,  # estimated: no tokenizer of InternVL is here
         end_of_turn="<|im_end|>",
     ),
-    media=Media(("image", "video"), IMAGE, IMAGE, 1, TILE**2 * MOST_TILES, 1, fit, tokens, text),
+    media=Media(
+        ("image", "video"), IMAGE, IMAGE, 1, TILE**2 * MOST_TILES, 1, fit, tokens, text, frames_as_pictures=True
+    ),
     architecture=architecture,
     published={
         "OpenGVLab/InternVL3-2B-hf": _published(1536, 8960, 12, 2),

@@ -132,7 +132,7 @@ FAMILY = Family(
         tokens=10,
         end_of_turn="<|im_end|>",
     ),
-    media=Media(("image", "video"), IMAGE, VIDEO, FACTOR**2, IMAGE_PIXELS[1], TEMPORAL, fit, tokens, text),
+    media=Media(("image", "video"), IMAGE, VIDEO, FACTOR**2, IMAGE_PIXELS[1], TEMPORAL, fit, tokens, text, timed=True),
     architecture=architecture,
     published={
         "Qwen/Qwen3-VL-4B-Instruct": _published((2560, 9728), (1024, 4096, 24), [5, 11, 17], tied=True),

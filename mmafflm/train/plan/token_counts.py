@@ -139,6 +139,11 @@ def counted_for(family: Family, data: Dataset, rows: pl.DataFrame, path: Path | 
     budget, counts, tokens = data.budget.under(family.media), list[int](), _media_tokens(family, path)
     for images, videos in rows.select("images", "videos").iter_rows():
         clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
+        if family.media.timed and any(frames is None for _, frames in clips):
+            raise Fault(
+                f"{data.path}: its clips are files, and {family.name} writes the times of frames into its prompts. "
+                "LLaMA-Factory takes other times from a file than evaluation does. Build without --raw-video."
+            )
         if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
             raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
         sizes = [(name, MediaSize(*budget.size(*_width_height(stored[name])))) for name in images]
