@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from data_build.reading.corpus import RawMedia
 from eval.engines import Question
 from eval.engines.hf.generic import GenericPath
 from eval.run.checkpoint import find_checkpoint
@@ -18,7 +19,8 @@ from mmafflm.families.base import Family
 from mmafflm.families.find import family_of
 from tests.budget import BUDGET
 from tests.eval.tiny_families import Tiny, gemma3, internvl, qwen3_vl, write_tiny
-from tests.media_files import picture_of
+from tests.media_files import clip_bytes, picture_of, write
+from tests.mmafflm.media.test_budget import stored
 
 FAMILIES: dict[str, Callable[[Path], Tiny]] = {"qwen3_vl": qwen3_vl, "internvl": internvl, "gemma3": gemma3}
 PICTURES = [(640, 480), (48, 48), (512, 512), (300, 400), (1024, 300), (64, 600), (200, 199)]
@@ -151,3 +153,30 @@ def test_the_arithmetic_of_the_family_is_the_processors(both: Both, media: Path)
         marks = sum(rules.text(size).count(rules.image.end) for size in sizes) * (4 if "\n" in rules.image.end else 2)
         if not question.videos:  # the words between frames are counted as Qwen's tokenizer cuts them, and not nano's
             assert sum(map(rules.tokens, sizes)) == asked.count(pad) + marks
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768), (48, 48), (513, 511), (3000, 200), (111, 640), (20, 300)])
+def test_a_stored_picture_shows_what_the_raw_one_shows(both: Both, tmp_path: Path, size: tuple[int, int]) -> None:
+    """The build scales by Qwen2.5-VL's rule, which differs in one case: a side below 28 pixels is stretched to 28."""
+    (tmp_path / "raw").mkdir()
+    picture_of(*size).save(tmp_path / "raw/a.png")
+    (name,) = stored(tmp_path / "raw", tmp_path / "data", RawMedia("image", "a.png"))
+    (of_raw, raw), (of_stored, kept) = (
+        both.trained(Question("<image>?", (file,)), tmp_path) for file in ("raw/a.png", f"data/{name}")
+    )
+    same = of_raw == of_stored and torch.equal(raw["pixel_values"], kept["pixel_values"])
+    assert same == (min(size) >= 28 or both.family.name == "Qwen3-VL")
+
+
+@pytest.mark.parametrize("frames", [13, 38])
+def test_a_clip_of_stored_frames_shows_what_the_file_shows(both: Both, tmp_path: Path, frames: int) -> None:
+    """Its pixels; Qwen3-VL's prompt has other times, so `plan` refuses files for it."""
+    if "video" not in both.family.media.accepts:
+        pytest.skip("takes no clips")
+    write(tmp_path / "raw/a.mp4", clip_bytes(frames=frames, size=(640, 360), colourful=True))
+    names = stored(tmp_path / "raw", tmp_path / "data", RawMedia("video", "a.mp4"))
+    plugin, processor = both.template.mm_plugin, both.processor
+    shown = [[str(tmp_path / "raw/a.mp4")], [[str(tmp_path / "data" / name) for name in names]]]
+    of_file, of_frames = (plugin.get_mm_inputs([], one, [], [0], [1], [0], [[]], processor) for one in shown)
+    pixels = "pixel_values" if both.family.media.frames_as_pictures else "pixel_values_videos"
+    assert torch.equal(of_file[pixels], of_frames[pixels])
