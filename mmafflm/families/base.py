@@ -190,6 +190,7 @@ class Family:
     """The sizes of a config.json. Raises KeyError when one is missing."""
     published: Mapping[str, Config]  # {hub id: the part of its config.json that decides the sizes}
     mixed_media_hangs: bool  # a micro-batch with pictures and clips hangs under ZeRO-3
+    mixed_media_swapped: bool = False  # LLaMA-Factory gives the clips of such a micro-batch to the tokens of pictures
     positions: Callable[..., Any] | None = None
     """(model, ids, image grid, clip grid, seconds of each clip's time steps) -> positions of one row, (3, tokens).
 

@@ -11,16 +11,7 @@ equals the class's defaults (DEFAULTS); it was not available here. A test builds
 4,300,079,472 parameters.
 """
 
-from mmafflm.families.base import (
-    Architecture,
-    Config,
-    Conversation,
-    Family,
-    KeptNumbers,
-    Marks,
-    Media,
-    MediaSize,
-)
+from mmafflm.families.base import Architecture, Config, Conversation, Family, KeptNumbers, Marks, Media, MediaSize
 from mmafflm.families.decoder import decoder, dtype_of
 from mmafflm.families.internvl import fit
 

@@ -5,7 +5,9 @@ is one tile. Tiles depend on the shape, not on the size: a picture of 640 x 480 
 x 512 a single tile. LLaMA-Factory cuts tiles only with `crop_to_patches: true`, and transformers' InternVLProcessor
 always does, so `plan` sets that key. Its template intern_vl has a system prompt and writes a picture where the
 question has it; the published template has no system prompt and starts a new line after each picture. The engines
-ask with CHAT_TEMPLATE, which writes what training writes.
+ask with CHAT_TEMPLATE, which writes what training writes. Its plugin puts all pictures of a micro-batch before all
+clips, and the model fills the rows' tokens in their order: a row with a clip before one with a picture would get
+that picture. So `plan` refuses micro-batches of several rows if the mix holds both.
 
 Sizes: transformers' InternVLVisionConfig has the tower (InternViT-300M) as its defaults. The decoder of 2B (28 layers,
 1536 wide, 12 and 2 heads, 151674 words) is in NVIDIA's TensorRT-Model-Connect (its test of InternVL's runtime config);
@@ -17,16 +19,7 @@ on torch's meta device: 2,088,957,440 and 7,944,373,760 parameters.
 
 from math import inf
 
-from mmafflm.families.base import (
-    Architecture,
-    Config,
-    Conversation,
-    Family,
-    KeptNumbers,
-    Marks,
-    Media,
-    MediaSize,
-)
+from mmafflm.families.base import Architecture, Config, Conversation, Family, KeptNumbers, Marks, Media, MediaSize
 from mmafflm.families.decoder import decoder, dtype_of
 
 TILE, MOST_TILES, TOKENS, PATCH, CHANNELS = 448, 12, 256, 14, 3
@@ -145,6 +138,7 @@ FAMILY = Family(
         "OpenGVLab/InternVL3-8B-hf": _published(3584, 18944, 28, 4),
     },
     mixed_media_hangs=False,  # pictures and frames go through the tower together
+    mixed_media_swapped=True,
     chat_template=CHAT_TEMPLATE,
     keys={"crop_to_patches": True},
 )

@@ -16,15 +16,7 @@ correction. `positions` is not defined: the engine hf asks this family by its ge
 import math
 from collections.abc import Iterator
 
-from mmafflm.families.base import (
-    Architecture,
-    Config,
-    Conversation,
-    Family,
-    KeptNumbers,
-    Media,
-    MediaSize,
-)
+from mmafflm.families.base import Architecture, Config, Conversation, Family, KeptNumbers, Media, MediaSize
 from mmafflm.families.decoder import decoder, dtype_of
 from mmafflm.families.qwen2_5_vl.media import IMAGE, VIDEO, fit
 

@@ -113,11 +113,12 @@ class Forecast:
         The order is ZeRO-2, ZeRO-3, ZeRO-3 with offload.
         """
         nodes = self.plan.nodes
-        mixed = self.plan.mix.images > 0 and self.plan.mix.videos > 0 and self.plan.family.mixed_media_hangs
+        family, both = self.plan.family, self.plan.mix.images > 0 and self.plan.mix.videos > 0
+        mixed, swapped = both and family.mixed_media_hangs, both and family.mixed_media_swapped
         for stage, offload in ((2, False), (3, False), (3, True)):
             fits = None
             for micro in (1, 2, 4, 8, 16):
-                if self.plan.global_batch % (micro * ranks) or (stage == 3 and mixed and micro > 1):
+                if self.plan.global_batch % (micro * ranks) or (micro > 1 and (swapped or (stage == 3 and mixed))):
                     break
                 setup = Setup(**{**vars(self.setup), "ranks": ranks, "nodes": nodes}).with_zero(stage, offload, micro)
                 if not self.memory(setup).fits(gpu.gib):

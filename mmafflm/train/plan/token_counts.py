@@ -163,7 +163,7 @@ def _media_tokens(family: Family, path: Path | None) -> Callable[[MediaSize], in
     """family.media.tokens, but with the words around frames counted by a tokenizer where there is one."""
     if path is None:
         return family.media.tokens
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
+    from tokenizers import Tokenizer
 
     tokenizer, marks = Tokenizer.from_file(str(path)), {*family.media.image, *family.media.video}
     cut = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))

@@ -155,6 +155,18 @@ def test_the_arithmetic_of_the_family_is_the_processors(both: Both, media: Path)
             assert sum(map(rules.tokens, sizes)) == asked.count(pad) + marks
 
 
+def test_llamafactory_gives_internvl_pictures_before_clips(both: Both, media: Path) -> None:
+    """Whatever the order of the rows: the reason why `plan` refuses such micro-batches (mixed_media_swapped)."""
+    if not both.family.mixed_media_swapped:
+        pytest.skip("its pictures and clips are separate inputs")
+    clip, picture = Question("<video>?", (), (("media/c1-0.png",),)), Question("<image>?", ("media/p1.png",))
+    alone = [both.trained(question, media)[1]["pixel_values"] for question in (clip, picture)]
+    plugin = both.template.mm_plugin
+    paths = [str(media / "media/p1.png")], [[str(media / "media/c1-0.png")]]
+    fed = plugin.get_mm_inputs(*paths, [], [0, 1], [1, 0], [0, 0], [[], []], both.processor)  # row 0 has the clip
+    assert torch.equal(fed["pixel_values"], torch.cat(alone[::-1]))
+
+
 @pytest.mark.parametrize("size", [(640, 480), (1024, 768), (48, 48), (513, 511), (3000, 200), (111, 640), (20, 300)])
 def test_a_stored_picture_shows_what_the_raw_one_shows(both: Both, tmp_path: Path, size: tuple[int, int]) -> None:
     """The build scales by Qwen2.5-VL's rule, which differs in one case: a side below 28 pixels is stretched to 28."""
