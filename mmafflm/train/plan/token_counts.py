@@ -163,7 +163,7 @@ def _media_tokens(family: Family, path: Path | None) -> Callable[[MediaSize], in
     """family.media.tokens, but with the words around frames counted by a tokenizer where there is one."""
     if path is None:
         return family.media.tokens
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
 
     tokenizer, marks = Tokenizer.from_file(str(path)), {*family.media.image, *family.media.video}
     cut = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))
@@ -183,7 +183,7 @@ def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
 
 def text_tokens(path: Path, rows: pl.DataFrame, family: Family) -> npt.NDArray[np.int64]:
     """The text tokens of each row, including the template. The start and end marks of media belong to vision_tokens."""
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
+    from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
     turns, exchange = rows["messages"].to_list(), family.conversation.exchange
