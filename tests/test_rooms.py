@@ -37,6 +37,7 @@ ROOMS = (
     "mmafflm/standin",
     "mmafflm/dataset.py",
     "mmafflm/families/qwen2_vl",
+    "mmafflm/families/qwen3_vl",
     "mmafflm/browse",
     "mmafflm/train/plan",
     "mmafflm/train/launch",

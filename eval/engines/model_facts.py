@@ -25,6 +25,12 @@ def marked_family(model: str) -> Family | None:
     return family if family and family.positions is not None else None
 
 
+def family_that_writes(model: str) -> Family | None:
+    """The model's family, if its prompts are written as in training and not by the checkpoint's own template."""
+    family = known_family((config_of(model) or {}).get("model_type"))
+    return family if family and (family.positions is not None or family.chat_template) else None
+
+
 def template_name(given: str | None, family: Family | None) -> str:
     """What writes the prompts: a template that was given, LLaMA-Factory's of `family`, or the checkpoint's own."""
     if given is not None:

@@ -4,7 +4,7 @@ Nothing here imports torch. A function of a family that needs torch imports it w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -49,9 +49,13 @@ class Media:
     fit: Callable[[int, int, int, int], tuple[int, int]]
     """(width, height, fewest pixels, most pixels) -> the width and height to which the plugin scales."""
     tokens: Callable[[MediaSize], int]
-    """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included."""
+    """Tokens of a picture or clip of this size (after `fit`) in the prompt, its marks included.
+
+    Raises ValueError for a size that the family's processor refuses."""
     text: Callable[[MediaSize], str]
     """The text that represents it in the prompt, with every pad token."""
+    timed: bool = False  # the prompt holds the times of a clip's frames
+    frames_as_pictures: bool = False  # LLaMA-Factory gives frames to the image processor, transformers to another one
 
     def padded(self, frames: int) -> int:
         """The number of frames after the last one is repeated to fill a time step."""
@@ -192,9 +196,14 @@ class Family:
     """The sizes of a config.json. Raises KeyError when one is missing."""
     published: Mapping[str, Config]  # {hub id: the part of its config.json that decides the sizes}
     mixed_media_hangs: bool  # a micro-batch with pictures and clips hangs under ZeRO-3
+    mixed_media_swapped: bool = False  # LLaMA-Factory gives the clips of such a micro-batch to the tokens of pictures
     positions: Callable[..., Any] | None = None
     """(model, ids, image grid, clip grid, seconds of each clip's time steps) -> positions of one row, (3, tokens).
 
     None: the engine hf asks this family by its generic path."""
     mend: Mend | None = None
+    chat_template: str | None = None
+    """Writes the prompts of training where the published models' own template writes others. The engines use it."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """LLaMA-Factory's keys without which training would see other media than evaluation. `plan` sets them."""
     standin: Callable[[], StandIn] | None = None

@@ -13,7 +13,7 @@ from mmafflm.families.base import Architecture, Family
 from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of
 
-NOT_FAMILIES = ("base", "find", "qwen_clips")
+NOT_FAMILIES = ("base", "decoder", "find", "qwen_clips")
 BUILT_FOR = "qwen2_5_vl"  # the build scales media and counts tokens for this model type
 
 
@@ -67,13 +67,25 @@ def architecture_of(base: str) -> Architecture | None:
 
     Raises Fault for a model that no family covers, and for a config.json with values of a wrong type.
     """
+    found = _sizes(base)
+    return found if isinstance(found, Architecture) else None
+
+
+def why_no_sizes(base: str) -> str:
+    """Why `architecture_of` finds no sizes, as the beginning of a sentence."""
+    return str(_sizes(base))
+
+
+def _sizes(base: str) -> Architecture | str:
     config, family = config_of(base), family_of_base(base)
-    if config is None or family is None:
-        return None
+    if config is None:
+        return f"no config.json of {base} is on this machine"
+    if family is None:
+        return f"the config.json of {base} has no model_type"
     try:
         return family.architecture(config)
-    except KeyError:
-        return None
+    except KeyError as error:
+        return f"the config.json of {base} has no {error.args[0]}, or another than {family.name} has"
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise Fault(f"{Path(base) / 'config.json'}: not the sizes of a model ({error}). {AGAIN}") from None
 

@@ -41,8 +41,9 @@ def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
 
         check(kind_of(folder), folder)
     limits = [word for key, value in budget.to_json().items() for word in (f"--{key}", str(value))]
-    template = likely_family(base).template
-    words = [str(cli), "api", "--model_name_or_path", base, "--template", template, *limits]
+    family = likely_family(base)
+    limits += [word for key, value in family.keys.items() for word in (f"--{key}", str(value))]
+    words = [str(cli), "api", "--model_name_or_path", base, "--template", family.template, *limits]
     words += ["--trust_remote_code", "false"]
     env = os.environ | {"API_HOST": HOST, "API_PORT": str(port)}
     if Path(base).is_dir():

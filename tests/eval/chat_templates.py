@@ -34,8 +34,8 @@ INTERNVL = """{% for m in messages %}{{'<|im_start|>'+m['role']+'\n'}}{% if m['c
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
 GEMMA3 = """<bos>{% for m in messages %}<start_of_turn>{{'model' if m['role']=='assistant' else m['role']}}
-{% if m['content'] is string %}{{m['content']}}{% else %}{% for c in m['content'] %}{% if c['type']=='image' %}\
-<start_of_image>{% elif c['type']=='text' %}{{c['text']}}{% endif %}{% endfor %}{% endif %}<end_of_turn>
+{% if m['content'] is string %}{{m['content'] | trim}}{% else %}{% for c in m['content'] %}{% if c['type']=='image' %}\
+<start_of_image>{% elif c['type']=='text' %}{{c['text'] | trim}}{% endif %}{% endfor %}{% endif %}<end_of_turn>
 {% endfor %}{% if add_generation_prompt %}<start_of_turn>model
 {% endif %}"""
 IDEFICS = """<|im_start|>{% for m in messages %}{{m['role']|capitalize}}\

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.engines import Answers, Engine, Likelihoods, Question
 from eval.engines.content import IMAGE, VIDEO, accepted_by
-from eval.engines.model_facts import find_settings, marked_family, template_name
+from eval.engines.model_facts import family_that_writes, find_settings, marked_family, template_name
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import first_wrong
@@ -129,7 +129,10 @@ class HfEngine:
 
     def _settings(self) -> dict[str, object]:
         """What config.json decides. Raises Fault when it is missing and the hub cannot be reached."""
-        template = template_name(self.template, marked_family(self.checkpoint.model) if self._is_fast() else None)
+        family = family_that_writes(self.checkpoint.model)
+        if family and not (self._is_fast() or (family.chat_template and self.options.media == "budget")):
+            family = None
+        template = template_name(self.template, family)
         return {"template": template, "accepts": list(self.accepts())}
 
     @property

@@ -26,6 +26,7 @@ from transformers.utils import logging
 
 from eval.engines import Answers, Likelihoods, Question
 from eval.engines.content import IMAGE, TEXT, entries, modality
+from eval.engines.hf.clip_inputs import OWN_VIDEO_SIZE, array, as_pictures, told
 from eval.engines.hf.loading import end_tokens, facts_of, loaded
 from eval.engines.hf.native import QWEN, decord_frames, native_budget
 from eval.engines.media import Frames, MediaReader
@@ -36,8 +37,6 @@ from mmafflm.families.find import known_family
 from mmafflm.families.qwen_clips import native_clip
 from mmafflm.media.budget import Budget
 from mmafflm.weights import reading
-
-OWN_VIDEO_SIZE = ("qwen2_5_omni_thinker",)  # their processors scale clips up unless given their own video limits
 
 
 class GenericPath:
@@ -67,14 +66,16 @@ class GenericPath:
             processors: Any = AutoProcessor if self.sees else AutoTokenizer
             self.processor = processors.from_pretrained(checkpoint.model, trust_remote_code=False)
         self.tokenizer: Any = getattr(self.processor, "tokenizer", self.processor)
-        self.template = template or self._template_beside()
-        own = template or self.template or self.processor.chat_template
+        family = known_family(kind)
+        trained = family.chat_template if family and budget else None
+        self.template = template or trained or self._template_beside()
+        own = self.template or self.processor.chat_template
         if own is None:
             raise Fault(f"{checkpoint.model}: has no chat template. Name a file with one: --option chat_template=FILE.")
         self.model: Any = loaded(AutoModelForImageTextToText if self.sees else AutoModelForCausalLM, checkpoint, dtype)
-        self.kind = self.model.config.model_type
-        family = known_family(self.kind)
-        self.native = budget is None
+        self.kind, self.native = kind, budget is None
+        self.step = family.media.frames_a_step if family and budget else 1
+        self.as_pictures = family is not None and family.media.frames_as_pictures
         limits = budget or native_budget(self.kind)
         limits = limits.under(family.media) if family and budget else limits
         self.shown = MediaReader(root, limits, decord_frames if decord else None)
@@ -156,10 +157,11 @@ class GenericPath:
         ]
         given: dict[str, Any] = {"padding": True}
         if self.frames is None and any(films):
-            times = [_times(clip) for clips in films for clip in clips]
-            given |= {"do_sample_frames": False, "video_metadata": times}
+            given |= told([clip for clips in films for clip in clips], self.step)
             if self.kind in OWN_VIDEO_SIZE and not self.native:
                 given["videos_kwargs"] = {"size": dict(self.processor.video_processor.size)}
+            if self.as_pictures:
+                given["videos_kwargs"] = as_pictures(self.processor)
         made = self.processor.apply_chat_template(
             turns, chat_template=self.template, add_generation_prompt=True, tokenize=True, return_dict=True,
             return_tensors="pt", processor_kwargs=given,
@@ -215,7 +217,7 @@ class GenericPath:
         """A clip as an array: (frames, height, width, 3), or channels second from qwen-vl-utils."""
         if self.native and self.kind.startswith(QWEN):
             return native_clip(clip.pictures, clip.fps, self.processor)
-        return np.stack([np.asarray(picture) for picture in clip.pictures])
+        return array(clip, self.step)
 
     def _frames(self, question: Question) -> list[int]:
         """How many frames of each clip the model is shown."""
@@ -290,9 +292,3 @@ def _after(inputs: Any, answer: torch.Tensor, begun: Any) -> dict[str, Any]:
         where = torch.arange(size, size + new, device=answer.device) + moved
         given["position_ids"] = where.expand(3, 1, new)
     return given
-
-
-def _times(clip: Frames) -> dict[str, Any]:
-    """A clip's VideoMetadata for transformers: all of its frames, already sampled."""
-    count = len(clip.pictures)
-    return {"total_num_frames": count, "fps": clip.fps, "duration": count / clip.fps, "frames_indices": [*range(count)]}

@@ -21,7 +21,7 @@ from typing import Any
 from eval.engines import ENGINES, Answers, Engine, Likelihoods, Question
 from eval.engines.content import accepted_by, modality
 from eval.engines.media import MediaReader
-from eval.engines.model_facts import facts, find_settings, marked_family, template_name
+from eval.engines.model_facts import facts, family_that_writes, find_settings, template_name
 from eval.engines.vllm.candidates import by_candidate
 from eval.engines.vllm.options import LONGEST, TEMPLATE, engine_arguments, parse_options
 from eval.engines.vllm.prompts import ChatPrompts, FamilyPrompts
@@ -135,7 +135,8 @@ class VllmEngine:
         if family and family.positions is not None and self.template is None:
             prompts = FamilyPrompts(reader.tokenizer, family, shown)
         else:
-            prompts = ChatPrompts(model, reader, ends, self.template, shown)
+            trained = family.chat_template if family else None
+            prompts = ChatPrompts(model, reader, ends, self.template or trained, shown)
         self.facts = facts(self.config.model_type, reader, str(prompts.template))
         return prompts
 
@@ -172,7 +173,7 @@ class VllmEngine:
         """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
         described: dict[str, object] = {
             **self.checkpoint.identity(),
-            "template": template_name(self.template, marked_family(self.checkpoint.model)),
+            "template": template_name(self.template, family_that_writes(self.checkpoint.model)),
             "accepts": list(self.accepts()),
             "media": "budget",
             "decoding": {"do_sample": False, "repetition_penalty": 1.0},

@@ -7,10 +7,9 @@ A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device. It finds th
 from typing import Any, NamedTuple
 
 from mmafflm.families.base import Architecture, Config, KeptNumbers
+from mmafflm.families.decoder import decoder, dtype_of
 from mmafflm.families.qwen2_5_vl.media import MERGE, PATCH, TEMPORAL
 
-TEXT_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-             "vocab_size")  # fmt: skip
 VISION_KEYS = ("hidden_size", "intermediate_size", "depth")
 
 
@@ -41,7 +40,7 @@ def _tower(vision: Config) -> Tower:
         depth=depth,
         block=attention + 3 * hidden * wide + 2 * wide + hidden + norms,
         merger_norm=hidden,
-        # As in a decoder layer (text_layer below), but qkv is one tensor and the windows are put together again.
+        # As in a decoder layer (decoder.py), but qkv is one tensor and the windows are put together again.
         kept=KeptNumbers(2 * hidden, 11 * hidden + 4 * wide),
         lora=6 * hidden + 3 * (hidden + wide),
     )
@@ -53,38 +52,30 @@ def build(config: Config, tower: Tower) -> Architecture:
     The config may be flat, as on the hub, or nested, as transformers 5 writes it. Sizes in
     `text_config` win over flat keys.
     """
-    text, vision = config.get("text_config") or config, config["vision_config"]
-    hidden, wide, layers, heads, groups, vocabulary = (int(text[key]) for key in TEXT_KEYS)
-    tied = bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))
-    narrow = hidden // heads * groups  # width of the keys, and of the values
-    layer = 2 * hidden**2 + hidden + 2 * narrow * (hidden + 1) + 3 * hidden * wide + 2 * hidden
-    merged = tower.hidden * MERGE**2
-    patch_values = _patch_values(vision)
+    text, merged = decoder(config, biases=True), tower.hidden * MERGE**2
+    patch_values = _patch_values(config["vision_config"])
     return Architecture(
-        text=layers * layer + hidden + vocabulary * hidden * (1 if tied else 2),
+        text=text.parameters,
         vision=patch_values * tower.hidden + tower.depth * tower.block,
-        projector=tower.merger_norm + merged**2 + merged + merged * hidden + hidden,
-        vocabulary=vocabulary,
-        hidden=hidden,
-        intermediate=wide,
-        layers=layers,
-        tied=tied,
+        projector=tower.merger_norm + merged**2 + merged + merged * text.hidden + text.hidden,
+        vocabulary=text.vocabulary,
+        hidden=text.hidden,
+        intermediate=text.intermediate,
+        layers=text.layers,
+        tied=text.tied,
         vision_hidden=tower.hidden,
         vision_intermediate=tower.intermediate,
         depth=tower.depth,
         patch_values=patch_values,
         patches_a_token=MERGE**2,
-        # Of two RMSNorms each an fp32 copy, the normalized and the scaled input. Of attention the queries, the keys and
-        # values repeated to all heads, and the output. Of the MLP the gate, its SiLU, `up` and their product.
-        text_layer=KeptNumbers(2 * hidden, 8 * hidden + 4 * wide),
+        text_layer=text.kept,
         vision_block=tower.kept,
         merging=KeptNumbers(
             tower.hidden, 5 * tower.hidden
         ),  # the norm; then the MLP of four patches, before and after GELU
-        # The linear layers that `lora_target: all` finds in the decoder, without the head; and those of the blocks.
-        lora_text=layers * (4 * hidden + 2 * (hidden + narrow) + 3 * (hidden + wide)),
+        lora_text=text.lora,
         lora_vision=tower.depth * tower.lora,
-        dtype=str(config.get("dtype") or config.get("torch_dtype") or text.get("dtype") or "bfloat16"),
+        dtype=dtype_of(config),
     )
 
 

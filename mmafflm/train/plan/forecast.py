@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Architecture, Trainable
-from mmafflm.families.find import architecture_of
+from mmafflm.families.find import architecture_of, why_no_sizes
 from mmafflm.files.writing import free_bytes
 from mmafflm.train.plan.memory import GIB, USABLE, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.train.plan.plan import Plan
@@ -147,9 +147,7 @@ def require_gpu(plan: Plan, name: str) -> None:
     """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
     gpu, known = gpu_named("--gpu", name), forecast(plan)
     if known is None:
-        raise UsageFault(
-            f"--gpu {name}: no config.json of {plan.config['model_name_or_path']} is here. Pass --base DIR."
-        )
+        raise UsageFault(f"--gpu {name}: {why_no_sizes(plan.config['model_name_or_path'])}. Pass --base DIR.")
     needs = known.memory().total
     if not known.memory().fits(gpu.gib):
         raise UsageFault(
@@ -174,7 +172,7 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
     """The estimate as lines for a person: memory, disk, steps and FLOPs, and a table of the known cards."""
     known = forecast(plan)
     if known is None:
-        yield f"No estimate: no config.json of {plan.config['model_name_or_path']} is on this machine."
+        yield f"No estimate: {why_no_sizes(plan.config['model_name_or_path'])}."
         return
     needs, mix = known.memory(), plan.mix
     parts = ("weights", "gradients", "optimizer", "gathered", "kept", "working")

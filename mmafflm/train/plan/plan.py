@@ -18,8 +18,8 @@ from mmafflm.checkpoints import weight_files
 from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Family
-from mmafflm.families.find import built_for, family_of_base, family_with
 from mmafflm.files.documents import read_json
+from mmafflm.train.plan.base_family import choose_family, require_accepted
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
 from mmafflm.train.plan.shipped import RECIPES, find
@@ -92,12 +92,12 @@ def plan(
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
     config = _config(spec, data, out or Path("runs") / recipe.stem)
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
-    family = _family(recipe, config, notes)
-    config["template"] = family.template
+    family = choose_family(recipe, config, notes)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
     notes += reach_notes(config)
     mix = scan(data, config, notes, family)
+    require_accepted(recipe, family, mix)
     notes.append(_about(mix))
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     similar = spec.get("similar_lengths", False)
@@ -173,24 +173,6 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
     return str(folder.resolve()), True
 
 
-def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
-    """The family of the base model. Raises UsageFault when the recipe's template belongs to another family."""
-    base, template = str(config["model_name_or_path"]), config.get("template")
-    known = family_of_base(base)
-    if known is None:
-        found = family_with(template) if template else built_for()
-        if found is None:
-            raise UsageFault(f"{recipe}: template: {template} belongs to no supported family. Remove the key.")
-        notes.append(f"{base}: no config.json with a model_type is here, so it is taken for {found.name}.")
-        return found
-    if template not in (None, known.template):
-        raise UsageFault(
-            f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
-            "Remove the key."
-        )
-    return known
-
-
 def _deepspeed_path(recipe: Path, config: Config) -> Path:
     path = Path(config["deepspeed"])
     if not path.is_file():
@@ -257,8 +239,9 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
     """Raises UsageFault for combinations that fail, hang or report something false (docs/reference/training.md)."""
     stage = _zero_stage(recipe, config)
     micro = config["per_device_train_batch_size"]
-    # with similar_lengths, train looks at each micro-batch
-    hangs = family.mixed_media_hangs and mix.images > 0 and mix.videos > 0 and not similar
+    # with similar_lengths, stream/similar.py looks at each micro-batch
+    both = micro > 1 and mix.images > 0 and mix.videos > 0 and not similar
+    hangs, swapped = both and stage == 3 and family.mixed_media_hangs, both and family.mixed_media_swapped
     deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
     checks = {
         "packing breaks the mask of this model. Remove packing and neat_packing": config.get("packing")
@@ -267,16 +250,12 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
         and config.get("use_cpu"),
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
-        "Set per_device_train_batch_size: 1 or similar_lengths: true, or use ZeRO-2": stage == 3
-        and micro > 1
-        and hangs,
+        "Set per_device_train_batch_size: 1 or similar_lengths: true, or use ZeRO-2": hangs,
+        f"the mix holds images and videos, and of a micro-batch with both LLaMA-Factory gives {family.name} the pictures "
+        "first, whatever the order of the rows. Set per_device_train_batch_size: 1 or similar_lengths: true": swapped,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
         and config.get("use_reentrant_gc", True)
         and not config.get("disable_gradient_checkpointing"),
-        f"{family.name} takes no pictures, and the mix holds some. Make another with mmaffin mix": mix.images > 0
-        and "image" not in family.media.accepts,
-        f"{family.name} takes no clips, and the mix holds some. Make another with mmaffin mix": mix.videos > 0
-        and "video" not in family.media.accepts,
         "predict_with_generate is impossible under ZeRO-3. Predict with: mmaffben predict": stage == 3
         and config.get("predict_with_generate"),
     }

@@ -4,7 +4,10 @@ LLaMA-Factory cuts without a message. The model then learns a cut answer as if i
 tokens fails in the middle of a run ("image features and image tokens do not match").
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +55,13 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
     there are bytes), the longest ones, and a sample for the total. Raises Fault naming the first record that is cut,
     and the cutoff_len that would hold the longest.
     """
-    rows = mix_rows(data, family)
+    path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
+    rows = mix_rows(data, family, path)
     cutoff = int(config.get("cutoff_len", 2048))
     most = (
         pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
     )
     rows = rows.with_columns(most=most)
-    path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
     long = rows.filter(pl.col("most") > cutoff)
     vision, text_bytes = int(rows["vision_tokens"].sum()), int(rows["text_bytes"].sum())
     most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
@@ -89,9 +92,9 @@ def media_of_mix(data: Dataset) -> set[str]:
     return {*rows["images"].explode().drop_nulls(), *frames}
 
 
-def mix_rows(data: Dataset, family: Family) -> pl.DataFrame:
-    """The mix's rows, with `vision_tokens` as this family counts them. Raises Fault as `scan` does."""
-    return counted_for(family, data, _rows(data))
+def mix_rows(data: Dataset, family: Family, path: Path | None = None) -> pl.DataFrame:
+    """The mix's rows, with `vision_tokens` as this family counts them; see counted_for."""
+    return counted_for(family, data, _rows(data), path)
 
 
 def _rows(data: Dataset) -> pl.DataFrame:
@@ -126,10 +129,11 @@ def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
                 raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
 
 
-def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+def counted_for(family: Family, data: Dataset, rows: pl.DataFrame, path: Path | None = None) -> pl.DataFrame:
     """The mix's rows with `vision_tokens` as this family counts them. The build counts them for its own family.
 
-    Raises Fault for a picture or clip whose size the build did not record.
+    path: the base's tokenizer.json, for families that write words between the frames of a clip. Raises Fault for a
+    picture or clip whose size the build did not record, or which the family's processor refuses.
     """
     if family.media is built_for().media:
         return rows
@@ -137,17 +141,45 @@ def counted_for(family: Family, data: Dataset, rows: pl.DataFrame) -> pl.DataFra
     if rows.filter((pl.col("images").list.len() > 0) | (pl.col("videos").list.len() > 0)).height:
         data.require_unchanged([MEDIA_INDEX])
         stored = {str(one["file"]): one for one in read_jsonl(data.path / MEDIA_INDEX)}
-    budget, counts = data.budget.under(family.media), list[int]()
+    budget, counts, tokens = data.budget.under(family.media), list[int](), _media_tokens(family, path)
     for images, videos in rows.select("images", "videos").iter_rows():
         clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
+        if family.media.timed and any(frames is None for _, frames in clips):
+            raise Fault(
+                f"{data.path}: its clips are files, and {family.name} writes the times of frames into its prompts. "
+                "LLaMA-Factory takes other times from a file than evaluation does. Build without --raw-video."
+            )
         if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
             raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
-        sizes = [MediaSize(*budget.size(*_width_height(stored[name]))) for name in images]
+        sizes = [(name, MediaSize(*budget.size(*_width_height(stored[name])))) for name in images]
         for name, frames in clips:
             size = budget.size(*_width_height(stored[name]), video=True)
-            sizes.append(MediaSize(*size, frames or stored[name]["frames"] or 1, budget.video_fps))
-        counts.append(sum(map(family.media.tokens, sizes)))
+            sizes.append((name, MediaSize(*size, frames or stored[name]["frames"] or 1, budget.video_fps)))
+        counts.append(0)
+        for name, one in sizes:
+            try:
+                counts[-1] += tokens(one)
+            except ValueError as error:
+                raise Fault(f"{data.path / name}: {error}. Take it out of the mix, or choose another base.") from None
     return rows.with_columns(vision_tokens=pl.Series(counts, dtype=pl.Int32))
+
+
+def _media_tokens(family: Family, path: Path | None) -> Callable[[MediaSize], int]:
+    """family.media.tokens, but with the words around frames counted by a tokenizer where there is one."""
+    if path is None:
+        return family.media.tokens
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
+
+    tokenizer, marks = Tokenizer.from_file(str(path)), {*family.media.image, *family.media.video}
+    cut = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))
+
+    @cache
+    def tokens(size: MediaSize) -> int:
+        pieces = cut.split(family.media.text(size))
+        words = sum(len(tokenizer.encode(one, add_special_tokens=False)) for one in pieces if one)
+        return words + len(pieces) - 1 if words else family.media.tokens(size)
+
+    return tokens
 
 
 def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
@@ -156,7 +188,7 @@ def _width_height(stored: dict[str, Any]) -> tuple[int, int]:
 
 def text_tokens(path: Path, rows: pl.DataFrame, family: Family) -> npt.NDArray[np.int64]:
     """The text tokens of each row, including the template. The start and end marks of media belong to vision_tokens."""
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it
+    from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
     turns, exchange = rows["messages"].to_list(), family.conversation.exchange

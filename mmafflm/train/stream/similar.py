@@ -23,13 +23,14 @@ PICTURES, TEXT, CLIPS = range(3)  # text is dealt between pictures and clips, an
 def training_order(planned: Plan, data: Dataset) -> Rows:
     """Row numbers of the mix in training order: [steps x accumulation, ranks, micro] as in stream/order.py.
 
-    Raises UsageFault when pictures and clips would share a micro-batch and the family hangs then.
+    Raises UsageFault when pictures and clips would share a micro-batch and the family does not bear that.
     """
     order = batches(planned.mix.rows, planned.config, planned.ranks)
     if not planned.similar_lengths:
         return order
     rows = mix_rows(data, planned.family)
-    kinds = _kinds(rows) if planned.family.mixed_media_hangs else np.full(rows.height, TEXT)
+    apart = planned.family.mixed_media_hangs or planned.family.mixed_media_swapped
+    kinds = _kinds(rows) if apart else np.full(rows.height, TEXT)
     order = grouped(order, int(planned.config["gradient_accumulation_steps"]), kinds, _lengths(rows))
     found = kinds[order]
     both = int(((found == PICTURES).any(-1) & (found == CLIPS).any(-1)).sum())

@@ -85,7 +85,7 @@ class Exposure:
             return False
         if self.rows is None:
             mix = pl.read_parquet(self.twin, columns=["messages", "images", "videos", "vision_tokens"])
-            self.rows = counted_for(self.family, self.data, mix)
+            self.rows = counted_for(self.family, self.data, mix, path)
         left = rows[self.lengths[rows] == 0]
         if len(left):
             chosen = self.rows[left.tolist()]

@@ -84,12 +84,15 @@ def test_what_a_family_says_is_llamafactorys(family: Family) -> None:
 
 @pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
 def test_its_tokens_are_tokens(family: Family, nano: Path) -> None:
+    """Nano has Qwen's tokens. tests/eval/engines/hf/test_as_trained.py has the tokens of the others."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(nano / "tokenizer.json"))
-    bare = family.conversation.exchange.format(prompt="", answer="")
-    encoded = tokenizer.encode(bare, add_special_tokens=False)
-    assert encoded.tokens.count(family.conversation.end_of_turn) == 3
+    if tokenizer.token_to_id(family.media.image.pad) is None:
+        pytest.skip("nano lacks its tokens")
+    exchange = family.conversation.exchange
+    encoded = tokenizer.encode(exchange.format(prompt="", answer=""), add_special_tokens=False)
+    assert encoded.tokens.count(family.conversation.end_of_turn) == exchange.count(family.conversation.end_of_turn) > 1
     for mark in (family.media.image, family.media.video):
         assert tokenizer.encode(mark.around(3), add_special_tokens=False).tokens == [
             mark.start,
@@ -170,15 +173,19 @@ def base(tmp_path: Path) -> str:
     return folder
 
 
-def data_with(folder: Path, images: int = 0, videos: int = 0) -> tuple[Dataset, list[Record]]:
-    """64 reviews; the first have pictures, the next have clips. All media are 300 x 400."""
+def data_with(
+    folder: Path, images: int = 0, videos: int = 0, size: tuple[int, int] = (300, 400)
+) -> tuple[Dataset, list[Record]]:
+    """64 reviews; the first have pictures, the next have clips. All media are of this size."""
     records = text_records(64)
     for number in range(images + videos):
         kinds = {"images": 1} if number < images else {"videos": 1}
         records[number] = make_record(number, "x", "positive", **kinds)
     data = make_data(folder, records)
     names = sorted({f"media/{number}.png" for number in range(images + videos)})
-    write_jsonl(folder / MEDIA_INDEX, ({"file": name, "width": 300, "height": 400, "frames": None} for name in names))
+    write_jsonl(
+        folder / MEDIA_INDEX, ({"file": name, "width": size[0], "height": size[1], "frames": None} for name in names)
+    )
     files = data.files | {MEDIA_INDEX: {"sha256": sha256_of(folder / MEDIA_INDEX)}}
     write_text(folder / "manifest.json", json.dumps(data.manifest | {"files": files, "data_hash": data_hash(files)}))
     return Dataset.open(folder), records
@@ -213,7 +220,7 @@ def test_a_plan_refuses_what_does_not_belong_together(made_up: Family, base: str
         plan(recipe_with(tmp_path, template="qwen2_vl"), data, gpus=1, base=base)
     assert plan(recipe_with(tmp_path, template="made_up_chat"), data, gpus=1, base=base).family is made_up
     clips, _ = data_with(tmp_path / "clips", videos=2)
-    with pytest.raises(UsageFault, match="Made-up takes no clips, and the mix holds some"):
+    with pytest.raises(UsageFault, match=r"Made-up takes no clips, and 2 records .*modalities: \[text, image\]"):
         plan(recipe_with(tmp_path), clips, gpus=1, base=base)
     (data.path / MEDIA_INDEX).write_text("")
     with pytest.raises(Fault, match=r"index\.jsonl: changed after the build"):

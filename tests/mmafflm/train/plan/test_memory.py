@@ -142,15 +142,26 @@ PROMISED = [
     *(("mmafflm-3b-lora.yaml", gpus, "RTX4090-24") for gpus in (1, 2, 4, 8)),
     *(("mmafflm-7b-lora.yaml", gpus, "A100-40") for gpus in (1, 2, 4, 8)),
     *(("mmafflm-7b-lora-vision.yaml", gpus, "L40S-48") for gpus in (1, 2, 4, 8)),
+    *(("mmafflm-qwen3-vl-4b.yaml", gpus, card) for gpus, card in ((2, "A100-80"), (4, "L40S-48"))),
+    *(("mmafflm-qwen2-vl-2b.yaml", gpus, card) for gpus, card in ((2, "A100-80"), (4, "RTX4090-24"))),
+    *(("mmafflm-gemma3-4b.yaml", gpus, card) for gpus, card in ((2, "A100-80"), (4, "L40S-48"))),
+    ("mmafflm-internvl3-2b.yaml", 2, "A100-80"),
+    *((f"mmafflm-{name}.yaml", 4, "A100-80") for name in ("qwen3-vl-8b", "qwen2-vl-7b", "internvl3-8b")),
+    *((f"mmafflm-{name}-lora.yaml", 1, "RTX4090-24") for name in ("qwen3-vl-4b", "qwen2-vl-2b")),
+    *((f"mmafflm-{name}-lora.yaml", 1, "A100-40") for name in ("qwen3-vl-8b", "qwen2-vl-7b", "gemma3-4b")),
+    ("mmafflm-internvl3-2b-lora.yaml", 1, "L40S-48"),
+    ("mmafflm-internvl3-8b-lora.yaml", 1, "A100-80"),
 ]
 
 
 def at_the_cutoff(name: str, gpus: int) -> Memory:
-    """A recipe's memory for records as long as its cutoff_len, a third of each pictures."""
+    """A recipe's memory for records as long as its cutoff_len, a third of each pictures; InternVL's are all frames."""
     config = read_recipe(RECIPES / name)
     size = architecture_of(config["model_name_or_path"])
     assert size
-    load = Load(config["cutoff_len"], 1365, waiting=100 * config["global_batch"] / gpus)
+    frames = "internvl" in name
+    vision, mean = (config["cutoff_len"], 1500) if frames else (1365, 100)
+    load = Load(config["cutoff_len"], vision, waiting=mean * config["global_batch"] / gpus)
     lora = config["finetuning_type"] == "lora"
     return memory(size, size.trainable(config), Setup.of(config, gpus, 1), load, lora)
 
