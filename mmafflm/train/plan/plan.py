@@ -251,8 +251,9 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
         "Set per_device_train_batch_size: 1 or similar_lengths: true, or use ZeRO-2": hangs,
-        f"the mix holds images and videos, and of a micro-batch with both LLaMA-Factory gives {family.name} the pictures "
-        "first, whatever the order of the rows. Set per_device_train_batch_size: 1 or similar_lengths: true": swapped,
+        f"the mix holds images and videos, and of a micro-batch with both LLaMA-Factory gives {family.name} the "
+        "pictures first, whatever the order of the rows. Set per_device_train_batch_size: 1 or "
+        "similar_lengths: true": swapped,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
         and config.get("use_reentrant_gc", True)
         and not config.get("disable_gradient_checkpointing"),
