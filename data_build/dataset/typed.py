@@ -14,7 +14,8 @@ import polars as pl
 from data_build.twins import TWINS
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.benchmark.grammar import Labels, Vad
-from mmafflm.dataset import MIX, split_file
+from mmafflm.dataset import MIX, build_command, split_file
+from mmafflm.errors import Fault
 from mmafflm.files.inside import media_path
 from mmafflm.records import SPLITS, read_jsonl, replacing
 
@@ -54,10 +55,18 @@ def typed_files(subset: str, split: str) -> str:
 
 
 def features(data: Path, subset: str) -> list[Feature]:
-    """The columns of a subset's files in the form of the card's `dataset_info`."""
+    """The columns of a subset's files in the form of the card's `dataset_info`.
+
+    Raises Fault for a build without these files, as older versions made them.
+    """
     files = [
         path for split in SPLITS for path in sorted((data / "mmaffin" / TYPED).glob(f"{subset}_{split}-*.parquet"))
     ]
+    if not files:
+        raise Fault(
+            f"{data / 'mmaffin' / TYPED}: has no files of {subset}, so an older version made this build. Run: "
+            f"{build_command(data)} --replace"
+        )
     schema = pl.read_parquet_schema(files[0])
     kinds: dict[str, Feature] = {"images": {"list": "image"}, "gold": _gold_feature(_forms(subset))}
     clips = schema.get("videos") == pl.List(pl.String)

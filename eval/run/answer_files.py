@@ -94,7 +94,9 @@ def _form_of(place: str, row: dict[str, Any], forms: tuple[_Form, ...]) -> _Form
     fitting = [form for form in forms if form.keys <= set(row)]
     if len(fitting) != 1:
         keys = ", ".join(quoted(key) for key in list(row)[:8]) or "none"
-        raise Fault(f"{place}: {'two forms of answers' if fitting else 'no answer'} (its keys: {keys}). {_FIX}")
+        raise Fault(
+            f"{place}: {'two forms of answers fit' if fitting else 'no form of answers fits'} its keys, {keys}. {_FIX}"
+        )
     return fitting[0]
 
 

@@ -4,6 +4,7 @@ The data are in the YAML and CSV files of this folder (paper Table 4, the publis
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,6 +14,12 @@ import yaml
 
 from mmafflm.benchmark.grammar import Gold, Grammar, Label, Labels, Number, Ordinal, Vad
 from mmafflm.errors import Fault, UsageFault
+
+KINDS = (
+    "emotion_intensity", "emotion_intensity_ordinal", "emotion_classification", "sentiment_polarity",
+    "sentiment_intensity",
+)  # fmt: skip
+_FIELD = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,9 @@ def _grammar(spec: dict[str, Any], sets: dict[str, dict[int, list[str]]]) -> Gra
             named = spec["labels"] if "labels" in spec else sets[spec["set"]]
             labels = (Label(number, names[0], tuple(names[1:])) for number, names in named.items())
             return Labels(tuple(labels), spec.get("most", 1))
-    raise ValueError(f"unknown grammar {spec}")
+    raise Fault(
+        f"mmafflm/benchmark/subsets.yaml: a grammar of type {spec['type']}; types are number, vad, ordinal, labels."
+    )
 
 
 def _require_keys(name: str, whole: dict[str, Any]) -> None:
@@ -115,17 +124,43 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
         raise Fault(f"mmafflm/benchmark/subsets.yaml: subset {name} has no {', '.join(missing)}.")
 
 
+def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
+    """Raises Fault for a task of an unknown kind, and for a prompt that does not exist or would not ask the text."""
+    for key, one in whole["tasks"].items():
+        shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"
+        if one["kind"] not in KINDS:
+            raise Fault(f"{where}: kind {one['kind']} is not one of {', '.join(KINDS)}.")
+        if shared and one["prompt"] not in prompts:
+            raise Fault(f"{where}: prompts.yaml has no prompt {one['prompt']}.")
+        fields = set(_FIELD.findall((prompts[one["prompt"]] if shared else one["prompt"])["prompt"]))
+        if strange := sorted(fields - {"text", "transcript", "emotion"}):
+            raise Fault(
+                f"{where}: its prompt has {{{strange[0]}}}; the fields are {{text}}, {{transcript}}, {{emotion}}."
+            )
+        if whole["modality"] == "text" and not fields & {"text", "transcript"}:
+            raise Fault(f"{where}: its prompt has no {{text}}, so the text would not be asked.")
+
+
+def _yaml(name: str) -> Any:
+    """The value of a YAML file of this folder. Raises Fault, with the line, when it is not YAML."""
+    try:
+        return yaml.safe_load(_text(name))
+    except yaml.YAMLError as error:
+        raise Fault(f"mmafflm/benchmark/{name}: not YAML ({' '.join(str(error).split())}).") from None
+
+
 @cache
 def benchmark() -> dict[str, Subset]:
     """The subsets by name, in the order of the published predictions files.
 
-    Raises Fault for an entry of subsets.yaml that lacks a key.
+    Raises Fault for an entry of subsets.yaml that lacks a key, or whose task could not be asked.
     """
-    spec, prompts = yaml.safe_load(_text("subsets.yaml")), yaml.safe_load(_text("prompts.yaml"))
+    spec, prompts = _yaml("subsets.yaml"), _yaml("prompts.yaml")
     grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}
 
     for name, entry in spec["subsets"].items():
         _require_keys(name, entry)
+        _require_tasks(name, entry, prompts)
 
     def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:
         emotions, shared = tuple(one.get("emotions", ())), isinstance(one["prompt"], str)

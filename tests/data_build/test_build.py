@@ -1,6 +1,7 @@
 """A whole build: the same bytes however it is run, every row accounted for, bad input reported."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from data_build.media.extract import read_journal
 from data_build.reading.corpus import NO_LANGUAGE
 from data_build.remix import remix
 from mmafflm.benchmark.benchmark import benchmark, choose_subsets
-from mmafflm.dataset import Dataset
+from mmafflm.dataset import Dataset, data_hash
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import SPLITS, Record, media_files
 from mmafflm.sampling import shuffle_key
@@ -149,6 +150,14 @@ def test_a_mix_beside_the_build_leaves_the_build_alone(built: Path, tmp_path: Pa
     assert (out / "manifest.json").stat().st_mtime_ns == stamp
     with pytest.raises(UsageFault, match="holds something else than this mix"):
         remix(dataset, english, out, share=0.02)
+    older = shutil.copytree(built, tmp_path / "older", copy_function=os.link)
+    shutil.rmtree(older / "mmaffin/typed")
+    files = {name: file for name, file in dataset.files.items() if "/typed/" not in name}
+    (older / "manifest.json").unlink()  # a link
+    made = dataset.manifest | {"files": files, "data_hash": data_hash(files)}
+    (older / "manifest.json").write_text(json.dumps(made))
+    with pytest.raises(Fault, match=r"typed: has no files of .* an older version made this build\. Run: .*--replace"):
+        remix(Dataset.open(older), english, tmp_path / "other", share=0.01)
 
 
 @pytest.mark.parametrize(("key", "value"), [("modalities", "audio"), ("languages", "klingon"), ("mix", "XET: 1")])

@@ -140,11 +140,23 @@ def test_the_benchmark_asks_it(tree: Path) -> None:
     assert scores["onlineshopping"]["metrics"]["macro_f1"] == 0.0
 
 
-def test_an_entry_that_lacks_a_key_is_named(tree: Path) -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("    test_rows: {mood: 20}\n", "", "subset DIARY has no test_rows."),
+        ("kind: emotion_classification", "kind: mood", "subset DIARY, task mood: kind mood is not one of"),
+        ("{text}", "{txt}", "its prompt has {txt}; the fields are"),
+        ("{text}", "", "its prompt has no {text}, so the text would not be asked."),
+        ("    modality: text", "    modality text", "subsets.yaml: not YAML"),
+    ],
+)
+def test_an_entry_with_a_mistake_is_a_sentence(tree: Path, right: str, wrong: str, said: str) -> None:
     entries = tree / "mmafflm/benchmark/subsets.yaml"
     whole = entries.read_text()
-    entries.write_text(whole.replace("    test_rows: {mood: 20}\n", ""))
+    before, diary = whole.split("  DIARY:")
+    assert right in diary
+    entries.write_text(f"{before}  DIARY:{diary.replace(right, wrong)}")
     words = [sys.executable, "-m", "data_build", "samples", "--out", "none"]
     done = subprocess.run(words, cwd=tree, check=False, capture_output=True, text=True)
     entries.write_text(whole)
-    assert done.returncode == 1 and "subset DIARY has no test_rows." in done.stderr
+    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr

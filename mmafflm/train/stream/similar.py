@@ -5,6 +5,8 @@ its examples. They are sorted by length and dealt to the step's micro-batches, s
 same time get similar lengths, too.
 """
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -12,7 +14,7 @@ import polars as pl
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.train.plan.plan import Plan
-from mmafflm.train.plan.token_counts import BYTES_A_TOKEN, mix_rows
+from mmafflm.train.plan.token_counts import BYTES_A_TOKEN, mix_rows, text_tokens
 from mmafflm.train.stream.order import Rows, batches
 
 Numbers = npt.NDArray[np.int64]
@@ -31,7 +33,8 @@ def training_order(planned: Plan, data: Dataset) -> Rows:
     rows = mix_rows(data, planned.family)
     apart = planned.family.mixed_media_hangs or planned.family.mixed_media_swapped
     kinds = _kinds(rows) if apart else np.full(rows.height, TEXT)
-    order = grouped(order, int(planned.config["gradient_accumulation_steps"]), kinds, _lengths(rows))
+    lengths = _lengths(rows, planned)
+    order = grouped(order, int(planned.config["gradient_accumulation_steps"]), kinds, lengths)
     found = kinds[order]
     both = int(((found == PICTURES).any(-1) & (found == CLIPS).any(-1)).sum())
     if both:
@@ -54,9 +57,14 @@ def _kinds(rows: pl.DataFrame) -> Numbers:
     return np.where(clips, CLIPS, np.where(pictures, PICTURES, TEXT))
 
 
-def _lengths(rows: pl.DataFrame) -> Numbers:
-    """About the tokens of each row, from its bytes even where a tokenizer is here.
+def _lengths(rows: pl.DataFrame, planned: Plan) -> Numbers:
+    """The tokens of each row. For a base of the hub they are estimated from bytes, even where its tokenizer is here.
 
-    The tokenizer may come with a hub base after the start, and a resumed run must find the same order.
+    The tokenizer may come after the start, and a resumed run must find the same order.
     """
-    return (rows["vision_tokens"] + rows["text_bytes"] // BYTES_A_TOKEN).to_numpy().astype(np.int64)
+    vision: Numbers = rows["vision_tokens"].to_numpy().astype(np.int64)
+    if planned.base_is_local:
+        tokenizer = Path(planned.config["model_name_or_path"]) / "tokenizer.json"
+        return vision + text_tokens(tokenizer, rows, planned.family)
+    text: Numbers = rows["text_bytes"].to_numpy().astype(np.int64) // BYTES_A_TOKEN
+    return vision + text

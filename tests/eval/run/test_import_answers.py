@@ -201,7 +201,7 @@ def test_an_imported_run_is_compared_with_a_predicted_one(tmp_path: Path) -> Non
     ("rows", "said"),
     [
         ([], r"a\.jsonl: no answers"),
-        ([{"id": "XED/1", "text": "joy"}], r"a\.jsonl:1: no answer \(its keys: 'id', 'text'\)\. Write each line as"),
+        ([{"id": "XED/1", "text": "joy"}], r"a\.jsonl:1: no form of answers fits its keys, 'id', 'text'\. Write each line as"),
         ([{"id": ALL[0].id, "prediction": 0.7}], r"a\.jsonl:1: its prediction is 0\.7, which is not a text in quotes"),
         ([{"id": "XED/9", "prediction": "joy"}], r"a\.jsonl:1: 'XED/9' is not a test row of .*Remove the line"),
         ([*lines(ALL[:1]), {"predict": "", "label": ""}], r"a\.jsonl:2: its form is LLaMA-Factory's, but"),
@@ -236,14 +236,14 @@ def test_logs_of_harnesses(data: Dataset, tmp_path: Path) -> None:
     for row, said in (
         (logged[0] | {"unparsed": ["xed", ALL[0].id, 1]}, r"jsonl:1: its prediction is 1, which is not a text"),
         (logged[0] | {"unparsed": 0.5}, r"jsonl:1: its id is None, which is not a text"),
-        ({"doc": {}, "filtered_resps": [""]}, r"jsonl:1: no answer \(its keys: 'doc', 'filtered_resps'\)"),
+        ({"doc": {}, "filtered_resps": [""]}, r"jsonl:1: no form of answers fits its keys, 'doc', 'filtered_resps'"),
     ):
         with pytest.raises(Fault, match=said):
             import_answers([written(tmp_path / "wrong.jsonl", [row])], data, tmp_path / "run")
     for document, said in (
         ({"samples": [samples[0], samples[0]]}, "sample 2: .* was answered before, in .*sample 1"),
         ({"eval": {}}, 'no list of "samples"'),
-        ({"samples": [{"id": 1}]}, "sample 1: no answer"),
+        ({"samples": [{"id": 1}]}, "sample 1: no form of answers fits"),
         ({"samples": [samples[0] | {"output": []}]}, "sample 1: its prediction is None"),
     ):
         (tmp_path / "wrong.json").write_text(json.dumps(document))
