@@ -125,7 +125,8 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
 
 
 def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
-    """Raises Fault for a task of an unknown kind, and for a prompt that does not exist or would not ask the text."""
+    """Raises Fault for a missing key, an unknown kind, and a prompt that does not exist or would not ask the text."""
+    _require_keys(name, whole)
     for key, one in whole["tasks"].items():
         shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"
         if one["kind"] not in KINDS:
@@ -157,9 +158,7 @@ def benchmark() -> dict[str, Subset]:
     """
     spec, prompts = _yaml("subsets.yaml"), _yaml("prompts.yaml")
     grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}
-
     for name, entry in spec["subsets"].items():
-        _require_keys(name, entry)
         _require_tasks(name, entry, prompts)
 
     def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:

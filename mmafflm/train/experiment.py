@@ -102,7 +102,8 @@ def steps(
     path = find(path, EXPERIMENTS, "experiment")
     experiment = load(path)
     recipe = recipe or path.parent / experiment.recipe
-    started = base or read_recipe(recipe).get("model_name_or_path")
+    keys = read_recipe(recipe)
+    started, own = base or keys.get("model_name_or_path"), int(keys.get("seed", 42))
     if started is None:
         raise UsageFault(f"{recipe} names no base model: pass --base DIR.")
     subsets = _subsets(experiment, path, data)
@@ -114,13 +115,11 @@ def steps(
         + (("--share", f"{share:g}") if share != 1 else ())
         for name, mix in trained.items()
     ]
-    own = int(read_recipe(recipe).get("seed", 42))
     trainings = [
         ("mmafflm", "train", str(recipe), "--data", str(out / "data" / name))
         + ("--out", str(run_of(out / "runs" / name, seed)))
         + (("--base", base) if base else ())
-        + (("--seed", str(own + seed - 1)) if seed > 1 else ())
-        + ("--resume",)
+        + (("--seed", str(own + seed - 1), "--resume") if seed > 1 else ("--resume",))
         for name in trained
         for seed in range(1, seeds + 1)
     ]
@@ -130,13 +129,17 @@ def steps(
         trained_as = name if arm.mix else arm.of
         for seed in range(1, seeds + 1 if trained_as else 2):
             ckpt = str(run_of(out / "runs" / trained_as, seed)) if trained_as else arm.ckpt or started
-            told = str(run_of(answers[name], seed))
-            words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", told)
-            engine = () if arm.engine == "hf" else ("--engine", arm.engine)
-            readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
-            found.append(Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai"))
-            found.append(Step(("mmaffben", "score", told, "--data", str(data.path))))
+            found += _asked(arm, ckpt, data, run_of(answers[name], seed), asked)
     return found + list(_sections(experiment, data, answers, subsets, seeds))
+
+
+def _asked(arm: Arm, ckpt: str, data: Dataset, out: Path, asked: tuple[str, ...]) -> Iterator[Step]:
+    """The commands that ask a checkpoint as an arm says, and score its answers in `out`. asked: flags of predict."""
+    words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", str(out))
+    engine = () if arm.engine == "hf" else ("--engine", arm.engine)
+    readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
+    yield Step((*words, *engine, *readout, *asked), asks=arm.engine == "openai")
+    yield Step(("mmaffben", "score", str(out), "--data", str(data.path)))
 
 
 def _answers(experiment: Experiment, out: Path) -> dict[str, Path]:

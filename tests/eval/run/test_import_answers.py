@@ -201,7 +201,10 @@ def test_an_imported_run_is_compared_with_a_predicted_one(tmp_path: Path) -> Non
     ("rows", "said"),
     [
         ([], r"a\.jsonl: no answers"),
-        ([{"id": "XED/1", "text": "joy"}], r"a\.jsonl:1: no form of answers fits its keys, 'id', 'text'\. Write each line as"),
+        (
+            [{"id": "XED/1", "text": "joy"}],
+            r"a\.jsonl:1: no form of answers fits its keys, 'id', 'text'\. Write each line as",
+        ),
         ([{"id": ALL[0].id, "prediction": 0.7}], r"a\.jsonl:1: its prediction is 0\.7, which is not a text in quotes"),
         ([{"id": "XED/9", "prediction": "joy"}], r"a\.jsonl:1: 'XED/9' is not a test row of .*Remove the line"),
         ([*lines(ALL[:1]), {"predict": "", "label": ""}], r"a\.jsonl:2: its form is LLaMA-Factory's, but"),
