@@ -99,8 +99,7 @@ def steps(
     seeds: every arm that is trained is trained so many times, from the recipe's seed on. Raises UsageFault for a file
     that is not an experiment, Fault when the build has none of its tests.
     """
-    path = find(path, EXPERIMENTS, "experiment")
-    experiment = load(path)
+    experiment = load(path := find(path, EXPERIMENTS, "experiment"))
     recipe = recipe or path.parent / experiment.recipe
     keys = read_recipe(recipe)
     started, own = base or keys.get("model_name_or_path"), int(keys.get("seed", 42))
