@@ -78,15 +78,6 @@ def llama(nano: Path) -> Tiny:
     return Tiny(hf.LlamaForCausalLM(hf.LlamaConfig(**text_sizes(tokenizer))), tokenizer)
 
 
-def mamba(nano: Path) -> Tiny:
-    """It has a state in place of a cache of keys and values."""
-    tokenizer = tokens(nano)
-    tokenizer.chat_template = chat.QWEN
-    config = hf.MambaConfig(vocab_size=len(tokenizer), hidden_size=32, state_size=4, num_hidden_layers=2,
-                            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)  # fmt: skip
-    return Tiny(hf.MambaForCausalLM(config), tokenizer)
-
-
 def llama_without_template(nano: Path) -> Tiny:
     """Like EmoLlama-chat-7B."""
     tokenizer = tokens(nano, "<s>", "</s>", end="</s>", begin="<s>")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from eval.ask.ablation import questions
 from eval.ask.predict import predict
@@ -34,8 +35,8 @@ from tests.eval.tiny_families import (
     llama_without_template,
     llava,
     llava_next_video,
-    mamba,
     qwen2_vl,
+    tokens,
     write_tiny,
 )
 from tests.media_files import clip_bytes, picture_of
@@ -244,6 +245,15 @@ def test_media_as_the_models_own_processor_takes_them(
         assert again["decoding"]["reader"] == "decord" and again["model"]["inputs"] == run["model"]["inputs"]
     with pytest.raises(Fault, match="media: budget and native"):
         compare_runs(tmp_path / "budget", tmp_path / "native", raw)
+
+
+def mamba(nano: Path) -> Tiny:
+    """It has a state in place of a cache of keys and values."""
+    tokenizer = tokens(nano)
+    tokenizer.chat_template = chat.QWEN
+    config = transformers.MambaConfig(vocab_size=len(tokenizer), hidden_size=32, state_size=4, num_hidden_layers=2,
+                            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+    return Tiny(transformers.MambaForCausalLM(config), tokenizer)
 
 
 def test_a_model_without_a_cache_is_asked_but_not_weighed(tiny: Any, data: Dataset, tmp_path: Path) -> None:

@@ -14,10 +14,8 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.find import architecture_of
 from mmafflm.families.qwen2_5_vl.published import PUBLISHED
-from mmafflm.train.plan import fastest as fastest_module
 from mmafflm.train.plan import forecast as forecasts
-from mmafflm.train.plan.fastest import plan_for
-from mmafflm.train.plan.forecast import GPUS, Gpu, forecast, host_notes, notes, require_disk, require_gpu
+from mmafflm.train.plan.forecast import GPUS, forecast, host_notes, notes, require_disk, require_gpu
 from mmafflm.train.plan.memory import GIB, Load, Memory, Setup, checkpoint_bytes, memory
 from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.recipe_file import read_recipe
@@ -212,43 +210,6 @@ def test_flops_tokens_and_hours(data: Dataset) -> None:
     links = gathered / 300e9 / 3600
     assert fast == pytest.approx(max(links, full.flops() / (8 * 312e12 * 0.5) / 3600))
     assert slow == pytest.approx(links + full.flops() / (8 * 312e12 * 0.3) / 3600)
-
-
-def test_the_fastest_setup_fits_and_nothing_that_fits_is_faster(data: Dataset) -> None:
-    known = forecast(plan(RECIPES / "mmafflm-7b.yaml", data, gpus=8))
-    assert known
-    card = GPUS["A100-80"]
-    found = known.fastest(card)
-    assert found and found.micro > 1 and not found.offload and known.memory(found).fits(card.gib)
-    assert not known.memory(found).fits(known.memory(found).total / GIB)
-    assert known.hours(card, found)[1] < known.hours(card)[1]
-    for other in (replace(found, checkpointing=not found.checkpointing), replace(found, micro=2 * found.micro)):
-        fits, slower = known.memory(other).fits(card.gib), known.hours(card, other)[1] >= known.hours(card, found)[1]
-        assert slower or not fits, other
-    small = known.fastest(GPUS["RTX4090-24"], 2)
-    assert small and small.offload  # nothing else fits
-
-
-def test_a_recipe_for_the_fastest_training(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = RECIPES / "mmafflm-7b.yaml"
-    plain, made = plan(recipe, data, gpus=8), plan_for("A100-80", recipe, data, gpus=8)
-    known, again = forecast(plain), forecast(made)
-    assert known and again and again.setup == known.fastest(GPUS["A100-80"])
-    assert made.similar_lengths and made.global_batch == plain.global_batch
-    changed = {key for key in made.config | plain.config if made.config.get(key) != plain.config.get(key)}
-    computed = {"gradient_accumulation_steps", "dataloader_num_workers"}
-    assert changed - computed <= {
-        "deepspeed", "per_device_train_batch_size", "disable_gradient_checkpointing", "use_reentrant_gc"
-    }  # fmt: skip
-    assert "instead of ZeRO-3, micro-batch 1 (" in made.notes[-1] and "not installed here: flash_attn" in made.notes[-1]
-    monkeypatch.setattr(fastest_module, "find_spec", lambda name: name)
-    config = plan_for("A100-80", recipe, data, gpus=8).config
-    assert config["flash_attn"] == "fa2" and config["enable_liger_kernel"]
-    assert plan_for(None, recipe, data, gpus=8) == plain
-    monkeypatch.setitem(GPUS, "TOY-1", Gpu(1.0, 1, 1))
-    for card, name, gpus in (("A100", "mmafflm-7b", 8), ("A100-80", "nano", 1), ("TOY-1", "mmafflm-7b", 8)):
-        with pytest.raises(UsageFault, match=r"known are|is for a CPU|nothing fits on 8 of these cards"):
-            plan_for(card, RECIPES / f"{name}.yaml", data, gpus=gpus, base="Qwen/Qwen2.5-VL-7B-Instruct")
 
 
 def test_no_sizes_no_estimate(data: Dataset, tmp_path: Path) -> None:
