@@ -1,6 +1,7 @@
 """`mmafflm`: stand-in base models, plans, training, merged models, experiments."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -62,10 +63,11 @@ def plan(
     from mmafflm.train.launch.reporters import reporter_faults
     from mmafflm.train.plan.fastest import plan_for
     from mmafflm.train.plan.forecast import notes, require_gpu
+    from mmafflm.train.plan.plan import plan as make_plan
     from mmafflm.train.stream.similar import training_order
 
     opened = Dataset.open(data)
-    made = plan_for(fastest, recipe, opened, gpus=gpus, nodes=nodes, base=base)
+    made = plan_for(fastest, None, partial(make_plan, recipe, opened, gpus, nodes, base, None))
     training_order(made, opened)  # it refuses what train would refuse
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)

@@ -88,7 +88,7 @@ def compare_seeds(
 
 
 def _over(found: Sequence[Mapping[str, Any]], table: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows of a table of comparisons, over seeds. Without a figure for one seed there is none over seeds."""
+    """The rows of a table of comparisons, over seeds. A row that has no figure for one of the seeds gets none."""
     rows = []
     for same in zip(*(one[table] for one in found), strict=True):
         row = {key: same[0][key] for key in keys}

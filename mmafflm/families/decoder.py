@@ -1,6 +1,6 @@
 """The sizes of a text decoder, which all supported families share except for a few choices."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmafflm.families.base import Config, KeptNumbers
 
@@ -19,6 +19,11 @@ class Decoder(NamedTuple):
     tied: bool  # the embedding is also the head
     kept: KeptNumbers  # for each token, in one layer
     lora: int  # LoRA parameters for each rank: inputs plus outputs of the linear layers, without the head
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of an Architecture that are the decoder's."""
+        own = self._asdict()
+        return {"text": own.pop("parameters"), "text_layer": own.pop("kept"), "lora_text": own.pop("lora"), **own}
 
 
 def decoder(config: Config, biases: bool = False, head_norms: bool = False, norms: int = 2) -> Decoder:

@@ -49,23 +49,16 @@ def architecture(config: Config) -> Architecture:
     mlp, attention = 2 * hidden * wide + wide + hidden, 4 * hidden**2 + 4 * hidden
     head = hidden + attention + 2 * hidden + mlp if vision.get("vision_use_head", True) else 0
     return Architecture(
-        text=text.parameters,
+        **text.fields(),
         vision=(patch_values + 1 + patches) * hidden + depth * (attention + mlp + 4 * hidden) + 2 * hidden + head,
         projector=hidden * text.hidden + hidden,
-        vocabulary=text.vocabulary,
-        hidden=text.hidden,
-        intermediate=text.intermediate,
-        layers=text.layers,
-        tied=text.tied,
         vision_hidden=hidden,
         vision_intermediate=wide,
         depth=depth,
         patch_values=patch_values,
         patches_a_token=max(1, patches // int(config.get("mm_tokens_per_image", TOKENS))),
-        text_layer=text.kept,
         vision_block=KeptNumbers(2 * hidden, 9 * hidden + 2 * wide),
         merging=KeptNumbers(hidden, hidden),  # the norm of the pooled patches, a sixteenth of them, is left out
-        lora_text=text.lora,
         lora_vision=depth * (8 * hidden + 2 * (hidden + wide)),
         dtype=dtype_of(config),
     )

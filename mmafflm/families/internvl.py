@@ -83,23 +83,16 @@ def architecture(config: Config) -> Architecture:
     extra = 3 * bool(vision.get("attention_bias", False)) + 2 * bool(vision.get("use_qk_norm", False))
     block = 4 * hidden**2 + 2 * hidden * wide + wide + (8 + extra) * hidden  # two norms, two scales, two biases
     return Architecture(
-        text=text.parameters,
+        **text.fields(),
         vision=(patch_values + 1 + 1 + patches + 1) * hidden + depth * block,
         projector=2 * merged + merged * text.hidden + text.hidden + text.hidden**2 + text.hidden,
-        vocabulary=text.vocabulary,
-        hidden=text.hidden,
-        intermediate=text.intermediate,
-        layers=text.layers,
-        tied=text.tied,
         vision_hidden=hidden,
         vision_intermediate=wide,
         depth=depth,
         patch_values=patch_values,
         patches_a_token=4,
-        text_layer=text.kept,
         vision_block=KeptNumbers(2 * hidden, 11 * hidden + 2 * wide),  # as Qwen2-VL's, and two scaled outputs
         merging=KeptNumbers(hidden, hidden + 2 * text.hidden // 4),
-        lora_text=text.lora,
         lora_vision=depth * (8 * hidden + 2 * (hidden + wide)),
         dtype=dtype_of(config),
     )

@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from mmafflm.train.launch.reporters import environment as reporters_environment
 from mmafflm.train.launch.reporters import reporter_faults
 from mmafflm.train.plan.fastest import plan_for
 from mmafflm.train.plan.forecast import host_notes, require_disk
-from mmafflm.train.plan.plan import Plan, gpus_here
+from mmafflm.train.plan.plan import Plan, gpus_here, plan
 from mmafflm.train.plan.token_counts import media_of_mix
 from mmafflm.train.readme import write_readme
+from mmafflm.train.stream.order import Rows
 from mmafflm.train.stream.resume import REST, RESUMED, finish_from, replays, step_of, write_resumed
+from mmafflm.train.stream.similar import training_order
 from mmafflm.train.watch.nodes import AGAIN, Others, await_first
 from mmafflm.train.watch.stall import FIRST_S, Stall
 from mmafflm.train.watch.watch import Watch
@@ -58,7 +61,7 @@ def train(
     fastest: the name of a card, whose fastest settings replace the recipe's. seed: instead of the recipe's.
     Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
     """
-    planned = plan_for(fastest, recipe, data, gpus, nodes, base, out, seed)
+    planned = plan_for(fastest, seed, partial(plan, recipe, data, gpus, nodes, base, out))
     for note in (*planned.notes, *host_notes(planned)):
         say(note)
     _require_machine(planned, node_rank)
@@ -72,8 +75,9 @@ def train(
     require_disk(planned, out)
     _require_base(planned)
     _require_media(data)
+    order = training_order(planned, data)
     make_folder(out)
-    _train(planned, data, out, env, node_rank, resume)
+    _train(planned, data, order, out, env, node_rank, resume)
 
 
 def _require_machine(planned: Plan, node_rank: int) -> None:
@@ -117,7 +121,9 @@ def _require_base(planned: Plan) -> None:
         check_adapter(model, adapter)
 
 
-def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_rank: int, resume: bool) -> None:
+def _train(
+    planned: Plan, data: Dataset, order: Rows, out: Path, env: dict[str, str], node_rank: int, resume: bool
+) -> None:
     """Train from the beginning, or from the last complete checkpoint.
 
     Of several nodes, only the first writes the files that all of them read.
@@ -129,7 +135,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
     if first:
         write_text(out / CONFIG, planned.to_yaml())
         _write_run(out, planned, data, original, finished=False)
-    watch = Watch(out, data, planned, step_of(checkpoint) if checkpoint else 0) if first else None
+    watch = Watch(out, data, planned, order, step_of(checkpoint) if checkpoint else 0) if first else None
     with _reason_kept(out) if first else contextlib.nullcontext(), watch or contextlib.nullcontext():
         if checkpoint is None and not planned.similar_lengths:
             _launch(planned, out, out / CONFIG, env, node_rank, watch)
@@ -137,7 +143,7 @@ def _train(planned: Plan, data: Dataset, out: Path, env: dict[str, str], node_ra
             if first and checkpoint and "deepspeed" not in planned.config:
                 rename_weights(checkpoint)
             if first:
-                write_resumed(planned, data, out, checkpoint)
+                write_resumed(planned, data, order, out, checkpoint)
             _launch(planned, out, out / RESUMED, env, node_rank, watch)
         elif first:
             finish_from(checkpoint, out)

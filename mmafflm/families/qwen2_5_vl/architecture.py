@@ -55,25 +55,18 @@ def build(config: Config, tower: Tower) -> Architecture:
     text, merged = decoder(config, biases=True), tower.hidden * MERGE**2
     patch_values = _patch_values(config["vision_config"])
     return Architecture(
-        text=text.parameters,
+        **text.fields(),
         vision=patch_values * tower.hidden + tower.depth * tower.block,
         projector=tower.merger_norm + merged**2 + merged + merged * text.hidden + text.hidden,
-        vocabulary=text.vocabulary,
-        hidden=text.hidden,
-        intermediate=text.intermediate,
-        layers=text.layers,
-        tied=text.tied,
         vision_hidden=tower.hidden,
         vision_intermediate=tower.intermediate,
         depth=tower.depth,
         patch_values=patch_values,
         patches_a_token=MERGE**2,
-        text_layer=text.kept,
         vision_block=tower.kept,
         merging=KeptNumbers(
             tower.hidden, 5 * tower.hidden
         ),  # the norm; then the MLP of four patches, before and after GELU
-        lora_text=text.lora,
         lora_vision=tower.depth * tower.lora,
         dtype=dtype_of(config),
     )

@@ -81,24 +81,17 @@ def architecture(config: Config) -> Architecture:
     patch_values = CHANNELS * TEMPORAL * int(vision.get("patch_size", PATCH)) ** 2
     block = 4 * hidden**2 + 4 * hidden + 2 * hidden * wide + wide + hidden + 4 * hidden
     return Architecture(
-        text=text.parameters,
+        **text.fields(),
         vision=(patch_values + 1 + positions) * hidden + depth * block + deep * (merger + 2 * merged),
         projector=merger + 2 * hidden,
-        vocabulary=text.vocabulary,
-        hidden=text.hidden,
-        intermediate=text.intermediate,
-        layers=text.layers,
-        tied=text.tied,
         vision_hidden=hidden,
         vision_intermediate=wide,
         depth=depth,
         patch_values=patch_values,
         patches_a_token=MERGE**2,
-        text_layer=text.kept,
         # LayerNorms, qkv in one piece and attention's output; the MLP has no gate, only its input and GELU's output.
         vision_block=KeptNumbers(2 * hidden, 9 * hidden + 2 * wide),
         merging=KeptNumbers((1 + deep) * hidden, 5 * (1 + deep) * hidden),  # the merger and those of DeepStack
-        lora_text=text.lora,
         lora_vision=depth * (6 * hidden + 2 * (hidden + wide)) + deep * (3 * merged + text.hidden),
         dtype=dtype_of(config),
     )

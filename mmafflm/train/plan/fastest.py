@@ -4,16 +4,16 @@ What the model learns from stays: rows, global batch, learning rate, number of s
 computed: ZeRO stage, micro-batch, gradient checkpointing, and kernels where their package is installed.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.train.plan.forecast import forecast, gpu_named, span
 from mmafflm.train.plan.memory import Setup
-from mmafflm.train.plan.plan import Plan, plan
+from mmafflm.train.plan.plan import Plan
+from mmafflm.train.plan.recipe_file import Config
 from mmafflm.train.plan.shipped import RECIPES
 
 KERNELS: dict[str, tuple[str, Any]] = {  # package: key, value
@@ -22,29 +22,18 @@ KERNELS: dict[str, tuple[str, Any]] = {  # package: key, value
 }
 
 
-def plan_for(
-    card: str | None,
-    recipe: Path,
-    data: Dataset,
-    gpus: int | None = None,
-    nodes: int = 1,
-    base: str | None = None,
-    out: Path | None = None,
-    seed: int | None = None,
-) -> Plan:
-    """The plan of a recipe, as it is without a card, or with the settings that are fastest on cards of this name.
+def plan_for(card: str | None, seed: int | None, make: Callable[[Config], Plan]) -> Plan:
+    """The plan of a recipe as it is, or with the settings that are fastest on cards of this name, or with another seed.
 
-    seed: instead of the recipe's.
-
-    Raises what `plan` raises, and UsageFault for a recipe for a CPU, an unknown card, a base without sizes, and when
-    nothing fits.
+    make: plans with changed keys of the recipe. Raises what it raises, and UsageFault for a recipe for a CPU, an
+    unknown card, a base without sizes, and when nothing fits.
     """
-    own = {} if seed is None else {"seed": seed}
-    planned = plan(recipe, data, gpus, nodes, base, out, own)
+    own: Config = {} if seed is None else {"seed": seed}
+    planned = make(own)
     if card is None:
         return planned
     keys, said = _fastest(planned, card)
-    made = plan(recipe, data, gpus, nodes, base, out, own | keys)
+    made = make(own | keys)
     return replace(made, notes=(*made.notes, said))
 
 

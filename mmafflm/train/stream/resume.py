@@ -19,7 +19,6 @@ from mmafflm.terminal.command import say
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_file import Config
 from mmafflm.train.stream.order import SEED, Rows, shuffled_numbers
-from mmafflm.train.stream.similar import training_order
 
 REST = "rest"  # folder below OUT with the rest of the mix, while a resumed run needs it
 RESUMED = "llamafactory.resume.yaml"
@@ -27,11 +26,11 @@ RESUMED = "llamafactory.resume.yaml"
 TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to_fp32.py", "global_step*")
 
 
-def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path | None) -> None:
+def write_resumed(planned: Plan, data: Dataset, order: Rows, out: Path, checkpoint: Path | None) -> None:
     """Write OUT/llamafactory.resume.yaml, the config that continues from a checkpoint, and the rest of the mix for it.
 
-    Without a checkpoint the rest is the whole mix, in the order of `similar_lengths`. When the recipe does not stream,
-    the config makes LLaMA-Factory replay the data, and a message says so.
+    order: of the whole run, see stream/similar.py. Without a checkpoint the rest is the whole mix, in this order. When
+    the recipe does not stream, the config makes LLaMA-Factory replay the data, and a message says so.
     """
     config = planned.config
     if checkpoint:
@@ -40,11 +39,10 @@ def write_resumed(planned: Plan, data: Dataset, out: Path, checkpoint: Path | No
         say(f"Resuming from {checkpoint}. This recipe does not stream, so rows already seen are read again.")
     else:
         done = step_of(checkpoint) * int(config["gradient_accumulation_steps"]) if checkpoint else 0
-        left = training_order(planned, data)[done:]
+        left = order[done:]
         _write_rest(data, out / REST, laid_out(left, config).tolist())
         # A buffer of one row keeps the file's order. The trainer must not skip rows of this file.
-        own = {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
-        config = config | own
+        config = config | {"dataset_dir": str((out / REST).resolve()), "buffer_size": 1, "ignore_data_skip": True}
         if checkpoint:
             say(f"Resuming from {checkpoint} with the remaining {left.size} of {planned.examples} examples.")
     write_text(out / RESUMED, yaml.safe_dump(config, sort_keys=True, allow_unicode=True))

@@ -17,7 +17,7 @@ from mmafflm.hub import file_of
 from mmafflm.records import read_jsonl
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.token_counts import counted_for, text_tokens
-from mmafflm.train.stream.similar import training_order
+from mmafflm.train.stream.order import Rows
 
 KINDS = ("subset", "language", "modality")
 PAD = 8  # LLaMA-Factory's pad_to_multiple_of
@@ -34,10 +34,11 @@ class Tokens(NamedTuple):
 class Exposure:
     """The mix in training order."""
 
-    def __init__(self, data: Dataset, plan: Plan) -> None:
+    def __init__(self, data: Dataset, plan: Plan, order: Rows) -> None:
+        """order: see stream/similar.py."""
         config = plan.config
         self.accumulation = int(config["gradient_accumulation_steps"])
-        self.micro_batches = training_order(plan, data)
+        self.micro_batches = order
         self.base, self.cutoff = str(config["model_name_or_path"]), int(config.get("cutoff_len", 2048))
         self.data, self.family = data, plan.family
         self.twin = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"

@@ -17,6 +17,7 @@ from mmafflm.train.launch.launch import cache_of
 from mmafflm.train.launch.reporters import BOARD
 from mmafflm.train.launch.tensorboard import OURS, TRAINER, Curves, TrainerEvents
 from mmafflm.train.plan.plan import Plan
+from mmafflm.train.stream.order import Rows
 from mmafflm.train.watch.curves import draw
 from mmafflm.train.watch.divergence import Judge
 from mmafflm.train.watch.exposure import Exposure
@@ -32,7 +33,7 @@ class Watch:
     start: the step from which the run continues.
     """
 
-    def __init__(self, out: Path, data: Dataset, plan: Plan, start: int) -> None:
+    def __init__(self, out: Path, data: Dataset, plan: Plan, order: Rows, start: int) -> None:
         self.out, self.plan, self.start = out, plan, start
         self.steps = int(plan.config["max_steps"])
         self.judge = Judge(fp16=bool(plan.config.get("fp16")))
@@ -44,7 +45,7 @@ class Watch:
         self.waits = DataWaits(cache_of(out, 0))
         self.curves = Curves(out / BOARD / OURS)
         events = TrainerEvents(out / BOARD / TRAINER)
-        self.progress = Progress(out, Exposure(data, plan), events, plan.global_batch, start)
+        self.progress = Progress(out, Exposure(data, plan, order), events, plan.global_batch, start)
         for row in self.progress.rows:  # the judge sees the losses of earlier launches first
             if row["loss"] is not None:
                 self.judge.judge(row["step"], row["loss"])

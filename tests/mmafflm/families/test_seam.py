@@ -21,6 +21,7 @@ from mmafflm.records import Record, sha256_of, write_jsonl, write_text
 from mmafflm.train.plan.forecast import forecast, notes
 from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.token_counts import counted_for
+from mmafflm.train.stream.similar import training_order
 from mmafflm.train.watch.exposure import Exposure
 from tests.look_alike import look_alike
 from tests.mmafflm.recipes import RECIPES, recipe_with
@@ -201,7 +202,7 @@ def test_a_plan_is_made_by_the_rules_of_a_new_family(made_up: Family, base: str,
         for record in records
     ]
     assert planned.mix.counted and (planned.mix.longest, planned.mix.tokens) == (max(lengths), sum(lengths))
-    seen = Exposure(data, planned).tokens(1, 4)
+    seen = Exposure(data, planned, training_order(planned, data)).tokens(1, 4)
     assert seen and planned.config["max_steps"] == 4 and seen.real == sum(lengths)
     known = forecast(planned)
     assert known and known.size.parameters == 111 * 7 and known.trained.text == 700

@@ -1,6 +1,7 @@
 """--fastest: the setup with the least estimated time that fits, and the recipe that it makes."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,8 @@ from mmafflm.train.plan.memory import GIB
 from mmafflm.train.plan.plan import plan
 from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
+
+BASE = "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def test_the_fastest_setup_fits_and_nothing_that_fits_is_faster(data: Dataset) -
 
 def test_a_recipe_for_the_fastest_training(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = RECIPES / "mmafflm-7b.yaml"
-    plain, made = plan(recipe, data, gpus=8), plan_for("A100-80", recipe, data, gpus=8)
+    plain, made = plan(recipe, data, gpus=8), plan_for("A100-80", None, partial(plan, recipe, data, 8, 1, None, None))
     known, again = forecast(plain), forecast(made)
     assert known and again and again.setup == known.fastest(GPUS["A100-80"])
     assert made.similar_lengths and made.global_batch == plain.global_batch
@@ -50,10 +53,10 @@ def test_a_recipe_for_the_fastest_training(data: Dataset, monkeypatch: pytest.Mo
     }  # fmt: skip
     assert "instead of ZeRO-3, micro-batch 1 (" in made.notes[-1] and "not installed here: flash_attn" in made.notes[-1]
     monkeypatch.setattr(fastest_module, "find_spec", lambda name: name)
-    config = plan_for("A100-80", recipe, data, gpus=8).config
+    config = plan_for("A100-80", None, partial(plan, recipe, data, 8, 1, None, None)).config
     assert config["flash_attn"] == "fa2" and config["enable_liger_kernel"]
-    assert plan_for(None, recipe, data, gpus=8) == plain
+    assert plan_for(None, None, partial(plan, recipe, data, 8, 1, None, None)) == plain
     monkeypatch.setitem(GPUS, "TOY-1", Gpu(1.0, 1, 1))
     for card, name, gpus in (("A100", "mmafflm-7b", 8), ("A100-80", "nano", 1), ("TOY-1", "mmafflm-7b", 8)):
         with pytest.raises(UsageFault, match=r"known are|is for a CPU|nothing fits on 8 of these cards"):
-            plan_for(card, RECIPES / f"{name}.yaml", data, gpus=gpus, base="Qwen/Qwen2.5-VL-7B-Instruct")
+            plan_for(card, None, partial(plan, RECIPES / f"{name}.yaml", data, gpus, 1, BASE, None))

@@ -13,6 +13,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.stream.order import batches
 from mmafflm.train.stream.resume import RESUMED, finish_from, laid_out, step_of, write_resumed
+from mmafflm.train.stream.similar import training_order
 from tests.mmafflm.recipes import recipe_with
 
 # rows, ranks, micro-batch, workers, buffer, steps, accumulation
@@ -80,7 +81,7 @@ def planned(reviews: Dataset, bare: str, tmp_path: Any) -> Plan:
 def test_a_resumed_run_reads_what_the_steps_before_it_left(planned: Plan, reviews: Dataset, tmp_path: Any) -> None:
     import polars as pl
 
-    write_resumed(planned, reviews, tmp_path / "run", tmp_path / "run/checkpoint-80")
+    write_resumed(planned, reviews, training_order(planned, reviews), tmp_path / "run", tmp_path / "run/checkpoint-80")
     config = yaml.safe_load((tmp_path / "run" / RESUMED).read_text())
     assert planned.config["gradient_accumulation_steps"] == 2 and config["max_steps"] == 81
     assert config["resume_from_checkpoint"] == str(tmp_path / "run/checkpoint-80")

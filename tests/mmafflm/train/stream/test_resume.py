@@ -91,7 +91,7 @@ def test_what_is_left_comes_in_the_order_of_the_whole(tmp_path: Path, base: str,
         configs.append(planned.config)
         for done in steps_done:
             out = folder / f"run-{done}"
-            write_resumed(planned, data, out, out / f"checkpoint-{done}")
+            write_resumed(planned, data, training_order(planned, data), out, out / f"checkpoint-{done}")
             configs.append(yaml.safe_load((out / RESUMED).read_text()))
     similar, planned = similar_lengths(tmp_path / "similar", base)
     turns, *left_of_turns, one, left_of_one, begun, left = read_ids(forks, tmp_path, [*configs, *similar], ranks=2)
@@ -111,7 +111,7 @@ def similar_lengths(folder: Path, base: str) -> tuple[list[dict[str, Any]], tupl
     configs = []
     for done in (None, 3):
         out = folder / f"run-{done}"
-        write_resumed(planned, data, out, out / f"checkpoint-{done}" if done else None)
+        write_resumed(planned, data, training_order(planned, data), out, out / f"checkpoint-{done}" if done else None)
         configs.append(yaml.safe_load((out / RESUMED).read_text()))
     return configs, (planned, data)
 
@@ -227,7 +227,7 @@ def test_a_stream_that_is_not_the_mix_is_replayed(
 ) -> None:
     data = make_data(tmp_path / "data", text_records(64))
     planned = plan(recipe_with(tmp_path, streaming=False), data, base=base, out=tmp_path / "run")
-    write_resumed(planned, data, tmp_path / "run", tmp_path / "run/checkpoint-2")
+    write_resumed(planned, data, training_order(planned, data), tmp_path / "run", tmp_path / "run/checkpoint-2")
     config = yaml.safe_load((tmp_path / "run" / RESUMED).read_text())
     assert config == planned.config | {"resume_from_checkpoint": str(tmp_path / "run/checkpoint-2")}
     assert "rows already seen are read again" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_a_recipe_asks_for_it(tmp_path: Path, base: str) -> None:
         for asked in (False, True)
     )
     assert plain.config == similar.config and np.array_equal(training_order(plain, data), batches(64, plain.config, 1))
-    before, after = (Exposure(data, one).tokens(1, 4) for one in (plain, similar))
+    before, after = (Exposure(data, one, training_order(one, data)).tokens(1, 4) for one in (plain, similar))
     assert before and after and after.real == before.real and after.padded < before.padded
     for changes in ({"similar_lengths": "yes"}, {"similar_lengths": True, "streaming": False}):
         with pytest.raises(UsageFault, match=r"similar_lengths is true or false|Set streaming: true"):

@@ -13,6 +13,7 @@ from mmafflm.records import read_jsonl
 from mmafflm.train.launch.tensorboard import TrainerEvents
 from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
+from mmafflm.train.stream.similar import training_order
 from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, read_progress, sentence
 from tests.forks import Forks
@@ -40,7 +41,13 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     data, planned = tiny
 
     def follower(start: int) -> Progress:
-        return Progress(tmp_path, Exposure(data, planned), TrainerEvents(tmp_path / "none"), 16, start)
+        return Progress(
+            tmp_path,
+            Exposure(data, planned, training_order(planned, data)),
+            TrainerEvents(tmp_path / "none"),
+            16,
+            start,
+        )
 
     first = follower(0)
     log(tmp_path, 1)
@@ -105,7 +112,7 @@ def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
 @pytest.mark.slow
 def test_tokens_are_those_that_the_trainer_counts(trained: tuple[Path, Plan], mixed: Dataset) -> None:
     run, planned = trained
-    seen = Exposure(mixed, planned)
+    seen = Exposure(mixed, planned, training_order(planned, mixed))
     logged = [json.loads(line) for line in (run / "trainer_log.jsonl").read_text().splitlines()]
     counted = {one["current_steps"]: one["total_tokens"] for one in logged if "loss" in one}
     padded = {}
