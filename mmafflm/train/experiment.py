@@ -184,7 +184,7 @@ def run(
     experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit, seeds)
     recipe = recipe or path.parent / experiment.recipe
     started = base or str(read_recipe(recipe)["model_name_or_path"])
-    _require_same(experiment, out, recipe, started)
+    _require_same(experiment, out, recipe, started, seeds)
     sections = []
     for step in todo:
         with _server(step, started, data, out) as address:
@@ -197,18 +197,15 @@ def run(
     return report
 
 
-def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str) -> None:
+def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str, seeds: int) -> None:
     """Raises UsageFault when OUT holds an arm of this name that was trained from another recipe or base."""
-    for name, arm in experiment.arms.items():
-        there = read_run(out / "runs" / name) if arm.mix else None
-        if there is None:
-            continue
-        wanted = {"recipe": str(recipe), "base": str(Path(base).resolve()) if Path(base).is_dir() else base}
+    wanted = {"recipe": str(recipe), "base": str(Path(base).resolve()) if Path(base).is_dir() else base}
+    runs = [out / "runs" / name for name, arm in experiment.arms.items() if arm.mix]
+    for run in (run_of(one, seed) for one in runs for seed in range(1, seeds + 1)):
+        there = read_run(run) or wanted
         for key, value in wanted.items():
             if there.get(key) != value:
-                raise UsageFault(
-                    f"{out / 'runs' / name}: trained with {key} {there.get(key)}, not {value}. Choose another --out."
-                )
+                raise UsageFault(f"{run}: trained with {key} {there.get(key)}, not {value}. Choose another --out.")
 
 
 def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:

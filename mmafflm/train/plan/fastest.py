@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mmafflm.errors import UsageFault
+from mmafflm.families.find import why_no_sizes
 from mmafflm.train.plan.forecast import forecast, gpu_named, span
 from mmafflm.train.plan.memory import Setup
 from mmafflm.train.plan.plan import Plan
@@ -43,8 +44,7 @@ def _fastest(planned: Plan, card: str) -> tuple[dict[str, Any], str]:
         raise UsageFault(f"{planned.recipe}: --fastest chooses among settings for GPUs. This recipe is for a CPU.")
     gpu, known = gpu_named("--fastest", card), forecast(planned)
     if known is None:
-        name = planned.config["model_name_or_path"]
-        raise UsageFault(f"--fastest {card}: no config.json of {name} is here. Pass --base DIR.")
+        raise UsageFault(f"--fastest {card}: {why_no_sizes(planned.config['model_name_or_path'])}. Pass --base DIR.")
     found = known.fastest(gpu)
     if found is None:
         raise UsageFault(f"--fastest {card}: nothing fits on {known.setup.ranks} of these cards. Pass a larger --gpus.")

@@ -109,6 +109,15 @@ def test_every_trained_arm_is_trained_with_each_seed(tmp_path: Path) -> None:
     assert sum(one[1] == "predict" for one in words) == 1 + 2 * 2  # the base is not trained
 
 
+def test_a_run_of_another_recipe_is_refused_for_every_seed(tmp_path: Path) -> None:
+    (tmp_path / "out/runs/reviews-seed2").mkdir(parents=True)
+    made = {"schema": 1, "finished": True, "recipe": "other.yaml", "base": "B"}
+    (tmp_path / "out/runs/reviews-seed2/run.json").write_text(json.dumps(made))
+    asked = (EXPERIMENTS / "readouts.yaml", whole_build(tmp_path), tmp_path / "out", "B", None, 1, None)
+    with pytest.raises(UsageFault, match=r"reviews-seed2: trained with recipe other\.yaml, not "):
+        run(*asked, seeds=2)
+
+
 def test_an_arm_may_be_another_ones_checkpoint_read_otherwise(tmp_path: Path) -> None:
     built = whole_build(tmp_path)
     words = [step.words for step in steps(EXPERIMENTS / "readouts.yaml", built, tmp_path / "out", "B", None, 1, None)]
