@@ -89,11 +89,13 @@ def compare_seeds(
 
 def _over(found: Sequence[Mapping[str, Any]], table: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows of a table of comparisons, over seeds. A row that has no figure for one of the seeds gets none."""
+    by_key = [{tuple(row[key] for key in keys): row for row in one[table]} for one in found]
     rows = []
-    for same in zip(*(one[table] for one in found), strict=True):
-        row = {key: same[0][key] for key in keys}
-        each = [one["difference"] for one in same]
-        if any(one["p"] is None or one["ci95"] is None or one["difference"] is None for one in same):
+    for name in dict.fromkeys(name for of in by_key for name in of):
+        same = [of.get(name, {}) for of in by_key]
+        row, each = dict(zip(keys, name, strict=True)), [one.get("difference") for one in same]
+        members = {str(one.get("of")) for one in same}  # of a mean: the tasks that are in it
+        if len(members) > 1 or any(one.get(key) is None for one in same for key in ("p", "ci95", "difference")):
             rows.append(row | {"seeds": each, "difference": None, "ci95": None, "p": None})
             continue
         over = combined(each, [one["ci95"][1] - one["ci95"][0] for one in same])

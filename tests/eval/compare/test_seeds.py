@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from eval.compare.seeds import Z95, combined, compare_seeds
+from eval.compare.seeds import Z95, combined, compare_seeds, seed_tables
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from tests.command import mmaffben
@@ -65,6 +65,19 @@ def test_the_runs_of_two_arms_are_compared_by_seed(data: Dataset, tmp_path: Path
         assert row["difference"] == pytest.approx(np.mean(row["seeds"]))
         assert row["ci95"][0] < row["difference"] < row["ci95"][1]
     assert polarity["p_holm"] >= polarity["p"]
+
+
+def test_a_task_without_a_figure_for_one_seed_has_none(data: Dataset, tmp_path: Path) -> None:
+    """No correlation of unparsed answers, and no mean over other tasks than with the other seed."""
+    write_run(tmp_path / "base", data, SUBSETS, noisy(0.9))
+    write_run(tmp_path / "b", data, SUBSETS, noisy(0.1, 1))
+    mute = noisy(0.1, 2)
+    write_run(tmp_path / "b-seed2", data, SUBSETS, lambda one: mute(one) if one.subset == "MELD_SP" else "?")
+    found = compare_seeds(tmp_path / "base", tmp_path / "b", 2, data)
+    assert {row["subset"]: row["p"] is None for row in found["units"]} == {"MELD_SP": False, "CHSIMS_SI": True}
+    write_run(tmp_path / "b-seed3", data, SUBSETS[:1], noisy(0.1, 3))
+    found = compare_seeds(tmp_path / "base", tmp_path / "b", 3, data)
+    assert len(found["units"]) == 2 and "-" in seed_tables(found)[0][0].rows[1]
 
 
 def test_an_untrained_base_is_compared_with_every_seed(data: Dataset, tmp_path: Path) -> None:
