@@ -20,9 +20,9 @@ def thumbnail(picture: Image.Image) -> NDArray[np.float32]:
 def shift_levels(thumb: NDArray[np.float32]) -> float:
     """By how many grey levels a thumbnail differs from itself moved by one of its 64 pixels.
 
-    The same photograph in another crop, size or contrast differs by about this much: in FER2013, pairs that differ by up
-    to 1.5 times as much show one photograph, and 99% of the pairs of other photographs differ by more than 1.84 times.
-    A smooth picture allows less than a detailed one (docs/notebook/fer2013.md).
+    The same photograph in another crop, size or contrast differs by about this much. In FER2013, pairs that differ by
+    up to 1.5 times as much show one photograph, and 99% of the pairs of other photographs differ by more than 1.84
+    times. A smooth picture allows less than a detailed one (docs/notebook/fer2013.md).
     """
     down, across = np.abs(np.diff(thumb, axis=0)).mean(), np.abs(np.diff(thumb, axis=1)).mean()
     return float(down + across) / 2
