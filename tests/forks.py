@@ -6,6 +6,7 @@ arguments and the output of the program that it stands for. Like those of `mmaff
 sitecustomize (mmafflm/train/launch/startup).
 """
 
+import importlib
 import json
 import os
 import select
@@ -22,6 +23,11 @@ from mmafflm.orphans import die_with_parent
 from mmafflm.train.launch.launch import STARTUP
 from tests.paths import ROOT
 
+# What every rank would import for itself; DeepSpeed's Muon takes torch's compiler with it.
+SHARED = (
+    "llamafactory.train.tuner", "mmafflm.train.run", "deepspeed.runtime.zero.muon.original_muon",
+    "torch.utils.tensorboard",
+)  # fmt: skip
 TRAIN = "from llamafactory.train.tuner import run_exp\nrun_exp()"
 
 
@@ -92,10 +98,8 @@ class Forks:
 
 def main() -> None:
     """Read orders from the standard input, one a line, and answer each with an exit code."""
-    import llamafactory.train.tuner  # noqa: F401  # this import is what the forks share
-
-    import mmafflm.train.run  # noqa: F401
-
+    for module in SHARED:
+        importlib.import_module(module)
     die_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what LLaMA-Factory prints is no answer
