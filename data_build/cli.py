@@ -32,6 +32,7 @@ def samples(
     from data_build.samples import write_samples
 
     write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
+    command.say(f"{out}: done. Next: {shlex.join(['mmaffin', 'build', '--raw', str(out), '--out', 'data'])}")
 
 
 @app.verb("mmaffin build --raw raw --out data")

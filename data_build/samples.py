@@ -14,6 +14,7 @@ from pathlib import Path
 from data_build.corpora.find import corpora
 from mmafflm.errors import UsageFault
 from mmafflm.records import replacing
+from mmafflm.terminal.progress_bar import progress
 
 
 def write_samples(out: Path, scale: int = 1, seed: int = 0, only: Container[str] | None = None) -> None:
@@ -22,12 +23,12 @@ def write_samples(out: Path, scale: int = 1, seed: int = 0, only: Container[str]
     `only` names the corpora to write (tests need a few); None: all. The same arguments give the same bytes.
     Raises UsageFault when `out` holds files that are not samples.
     """
-    files = {
-        f"{name}/{file}": data
-        for name, corpus in corpora().items()
-        if corpus.samples and (only is None or name in only)
-        for file, data in corpus.samples(scale, seed).items()
-    }
+    drawn = {name: corpus.samples for name, corpus in corpora().items() if only is None or name in only}
+    files: dict[str, bytes] = {}
+    with progress("samples: corpora", len(drawn)) as advance:
+        for name, samples in drawn.items():
+            files |= {f"{name}/{file}": data for file, data in samples(scale, seed).items()} if samples else {}
+            advance(1)
     there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} if out.exists() else set()
     if foreign := sorted(there - set(files)):
         raise UsageFault(f"--out {out}: holds {foreign[0]}, which is not a sample. Give an empty folder.")
