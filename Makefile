@@ -26,6 +26,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = $(if $(2),--$(1) $(call quoted,$(2)))
 RUNS ?=
 MODELS ?=
+CLUSTER ?=
 # another readout or limit is another run: its answers do not belong to those of the first
 RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
@@ -123,8 +124,8 @@ leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranke
 	$(BIN)/mmaffben leaderboard $(RUNS) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT))
 
 paper-baselines: OUT = runs/paper
-paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT=: the paper's 20 models asked, scored, ranked; resumes
-	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT))
+paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT= CLUSTER=: the paper's 20 models asked, scored, ranked; resumes
+	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT)) $(call flag,cluster,$(CLUSTER))
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor

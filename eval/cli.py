@@ -62,7 +62,7 @@ def predict(
     from eval.ask.predict import predict as run
     from eval.engines.cluster import on_cluster
     from eval.run.checkpoint import positions_note
-    from eval.run.run_folder import WHOLE, Shard
+    from mmafflm.shard import WHOLE, Shard
 
     if note := positions_note(ckpt):
         command.say(note)

@@ -75,13 +75,15 @@ class ClusterEngine:
             return self.here.likelihoods(questions, wanted, candidates, batch_size)
         return self._each("likelihoods", questions, wanted, list(candidates), batch_size)
 
-    def _each(self, what: str, questions: Sequence[Question], wanted: Sequence[int], more: Any, size: int) -> Any:
+    def _each(
+        self, what: str, questions: Sequence[Question], wanted: Sequence[int], more: Any, size: int
+    ) -> Iterator[Any]:
         about = (what, list(questions), more, size)
         return self.crew.each("work", about, shrinking(wanted, size, self.crew.share.workers))
 
 
 def shrinking(wanted: Sequence[int], batch_size: int, workers: int) -> Iterator[Sequence[int]]:
-    """Portions of what is left: first large ones, since an engine starts each anew; then small ones, to end together."""
+    """Portions of what is left: first large, since an engine starts each anew; then small, so that all end together."""
     start = 0
     while start < len(wanted):
         size = max(batch_size, (len(wanted) - start) // (2 * workers))

@@ -122,9 +122,10 @@ def one_a_core(workers: int | None) -> Share:
 
 def _nodes() -> list[tuple[float, float]]:
     """Cores and GPUs of every node that is alive and has cores."""
-    import ray
+    from ray import nodes as ray_nodes
 
-    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    listed: list[dict[str, Any]] = ray_nodes()  # type: ignore[no-untyped-call]
+    found = [node["Resources"] for node in listed if node["Alive"]]
     nodes = [(of.get("CPU", 0.0), of.get("GPU", 0.0)) for of in found if of.get("CPU", 0.0) >= 1]
     if not nodes:
         raise Fault("no node of the Ray cluster that is alive has a core to work on. Run the same command again later.")
