@@ -55,7 +55,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	$(BIN)/pip install -q --no-deps -r constraints.txt
 	touch $@
 
-setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.6 GB
+setup: $(VENV)/.full ## make .venv with everything (6.7 GB); building and scoring alone need 0.6 GB
 
 # PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
 $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
@@ -64,7 +64,7 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 	$(VENV_VLLM)/bin/pip install -q --no-deps -e .
 	touch $@
 
-setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
+setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (7.2 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
 # Each sees its own packages and, after them, those of $(VENV).
 .venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full

@@ -1,12 +1,13 @@
 """A Ray cluster of three nodes on this machine, whose nodes a test may kill."""
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from mmafflm.cluster.connect import with_token
 
 # A node that is killed counts as dead after some seconds of silence.
 SYSTEM = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_timeout_ms": 2000,
@@ -24,12 +25,11 @@ class ThreeNodes:
     def address(self) -> str:
         return str(self.cluster.address)
 
-    def kill_one(self) -> str:
-        """Kill a node with all its processes, as a power cut would; returns its id."""
-        node = self.others.pop()
-        name = str(node.node_id)
+    def kill(self, name: str) -> None:
+        """Kill the node with this id and all its processes, as a power cut would."""
+        (node,) = [node for node in self.others if node.node_id == name]
+        self.others.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
-        return name
 
     def mend(self) -> None:
         """Start a node in place of each that was killed."""
@@ -41,8 +41,7 @@ class ThreeNodes:
 def three_nodes() -> Iterator[ThreeNodes]:
     """Three nodes with one core each. All their processes end with this, also after a failure."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with_token()
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="ray-")

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -32,8 +33,7 @@ def connected(address: str, workers: int | None = None) -> Iterator[None]:
     require_ray(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == LOCAL:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        with_token()
     import ray
 
     folder = tempfile.mkdtemp(prefix="ray-")  # short: it holds sockets, whose paths have at most 107 bytes
@@ -48,6 +48,13 @@ def connected(address: str, workers: int | None = None) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_token() -> None:
+    """Let a Ray that this process starts ask for a random token, which its own processes have in their environment."""
+    if "ray" not in sys.modules:  # it reads the mode once; later it would make a token and keep it in ~/.ray
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def require_ray(address: str) -> None:
