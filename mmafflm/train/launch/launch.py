@@ -48,7 +48,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if plan.ray:
         if importlib.util.find_spec("ray") is None:
-            raise UsageFault(f"{plan.recipe}: ray_init_kwargs needs Ray on every machine: pip install 'ray[default]'")
+            raise UsageFault(f"{plan.recipe}: ray_init_kwargs needs Ray on every machine: make setup installs it")
         return env | {"USE_RAY": "1", "FORCE_TORCHRUN": "0"}
     if plan.ranks > 1 or "deepspeed" in plan.config:
         env |= {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": str(plan.gpus)}
