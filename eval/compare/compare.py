@@ -22,6 +22,7 @@ from eval.score.aggregate import Unit, aggregates, macro_over_languages
 from eval.score.answered import Answered, by_task, chosen_subsets
 from eval.score.bootstrap import SEED
 from eval.score.figure import withheld
+from eval.score.groups import groups_of, unit_of
 from eval.score.metrics import number
 from eval.score.paired import holm, seed_of
 from eval.score.permutation import LEAST_TESTED, PERMUTATIONS, SwappedRuns, judge
@@ -112,7 +113,8 @@ def _unit(
 ) -> tuple[Unit, dict[str, Any]]:
     """One test: the differences of all metrics, and the p-value of the main one."""
     emotions = None if one.emotions is None else np.array(one.emotions, dtype=str)
-    runs = SwappedRuns(one.task, mode, one.read.gold, [one.read.prediction, other.read.prediction], emotions)
+    both = [one.read.prediction, other.read.prediction]
+    runs = SwappedRuns(one.task, mode, one.read.gold, both, emotions, groups_of(one.records))
     runs.draw(permutations, seed + seed_of("compare", one.name, language or ""))
     drawn, n, metric = runs.difference(0, 1), len(one.records), one.task.main_metric
     a, b = ({name: float(value[0]) for name, value in runs.values(run).items()} for run in (0, 1))
@@ -124,7 +126,7 @@ def _unit(
     reasons = {side: reason for side, reason in reasons.items() if reason}
     return unit, {
         "subset": one.task.subset, "task": one.task.key, "language": language, "metric": metric,
-        "n": n, "a": number(a[metric]), "b": number(b[metric]),
+        "n": n, "unit": unit_of(one.records), "a": number(a[metric]), "b": number(b[metric]),
         "difference": found[metric].difference, "ci95": found[metric].ci95,
         "unparsed": dict(zip("ab", unparsed, strict=True)), "withheld": reasons,
         "p": None if reasons else found[metric].p, "p_holm": None, **_moved(one, other),

@@ -6,6 +6,7 @@ from typing import Any
 
 from eval.compare.compare import correct, means_of
 from eval.score.figure import DASH, unparsed_text
+from eval.score.groups import ROW
 from eval.tables import Section, fraction, interval_text
 
 LEVEL = 0.05  # of the corrected p-values
@@ -146,12 +147,23 @@ def _verdict(found: Mapping[str, Any]) -> str:
     )
 
 
+def _swapped(units: Sequence[Mapping[str, Any]]) -> str:
+    """What a permutation swaps."""
+    by_unit: dict[str, list[str]] = {}
+    for one in units:
+        if one["unit"] != ROW and one["language"] is None:
+            by_unit.setdefault(one["unit"], []).append(f"{one['subset']} {one['task']}")
+    whole = "".join(f"; in {', '.join(names)} a {unit} as a whole" for unit, names in by_unit.items())
+    return f"p: permutation test, in which each row's two answers are swapped at random{whole}."
+
+
 def _sentences(found: Mapping[str, Any]) -> list[str]:
     said = [
         _verdict(found),
         "In fixed and broken, an answer is right if its label set or class is exact, or its number is off by at most "
         "5% of the scale's width.",
     ]
+    said.append(_swapped(found["units"]))
     if few := sum(one["n"] < found["least_rows"] for one in found["units"]):
         said.append(f"{few} of the rows have fewer than {found['least_rows']} records, too few for a test.")
     said += [

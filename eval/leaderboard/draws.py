@@ -56,7 +56,7 @@ class ComparedRuns:
         gold = rows.read[mode][names[0]].gold[chosen]
         predictions = [rows.read[mode][name].prediction[chosen] for name in names]
         emotions = None if rows.emotions is None else rows.emotions[chosen]
-        runs = SwappedRuns(rows.task, mode, gold, predictions, emotions)
+        runs = SwappedRuns(rows.task, mode, gold, predictions, emotions, rows.groups[chosen])
         runs.draw(self.permutations, seed_of("leaderboard", rows.task.name, rows.language or ""))
         found = runs, {name: at for at, name in enumerate(names)}
         if kept:

@@ -15,8 +15,8 @@ MOST_COLUMNS = 12  # of a LaTeX table, with the model's name
 LEGEND = (
     "Times 100, with the 95% interval. Marked with * in Markdown and bold in LaTeX: the best of a column, and every "
     "model that a paired permutation test does not tell from it: p of at least 0.05 after Holm's correction for all "
-    "tests of the table, or fewer than 50 rows that both were asked, which are not tested. A dash: not asked, or no "
-    "figure."
+    "tests of the table, or fewer than 50 rows that both were asked, which are not tested. Rows of one "
+    "dialogue, film, picture or tweet are swapped as a whole. A dash: not asked, or no figure."
 )
 _HEADS = (
     "mode", "table", "model", "published", "accepts", "about", "subset", "task", "language", "metric", "value", "low",

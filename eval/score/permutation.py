@@ -99,7 +99,9 @@ def _grouped(columns: Floats, groups: Array | None) -> Floats:
     """The sums over each group of rows, [groups, K]."""
     if groups is None:
         return columns
-    _, codes = np.unique(groups, return_inverse=True)
+    known, codes = np.unique(groups, return_inverse=True)
+    if len(known) == len(columns):
+        return columns
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     found: Floats = np.add.reduceat(columns[order], starts, axis=0)

@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,16 +150,16 @@ def test_the_verdict_claims_nothing_of_few_rows(rows: int) -> None:
 def test_equal_runs_claim_a_difference_in_few_comparisons() -> None:
     """XED in all languages, 20 rows each, as in issue 16: bootstrap tests claimed a difference in a quarter of them.
 
-    60 comparisons: a share of 0.05 has a standard error of 0.028.
+    40 comparisons: a share of 0.05 has a standard error of 0.034.
     """
     claims, claims_of_means = 0, 0
-    for seed in range(60):
+    for seed in range(40):
         rows = records("XED", 20, languages=benchmark()["XED"].languages, seed=seed)
         a, b = (answered(rows, noisy(0.5, 2 * seed + side)) for side in (0, 1))
-        found = compare(a, b, permutations=2000, seed=seed).result
+        found = compare(a, b, permutations=500, seed=seed).result
         claims += any(one["p_holm"] is not None and one["p_holm"] < 0.05 for one in found["units"])
         claims_of_means += found["macro_over_languages"]["XED"]["p"] < 0.05
-    assert claims <= 7 and claims_of_means <= 7
+    assert claims <= 5 and claims_of_means <= 5
 
 
 def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
@@ -290,3 +291,15 @@ def test_paper_mode_has_no_correlation_for_a_constant(runs, tmp_path: Path) -> N
     assert unit["b"] is None and unit["difference"] is None and unit["ci95"] is None
     (strict,) = compare_runs(a, flat, data)["units"]
     assert strict["b"] == 0 and strict["difference"] < 0 and math.isfinite(strict["p"])
+
+
+def test_dialogues_are_swapped_as_a_whole_and_named() -> None:
+    rows = [replace(one, group=f"dialogue:{at // 6}") for at, one in enumerate(records("MELD_SP", 60))]
+    a, b = answered(rows, noisy(0.5, 1)), answered(rows, noisy(0.3, 2))
+    found = compare(a, b, permutations=DRAWS).result
+    assert found["units"][0]["unit"] == "dialogue"
+    assert any("in MELD_SP sp a dialogue as a whole" in one for one in tables(found)[1])
+    alone = answered(records("MELD_SP", 60), noisy(0.5, 1)), answered(records("MELD_SP", 60), noisy(0.3, 2))
+    single = compare(*alone, permutations=DRAWS).result["units"][0]
+    assert single["unit"] == "row" and single["difference"] == found["units"][0]["difference"]
+    assert single["ci95"] != found["units"][0]["ci95"]

@@ -28,7 +28,7 @@ def rows_of(subset: str, key: str, names: dict[str, float], part: slice = slice(
     masks[list(names)[-1]] = np.isin(np.arange(n), np.arange(n)[part])
     emotions = np.array([one.emotion for one in asked], dtype=str) if task.per_emotion else None
     read = {mode: {name: of.read for name, of in each.items()} for mode in ("strict", "paper")}
-    return RowsOfRuns(task, None, emotions, np.array(["en"] * n), masks, read)
+    return RowsOfRuns(task, None, emotions, np.array(["en"] * n), np.arange(n), masks, read)
 
 
 @pytest.mark.parametrize(("subset", "key", "metric"), TASKS)
