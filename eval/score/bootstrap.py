@@ -13,6 +13,7 @@ from eval.score.groups import Members
 from eval.score.metrics import Floats
 
 RESAMPLES = 1000
+MOST_LEFT_OUT = 1000
 SEED = 20250529
 _CHUNK = 2_000_000  # counts at a time, 16 MB: 277 resamples of 7,203 rows, or all 1,000 resamples of 500 rows
 
@@ -66,6 +67,26 @@ def distribution(
     draws = _resampled(counts, resamples, rng) if members is None else _resampled_groups(members, resamples, rng)
     parts = [measure(weights) for weights in draws]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+class LeftOut(NamedTuple):
+    """A metric without one unit (row or group), and how many units give each value."""
+
+    values: Floats
+    times: Floats
+
+
+def left_out(measure: Measure, counts: Floats, members: Members | None = None) -> dict[str, LeftOut]:
+    """Every metric without each unit in turn, for the jackknife; {} for more than MOST_LEFT_OUT different ones.
+
+    With so many units the jackknife agrees with the bootstrap, and costs more.
+    """
+    different = len(counts) if members is None else members.units
+    if different > MOST_LEFT_OUT:
+        return {}
+    times = counts if members is None else np.ones(different)
+    weights = counts - np.eye(different) if members is None else members.weights(1 - np.eye(different))
+    return {name: LeftOut(values, times) for name, values in measure(weights).items()}
 
 
 def interval(values: Floats) -> list[float] | None:

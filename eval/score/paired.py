@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.score import metrics
 from eval.score.bootstrap import SEED, Measure, Values
-from eval.score.groups import members
+from eval.score.groups import Members, members
 from eval.score.measure import measure
 from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
