@@ -7,7 +7,6 @@ not know how strongly. We assume the worst: the largest difference of one is add
 dependence gives a wider interval.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -111,15 +110,6 @@ def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
     for unit in units:
         found.setdefault((benchmark()[unit.task.subset].corpus, unit.languages), []).append(unit)
     return list(found.values())
-
-
-def half_width(groups: Iterable[Iterable[Sequence[float] | None]]) -> float:
-    """Half the width of the interval of a mean, from the intervals of its units; NaN when a unit has none.
-
-    groups: those of on_the_same_rows(). Groups are independent; within a group the widths are added in full.
-    """
-    halves = [[(ends[1] - ends[0]) / 2 if ends else math.nan for ends in group] for group in groups]
-    return math.hypot(*map(sum, halves)) / sum(map(len, halves))
 
 
 def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:

@@ -6,10 +6,12 @@ links them, so they count as independent.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.score.metrics import Array, Floats
 from mmafflm.records import Record
 
 ROW = "row"
@@ -30,3 +32,34 @@ def unit_of(records: Sequence[Record]) -> str:
     groups = groups_of(records)
     units = [record.group.partition(":")[0] for record in records if record.group]
     return units[0] if units and len(groups) and groups.max() + 1 < len(groups) else ROW
+
+
+class Members(NamedTuple):
+    """How often each of K distinct rows occurs in each of G groups, so that groups can be drawn instead of rows.
+
+    groups: the group of each of the n rows, sorted by distinct row; starts [K]: where each distinct row begins.
+    """
+
+    groups: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    units: int
+
+    def weights(self, drawn: Floats) -> Floats:
+        """How often each distinct row counts [B, K], from how often each group was drawn [B, G]."""
+        weights: Floats = drawn[:, self.groups]
+        return weights if len(self.starts) == len(self.groups) else np.add.reduceat(weights, self.starts, axis=1)
+
+
+def members(groups: Array | None, distinct: Array) -> Members | None:
+    """The members of the groups; None when every row is alone in its group, or `groups` is None.
+
+    groups [n]: see groups_of(). distinct [n]: the number of each row's distinct row; each from 0 occurs.
+    """
+    if groups is None or not len(groups):
+        return None
+    _, own = np.unique(groups, return_inverse=True)
+    units = int(own.max()) + 1
+    if units == len(own):
+        return None
+    order = np.argsort(distinct, kind="stable")
+    return Members(own[order], np.flatnonzero(np.diff(distinct[order], prepend=-1)), units)
