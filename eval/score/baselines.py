@@ -9,17 +9,19 @@ tfidf        a linear model of character n-grams, trained on the subset's traini
 A constant or a random answer has no correlation; it counts as 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eval.score import metrics
 from eval.score.figure import figure
-from eval.score.measure import majority, measure, of_counts
+from eval.score.learned import LearnedAnswers
+from eval.score.measure import answers, majority, measure, of_counts
 from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Number, Ordinal, Vad
+from mmafflm.records import Record
 
 NAMES = {
     "majority": "majority",
@@ -41,11 +43,17 @@ class Baseline(NamedTuple):
         return f"{self.value:.3f} {self.name}"
 
 
-def trivial(task: Task, mode: str, gold: Array, emotions: Array | None = None) -> dict[str, dict[str, float]]:
+def trivial(
+    task: Task, mode: str, gold: Array, emotions: Sequence[str | None] | None = None
+) -> dict[str, dict[str, float]]:
     """Every metric of every baseline that needs no training; with `emotions`, the mean over the emotions."""
     if emotions is None:
         return _trivial(task, mode, gold)
-    parts = [_trivial(task, mode, gold[emotions == one]) for one in np.unique(emotions)]
+    of = np.array(emotions, dtype=object)
+    return _mean([_trivial(task, mode, gold[of == one]) for one in dict.fromkeys(emotions)])
+
+
+def _mean(parts: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
     return {
         name: {metric: float(np.mean([part[name][metric] for part in parts])) for metric in parts[0][name]}
         for name in parts[0]
@@ -57,7 +65,9 @@ def _trivial(task: Task, mode: str, gold: Array) -> dict[str, dict[str, float]]:
     always = {"median" if isinstance(grammar, Number | Vad) else "majority": majority(task, gold)}
     if isinstance(grammar, Labels) and grammar.most > 1:
         always["all_labels"] = np.ones_like(gold)
-    found = {name: _values(measure(task, mode, gold, answer, np.ones((1, len(gold))))) for name, answer in always.items()}
+    found = {
+        name: _values(measure(task, mode, gold, answer, np.ones((1, len(gold))))) for name, answer in always.items()
+    }
     found["prior"] = _prior_of_labels(task, mode, gold) if isinstance(grammar, Labels) else _prior(found, task, gold)
     return found
 
@@ -82,21 +92,42 @@ def _prior(found: Mapping[str, Mapping[str, float]], task: Task, gold: Array) ->
     columns = np.sort(gold.astype(float).reshape(len(gold), -1), axis=0)
     rows = len(columns)
     ranks = 2 * np.arange(1, rows + 1) - rows - 1
-    chance = dict.fromkeys(values, 0.0) | ({"mae": float((ranks @ columns).mean() * 2 / rows**2)} if "mae" in values else {})
+    chance = dict.fromkeys(values, 0.0) | (
+        {"mae": float((ranks @ columns).mean() * 2 / rows**2)} if "mae" in values else {}
+    )
     if isinstance(task.grammar, Ordinal) and "accuracy" in values:
         _, counts = np.unique(gold, return_counts=True)
         chance |= {"accuracy": float((counts / rows) @ (counts / rows)), "balanced_accuracy": 1 / len(counts)}
     return chance
 
 
-def strongest(task: Task, scored: Mapping[str, Any]) -> Baseline | None:
-    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without any.
+def add_learned(
+    scored: dict[str, Any], task: Task, mode: str, records: Sequence[Record], learned: LearnedAnswers
+) -> None:
+    """Add the learned baseline to a task's entry in scores.MODE.json, or why it has none."""
+    answered = [one.id in learned.answers for one in records]
+    if not all(answered):
+        scored["no_learned"] = learned.why or "too few training rows of this task"
+        return
+    read = answers(task, records, [learned.answers[one.id] for one in records], mode)
+    emotions = [one.emotion for one in records] if task.per_emotion else None
+    of = np.array(emotions, dtype=object)
+    masks = [of == one for one in dict.fromkeys(emotions)] if emotions else [np.ones(len(records), dtype=bool)]
+    parts = [_values(measure(task, mode, read.gold[rows], read.prediction[rows], np.ones((1, rows.sum()))))
+             for rows in masks]  # fmt: skip
+    scored["baselines"] |= _mean([{LEARNED: part} for part in parts])
 
-    Scores of an older version only have the majority.
-    """
-    metric = task.main_metric
-    known = scored.get("baselines") or {"majority": scored.get("majority") or {}}
-    found = [Baseline(NAMES.get(name, name), of[metric]) for name, of in known.items() if of.get(metric) is not None]
+
+def baselines_of(scored: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
+    """{name for people: metrics} of a task's entry in scores.MODE.json; older versions only have the majority."""
+    known = scored.get("baselines") or ({"majority": scored["majority"]} if scored.get("majority") else {})
+    return {NAMES.get(name, name): of for name, of in known.items()}
+
+
+def strongest(task: Task, scored: Mapping[str, Any]) -> Baseline | None:
+    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without any."""
+    values = {name: of.get(task.main_metric) for name, of in baselines_of(scored).items()}
+    found = [Baseline(name, value) for name, value in values.items() if value is not None]
     return max(found, key=lambda one: one.value, default=None)
 
 

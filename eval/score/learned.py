@@ -10,7 +10,6 @@ because the main metric is macro F1; for numbers a regression. Each emotion whos
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -136,7 +135,9 @@ def _labels(grammar: Labels, known: Any, train: Sequence[Record], asked: Any) ->
             margins[:, at] = _margin(known, holds, asked)
     if grammar.most == 1:
         return [[grammar.names[at]] for at in margins.argmax(1)]
-    levels = dict(zip(grammar.names, (0.0 if one else None for one in np.isfinite(margins).any(0)), strict=True))
+    levels = dict(
+        zip(grammar.names, (0.0 if one else None for one in np.isfinite(margins).any(axis=0).tolist()), strict=True)
+    )
     return [choose(grammar, row, levels) for row in margins]
 
 
@@ -144,7 +145,7 @@ def _margin(known: Any, holds: Array, asked: Any) -> Array:
     """Above 0 where a row of `asked` rather has a label that some rows of `known` have."""
     from sklearn.linear_model import RidgeClassifier
 
-    if holds.all():
+    if bool(np.all(holds)):
         return np.ones(asked.shape[0])
     model = RidgeClassifier(solver=SOLVER, class_weight="balanced").fit(known, holds)
     found: Array = model.decision_function(asked)
