@@ -129,7 +129,8 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
             yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200], subset, unknown=found.unknown)
         else:
             gold: Gold = found.emotions if task == "ec" else found.vad
-            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture)
+            group = f"picture:{person.picture}"
+            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture, group=group)
 
 
 def _checked(person: Person, media: Mapping[str, str], crop: str) -> Found | Unusable:
