@@ -22,7 +22,9 @@ WORDS = {
     "Macro F1": "the mean of every label's F1, so that a rare label counts as much as a frequent one. From 0 to 1.",
     "Pearson's r": "the correlation of the answered numbers with gold. From -1 to 1; a constant answer has none: 0.",
     "gold": "the right answer, as the corpus has it.",
-    "majority": "a baseline that reads nothing: always the most frequent gold label, or the median number.",
+    "strongest baseline": "the best score without a model: always the most frequent gold label (majority) or the median"
+    " number, gold's answers dealt out at random (prior sampling), every label (all labels), or TF-IDF.",
+    "TF-IDF": "a linear model of the text's character n-grams, trained on the subset's own training split.",
     "95% interval": "from resampled rows (bootstrap): the score on other rows of the same kind is likely within it.",
     "unparsed": "an answer that the question does not admit. It counts as wrong in strict mode.",
     "strict mode, paper mode": "strict counts an unparsed answer as wrong. Paper is the published scorer, answer for "

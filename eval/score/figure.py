@@ -75,15 +75,6 @@ def resampled_text(scored: Mapping[str, Any]) -> str:
     return f"{scored['units']:,} {scored['unit']}s" + ("" if effect is None else f", design effect {effect:.2f}")
 
 
-def beats_majority(task: Task, scored: Mapping[str, Any]) -> bool:
-    """Whether the main metric's whole interval lies above what the most frequent gold answer scores.
-
-    A constant answer has no correlation, so the baseline of a correlation is 0.
-    """
-    majority, ends = scored.get("majority", {}).get(task.main_metric), figure(scored, task.main_metric).ends
-    return majority is not None and ends is not None and ends[0] > majority
-
-
 def rows_text(scored: Mapping[str, Any]) -> str:
     """The number of rows asked; for a sample also the number of rows it was drawn from."""
     drawn = scored.get("sample")

@@ -11,9 +11,11 @@ import numpy as np
 from eval.run.join import join, load_predictions, require_data, run_json
 from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
+from eval.score.baselines import add_learned, trivial
 from eval.score.bootstrap import RESAMPLES, SEED
 from eval.score.figure import withheld
 from eval.score.groups import groups_of, unit_of
+from eval.score.learned import LearnedAnswers, learned_answers
 from eval.score.measure import MODES, Answers, answers, majority, strict
 from eval.score.measured import FEW_ROWS, Draw, RowFacts, attainable, beside, few_rows_text, measured
 from eval.score.metrics import Array
@@ -35,10 +37,12 @@ def score(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     readout: str = "greedy",
+    learned: Mapping[str, LearnedAnswers] | None = None,
 ) -> dict[str, Any]:
     """The content of scores.MODE.json for the subsets of `records`. Touches no disk.
 
     readout: the run's. Each task records its own, which is greedy if the run's does not fit it (eval/score/readout.py).
+    learned: the answers of the learned baseline to each subset (eval/score/learned.py).
     Raises Fault when a prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown
     mode.
     """
@@ -55,6 +59,9 @@ def score(
         for task in benchmark()[name].tasks:
             if (scored := found.get("tasks", {task.key: found}).get(task.key)) is not None:
                 scored["readout"] = readout_of(task, readout)
+                if learned is not None:
+                    chosen = [one for one in records[name] if benchmark()[name].task(one.task) == task]
+                    add_learned(scored, task, mode, chosen, learned[name])
     about = {"schema": 1, "mode": mode, "readout": readout, "resamples": resamples, "seed": seed}
     return about | {"subsets": subsets}
 
@@ -83,6 +90,7 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
     baseline = measured(task, mode, constant, Draw(0, 0), asked).values
     # A constant has no correlation, so the baseline is 0 in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
+    found["baselines"] = trivial(task, mode, read.gold, asked.emotions)
     if notes := [*filter(None, [found.get("withheld")]), *_notes(task, mode, read)]:
         found["notes"] = notes
     if len(benchmark()[task.subset].languages) > 1:
@@ -177,7 +185,8 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     whole = {name: selection.in_languages(data.records(name, split)) for name in names}
     records = {name: selection.of(rows) for name, rows in whole.items()}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
-    scores = score(records, predictions, mode, readout=readout)
+    learned = {name: learned_answers(data, name, split) for name in names}
+    scores = score(records, predictions, mode, readout=readout, learned=learned)
     scores |= {key: value for key, value in selection.to_json().items() if value is not None}
     if selection.limit is not None:
         _mark_samples(scores["subsets"], whole, selection.limit)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eval.run.selection import Selection
-from eval.score.figure import beside_text, figure, resampled_text, rows_text, unparsed_text
+from eval.score.baselines import learned, strongest
+from eval.score.figure import DASH, beside_text, figure, resampled_text, rows_text, unparsed_text
 from eval.score.measured import FEW_ROWS, few_rows_text
 from eval.score.overall import overall
 from eval.tables import Section, fraction, interval_text
@@ -13,7 +14,7 @@ from mmafflm.benchmark.grammar import Labels
 
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
 _MEANS = ("modality", "metric", "value", "95% interval", "tasks", "n", "unparsed")
-_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
+_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "strongest baseline", "TF-IDF")
 _BESIDE = ("subset", "task", "metric", "value", "beside it", "resampled")
 
 
@@ -50,6 +51,8 @@ def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def _notes(scores: Mapping[str, Any]) -> list[str]:
     """The notes of the tasks, and one on languages of few rows."""
     said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
+    said += [f"note: {task.name}: no TF-IDF baseline: {found['no_learned']}" for task, found in _tasks(scores)
+             if task.modality == "text" and "no_learned" in found]  # fmt: skip
     few = [f"{task.name} {language}" for task, found in _tasks(scores) if isinstance(task.grammar, Labels)
            for language, one in found.get("by_language", {}).items() if one["n"] < FEW_ROWS]  # fmt: skip
     if few:
@@ -74,7 +77,8 @@ def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
         key if own == readout else f"{key} ({own})".lstrip(),
         metric,
         *values,
-        fraction(found["majority"].get(metric)),
+        str(strongest(task, found) or DASH),
+        fraction(learned(task, found)),
     )
 
 

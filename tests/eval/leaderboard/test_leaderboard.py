@@ -60,12 +60,12 @@ def test_the_best_is_marked_with_its_twin_and_not_with_what_is_worse(boards: Boa
             assert line["best"] == line["not_told_from_best"] == "0" and not line["p_holm"]
         elif line["table"] in ("text", "video", "overview") and line["metric"] in ("macro_f1", "accuracy"):
             assert line["best"] == str(int(line["model"] == "good")), line
-            if line["model"] == "blind" and line["table"] != "overview":
-                continue  # somewhat worse: 60 rows cannot tell it in every task, after the correction for the table
+            if line["model"] in ("blind", EVIL) and line["table"] != "overview":
+                continue  # 60 rows cannot tell them from the best in every task, after the correction for the table
             assert line["not_told_from_best"] == str(int(line["model"] in ("good", "twin"))), line
             assert line["p_holm"] == ("" if line["model"] == "good" else line["p_holm"])
             assert line["model"] != "twin" or float(line["p_holm"]) == 1
-            assert line["model"] not in (EVIL, "blind") or float(line["p_holm"]) < 0.05
+            assert line["model"] in ("good", "twin") or float(line["p_holm"]) < 0.05
 
 
 def test_twins_are_marked_alike_in_every_column(boards: Boards) -> None:

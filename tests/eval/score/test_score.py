@@ -4,7 +4,8 @@ import math
 import pytest
 
 from eval.run.import_answers import import_answers
-from eval.score.figure import beats_majority, figure
+from eval.score.baselines import beats_baselines
+from eval.score.figure import figure
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
 from eval.tables import markdown
@@ -105,7 +106,7 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
         assert ("withheld" in found) is not shown
         assert any("52.4% of the answers are unparsed" in note for note in notes) is not shown
         assert not any("outside of its interval" in note for note in notes) or shown
-        assert shown or not beats_majority(benchmark()["CHSIMS_SI"].tasks[0], found)
+        assert shown or not beats_baselines(benchmark()["CHSIMS_SI"].tasks[0], found)
 
 
 def test_labels_keep_their_figure_and_one_silent_emotion_takes_that_of_the_mean():
@@ -243,7 +244,7 @@ def test_the_table_shows_doubt_and_the_papers_figures_in_paper_mode_only():
     for mode, shown in (("paper", True), ("strict", False)):
         scores = score(records, {"MMS": answered(records["MMS"])}, mode, resamples=10)
         text = markdown(*tables(scores))
-        assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.167 |" in text
+        assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.333 prior sampling | - |" in text
         assert ("MMAFFLM-7b" in text) is shown
         assert (f"| {paper_scores()['MMS', 'de']['MMAFFLM-7b']:.3f} |" in text) is shown
     assert not math.isnan(scores["subsets"]["MMS"]["metrics"]["macro_f1"])
@@ -267,8 +268,14 @@ def test_exactly_half_unparsed_still_has_a_figure():
         assert found["unparsed"] == 10 and "withheld" not in found and figure(found, "pearson").value is not None
 
 
-def test_a_score_beats_the_majority_with_its_whole_interval():
+def test_a_score_beats_the_strongest_baseline_with_its_whole_interval():
     task = benchmark()["CHSIMS_SP"].tasks[0]
-    scored = {"n": 9, "unparsed": 0, "metrics": {task.main_metric: 0.5}, "majority": {task.main_metric: 0.4}}
+    scored = {
+        "n": 9,
+        "unparsed": 0,
+        "metrics": {task.main_metric: 0.5},
+        "majority": {task.main_metric: 0.3},
+        "baselines": {"prior": {task.main_metric: 0.4}, "majority": {task.main_metric: 0.3}},
+    }
     for ends, beats in (([0.41, 0.6], True), ([0.39, 0.6], False), ([0.4, 0.6], False)):
-        assert beats_majority(task, scored | {"ci95": {task.main_metric: ends}}) is beats
+        assert beats_baselines(task, scored | {"ci95": {task.main_metric: ends}}) is beats
