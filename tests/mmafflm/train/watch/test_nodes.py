@@ -264,9 +264,10 @@ def test_ray_takes_the_ranks_from_the_plan(tmp_path: Path, base: str, monkeypatc
     data = make_data(tmp_path / "data", text_records(1300))
     planned = plan(RECIPES / "mmafflm-7b-ray.yaml", data, gpus=8, nodes=2, base=base)
     assert planned.ray and planned.config["ray_num_workers"] == planned.ranks == 16
-    with monkeypatch.context() as without, pytest.raises(UsageFault, match="needs Ray on every machine"):
+    with monkeypatch.context() as without:
         without.setattr("importlib.util.find_spec", lambda name: None)
-        environment(planned, tmp_path, 0, None)
+        with pytest.raises(UsageFault, match="needs Ray on every machine"):
+            environment(planned, tmp_path, 0, None)
     env = environment(planned, tmp_path, 0, None)
     assert (env["USE_RAY"], env["FORCE_TORCHRUN"]) == ("1", "0")
     monkeypatch.setenv("PYTHONPATH", "/mine")
