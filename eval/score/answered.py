@@ -35,10 +35,8 @@ class Answered:
 
     def of(self, rows: Sequence[int]) -> "Answered":
         """Only these rows."""
-        chosen = {row: at for at, row in enumerate(rows)}
-        unparsed = {chosen[row]: reason for row, reason in self.read.unparsed.items() if row in chosen}
-        read = Answers(self.read.gold[list(rows)], self.read.prediction[list(rows)], unparsed)
-        return Answered(self.task, [self.records[row] for row in rows], [self.texts[row] for row in rows], read)
+        asked, said = [self.records[row] for row in rows], [self.texts[row] for row in rows]
+        return Answered(self.task, asked, said, self.read.of(rows))
 
     def by_language(self) -> dict[str, "Answered"]:
         """The rows of each language, in alphabetical order."""

@@ -22,6 +22,8 @@ def groups_of(records: Sequence[Record]) -> NDArray[np.int64]:
 
     A row whose group is unknown, as all are in data of an older build, is a group of its own.
     """
+    if not any(record.group for record in records):
+        return np.arange(len(records))
     known: dict[str, int] = {}
     keys = (record.group or f"\0{row}" for row, record in enumerate(records))
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
@@ -29,9 +31,8 @@ def groups_of(records: Sequence[Record]) -> NDArray[np.int64]:
 
 def unit_of(records: Sequence[Record]) -> str:
     """What groups_of() puts together, such as "dialogue"; "row" when no two rows are in one group."""
-    groups = groups_of(records)
-    units = [record.group.partition(":")[0] for record in records if record.group]
-    return units[0] if units and len(groups) and groups.max() + 1 < len(groups) else ROW
+    known = [record.group for record in records if record.group]
+    return known[0].partition(":")[0] if len(set(known)) < len(known) else ROW
 
 
 class Members(NamedTuple):

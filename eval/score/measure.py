@@ -24,6 +24,12 @@ class Answers(NamedTuple):
     prediction: Array
     unparsed: dict[int, str]  # row -> reason
 
+    def of(self, rows: Sequence[int]) -> "Answers":
+        """Only these rows."""
+        chosen = {row: at for at, row in enumerate(rows)}
+        unparsed = {chosen[row]: reason for row, reason in self.unparsed.items() if row in chosen}
+        return Answers(self.gold[list(rows)], self.prediction[list(rows)], unparsed)
+
 
 def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str) -> Answers:
     """Parse the answers to one task in `mode`; each distinct text is parsed once."""

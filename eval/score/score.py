@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.baselines import add_learned, trivial
 from eval.score.bootstrap import RESAMPLES, SEED
-from eval.score.figure import withheld
+from eval.score.figure import resampled_note, withheld
 from eval.score.groups import groups_of, unit_of
 from eval.score.learned import LearnedAnswers, learned_answers
 from eval.score.measure import MODES, Answers, answers, majority, strict
@@ -47,10 +48,13 @@ def score(
     """
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
-    subsets = {
-        name: _subset(benchmark()[name], rows, join(name, rows, predictions.get(name, ())), mode, Draw(resamples, seed))
-        for name, rows in records.items()
-    }
+
+    def scored(name: str) -> dict[str, Any]:
+        texts = join(name, records[name], predictions.get(name, ()))
+        return _subset(benchmark()[name], records[name], texts, mode, Draw(resamples, seed))
+
+    with ThreadPoolExecutor(2) as pool:  # one parses while numpy lets the other resample
+        subsets = dict(zip(records, pool.map(scored, records), strict=True))
     for name, found in subsets.items():
         for task in benchmark()[name].tasks:
             if (scored := found.get("tasks", {task.key: found}).get(task.key)) is not None:
@@ -75,21 +79,7 @@ def _subset(subset: Subset, records: Sequence[Record], texts: Sequence[str], mod
         raise Fault(f"{subset.name}: no records to score. Build it again, or leave it out with --subsets.")
     if len(subset.tasks) > 1:
         return {"n": len(records), "unparsed": sum(one["unparsed"] for one in tasks.values()), "tasks": tasks}
-    found = tasks[subset.tasks[0].key]
-    if len(subset.languages) > 1:
-        found["by_language"] = _by_language(subset.tasks[0], records, texts, mode, draw)
-    return found
-
-
-def _by_language(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: Draw) -> dict[str, Any]:
-    rows: dict[str, list[int]] = {}
-    for row, record in enumerate(records):
-        rows.setdefault(record.language, []).append(row)
-    found = {}
-    for language, chosen in sorted(rows.items()):
-        read = answers(task, [records[row] for row in chosen], [texts[row] for row in chosen], mode)
-        found[language] = _scored(task, mode, read, draw, _asked(task, [records[row] for row in chosen]))
-    return found
+    return tasks[subset.tasks[0].key]
 
 
 def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: Draw) -> dict[str, Any]:
@@ -101,8 +91,11 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
     # A constant has no correlation, so the baseline is 0 in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
     found["baselines"] = trivial(task, mode, read.gold, asked.emotions)
-    if notes := [*filter(None, [found.get("withheld")]), *_notes(task, mode, read)]:
+    units = resampled_note(found) if any(record.group for record in records) else _unknown_note(task)
+    if notes := [*filter(None, [found.get("withheld"), *_notes(task, mode, read), units])]:
         found["notes"] = notes
+    if len(benchmark()[task.subset].languages) > 1:
+        found["by_language"] = _by_language(task, mode, read, draw, records)
     if mode == "strict":
         found["unparsed_rows"] = {
             "ids": [records[row].id for row in read.unparsed],
@@ -112,6 +105,22 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
             ],
         }
     return found
+
+
+def _unknown_note(task: Task) -> str:
+    """For data of an older build or a release, in which no record names its group."""
+    unit = benchmark()[task.subset].unit
+    return unit and f"the data do not say which rows share a {unit}, so each row is resampled alone: build again"
+
+
+def _by_language(task: Task, mode: str, read: Answers, draw: Draw, records: Sequence[Record]) -> dict[str, Any]:
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        rows.setdefault(record.language, []).append(row)
+    return {
+        language: _scored(task, mode, read.of(chosen), draw, _asked(task, [records[row] for row in chosen]))
+        for language, chosen in sorted(rows.items())
+    }
 
 
 def _asked(task: Task, records: Sequence[Record]) -> RowFacts:

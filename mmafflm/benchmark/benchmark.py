@@ -78,6 +78,7 @@ class Subset:
     modality: str
     languages: tuple[str, ...]
     tasks: tuple[Task, ...]
+    unit: str = ""  # what rows share that depend on each other, such as a dialogue; "" where the corpus does not say
 
     @property
     def test_rows(self) -> int:
@@ -185,6 +186,7 @@ def benchmark() -> dict[str, Subset]:
         name: Subset(
             name=name,
             corpus=whole["corpus"],
+            unit=whole.get("unit", ""),
             modality=whole["modality"],
             languages=tuple(whole["languages"]),
             tasks=tuple(task(name, key, one, whole) for key, one in whole["tasks"].items()),
