@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.diagnosis.drift import drift
-from eval.diagnosis.finding import CHECKS, KINDS, MIN_ROWS, Finding
+from eval.diagnosis.finding import CHECKS, KINDS, LEVEL, MIN_ROWS, Finding, corrected
 from eval.diagnosis.languages import collapse
 from eval.diagnosis.malformed import malformed
 from eval.diagnosis.modality import ignorance, not_measured, require_same
@@ -25,7 +25,7 @@ from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import progress
 
-SCHEMA = 1
+SCHEMA = 2  # 2: p of each check, corrected within its kind
 FILE = "diagnosis.json"
 COPIED = ("checkpoint", "engine", "readout", "ablation", "limit", "languages", "data_hash")  # copied from run.json
 
@@ -51,13 +51,14 @@ def diagnose(
     for kind, look in looks.items():
         parts[kind] = look()
         advance(1)
-    findings = [finding for found, _ in parts.values() for finding in found]
+    findings = corrected([finding for found, _ in parts.values() for finding in found])
     return {
         "schema": SCHEMA,
         "mode": "strict",
         "resamples": resamples,
         "seed": SEED,
         "least_rows": MIN_ROWS,
+        "level": LEVEL,
         "checks": {name: check._asdict() for name, check in CHECKS.items()},
         "summary": {kind: _counted([one for one in findings if one.kind == kind]) for kind in KINDS},
         "findings": [finding.to_json() for finding in findings],

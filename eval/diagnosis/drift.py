@@ -1,16 +1,21 @@
 """Intensity drift: answers cluster in the middle of a scale, or on one number, while gold uses the whole scale.
 
 For every number and ordinal (CFAPS_EI, EMOTIC_SI per dimension, CHSIMS_SI, SemEval EI and V) we measure the spread
-against gold, the share of the most frequent answer, calibration, and the overlap of the two distributions. Only parsed
-answers count: the value that scoring gives to an unparsed answer does not come from the model.
+against gold, the share of the most frequent answer, calibration, and the overlap of the two distributions. Doubt alone
+narrows the answers: the best predictor of correlation r spreads r times as wide as gold. So they are compared with what
+the run's own r implies (eval/diagnosis/implied.py). Only parsed answers count: the value that scoring gives to an
+unparsed answer does not come from the model.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eval.diagnosis.finding import Finding
+from eval.diagnosis.implied import Implied, at_least, implied_by
+from eval.score import metrics
 from eval.score.answered import Answered
 from eval.score.bootstrap import RESAMPLES, Measure, Values, distribution, interval
 from eval.score.metrics import Array, Floats, number
@@ -18,6 +23,7 @@ from eval.score.paired import distinct, seed_of
 from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 
 TENTHS = 10
+CHANCE = math.sqrt(2 / math.pi)  # the mean size of a normal error of standard deviation 1
 
 
 class Series(NamedTuple):
@@ -64,11 +70,12 @@ def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
         seed = seed_of("drift", one.answered.name, one.part)
         rows = distinct(one.gold, [one.prediction])
         kept = one._replace(gold=rows.gold, prediction=rows.predictions[0])
-        measured = _measure(kept, _top(one.prediction), _top(one.gold))
+        implied = implied_by(one.gold, one.prediction, one.ticks)
+        measured = _measure(kept, _top(one.prediction), _top(one.gold), implied)
         whole = {name: number(found[0]) for name, found in measured(rows.counts[None, :]).items()}
         drawn = distribution(measured, rows.counts, resamples, seed)
         ci95 = {name: interval(values) for name, values in drawn.items()}
-        findings.extend(_findings(one, whole, ci95))
+        findings.extend(_findings(one, whole, ci95, implied))
         details.append(_detail(one, whole, ci95))
     return findings, details
 
@@ -79,25 +86,30 @@ def _top(values: Floats) -> float:
     return float(found[counts.argmax()])
 
 
-def _measure(one: Series, top_answer: float, top_gold: float) -> Measure:
+def _measure(one: Series, top_answer: float, top_gold: float, implied: Implied) -> Measure:
     """A function from row counts [B, n] to the four numbers and the mean gold of each tick's answers ("gold_at_3")."""
     width = float(one.ticks[-1] - one.ticks[0])
     answers_by_tick = np.eye(len(one.ticks))[one.bins(one.prediction)]
     gold_by_tick = np.eye(len(one.ticks))[one.bins(one.gold)]
-    excess = (one.prediction == top_answer).astype(float) - (one.gold == top_gold)
+    repeated, own = (one.prediction == top_answer).astype(float), (one.gold == top_gold).astype(float)
 
     def measured(weights: Floats) -> Values:
         rows = weights.sum(1)
         answers_here, gold_here = weights @ answers_by_tick, weights @ gold_by_tick
-        missed = weights @ (answers_by_tick * (one.gold - one.prediction)[:, None])
+        off = (one.gold - one.prediction)[:, None]
+        missed = weights @ (answers_by_tick * off)
         with np.errstate(invalid="ignore", divide="ignore"):  # a tick without answers has no mean gold
             gold = (weights @ (answers_by_tick * one.gold[:, None])) / answers_here
             spread = _deviation(one.prediction, weights) / _deviation(one.gold, weights)
+            spread = spread / at_least(metrics.pearson(one.gold, one.prediction, weights))
+        explained = missed**2 / np.maximum(answers_here, 1)
+        chance = np.sqrt(np.maximum(weights @ (answers_by_tick * off**2) - explained, 0.0))
+        wanted = np.minimum(implied.shares, gold_here / rows[:, None]).sum(1)
         found = {
             "spread": np.where(np.isfinite(spread), spread, np.nan),
-            "top_share": weights @ excess / rows,
-            "calibration": np.abs(missed).sum(1) / rows / width,
-            "overlap": np.minimum(answers_here, gold_here).sum(1) / rows,
+            "top_share": weights @ repeated / rows - np.maximum(weights @ own / rows, implied.shares.max()),
+            "calibration": np.maximum(np.abs(missed) - CHANCE * chance, 0.0).sum(1) / rows / width,
+            "overlap": np.minimum(answers_here, gold_here).sum(1) / rows / wanted,
         }
         return found | {f"gold_at_{tick}": gold[:, tick] for tick in range(len(one.ticks))}
 
@@ -111,18 +123,23 @@ def _deviation(values: Floats, weights: Floats) -> Floats:
     return deviation
 
 
-def _findings(one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None]) -> list[Finding]:
+def _findings(
+    one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None], implied: Implied
+) -> list[Finding]:
     name = " ".join(filter(None, (one.answered.name, one.part)))
     top, share = _top(one.prediction), float((one.prediction == _top(one.prediction)).mean())
     gold_share = float((one.gold == _top(one.gold)).mean())
+    deviations = f"standard deviation {one.prediction.std():.3f}, gold's {one.gold.std():.3f}"
     sentences = {
-        "spread": f"{name}: the answers spread {_text(whole['spread'], ' times')} as wide as gold "
-        f"(standard deviation {one.prediction.std():.3f} against {one.gold.std():.3f}).",
+        "spread": f"{name}: the answers spread {_text(whole['spread'], ' times')} as wide as a calibrated "
+        f"predictor's of r = {implied.r:.2f} ({deviations}).",
         "top_share": f"{name}: {share:.0%} of the answers are {top:g}; gold's most frequent value, {_top(one.gold):g}, "
-        f"has {gold_share:.0%}: a difference of {share - gold_share:+.0%}.",
+        f"has {gold_share:.0%}, and the most that a calibrated predictor of this r gives one step is "
+        f"{implied.shares.max():.0%}.",
         "calibration": f"{name}: where the answers are alike (the same class or tenth), mean gold is off by "
-        f"{_text(whole['calibration'])} of the scale, on average over the answers.",
-        "overlap": f"{name}: the distributions of answers and gold overlap by {_text(whole['overlap'])}.",
+        f"{_text(whole['calibration'])} of the scale beyond chance, on average over the answers.",
+        "overlap": f"{name}: the distributions of answers and gold overlap {_text(whole['overlap'], ' times')} "
+        f"as much as a calibrated predictor's of r = {implied.r:.2f}.",
     }
     task = one.answered.task
     return [

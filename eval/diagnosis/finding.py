@@ -1,20 +1,27 @@
 """A finding: one number, its 95% interval, the threshold that it is compared with, and a sentence.
 
-The verdict is "found" when the whole interval lies beyond the threshold, "absent" when no part of it does, else
-"unsure", so that a few lucky rows neither prove nor rule out a fault. Fewer than MIN_ROWS rows are always unsure.
+The verdict is "found" when the whole interval lies beyond the threshold and p is below LEVEL, "absent" when no part of
+the interval lies beyond it, else "unsure", so that a few lucky rows neither prove nor rule out a fault. p is that of a
+value at the threshold giving one so far beyond, corrected for all checks of the same kind (Holm): one of hundreds of
+checks is beyond its threshold by chance. Fewer than MIN_ROWS rows are always unsure.
 CHECKS gives the reason for each threshold; diagnosis.json repeats it next to the numbers.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import binom, norm, t
 
 from eval.score.bootstrap import RESAMPLES, distribution, interval
 from eval.score.metrics import Floats
+from eval.score.paired import holm
 
+Z95 = float(norm.isf(0.025))
 MIN_ROWS = 30  # after 0 of 30 rows, the true share may still be 10% (rule of three)
+LEVEL = 0.01  # of each of the five kinds, so that at most 5% of the runs without a fault are found to have one
 KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "label_prior", "format")
 
 
@@ -26,28 +33,32 @@ class Check(NamedTuple):
     side: str  # above | below
     threshold: float
     why: str
+    is_share: bool = False  # of n rows: its p is the binomial one
 
 
 CHECKS = {
     "spread": Check(
-        "intensity_drift", "standard deviation of the answers / of gold", "below", 0.5,
-        "A least-squares predictor of correlation r spreads r times as wide as gold, and at r = 0.5 it explains a "
-        "quarter of the variance. Below 0.5 the answers are narrower than honest doubt of that size makes them.",
+        "intensity_drift", "standard deviation of the answers / the one that the run's own r implies", "below", 0.5,
+        "A calibrated predictor of correlation r spreads r times as wide as gold: honest doubt narrows the answers. "
+        "Below half of that they are narrower than doubt makes them. r counts as 0.3 if it is smaller.",
     ),
     "top_share": Check(
-        "intensity_drift", "share of the most frequent answer - share of the most frequent gold value", "above", 0.25,
-        "Gold's own pile-ups (zeros of CHSIMS, class 0 of EI-oc) are taken off; beyond them a quarter of all rows "
-        "get one and the same number, more than two of ten equal steps of a scale would hold.",
+        "intensity_drift", "share of the most frequent answer - the largest that gold or r explain", "above", 0.25,
+        "Gold's own pile-ups (zeros of CHSIMS, class 0 of EI-oc) are taken off, and the middle classes in which a "
+        "calibrated predictor of the run's own r collects; beyond them a quarter of all rows get one and the same "
+        "number, more than two of ten equal steps of a scale would hold.",
     ),
     "calibration": Check(
-        "intensity_drift", "mean |gold - answer| over the tenths of the scale, as a share of the scale", "above", 0.1,
+        "intensity_drift", "mean |gold - answer| over the tenths of the scale beyond chance, share of the scale",
+        "above", 0.1,
         "A tenth of the scale is one step of the coarsest intensity in the benchmark (CHSIMS, 0.2 of 2): answers are "
         "off by a step in a known direction, which a look-up table would correct.",
     ),
     "overlap": Check(
-        "intensity_drift", "overlap of the distributions of answers and gold over the tenths of the scale", "below",
-        0.5, "One minus the overlap is the share of answers that would have to move to another tenth for the "
-        "distributions to agree. Two normal distributions, one half as wide, overlap 0.68: below 0.5 it is worse.",
+        "intensity_drift", "overlap of the distributions of answers and gold / the one that r implies", "below", 0.5,
+        "One minus the overlap is the share of answers that would have to move to another tenth for the "
+        "distributions to agree. A calibrated predictor of the run's own r overlaps gold by so much; half of it is "
+        "less than doubt explains.",
     ),
     "kept": Check(
         "language_collapse", "score / English score", "below", 0.5,
@@ -72,11 +83,13 @@ CHECKS = {
     "foreign_prose": Check(
         "language_collapse", "share of answers with prose that is not English", "above", 0.05,
         "The prompt is English and its labels are; one answer in twenty in another language is a habit, not a slip.",
+        is_share=True,
     ),
     "changed": Check(
         "modality_ignorance", "share of answers that change when something is taken away", "below", 0.05,
         "Greedy answers to the same question are equal to the letter, so every change is an effect. A model that "
         "scores 5 points above its prior must change at least 5% of its answers when nothing is left to see.",
+        is_share=True,
     ),
     "lost": Check(
         "modality_ignorance", "score lost when something is taken away", "below", 0.02,
@@ -85,8 +98,9 @@ CHECKS = {
     ),
     "never_predicted": Check(
         "label_prior", "share of the classes with 10 gold rows or more that are never predicted", "above", 0.0,
-        "A class of 10 gold rows that is predicted as often as it occurs is missed altogether once in 20,000 tests; "
-        "each one missed loses its whole share of macro F1.",
+        "A class of 10 gold rows that is predicted as often as it occurs is missed altogether once in 20,000 tests "
+        "(Poisson); each one missed loses its whole share of macro F1. Of ordinals, a calibrated predictor of the "
+        "run's own r predicts the ends of the scale more rarely than gold has them, and that rate counts.",
     ),
     "overpredicted": Check(
         "label_prior", "share of rows given the most over-used label - share of gold rows that have it", "above", 0.2,
@@ -101,7 +115,7 @@ CHECKS = {
     "unparsed": Check(
         "format", "share of answers that were not parsed", "above", 0.01,
         "Strict scores count them as wrong, so this many points are lost to form, not to judgement; one point is "
-        "what rankings turn on.",
+        "what rankings turn on.", is_share=True,
     ),
 }  # fmt: skip
 
@@ -119,6 +133,8 @@ class Finding:
     n: int
     sentence: str
     data: dict[str, Any] = field(default_factory=dict)
+    own_p: float | None = None  # where neither the interval nor the binomial distribution gives p
+    p_holm: float | None = None  # set by corrected()
 
     @property
     def kind(self) -> str:
@@ -128,27 +144,55 @@ class Finding:
     @property
     def verdict(self) -> str:
         """The verdict: found | absent | unsure."""
-        return verdict(self.check, self.ci95, self.n)
+        p = self.p if self.p_holm is None else self.p_holm
+        return verdict(self.check, self.ci95, self.n, 1.0 if p is None else p)
+
+    @property
+    def p(self) -> float | None:
+        """How probable a value so far beyond the threshold is if the truth lies at it; None without an interval."""
+        check = CHECKS[self.check]
+        if self.value is None or self.ci95 is None or self.n < MIN_ROWS:
+            return None
+        if self.own_p is not None:
+            return self.own_p
+        above = check.side == "above"
+        if check.is_share:
+            hits = round(self.value * self.n)
+            tail = binom.sf(hits - 1, self.n, check.threshold) if above else binom.cdf(hits, self.n, check.threshold)
+            return float(tail)
+        apart = self.value - check.threshold if above else check.threshold - self.value
+        error = (self.ci95[1] - self.ci95[0]) / (2 * Z95)
+        return float(t.sf(apart / error, self.n - 1)) if error > 0 else float(apart <= 0)
 
     def to_json(self) -> dict[str, Any]:
         """The object in diagnosis.json."""
         check = CHECKS[self.check]
         return {
             "kind": check.kind, "check": self.check, "subset": self.subset, "task": self.task, "part": self.part,
-            "verdict": self.verdict, "value": self.value, "ci95": self.ci95, "threshold": check.threshold,
-            "side": check.side, "n": self.n, "sentence": self.sentence, "data": self.data,
+            "verdict": self.verdict, "p": self.p, "p_holm": self.p_holm, "value": self.value, "ci95": self.ci95,
+            "threshold": check.threshold, "side": check.side, "n": self.n, "sentence": self.sentence, "data": self.data,
         }  # fmt: skip
 
 
-def verdict(check: str, ci95: list[float] | None, rows: int) -> str:
-    """Compare an interval with the threshold of a check: found | absent | unsure."""
+def corrected(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with p corrected for the checks of their kind (Holm)."""
+    found = list(findings)
+    for kind in KINDS:
+        tested = [at for at, one in enumerate(found) if one.kind == kind and one.p is not None]
+        for at, p in zip(tested, holm([found[at].p or 0.0 for at in tested]), strict=True):
+            found[at] = replace(found[at], p_holm=p)
+    return found
+
+
+def verdict(check: str, ci95: list[float] | None, rows: int, p: float = 0.0) -> str:
+    """Compare an interval with the threshold of a check, and p with LEVEL: found | absent | unsure."""
     if ci95 is None or rows < MIN_ROWS:
         return "unsure"
     low, high = ci95
-    _, _, side, threshold, _ = CHECKS[check]
+    side, threshold = CHECKS[check].side, CHECKS[check].threshold
     beyond = low > threshold if side == "above" else high < threshold
     clear = high <= threshold if side == "above" else low >= threshold
-    return "found" if beyond else "absent" if clear else "unsure"
+    return "found" if beyond and p < LEVEL else "absent" if clear else "unsure"
 
 
 def share(hits: int, rows: int, seed: int, resamples: int = RESAMPLES) -> tuple[float | None, list[float] | None]:

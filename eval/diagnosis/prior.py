@@ -6,12 +6,14 @@ assigned to records at random. The macro F1 of the last two uses expected hits: 
 predicted labels of a class, w * g / n agree by chance.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from eval.diagnosis.finding import Finding
+from eval.diagnosis.finding import LEVEL, Finding
+from eval.diagnosis.implied import implied_by
 from eval.score import metrics
 from eval.score.answered import Answered
 from eval.score.bootstrap import RESAMPLES, Values, distribution, interval
@@ -29,7 +31,7 @@ def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
         if not isinstance(one.task.grammar, Labels | Ordinal):
             continue
         names, gold, prediction = classes(one)
-        findings.append(_never(one, names, gold, prediction, resamples))
+        findings.append(_never(one, names, gold, prediction))
         baselines: dict[str, float] = {}
         if isinstance(one.task.grammar, Labels):
             findings.append(_overpredicted(one, names, gold, prediction, resamples))
@@ -88,25 +90,38 @@ def _baselines(counts: Counts) -> dict[str, Floats]:
     }
 
 
-def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, resamples: int) -> Finding:
-    frequent = gold.sum(0) >= LEAST_GOLD
-    missed = [name for name, often, used in zip(names, frequent, prediction.sum(0), strict=True) if often and not used]
-    patterns, counts = _patterns(prediction[:, frequent])
+def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> Finding:
+    """The classes that are never predicted, and how probable that is (Poisson) at the rate that they should have.
 
-    def measured(weights: Floats) -> Values:
-        return {"missed": (weights @ patterns == 0).mean(1)}
+    The interval's lower end counts the classes whose absence chance does not explain. p is that of the least probable.
+    """
+    frequent = np.flatnonzero(gold.sum(0) >= LEAST_GOLD).tolist()
+    missed = [at for at in frequent if not prediction[:, at].any()]
+    chances = {at: min(1.0, len(frequent) * math.exp(-_expected(one, gold, at))) for at in missed}
+    value, ci95 = None, None
+    if total := len(frequent):
+        value = len(missed) / total
+        ci95 = [sum(p < LEVEL for p in chances.values()) / total, value]
+    said = f"no class has {LEAST_GOLD} gold rows"
+    if total:
+        of = f"{total} classes with {LEAST_GOLD} gold rows or more"
+        each = ", ".join(f"{names[at]} (by chance: p {p:.2g})" for at, p in chances.items())
+        said = f"{len(missed)} of the {of} are never predicted: {each}" if missed else f"all {of} are predicted"
+    sentence = f"{one.name}: {said}."
+    data = {"never_predicted": [names[at] for at in missed]}
+    own_p = min(chances.values(), default=1.0)
+    return Finding("never_predicted", one.task.subset, one.task.key, "", value, ci95, len(gold), sentence, data, own_p)
 
-    total = int(frequent.sum())
-    value = len(missed) / total if total else None
-    drawn = distribution(measured, counts, resamples, seed_of("never", one.name)) if total else {}
-    of = f"{total} classes with {LEAST_GOLD} gold rows or more"
-    said = (
-        f"{len(missed)} of the {of} are never predicted: {', '.join(missed)}" if missed else f"all {of} are predicted"
-    )
-    sentence = f"{one.name}: {said if total else f'no class has {LEAST_GOLD} gold rows'}."
-    ci95 = interval(drawn["missed"]) if drawn else None
-    return Finding("never_predicted", one.task.subset, one.task.key, "", value, ci95, len(gold), sentence,
-                   {"never_predicted": missed})  # fmt: skip
+
+def _expected(one: Answered, gold: Bools, at: int) -> float:
+    """How many parsed rows should have a class: as many as gold's; of ordinals, a calibrated predictor's answers."""
+    parsed = np.array([row not in one.read.unparsed for row in range(len(gold))])
+    if not isinstance(one.task.grammar, Ordinal):
+        return float(gold[parsed, at].sum())
+    ticks = np.array(sorted(number for number, _ in one.task.grammar.classes), dtype=float)
+    implied = implied_by(one.read.gold[parsed], one.read.prediction[parsed], ticks)
+    number = one.task.grammar.classes[at][0]
+    return float(implied.shares[ticks == number][0] * parsed.sum())
 
 
 def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, resamples: int) -> Finding:

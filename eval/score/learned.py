@@ -135,9 +135,7 @@ def _labels(grammar: Labels, known: Any, train: Sequence[Record], asked: Any) ->
             margins[:, at] = _margin(known, holds, asked)
     if grammar.most == 1:
         return [[grammar.names[at]] for at in margins.argmax(1)]
-    levels = dict(
-        zip(grammar.names, (0.0 if one else None for one in np.isfinite(margins).any(axis=0).tolist()), strict=True)
-    )
+    levels = {name: 0.0 if np.isfinite(margins[:, at]).any() else None for at, name in enumerate(grammar.names)}
     return [choose(grammar, row, levels) for row in margins]
 
 
