@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from eval.leaderboard.draws import ComparedRuns, Ranked, corrected, rank
 from eval.leaderboard.entries import BoardEntry
 from eval.report.averages import RunAverage, averages
 from eval.score.aggregate import Unit, judge_mean
-from eval.score.figure import figure
+from eval.score.figure import figure, on_parsed, supported
 from eval.score.measure import MODES
 from eval.score.permutation import Judged, judge
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
@@ -36,6 +36,8 @@ class BoardCell(NamedTuple):
     marked: bool = False
     best: bool = False
     p: float | None = None
+    on_parsed: float | None = None  # Pearson's r of the parsed rows
+    supported: float | None = None  # macro F1 over the classes with gold
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _cells(
         behind = _behind(column, units, [name for name, cell in cells.items() if cell.value is not None])
     else:
         told = {one.name: column.scored(one.run, mode) for one in entries}
-        cells = {name: BoardCell(*figure(one, column.metric)) for name, one in told.items() if one is not None}
+        cells = {name: _cell(one, column.metric) for name, one in told.items() if one is not None}
         behind = []
     values = {name: cell.value for name, cell in cells.items() if cell.value is not None}
 
@@ -174,7 +176,12 @@ def _of_one_task(column: Column, entries: Sequence[BoardEntry], units: Units, mo
         return {}
     task = behind[0].rows.task
     told = {one.name: one.run.scored(task.subset, task.key, mode) for one in entries}
-    return {name: BoardCell(*figure(one, column.metric)) for name, one in told.items() if one is not None}
+    return {name: _cell(one, column.metric) for name, one in told.items() if one is not None}
+
+
+def _cell(scored: Mapping[str, Any], metric: str) -> BoardCell:
+    beside = {"on_parsed": on_parsed(scored, metric), "supported": supported(scored, metric)}
+    return BoardCell(*figure(scored, metric), **beside)
 
 
 def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, BoardCell]:

@@ -93,6 +93,8 @@ def _cell(cell: BoardCell | None) -> dict[str, Any] | None:
         return None
     share = unparsed_text(cell.unparsed, cell.n) if cell.n and cell.unparsed is not None else ""
     more = [f"n {cell.n:,}", f"unparsed {share}"] if cell.n else []
+    beside = {"parsed rows": cell.on_parsed, "classes with gold": cell.supported}
+    more += [f"{name} {times_100(value)}" for name, value in beside.items() if value is not None]
     return {
         "value": times_100(cell.value),
         "interval": f"{times_100(cell.ends[0])} to {times_100(cell.ends[1])}" if cell.ends else "",

@@ -21,6 +21,7 @@ LEGEND = (
 _HEADS = (
     "mode", "table", "model", "published", "accepts", "about", "subset", "task", "language", "metric", "value", "low",
     "high", "n", "unparsed", "best", "not_told_from_best", "p_holm",
+    "on_parsed", "supported",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def _line(view: BoardView, row: BoardRow, column: Column, cell: BoardCell) -> li
     return [
         view.mode, view.table.key, row.name, int(row.published), "+".join(row.accepts), row.about, *places,
         column.language, column.metric, cell.value, low, high, cell.n, cell.unparsed, int(cell.best), int(cell.marked),
-        cell.p,
+        cell.p, cell.on_parsed, cell.supported,
     ]  # fmt: skip
 
 
@@ -64,7 +65,10 @@ def narrow(view: BoardView, most: int = MOST_COLUMNS) -> list[BoardView]:
 
 def markdown(views: Sequence[BoardView], notes: Sequence[str]) -> str:
     """The tables in Markdown, a table for each group of models."""
-    parts = [f"{LEGEND} In brackets after it: the share of unparsed answers, if any.", *map(plain, notes)]
+    parts = [
+        f"{LEGEND} In brackets after it: the share of unparsed answers, if any, and r without them.",
+        *map(plain, notes),
+    ]
     for view in views:
         heads = ["Model", *(f"{column.top} {column.head}" for column in view.table.columns)]
         lines = [heads, ["---"] + ["---:"] * len(view.table.columns)]
@@ -91,7 +95,10 @@ def _text(cell: BoardCell | None) -> str:
     if cell is None:
         return DASH
     text = times_100(cell.value) + (f" {_interval(cell.ends)}" if cell.ends else "") + (r" \*" if cell.marked else "")
-    return text + (f" ({unparsed_text(cell.unparsed, cell.n)})" if cell.unparsed and cell.n else "")
+    if not cell.unparsed or not cell.n:
+        return text
+    parsed = "" if cell.on_parsed is None else f"; {times_100(cell.on_parsed)} without them"
+    return f"{text} ({unparsed_text(cell.unparsed, cell.n)}{parsed})"
 
 
 def times_100(value: float | None) -> str:

@@ -11,7 +11,7 @@ from eval.report.names import is_jaccard
 from eval.report.paper_form import markdown, tables
 from eval.report.tables import KINDS, tasks_of
 from eval.run.selection import Selection
-from eval.score.figure import figure
+from eval.score.figure import figure, on_parsed
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.hub import hub_languages
 
@@ -93,6 +93,7 @@ def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> 
         kind, name = _named(task, metric)
         args = {"mode": mode, "readout": readout, "n": n, "unparsed": unparsed}
         args |= {"unparsed_share": round(unparsed / n, 4)}
+        args |= {} if (parsed := on_parsed(scored, metric)) is None else {"on_parsed_rows": parsed}
         args |= {"ci95": ends} if ends else {}
         args |= {"sample_of": drawn["of"]} if (drawn := scored.get("sample")) else {}
         found.append({"type": kind, "value": value, "name": f"{name} ({said})", "args": args, "verified": False})

@@ -56,4 +56,6 @@ def metric_name(task: Task, metric: str) -> str:
     """The metric's key, with an explanation where the key misleads."""
     if is_jaccard(task, metric):
         return f"{metric}, as the paper has it: {JACCARD}"
+    if metric == "macro_f1_supported":
+        return "macro_f1 over the classes with gold"
     return f"{metric}, in the scale's own units" if metric == "mae" else metric

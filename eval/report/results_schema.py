@@ -29,6 +29,14 @@ class Sample(Model):
     of: int
 
 
+class Parsed(Model):
+    """The main metric of a numeric task on the rows whose answers could be parsed."""
+
+    n: int
+    metrics: dict[str, float | None]
+    ci95: dict[str, Ends | None]
+
+
 class ScoredEntry(Model):
     """One task, or one of its languages; metrics are fractions, None if not defined."""
 
@@ -36,8 +44,14 @@ class ScoredEntry(Model):
     sample: Sample | None = None
     withheld: str | None = Field(None, description="why its metrics are in no table: most answers are unparsed")
     unparsed: int = Field(ge=0)
+    unparsed_rate: float | None = None
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
+    unit: str | None = Field(None, description="what the intervals resample: row, dialogue, film, picture or tweet")
+    units: int | None = Field(None, description="how many groups, where groups are resampled")
+    design_effect: float | None = Field(None, description="variance of the main metric over groups / over rows")
+    attainable: dict[str, float] | None = Field(None, description="of labels: what a perfect model would get")
+    parsed: Parsed | None = None
     majority: dict[str, float | None] | None = None
     baselines: dict[str, dict[str, float | None]] = Field({}, description="majority, median, prior, all_labels, tfidf")
     no_learned: str | None = Field(None, description="why there is no learned baseline (tfidf)")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from eval.diagnosis.finding import MIN_ROWS
 from eval.report.load import Run
 from eval.score.baselines import Baseline, baselines_of, learned, strongest
-from eval.score.figure import DASH, figure, rows_text
+from eval.score.figure import DASH, figure, on_parsed, rows_text
 from eval.score.score_table import PUBLISHED
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
 
@@ -23,13 +23,17 @@ KINDS = {
 
 
 class Cell(NamedTuple):
-    """A value with its interval and counts; `shade` 0..10 in a heat map, None below MIN_ROWS rows."""
+    """A value with its interval and counts; `shade` 0..10 in a heat map, None below MIN_ROWS rows.
+
+    parsed: the main metric of a numeric task on the rows whose answers could be parsed.
+    """
 
     value: float | None
     ends: Sequence[float] | None = None
     n: int | None = None
     unparsed: int | None = None
     shade: int | None = None
+    parsed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRo
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
     """One score's value, interval and counts."""
-    return Cell(*figure(scored, metric))
+    return Cell(*figure(scored, metric), parsed=on_parsed(scored, metric))
 
 
 def number(value: float | None) -> str:
@@ -172,7 +176,17 @@ def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[MetricRow]:
             [cell(one, name) if one else None for one in scored],
         )
         for name in names
-    ]
+    ] + _parsed_row(task, scored)
+
+
+def _parsed_row(task: Task, scored: Sequence[Mapping[str, Any] | None]) -> list[MetricRow]:
+    """The main metric of a numeric task on the parsed rows; no row for labels, and for scores of an older version."""
+    metric = task.main_metric
+    if not any(one and "parsed" in one for one in scored):
+        return []
+    parsed = [one["parsed"] if one and "parsed" in one else None for one in scored]
+    cells = [Cell(one["metrics"][metric], one["ci95"][metric], one["n"], 0) if one else None for one in parsed]
+    return [(f"{metric}, parsed rows only", {}, cells)]
 
 
 def notes_of(runs: Sequence[Run]) -> list[str]:

@@ -53,18 +53,34 @@ def figure(scored: Mapping[str, Any], metric: str) -> Figure:
     return Figure(value, ends, scored["n"], scored["unparsed"])
 
 
+def on_parsed(scored: Mapping[str, Any], metric: str) -> float | None:
+    """The main metric of a numeric task on the rows whose answers could be parsed; None for other metrics."""
+    found: float | None = scored.get("parsed", {}).get("metrics", {}).get(metric)
+    return found
+
+
+def supported(scored: Mapping[str, Any], metric: str) -> float | None:
+    """Beside macro F1: the mean over the classes that occur in gold; None for other metrics and older scores."""
+    found: float | None = scored["metrics"].get("macro_f1_supported") if metric == "macro_f1" else None
+    return found
+
+
 def beside_text(metric: str, scored: Mapping[str, Any]) -> str:
     """What belongs beside a main metric: r on the parsed rows; or macro F1 over the classes with gold, and its maximum.
 
     A dash for scores of an older version, which lack it.
     """
     if "parsed" in scored:
-        parsed = scored["parsed"]
-        return f"{fraction(parsed['metrics'].get(metric))} on {parsed['n']:,} parsed"
-    if (supported := scored["metrics"].get("macro_f1_supported")) is None:
+        return f"{fraction(on_parsed(scored, metric))} on {scored['parsed']['n']:,} parsed"
+    if (value := supported(scored, metric)) is None:
         return DASH
     most = scored.get("attainable", {}).get("macro_f1", 1.0)
-    return f"{fraction(supported)} over classes with gold" + (f", at most {fraction(most)}" if most < 1 else "")
+    return f"{fraction(value)} over classes with gold" + (f", at most {fraction(most)}" if most < 1 else "")
+
+
+def resampled_note(scored: Mapping[str, Any]) -> str:
+    """The note on groups that were resampled; "" for rows."""
+    return f"intervals resample {resampled_text(scored)}" if "units" in scored else ""
 
 
 def resampled_text(scored: Mapping[str, Any]) -> str:

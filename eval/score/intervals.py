@@ -96,8 +96,12 @@ def mean_ends(
     values, ends = [value for value, _ in every if value is not None], [one for _, one in every if one]
     if len(values) < len(every) or len(ends) < len(every) or not every:
         return None
-    halves = [sum((one[1] - one[0]) / 2 for _, one in group if one) for group in found]
-    half, centre = math.hypot(*halves) / len(every), sum((low + high) / 2 for low, high in ends) / len(every)
-    mean = sum(values) / len(values)
-    low, high = within(metric, min(centre - half, mean), max(centre + half, mean))
+    mean, bounds = sum(values) / len(values), range_of(metric)
+    far = []
+    for side, bound in enumerate(bounds):
+        # What was cut off at the end of the range is unknown, so an interval that ends there counts with its end.
+        middles = [one[side] if one[side] == bound else (one[0] + one[1]) / 2 for one in ends]
+        halves = [sum((one[1] - one[0]) / 2 for _, one in group if one and one[side] != bound) for group in found]
+        far.append(sum(middles) / len(middles) + (2 * side - 1) * math.hypot(*halves) / len(middles))
+    low, high = within(metric, min(far[0], mean), max(far[1], mean))
     return low, high

@@ -13,7 +13,7 @@ from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.baselines import add_learned, trivial
 from eval.score.bootstrap import RESAMPLES, SEED
-from eval.score.figure import withheld
+from eval.score.figure import resampled_note, withheld
 from eval.score.groups import groups_of, unit_of
 from eval.score.learned import LearnedAnswers, learned_answers
 from eval.score.measure import MODES, Answers, answers, majority, strict
@@ -91,7 +91,8 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
     # A constant has no correlation, so the baseline is 0 in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
     found["baselines"] = trivial(task, mode, read.gold, asked.emotions)
-    if notes := [*filter(None, [found.get("withheld")]), *_notes(task, mode, read)]:
+    units = resampled_note(found) if any(record.group for record in records) else _unknown_note(task)
+    if notes := [*filter(None, [found.get("withheld"), *_notes(task, mode, read), units])]:
         found["notes"] = notes
     if len(benchmark()[task.subset].languages) > 1:
         found["by_language"] = _by_language(task, mode, read, draw, records)
@@ -104,6 +105,12 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
             ],
         }
     return found
+
+
+def _unknown_note(task: Task) -> str:
+    """For data of an older build or a release, in which no record names its group."""
+    unit = benchmark()[task.subset].unit
+    return unit and f"the data do not say which rows share a {unit}, so each row is resampled alone: build again"
 
 
 def _by_language(task: Task, mode: str, read: Answers, draw: Draw, records: Sequence[Record]) -> dict[str, Any]:
