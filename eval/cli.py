@@ -50,7 +50,9 @@ def predict(
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Force = False,
-    ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
+    ablation: Annotated[
+        Ablation, typer.Option(help="grey pictures, another record's, no text; or other prompts")
+    ] = Ablation.none,
     shard: Share = None,
     jobs: Annotated[int, typer.Option(help="number of processes, a share each; the answers do not depend on it")] = 1,
 ) -> None:
@@ -66,6 +68,15 @@ def predict(
     if note := positions_note(ckpt):
         command.say(note)
     dataset, names, spoken, made = Dataset.open(data), names_of(subsets), codes_of(languages), options_of(option)
+    if ablation is Ablation.prompt:
+        from eval.ask.prompts import predict_prompts
+
+        if jobs > 1:
+            raise UsageFault("--ablation prompt is several runs: with --jobs, give one of order, after and wording")
+        one, part = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made), Shard.parse(shard or "1/1")
+        predict_prompts(ckpt, dataset, out, one, names, split.value, limit=limit, languages=spoken, force=force,
+                        batch_size=batch_size, shard=part, readout=readout.value)  # fmt: skip
+        return
     if jobs == 1:
         run(ckpt, dataset, out, names, limit, spoken, batch_size, force=force, ablation=ablation.value,
             engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE, split=split.value,

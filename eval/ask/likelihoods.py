@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from eval.ask.ablation import questions
+from eval.ask.variants import form
 from eval.engines import Engine
 from eval.run.run_folder import LIKELIHOODS, RunFolder
 from eval.score.readout import candidates, log_shares, needs_thresholds, read_out, readout_of
@@ -103,7 +104,7 @@ class Weighing:
         """Weigh a subset's rows; when all processes together have weighed all rows, make the predictions."""
         if subset not in self.rows:
             return
-        self._keep_candidates(subset)
+        self._keep_candidates(subset, ablation)
         names = [name for name in (f"{subset}.val", subset) if name in self.rows]
         for name in names:
             # Thresholds belong to the checkpoint, so the validation rows are asked without ablation.
@@ -119,7 +120,8 @@ class Weighing:
             wanted = [at for at, row in enumerate(asked) if row.id in left]
             if not wanted:
                 continue  # the engine may not even be loaded
-            texts = [one.text for one in candidates(task, emotion)]
+            # Another numbering changes the candidates' texts, but neither their meaning nor their order.
+            texts = [one.text for one in candidates(form(task, ablation).task, emotion)]
             for batch in engine.likelihoods(questions(asked, ablation), wanted, texts, batch_size):
                 found = {asked[at].id: [round(value, DIGITS) for value in logp] for at, logp in batch}
                 if broken := [row for row, logp in found.items() if not all(map(math.isfinite, logp))]:
@@ -166,10 +168,12 @@ class Weighing:
         })  # fmt: skip
         return fitted.thresholds
 
-    def _keep_candidates(self, subset: str) -> None:
+    def _keep_candidates(self, subset: str, ablation: str) -> None:
         """Write the candidates into readout.json. Raises Fault when it has other candidates for this subset."""
         found = {
-            " ".join(filter(None, (task.key, emotion))): [one.text for one in candidates(task, emotion)]
+            " ".join(filter(None, (task.key, emotion))): [
+                one.text for one in candidates(form(task, ablation).task, emotion)
+            ]
             for task, emotion, _ in groups(self.rows[subset])
         }
         if self._keep("candidates", subset, found) not in (None, found):

@@ -15,6 +15,7 @@ from eval.diagnosis.languages import collapse
 from eval.diagnosis.malformed import malformed
 from eval.diagnosis.modality import ignorance, not_measured, require_same
 from eval.diagnosis.prior import prior
+from eval.diagnosis.prompt import dependence
 from eval.run.join import run_json
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.answered import Answered, answered_tasks, chosen_subsets
@@ -44,6 +45,7 @@ def diagnose(
         "intensity_drift": lambda: drift(tasks, resamples),
         "language_collapse": lambda: collapse(tasks, resamples),
         "modality_ignorance": lambda: ignorance(tasks, ablated or {}, resamples),
+        "prompt_dependence": lambda: dependence(tasks, ablated or {}, resamples),
         "label_prior": lambda: prior(tasks, resamples),
         "format": lambda: malformed(tasks, resamples),
     }

@@ -42,6 +42,9 @@ class ScoredEntry(Model):
     readout: Literal["greedy", "expectation", "choice"] | None = Field(
         None, description="of a task, and of its languages"
     )
+    calibration: dict[str, Any] | None = Field(
+        None, description="of a task or language that was answered from likelihoods, in strict mode"
+    )
     notes: list[str] = []
     by_language: dict[str, "ScoredEntry"] = {}
 

@@ -16,6 +16,7 @@ from eval.score.figure import withheld
 from eval.score.measure import MODES, Answers, answers, majority, measure, strict
 from eval.score.metrics import Array, Floats
 from eval.score.readout import readout_of
+from eval.score.weighed import add_calibration, likelihood_files
 from mmafflm.benchmark.benchmark import Subset, Task, benchmark
 from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.dataset import Dataset, split_file
@@ -202,7 +203,8 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     data.require_unchanged(split_file(name, split) for name in names)
     selection, readout = Selection.of_run(described), described.get("readout", "greedy")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
-    made = made_of(answers_of.values(), mode=mode, **selection.to_json(), readout=readout, data=data.hash)
+    read = [*answers_of.values(), *likelihood_files(run, names).values()]
+    made = made_of(read, mode=mode, **selection.to_json(), readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: up to date.")
         return stands
@@ -210,6 +212,8 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     records = {name: selection.of(rows) for name, rows in whole.items()}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
     scores = score(records, predictions, mode, readout=readout)
+    if mode == "strict":
+        add_calibration(scores["subsets"], run, records, readout)
     scores |= {key: value for key, value in selection.to_json().items() if value is not None}
     if selection.limit is not None:
         _mark_samples(scores["subsets"], whole, selection.limit)
