@@ -72,8 +72,9 @@ class RawMedia:
 class Example:
     """One row of a raw corpus, in the benchmark's vocabulary.
 
-    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence. It is
-    stored next to the records (dataset/origins.py), never in them.
+    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence; in
+    "annotators", each annotator's own gold, {task key: [gold, ...]}. It is stored next to the records
+    (dataset/origins.py), never in them.
     """
 
     subset: str
@@ -85,7 +86,7 @@ class Example:
     source: str
     emotion: str | None = None
     media: RawMedia | None = None
-    origin: Mapping[str, str | float] | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; used as the language of a picture

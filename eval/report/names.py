@@ -22,6 +22,8 @@ WORDS = {
     "Macro F1": "the mean of every label's F1, so that a rare label counts as much as a frequent one. From 0 to 1.",
     "Pearson's r": "the correlation of the answered numbers with gold. From -1 to 1; a constant answer has none: 0.",
     "gold": "the right answer, as the corpus has it.",
+    "human agreement": "one annotator's answers scored against those of the others combined, where the corpus "
+    "has them; a dashed line in the chart of all tasks.",
     "majority": "a baseline that reads nothing: always the most frequent gold label, or the median number.",
     "95% interval": "from resampled rows (bootstrap): the score on other rows of the same kind is likely within it.",
     "unparsed": "an answer that the question does not admit. It counts as wrong in strict mode.",

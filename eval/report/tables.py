@@ -42,6 +42,7 @@ class HeadlineRow:
     rows: str  # how many rows were asked
     majority: float | None
     readouts: list[str]
+    humans: float | None = None  # how well people agree
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRo
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     majority = some.get("majority", {}).get(metric)
-    return HeadlineRow(subset, task, metric, cells, rows_text(some), majority, readouts_of(subset, task.key, runs))
+    readouts, humans = readouts_of(subset, task.key, runs), some.get("humans", {}).get("metrics", {}).get(metric)
+    return HeadlineRow(subset, task, metric, cells, rows_text(some), majority, readouts, humans)
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:

@@ -13,6 +13,7 @@ from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.bootstrap import RESAMPLES, SEED, distribution, interval
 from eval.score.figure import withheld
+from eval.score.humans import ORIGINS, add_humans
 from eval.score.measure import MODES, Answers, answers, majority, measure, strict
 from eval.score.metrics import Array, Floats
 from eval.score.readout import readout_of
@@ -203,7 +204,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     data.require_unchanged(split_file(name, split) for name in names)
     selection, readout = Selection.of_run(described), described.get("readout", "greedy")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
-    read = [*answers_of.values(), *likelihood_files(run, names).values()]
+    read = [*answers_of.values(), *likelihood_files(run, names).values(), data.path / ORIGINS]
     made = made_of(read, mode=mode, **selection.to_json(), readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: up to date.")
@@ -214,6 +215,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     scores = score(records, predictions, mode, readout=readout)
     if mode == "strict":
         add_calibration(scores["subsets"], run, records, readout)
+        add_humans(scores["subsets"], data.path, records)
     scores |= {key: value for key, value in selection.to_json().items() if value is not None}
     if selection.limit is not None:
         _mark_samples(scores["subsets"], whole, selection.limit)

@@ -25,12 +25,24 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows),
         Section("Overall, by modality: means of the tasks", _MEANS, list(_overall(scores))),
     ]
-    sections += _calibration(scores)
+    sections += [*_humans(scores), *_calibration(scores)]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
             read = found.get("readout", readout)
             sections.append(_languages(subset, found["by_language"], scores["mode"] == "paper", read))
     return sections, _notes(scores)
+
+
+def _humans(scores: Mapping[str, Any]) -> list[Section]:
+    """How well people agree, where the corpus has each annotator's answers."""
+    rows = [
+        (task.name, metric, fraction(of["metrics"][metric]), interval_text(of["ci95"][metric]), str(of["n"]))
+        for task, found in _tasks(scores)
+        for metric, of in [(task.main_metric, found.get("humans"))]
+        if of
+    ]
+    title = "Human agreement: one annotator against the others combined"
+    return [Section(title, ("task", "metric", "value", "95% interval", "n"), rows)] if rows else []
 
 
 def _calibration(scores: Mapping[str, Any]) -> list[Section]:
