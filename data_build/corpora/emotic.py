@@ -135,7 +135,7 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
 def _each_annotator(person: Person) -> dict[str, dict[str, list[Any]]] | None:
     """The golds of the annotators behind a combined annotation, for both tasks; an unusable one is left out."""
     emotions = [gold for one, _ in person.annotators if not isinstance(gold := _emotions(one), Unusable)]
-    vads = [gold for _, one in person.annotators if not isinstance(gold := _vad(one), Unusable)]
+    vads = [vad for _, one in person.annotators if not isinstance(vad := _vad(one), Unusable)]
     return {"annotators": {"ec": emotions, "si": vads}} if person.annotators else None
 
 
@@ -245,8 +245,8 @@ def _person(person: Any, picture: str, where: str) -> Person:
         continuous = [continuous[0][name] for name in DIMENSIONS]
     seen = [listed(one["categories"]) for one in structs(person.get("annotations_categories", []), ["categories"])]
     felt = [[one[name] for name in DIMENSIONS] for one in structs(person.get("annotations_continuous", []), DIMENSIONS)]
-    several = tuple(zip_longest(seen, felt, fillvalue=[])) if kind == "combined" else ()
-    return Person(where, picture, box, categories, continuous, "", several)
+    several = list(zip_longest(seen, felt, fillvalue=list[Any]())) if kind == "combined" else []
+    return Person(where, picture, box, categories, continuous, "", tuple(several))
 
 
 def _of_csv(file: RawFile) -> Iterator[Person]:

@@ -127,8 +127,8 @@ def _order(task: Task) -> Variant | None:
         return Variant(task, asked)
     numbers = dict(zip(spans, order, strict=True))
     assert isinstance(task.grammar, Labels)
-    there = {number: here for here, number in numbers.items()}
-    labels = tuple(Label(there.get(one.number, one.number), one.name, one.aliases) for one in task.grammar.labels)
+    back = {number: here for here, number in numbers.items()}
+    labels = tuple(Label(back.get(one.number, one.number), one.name, one.aliases) for one in task.grammar.labels)
     return Variant(task, replace(asked, grammar=replace(task.grammar, labels=labels)), MappingProxyType(numbers))
 
 

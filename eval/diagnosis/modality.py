@@ -158,8 +158,8 @@ def not_measured(
             command = _command(run, described, ablation, subsets)
             sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}) was not asked. Ask it: {command}"
             found.append({"kind": "modality_ignorance", "ablation": ablation, "command": command, "sentence": sentence})
-    done = {(name, other.name) for name in PROMPTS for other in ablated.get(name, ())}
-    lacking = [one for one in tasks for name in PROMPTS if variant(one.task, name) and (name, one.name) not in done]
+    asked = {(name, other.name) for name in PROMPTS for other in ablated.get(name, ())}
+    lacking = [one for one in tasks for name in PROMPTS if variant(one.task, name) and (name, one.name) not in asked]
     if subsets := list(dict.fromkeys(one.task.subset for one in lacking)):
         command = _command(run, described, PROMPT, subsets)
         sentence = (

@@ -76,7 +76,7 @@ def _grid(low: float, high: float, points: int) -> list[float]:
     return [round(low + (high - low) * at / (points - 1), 3) for at in range(points)]
 
 
-def log_shares(logp: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
+def log_shares(logp: Sequence[float] | Sequence[Sequence[float]] | Floats) -> Floats:
     """ln of each candidate's share of the probability of all, [candidates] or [rows, candidates]."""
     found = np.asarray(logp, dtype=float)
     top = found.max(-1, keepdims=True)

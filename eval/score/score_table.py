@@ -35,7 +35,7 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 def _humans(scores: Mapping[str, Any]) -> list[Section]:
     """How well people agree, where the corpus has each annotator's answers."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (task.name, metric, fraction(of["metrics"][metric]), interval_text(of["ci95"][metric]), str(of["n"]))
         for task, found in _tasks(scores)
         for metric, of in [(task.main_metric, found.get("humans"))]
@@ -47,7 +47,7 @@ def _humans(scores: Mapping[str, Any]) -> list[Section]:
 
 def _calibration(scores: Mapping[str, Any]) -> list[Section]:
     """Whether the probabilities of a readout are right: a table for `choice` and one for `expectation`."""
-    sure, covered = [], []
+    sure, covered = list[tuple[str, ...]](), list[tuple[str, ...]]()
     for task, found in _tasks(scores):
         if (one := found.get("calibration")) is None:
             continue
@@ -61,11 +61,11 @@ def _calibration(scores: Mapping[str, Any]) -> list[Section]:
     heads = ("task", "ECE", "95% interval", "ECE by chance", "Brier", "95% interval", "n")
     title = "Calibration of choice: is the likeliest label right as often as its share says?"
     levels = ("50%", "80%", "95%")
-    found = [Section(title, heads, sure)] if sure else []
+    shown = [Section(title, heads, sure)] if sure else []
     if covered:
         title = "Calibration of expectation: how often gold lies in the central part of the prediction"
-        found.append(Section(title, ("task", *levels, "predicted spread", "RMSE"), covered))
-    return found
+        shown.append(Section(title, ("task", *levels, "predicted spread", "RMSE"), covered))
+    return shown
 
 
 def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
