@@ -15,7 +15,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from eval.score.figure import Figure, beats_majority, figure
+from eval.score.baselines import Baseline, beats_baselines, strongest
+from eval.score.figure import Figure, figure
 from eval.tables import fraction
 from mmafflm.benchmark.benchmark import benchmark
 
@@ -34,11 +35,11 @@ def step(*words: str | Path) -> None:
 
 
 class Score(NamedTuple):
-    """One task's main metric, the majority baseline's value, and whether the whole interval lies above that value."""
+    """One task's main metric, the strongest trivial baseline, and whether the whole interval lies above it."""
 
     metric: str
     figure: Figure
-    majority: float
+    baseline: Baseline | None
     beaten: bool
 
 
@@ -49,20 +50,20 @@ def headline(run: Path) -> dict[tuple[str, str], Score]:
         for key, one in (of.get("tasks") or {benchmark()[name].tasks[0].key: of}).items():
             task = benchmark()[name].task(key)
             metric = task.main_metric
-            found[name, key] = Score(metric, figure(one, metric), one["majority"][metric], beats_majority(task, one))
+            found[name, key] = Score(metric, figure(one, metric), strongest(task, one), beats_baselines(task, one))
     return found
 
 
 def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Score]) -> None:
     """Print both scores of each task, with a star where the score beats the baseline, and the unparsed shares."""
     table = Table()
-    for head in ("subset", "task", "metric", "majority", "untrained", "trained", "unparsed", "then"):
+    for head in ("subset", "task", "metric", "strongest baseline", "untrained", "trained", "unparsed", "then"):
         table.add_column(head, no_wrap=True)  # a name cut short could be any of three subsets
     for key, then in after.items():
         both = (before[key], then)
         values = (f"{fraction(one.figure.value)}{' *' if one.beaten else ''}" for one in both)
         shares = (f"{one.figure.unparsed / one.figure.n:.0%}" for one in both)
-        table.add_row(*key, then.metric, fraction(then.majority), *values, *shares)
+        table.add_row(*key, then.metric, str(then.baseline), *values, *shares)
     Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
@@ -86,7 +87,7 @@ def demo(out: Path) -> None:
     before, after = headline(out / "before"), headline(out / "after")
     show(before, after)
     counts = [sum(one.beaten for one in scores.values()) for scores in (before, after)]
-    print(f"Whole 95% interval above the majority baseline (*): {counts[0]} of {len(before)} tasks before "
+    print(f"Whole 95% interval above the strongest trivial baseline (*): {counts[0]} of {len(before)} tasks before "
           f"training, {counts[1]} of {len(after)} after; {time.monotonic() - began:.0f} s in all.")  # fmt: skip
     print(f"The report: {out / 'report.html'}")
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")

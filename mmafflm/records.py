@@ -38,6 +38,7 @@ class Record:
     gold: Gold
     translated_from: dict[str, str] | None = None
     emotion: str | None = None  # written only when the task asks for one emotion's intensity
+    group: str | None = None  # rows of one dialogue, film, picture or tweet: "dialogue:test/12"; written only if known
 
     @property
     def prompt(self) -> str:
@@ -53,8 +54,9 @@ class Record:
         """The JSON object of a line; docs/reference/data-format.md describes its keys."""
         # dataclasses.asdict copies every message and takes five times as long
         row = {name: getattr(self, name) for name in self.__slots__}
-        if row["emotion"] is None:
-            del row["emotion"]
+        for name in ("emotion", "group"):
+            if row[name] is None:
+                del row[name]
         return row
 
 
@@ -181,6 +183,7 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
         or (isinstance(value, dict) and all(isinstance(one, str) for one in value.values()) and "language" in value)
     ),
     "emotion": lambda value: value is None or isinstance(value, str),
+    "group": lambda value: value is None or (isinstance(value, str) and ":" in value),
 }
 
 

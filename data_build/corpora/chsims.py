@@ -160,7 +160,8 @@ def _items(
         assert polarity is not None and level is not None
         clip = RawMedia("video", media[key], max_s=longest_s)
         gold = [polarity] if task == "sp" else level
-        yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip)
+        film = f"film:{row['video_id'].strip()}"
+        yield Example(subset, task, "zh", split, gold, clean(row["text"]), source, media=clip, group=film)
 
 
 SAMPLE_ROWS = {"train": 300, "valid": 30, "test": 60}

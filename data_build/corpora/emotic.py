@@ -128,8 +128,8 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
             yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200], subset, unknown=found.unknown)
         else:
             gold: Gold = found.emotions if task == "ec" else found.vad
-            origin = _each_annotator(person)
-            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture, origin=origin)
+            origin, group = _each_annotator(person), f"picture:{person.picture}"
+            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, None, found.picture, origin, group)
 
 
 def _each_annotator(person: Person) -> dict[str, dict[str, list[Any]]] | None:

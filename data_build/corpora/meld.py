@@ -127,7 +127,8 @@ def _items(
         else:
             media = RawMedia("video", part.media[key], max_s=longest_s)
             split, origin = part.about["split"], _origin(row, part)
-            yield Example(subset, task, "en", split, [label], text, source, media=media, origin=origin)
+            group = f"dialogue:{origin['dialogue']}"
+            yield Example(subset, task, "en", split, [label], text, source, media=media, origin=origin, group=group)
 
 
 def _origin(row: Mapping[str, str], part: RawPart) -> dict[str, str | float]:

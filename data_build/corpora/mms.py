@@ -191,6 +191,7 @@ def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
         media=pl.lit(None, pl.String),
         source="source",
         origin=pl.lit(None, pl.String),
+        group=pl.lit(None, pl.String),
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
     # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class

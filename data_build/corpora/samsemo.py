@@ -39,6 +39,7 @@ LIST = re.compile(r"(train|valid|test)_split_([a-z]{2})\.txt", re.IGNORECASE)
 COLUMNS = ("utterance_id", "language", "aggregated_emotions", "transcript")
 SEPARATOR = re.compile(r"[,;/|&+]|\band\b", re.IGNORECASE)
 EDGES = re.compile(r"^[\s\[\](){}'\"]+|[\s\[\](){}'\"]+\Z")  # brackets and quotes, in case it is a Python list
+CLIP = re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")  # a clip of a film, as seen in a part of the corpus, not verified
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -185,7 +186,10 @@ def _row(
             )
             return Bad(source, reason, told[:200], split=split, unknown=unknown)
     clip, gold = RawMedia("video", media[key], max_s=longest_s), grammar.sort(known)
-    return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=_origin(row))
+    origin = _origin(row)
+    film = origin.get("film") or ((match := CLIP.fullmatch(media[key])) and match[1])
+    group = f"film:{film}" if film else None
+    return Example("SAMSEMO", "ec", language, split, gold, text, source, media=clip, origin=origin, group=group)
 
 
 def _origin(row: Mapping[str, str]) -> dict[str, str | float]:
@@ -274,7 +278,7 @@ CORPUS = Corpus(
     samples=_samples,
     mix={"SAMSEMO": 5_000},  # 1000 per language
     row_origins=("film",),
-    raw_origin=("film", re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")),  # as seen in a part of the corpus, not verified
+    raw_origin=("film", CLIP),
     cite="Bujnowski et al. (2024): SAMSEMO: New dataset for multilingual and multimodal emotion recognition. "
     "Interspeech",
 )

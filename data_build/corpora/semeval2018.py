@@ -14,6 +14,7 @@ Labels    V-reg is 0..1 in the files, and the prompt asks for -1..1: we write 2x
           have "emotional state" and the prompt "mental state". A row with no emotion is neutral
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -144,7 +145,9 @@ def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale
         label = " ".join(fields[2 if task == "e_c" else 3 :])[:200]
         return Bad(source, "label outside the set", label, unknown=label if task != "e_c" else None)
     language = benchmark()[subset].languages[0]
-    return Example(subset, task, language, about["split"], gold, text, source, about["emotion"] or None)
+    # Several emotions ask about one tweet. Its id differs between the files of 2017, so its text names the group.
+    group = f"tweet:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return Example(subset, task, language, about["split"], gold, text, source, about["emotion"] or None, group=group)
 
 
 def _gold(subset: str, task: str, fields: list[str], valence_scale: str) -> Gold | None:

@@ -29,6 +29,7 @@ EXAMPLES = pl.Schema(
         "media": pl.String,  # JSON of a Media, or null
         "source": pl.String,  # raw file and line
         "origin": pl.String,  # JSON, or null; see Example.origin
+        "group": pl.String,  # or null; see Example.group
     }
 )
 QUARANTINE = pl.Schema(
@@ -75,6 +76,9 @@ class Example:
     `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence; in
     "annotators", each annotator's own gold, {task key: [gold, ...]}. It is stored next to the records
     (dataset/origins.py), never in them.
+
+    `group` names the rows that depend on each other, so that intervals can resample them together: the unit, a colon,
+    and what tells it from others of the corpus, such as "dialogue:test/12". None: nothing is known.
     """
 
     subset: str
@@ -87,6 +91,7 @@ class Example:
     emotion: str | None = None
     media: RawMedia | None = None
     origin: Mapping[str, Any] | None = None
+    group: str | None = None
 
 
 NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; used as the language of a picture
@@ -210,7 +215,8 @@ def _columns(row: Example) -> tuple[str | None, ...]:
     gold = json.dumps(row.gold, ensure_ascii=False)
     media = row.media.to_json() if row.media else None
     origin = json.dumps(row.origin, ensure_ascii=False) if row.origin else None
-    return (row.subset, row.task, row.language, row.split, row.emotion, gold, row.text, media, row.source, origin)
+    at = (row.subset, row.task, row.language, row.split, row.emotion)
+    return (*at, gold, row.text, media, row.source, origin, row.group)
 
 
 def _bad_columns(row: Bad) -> tuple[str | None, ...]:

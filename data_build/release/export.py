@@ -70,8 +70,8 @@ def _rest(record: Record) -> Row:
     media: Row = {"images": record.images} if record.images else {"videos": record.videos} if record.videos else {}
     translated = json.dumps(record.translated_from, ensure_ascii=False) if record.translated_from else ""
     # "" and not null: for a column that begins with ten thousand nulls, Arrow would choose the type null
-    about = {"id": record.id, "language": record.language, "source": record.source, "translated_from": translated}
-    return media | about
+    about = {"id": record.id, "language": record.language, "source": record.source, "group": record.group or ""}
+    return media | about | {"translated_from": translated}
 
 
 def _llamafactory(
@@ -158,6 +158,7 @@ def _parquet(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
 COLUMNS = pl.Schema(
     {
         **dict.fromkeys(("id", "subset", "task", "split", "language", "modality", "source", "emotion"), pl.String()),
+        "group": pl.String(),
         "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
         "images": pl.List(pl.String),
         "videos": pl.List(pl.List(pl.String)),  # frames; a clip kept as a file is a list of one
@@ -180,6 +181,7 @@ def _table(path: Path, records: Iterable[Record]) -> int:
 def _columns(record: Record) -> tuple[Any, ...]:
     row = record.to_json() | {
         "emotion": record.emotion,
+        "group": record.group,
         "videos": [[video] if isinstance(video, str) else video for video in record.videos],
         "gold": json.dumps(record.gold, ensure_ascii=False),
         "translated_from": json.dumps(record.translated_from, ensure_ascii=False) if record.translated_from else None,

@@ -16,7 +16,7 @@ TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assist
 class Turn:
     """One question and its answer. `images`, `videos`: as written; a clip may be a list of frames.
 
-    `written` holds what our own export adds: id, language, source, translated_from.
+    `written` holds what our own export adds: id, language, source, group, translated_from.
     """
 
     prompt: str
@@ -62,7 +62,7 @@ class Form:
             videos=_media(row, "videos", self.columns),
             written={
                 name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                for name in ("id", "language", "source", "translated_from")
+                for name in ("id", "language", "source", "group", "translated_from")
                 if isinstance(value := row.get(name), str | dict) and value
             },
         )

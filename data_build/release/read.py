@@ -155,9 +155,13 @@ def _columns(split: SubsetSplit, one: ReleasedRow, language: str, source: str) -
     written, task, ask = one.turn.written, one.asked.task, one.asked
     return (
         split.subset, task.key, language, split.split, ask.emotion, one.gold, ask.text, one.media,
-        written.get("source", source), None, written.get("id"), None if ask.exact else one.turn.prompt,
-        written.get("translated_from"),
+        written.get("source", source), None, _group(written), written.get("id"),
+        None if ask.exact else one.turn.prompt, written.get("translated_from"),
     )  # fmt: skip
+
+
+def _group(written: Mapping[str, str]) -> str | None:
+    return group if ":" in (group := written.get("group", "")) else None
 
 
 def _told(one: ReleasedRow, language_from: str) -> tuple[str | None, ...]:

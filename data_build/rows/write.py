@@ -242,6 +242,7 @@ def render(subset: Subset, task: Task, split: str, row: dict[str, Any]) -> Recor
         gold=gold,
         translated_from=json.loads(row["translated_from"]) if row.get("translated_from") else None,
         emotion=row["emotion"],
+        group=row["group"],
     )
 
 

@@ -1,15 +1,15 @@
 """`mmaffben compare A B`: is B better than A, where, by how much, and which rows changed.
 
-Every task, and every language of it, gets a paired bootstrap on the records that both runs answered: each resample
-draws the rows once for both. The p-values of all these tests are corrected together (Holm); otherwise a benchmark of a
-hundred tests would find five differences between a run and its twin. The p-values of the means (per subset of several
-tasks, task, modality, language) are corrected separately. With RESAMPLES draws the smallest p-value is 1 / RESAMPLES,
-or 0.01 after the correction for a hundred tests. A task without a figure in one of the runs (eval/score/figure.py) is
-not tested, and no mean contains it.
+Every task, and every language of it, gets a paired permutation test on the records that both runs answered
+(eval/score/permutation.py). The p-values of all these tests are corrected together (Holm); otherwise a benchmark of a
+hundred tests would find five differences between a run and its twin. The means (per subset of several tasks, task,
+modality, language, and over languages) are a table of their own, and their p-values are corrected separately. Fewer
+than LEAST_TESTED rows are not tested. A task without a figure in one of the runs (eval/score/figure.py) is not tested,
+and no mean contains it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +20,19 @@ from eval.run.join import load_predictions, run_json
 from eval.run.selection import Selection, split_of
 from eval.score.aggregate import Unit, aggregates, macro_over_languages
 from eval.score.answered import Answered, by_task, chosen_subsets
-from eval.score.bootstrap import SEED, Measure, Values, paired_bootstrap
+from eval.score.bootstrap import SEED
 from eval.score.figure import withheld
-from eval.score.metrics import Floats, number
-from eval.score.paired import distinct, holm, scorer, seed_of
+from eval.score.groups import groups_of, unit_of
+from eval.score.metrics import number
+from eval.score.paired import holm, seed_of
+from eval.score.permutation import LEAST_TESTED, PERMUTATIONS, SwappedRuns, judge
 from eval.score.verdict import right_rows
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
-RESAMPLES = 10_000
-SCHEMA = 2  # of comparison.NAME.json; 2: with the unparsed answers of both runs
+SCHEMA = 3  # of comparison.NAME.json; 3: permutation tests
 # MUST_AGREE must be the same, or the two scores are not of the same test. When NOTED differs, the result has a note.
 MUST_AGREE = ("data_hash", "split", "limit", "languages", "ablation", "readout", "media")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
@@ -45,23 +46,8 @@ class Compared(NamedTuple):
     changed: list[dict[str, Any]]
 
 
-class _Recorded:
-    """A measure that keeps its results, so that means over units can be resampled too."""
-
-    def __init__(self, measure: Measure) -> None:
-        self.measure, self.kept = measure, []  # type: Measure, list[Values]
-
-    def __call__(self, weights: Floats) -> Values:
-        self.kept.append(self.measure(weights))
-        return self.kept[-1]
-
-    def drawn(self, metric: str) -> Floats:
-        """The metric in every resample; the first call was for the rows themselves."""
-        return np.concatenate([values[metric] for values in self.kept[1:]])
-
-
 def compare(
-    a: Sequence[Answered], b: Sequence[Answered], mode: str = "strict", resamples: int = RESAMPLES, seed: int = 0
+    a: Sequence[Answered], b: Sequence[Answered], mode: str = "strict", permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Compared:
     """Compare B with A on the same tasks and records, in the same order. Touches no disk.
 
@@ -70,29 +56,38 @@ def compare(
     units, rows, changed = [], [], []
     for one, other in _same_records(a, b):
         for language, left, right in _parts(one, other):
-            unit, row = _unit(left, right, language, mode, resamples, seed)
+            unit, row = _unit(left, right, language, mode, permutations, seed)
             rows.append(row)
-            if row["p"] is not None:
+            if not row["withheld"]:
                 units.append(unit)
         changed.extend(_changed_rows(one, other))
     means, over_languages = aggregates(units), macro_over_languages(units)
-    averaged = [*means, *(one for one in over_languages.values() if "refused" not in one)]
-    tested = [row for row in rows if row["p"] is not None]
-    for family in (tested, averaged):  # each is a table, corrected for its own number of tests
-        for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
-            row["p_holm"] = p
     result = {
         "schema": SCHEMA,
         "mode": mode,
-        "resamples": resamples,
+        "permutations": permutations,
         "seed": SEED + seed,
-        "tests": len(tested),
-        "tests_of_means": len(averaged),
+        "least_rows": LEAST_TESTED,
         "units": rows,
         "aggregates": means,
         "macro_over_languages": over_languages,
     }
+    result |= {"tests": correct(rows), "tests_of_means": correct(list(means_of(result)))}
     return Compared(result, changed)
+
+
+def means_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of the table of means, those over languages included."""
+    yield from found["aggregates"]
+    yield from (one for one in found["macro_over_languages"].values() if "refused" not in one)
+
+
+def correct(table: Sequence[dict[str, Any]]) -> int:
+    """Set p_holm of every tested row of a table, corrected for the number of its tests, which is returned."""
+    rows = [row for row in table if row["p"] is not None]
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return len(rows)
 
 
 def _same_records(a: Sequence[Answered], b: Sequence[Answered]) -> list[tuple[Answered, Answered]]:
@@ -114,40 +109,38 @@ def _parts(one: Answered, other: Answered) -> list[tuple[str | None, Answered, A
 
 
 def _unit(
-    one: Answered, other: Answered, language: str | None, mode: str, resamples: int, seed: int
+    one: Answered, other: Answered, language: str | None, mode: str, permutations: int, seed: int
 ) -> tuple[Unit, dict[str, Any]]:
     """One test: the differences of all metrics, and the p-value of the main one."""
-    rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions)
-    a, b = (_Recorded(scorer(one.task, mode, rows.gold, each, rows.emotions)) for each in rows.predictions)
-    own = seed + seed_of("compare", one.name, language or "")
-    found = paired_bootstrap(a, b, rows.counts, resamples, own)
-    metric = one.task.main_metric
-    main = found[metric]
+    emotions = None if one.emotions is None else np.array(one.emotions, dtype=str)
+    both = [one.read.prediction, other.read.prediction]
+    runs = SwappedRuns(one.task, mode, one.read.gold, both, emotions, groups_of(one.records))
+    runs.draw(permutations, seed + seed_of("compare", one.name, language or ""))
+    drawn, n, metric = runs.difference(0, 1), len(one.records), one.task.main_metric
+    a, b = ({name: float(value[0]) for name, value in runs.values(run).items()} for run in (0, 1))
+    found = {name: judge(values, n) for name, values in drawn.items()}
     spoken = tuple(sorted({record.language for record in one.records} & set(benchmark()[one.task.subset].languages)))
-    values = [float(each.kept[0][metric][0]) for each in (a, b)]
-    drawn = b.drawn(metric) - a.drawn(metric)
     unparsed = (len(one.read.unparsed), len(other.read.unparsed))
-    unit = Unit(one.task, language, spoken, metric, len(one.records), values[0], values[1], drawn, unparsed)
+    unit = Unit(one.task, language, spoken, metric, n, a[metric], b[metric], drawn[metric], unparsed)
     reasons = {side: withheld(each.task, each.read, each.emotions) for side, each in (("a", one), ("b", other))}
     reasons = {side: reason for side, reason in reasons.items() if reason}
-    moved = changes(one, other)
-    right = [right_rows(one.task, each.read) for each in (one, other)]
     return unit, {
         "subset": one.task.subset, "task": one.task.key, "language": language, "metric": metric,
-        "n": len(one.records), "a": number(values[0]), "b": number(values[1]),
-        "difference": number(main.difference), "ci95": _ends(main.low, main.high),
+        "n": n, "unit": unit_of(one.records), "a": number(a[metric]), "b": number(b[metric]),
+        "difference": found[metric].difference, "ci95": found[metric].ci95,
         "unparsed": dict(zip("ab", unparsed, strict=True)), "withheld": reasons,
-        "p": None if reasons else main.p, "p_holm": None,
-        "changed": int(moved.sum()), "fixed": int((moved & ~right[0] & right[1]).sum()),
-        "broken": int((moved & right[0] & ~right[1]).sum()),
-        "metrics": {name: {"a": number(float(a.kept[0][name][0])), "b": number(float(b.kept[0][name][0])),
-                           "difference": number(one.difference), "ci95": _ends(one.low, one.high)}
-                    for name, one in found.items()},
+        "p": None if reasons else found[metric].p, "p_holm": None, **_moved(one, other),
+        "metrics": {name: {"a": number(a[name]), "b": number(b[name]), "difference": of.difference, "ci95": of.ci95}
+                    for name, of in found.items()},
     }  # fmt: skip
 
 
-def _ends(low: float, high: float) -> list[float] | None:
-    return [float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None
+def _moved(one: Answered, other: Answered) -> dict[str, int]:
+    """How many rows have another answer, and how many of these became right or wrong."""
+    moved = changes(one, other)
+    right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
+    found = {"changed": moved, "fixed": moved & ~right_a & right_b, "broken": moved & right_a & ~right_b}
+    return {name: int(rows.sum()) for name, rows in found.items()}
 
 
 def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:

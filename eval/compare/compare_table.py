@@ -1,16 +1,17 @@
 """A comparison for a person: tables and sentences, on the terminal and as Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.compare.compare import correct, means_of
 from eval.score.figure import DASH, unparsed_text
-from eval.score.paired import holm
+from eval.score.groups import ROW
 from eval.tables import Section, fraction, interval_text
 
 LEVEL = 0.05  # of the corrected p-values
 _HEADS = ("A", "B", "B - A", "95% interval", "p", "p (Holm)", "unparsed A", "unparsed B")
-BIAS_SHOWN = 0.005  # a bias of the resamples at least this large is reported
+TOO_FEW = "too few rows for a test"
 
 
 def tables_of_each(found: Sequence[Mapping[str, Any]]) -> tuple[list[Section], list[str]]:
@@ -79,16 +80,9 @@ def _corrected_together(found: Sequence[Mapping[str, Any]]) -> list[dict[str, An
         one["units"] = [dict(row) for row in one["units"]]
         one["aggregates"] = [dict(row) for row in one["aggregates"]]
         one["macro_over_languages"] = {name: dict(row) for name, row in one["macro_over_languages"].items()}
-    for rows in ([row for one in copies for row in one["units"]], [row for one in copies for row in _means_of(one)]):
-        tested = [row for row in rows if row["p"] is not None]
-        for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
-            row["p_holm"] = p
+    correct([row for one in copies for row in one["units"]])
+    correct([row for one in copies for row in means_of(one)])
     return copies
-
-
-def _means_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from found["aggregates"]
-    yield from (one for one in found["macro_over_languages"].values() if "refused" not in one)
 
 
 def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
@@ -98,14 +92,13 @@ def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         f"B against A, {found['mode']} mode, {found['tests']} tests", heads, [_unit(one) for one in found["units"]]
     )
     means = Section(
-        f"Means, {found['tests_of_means']} tests, the averages over languages included",
-        ("over", "group", "metric", *_HEADS, "of", "missing"),
-        [_mean(one) for one in found["aggregates"]],
-    )
-    sections = [units, means]
-    if rows := [_macro(name, one) for name, one in found["macro_over_languages"].items() if "refused" not in one]:
-        sections.append(Section("Macro average over languages", means.heads[1:-1], rows))
-    return sections, _sentences(found)
+        f"Means, {found['tests_of_means']} tests",
+        ("over", "group", "metric", *_HEADS, "n", "of", "missing"),
+        [_mean(one) for one in found["aggregates"]]
+        + [_mean({"over": "languages", "group": name, "missing": [], **one})
+           for name, one in found["macro_over_languages"].items() if "refused" not in one],
+    )  # fmt: skip
+    return [units, means], _sentences(found)
 
 
 def _scores(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -124,19 +117,28 @@ def _unit(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _mean(one: Mapping[str, Any]) -> tuple[str, ...]:
     missing = ", ".join(one["missing"])
-    return (one["over"], one["group"], one["metric"], *_scores(one), str(len(one["of"])), missing or DASH)
-
-
-def _macro(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
-    return (name, one["metric"], *_scores(one), str(len(one["of"])))
+    return (
+        one["over"],
+        one["group"],
+        one["metric"],
+        *_scores(one),
+        str(one["n"]),
+        str(len(one["of"])),
+        missing or DASH,
+    )
 
 
 def _p(one: Mapping[str, Any]) -> tuple[str, str]:
-    p, corrected = (DASH if one[name] is None else f"{one[name]:.4f}" for name in ("p", "p_holm"))
-    return p, corrected
+    if one["p"] is None:
+        return (DASH if one["difference"] is None else TOO_FEW), DASH
+    return f"{one['p']:.4f}", f"{one['p_holm']:.4f}"
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
+    if not found["tests"]:
+        return (
+            f"Nothing was tested: a test needs {found['least_rows']} records of a task, and answers that were parsed."
+        )
     sure = [one for one in found["units"] if one["p_holm"] is not None and one["p_holm"] < LEVEL]
     better, worse = ([one for one in sure if sign * (one["difference"] or 0) > 0] for sign in (1, -1))
     return (
@@ -145,13 +147,25 @@ def _verdict(found: Mapping[str, Any]) -> str:
     )
 
 
+def _swapped(units: Sequence[Mapping[str, Any]]) -> str:
+    """What a permutation swaps."""
+    by_unit: dict[str, list[str]] = {}
+    for one in units:
+        if one["unit"] != ROW and one["language"] is None:
+            by_unit.setdefault(one["unit"], []).append(f"{one['subset']} {one['task']}")
+    whole = "".join(f"; in {', '.join(names)} a {unit} as a whole" for unit, names in by_unit.items())
+    return f"p: permutation test, in which each row's two answers are swapped at random{whole}."
+
+
 def _sentences(found: Mapping[str, Any]) -> list[str]:
     said = [
         _verdict(found),
         "In fixed and broken, an answer is right if its label set or class is exact, or its number is off by at most "
         "5% of the scale's width.",
     ]
-    said += _of_few_rows(found)
+    said.append(_swapped(found["units"]))
+    if few := sum(one["n"] < found["least_rows"] for one in found["units"]):
+        said.append(f"{few} of the rows have fewer than {found['least_rows']} records, too few for a test.")
     said += [
         f"{one['subset']} {one['task']}, {side.upper()}: {reason}. This task is not tested, and no mean includes it."
         for one in found["units"]
@@ -159,18 +173,3 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     ]
     said += [one["refused"] for one in found["macro_over_languages"].values() if "refused" in one]
     return said + [f"note: {note}" for note in found.get("notes", ())]
-
-
-def _of_few_rows(found: Mapping[str, Any]) -> list[str]:
-    """A warning that resamples of few rows are biased, if the bias is visible."""
-    means = [*found["aggregates"], *(one for one in found["macro_over_languages"].values() if "refused" not in one)]
-    bias = max((one["bias"] or 0.0 for one in means), key=abs, default=0.0)
-    tested = [one for one in found["units"] if one["ci95"] and None not in (one["p"], one["difference"])]
-    within = [one["ci95"][0] - 1e-9 <= one["difference"] <= one["ci95"][1] + 1e-9 for one in tested]
-    if abs(bias) < BIAS_SHOWN and all(within):
-        return []
-    return [
-        "A resample of few rows can lack a class, which macro F1 counts as 0. So differences in resamples are nearer "
-        f"to 0 than in the rows themselves: in a mean by up to {abs(bias):.3f}; {within.count(False)} of {len(within)} "
-        "differences are outside of their intervals. The means' intervals and p are corrected for this bias."
-    ]

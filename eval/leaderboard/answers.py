@@ -13,6 +13,7 @@ import orjson
 from eval.leaderboard.entries import BoardEntry
 from eval.run.join import join, load_predictions
 from eval.run.selection import Selection
+from eval.score.groups import groups_of
 from eval.score.measure import MODES, Answers, answers
 from eval.score.metrics import Array, Bools
 from mmafflm.benchmark.benchmark import Task, benchmark
@@ -34,6 +35,7 @@ class RowsOfRuns:
     language: str | None  # None: the whole task
     emotions: Array | None  # [n], if each emotion is scored separately
     languages: Array  # [n]
+    groups: Array  # [n]: rows with the same number depend on each other (eval/score/groups.py)
     asked: dict[str, Bools]
     read: dict[str, dict[str, Answers]]
 
@@ -45,7 +47,7 @@ class RowsOfRuns:
             mode: {name: Answers(of[name].gold[rows], of[name].prediction[rows], {}) for name in asked}
             for mode, of in self.read.items()
         }
-        return RowsOfRuns(self.task, language, None, self.languages[rows], asked, read)
+        return RowsOfRuns(self.task, language, None, self.languages[rows], self.groups[rows], asked, read)
 
 
 def rows_of_runs(subset: str, entries: Sequence[BoardEntry], data: Dataset) -> list[RowsOfRuns]:
@@ -118,4 +120,5 @@ def _parsed(task: Task, records: Sequence[Record], texts: dict[str, list[str | N
         }
     emotions = np.array([one.emotion for one in records], dtype=str) if task.per_emotion else None
     asked = {name: np.array([text is not None for text in of]) for name, of in texts.items()}
-    return RowsOfRuns(task, None, emotions, np.array([one.language for one in records]), asked, read)
+    languages = np.array([one.language for one in records])
+    return RowsOfRuns(task, None, emotions, languages, groups_of(records), asked, read)

@@ -10,13 +10,13 @@ import numpy as np
 from eval.ask.paper_models import paper_models
 from eval.leaderboard.answers import rows_of_runs
 from eval.leaderboard.columns import MODALITIES, BoardTable, Column, board_tables
-from eval.leaderboard.draws import LEAST_RESAMPLES, Ranked, ResampledRuns, rank
+from eval.leaderboard.draws import ComparedRuns, Ranked, corrected, rank
 from eval.leaderboard.entries import BoardEntry
 from eval.report.averages import RunAverage, averages
-from eval.score.aggregate import Unit, mean
-from eval.score.bootstrap import p_value
+from eval.score.aggregate import Unit, judge_mean
 from eval.score.figure import figure
 from eval.score.measure import MODES
+from eval.score.permutation import Judged, judge
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
@@ -26,7 +26,8 @@ NEAR = 1e-6  # a score within this distance of what the answers give comes from 
 
 
 class BoardCell(NamedTuple):
-    """A figure of one model. marked: the best of its column, or not told from the best. p: against the best."""
+    """A figure of one model. marked: the best of its column, or not told from the best. p: against the best,
+    corrected for all tests of the table."""
 
     value: float | None
     ends: Sequence[float] | None = None
@@ -50,15 +51,16 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class BoardView:
-    """One table in one mode. Columns that no run was asked are left out."""
+    """One table in one mode. Columns that no run was asked are left out. tests: of all its columns together."""
 
     mode: str
     table: BoardTable
     rows: list[BoardRow]
+    tests: int
 
 
 UnitKey = tuple[str, str, str | None]  # subset, task key, language
-Units = dict[UnitKey, ResampledRuns]
+Units = dict[UnitKey, ComparedRuns]
 
 
 def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
@@ -66,8 +68,7 @@ def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
     names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
         raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
-    resamples = max(LEAST_RESAMPLES, 40 * len(entries))  # so that p < 0.05 is possible against the best of so many
-    drawn: dict[UnitKey, Future[ResampledRuns]] = {}
+    drawn: dict[UnitKey, Future[ComparedRuns]] = {}
     # One thread draws while the other parses: numpy lets Python go on.
     with progress("leaderboard", len(names)) as advance, ThreadPoolExecutor(1) as beside:
         for name in names:
@@ -75,7 +76,7 @@ def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
                 languages = benchmark()[name].languages
                 parts = [rows.in_language(one) for one in languages if len(languages) > 1 and one in rows.languages]
                 for part in (rows, *parts):
-                    drawn[name, rows.task.key, part.language] = beside.submit(ResampledRuns, part, resamples)
+                    drawn[name, rows.task.key, part.language] = beside.submit(ComparedRuns, part)
             advance(1)
         units = {key: one.result() for key, one in drawn.items()}
     _require_of_these_answers(entries, units)
@@ -105,10 +106,12 @@ def _views(entries: Sequence[BoardEntry], units: Units, mode: str) -> Iterator[B
         return
     means = _means(scored, mode)
     for table in board_tables():
-        cells = {column: _cells(column, scored, units, means, mode) for column in table.columns}
-        kept = tuple(column for column, of in cells.items() if any(of.values()))
+        found = {column: _cells(column, scored, units, means, mode) for column in table.columns}
+        kept = tuple(column for column, (of, _) in found.items() if any(of.values()))
         if not kept:
             continue
+        ranked, tests = corrected([found[column][1] for column in kept])
+        cells = {column: _marked(found[column][0], one) for column, one in zip(kept, ranked, strict=True)}
         rows = [
             BoardRow(one.name, one.about, one.accepts, False, [cells[column].get(one.name) for column in kept])
             for one in scored
@@ -116,7 +119,7 @@ def _views(entries: Sequence[BoardEntry], units: Units, mode: str) -> Iterator[B
         rows = [row for row in rows if any(row.cells)]  # a model that takes no video has no row of video tasks
         published = _published(kept) if mode == "paper" else []
         order = sorted([*rows, *published], key=lambda row: (len(row.accepts), _places(row.accepts), row.published))
-        yield BoardView(mode, BoardTable(table.key, table.title, kept), order)
+        yield BoardView(mode, BoardTable(table.key, table.title, kept), order, tests)
 
 
 def _places(accepts: Sequence[str]) -> list[int]:
@@ -140,8 +143,8 @@ def _means(entries: Sequence[BoardEntry], mode: str) -> dict[tuple[str, str, str
 def _cells(
     column: Column, entries: Sequence[BoardEntry], units: Units,
     means: Mapping[tuple[str, str, str], Mapping[str, RunAverage]], mode: str,
-) -> dict[str, BoardCell]:  # fmt: skip
-    """{run: its cell} for the runs that have one, the best marked."""
+) -> tuple[dict[str, BoardCell], Ranked | None]:  # fmt: skip
+    """{run: its cell} for the runs that have one, and their tests against the best."""
     if column.over is not None:
         of = means.get((*column.over, column.metric), {})
         cells = {name: BoardCell(*one.cells[0][:4]) for name, one in of.items() if one.cells[0] is not None}
@@ -153,15 +156,15 @@ def _cells(
         behind = []
     values = {name: cell.value for name, cell in cells.items() if cell.value is not None}
 
-    def p_of(best: str, other: str) -> float | None:
+    def test(best: str, other: str) -> Judged | None:
         if column.over is not None:
-            return _p_of_mean(behind, best, other, mode, column.metric)
+            return _test_of_mean(behind, best, other, mode, column.metric)
         assert column.task is not None
         unit = units[column.task.subset, column.task.key, column.language]
         drawn = unit.difference(best, other, mode, column.metric)
-        return None if drawn is None else p_value(drawn[1:])
+        return None if drawn is None else judge(drawn, unit.shared(best, other))
 
-    return _marked(cells, rank(values, p_of))
+    return cells, rank(values, test)
 
 
 def _of_one_task(column: Column, entries: Sequence[BoardEntry], units: Units, mode: str) -> dict[str, BoardCell]:
@@ -183,7 +186,7 @@ def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, Boa
     }
 
 
-def _behind(column: Column, units: Units, names: Sequence[str]) -> list[ResampledRuns]:
+def _behind(column: Column, units: Units, names: Sequence[str]) -> list[ComparedRuns]:
     """The units of a mean: those of the column's group and metric that all these runs have."""
     assert column.over is not None
     over, group = column.over
@@ -202,17 +205,16 @@ def _behind(column: Column, units: Units, names: Sequence[str]) -> list[Resample
     ]
 
 
-def _p_of_mean(behind: Sequence[ResampledRuns], best: str, other: str, mode: str, metric: str) -> float | None:
+def _test_of_mean(behind: Sequence[ComparedRuns], best: str, other: str, mode: str, metric: str) -> Judged | None:
     parts = []
     for unit in behind:
         if (drawn := unit.difference(best, other, mode, metric)) is None:
             return None
         spoken = benchmark()[unit.rows.task.subset].languages or ("en",)
         languages = (unit.rows.language,) if unit.rows.language else spoken
-        parts.append(
-            Unit(unit.rows.task, unit.rows.language, languages, metric, 0, 0.0, float(drawn[0]), drawn[1:], (0, 0))
-        )
-    return float(mean(parts)["p"]) if parts else None
+        rows = unit.shared(best, other)
+        parts.append(Unit(unit.rows.task, unit.rows.language, languages, metric, rows, 0.0, float(drawn[0]), drawn))
+    return judge_mean(parts) if parts else None
 
 
 def _published(columns: Sequence[Column]) -> list[BoardRow]:

@@ -15,6 +15,7 @@ from eval.leaderboard.board import BoardCell, BoardView
 from eval.leaderboard.entries import BoardEntry, accepts_text
 from eval.leaderboard.printed import groups, times_100
 from eval.score.figure import unparsed_text
+from eval.score.permutation import LEAST_TESTED
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.run_file import installed
@@ -37,7 +38,7 @@ def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[Boa
     return environment.get_template("index.html.j2").render(
         style=Markup(style), style_hash=_csp(style), script=Markup(script), script_hash=_csp(script),
         generator=f"mmafflm {installed('mmafflm').get('mmafflm', 'of no version')}",
-        task_words=_task_words(), modes=modes, notes=notes, entries=entries, data=data, level=LEVEL,
+        task_words=_task_words(), modes=modes, notes=notes, entries=entries, data=data, level=LEVEL, least=LEAST_TESTED,
         groups=list(dict.fromkeys(accepts_text(row.accepts) for view in views for row in view.rows)),
         published=any(row.published for view in views for row in view.rows),
     )  # fmt: skip
@@ -65,6 +66,7 @@ def _table(view: BoardView) -> dict[str, Any]:
     return {
         "key": f"{view.mode}-{view.table.key}",
         "title": view.table.title,
+        "tests": view.tests,
         "tops": tops if columns[-1].language is None else [],
         "heads": [
             {"head": column.head, "hint": column.hint, "rows": _count(rows), "first": at in _starts(tops)}

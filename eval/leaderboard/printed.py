@@ -14,8 +14,9 @@ from eval.score.figure import DASH, unparsed_text
 MOST_COLUMNS = 12  # of a LaTeX table, with the model's name
 LEGEND = (
     "Times 100, with the 95% interval. Marked with * in Markdown and bold in LaTeX: the best of a column, and every "
-    "model that a paired bootstrap test cannot tell from it (p of at least 0.05 after Holm's correction for the "
-    "models of the column). A dash: not asked, or no figure."
+    "model that a paired permutation test does not tell from it: p of at least 0.05 after Holm's correction for all "
+    "tests of the table, or fewer than 50 rows that both were asked, which are not tested. Rows of one "
+    "dialogue, film, picture or tweet are swapped as a whole. A dash: not asked, or no figure."
 )
 _HEADS = (
     "mode", "table", "model", "published", "accepts", "about", "subset", "task", "language", "metric", "value", "low",
@@ -55,7 +56,9 @@ def narrow(view: BoardView, most: int = MOST_COLUMNS) -> list[BoardView]:
     for number, (start, end) in enumerate(pairwise(ends), 1):
         title = view.table.title + (f" ({number} of {parts})" if parts > 1 else "")
         rows = [BoardRow(row.name, row.about, row.accepts, row.published, row.cells[start:end]) for row in view.rows]
-        found.append(BoardView(view.mode, BoardTable(view.table.key, title, view.table.columns[start:end]), rows))
+        found.append(
+            BoardView(view.mode, BoardTable(view.table.key, title, view.table.columns[start:end]), rows, view.tests)
+        )
     return found
 
 
@@ -69,7 +72,7 @@ def markdown(views: Sequence[BoardView], notes: Sequence[str]) -> str:
             lines.append([f"**{title}**"] + [""] * len(view.table.columns))
             lines += [[plain(_named(row)), *map(_text, row.cells)] for row in rows]
         table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-        parts.append(f"**{view.table.title}, {view.mode} mode**\n\n{table}")
+        parts.append(f"**{view.table.title}, {view.mode} mode, {view.tests} tests**\n\n{table}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -112,7 +115,7 @@ def _latex_table(view: BoardView) -> str:
     lines = [
         "\\begin{table*}[t]",
         "\\centering\\scriptsize\\setlength{\\tabcolsep}{3pt}",
-        f"\\caption{{{tex(f'{view.table.title}, {view.mode} mode. {LEGEND}')}}}",
+        f"\\caption{{{tex(f'{view.table.title}, {view.mode} mode, {view.tests} tests. {LEGEND}')}}}",
         f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
         "\\toprule",
         " & ".join(["", *(f"\\multicolumn{{{width}}}{{c}}{{{tex(top)}}}" for top, width in tops)]) + r" \\",

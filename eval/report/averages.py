@@ -2,19 +2,19 @@
 
 A mean over the languages of a subset is refused if one of them is missing.
 
-The interval of a mean assumes that the intervals of its tasks are symmetric and independent. For tasks on the same rows
+The interval of a mean assumes that its tasks are independent (eval/score/intervals.py). For tasks on the same rows
 (MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only the scores
 and their intervals.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eval.report.load import Run
 from eval.report.tables import Cell, cell, pooled, tasks_of
-from eval.score.aggregate import MeanPart, half_width, name_of, on_the_same_rows, parted, require_languages
+from eval.score.aggregate import MeanPart, name_of, on_the_same_rows, parted, require_languages
+from eval.score.intervals import mean_ends
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -86,19 +86,18 @@ def _cell(scored: Mapping[str, Any] | None, metric: str) -> Cell | None:
 
 def _means(scores: Sequence[RunScores], runs: int) -> list[Cell | None]:
     together = on_the_same_rows(scores)
-    return [_mean([[one.cells[at] for one in group] for group in together]) for at in range(runs)]
+    return [_mean(scores[0].metric, [[one.cells[at] for one in group] for group in together]) for at in range(runs)]
 
 
-def _mean(groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
+def _mean(metric: str, groups: Sequence[Sequence[Cell | None]]) -> Cell | None:
     every = [one for group in groups for one in group]
     cells = [one for one in every if one is not None and one.value is not None]
     if len(cells) < len(every):
         return None
     if len(cells) == 1:
         return cells[0]
-    found, half = pooled(cells), half_width([[one.ends if one else None for one in group] for group in groups])
-    assert found.value is not None
-    return found._replace(ends=(found.value - half, found.value + half) if math.isfinite(half) else None)
+    ends = mean_ends(metric, [[(one.value, one.ends) for one in group if one] for group in groups])
+    return pooled(cells)._replace(ends=ends)
 
 
 def _over_languages(scores: Sequence[RunScores], runs: int) -> Iterator[RunAverage]:

@@ -10,18 +10,19 @@ from eval.report.averages import RunAverage, modality_means
 from eval.report.load import Run
 from eval.report.names import METRICS
 from eval.report.tables import KINDS, Cell, HeadlineRow, interval, number, tasks_of
+from eval.score.baselines import Baseline, strongest
 from mmafflm.benchmark.benchmark import benchmark
 
 _MODALITIES = ("text", "image", "video")
 
 
 class CardScore(NamedTuple):
-    """One metric of a card: every run's mean over its tasks, the majority's mean, and both drawn on one axis."""
+    """One metric of a card: the runs' means over its tasks, that of their strongest baselines, drawn on one axis."""
 
     metric: str
     tasks: list[str]
     cells: list[Cell | None]
-    majority: float | None
+    baseline: float | None
     plot: Markup
 
 
@@ -83,12 +84,12 @@ def _score(mean: RunAverage, runs: Sequence[Run]) -> CardScore:
     for subset, task in tasks_of(runs, "strict"):
         if (task.modality, task.main_metric) == (mean.group, mean.metric):
             scored = next(one for run in runs if (one := run.scored(subset, task.key)))
-            baselines.append(scored.get("majority", {}).get(mean.metric))
-    known = [one for one in baselines if one is not None]
-    majority = sum(known) / len(known) if len(known) == len(baselines) else None
+            baselines.append(strongest(task, scored))
+    known = [one.value for one in baselines if one is not None]
+    baseline = sum(known) / len(known) if len(known) == len(baselines) else None
     title = f"{mean.group}, mean {METRICS[mean.metric]} of {len(mean.of)} tasks"
-    plot = _plot(mean.cells, majority, runs, _domain([mean.cells], [majority]), title)
-    return CardScore(mean.metric, mean.of, mean.cells, majority, plot)
+    plot = _plot(mean.cells, baseline, runs, _domain([mean.cells], [baseline]), title)
+    return CardScore(mean.metric, mean.of, mean.cells, baseline, plot)
 
 
 def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
@@ -96,9 +97,9 @@ def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
     found = []
     for metric in sorted({row.metric for row in rows}):
         own = sorted((row for row in rows if row.metric == metric), key=_best_first)
-        domain = _domain([row.cells for row in own], [row.majority for row in own])
+        domain = _domain([row.cells for row in own], [_value(row.baseline) for row in own])
         lanes = [
-            TaskLane(row, _plot(row.cells, row.majority, runs, domain, f"{said}, n {row.rows}", row.humans))
+            TaskLane(row, _plot(row.cells, _value(row.baseline), runs, domain, f"{said}, n {row.rows}", row.humans))
             for row in own
             for said in [f"{row.task.name}, {METRICS[metric]}"]
         ]
@@ -132,7 +133,7 @@ def _domain(cells: Sequence[Sequence[Cell | None]], baselines: Sequence[float | 
 
 def _plot(
     cells: Sequence[Cell | None],
-    majority: float | None,
+    baseline: float | None,
     runs: Sequence[Run],
     domain: tuple[float, float],
     title: str,
@@ -144,5 +145,10 @@ def _plot(
         if cell
     ]
     said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
-    said += f"; majority {number(majority)}" + (f"; human agreement {number(humans)}" if humans is not None else "")
-    return svg.lane(found, majority, domain, f"{title}: {said}", humans)
+    said += f"; strongest baseline {number(baseline)}"
+    said += f"; human agreement {number(humans)}" if humans is not None else ""
+    return svg.lane(found, baseline, domain, f"{title}: {said}", humans)
+
+
+def _value(baseline: Baseline | None) -> float | None:
+    return None if baseline is None else baseline.value

@@ -1,4 +1,4 @@
-"""The first sentences about each run: how much it answered, which tasks beat the majority, what the diagnosis found."""
+"""The first sentences about each run: which tasks beat the baselines, how much it answered, what diagnose found."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from eval.report.load import Run
 from eval.report.tables import tasks_of
 from eval.run.selection import Selection
-from eval.score.figure import beats_majority
+from eval.score.baselines import beats_baselines
 from mmafflm.benchmark.benchmark import benchmark
 
 NAMED = 6  # tasks that are listed by name
@@ -18,21 +18,21 @@ def glance(run: Run) -> list[str]:
     rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
     asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
     return [
-        _against_majority(run),
+        _against_baselines(run),
         f"{asked}; {(rows - unparsed) / rows:.1%} of the answers could be read, the other {unparsed / rows:.1%} count "
         "as wrong.",
         _found(run.diagnosis),
     ]
 
 
-def _against_majority(run: Run) -> str:
-    """In how many tasks the main metric's whole interval lies above the majority baseline."""
+def _against_baselines(run: Run) -> str:
+    """In how many tasks the main metric's whole interval lies above the strongest trivial baseline."""
     tasks, low = 0, []
     for subset, task in tasks_of([run], "strict"):
         tasks += 1
-        if not beats_majority(task, run.scored(subset, task.key) or {}):
+        if not beats_baselines(task, run.scored(subset, task.key) or {}):
             low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
-    said = f"Above the majority baseline with its whole interval in {tasks - len(low)} of {tasks} tasks"
+    said = f"Above the strongest trivial baseline with its whole interval in {tasks - len(low)} of {tasks} tasks"
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     return f"{said}; not in {', '.join(low[:NAMED])}{more}." if low else f"{said}."
 

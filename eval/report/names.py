@@ -24,7 +24,9 @@ WORDS = {
     "gold": "the right answer, as the corpus has it.",
     "human agreement": "one annotator's answers scored against those of the others combined, where the corpus "
     "has them; a dashed line in the chart of all tasks.",
-    "majority": "a baseline that reads nothing: always the most frequent gold label, or the median number.",
+    "strongest baseline": "the best score without a model: always the most frequent gold label (majority) or the median"
+    " number, gold's answers dealt out at random (prior sampling), every label (all labels), or TF-IDF.",
+    "TF-IDF": "a linear model of the text's character n-grams, trained on the subset's own training split.",
     "95% interval": "from resampled rows (bootstrap): the score on other rows of the same kind is likely within it.",
     "unparsed": "an answer that the question does not admit. It counts as wrong in strict mode.",
     "strict mode, paper mode": "strict counts an unparsed answer as wrong. Paper is the published scorer, answer for "

@@ -39,6 +39,8 @@ class ScoredEntry(Model):
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
     majority: dict[str, float | None] | None = None
+    baselines: dict[str, dict[str, float | None]] = Field({}, description="majority, median, prior, all_labels, tfidf")
+    no_learned: str | None = Field(None, description="why there is no learned baseline (tfidf)")
     readout: Literal["greedy", "expectation", "choice"] | None = Field(
         None, description="of a task, and of its languages"
     )

@@ -11,7 +11,7 @@ from eval.report import svg
 from eval.report.examples import ExampleView, choose
 from eval.report.load import Run
 from eval.report.reliability import coverage, reliability
-from eval.report.tables import Cell, cell, interval, metrics_of, number, readouts_of
+from eval.report.tables import Cell, MetricRow, cell, interval, metrics_of, number, readouts_of
 from eval.report.tally import PLACES, tally
 from eval.score.answered import Answered
 from eval.score.figure import DASH, unparsed_text
@@ -39,7 +39,7 @@ class TaskView:
 
     task: Task
     readouts: list[str]
-    metrics: list[tuple[str, float | None, list[Cell | None]]]
+    metrics: list[MetricRow]
     figures: list[ReportFigure]
     classes: list[tuple[int, list[tuple[Any, ...]]]]  # (place of the run, its classes)
     examples: list[ExampleView]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from eval.diagnosis.finding import MIN_ROWS
 from eval.report.load import Run
+from eval.score.baselines import Baseline, baselines_of, learned, strongest
 from eval.score.figure import DASH, figure, rows_text
 from eval.score.score_table import PUBLISHED
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
@@ -40,7 +41,8 @@ class HeadlineRow:
     metric: str
     cells: list[Cell | None]
     rows: str  # how many rows were asked
-    majority: float | None
+    baseline: Baseline | None  # the strongest trivial one
+    learned: float | None
     readouts: list[str]
     humans: float | None = None  # how well people agree
 
@@ -84,9 +86,9 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRo
     some = next(one for one in scored if one)
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
-    majority = some.get("majority", {}).get(metric)
+    baselines = strongest(task, some), learned(task, some)
     readouts, humans = readouts_of(subset, task.key, runs), some.get("humans", {}).get("metrics", {}).get(metric)
-    return HeadlineRow(subset, task, metric, cells, rows_text(some), majority, readouts, humans)
+    return HeadlineRow(subset, task, metric, cells, rows_text(some), *baselines, readouts, humans)
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:
@@ -157,13 +159,20 @@ def _shaded(one: Cell | None) -> Cell | None:
     return one._replace(shade=round(min(max(one.value, 0.0), 1.0) * 10))
 
 
-def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[tuple[str, float | None, list[Cell | None]]]:
-    """(metric, majority baseline, a cell for every run) for all strict metrics of a task."""
+MetricRow = tuple[str, dict[str, float | None], list[Cell | None]]
+
+
+def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[MetricRow]:
+    """(metric, {baseline: its value}, a cell for every run) for all strict metrics of a task."""
     scored = [run.scored(subset, task.key) for run in runs]
     names = list(dict.fromkeys(name for one in scored if one for name in one["metrics"]))
     some = next(one for one in scored if one)
     return [
-        (name, some.get("majority", {}).get(name), [cell(one, name) if one else None for one in scored])
+        (
+            name,
+            {of: values.get(name) for of, values in baselines_of(some).items()},
+            [cell(one, name) if one else None for one in scored],
+        )
         for name in names
     ]
 

@@ -1,25 +1,21 @@
 """Means over tasks, modalities and languages, as in the paper; and a macro average that refuses missing languages.
 
 Different metrics are never averaged together: macro F1 of labels and Pearson of numbers stay apart. The interval and
-the p-value of a mean come from its units' own resamples. Units of different corpora or languages are independent. Tasks
-on the same clips, pictures or tweets (MELD_EC and MELD_SP) are dependent, but we do not know how strongly. We assume
-the worst: the worst resample of one is added to the worst of the other. No other dependence gives a wider interval.
-
-Before averaging, each unit's resamples are shifted so that their mean is the unit's own difference. A resample of few
-rows lacks some classes, and macro F1 counts a missing class as 0, so the resamples are biased towards 0. In one unit
-this bias is smaller than the interval. The interval of a mean of 25 languages is a fifth as wide, but the bias is as
-large as before, so without the shift the mean would lie outside its own interval.
+the p-value of a mean come from its units' own permutations (eval/score/permutation.py). Units of different corpora or
+languages are independent. Tasks on the same clips, pictures or tweets (MELD_EC and MELD_SP) are dependent, but we do
+not know how strongly. We assume the worst: the largest difference of one is added to the largest of the other. No other
+dependence gives a wider interval.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from eval.score.bootstrap import SEED, interval, p_value
+from eval.score.bootstrap import SEED
 from eval.score.metrics import Floats, number
+from eval.score.permutation import Judged, judge
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.errors import Fault
 
@@ -60,7 +56,10 @@ class MeanPart(Generic[PlacedT]):
 
 @dataclass(frozen=True)
 class Unit:
-    """Two runs' scores on one task or one of its languages: the main metric of each, and b - a in every resample."""
+    """Two runs' scores on one task or one of its languages: the main metric of each, and b - a under every permutation.
+
+    drawn [1 + permutations]: of the runs as they are, then after each permutation's swaps.
+    """
 
     task: Task
     language: str | None  # None when the unit is a whole task
@@ -84,41 +83,25 @@ def name_of(unit: Placed) -> str:
 
 
 def mean(units: Sequence[Unit]) -> dict[str, Any]:
-    """The mean of the units' scores, of b - a, and its interval."""
-    drawn = _drawn(units)
-    bias = float(np.mean(_biases(units)))
+    """The mean of the units' scores and of b - a, with its interval and p."""
+    rows = sum(unit.n for unit in units)
     a, b = float(np.mean([unit.a for unit in units])), float(np.mean([unit.b for unit in units]))
-    difference = float(np.mean([unit.b - unit.a for unit in units]))
     return {
-        "metric": units[0].metric, "a": number(a), "b": number(b), "difference": number(difference),
-        "ci95": interval(drawn), "p": p_value(drawn), "bias": number(bias), "of": [unit.name for unit in units],
-        "n": sum(unit.n for unit in units), 
+        "metric": units[0].metric, "a": number(a), "b": number(b), **judge_mean(units)._asdict(), "p_holm": None,
+        "of": [unit.name for unit in units], "n": rows,
         "unparsed": {side: sum(unit.unparsed[at] for unit in units) for at, side in enumerate("ab")},
     }  # fmt: skip
 
 
-def _biases(units: Sequence[Unit]) -> list[float]:
-    """The mean of each unit's resamples minus the unit's own difference. A single unit is not corrected: 0."""
-    if len(units) == 1:
-        return [0.0]
-    finite = [unit.drawn[np.isfinite(unit.drawn)] for unit in units]
-    found = [
-        float(one.mean()) - (unit.b - unit.a) if len(one) else 0.0 for unit, one in zip(units, finite, strict=True)
-    ]
-    return [one if np.isfinite(one) else 0.0 for one in found]
-
-
-def _drawn(units: Sequence[Unit]) -> Floats:
-    """The mean of b - a in every resample, without the resamples' bias."""
+def judge_mean(units: Sequence[Unit]) -> Judged:
+    """The mean of b - a over the units, and its test; its rows are those of all units together."""
     total = np.zeros_like(units[0].drawn)
     for at, together in enumerate(on_the_same_rows(units)):
-        if len(together) == 1:
-            total += together[0].drawn
-        else:
-            worst_with_worst: Floats = np.sum([np.sort(unit.drawn) for unit in together], axis=0)
-            total += np.random.default_rng(SEED + at).permutation(worst_with_worst)
-    mean_of: Floats = total / len(units) - np.mean(_biases(units))
-    return mean_of
+        total[0] += sum(unit.drawn[0] for unit in together)
+        worst_with_worst: Floats = np.sum([np.sort(unit.drawn[1:]) for unit in together], axis=0)
+        alone = len(together) == 1
+        total[1:] += together[0].drawn[1:] if alone else np.random.default_rng(SEED + at).permutation(worst_with_worst)
+    return judge(total / len(units), sum(unit.n for unit in units))
 
 
 def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
@@ -127,15 +110,6 @@ def on_the_same_rows(units: Sequence[PlacedT]) -> list[list[PlacedT]]:
     for unit in units:
         found.setdefault((benchmark()[unit.task.subset].corpus, unit.languages), []).append(unit)
     return list(found.values())
-
-
-def half_width(groups: Iterable[Iterable[Sequence[float] | None]]) -> float:
-    """Half the width of the interval of a mean, from the intervals of its units; NaN when a unit has none.
-
-    groups: those of on_the_same_rows(). Groups are independent; within a group the widths are added in full.
-    """
-    halves = [[(ends[1] - ends[0]) / 2 if ends else math.nan for ends in group] for group in groups]
-    return math.hypot(*map(sum, halves)) / sum(map(len, halves))
 
 
 def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:

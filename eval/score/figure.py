@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eval.score.measure import Answers
+from eval.tables import fraction
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels
 
@@ -52,13 +53,26 @@ def figure(scored: Mapping[str, Any], metric: str) -> Figure:
     return Figure(value, ends, scored["n"], scored["unparsed"])
 
 
-def beats_majority(task: Task, scored: Mapping[str, Any]) -> bool:
-    """Whether the main metric's whole interval lies above what the most frequent gold answer scores.
+def beside_text(metric: str, scored: Mapping[str, Any]) -> str:
+    """What belongs beside a main metric: r on the parsed rows; or macro F1 over the classes with gold, and its maximum.
 
-    A constant answer has no correlation, so the baseline of a correlation is 0.
+    A dash for scores of an older version, which lack it.
     """
-    majority, ends = scored.get("majority", {}).get(task.main_metric), figure(scored, task.main_metric).ends
-    return majority is not None and ends is not None and ends[0] > majority
+    if "parsed" in scored:
+        parsed = scored["parsed"]
+        return f"{fraction(parsed['metrics'].get(metric))} on {parsed['n']:,} parsed"
+    if (supported := scored["metrics"].get("macro_f1_supported")) is None:
+        return DASH
+    most = scored.get("attainable", {}).get("macro_f1", 1.0)
+    return f"{fraction(supported)} over classes with gold" + (f", at most {fraction(most)}" if most < 1 else "")
+
+
+def resampled_text(scored: Mapping[str, Any]) -> str:
+    """The unit that was resampled: "row", or how many groups of rows and the design effect; "row" for older scores."""
+    if "units" not in scored:
+        return str(scored.get("unit", "row"))
+    effect = scored.get("design_effect")
+    return f"{scored['units']:,} {scored['unit']}s" + ("" if effect is None else f", design effect {effect:.2f}")
 
 
 def rows_text(scored: Mapping[str, Any]) -> str:

@@ -115,6 +115,7 @@ def of_counts(task: Task, mode: str, counts: metrics.Counts) -> dict[str, Floats
     found = {"accuracy": metrics.weighted_jaccard(counts) if weighted else metrics.accuracy(counts)}
     if not polarity:
         found["micro_f1"] = metrics.micro_f1(counts)
+    found["macro_f1_supported"] = metrics.macro_f1_supported(counts)
     if mode == "paper":  # polarity: the classes that occur, 9 included; label sets: an absent class counts as 1
         return found | {"macro_f1": metrics.macro_f1(counts, zero_division=None if polarity else 1.0)}
     found["macro_f1"] = metrics.macro_f1(counts, zero_division=0.0)

@@ -153,6 +153,18 @@ def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
     return mean
 
 
+def macro_f1_supported(counts: Counts) -> Floats:
+    """Mean F1 over the classes that occur in gold; a perfect model scores 1 whatever classes a sample lacks."""
+    scores = _ratio(2 * counts.hits, counts.wanted + counts.given, 0.0) * (counts.wanted > 0)
+    return _ratio(scores.sum(1), (counts.wanted > 0).sum(1).astype(float))
+
+
+def rows_per_class(counts: Counts) -> float:
+    """The median of gold rows + predicted rows over the classes that occur in gold, in the first weighting."""
+    there = counts.wanted[0] > 0
+    return float(np.median((counts.wanted + counts.given)[0][there])) if there.any() else 0.0
+
+
 def balanced_accuracy(counts: Counts) -> Floats:
     """Mean recall over the classes that occur in gold."""
     recall = _ratio(counts.hits, counts.wanted, 0.0)

@@ -1,12 +1,12 @@
 """The mean of a run's tasks in each modality, with an interval made from the tasks' own, as in the report."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eval.score.aggregate import half_width, on_the_same_rows, parted
+from eval.score.aggregate import on_the_same_rows, parted
 from eval.score.figure import Figure
+from eval.score.intervals import mean_ends
 from mmafflm.benchmark.benchmark import Task, benchmark
 
 
@@ -52,6 +52,5 @@ def _mean(units: Sequence[_Scored]) -> Figure:
     values = [one.figure.value for one in units if one.figure.value is not None]
     if len(values) < len(units):
         return Figure(None, None, n, unparsed)
-    value = sum(values) / len(values)
-    half = half_width([[one.figure.ends for one in group] for group in on_the_same_rows(units)])
-    return Figure(value, (value - half, value + half) if math.isfinite(half) else None, n, unparsed)
+    groups = [[(one.figure.value, one.figure.ends) for one in group] for group in on_the_same_rows(units)]
+    return Figure(sum(values) / len(values), mean_ends(units[0].metric, groups), n, unparsed)

@@ -8,6 +8,7 @@ import numpy as np
 
 from eval.score import metrics
 from eval.score.bootstrap import SEED, Measure, Values
+from eval.score.groups import Members, members
 from eval.score.measure import measure
 from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task
@@ -15,28 +16,40 @@ from mmafflm.benchmark.grammar import Labels
 
 
 class DistinctRows(NamedTuple):
-    """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K]."""
+    """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K].
+
+    members: the groups to resample; None when every row is alone in its group.
+    """
 
     gold: Array
     predictions: list[Array]
     emotions: Array | None
     counts: Floats
+    members: Members | None = None
 
 
-def distinct(gold: Array, predictions: Sequence[Array], emotions: Sequence[str | None] | None = None) -> DistinctRows:
+def distinct(
+    gold: Array,
+    predictions: Sequence[Array],
+    emotions: Sequence[str | None] | None = None,
+    groups: Array | None = None,
+) -> DistinctRows:
     """Count equal rows as one, in the order of their first occurrence, whatever the order of the predictions.
 
     Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
     """
     of = None if emotions is None else np.array(emotions, dtype=str)
     if gold.ndim == 2 and gold.dtype != bool:
-        return DistinctRows(gold, list(predictions), of, np.ones(len(gold)))
+        every = np.arange(len(gold))
+        return DistinctRows(gold, list(predictions), of, np.ones(len(gold)), members(groups, every))
     codes = np.column_stack([_codes(column) for column in (gold, *predictions, *([] if of is None else [of]))])
-    _, first, counts = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    _, first, place, counts = np.unique(codes, axis=0, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)
+    within = None if groups is None else members(groups, np.argsort(order)[place.ravel()])
     first, counts = first[order], counts[order]
     kept = None if of is None else of[first]
-    return DistinctRows(gold[first], [prediction[first] for prediction in predictions], kept, counts.astype(float))
+    taken = [prediction[first] for prediction in predictions]
+    return DistinctRows(gold[first], taken, kept, counts.astype(float), within)
 
 
 def _codes(column: Array) -> Array:

@@ -1,7 +1,6 @@
 """Scores of a run: answers joined to records by id, parsed in one mode, measured, with 95% bootstrap intervals."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,15 @@ import numpy as np
 from eval.run.join import join, load_predictions, require_data, run_json
 from eval.run.selection import Selection, split_of
 from eval.run.up_to_date import KEY, made_of, standing
-from eval.score.bootstrap import RESAMPLES, SEED, distribution, interval
+from eval.score.baselines import add_learned, trivial
+from eval.score.bootstrap import RESAMPLES, SEED
 from eval.score.figure import withheld
+from eval.score.groups import groups_of, unit_of
 from eval.score.humans import ORIGINS, add_humans
-from eval.score.measure import MODES, Answers, answers, majority, measure, strict
-from eval.score.metrics import Array, Floats
+from eval.score.learned import LearnedAnswers, learned_answers
+from eval.score.measure import MODES, Answers, answers, majority, strict
+from eval.score.measured import FEW_ROWS, Draw, RowFacts, attainable, beside, few_rows_text, measured
+from eval.score.metrics import Array
 from eval.score.readout import readout_of
 from eval.score.weighed import add_calibration, likelihood_files
 from mmafflm.benchmark.benchmark import Subset, Task, benchmark
@@ -35,30 +38,33 @@ def score(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     readout: str = "greedy",
+    learned: Mapping[str, LearnedAnswers] | None = None,
 ) -> dict[str, Any]:
     """The content of scores.MODE.json for the subsets of `records`. Touches no disk.
 
     readout: the run's. Each task records its own, which is greedy if the run's does not fit it (eval/score/readout.py).
+    learned: the answers of the learned baseline to each subset (eval/score/learned.py).
     Raises Fault when a prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown
     mode.
     """
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
     subsets = {
-        name: _subset(benchmark()[name], rows, join(name, rows, predictions.get(name, ())), mode, (resamples, seed))
+        name: _subset(benchmark()[name], rows, join(name, rows, predictions.get(name, ())), mode, Draw(resamples, seed))
         for name, rows in records.items()
     }
     for name, found in subsets.items():
         for task in benchmark()[name].tasks:
             if (scored := found.get("tasks", {task.key: found}).get(task.key)) is not None:
                 scored["readout"] = readout_of(task, readout)
+                if learned is not None:
+                    chosen = [one for one in records[name] if benchmark()[name].task(one.task) == task]
+                    add_learned(scored, task, mode, chosen, learned[name])
     about = {"schema": 1, "mode": mode, "readout": readout, "resamples": resamples, "seed": seed}
     return about | {"subsets": subsets}
 
 
-def _subset(
-    subset: Subset, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
-) -> dict[str, Any]:
+def _subset(subset: Subset, records: Sequence[Record], texts: Sequence[str], mode: str, draw: Draw) -> dict[str, Any]:
     by_task: dict[str, list[int]] = {}
     for row, record in enumerate(records):
         by_task.setdefault(subset.task(record.task).key, []).append(row)
@@ -77,35 +83,27 @@ def _subset(
     return found
 
 
-def _by_language(
-    task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
-) -> dict[str, Any]:
+def _by_language(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: Draw) -> dict[str, Any]:
     rows: dict[str, list[int]] = {}
     for row, record in enumerate(records):
         rows.setdefault(record.language, []).append(row)
     found = {}
     for language, chosen in sorted(rows.items()):
         read = answers(task, [records[row] for row in chosen], [texts[row] for row in chosen], mode)
-        values, ci95 = _measured(task, mode, read, draw)
-        found[language] = {"n": len(chosen), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
-        if reason := withheld(task, read):
-            found[language]["withheld"] = reason
+        found[language] = _scored(task, mode, read, draw, _asked(task, [records[row] for row in chosen]))
     return found
 
 
-def _task(
-    task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: tuple[int, int]
-) -> dict[str, Any]:
+def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str, draw: Draw) -> dict[str, Any]:
     read = answers(task, records, texts, mode)
-    emotions = [record.emotion for record in records] if task.per_emotion else None
-    values, ci95 = _measured(task, mode, read, draw, emotions)
-    baseline, _ = _measured(task, mode, read._replace(prediction=majority(task, read.gold)), (0, 0), emotions)
-    found: dict[str, Any] = {"n": len(records), "unparsed": len(read.unparsed), "metrics": values, "ci95": ci95}
+    asked = _asked(task, records)
+    found = _scored(task, mode, read, draw, asked)
+    constant = read._replace(prediction=majority(task, read.gold))
+    baseline = measured(task, mode, constant, Draw(0, 0), asked).values
     # A constant has no correlation, so the baseline is 0 in both modes.
     found["majority"] = {name: 0.0 if value is None else value for name, value in baseline.items()}
-    if reason := withheld(task, read, emotions):
-        found["withheld"] = reason
-    if notes := [*filter(None, [reason]), *_notes(task, mode, read)]:
+    found["baselines"] = trivial(task, mode, read.gold, asked.emotions)
+    if notes := [*filter(None, [found.get("withheld")]), *_notes(task, mode, read)]:
         found["notes"] = notes
     if mode == "strict":
         found["unparsed_rows"] = {
@@ -118,12 +116,28 @@ def _task(
     return found
 
 
+def _asked(task: Task, records: Sequence[Record]) -> RowFacts:
+    emotions = [record.emotion for record in records] if task.per_emotion else None
+    return RowFacts(emotions, groups_of(records), unit_of(records))
+
+
+def _scored(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> dict[str, Any]:
+    """The entry of a task, or of one of its languages, in scores.MODE.json."""
+    values, ci95, about = measured(task, mode, read, draw, asked)
+    n, unparsed = len(read.gold), len(read.unparsed)
+    found: dict[str, Any] = {"n": n, "unparsed": unparsed, "unparsed_rate": unparsed / n, "metrics": values,
+                             "ci95": ci95, **about, **beside(task, mode, read, draw, asked)}  # fmt: skip
+    if reason := withheld(task, read, asked.emotions):
+        found["withheld"] = reason
+    return found
+
+
 def task_metrics(
     task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]
 ) -> dict[str, float]:
     """The metrics of n answers to one task, as score() gives them in strict mode; "unparsed": the share unparsed."""
     read = strict(task, golds, emotions, texts)
-    values, _ = _measured(task, "strict", read, (0, 0), emotions if task.per_emotion else None)
+    values = measured(task, "strict", read, Draw(0, 0), RowFacts(emotions if task.per_emotion else None)).values
     found = {name: value for name, value in values.items() if value is not None}
     return found | {"unparsed": len(read.unparsed) / len(texts)}
 
@@ -138,53 +152,13 @@ def _notes(task: Task, mode: str, read: Answers) -> list[str]:
         seen: Array = np.vstack([read.gold, read.prediction]).max(axis=0)
         if absent := [name for name, occurs in zip(task.grammar.names, seen, strict=True) if not occurs]:
             notes.append(f"macro_f1 counts as 0, with neither gold nor prediction: {', '.join(absent)}")
+        if (most := attainable(read)) < 1:
+            notes.append(f"macro_f1 can reach at most {most:.3f}, since classes without gold count as 0")
+    if isinstance(task.grammar, Labels) and len(read.gold) < FEW_ROWS:
+        notes.append(few_rows_text())
     if task.ours:
         notes.append("the prompt is this project's, not the paper's")
     return notes
-
-
-def _measured(
-    task: Task, mode: str, read: Answers, draw: tuple[int, int], emotions: Sequence[str | None] | None = None
-) -> tuple[dict[str, float | None], dict[str, list[float] | None]]:
-    """Metrics and intervals. With emotions, each is measured and resampled separately; the score is their mean."""
-    if emotions is None:
-        drawn = _drawn(task, mode, read.gold, read.prediction, draw)
-    else:
-        of = np.array(emotions, dtype=object)
-        parts = {
-            emotion: _drawn(task, mode, read.gold[of == emotion], read.prediction[of == emotion], draw)
-            for emotion in task.emotions
-            if (of == emotion).any()
-        }
-        names = next(iter(parts.values()))
-        drawn = {name: np.mean([part[name] for part in parts.values()], axis=0) for name in names}
-        drawn |= {f"pearson_{emotion}": part["pearson"] for emotion, part in parts.items()}
-    values = {name: float(found[0]) if math.isfinite(found[0]) else None for name, found in drawn.items()}
-    return values, {name: interval(found[1:]) for name, found in drawn.items()}
-
-
-def _drawn(task: Task, mode: str, gold: Array, prediction: Array, draw: tuple[int, int]) -> dict[str, Floats]:
-    """Every metric, [1 + resamples]: for the rows themselves, then for each resample; equal rows are counted as one."""
-    gold, prediction, counts = _distinct(gold, prediction)
-    whole = measure(task, mode, gold, prediction, counts[None, :])
-    resampled = distribution(lambda weights: measure(task, mode, gold, prediction, weights), counts, *draw)
-    return {name: np.concatenate([value, resampled.get(name, value[:0])]) for name, value in whole.items()}
-
-
-def _distinct(gold: Array, prediction: Array) -> tuple[Array, Array, Floats]:
-    """The distinct (gold, prediction) rows and how often each occurs. Rows of dimensions are all kept, once each.
-
-    Not paired.distinct: its order would give other resamples and change the last digits of every interval so far.
-    """
-    if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
-        bits = np.column_stack([gold, prediction]).astype(np.uint64)
-        keys = bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64))
-    elif gold.ndim == 1:
-        keys = gold + 1j * prediction
-    else:
-        return gold, prediction, np.ones(len(gold))
-    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    return gold[first], prediction[first], counts.astype(float)
 
 
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
@@ -212,7 +186,8 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     whole = {name: selection.in_languages(data.records(name, split)) for name in names}
     records = {name: selection.of(rows) for name, rows in whole.items()}
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
-    scores = score(records, predictions, mode, readout=readout)
+    learned = {name: learned_answers(data, name, split) for name in names}
+    scores = score(records, predictions, mode, readout=readout, learned=learned)
     if mode == "strict":
         add_calibration(scores["subsets"], run, records, readout)
         add_humans(scores["subsets"], data.path, records)

@@ -4,14 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eval.run.selection import Selection
-from eval.score.figure import figure, rows_text, unparsed_text
+from eval.score.baselines import learned, strongest
+from eval.score.figure import DASH, beside_text, figure, resampled_text, rows_text, unparsed_text
+from eval.score.measured import FEW_ROWS, few_rows_text
 from eval.score.overall import overall
 from eval.tables import Section, fraction, interval_text
 from mmafflm.benchmark.benchmark import Task, benchmark, paper_scores
+from mmafflm.benchmark.grammar import Labels
 
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
 _MEANS = ("modality", "metric", "value", "95% interval", "tasks", "n", "unparsed")
-_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "majority")
+_COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "strongest baseline", "TF-IDF")
+_BESIDE = ("subset", "task", "metric", "value", "beside it", "resampled")
 
 
 def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
@@ -21,9 +25,14 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     """
     readout = scores.get("readout", "greedy")
     rows = [_row(task, found, readout) for task, found in _tasks(scores)]
+    beside = [
+        (*row[:4], beside_text(task.main_metric, found), resampled_text(found))
+        for row, (task, found) in zip(rows, _tasks(scores), strict=True)
+    ]
     sections = [
         Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows),
         Section("Overall, by modality: means of the tasks", _MEANS, list(_overall(scores))),
+        Section("Beside the scores: what few rows, unparsed answers and dependent rows do", _BESIDE, beside),
     ]
     sections += [*_humans(scores), *_calibration(scores)]
     for subset, found in scores["subsets"].items():
@@ -76,27 +85,15 @@ def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
-    """The notes of the tasks, and a note on the scores that lie outside their own intervals."""
+    """The notes of the tasks, and one on languages of few rows."""
     said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
-    if beyond := [name for name, metric, found in _scored(scores) if _is_beyond(metric, found)]:
-        said.append(
-            f"note: {', '.join(beyond)}: outside of its interval. A resample of few rows lacks some of their classes, "
-            "which macro F1 counts as 0. Score more rows."
-        )
+    said += [f"note: {task.name}: no TF-IDF baseline: {found['no_learned']}" for task, found in _tasks(scores)
+             if task.modality == "text" and "no_learned" in found]  # fmt: skip
+    few = [f"{task.name} {language}" for task, found in _tasks(scores) if isinstance(task.grammar, Labels)
+           for language, one in found.get("by_language", {}).items() if one["n"] < FEW_ROWS]  # fmt: skip
+    if few:
+        said.append(f"note: {few_rows_text()}: {', '.join(few)}")
     return said
-
-
-def _is_beyond(metric: str, found: Mapping[str, Any]) -> bool:
-    value, ends, _, _ = figure(found, metric)
-    return value is not None and ends is not None and not ends[0] - 1e-9 <= value <= ends[1] + 1e-9
-
-
-def _scored(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, main metric and scores of every task and each of its languages."""
-    for task, found in _tasks(scores):
-        yield task.name, task.main_metric, found
-        for language, one in found.get("by_language", {}).items():
-            yield f"{task.name} {language}", task.main_metric, one
 
 
 def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]]:
@@ -116,7 +113,8 @@ def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
         key if own == readout else f"{key} ({own})".lstrip(),
         metric,
         *values,
-        fraction(found["majority"].get(metric)),
+        str(strongest(task, found) or DASH),
+        fraction(learned(task, found)),
     )
 
 

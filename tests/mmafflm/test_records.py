@@ -66,6 +66,7 @@ def test_a_line_that_is_no_object_is_named(line: str, said: str, tmp_path: Path)
         ({"translated_from": {"id": "x"}}, "translated_from has another form"),
         ({"translated_from": {"language": 1}}, "translated_from has another form"),
         ({"emotion": 1}, "emotion has another form"),
+        ({"group": "12"}, "group has another form"),
         ({"task": "emotion_classification"}, "is not a subset with a task"),
         ({"more": 1}, "unexpected keyword argument 'more'"),
     ],
@@ -79,13 +80,15 @@ def test_a_row_of_another_form_is_refused(change: dict[str, Any], said: str) -> 
     "change",
     [
         {"gold": 0.5}, {"gold": {"valence": 1}}, {"gold": []}, {"emotion": "joy"}, {"videos": ["a.mp4", ["b.png"]]},
-        {"translated_from": {"language": "en", "id": "x"}},
+        {"group": "film:x"}, {"translated_from": {"language": "en", "id": "x"}},
     ],
 )  # fmt: skip
 def test_a_row_of_a_known_form_is_a_record(change: dict[str, Any]) -> None:
     record = to_record(ROW | change)
     row = json.loads(dump(record.to_json()))
-    assert row == {name: value for name, value in (ROW | change).items() if name != "emotion" or value is not None}
+    assert row == {
+        name: value for name, value in (ROW | change).items() if value is not None or name not in ("emotion", "group")
+    }
     assert list(row) == [name for name in Record.__slots__ if name in row]
 
 

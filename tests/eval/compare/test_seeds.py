@@ -44,7 +44,7 @@ def test_without_an_error_of_rows_it_is_the_t_test() -> None:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
-    rows = {"MELD_SP": records("MELD_SP", 60), "CHSIMS_SI": records("CHSIMS_SI", 40, languages=("zh",))}
+    rows = {"MELD_SP": records("MELD_SP", 60), "CHSIMS_SI": records("CHSIMS_SI", 50, languages=("zh",))}
     return write_data(tmp_path / "data", rows)
 
 

@@ -4,7 +4,8 @@ import math
 import pytest
 
 from eval.run.import_answers import import_answers
-from eval.score.figure import beats_majority, figure
+from eval.score.baselines import beats_baselines
+from eval.score.figure import figure
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
 from eval.tables import markdown
@@ -98,14 +99,14 @@ def test_a_number_that_most_answers_do_not_give_has_no_figure(mode):
         scores = score({"CHSIMS_SI": rows}, {"CHSIMS_SI": half_said(rows, silent)}, mode, resamples=20)
         found = scores["subsets"]["CHSIMS_SI"]
         assert isinstance(found["metrics"]["pearson"], float) and len(found["ci95"]["pearson"]) == 2
-        (section, means), notes = tables(scores)
+        (section, means, _), notes = tables(scores)
         assert means.rows[0][:2] == ("video", "pearson") and (means.rows[0][2] == "-") is not shown
         value, interval, rows_asked, unparsed = section.rows[0][3:7]
         assert ((value, interval) == ("-", "-")) is not shown and (rows_asked, unparsed) == ("21", f"{silent / 21:.1%}")
         assert ("withheld" in found) is not shown
         assert any("52.4% of the answers are unparsed" in note for note in notes) is not shown
         assert not any("outside of its interval" in note for note in notes) or shown
-        assert shown or not beats_majority(benchmark()["CHSIMS_SI"].tasks[0], found)
+        assert shown or not beats_baselines(benchmark()["CHSIMS_SI"].tasks[0], found)
 
 
 def test_labels_keep_their_figure_and_one_silent_emotion_takes_that_of_the_mean():
@@ -221,7 +222,7 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     found = scores["subsets"]["XED"]
     assert scores["limit"] == 6 and found["sample"] == {"limit": 6, "of": 20}
     assert found["by_language"]["de"]["n"] == 3 and found["by_language"]["de"]["sample"] == {"limit": 6, "of": 10}
-    (whole, _, languages), _ = tables(scores)
+    (whole, _, _, languages), _ = tables(scores)
     assert "a sample of at most 6 rows" in whole.title
     assert "6 of 20" in whole.rows[0] and "3 of 10" in languages.rows[0]
 
@@ -243,20 +244,20 @@ def test_the_table_shows_doubt_and_the_papers_figures_in_paper_mode_only():
     for mode, shown in (("paper", True), ("strict", False)):
         scores = score(records, {"MMS": answered(records["MMS"])}, mode, resamples=10)
         text = markdown(*tables(scores))
-        assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.167 |" in text
+        assert "| MMS |  | macro_f1 | 1.000 | [" in text and "| 9 | 0.0% | 0.333 prior sampling | - |" in text
         assert ("MMAFFLM-7b" in text) is shown
         assert (f"| {paper_scores()['MMS', 'de']['MMAFFLM-7b']:.3f} |" in text) is shown
     assert not math.isnan(scores["subsets"]["MMS"]["metrics"]["macro_f1"])
 
 
-@pytest.mark.parametrize(("rows", "said"), [(7, True), (70, False)])
-def test_a_score_outside_of_its_own_interval_is_said(rows: int, said: bool) -> None:
+def test_an_interval_contains_its_score_and_stays_within_the_range():
     names = [label.name for label in benchmark()["MELD_EC"].tasks[0].grammar.labels]
-    asked = [record("MELD_EC", at, [names[at % len(names)]]) for at in range(rows)]
-    right = [Prediction(one.id, one.answer) for one in asked]
-    scores = score({"MELD_EC": asked}, {"MELD_EC": right}, "strict", resamples=400)
-    beyond = [note for note in tables(scores)[1] if "outside of its interval" in note]
-    assert [note.startswith("note: MELD_EC: ") for note in beyond] == ([True] if said else [])
+    asked = [record("MELD_EC", at, [names[at % len(names)]]) for at in range(7)]
+    found = score({"MELD_EC": asked}, {"MELD_EC": answered(asked)}, "strict", resamples=400)["subsets"]["MELD_EC"]
+    for name, value in found["metrics"].items():
+        low, high = found["ci95"][name]
+        assert 0 <= low <= value <= high <= 1, name
+    assert any("fewer than 200 rows" in note for note in found["notes"])
 
 
 def test_exactly_half_unparsed_still_has_a_figure():
@@ -267,8 +268,14 @@ def test_exactly_half_unparsed_still_has_a_figure():
         assert found["unparsed"] == 10 and "withheld" not in found and figure(found, "pearson").value is not None
 
 
-def test_a_score_beats_the_majority_with_its_whole_interval():
+def test_a_score_beats_the_strongest_baseline_with_its_whole_interval():
     task = benchmark()["CHSIMS_SP"].tasks[0]
-    scored = {"n": 9, "unparsed": 0, "metrics": {task.main_metric: 0.5}, "majority": {task.main_metric: 0.4}}
+    scored = {
+        "n": 9,
+        "unparsed": 0,
+        "metrics": {task.main_metric: 0.5},
+        "majority": {task.main_metric: 0.3},
+        "baselines": {"prior": {task.main_metric: 0.4}, "majority": {task.main_metric: 0.3}},
+    }
     for ends, beats in (([0.41, 0.6], True), ([0.39, 0.6], False), ([0.4, 0.6], False)):
-        assert beats_majority(task, scored | {"ci95": {task.main_metric: ends}}) is beats
+        assert beats_baselines(task, scored | {"ci95": {task.main_metric: ends}}) is beats

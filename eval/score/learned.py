@@ -1,0 +1,152 @@
+"""The learned baseline: TF-IDF of character n-grams and linear models, trained on a subset's own training split.
+
+It takes up to minutes to make, so its answers to a subset's test records are kept in DATA/.baselines, by
+the hashes of both splits. Only texts: a picture needs a model. A subset without a training split has no such baseline.
+
+Character n-grams need no word boundaries, so the 35 languages are treated alike. The models are scikit-learn's ridge
+regressions, with its defaults but for what is named here: for labels a classifier for each, with balanced classes
+because the main metric is macro F1; for numbers a regression. Each emotion whose intensity is asked has its own model.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.score.metrics import Array
+from eval.score.readout import DECIMALS, choose
+from mmafflm.benchmark.benchmark import Task, benchmark
+from mmafflm.benchmark.grammar import Gold, Labels, Number, Ordinal
+from mmafflm.dataset import Dataset, split_file
+from mmafflm.errors import Fault
+from mmafflm.files.documents import read_json
+from mmafflm.records import Record, write_text
+from mmafflm.terminal.command import say
+
+FOLDER = ".baselines"  # `mmaffin check` passes over names that begin with a point
+MOST_ROWS = 5_000  # training rows of a subset, evenly spaced: more cost time and hardly change the score
+MOST_CHARACTERS = 300  # of a text
+NGRAMS, FEATURES = (1, 3), 50_000
+SOLVER = "sparse_cg"  # a logistic regression of liblinear takes twenty times as long
+LEAST_TRAINED = 20  # training rows of a task or emotion
+VERSION = 1  # raise it when the answers change
+
+
+class LearnedAnswers(NamedTuple):
+    """The baseline's answer to each test record of a subset, by id; `why` says why there is none."""
+
+    answers: dict[str, str]
+    why: str = ""
+
+
+def learned_answers(data: Dataset, subset: str, split: str = "test") -> LearnedAnswers:
+    """The answers to the records of `split`, made once for the data. Raises Fault for records that changed."""
+    if benchmark()[subset].modality != "text":
+        return LearnedAnswers({}, "only texts have a learned baseline")
+    if subset not in data.subsets("train"):
+        return LearnedAnswers({}, "the data has no training split of this subset")
+    files = [split_file(subset, one) for one in ("train", split)]
+    made = {"version": VERSION, "scikit-learn": version("scikit-learn")}
+    made |= {name: data.files[name]["sha256"] for name in files}
+    path = data.path / FOLDER / f"{subset}_{split}.json"
+    if (found := _kept(path, made)) is not None:
+        return LearnedAnswers(found)
+    data.require_unchanged(files)
+    say(f"{subset}: training the TF-IDF baseline, once for this data")
+    answers = answers_of(list(data.records(subset, "train")), list(data.records(subset, split)))
+    try:
+        write_text(path, json.dumps({"made_of": made, "answers": answers}, ensure_ascii=False))
+    except OSError as error:
+        say(f"{path}: not written ({error.strerror}), so the next command trains it again")
+    return LearnedAnswers(answers)
+
+
+def _kept(path: Any, made: Mapping[str, Any]) -> dict[str, str] | None:
+    try:
+        found = read_json(path, "")
+    except (FileNotFoundError, Fault):
+        return None
+    same = isinstance(found, dict) and found.get("made_of") == made and isinstance(found.get("answers"), dict)
+    return found["answers"] if same else None
+
+
+def answers_of(train: Sequence[Record], asked: Sequence[Record]) -> dict[str, str]:
+    """{id: answer} to the records, from models trained on `train`; no answer where there is too little to train on."""
+    found: dict[str, str] = {}
+    for part, rows in _parts(asked).items():
+        if len(known := _parts(train).get(part, [])) >= LEAST_TRAINED:
+            found |= zip((one.id for one in rows), _answers(_task(rows[0]), known, rows), strict=True)
+    return found
+
+
+def _parts(records: Sequence[Record]) -> dict[tuple[str, str | None], list[Record]]:
+    found: dict[tuple[str, str | None], list[Record]] = {}
+    for one in records:
+        found.setdefault((one.task, one.emotion), []).append(one)
+    return found
+
+
+def _task(record: Record) -> Task:
+    return benchmark()[record.subset].task(record.task)
+
+
+def _answers(task: Task, train: Sequence[Record], asked: Sequence[Record]) -> list[str]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if len(train) > MOST_ROWS:
+        train = [train[at * len(train) // MOST_ROWS] for at in range(MOST_ROWS)]
+    words = TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAMS, max_features=FEATURES, sublinear_tf=True)
+    try:
+        known = words.fit_transform([_text(task, one) for one in train])
+    except ValueError:  # texts without a character: nothing to learn from
+        return [""] * len(asked)
+    values = _predicted(task, known, train, words.transform([_text(task, one) for one in asked]))
+    return [task.answer(value, one.emotion) for value, one in zip(values, asked, strict=True)]
+
+
+def _text(task: Task, record: Record) -> str:
+    return (task.text_in(record.prompt, record.emotion or "") or "")[:MOST_CHARACTERS]
+
+
+def _predicted(task: Task, known: Any, train: Sequence[Record], asked: Any) -> list[Gold]:
+    """A value of the task's grammar for each row of `asked`."""
+    from sklearn.linear_model import Ridge
+
+    grammar = task.grammar
+    if isinstance(grammar, Labels):
+        return _labels(grammar, known, train, asked)
+    gold = np.array([float(one.gold) for one in train])  # type: ignore[arg-type]
+    numbers = Ridge(solver=SOLVER).fit(known, gold).predict(asked).clip(grammar.low, grammar.high)
+    if isinstance(grammar, Ordinal):
+        classes = np.array(sorted(number for number, _ in grammar.classes))
+        return [int(classes[np.abs(classes - number).argmin()]) for number in numbers]
+    assert isinstance(grammar, Number)
+    decimals = min(DECIMALS, grammar.decimals or DECIMALS)
+    return [round(float(number), decimals) for number in numbers]
+
+
+def _labels(grammar: Labels, known: Any, train: Sequence[Record], asked: Any) -> list[Gold]:
+    """The label with the widest margin; of a set, each label on the right side of its margin."""
+    margins = np.full((asked.shape[0], len(grammar.names)), -np.inf)
+    for at, name in enumerate(grammar.names):
+        if (holds := np.array([name in one.gold for one in train])).any():  # type: ignore[operator]
+            margins[:, at] = _margin(known, holds, asked)
+    if grammar.most == 1:
+        return [[grammar.names[at]] for at in margins.argmax(1)]
+    levels = dict(
+        zip(grammar.names, (0.0 if one else None for one in np.isfinite(margins).any(axis=0).tolist()), strict=True)
+    )
+    return [choose(grammar, row, levels) for row in margins]
+
+
+def _margin(known: Any, holds: Array, asked: Any) -> Array:
+    """Above 0 where a row of `asked` rather has a label that some rows of `known` have."""
+    from sklearn.linear_model import RidgeClassifier
+
+    if bool(np.all(holds)):
+        return np.ones(asked.shape[0])
+    model = RidgeClassifier(solver=SOLVER, class_weight="balanced").fit(known, holds)
+    found: Array = model.decision_function(asked)
+    return found

@@ -1,0 +1,202 @@
+"""One task's answers measured: every metric, its interval, and what was resampled for it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.score.bootstrap import SEED, LeftOut, Measure, distribution, left_out
+from eval.score.groups import Members, members
+from eval.score.intervals import OF_CLASSES, Sampled, interval_of
+from eval.score.measure import Answers, measure
+from eval.score.metrics import Array, Floats, label_counts, number, rows_per_class
+from eval.score.paired import distinct, scorer, seed_of
+from mmafflm.benchmark.benchmark import Task
+from mmafflm.benchmark.grammar import Labels
+
+FEW_ROWS = 200  # below it, macro F1 is biased towards 0 and its interval wide (docs/reference/inference.md)
+
+
+class Draw(NamedTuple):
+    """How many resamples, and the seed."""
+
+    resamples: int
+    seed: int
+
+
+class RowFacts(NamedTuple):
+    """What else is known of n rows: each one's emotion, if each emotion is scored separately; its group; the unit."""
+
+    emotions: Sequence[str | None] | None = None
+    groups: Array | None = None
+    unit: str = "row"
+
+    def of(self, rows: Sequence[int] | Array) -> "RowFacts":
+        """Only these rows."""
+        emotions = None if self.emotions is None else [self.emotions[row] for row in rows]
+        return RowFacts(emotions, None if self.groups is None else self.groups[rows], self.unit)
+
+
+class Measured(NamedTuple):
+    """Metrics and their intervals; about: unit, units and design effect, for scores.MODE.json."""
+
+    values: dict[str, float | None]
+    ci95: dict[str, list[float] | None]
+    about: dict[str, Any]
+
+
+class _Part(NamedTuple):
+    """Distinct rows that are measured alone: a task, or one emotion of it; `times` [K]: how often each occurs."""
+
+    name: str
+    gold: Array
+    prediction: Array
+    place: Array  # [n], the distinct row of each row
+    times: Floats
+
+
+def measured(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> Measured:
+    """Metrics and intervals. Each emotion is measured separately, and the score is the mean over the emotions."""
+    parts = _parts(task, read, asked.emotions)
+    together = members(asked.groups, _places(parts, asked.emotions))
+    found: dict[str, dict[str, Floats]] = {}
+    if together is None:  # each emotion with its own seed
+        for part in parts:
+            found |= _drawn(task, mode, [part], None, Draw(draw.resamples, draw.seed + seed_of(part.name) - SEED))
+    else:  # a tweet is drawn with all its emotions
+        found = _drawn(task, mode, parts, together, draw)
+    drawn = next(iter(found.values()))
+    if asked.emotions is not None:
+        drawn = {name: np.mean([one[name] for one in found.values()], axis=0) for name in drawn}
+        drawn |= {f"pearson_{emotion}": one["pearson"] for emotion, one in found.items()}
+    values = {name: float(of[0]) if math.isfinite(of[0]) else None for name, of in drawn.items()}
+    if not draw.resamples:
+        return Measured(values, dict.fromkeys(values), {})
+    units = len(read.gold) if together is None else together.units
+    left, per_class = _of_classes(task, mode, parts[0], together)
+    ci95 = {
+        name: interval_of(name, Sampled(float(of[0]), of[1:], units, per_class, left.get(name)))
+        for name, of in drawn.items()
+    }
+    return Measured(values, ci95, _about(task, mode, read, asked, units, drawn[task.main_metric][1:], draw))
+
+
+def _parts(task: Task, read: Answers, emotions: Sequence[str | None] | None) -> list[_Part]:
+    if emotions is None:
+        return [_part("", read.gold, read.prediction)]
+    of = np.array(emotions, dtype=object)
+    return [
+        _part(emotion, read.gold[of == emotion], read.prediction[of == emotion])
+        for emotion in task.emotions
+        if (of == emotion).any()
+    ]
+
+
+def _part(name: str, gold: Array, prediction: Array) -> _Part:
+    """Equal rows are counted as one. Rows of dimensions are all kept: hardly any are equal."""
+    if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
+        bits = np.column_stack([gold, prediction]).astype(np.uint64)
+        keys = bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64))
+    elif gold.ndim == 1:
+        keys = gold + 1j * prediction
+    else:
+        return _Part(name, gold, prediction, np.arange(len(gold)), np.ones(len(gold)))
+    _, first, place, times = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    return _Part(name, gold[first], prediction[first], place.ravel(), times.astype(float))
+
+
+def _places(parts: Sequence[_Part], emotions: Sequence[str | None] | None) -> Array:
+    """The distinct row of every row, numbered through all parts."""
+    if emotions is None:
+        return parts[0].place
+    of, places, start = np.array(emotions, dtype=object), np.zeros(len(emotions), dtype=np.int64), 0
+    for part in parts:
+        places[of == part.name] = part.place + start
+        start += len(part.times)
+    return places
+
+
+def _drawn(
+    task: Task, mode: str, parts: Sequence[_Part], together: Members | None, draw: Draw
+) -> dict[str, dict[str, Floats]]:
+    """{part: every metric [1 + resamples]}: for the rows themselves, then for each resample."""
+    starts = np.cumsum([0, *(len(part.times) for part in parts)])
+
+    def measure_all(weights: Floats) -> dict[str, Floats]:
+        return {
+            f"{part.name}\n{name}": values
+            for at, part in enumerate(parts)
+            for name, values in measure(
+                task, mode, part.gold, part.prediction, weights[:, starts[at] : starts[at + 1]]
+            ).items()
+        }
+
+    times = np.concatenate([part.times for part in parts])
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack an emotion of few rows: NaN
+        whole = measure_all(times[None, :])
+        resampled = distribution(measure_all, times, draw.resamples, draw.seed, together)
+    found: dict[str, dict[str, Floats]] = {}
+    for key, values in whole.items():
+        part, _, name = key.partition("\n")
+        found.setdefault(part, {})[name] = np.concatenate([values, resampled.get(key, values[:0])])
+    return found
+
+
+def _of_classes(task: Task, mode: str, part: _Part, together: Members | None) -> tuple[Mapping[str, LeftOut], float]:
+    """What the interval of a mean over classes needs besides the resamples."""
+    if not isinstance(task.grammar, Labels):
+        return {}, math.inf
+    names, per_class = OF_CLASSES, rows_per_class(label_counts(part.gold, part.prediction, part.times[None, :]))
+
+    def measure_classes(weights: Floats) -> dict[str, Floats]:
+        found = measure(task, mode, part.gold, part.prediction, weights)
+        return {name: found[name] for name in names if name in found}
+
+    return left_out(measure_classes, part.times, together), per_class
+
+
+def _about(
+    task: Task, mode: str, read: Answers, asked: RowFacts, units: int, drawn: Floats, draw: Draw
+) -> dict[str, Any]:
+    """What was resampled. design_effect: the variance of the main metric over groups / over rows (Kish 1965)."""
+    if units == len(read.gold):
+        return {"unit": "row"}
+    metric = task.main_metric
+    rows = distinct(read.gold, [read.prediction], asked.emotions)
+    score: Measure = scorer(task, mode, rows.gold, rows.predictions[0], rows.emotions)
+    over_rows = np.nanvar(distribution(score, rows.counts, draw.resamples, draw.seed)[metric])
+    effect = float(np.nanvar(drawn) / over_rows) if over_rows > 0 else math.nan
+    return {"unit": asked.unit, "units": units, "design_effect": round(effect, 2) if math.isfinite(effect) else None}
+
+
+def attainable(read: Answers) -> float:
+    """The macro F1 of a perfect model in strict mode: the share of the classes that occur in gold."""
+    return float(read.gold.astype(bool).any(0).mean())
+
+
+def beside(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> dict[str, Any]:
+    """What scores.MODE.json shows beside the metrics of a task.
+
+    For labels "attainable", what a perfect model would get; for numbers "parsed", the main metric on the rows whose
+    answers could be parsed.
+    """
+    if isinstance(task.grammar, Labels):
+        return {"attainable": {"macro_f1": attainable(read)}} if mode == "strict" else {}
+    metric = task.main_metric
+    kept = np.array([row for row in range(len(read.gold)) if row not in read.unparsed], dtype=np.int64)
+    if len(kept) < 2:
+        return {"parsed": {"n": len(kept), "metrics": {metric: None}, "ci95": {metric: None}}}
+    some = asked.of(kept)
+    rows = distinct(read.gold[kept], [read.prediction[kept]], some.emotions, some.groups)
+    score = scorer(task, mode, rows.gold, rows.predictions[0], rows.emotions)
+    value = float(score(rows.counts[None, :])[metric][0])
+    drawn = distribution(score, rows.counts, draw.resamples, draw.seed, rows.members).get(metric, np.array([]))
+    units = len(kept) if rows.members is None else rows.members.units
+    ends = interval_of(metric, Sampled(value, drawn, units)) if draw.resamples else None
+    return {"parsed": {"n": len(kept), "metrics": {metric: number(value)}, "ci95": {metric: ends}}}
+
+
+def few_rows_text() -> str:
+    """The warning about macro F1 of few rows."""
+    return f"fewer than {FEW_ROWS} rows: macro_f1 is biased towards 0, and its interval is rough"
