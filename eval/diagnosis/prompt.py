@@ -15,6 +15,7 @@ from eval.diagnosis.modality import changes, require_records
 from eval.score.answered import Answered
 from eval.score.bootstrap import RESAMPLES, distribution, interval
 from eval.score.figure import withheld
+from eval.score.groups import groups_of
 from eval.score.metrics import Floats
 from eval.score.paired import distinct, scorer, seed_of
 
@@ -69,11 +70,12 @@ def _scores(one: Answered, forms: Mapping[str, Answered], resamples: int) -> dic
     runs = {name: of for name, of in runs.items() if not withheld(of.task, of.read, of.emotions)}
     if "none" not in runs:
         return {}
-    rows = distinct(one.read.gold, [of.read.prediction for of in runs.values()], one.emotions)
+    groups, answers = groups_of(one.records), [of.read.prediction for of in runs.values()]
+    rows = distinct(one.read.gold, answers, one.emotions, groups)
     metric, found = one.task.main_metric, dict[str, Floats]()
     for name, each in zip(runs, rows.predictions, strict=True):
         measure = scorer(one.task, "strict", rows.gold, each, rows.emotions)
-        drawn = distribution(measure, rows.counts, resamples, seed_of("prompt", one.name))[metric]
+        drawn = distribution(measure, rows.counts, resamples, seed_of("prompt", one.name), rows.members)[metric]
         found[name] = np.concatenate([measure(rows.counts[None, :])[metric], drawn])
     return found
 

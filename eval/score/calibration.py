@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from eval.score.bootstrap import distribution, interval
+from eval.score.groups import Members, groups_of, members
 from eval.score.metrics import Array, Bools, Floats
 from eval.score.readout import candidates, log_shares, varied
 from mmafflm.benchmark.benchmark import Task
@@ -31,10 +32,14 @@ def calibration(
     task: Task, records: Sequence[Record], logp: Sequence[Sequence[float]], draw: tuple[int, int]
 ) -> dict[str, Any]:
     """The "calibration" of a task or a language in scores.strict.json; logp [n, candidates]; draw: resamples, seed."""
+    together = members(groups_of(records), np.arange(len(records)))
     if isinstance(task.grammar, Labels):
-        return {"n": len(records), **reliability(*believed(task, records, logp), draw)}
+        return {"n": len(records), **reliability(*believed(task, records, logp), draw, together)}
     names = task.grammar.dimensions if isinstance(task.grammar, Vad) else ("",)
-    return {"n": len(records), "coverage": {name: _coverage(task, name, records, logp, draw) for name in names}}
+    return {
+        "n": len(records),
+        "coverage": {name: _coverage(task, name, records, logp, (*draw, together)) for name in names},
+    }
 
 
 def believed(task: Task, records: Sequence[Record], logp: Sequence[Sequence[float]]) -> tuple[Floats, Bools]:
@@ -46,11 +51,13 @@ def believed(task: Task, records: Sequence[Record], logp: Sequence[Sequence[floa
     return shares.max(1), np.array(right, dtype=bool)
 
 
-def reliability(confidence: Floats, right: Bools, draw: tuple[int, int]) -> dict[str, Any]:
+def reliability(
+    confidence: Floats, right: Bools, draw: tuple[int, int], together: Members | None = None
+) -> dict[str, Any]:
     """ECE, Brier score and the curve of n rows, with 95% intervals.
 
-    ece_by_chance: the ECE that so many rows of a perfectly calibrated model would show. The interval of ECE is shifted
-    by the bootstrap's own estimate of its bias, because noise can only raise an ECE.
+    together: the groups to resample. ece_by_chance: the ECE that so many rows of a perfectly calibrated model would
+    show. The interval of ECE is shifted by the bootstrap's own estimate of its bias, because noise can only raise an ECE.
     """
     edges = np.percentile(confidence, np.linspace(0, 100, min(BINS, max(1, len(right) // LEAST)) + 1))
     place = np.searchsorted(edges[1:-1], confidence)  # as calibration_curve(strategy="quantile")
@@ -66,7 +73,7 @@ def reliability(confidence: Floats, right: Bools, draw: tuple[int, int]) -> dict
 
     plain = np.ones(len(right))
     whole = {name: float(values[0]) for name, values in measured(plain[None, :]).items()}
-    drawn = distribution(measured, plain, *draw)
+    drawn = distribution(measured, plain, *draw, together)
     ends = {name: interval(values) for name, values in drawn.items()}
     if ends.get("ece"):
         bias = float(drawn["ece"].mean()) - whole["ece"]
@@ -90,7 +97,11 @@ def reliability(confidence: Floats, right: Bools, draw: tuple[int, int]) -> dict
 
 
 def _coverage(
-    task: Task, name: str, records: Sequence[Record], logp: Sequence[Sequence[float]], draw: tuple[int, int]
+    task: Task,
+    name: str,
+    records: Sequence[Record],
+    logp: Sequence[Sequence[float]],
+    draw: tuple[int, int, Members | None],
 ) -> dict[str, Any]:
     """Coverage of one number or dimension, and its mean predicted spread beside the error of the expected value."""
     values, weighed = varied(task, name, np.asarray(logp, dtype=float))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from eval.score.bootstrap import RESAMPLES, SEED, distribution, interval
+from eval.score.groups import groups_of, members
 from eval.score.measure import measure
 from eval.score.metrics import Array, Floats
 from mmafflm.benchmark.benchmark import Task, benchmark
@@ -33,17 +34,22 @@ def add_humans(subsets: Mapping[str, dict[str, Any]], data: Path, records: Mappi
         corpus = benchmark()[name].corpus
         for task in benchmark()[name].tasks:
             scored = subsets[name].get("tasks", {task.key: subsets[name]}).get(task.key)
-            answers = [known.get((corpus, one.source), {}).get(task.key, []) for one in rows if one.task == task.kind]
-            if scored is not None and (found := agreement(task, answers)):
+            asked = [one for one in rows if one.task == task.kind]
+            answers = [known.get((corpus, one.source), {}).get(task.key, []) for one in asked]
+            if scored is not None and (found := agreement(task, answers, groups=groups_of(asked))):
                 scored["humans"] = found
 
 
-def agreement(task: Task, answers: Sequence[Sequence[Any]], draw: tuple[int, int] = (RESAMPLES, SEED)) -> Any:
+def agreement(
+    task: Task, answers: Sequence[Sequence[Any]], draw: tuple[int, int] = (RESAMPLES, SEED), groups: Array | None = None
+) -> Any:
     """The "humans" of a task: n rows with annotators, how many these have, metrics and intervals; None without rows.
 
-    answers: each row's annotators' golds; rows with fewer than LEAST are left out. draw: resamples, seed.
+    answers: each row's annotators' golds; rows with fewer than LEAST are left out. draw: resamples, seed. groups [n]:
+    the rows that are resampled together.
     """
-    rows = [one for one in answers if len(one) >= LEAST]
+    kept = [at for at, one in enumerate(answers) if len(one) >= LEAST]
+    rows = [answers[at] for at in kept]
     if not rows:
         return None
     rounds = [_round(task, rows, number) for number in range(max(map(len, rows)))]
@@ -53,7 +59,8 @@ def agreement(task: Task, answers: Sequence[Sequence[Any]], draw: tuple[int, int
         return {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
 
     plain = np.ones(len(rows))
-    drawn = distribution(measured, plain, *draw)
+    together = None if groups is None else members(groups[kept], np.arange(len(rows)))
+    drawn = distribution(measured, plain, *draw, together)
     return {
         "n": len(rows),
         "annotators": sum(map(len, rows)) / len(rows),
