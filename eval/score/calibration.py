@@ -57,7 +57,7 @@ def reliability(
     """ECE, Brier score and the curve of n rows, with 95% intervals.
 
     together: the groups to resample. ece_by_chance: the ECE that so many rows of a perfectly calibrated model would
-    show. The interval of ECE is shifted by the bootstrap's own estimate of its bias, because noise can only raise an ECE.
+    show. The interval of ECE is shifted by the bootstrap's own estimate of its bias: noise can only raise an ECE.
     """
     edges = np.percentile(confidence, np.linspace(0, 100, min(BINS, max(1, len(right) // LEAST)) + 1))
     place = np.searchsorted(edges[1:-1], confidence)  # as calibration_curve(strategy="quantile")

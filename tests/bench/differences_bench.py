@@ -2,8 +2,8 @@
 
     python -m tests.bench.differences_bench RAW DATA
 
-RAW/meld has MELD's tables; DATA is a build of XED and onlineshopping. The model is always TF-IDF of characters with
-logistic regression by stochastic gradient descent, fitted once on training rows that are in no test set. Only the
+RAW/meld has MELD's tables; DATA is a build of XED and onlineshopping. The model is always logistic regression on
+hashed character n-grams, fitted once on training rows that are in no test set. Only the
 test rows change. MELD: the 2,610 rows of the table against rules that leave the published 2,530. XED and
 onlineshopping: REPEATS samples of the published size, each stratified by label (as ours) or not.
 """
