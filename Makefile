@@ -26,6 +26,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = $(if $(2),--$(1) $(call quoted,$(2)))
 RUNS ?=
 MODELS ?=
+CLUSTER ?=
 # another readout or limit is another run: its answers do not belong to those of the first
 RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
@@ -54,7 +55,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 	$(BIN)/pip install -q --no-deps -r constraints.txt
 	touch $@
 
-setup: $(VENV)/.full ## make .venv with everything (6.4 GB); building and scoring alone need 0.6 GB
+setup: $(VENV)/.full ## make .venv with everything (6.7 GB); building and scoring alone need 0.6 GB
 
 # PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
 $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
@@ -63,7 +64,7 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 	$(VENV_VLLM)/bin/pip install -q --no-deps -e .
 	touch $@
 
-setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (6.9 GB): .venv-vllm/bin/mmaffben predict --engine vllm
+setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (7.2 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
 # Each sees its own packages and, after them, those of $(VENV).
 .venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full
@@ -123,8 +124,8 @@ leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranke
 	$(BIN)/mmaffben leaderboard $(RUNS) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT))
 
 paper-baselines: OUT = runs/paper
-paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT=: the paper's 20 models asked, scored, ranked; resumes
-	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT))
+paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT= CLUSTER=: the paper's 20 models asked, scored, ranked; resumes
+	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT)) $(call flag,cluster,$(CLUSTER))
 
 doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor

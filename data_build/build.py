@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from data_build.rows.shards import Shards, find_shards, partial_of, read_part, t
 from data_build.rows.write import Chosen, Outcome, choose_rows, write_rows
 from data_build.sources import find_sources
 from data_build.twins import twin_of, write_registry
+from data_build.workers.nodes import Nodes
 from data_build.workers.pool import Failed, run_guarded
 from mmafflm.benchmark.benchmark import Subset
 from mmafflm.dataset import MANIFEST, MIX, split_file
@@ -38,6 +39,7 @@ from mmafflm.records import write_jsonl
 from mmafflm.terminal.command import say
 
 WORK = ".work"
+SHARES = ".shares"  # what data_build/shares.py reads
 LONGEST_S = 1e6  # reading a part of a corpus may take days; its worker has no other time limit
 IMPORT_PAGE = "import.md"  # next to the manifest, in a build made from a release
 
@@ -51,16 +53,19 @@ def build(
     limit: int | None = None,
     raw_video: bool = False,
     replace: bool = False,
+    cluster: str | None = None,
 ) -> bool:
     """Build DATA from RAW. Returns False when DATA already holds this build and nothing was done.
 
     The same raw files, config and limit give the same bytes, for any number of jobs and any number of interruptions.
     raw_video: keep clips as files instead of their frames. replace: build even if a finished build in DATA loses
-    something. Raises Fault for a damaged corpus, and UsageFault when no corpus is found or something would be lost.
+    something. cluster: a Ray cluster whose `jobs` workers open pictures and clips. Raises Fault for a damaged corpus,
+    and UsageFault when no corpus is found or something would be lost.
     """
     require_free(data)
     sources = find_sources(raw, config, subsets, data / ".listings")
-    return construct(BuildPlan(data, sources, config, jobs, limit, raw_video, replace=replace))
+    with Nodes(cluster, jobs) if cluster else nullcontext() as nodes:
+        return construct(BuildPlan(data, sources, config, jobs, limit, raw_video, replace=replace, nodes=nodes))
 
 
 def construct(plan: BuildPlan) -> bool:
@@ -72,7 +77,7 @@ def construct(plan: BuildPlan) -> bool:
         if (data / MANIFEST).exists() and _is_up_to_date(plan, made):
             return False
         jobs = plan.jobs or os.cpu_count() or 1
-        folders = _read_all(sources, data, 1 if plan.origin else jobs)
+        folders = read_all(sources, data / WORK, 1 if plan.origin else jobs)
         (data / MANIFEST).unlink(missing_ok=True)  # without a manifest the folder counts as unfinished
         index: Index = {}
         chosen = []
@@ -84,7 +89,8 @@ def construct(plan: BuildPlan) -> bool:
         write_index(data, index)
         _finish(plan, chosen, folders, index)
         write_state(data, made)
-        shutil.rmtree(data / WORK, ignore_errors=True)
+        for made_here in (data / WORK, data / SHARES):
+            shutil.rmtree(made_here, ignore_errors=True)
     return True
 
 
@@ -119,14 +125,17 @@ def only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _read_all(sources: list[Source], data: Path, jobs: int) -> dict[str, list[Path]]:
-    """Read every part that no earlier, stopped run has read. Returns the folders of the parts, in order, by corpus."""
+def read_all(sources: list[Source], work: Path, jobs: int) -> dict[str, list[Path]]:
+    """Read every part that no earlier, stopped run has read, into folders of `work`.
+
+    Returns the folders of the parts, in order, by corpus.
+    """
     folders: dict[str, list[Path]] = {}
     tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str], Path]] = []
     for source in sources:
         names = [subset.name for subset in source.subsets]
         for part in source.parts:
-            folder = data / WORK / source.corpus.name / part_name(source, part)
+            folder = work / source.corpus.name / part_name(source, part)
             folders.setdefault(source.corpus.name, []).append(folder)
             if not folder.exists():
                 tasks.append((source.corpus, part, source.options, names, folder))
@@ -160,7 +169,8 @@ def _read(task: tuple[str, RawPart, dict[str, Any], list[str], Path]) -> None:
 def _open_media(source: Source, shards: Shards, wanted: list[str], plan: BuildPlan, jobs: int, index: Index) -> Shards:
     """Open each picture and clip. Returns shards that know what was stored of each; adds the files to the index."""
     name = source.corpus.name
-    taken = extract(name, wanted, source.media, plan.data, jobs, plan.config.budget, plan.raw_video)
+    budget = plan.config.budget
+    taken = extract(name, wanted, source.media, plan.data, jobs, budget, plan.raw_video, nodes=plan.nodes)
     raw_names = {text: json.loads(text).get("file", "") for text in wanted}
     index |= entries(name, ((raw_names[text], one) for text, one in taken.items()))
     notes = {raw_names[text]: one.note for text, one in taken.items() if one.note}

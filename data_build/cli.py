@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 import mmafflm.terminal.command as command
 from data_build.translate import ENGINES, ROUND_TRIP
 from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.cluster.connect import OPTION, require_ray
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
@@ -20,6 +22,7 @@ app = command.App("Raw affective corpora into the instruction data MMAFFIn and t
 
 Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
+Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 
 
 @app.verb("mmaffin samples --out raw")
@@ -46,12 +49,25 @@ def build(
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
     ] = False,
+    cluster: Cluster = None,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: open only this share of pictures and clips; then build without it")
+    ] = None,
 ) -> None:
     """Read, check, split, render and mix. An interrupted run resumes when you run it again."""
     from data_build.build import build as run_build
     from data_build.config import load_config
 
-    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video, replace):
+    if shard is not None:
+        from data_build.shares import open_share
+        from mmafflm.shard import Shard
+
+        if cluster or replace:
+            raise UsageFault("--shard opens pictures and clips here, and replaces nothing: leave out the other options")
+        named = choose_subsets(subsets)
+        open_share(raw, out, load_config(config), named, Shard.parse(shard), jobs, limit, raw_video)
+        return
+    if run_build(raw, out, load_config(config), choose_subsets(subsets), jobs, limit, raw_video, replace, cluster):
         rows = Dataset.open(out).manifest["mix"]["rows"]
         then = shlex.join(["mmafflm", "plan", "RECIPE", "--data", str(out)])
         command.say(f"{out}: done, {rows} rows in the training mix. Next: {then}")
@@ -170,16 +186,23 @@ def translate(
         int | None,
         typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP} by default"),
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
+    from data_build.translate.nodes import in_workers
     from data_build.translate.plan import OrderOptions, plan_or_options
     from data_build.translate.round_trip import in_words
     from data_build.translate.translate import translate as run_translate
 
     wanted = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
     most = wanted.round_trip if round_trip is None else round_trip
-    done = run_translate(data, make_engine(wanted.engine, model or wanted.model), *wanted.orders, round_trip=most)
+    name = model or wanted.model
+    run = None
+    if cluster is not None:
+        require_ray(cluster)
+        run = partial(in_workers, cluster, wanted.engine, name, None)
+    done = run_translate(data, make_engine(wanted.engine, name), *wanted.orders, round_trip=most, run=run)
     command.say(
         f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "
         f"{done.asked - done.kept - done.quarantined} earlier ({done.lines} lines translated)"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmafflm.benchmark.benchmark import choose_subsets
+from mmafflm.cluster.connect import OPTION
 from mmafflm.errors import UsageFault
 
 
@@ -75,6 +76,8 @@ Limit = Annotated[
 Languages = Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")]
 Force = Annotated[bool, typer.Option("--force", help="predict although it was trained on other picture sizes")]
 Share = Annotated[str | None, typer.Option(help="I/N: this process asks only the I-th of N shares; all by default")]
+
+Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 
 
 def names_of(subsets: str | None) -> list[str] | None:

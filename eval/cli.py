@@ -1,6 +1,6 @@
 """`mmaffben`: answers of a checkpoint, and their scores."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from eval import cli_many
 from eval.arguments import (
     Ablation,
     Ckpt,
+    Cluster,
     Data,
     EngineName,
     EngineOption,
@@ -54,39 +55,31 @@ def predict(
         Ablation, typer.Option(help="grey pictures, another record's, no text; or other prompts")
     ] = Ablation.none,
     shard: Share = None,
-    jobs: Annotated[int, typer.Option(help="number of processes, a share each; the answers do not depend on it")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(help="workers, with an engine each; 1 by default, with --cluster one for each GPU")
+    ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
-    from eval.ask.jobs import predict_in_jobs
-    from eval.ask.predict import askable
     from eval.ask.predict import predict as run
-    from eval.engines import make_engine
+    from eval.ask.prompts import predict_prompts
+    from eval.engines.cluster import on_cluster
     from eval.run.checkpoint import positions_note
-    from eval.run.run_folder import WHOLE, Shard
-    from eval.run.selection import Selection
+    from mmafflm.shard import WHOLE, Shard
 
     if note := positions_note(ckpt):
         command.say(note)
     dataset, names, spoken, made = Dataset.open(data), names_of(subsets), codes_of(languages), options_of(option)
-    if ablation is Ablation.prompt:
-        from eval.ask.prompts import predict_prompts
-
-        if jobs > 1:
-            raise UsageFault("--ablation prompt is several runs: with --jobs, give one of order, after and wording")
-        one, part = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made), Shard.parse(shard or "1/1")
-        predict_prompts(ckpt, dataset, out, one, names, split.value, limit=limit, languages=spoken, force=force,
-                        batch_size=batch_size, shard=part, readout=readout.value)  # fmt: skip
-        return
-    if jobs == 1:
-        run(ckpt, dataset, out, names, limit, spoken, batch_size, force=force, ablation=ablation.value,
-            engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE, split=split.value,
-            readout=readout.value)  # fmt: skip
+    asks, form = (predict_prompts, {}) if ablation is Ablation.prompt else (run, {"ablation": ablation.value})
+    ask = partial(asks, ckpt, dataset, out, names, limit, spoken, batch_size, force=force, split=split.value,
+                  readout=readout.value, **form)  # fmt: skip
+    if cluster is None and jobs in (None, 1):
+        ask(engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE)
         return
     if shard is not None:
-        raise UsageFault("--jobs makes the shards itself: leave out --shard")
-    asked = make_engine(engine.value, ckpt, "auto", data, dataset.budget, made)
-    names = askable(asked, dataset, split.value, names, out)
-    predict_in_jobs(sys.argv[1:], jobs, dataset, out, split.value, names, Selection(limit, spoken), readout.value)
+        raise UsageFault("--jobs and --cluster hand out the rows themselves: leave out --shard")
+    with on_cluster(engine.value, ckpt, data, dataset.budget, made, cluster, jobs) as workers:
+        ask(engine=workers)
 
 
 @app.verb("mmaffben score runs/eval-7b --data data")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import mmafflm.terminal.command as command
-from eval.arguments import Data, Harness, Subsets, names_of
+from eval.arguments import Cluster, Data, Harness, Subsets, names_of
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 
@@ -37,11 +37,12 @@ def paper_baselines(
         int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
+    cluster: Cluster = None,
 ) -> None:
     """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
     from eval.ask.paper_baselines import paper_baselines as run
 
-    run(Dataset.open(data), out, models, list_, limit, dry_run)
+    run(Dataset.open(data), out, models, list_, limit, dry_run, cluster)
 
 
 @app.verb("mmaffben export-tasks --for lm-eval --data data --out tasks")

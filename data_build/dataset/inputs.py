@@ -18,6 +18,7 @@ from typing import Any
 from data_build.config import Config
 from data_build.dataset.manifest import Source
 from data_build.reading.corpus import RawPart
+from data_build.workers.nodes import Nodes
 from mmafflm.files.source_hash import source_hash
 from mmafflm.records import write_text
 
@@ -33,7 +34,8 @@ class BuildPlan:
 
     origin: the release's folders; its files are read one after the other, without worker processes. finish: a function
     that is called before the manifest is sealed, to add to it; it gets DATA, the folders that were read and the
-    manifest. replace: build even if a finished build in DATA loses something.
+    manifest. replace: build even if a finished build in DATA loses something. nodes: a Ray cluster that opens pictures
+    and clips, in place of `jobs` processes.
     """
 
     data: Path
@@ -45,6 +47,7 @@ class BuildPlan:
     origin: list[str] | None = None
     finish: Callable[[Path, Folders, Manifest], None] | None = None
     replace: bool = False
+    nodes: Nodes | None = None
 
     @property
     def subsets(self) -> list[str]:

@@ -1,44 +1,43 @@
 """Open the pictures and clips of a corpus once: scale them to the budget, store them losslessly, name them by content.
 
-DATA/.media.jsonl records each opened picture and clip on a line of its own, and those that cannot be opened with the
-reason. So a build that was stopped, or is made again with another config, opens only what is new. With another budget,
-other decoders or other code that opens media, everything is new.
+journal.py records what was opened. So a build that was stopped, or is made again with another config, opens only what
+is new. With another budget, other decoders or other code that opens media, everything is new.
 """
 
 import base64
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from data_build.media.free_disk import Room, spread
+from data_build.media.journal import Taken, read_journal, writing_journal
 from data_build.media.picture_hash import difference_hash
 from data_build.reading.archives import read_zipped, stream_members
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Steps, Unreadable, reading
+from data_build.workers.nodes import Nodes
 from data_build.workers.pool import Failed, run_guarded
 from mmafflm.files.inside import is_media_name
 from mmafflm.files.source_hash import source_hash
 from mmafflm.files.writing import make_folder, writing
 from mmafflm.media.budget import Budget
 from mmafflm.media.decode import Broken, open_clip, open_picture
-from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl, sha256_of
+from mmafflm.records import sha256_of
+from mmafflm.shard import WHOLE, Shard
 from mmafflm.terminal.progress_bar import progress
 
-JOURNAL = ".media.jsonl"
 FOLDER = "media"
 FRAME = ".bmp"  # distinguishes a clip's frame from a clip that is kept as a file
 LIMIT_S = 60.0
-TOGETHER = 50  # journal lines written at a time; a kill loses the lines of at most so many pictures
+PORTION, PORTION_BYTES = 8, 16 << 20
 MEMORY, LARGEST = 6 << 30, 1 << 30  # bytes: address space of a worker; largest clip (no utterance is larger)
 
 
@@ -59,22 +58,6 @@ class MediaTask:
     raw_video: bool = False
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What was stored of a picture or clip, or the reason why nothing was stored."""
-
-    key: str
-    kind: str
-    files: tuple[tuple[str, int, str], ...] = ()  # path below DATA, bytes, SHA-256
-    width: int = 0
-    height: int = 0
-    frames: int | None = None
-    raw_sha256: str = ""
-    dhash: str = ""  # picture_hash.difference_hash of the picture, or of the first frame, in hexadecimal
-    note: str = ""
-    reason: str = ""
-
-
 def extract(
     corpus: str,
     wanted: Iterable[str],
@@ -84,20 +67,30 @@ def extract(
     budget: Budget,
     raw_video: bool = False,
     limit_s: float = LIMIT_S,
+    nodes: Nodes | None = None,
+    shard: Shard = WHOLE,
 ) -> dict[str, Taken]:
     """Open every wanted picture and clip that no earlier build has opened. Returns the results of all of them.
 
     wanted: JSON of a Media, which is also the key of its result. raw: raw files by name. limit_s: seconds for one of
-    them. Raises Fault for a broken archive or a disk that is too small.
+    them. nodes: where to open them, in place of `jobs` processes here. shard: open only this share of the keys, and
+    return what is known by now. Raises Fault for a broken archive or a disk that is too small.
     """
     keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
-    known = {key: taken for key, taken in read_journal(data).items() if _stands(taken, data)}
-    left = {text: key for text, key in keys.items() if key not in known}
+    known = {key: taken for key, taken in read_journal(data, shard).items() if _stands(taken, data)}
+    left = {text: key for text, key in keys.items() if key not in known and shard.has(key)}
     if left:
         room = Room(corpus, len(left), data)
         tasks = _tasks(corpus, spread(left), raw, data, budget, raw_video)
-        with progress(f"{corpus}: pictures and clips", len(left)) as advance, _journal(data) as note:
-            for task, result in run_guarded(take, tasks, jobs, limit_s, MEMORY):
+        with (
+            progress(f"{corpus}: pictures and clips", len(left)) as advance,
+            writing_journal(data, shard) as note,
+        ):
+            if nodes:
+                results = nodes.run(take, _portions(tasks), limit_s, MEMORY)
+            else:
+                results = run_guarded(take, tasks, jobs, limit_s, MEMORY)
+            for task, result in results:
                 if isinstance(result, Failed):  # not recorded: the machine may be at fault, so the next run tries again
                     known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
                 else:
@@ -105,36 +98,20 @@ def extract(
                     note(result)
                 room.note(known[task.key].files)
                 advance(1)
-    return {text: known[key] for text, key in keys.items()}
+    return {text: known[key] for text, key in keys.items() if key in known}
 
 
-@contextmanager
-def _journal(data: Path) -> Iterator[Callable[[Taken], None]]:
-    """Append lines to the journal in groups, because syncing the disk takes as long as opening a small picture."""
-    waiting: list[dict[str, Any]] = []
-
-    def note(taken: Taken) -> None:
-        waiting.append(asdict(taken))
-        if len(waiting) == TOGETHER:
-            flush()
-
-    def flush() -> None:
-        append_jsonl(data / JOURNAL, waiting)
-        waiting.clear()
-
-    try:
-        yield note
-    finally:
-        flush()
-
-
-def read_journal(data: Path) -> dict[str, Taken]:
-    """Everything that was opened, by key; the last line of a key counts."""
-    if not (path := data / JOURNAL).exists():
-        return {}
-    drop_torn_line(path)
-    rows = (row | {"files": tuple(map(tuple, row["files"]))} for row in read_jsonl(path))
-    return {row["key"]: Taken(**row) for row in rows}
+def _portions(tasks: Iterator[MediaTask]) -> Iterator[list[MediaTask]]:
+    """Tasks that go to a worker of the cluster together: a few small pictures, or one clip that a stream has read."""
+    portion, size = list[MediaTask](), 0
+    for task in tasks:
+        portion.append(task)
+        size += len(task.data) if isinstance(task.data, bytes) else 0
+        if len(portion) == PORTION or size > PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_video: bool) -> str:

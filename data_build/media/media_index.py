@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from data_build.media.extract import FOLDER, FRAME, Taken
+from data_build.media.extract import FOLDER, FRAME
+from data_build.media.journal import Taken
 from mmafflm.dataset import MEDIA_INDEX
 from mmafflm.errors import Fault
 from mmafflm.files.inside import Folder, is_media_name, quoted

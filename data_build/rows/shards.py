@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from data_build.config import SplitSizes
-from data_build.media.extract import Taken
+from data_build.media.journal import Taken
 from data_build.reading.corpus import Corpus, PartRows, RawPart
 from data_build.rows.coverage import PartCount
 from data_build.rows.select import KEYS, OVER_CAP, SplitChoice, select, text_key

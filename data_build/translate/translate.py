@@ -40,7 +40,7 @@ from data_build.translate.rows import (
     translated,
     wanted_rows,
 )
-from data_build.translate.work import Translator
+from data_build.translate.work import Run, Translator
 from data_build.twins import write_records
 from mmafflm.dataset import MANIFEST, Dataset, build_command, manifest_fault, split_file
 from mmafflm.errors import Fault, UsageFault
@@ -72,10 +72,12 @@ class Rejected(NamedTuple):
     translation: str
 
 
-def translate(data: Path, engine: TranslationEngine, *orders: Order, round_trip: int = ROUND_TRIP) -> TranslationCounts:
+def translate(
+    data: Path, engine: TranslationEngine, *orders: Order, round_trip: int = ROUND_TRIP, run: Run | None = None
+) -> TranslationCounts:
     """Add translations of the build's training and validation rows. Repeating it does nothing.
 
-    round_trip: how many rows of each pair to translate back, for the report; 0: no round trip.
+    round_trip: how many rows of each pair to translate back, for the report; 0: no round trip. run: see Translator.
     Raises UsageFault, before anything is translated, for a pair that the engine lacks; Fault for a changed build.
     """
     pairs = _pairs(engine, orders)
@@ -87,7 +89,7 @@ def translate(data: Path, engine: TranslationEngine, *orders: Order, round_trip:
         wanted = _wanted(dataset, orders, named, standing)
         known = standing.ids | _judged(data, engine)
         new = [one for one in wanted if one.id not in known]
-        translator = Translator(engine, Cache(data))
+        translator = Translator(engine, Cache(data), run)
         ours = [one for one in new if asks_as_we_do(one)]
         lines = translator.work(ours)
         index = read_index(data)

@@ -1,15 +1,21 @@
 """Send texts through an engine: only those that no run has translated, with several workers and a progress bar."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from data_build.translate.cache import Cache, Key
 from data_build.translate.engine import TranslationEngine
 from data_build.translate.marks import has_words, pieces
 from mmafflm.errors import Fault
-from mmafflm.terminal.progress_bar import Advance, progress
+from mmafflm.terminal.progress_bar import progress
+
+Batch: TypeAlias = tuple[tuple[str, str], list[str]]
+"""A pair of languages, and lines to translate."""
+Run: TypeAlias = Callable[[Sequence[Batch]], Iterator[tuple[Batch, list[str]]]]
+"""Translates batches: yields each with its translations."""
 
 
 class Text(Protocol):
@@ -29,8 +35,9 @@ class Text(Protocol):
 class Translator:
     """An engine with its cache. It translates texts line by line, so that their breaks keep their places."""
 
-    def __init__(self, engine: TranslationEngine, cache: Cache) -> None:
-        self.engine, self.cache = engine, cache
+    def __init__(self, engine: TranslationEngine, cache: Cache, run: Run | None = None) -> None:
+        """run: how all batches are translated; by default, in threads of this process."""
+        self.engine, self.cache, self.run = engine, cache, run or partial(in_threads, engine)
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 
     def work(self, wanted: Iterable[Text], name: str = "translating") -> int:
@@ -43,35 +50,16 @@ class Translator:
             lines = (line.strip() for line in pieces(one.text)[::2] if has_words(line))
             new = (line for line in lines if self._key(one.pair, line) not in self.cache.known)
             missing.setdefault(one.pair, {}).update(dict.fromkeys(new))
-        jobs = [
+        batches = [
             (pair, batch) for pair, lines in missing.items() for batch in _batches(sorted(lines), self.engine.batch)
         ]
         total = sum(map(len, missing.values()))
         if total:
             with progress(name, total) as advance:
-                self._run(jobs, advance)
-        return total
-
-    def _run(self, jobs: list[tuple[tuple[str, str], list[str]]], advance: Advance) -> None:
-        """Run all batches. After a fault, the batches under way are still cached; then the first fault is raised."""
-        fault: Exception | None = None
-        with ThreadPoolExecutor(self.engine.workers) as pool:
-            futures = {pool.submit(self.engine.translate, batch, *pair): (pair, batch) for pair, batch in jobs}
-            try:
-                for future in as_completed(futures):
-                    if future.cancelled():
-                        continue
-                    if error := future.exception():
-                        fault = fault or (error if isinstance(error, Exception) else Fault(str(error)))
-                        _cancel(futures)
-                        continue
-                    pair, batch = futures[future]
-                    self.cache.add(zip((self._key(pair, line) for line in batch), future.result(), strict=True))
+                for (pair, batch), said in self.run(batches):
+                    self.cache.add(zip((self._key(pair, line) for line in batch), said, strict=True))
                     advance(len(batch))
-            finally:
-                _cancel(futures)
-        if fault:
-            raise fault
+        return total
 
     def text(self, wanted: Text) -> str:
         """The translation of a whole text, from the cache. White space around a line is kept."""
@@ -89,6 +77,26 @@ class Translator:
         if pair not in self._keys:
             self._keys[pair] = (self.engine.name, self.engine.model(*pair), self.engine.version(*pair), *pair)
         return (*self._keys[pair], line)
+
+
+def in_threads(engine: TranslationEngine, batches: Sequence[Batch]) -> Iterator[tuple[Batch, list[str]]]:
+    """Each batch with its translations, as they arrive. After a fault, the batches under way are waited for first."""
+    fault: Exception | None = None
+    with ThreadPoolExecutor(engine.workers) as pool:
+        futures = {pool.submit(engine.translate, lines, *pair): (pair, lines) for pair, lines in batches}
+        try:
+            for future in as_completed(futures):
+                if future.cancelled():
+                    continue
+                if error := future.exception():
+                    fault = fault or (error if isinstance(error, Exception) else Fault(str(error)))
+                    _cancel(futures)
+                    continue
+                yield futures[future], future.result()
+        finally:
+            _cancel(futures)
+    if fault:
+        raise fault
 
 
 def _cancel(futures: Iterable[Future[list[str]]]) -> None:

@@ -22,11 +22,12 @@ BOARD = "leaderboard"  # the folder of the tables, beside those of the models
 
 def paper_baselines(
     data: Dataset, out: Path, names: str | None = None, path: Path | None = None, limit: int | None = None,
-    dry_run: bool = False,
+    dry_run: bool = False, cluster: str | None = None,
 ) -> None:  # fmt: skip
     """Predict and score each model into OUT/NAME, and write the leaderboard of those that succeeded.
 
     names: only these models of the list. path: another list than the paper's. dry_run: print the commands only.
+    cluster: a Ray cluster for the models that run here; a server is asked from this machine.
     Raises Fault at the end, naming the models that failed; UsageFault for an unknown name.
     """
     models, failed, ranked = chosen(names, path or PAPER), list[str](), list[Path]()
@@ -34,7 +35,7 @@ def paper_baselines(
         if not dry_run:
             unsure = f" (not confirmed: {model.unconfirmed})" if model.unconfirmed else ""
             say(f"== {number} of {len(models)}: {model.name}, {model.hub}{unsure}")
-        steps = list(commands(model, data, out, limit))
+        steps = list(commands(model, data, out, limit, cluster))
         at = next((words[0] for words in steps if not _run(words, dry_run)), None)
         if at is None:
             ranked.append(out / model.name)
@@ -61,7 +62,9 @@ def chosen(names: str | None, path: Path) -> list[PaperModel]:
     return [one for one in models if one.name in wanted]
 
 
-def commands(model: PaperModel, data: Dataset, out: Path, limit: int | None) -> Iterator[list[str]]:
+def commands(
+    model: PaperModel, data: Dataset, out: Path, limit: int | None, cluster: str | None = None
+) -> Iterator[list[str]]:
     """The words after `mmaffben` of each step of one model: predict what it accepts, then score in both modes."""
     names = [name for name in data.subsets("test") if benchmark()[name].modality in model.accepts]
     if not names:
@@ -69,6 +72,8 @@ def commands(model: PaperModel, data: Dataset, out: Path, limit: int | None) -> 
     run, of = str(out / model.name), ["--data", str(data.path)]
     options = [word for name, value in model.options.items() for word in ("--option", f"{name}={value}")]
     sample = [] if limit is None else ["--limit", str(limit)]
+    if cluster is not None and model.engine != "openai":
+        sample += ["--cluster", cluster]
     yield ["predict", "--ckpt", model.hub, *of, "--out", run, "--engine", model.engine, *options,
            "--subsets", ",".join(names), *sample]  # fmt: skip
     for mode in MODES:

@@ -12,7 +12,7 @@ from eval.ask.likelihoods import Weighing, groups, task_of
 from eval.ask.variants import form, prompts_hash
 from eval.engines import Engine, Metered, Tried, make_engine
 from eval.run.checkpoint import require_budget
-from eval.run.run_folder import WHOLE, RunFolder, Shard
+from eval.run.run_folder import RunFolder
 from eval.run.selection import Selection
 from eval.score.readout import readout_of
 from mmafflm.benchmark.benchmark import Task, benchmark
@@ -22,6 +22,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.media.budget import Budget
 from mmafflm.records import Record, media_files
 from mmafflm.run_file import installed, read_run
+from mmafflm.shard import WHOLE, Shard
 from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import Advance, progress
 

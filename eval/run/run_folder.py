@@ -7,19 +7,19 @@ another number of processes. Likelihoods (eval/ask/likelihoods.py) are kept the 
 """
 
 import fcntl
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mmafflm.errors import Fault, UsageFault
+from mmafflm.errors import Fault
 from mmafflm.files.inside import require_inside
 from mmafflm.files.storable import storable
 from mmafflm.files.writing import make_folder
 from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, write_jsonl
 from mmafflm.run_file import RUN, read_run, write_run
+from mmafflm.shard import WHOLE, Shard
 
 # Values of run.json that must not change when a run resumes: answers made with other values must not be mixed.
 FIXED = (
@@ -39,33 +39,6 @@ FIXED = (
     "ablation",
     "prompts",
 )
-
-
-class Shard(NamedTuple):
-    """The number-th of `of` shares of the records, counted from 1."""
-
-    number: int = 1
-    of: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """Parse I/N, such as 2/3. Raises UsageFault for anything else."""
-        number, _, of = text.partition("/")
-        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-            raise UsageFault(f"--shard {text}: write I/N, such as 2/3 for the second of three")
-        return cls(int(number), int(of))
-
-    def has(self, name: str) -> bool:
-        """Whether the record with this id is in the share; every id is in exactly one share."""
-        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % self.of == self.number - 1
-
-    @property
-    def folder(self) -> str:
-        """The name of its folder, such as 2-of-3."""
-        return f"{self.number}-of-{self.of}"
-
-
-WHOLE = Shard()
 
 
 class RecordFiles(NamedTuple):

@@ -5,6 +5,7 @@ import platform
 from tests.bench import (
     browse_bench,
     build_bench,
+    cluster_bench,
     harness_bench,
     leaderboard_bench,
     leakage_bench,
@@ -25,6 +26,7 @@ for bench in (
     report_bench,
     leaderboard_bench,
     predict_bench,
+    cluster_bench,
     harness_bench,
     readout_bench,
 ):

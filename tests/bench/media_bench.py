@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from data_build.media.extract import MediaTask, Taken, extract, take
+from data_build.media.extract import MediaTask, extract, take
+from data_build.media.journal import Taken
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from mmafflm.benchmark.benchmark import benchmark

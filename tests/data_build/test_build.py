@@ -12,7 +12,7 @@ import pytest
 from data_build.build import build
 from data_build.config import Config, load_config, load_mix
 from data_build.dataset.check import check
-from data_build.media.extract import read_journal
+from data_build.media.journal import read_journal
 from data_build.reading.corpus import NO_LANGUAGE
 from data_build.remix import remix
 from mmafflm.benchmark.benchmark import benchmark, choose_subsets

@@ -16,7 +16,7 @@ import pytest
 from data_build.build import build
 from data_build.config import Config
 from data_build.dataset.check import check
-from data_build.media.extract import read_journal
+from data_build.media.journal import read_journal
 from data_build.media.media_index import read_index
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.browse.page import show

@@ -92,7 +92,7 @@ def _exists(line: str) -> None:
         flags = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
         assert flags <= _flags(words[0], words[1]), line
     else:
-        assert words[0] in ("sbatch", "export", "vllm", "llama-server", "ollama", "hf"), line
+        assert words[0] in ("sbatch", "export", "ray", "vllm", "llama-server", "ollama", "hf"), line
 
 
 @cache

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_build.media.extract import JOURNAL, Taken, extract, read_journal
+from data_build.media.extract import extract
 from data_build.media.free_disk import spread
+from data_build.media.journal import JOURNAL, Taken, read_journal
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from mmafflm.errors import Fault

@@ -14,7 +14,6 @@ import pytest
 from eval.ask.likelihoods import VALIDATION_ROWS
 from eval.ask.predict import predict
 from eval.engines import Answers, Likelihoods, Question
-from eval.run.run_folder import Shard
 from eval.score.score import score_run
 from eval.score.score_table import tables
 from eval.score.thresholds import LEAST_ROWS
@@ -23,6 +22,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Record, read_jsonl, sha256_of, write_jsonl
+from mmafflm.shard import Shard
 from tests.data_files import write_data
 from tests.eval.made_runs import records
 from tests.eval.score.counting import Counting

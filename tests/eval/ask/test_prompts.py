@@ -84,7 +84,7 @@ def test_likelihoods_of_another_numbering_are_those_of_its_own_candidates(
 ) -> None:
     engine = make_engine("hf", str(looking), "float32", data.path, data.budget, {})
     names = ["FER2013", "MELD_EC"]
-    predict_prompts(str(looking), data, tmp_path / "run", engine, names, readout="choice")
+    predict_prompts(str(looking), data, tmp_path / "run", names, engine=engine, readout="choice")
     kept = json.loads((tmp_path / "run-order/readout.json").read_text())["candidates"]
     for name in names:
         (task,) = benchmark()[name].tasks
@@ -99,7 +99,7 @@ def test_likelihoods_of_another_numbering_are_those_of_its_own_candidates(
 
 def test_answers_with_other_numbers_score_like_the_same_labels(data: Dataset, tmp_path: Path) -> None:
     predict("ckpt", data, tmp_path / "run", list(NAMES[:3]), engine=Numbered())
-    predict_prompts("ckpt", data, tmp_path / "run", Numbered(), list(NAMES[:3]))
+    predict_prompts("ckpt", data, tmp_path / "run", list(NAMES[:3]), engine=Numbered())
     runs = [tmp_path / f"run-{name}" for name in PROMPTS]
     scores = [score_run(one, data, "strict")["subsets"] for one in (tmp_path / "run", runs[0], runs[2])]
     assert scores[0] == scores[1] == scores[2]
@@ -110,10 +110,10 @@ def test_answers_with_other_numbers_score_like_the_same_labels(data: Dataset, tm
 
 
 def test_a_run_is_not_resumed_with_other_prompts(data: Dataset, tmp_path: Path) -> None:
-    predict_prompts("ckpt", data, tmp_path / "run", Numbered(), ["XED"])
+    predict_prompts("ckpt", data, tmp_path / "run", ["XED"], engine=Numbered())
     path = tmp_path / "run-order" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prompts": "0" * 64}))
     with pytest.raises(Fault, match="this run has prompts 000"):
-        predict_prompts("ckpt", data, tmp_path / "run", Numbered(), ["XED"])
+        predict_prompts("ckpt", data, tmp_path / "run", ["XED"], engine=Numbered())
     shutil.rmtree(tmp_path / "run-order")
-    predict_prompts("ckpt", data, tmp_path / "run", Numbered(), ["XED"])
+    predict_prompts("ckpt", data, tmp_path / "run", ["XED"], engine=Numbered())

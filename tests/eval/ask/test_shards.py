@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from eval.ask.predict import predict
-from eval.run.run_folder import RunFolder, Shard
+from eval.run.run_folder import RunFolder
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import append_jsonl
+from mmafflm.shard import Shard
 from tests.command import mmaffben
 from tests.eval.score.counting import Counting, content
 from tests.eval.tiny_tests import make_tests

@@ -1,0 +1,57 @@
+"""`mmaffin build --shard I/N`: open one share of the pictures and clips, on one of several machines with the same disk.
+
+Each share reads the corpora's tables itself, into a folder of its own, and keeps a journal of its own. The build
+without --shard then finds everything opened. Its bytes do not depend on the shares, nor on how many were made.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data_build.build import SHARES, read_all, require_free
+from data_build.config import Config
+from data_build.media.extract import extract
+from data_build.rows.shards import find_shards, wanted_media
+from data_build.sources import find_sources
+from mmafflm.benchmark.benchmark import Subset
+from mmafflm.errors import Fault
+from mmafflm.files.writing import make_folder
+from mmafflm.shard import Shard
+from mmafflm.terminal.command import say
+
+
+def open_share(
+    raw: Path, data: Path, config: Config, subsets: list[Subset], shard: Shard, jobs: int | None = None,
+    limit: int | None = None, raw_video: bool = False,
+) -> None:  # fmt: skip
+    """Open the share of the pictures and clips that build() with the same arguments will want.
+
+    Raises Fault for a damaged corpus, and while a build or the same share is at work in DATA.
+    """
+    require_free(data)
+    own = data / SHARES / shard.folder
+    make_folder(own)
+    with _at_work(data, own):
+        media = [subset for subset in subsets if subset.modality != "text"]
+        sources = find_sources(raw, config, media, own / "listings")
+        jobs = jobs or os.cpu_count() or 1
+        folders = read_all(sources, own, jobs)
+        for source in sources:
+            name = source.corpus.name
+            wanted = wanted_media(find_shards(folders[name]), config.splits, config.seed, limit)
+            taken = extract(name, wanted, source.media, data, jobs, config.budget, raw_video, shard=shard)
+            say(f"{name}: {len(taken)} of {len(wanted)} pictures and clips are opened by now")
+
+
+@contextmanager
+def _at_work(data: Path, own: Path) -> Iterator[None]:
+    """Hold the lock of the share, and share that of the build."""
+    with (data / ".lock").open("a") as build, (own / ".lock").open("a") as share:
+        try:
+            fcntl.flock(build, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fault(f"{data}: a build, or the same share, is at work here. Wait for it.") from None
+        yield

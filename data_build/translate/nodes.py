@@ -1,0 +1,37 @@
+"""Translate on a Ray cluster: one engine in each worker; this process alone writes the cache."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from data_build.translate.engine import TranslationEngine, make_engine
+from data_build.translate.work import Batch
+from mmafflm.cluster.connect import connected, share_of_each
+from mmafflm.cluster.crew import Arrived, Crew
+
+
+def in_workers(
+    address: str, name: str, model: str | None, workers: int | None, batches: Sequence[Batch]
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Each batch with its translations, as they arrive from the workers. name, model: of the engine; see make_engine.
+
+    Raises UsageFault when ray is not installed, and what an engine raises.
+    """
+    with connected(address, workers):
+        crew = Crew(partial(TranslationWorker, name, model), share_of_each(workers))
+        with closing(crew):
+            for arrived in crew.each("work", None, ([batch] for batch in batches)):
+                yield from arrived
+
+
+class TranslationWorker:
+    """A worker's engine; nllb loads its model at the first batch, and keeps it."""
+
+    def __init__(self, name: str, model: str | None) -> None:
+        self.engine: TranslationEngine = make_engine(name, model)
+
+    def work(self, _: Any, batches: Sequence[Batch]) -> Iterator[Arrived]:
+        """The translations of each batch."""
+        for place, (pair, lines) in enumerate(batches):
+            yield [(place, self.engine.translate(lines, *pair))]
