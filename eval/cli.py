@@ -133,8 +133,8 @@ def diagnose(
 ) -> None:
     """Look for the failures that the paper names; write RUN/diagnosis.json.
 
-    Intensity drift, language collapse, modality ignorance (needs --ablated),
-    label prior and format: each check has a value, a 95% interval and a
+    Intensity drift, language collapse, modality ignorance and prompt dependence
+    (these two need --ablated), label prior and format: each check has a value, a 95% interval and a
     threshold, and is found, absent or unsure.
     """
     from eval.diagnosis.diagnose import diagnose_run

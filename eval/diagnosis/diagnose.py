@@ -1,6 +1,6 @@
 """`mmaffben diagnose`: look for the failures that the paper names, each with a number and an interval.
 
-Intensity drift, language collapse, modality ignorance, label prior and format have one module each in eval/diagnosis/.
+Intensity drift, language collapse, modality ignorance, prompt dependence, label prior and format have one module each.
 The thresholds and the reasons for them are in eval/diagnosis/finding.py. Answers are parsed in strict mode.
 """
 
