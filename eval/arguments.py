@@ -44,12 +44,16 @@ class Readout(StrEnum):
 
 
 class Ablation(StrEnum):
-    """What is removed from the questions; see eval/ask/ablation.py."""
+    """What is removed from the questions, or their other form; see eval/ask/ablation.py."""
 
     none = "none"
     blank = "blank"
     shuffled = "shuffled"
     silent = "silent"
+    order = "order"
+    after = "after"
+    wording = "wording"
+    prompt = "prompt"
 
 
 class Split(StrEnum):

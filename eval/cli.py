@@ -51,7 +51,9 @@ def predict(
     split: Annotated[Split, typer.Option(help="val is for watching a training run")] = Split.test,
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Force = False,
-    ablation: Annotated[Ablation, typer.Option(help="grey pictures, another record's, or no text")] = Ablation.none,
+    ablation: Annotated[
+        Ablation, typer.Option(help="grey pictures, another record's, no text; or other prompts")
+    ] = Ablation.none,
     shard: Share = None,
     jobs: Annotated[
         int | None, typer.Option(help="workers, with an engine each; 1 by default, with --cluster one for each GPU")
@@ -60,6 +62,7 @@ def predict(
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
     from eval.ask.predict import predict as run
+    from eval.ask.prompts import predict_prompts
     from eval.engines.cluster import on_cluster
     from eval.run.checkpoint import positions_note
     from mmafflm.shard import WHOLE, Shard
@@ -67,8 +70,9 @@ def predict(
     if note := positions_note(ckpt):
         command.say(note)
     dataset, names, spoken, made = Dataset.open(data), names_of(subsets), codes_of(languages), options_of(option)
-    ask = partial(run, ckpt, dataset, out, names, limit, spoken, batch_size, force=force, ablation=ablation.value,
-                  split=split.value, readout=readout.value)  # fmt: skip
+    asks = predict_prompts if ablation is Ablation.prompt else partial(run, ablation=ablation.value)
+    ask = partial(asks, ckpt, dataset, out, names, limit, spoken, batch_size, force=force, split=split.value,
+                  readout=readout.value)  # fmt: skip
     if cluster is None and jobs in (None, 1):
         ask(engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE)
         return
@@ -129,8 +133,8 @@ def diagnose(
 ) -> None:
     """Look for the failures that the paper names; write RUN/diagnosis.json.
 
-    Intensity drift, language collapse, modality ignorance (needs --ablated),
-    label prior and format: each check has a value, a 95% interval and a
+    Intensity drift, language collapse, modality ignorance and prompt dependence
+    (these two need --ablated), label prior and format: each check has a value, a 95% interval and a
     threshold, and is found, absent or unsure.
     """
     from eval.diagnosis.diagnose import diagnose_run

@@ -8,24 +8,22 @@ Files     Annotations.mat (CVPR17_Annotations.mat in the older release), and the
           {train,val,test}.csv are read, which Tandon's mat2py.py makes of it. The arrays on Kaggle (annot_arrs_*.csv)
           are not read
 Format    MATLAB 5. In train each person has one annotator; val and test have several and their combined_*, which is
-          what we read. The field names follow the authors' documentation and are not verified; an unexpected field is
-          reported
+          what we read; each annotator's own answers go to origins.jsonl. The field names follow the authors'
+          documentation and are not verified; an unexpected field is reported
 Labels    valence, arousal and dominance 1..10 become (x - 5.5) / 4.5 with three decimals. This is our choice: the
           prompt asks for -1..1
 Picture   by default the person's box, rounded to pixels; `crop: whole` takes the whole picture. We do not know which
           of the two the paper used
 Sizes     34,320 people (23,706 / 3,334 / 7,280 in train / val / test); `expected` counts those with both annotations
-Rows      a person gives two items, one for each subset. Without categories, with a NaN or without the picture,
-          neither is usable
+Rows      a person gives two items, one a subset. Without categories, with a NaN or without the picture, it gives none
 """
 
 import ast
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from data_build.drawing.pictures import emotic
 from data_build.reading.corpus import (
@@ -39,7 +37,7 @@ from data_build.reading.corpus import (
     label_set,
     unrecognised,
 )
-from data_build.reading.matlab import load_variables
+from data_build.reading.matlab import listed, load_variables, structs
 from data_build.reading.picture_files import by_key, folders, is_picture
 from data_build.reading.raw import RawFile, csv_rows, one_of
 from mmafflm.benchmark.benchmark import benchmark
@@ -62,6 +60,7 @@ class Person(NamedTuple):
     categories: list[Any]
     continuous: list[Any]  # in the order of DIMENSIONS
     fault: str = ""
+    annotators: tuple[tuple[list[Any], list[Any]], ...] = ()  # categories and continuous of each of several
 
 
 class Unusable(NamedTuple):
@@ -129,8 +128,15 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
             yield Bad(person.source, found.reason, f"{subset}: {found.detail}"[:200], subset, unknown=found.unknown)
         else:
             gold: Gold = found.emotions if task == "ec" else found.vad
-            group = f"picture:{person.picture}"
-            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, media=found.picture, group=group)
+            origin, group = _each_annotator(person), f"picture:{person.picture}"
+            yield Example(subset, task, NO_LANGUAGE, split, gold, "", person.source, None, found.picture, origin, group)
+
+
+def _each_annotator(person: Person) -> dict[str, dict[str, list[Any]]] | None:
+    """The golds of the annotators behind a combined annotation, for both tasks; an unusable one is left out."""
+    emotions = [gold for one, _ in person.annotators if not isinstance(gold := _emotions(one), Unusable)]
+    vads = [vad for _, one in person.annotators if not isinstance(vad := _vad(one), Unusable)]
+    return {"annotators": {"ec": emotions, "si": vads}} if person.annotators else None
 
 
 def _checked(person: Person, media: Mapping[str, str], crop: str) -> Found | Unusable:
@@ -197,11 +203,11 @@ def _number(value: Any) -> float | None:
 
 
 def _of_mat(file: RawFile, split: str) -> Iterator[Person]:
-    for i, image in enumerate(_listed(_load(file, split))):
+    for i, image in enumerate(listed(_load(file, split))):
         where = f"{file.name}:{split}[{i}]"
         _has(image, ("filename", "folder", "person"), where)
         picture = f"{str(image['folder']).strip().strip('/')}/{str(image['filename']).strip()}"
-        for j, person in enumerate(_listed(image["person"])):
+        for j, person in enumerate(listed(image["person"])):
             yield _person(person, picture, f"{where}.person[{j}]")
 
 
@@ -223,26 +229,24 @@ def _has(struct: Any, fields: Iterable[str], where: str) -> None:
         )
 
 
-def _listed(value: Any) -> list[Any]:
-    """A cell or struct array as a list. loadmat's simple form has a bare value for one element, an array for none."""
-    return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
-
-
 def _person(person: Any, picture: str, where: str) -> Person:
     _has(person, ("body_bbox",), where)
     kind = "combined" if "combined_categories" in person else "annotations"
     _has(person, (f"{kind}_categories", f"{kind}_continuous"), where)
-    box, continuous = _listed(person["body_bbox"]), _listed(person[f"{kind}_continuous"])
-    categories = _listed(person[f"{kind}_categories"])
+    box, continuous = listed(person["body_bbox"]), listed(person[f"{kind}_continuous"])
+    categories = listed(person[f"{kind}_categories"])
     if len(continuous) > 1 or (kind == "annotations" and len(categories) > 1):
         return Person(where, picture, box, [], [], "several annotators and no combined annotation")
     if kind == "annotations" and categories:
         _has(categories[0], ("categories",), f"{where}.annotations_categories")
-        categories = _listed(categories[0]["categories"])
+        categories = listed(categories[0]["categories"])
     if continuous:
         _has(continuous[0], DIMENSIONS, f"{where}.{kind}_continuous")
         continuous = [continuous[0][name] for name in DIMENSIONS]
-    return Person(where, picture, box, categories, continuous)
+    seen = [listed(one["categories"]) for one in structs(person.get("annotations_categories", []), ["categories"])]
+    felt = [[one[name] for name in DIMENSIONS] for one in structs(person.get("annotations_continuous", []), DIMENSIONS)]
+    several = list(zip_longest(seen, felt, fillvalue=list[Any]())) if kind == "combined" else []
+    return Person(where, picture, box, categories, continuous, "", tuple(several))
 
 
 def _of_csv(file: RawFile) -> Iterator[Person]:

@@ -73,8 +73,9 @@ class RawMedia:
 class Example:
     """One row of a raw corpus, in the benchmark's vocabulary.
 
-    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence. It is
-    stored next to the records (dataset/origins.py), never in them.
+    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence; in
+    "annotators", each annotator's own gold, {task key: [gold, ...]}. It is stored next to the records
+    (dataset/origins.py), never in them.
 
     `group` names the rows that depend on each other, so that intervals can resample them together: the unit, a colon,
     and what tells it from others of the corpus, such as "dialogue:test/12". None: nothing is known.
@@ -89,7 +90,7 @@ class Example:
     source: str
     emotion: str | None = None
     media: RawMedia | None = None
-    origin: Mapping[str, str | float] | None = None
+    origin: Mapping[str, Any] | None = None
     group: str | None = None
 
 

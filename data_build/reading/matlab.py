@@ -3,7 +3,10 @@
 import io
 import pickle
 import warnings
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Unreadable
@@ -44,3 +47,13 @@ def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
         return Failed(f"it needs more than {MEMORY >> 30} GiB of memory")
     except Exception as error:  # a damaged file can make scipy raise anything
         return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+
+
+def listed(value: Any) -> list[Any]:
+    """A cell or struct array as a list. loadmat's simple form has a bare value for one element, an array for none."""
+    return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
+
+
+def structs(value: Any, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The structs of a struct array that have all these fields."""
+    return [one for one in listed(value) if isinstance(one, dict) and all(name in one for name in names)]

@@ -1,7 +1,9 @@
-"""Ask without pictures or words, to see whether the model uses them at all (the paper's "modality ignorance")."""
+"""Ask without pictures or words, to see whether the model uses them at all (the paper's "modality ignorance"), or with
+another prompt, to see how much of the score comes from the prompt (variants.py)."""
 
 from collections.abc import Sequence
 
+from eval.ask.variants import PROMPTS, form
 from eval.engines import Question
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import UsageFault
@@ -12,7 +14,9 @@ ABLATIONS = {
     "blank": "every picture and frame is a grey one of its size",
     "shuffled": "every record has the pictures of another record of its subset",
     "silent": "no text and no transcript",
+    **PROMPTS,
 }
+PROMPT = "prompt"  # all of PROMPTS, a run each
 
 
 def questions(records: Sequence[Record], ablation: str = "none") -> list[Question]:
@@ -35,6 +39,12 @@ def questions(records: Sequence[Record], ablation: str = "none") -> list[Questio
             return [
                 question._replace(prompt=benchmark()[record.subset].task(record.task).ask("", record.emotion or ""))
                 for question, record in zip(asked, records, strict=True)
+            ]
+        case prompt if prompt in PROMPTS:
+            forms = [form(benchmark()[record.subset].task(record.task), prompt) for record in records]
+            return [
+                question._replace(prompt=one.ask(record))
+                for question, record, one in zip(asked, records, forms, strict=True)
             ]
     return asked
 

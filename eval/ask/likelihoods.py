@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from eval.ask.ablation import questions
+from eval.ask.variants import form
 from eval.engines import Engine
 from eval.run.run_folder import LIKELIHOODS, RunFolder
 from eval.score.readout import candidates, log_shares, needs_thresholds, read_out, readout_of
-from eval.score.thresholds import fit
+from eval.score.thresholds import LEAST_ROWS, fit, untuned
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.benchmark.grammar import Labels
 from mmafflm.dataset import Dataset, split_file
@@ -30,6 +31,7 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import read_json
 from mmafflm.records import Record, media_files, write_text
 from mmafflm.sampling import sample
+from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import Advance
 
 READOUT = "readout.json"
@@ -51,18 +53,17 @@ def groups(records: Sequence[Record]) -> Iterator[tuple[Task, str | None, list[R
 
 
 def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Record]:
-    """The rows that set the thresholds of a subset's label set. Raises Fault when the build has no such rows."""
+    """The rows that set the thresholds of a subset's label set; [] (and a message) with fewer than LEAST_ROWS."""
     label_set = next(task for task in benchmark()[subset].tasks if needs_thresholds(task))
     found: list[Record] = []
     if subset in data.subsets("val"):
         data.require_unchanged([split_file(subset, "val")])
         found = [record for record in data.records(subset, "val") if record.task == label_set.kind]
-    if not found:
-        raise Fault(
-            f"{data.path}: {subset} has no val split, and --readout choice sets the thresholds of a label set on "
-            f"validation rows, never on test. Build with them (mmaffin build), or leave {subset} out (--subsets)."
-        )
     found = sample(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
+    if len(found) < LEAST_ROWS:
+        say(f"{subset}: {len(found)} validation rows, and thresholds of a label set need {LEAST_ROWS}. They are not "
+            "tuned: each label is chosen that is likelier than if all were equally likely.")  # fmt: skip
+        return []
     data.require_media(name for record in found for name in media_files(record))
     return found
 
@@ -73,8 +74,8 @@ class Weighing:
     def __init__(
         self, answers: RunFolder, data: Dataset, chosen: Mapping[str, Sequence[Record]], readout: str, limit: int | None
     ) -> None:
-        """answers: where the predictions go. chosen: all records of the run. If the readout needs thresholds, raises
-        Fault when the build has no val split, and UsageFault when the run asks the val split itself."""
+        """answers: where the predictions go. chosen: all records of the run. Raises UsageFault when the readout needs
+        thresholds and the run asks the val split itself."""
         self.answers, self.readout = answers, readout
         self.folder = RunFolder(answers.out, answers.shard, LIKELIHOODS)
         self.rows: dict[str, list[Record]] = {}  # by the name of the file with their likelihoods
@@ -84,7 +85,8 @@ class Weighing:
                 if weighed[0].split == "val":
                     raise UsageFault(f"--split val --readout {readout}: {subset} has its thresholds set on these very "
                                      "rows. Ask them with --readout greedy, or leave it out (--subsets).")  # fmt: skip
-                self.rows[f"{subset}.val"] = validation_rows(data, subset, limit)
+                if found := validation_rows(data, subset, limit):
+                    self.rows[f"{subset}.val"] = found
             if weighed:
                 self.rows[subset] = weighed
 
@@ -103,7 +105,7 @@ class Weighing:
         """Weigh a subset's rows; when all processes together have weighed all rows, make the predictions."""
         if subset not in self.rows:
             return
-        self._keep_candidates(subset)
+        self._keep_candidates(subset, ablation)
         names = [name for name in (f"{subset}.val", subset) if name in self.rows]
         for name in names:
             # Thresholds belong to the checkpoint, so the validation rows are asked without ablation.
@@ -119,7 +121,8 @@ class Weighing:
             wanted = [at for at, row in enumerate(asked) if row.id in left]
             if not wanted:
                 continue  # the engine may not even be loaded
-            texts = [one.text for one in candidates(task, emotion)]
+            # Another numbering changes the candidates' texts, but neither their meaning nor their order.
+            texts = [one.text for one in candidates(form(task, ablation).task, emotion)]
             for batch in engine.likelihoods(questions(asked, ablation), wanted, texts, batch_size):
                 found = {asked[at].id: [round(value, DIGITS) for value in logp] for at, logp in batch}
                 if broken := [row for row, logp in found.items() if not all(map(math.isfinite, logp))]:
@@ -129,7 +132,7 @@ class Weighing:
 
     def _read_out(self, subset: str) -> None:
         """Make the predictions of all weighed rows from their likelihoods."""
-        thresholds = self._thresholds(subset) if f"{subset}.val" in self.rows else None
+        thresholds = self._thresholds(subset)
         logp = self._likelihoods(subset)
         made: dict[str, str] = {}
         for task, emotion, asked in groups(self.rows[subset]):
@@ -148,15 +151,24 @@ class Weighing:
                 )
         return found
 
-    def _thresholds(self, subset: str) -> dict[str, float | None]:
-        """The thresholds of the subset's label set, set on its validation rows and kept in readout.json."""
-        rows, found = self.rows[f"{subset}.val"], self._likelihoods(f"{subset}.val")
-        labels = task_of(rows[0]).grammar
+    def _thresholds(self, subset: str) -> dict[str, float | None] | None:
+        """The thresholds of the subset's label set, kept in readout.json; None if it has no label set.
+
+        They are set on its validation rows, or untuned without enough of them.
+        """
+        tasks = [task for task in benchmark()[subset].tasks if needs_thresholds(task)]
+        if not tasks:
+            return None
+        labels, rows = tasks[0].grammar, self.rows.get(f"{subset}.val", [])
         assert isinstance(labels, Labels)
-        gold = np.array([[name in row.gold for name in labels.names] for row in rows])  # type: ignore[operator]
-        fitted = fit(labels, log_shares([found[row.id] for row in rows]), gold)
+        fitted = untuned(labels)
+        if rows:
+            found = self._likelihoods(f"{subset}.val")
+            gold = np.array([[name in row.gold for name in labels.names] for row in rows])  # type: ignore[operator]
+            fitted = fit(labels, log_shares([found[row.id] for row in rows]), gold)
         self._keep("thresholds", subset, {
-            "task": task_of(rows[0]).key,
+            "task": tasks[0].key,
+            "tuned": bool(rows),
             "split": "val",
             "rows": len(rows),
             "ids_sha256": hashlib.sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
@@ -166,10 +178,12 @@ class Weighing:
         })  # fmt: skip
         return fitted.thresholds
 
-    def _keep_candidates(self, subset: str) -> None:
+    def _keep_candidates(self, subset: str, ablation: str) -> None:
         """Write the candidates into readout.json. Raises Fault when it has other candidates for this subset."""
         found = {
-            " ".join(filter(None, (task.key, emotion))): [one.text for one in candidates(task, emotion)]
+            " ".join(filter(None, (task.key, emotion))): [
+                one.text for one in candidates(form(task, ablation).task, emotion)
+            ]
             for task, emotion, _ in groups(self.rows[subset])
         }
         if self._keep("candidates", subset, found) not in (None, found):

@@ -9,6 +9,7 @@ from typing import Any
 
 from eval.ask.ablation import questions
 from eval.ask.likelihoods import Weighing, groups, task_of
+from eval.ask.variants import form, prompts_hash
 from eval.engines import Engine, Metered, Tried, make_engine
 from eval.run.checkpoint import require_budget
 from eval.run.run_folder import RunFolder
@@ -49,7 +50,7 @@ def predict(
 
     limit: at most so many records per subset, spread over its tasks and languages. languages: only records in these.
     dtype: the checkpoint's by default. force: accept a checkpoint that was trained with another media budget.
-    ablation: what is removed from the question. shard: this process's share.
+    ablation: what is removed from the question, or its other form. shard: this process's share.
     engine: one of eval.engines.ENGINES, made with `options`, or an engine object.
     readout: one of eval.score.readout.READOUTS; tasks that it does not fit are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
@@ -63,6 +64,7 @@ def predict(
     selection = Selection(limit, None if languages is None else tuple(languages))
     chosen = chosen_records(data, split, askable(engine, data, split, subsets, Path(out)), selection)
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
+    asked |= prompts_hash(ablation)
     asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
     asking.folder.require_same(asked)  # first: another run's files would fail later, with a less clear message
     weighing = Weighing(asking.folder, data, chosen, readout, limit)
@@ -176,9 +178,10 @@ class _Asking:
             wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
             if not wanted or readout_of(task, self.readout) != "greedy":
                 continue  # the engine may not even be loaded
-            most = most_tokens(task, engine)
+            asked_as = form(task, self.ablation)
+            most = most_tokens(asked_as.task, engine)
             for answers in engine.answer(questions(asked, self.ablation), wanted, most, self.batch_size):
-                folder.append(subset, {asked[position].id: text for position, text in answers})
+                folder.append(subset, {asked[position].id: asked_as.restore(text) for position, text in answers})
                 self._count()
                 advance({task.modality: len(answers)})
 

@@ -1,6 +1,6 @@
 """`mmaffben diagnose`: look for the failures that the paper names, each with a number and an interval.
 
-Intensity drift, language collapse, modality ignorance, label prior and format have one module each in eval/diagnosis/.
+Intensity drift, language collapse, modality ignorance, prompt dependence, label prior and format have one module each.
 The thresholds and the reasons for them are in eval/diagnosis/finding.py. Answers are parsed in strict mode.
 """
 
@@ -15,6 +15,7 @@ from eval.diagnosis.languages import collapse
 from eval.diagnosis.malformed import malformed
 from eval.diagnosis.modality import ignorance, not_measured, require_same
 from eval.diagnosis.prior import prior
+from eval.diagnosis.prompt import dependence
 from eval.run.join import run_json
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.answered import Answered, answered_tasks, chosen_subsets
@@ -45,6 +46,7 @@ def diagnose(
         "intensity_drift": lambda: drift(tasks, resamples),
         "language_collapse": lambda: collapse(tasks, resamples),
         "modality_ignorance": lambda: ignorance(tasks, ablated or {}, resamples),
+        "prompt_dependence": lambda: dependence(tasks, ablated or {}, resamples),
         "label_prior": lambda: prior(tasks, resamples),
         "format": lambda: malformed(tasks, resamples),
     }

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.ask.ablation import ABLATIONS
+from eval.ask.ablation import ABLATIONS, PROMPT
+from eval.ask.variants import PROMPTS, variant
 from eval.diagnosis.finding import Finding, share
 from eval.run.selection import Selection
 from eval.score.answered import Answered
@@ -54,9 +55,9 @@ def applies(ablation: str, task: Task) -> bool:
 def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: Mapping[str, Any]) -> str:
     """The ablation of OTHER. Raises Fault when it has no ablation, or when more than the ablation differs."""
     ablation = ablated.get("ablation", "none")
-    if ablation not in _TAKEN:
+    if ablation not in (*_TAKEN, *PROMPTS):
         raise Fault(f"{other}: its ablation is {ablation}, so nothing was taken away. "
-                    f"Make it with mmaffben predict --ablation {'|'.join(_TAKEN)}.")  # fmt: skip
+                    f"Make it with mmaffben predict --ablation {'|'.join((*_TAKEN, PROMPT))}.")  # fmt: skip
     if described.get("ablation", "none") != "none":
         raise Fault(f"{run}: is an ablated run itself ({described['ablation']}). Give the run with everything first.")
     if differ := [name for name in SAME if described.get(name) != ablated.get(name)]:
@@ -73,7 +74,8 @@ def ignorance(
 ) -> tuple[list[Finding], list[dict[str, Any]]]:
     """The findings, two for each task and ablation, and the details to draw. `ablated`: {ablation: its tasks}."""
     findings, details = [], []
-    for ablation, others in ablated.items():
+    for ablation in _TAKEN:
+        others = ablated.get(ablation, ())
         by_name = {other.name: other for other in others}
         for one in tasks:
             if applies(ablation, one.task) and one.name in by_name:
@@ -93,10 +95,14 @@ def changes(one: Answered, other: Answered) -> Array:
     return changed
 
 
-def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> list[Finding]:
-    ids, theirs = [record.id for record in one.records], [record.id for record in other.records]
-    if ids != theirs:
+def require_records(one: Answered, other: Answered, ablation: str) -> None:
+    """Raises Fault when the ablated run answered other records."""
+    if [record.id for record in one.records] != [record.id for record in other.records]:
         raise Fault(f"{one.name}: the {ablation} run answered other records. Predict it again with the same --limit.")
+
+
+def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> list[Finding]:
+    require_records(one, other, ablation)
     changed = changes(one, other)
     seed = seed_of("modality", one.name, ablation)
     value, ci95 = share(int(changed.sum()), len(changed), seed, resamples)
@@ -137,7 +143,10 @@ def _detail(one: Answered, ablation: str, found: Sequence[Finding]) -> dict[str,
 def not_measured(
     run: Path, described: Mapping[str, Any], tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]]
 ) -> list[dict[str, str]]:
-    """The ablations without a run, each with the command that makes it: a missing test does not mean a pass."""
+    """The ablations without a run, each with the command that makes it: a missing test does not mean a pass.
+
+    The other forms of the prompt have one command together.
+    """
     if described.get("ablation", "none") != "none":
         return []
     found = []
@@ -149,14 +158,23 @@ def not_measured(
             command = _command(run, described, ablation, subsets)
             sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}) was not asked. Ask it: {command}"
             found.append({"kind": "modality_ignorance", "ablation": ablation, "command": command, "sentence": sentence})
+    asked = {(name, other.name) for name in PROMPTS for other in ablated.get(name, ())}
+    lacking = [one for one in tasks for name in PROMPTS if variant(one.task, name) and (name, one.name) not in asked]
+    if subsets := list(dict.fromkeys(one.task.subset for one in lacking)):
+        command = _command(run, described, PROMPT, subsets)
+        sentence = (
+            f"{', '.join(subsets)} with other prompts ({'; '.join(PROMPTS.values())}) was not asked. Ask it: {command}"
+        )
+        found.append({"kind": "prompt_dependence", "ablation": PROMPT, "command": command, "sentence": sentence})
     return found
 
 
 def _command(run: Path, described: Mapping[str, Any], ablation: str, subsets: Sequence[str]) -> str:
     limit, languages = Selection.of_run(described)
+    out = str(run) if ablation == PROMPT else f"{run}-{ablation}"  # --ablation prompt adds the name of each form
     words = [
         "mmaffben", "predict", "--ckpt", str(described.get("checkpoint") or "CKPT"),
-        "--data", str(described.get("data") or "DATA"), "--out", f"{run}-{ablation}", "--ablation", ablation,
+        "--data", str(described.get("data") or "DATA"), "--out", out, "--ablation", ablation,
         "--subsets", ",".join(subsets), *(["--limit", str(limit)] if limit is not None else []),
         *(["--languages", ",".join(languages)] if languages is not None else []),
     ]  # fmt: skip

@@ -21,11 +21,13 @@ _NAMED = 4  # tasks that the last lines name
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences.
 
-    The last six sentences say in short what was found.
+    The last sentences, one a kind, say in short what was found.
     """
     kinds = [(kind, *(str(found["summary"][kind][name]) for name in ("found", "unsure", "absent"))) for kind in KINDS]
     shown = [one for one in found["findings"] if one["check"] not in _PER_PART or one["verdict"] == "found"]
-    sections = [Section("Failures the paper names", ("kind", "found", "unsure", "absent"), kinds)]
+    sections = [
+        Section("Failures the paper names, and prompt dependence", ("kind", "found", "unsure", "absent"), kinds)
+    ]
     for kind in KINDS:
         if rows := [_row(one) for one in shown if one["kind"] == kind]:
             heads = ("subset", "task", "part", "check", "value", "95% interval", "threshold", "n", "verdict")
@@ -36,7 +38,9 @@ def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         sentences.append(f"{unsure} checks are unsure: the interval holds the threshold, or there are too few rows.")
     if groups := [f"{name} by {unit}" for name, unit in found.get("units", {}).items() if unit != ROW]:
         sentences.append(f"intervals resample groups, except those of shares of unparsed answers: {', '.join(groups)}.")
-    in_short = ["In short, of the failures that the paper names (diagnosis.json has every check):"]
+    in_short = [
+        "In short, of the failures that the paper names, and of prompt dependence (diagnosis.json has every check):"
+    ]
     return sections, [*sentences, *in_short, *(_in_short(kind, found) for kind in KINDS)]
 
 

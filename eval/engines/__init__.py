@@ -43,7 +43,10 @@ class Engine(Protocol):
         ...
 
     def load(self) -> None:
-        """Get ready to answer. Called once, before `tokens` and `answer`; not called when nothing is left to ask."""
+        """Get ready to answer. Called before `tokens` and `answer`, unless nothing is left to ask.
+
+        A second call does nothing: one engine may serve several runs.
+        """
         ...
 
     def tokens(self, text: str) -> int:

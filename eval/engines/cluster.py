@@ -48,6 +48,8 @@ class ClusterEngine:
 
     def load(self) -> None:
         """Join the cluster, start the workers and wait for the first. Raises Fault when it cannot load its engine."""
+        if self.facts is not None:
+            return
         self.held.enter_context(connected(self.address, self.workers))
         self.crew = Crew(self.make, share_of_each(self.workers, self.least_gpus))
         self.held.callback(self.crew.close)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.leaderboard.columns import MODALITIES
-from eval.report.load import Run, hashes_of, run_names, scores_of
+from eval.report.load import DIAGNOSIS, Run, hashes_of, run_names, scores_of
 from eval.run.join import run_json
 from eval.run.selection import Selection, split_of
 from mmafflm.benchmark.benchmark import benchmark
@@ -72,6 +72,7 @@ def _entry(folder: Path, name: str, data: Dataset) -> BoardEntry:
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     subsets = {name for found in scores.values() for name in found["subsets"]}
     read += [f"predictions/{name}.jsonl" for name in benchmark() if name in subsets]
+    read += [DIAGNOSIS] if (folder / DIAGNOSIS).exists() else []  # for label_order.py
     run = Run(name, folder, described, scores, None, hashes_of(folder, read))
     return BoardEntry(run, _accepts(described), {key: _condition(described, key) for key in CONDITIONS})
 

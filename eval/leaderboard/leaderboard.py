@@ -8,6 +8,7 @@ from typing import Any
 from eval.leaderboard import printed
 from eval.leaderboard.board import BoardView, board
 from eval.leaderboard.entries import BoardEntry, load_entries, notes
+from eval.leaderboard.label_order import mark_label_order
 from eval.leaderboard.page import page
 from eval.run.up_to_date import KEY, made_of, standing
 from mmafflm.dataset import Dataset, split_file
@@ -34,7 +35,7 @@ def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]
     if standing(written[-1], made) is not None and all(path.exists() for path in written):
         say(f"{out}: up to date.")
         return written
-    views, told = board(entries, data), notes(entries, data)
+    views, told = mark_label_order(board(entries, data), entries), notes(entries, data)
     write_text(written[0], page(views, told, entries, data))
     write_text(written[1], printed.csv_text(views))
     write_text(written[2], printed.markdown(views, told))

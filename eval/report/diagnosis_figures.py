@@ -50,6 +50,8 @@ def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[st
             return [_languages(one, run) for one in details]
         case "modality_ignorance":
             return [_modality(details, check, checks[check], run) for check in ("lost", "changed")]
+        case "prompt_dependence":
+            return [_prompts(details, run)]
         case "label_prior":
             return list(_baselines(details, run))
         case "format":
@@ -132,6 +134,24 @@ def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, A
     unit = "share of the score" if check == "lost" else "share of the answers"
     figure = dots(lanes, [why["threshold"]], what, run)
     return Drawing(figure, what[:1].upper() + what[1:], unit, _rows(rows), caption, True)
+
+
+def _prompts(details: Sequence[Mapping[str, Any]], run: int) -> Drawing:
+    """The score of every task with the benchmark's prompt and with the other forms, and what changes."""
+    lanes = []
+    for one in details:
+        forms = [Mark("baseline", value) for name, value in one["scores"].items() if name != "none"]
+        moved = ", ".join(f"{name} {of['value']:.0%}" for name, of in one["changed"].items())
+        spread, ends = one["spread"], one["spread_ci95"]
+        said = f"spread {spread:.3f} [{ends[0]:.3f}, {ends[1]:.3f}], " if spread is not None and ends else ""
+        own = Mark(f"run{run % 6}", one["scores"].get("none"))
+        lanes.append(Lane(f"{one['subset']} {one['task']}", [*forms, own], f"{said}changed: {moved}"))
+    title = "Each task, with the benchmark's prompt and with other forms of it"
+    caption = (
+        "Short lines: the labels in another order, the instruction after the text, another wording. At the right the "
+        "spread of these scores (highest - lowest; never below 0, also by chance) and the share of answers that change."
+    )
+    return Drawing(dots(lanes, [], title, run), title, "main metric", _rows(details), caption, True)
 
 
 def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawing]:

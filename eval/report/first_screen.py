@@ -99,13 +99,9 @@ def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
         own = sorted((row for row in rows if row.metric == metric), key=_best_first)
         domain = _domain([row.cells for row in own], [_value(row.baseline) for row in own])
         lanes = [
-            TaskLane(
-                row,
-                _plot(
-                    row.cells, _value(row.baseline), runs, domain, f"{row.task.name}, {METRICS[metric]}, n {row.rows}"
-                ),
-            )
+            TaskLane(row, _plot(row.cells, _value(row.baseline), runs, domain, f"{said}, n {row.rows}", row.humans))
             for row in own
+            for said in [f"{row.task.name}, {METRICS[metric]}"]
         ]
         counted = sum(next((cell.n for cell in row.cells if cell and cell.n), 0) for row in own)
         found.append(TaskPanel(metric, svg.axis(domain, f"Axis: {METRICS[metric]}"), lanes, counted))
@@ -141,6 +137,7 @@ def _plot(
     runs: Sequence[Run],
     domain: tuple[float, float],
     title: str,
+    humans: float | None = None,
 ) -> Markup:
     found = [
         svg.Estimate(at, run.name, cell.value, cell.ends)
@@ -148,7 +145,9 @@ def _plot(
         if cell
     ]
     said = "; ".join(f"{one.name} {number(one.value)}{interval(one.ends)}" for one in found)
-    return svg.lane(found, baseline, domain, f"{title}: {said}; strongest baseline {number(baseline)}")
+    said += f"; strongest baseline {number(baseline)}"
+    said += f"; human agreement {number(humans)}" if humans is not None else ""
+    return svg.lane(found, baseline, domain, f"{title}: {said}", humans)
 
 
 def _value(baseline: Baseline | None) -> float | None:

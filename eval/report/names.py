@@ -22,6 +22,8 @@ WORDS = {
     "Macro F1": "the mean of every label's F1, so that a rare label counts as much as a frequent one. From 0 to 1.",
     "Pearson's r": "the correlation of the answered numbers with gold. From -1 to 1; a constant answer has none: 0.",
     "gold": "the right answer, as the corpus has it.",
+    "human agreement": "one annotator's answers scored against those of the others combined, where the corpus "
+    "has them; a dashed line in the chart of all tasks.",
     "strongest baseline": "the best score without a model: always the most frequent gold label (majority) or the median"
     " number, gold's answers dealt out at random (prior sampling), every label (all labels), or TF-IDF.",
     "TF-IDF": "a linear model of the text's character n-grams, trained on the subset's own training split.",

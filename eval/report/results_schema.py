@@ -58,6 +58,12 @@ class ScoredEntry(Model):
     readout: Literal["greedy", "expectation", "choice"] | None = Field(
         None, description="of a task, and of its languages"
     )
+    calibration: dict[str, Any] | None = Field(
+        None, description="of a task or language that was answered from likelihoods, in strict mode"
+    )
+    humans: dict[str, Any] | None = Field(
+        None, description="how well people agree in this task: one annotator against the others combined"
+    )
     notes: list[str] = []
     by_language: dict[str, "ScoredEntry"] = {}
 

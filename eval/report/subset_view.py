@@ -10,7 +10,8 @@ from eval.diagnosis.finding import MIN_ROWS
 from eval.report import svg
 from eval.report.examples import ExampleView, choose
 from eval.report.load import Run
-from eval.report.tables import Cell, MetricRow, cell, metrics_of, number, readouts_of
+from eval.report.reliability import coverage, reliability
+from eval.report.tables import Cell, MetricRow, cell, interval, metrics_of, number, readouts_of
 from eval.report.tally import PLACES, tally
 from eval.score.answered import Answered
 from eval.score.figure import DASH, unparsed_text
@@ -76,6 +77,7 @@ def subset_view(
         counted = [(at, tallies[key].get(run.name, {})) for at, run in enumerate(runs)]
         classes = [(at, _classes(of)) for at, of in counted if "matrix" in of]
         side_by_side = [figure for figures in zip(*drawn, strict=True) for figure in figures]
+        side_by_side += [figure for at, run in enumerate(runs) for figure in _calibrations(task, run, at)]
         read = readouts_of(name, key, runs)
         tasks.append(TaskView(task, read, metrics_of(name, task, runs), side_by_side, classes, examples))
     chosen = {part.task.key: [{"id": one.record.id, "why": one.why} for one in part.examples] for part in tasks}
@@ -121,6 +123,24 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[R
             "whole" if len(counts["classes"]) > 13 else "scroll",
         )
     ]
+
+
+def _calibrations(task: Task, run: Run, at: int) -> list[ReportFigure]:
+    """The reliability curve of a run that was answered from likelihoods, or the coverage of each of its dimensions."""
+    found = (run.scored(task.subset, task.key) or {}).get("calibration") or {}
+    rows, title = f"{found.get('n', 0):,}", f"{task.subset} {task.key}, {run.name}"
+    drawn = []
+    if "ece" in found:
+        said = f"ECE {number(found['ece'])}{interval(found['ci95']['ece'])}, by chance {number(found['ece_by_chance'])}"
+        said += f"; Brier score {number(found['brier'])}{interval(found['ci95']['brier'])}."
+        curve = reliability(found, f"{title}: how often the likeliest label is right at each confidence", at)
+        drawn.append(ReportFigure(curve, f"{run.name}: right (up) at each confidence (across)", "shares", rows, said))
+    for name, of in found.get("coverage", {}).items():
+        said = f"Mean predicted spread {number(of['spread'])}, root mean square error {number(of['rmse'])}."
+        who = f"{name}, {run.name}" if name else run.name
+        curve = coverage(of, f"{title}, {who}: how often gold lies in the central part of the prediction", at)
+        drawn.append(ReportFigure(curve, f"{who}: gold inside (up) the central share (across)", "shares", rows, said))
+    return drawn
 
 
 def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str, Any], at: int) -> list[ReportFigure]:

@@ -43,8 +43,14 @@ def key(run: int) -> Markup:
     )
 
 
-def lane(found: Sequence[Estimate], baseline: float | None, domain: tuple[float, float], title: str) -> Markup:
-    """Runs on one axis: value, 95% interval as a whisker, the baseline as a short upright line.
+def lane(
+    found: Sequence[Estimate],
+    baseline: float | None,
+    domain: tuple[float, float],
+    title: str,
+    humans: float | None = None,
+) -> Markup:
+    """Runs on one axis: value, 95% interval as a whisker; upright lines: the baseline, and dashed human agreement.
 
     The axis fills its place on the page; text and marks keep their size.
     """
@@ -53,6 +59,8 @@ def lane(found: Sequence[Estimate], baseline: float | None, domain: tuple[float,
     body = [_upright("axis", share(tick, domain), 0, height) for tick in ticks(domain)]
     if baseline is not None:
         body.append(_upright("baseline", share(baseline, domain), 2, height - 2))
+    if humans is not None:
+        body.append(_upright("humans", share(humans, domain), 0, height))
     for place, one in enumerate(found):
         y = step * (place + 0.5) + 3
         if one.ends:

@@ -48,6 +48,7 @@ class HeadlineRow:
     baseline: Baseline | None  # the strongest trivial one
     learned: float | None
     readouts: list[str]
+    humans: float | None = None  # how well people agree
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _line(subset: str, task: Task, runs: Sequence[Run], mode: str) -> HeadlineRo
     metric = task.main_metric
     cells = [cell(one, metric) if one else None for one in scored]
     baselines = strongest(task, some), learned(task, some)
-    return HeadlineRow(subset, task, metric, cells, rows_text(some), *baselines, readouts_of(subset, task.key, runs))
+    readouts, humans = readouts_of(subset, task.key, runs), some.get("humans", {}).get("metrics", {}).get(metric)
+    return HeadlineRow(subset, task, metric, cells, rows_text(some), *baselines, readouts, humans)
 
 
 def cell(scored: Mapping[str, Any], metric: str) -> Cell:

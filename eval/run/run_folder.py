@@ -37,6 +37,7 @@ FIXED = (
     "languages",
     "template",
     "ablation",
+    "prompts",
 )
 
 

@@ -76,7 +76,7 @@ def _grid(low: float, high: float, points: int) -> list[float]:
     return [round(low + (high - low) * at / (points - 1), 3) for at in range(points)]
 
 
-def log_shares(logp: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
+def log_shares(logp: Sequence[float] | Sequence[Sequence[float]] | Floats) -> Floats:
     """ln of each candidate's share of the probability of all, [candidates] or [rows, candidates]."""
     found = np.asarray(logp, dtype=float)
     top = found.max(-1, keepdims=True)
@@ -94,19 +94,19 @@ def read_out(
             names = [labels.names[int(shares.argmax())]] if thresholds is None else choose(labels, shares, thresholds)
             return task.answer(names)
         case Ordinal() as ordinal:
-            mean = _mean([float(number) for number, _ in sorted(ordinal.classes)], logp)
+            mean = _mean(*varied(task, "", np.asarray(logp)))
             nearest = min(sorted(number for number, _ in ordinal.classes), key=lambda number: abs(number - mean))
             return task.answer(nearest, emotion)
         case Vad() as vad:
-            means = {name: _within(vad, _mean(*_varied(task, name, logp))) for name in vad.dimensions}
+            means = {name: _within(vad, _mean(*varied(task, name, np.asarray(logp)))) for name in vad.dimensions}
             return Vad(vad.dimensions, vad.low, vad.high, DECIMALS).render(means)
         case number:
-            mean = _mean(_grid(number.low, number.high, POINTS), logp)
+            mean = _mean(*varied(task, "", np.asarray(logp)))
             return Number(number.low, number.high, DECIMALS).write(_within(number, mean))
 
 
-def _mean(values: Sequence[float], logp: Sequence[float]) -> float:
-    return float(np.exp(log_shares(logp)) @ np.asarray(values))
+def _mean(values: Floats, logp: Floats) -> float:
+    return float(np.exp(log_shares(logp)) @ values)
 
 
 def _within(scale: Number | Vad, value: float) -> float:
@@ -114,17 +114,22 @@ def _within(scale: Number | Vad, value: float) -> float:
     return min(max(value, scale.low), scale.high)
 
 
-def _varied(task: Task, name: str, logp: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The values of one dimension with the others at the middle, and their log-likelihoods."""
-    known = candidates(task)
-    middle = known[0].value
-    assert isinstance(middle, dict)
-    kept = [
-        (one.value[name], weight)
-        for one, weight in zip(known, logp, strict=True)
-        if isinstance(one.value, dict) and one.value | {name: middle[name]} == middle
-    ]
-    return [value for value, _ in kept], [weight for _, weight in kept]
+def varied(task: Task, name: str, logp: Floats) -> tuple[Floats, Floats]:
+    """The ascending values of a number, or of the dimension `name` with the others at the middle; their logp [..., k].
+
+    logp: of candidates(task), [candidates] or [rows, candidates].
+    """
+    known = [one.value for one in candidates(task)]
+    middle = known[0]
+    if isinstance(middle, dict):
+        at = [
+            place for place, one in enumerate(known) if isinstance(one, dict) and one | {name: middle[name]} == middle
+        ]
+        values = np.array([one[name] for one in known if isinstance(one, dict)])[at]
+    else:
+        at, values = list(range(len(known))), np.array(known, dtype=float)
+    order = values.argsort()
+    return values[order], logp[..., np.array(at)[order]]
 
 
 def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float | None]) -> list[str]:

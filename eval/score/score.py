@@ -15,11 +15,13 @@ from eval.score.baselines import add_learned, trivial
 from eval.score.bootstrap import RESAMPLES, SEED
 from eval.score.figure import resampled_note, withheld
 from eval.score.groups import groups_of, unit_of
+from eval.score.humans import ORIGINS, add_humans
 from eval.score.learned import LearnedAnswers, learned_answers
 from eval.score.measure import MODES, Answers, answers, majority, strict
 from eval.score.measured import FEW_ROWS, Draw, RowFacts, attainable, beside, few_rows_text, measured
 from eval.score.metrics import Array
 from eval.score.readout import readout_of
+from eval.score.weighed import add_calibration, likelihood_files
 from mmafflm.benchmark.benchmark import Subset, Task, benchmark
 from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.dataset import Dataset, split_file
@@ -185,7 +187,8 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     data.require_unchanged(split_file(name, split) for name in names)
     selection, readout = Selection.of_run(described), described.get("readout", "greedy")
     answers_of = {name: run / "predictions" / f"{name}.jsonl" for name in names}
-    made = made_of(answers_of.values(), mode=mode, **selection.to_json(), readout=readout, data=data.hash)
+    read = [*answers_of.values(), *likelihood_files(run, names).values(), data.path / ORIGINS]
+    made = made_of(read, mode=mode, **selection.to_json(), readout=readout, data=data.hash)
     if (stands := standing(run / f"scores.{mode}.json", made)) is not None:
         say(f"{run / f'scores.{mode}.json'}: up to date.")
         return stands
@@ -194,6 +197,9 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
     predictions = {name: load_predictions(path) for name, path in answers_of.items()}
     learned = {name: learned_answers(data, name, split) for name in names}
     scores = score(records, predictions, mode, readout=readout, learned=learned)
+    if mode == "strict":
+        add_calibration(scores["subsets"], run, records, readout)
+        add_humans(scores["subsets"], data.path, records)
     scores |= {key: value for key, value in selection.to_json().items() if value is not None}
     if selection.limit is not None:
         _mark_samples(scores["subsets"], whole, selection.limit)

@@ -34,11 +34,47 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         Section("Overall, by modality: means of the tasks", _MEANS, list(_overall(scores))),
         Section("Beside the scores: what few rows, unparsed answers and dependent rows do", _BESIDE, beside),
     ]
+    sections += [*_humans(scores), *_calibration(scores)]
     for subset, found in scores["subsets"].items():
         if "by_language" in found:
             read = found.get("readout", readout)
             sections.append(_languages(subset, found["by_language"], scores["mode"] == "paper", read))
     return sections, _notes(scores)
+
+
+def _humans(scores: Mapping[str, Any]) -> list[Section]:
+    """How well people agree, where the corpus has each annotator's answers."""
+    rows: list[tuple[str, ...]] = [
+        (task.name, metric, fraction(of["metrics"][metric]), interval_text(of["ci95"][metric]), str(of["n"]))
+        for task, found in _tasks(scores)
+        for metric, of in [(task.main_metric, found.get("humans"))]
+        if of
+    ]
+    title = "Human agreement: one annotator against the others combined"
+    return [Section(title, ("task", "metric", "value", "95% interval", "n"), rows)] if rows else []
+
+
+def _calibration(scores: Mapping[str, Any]) -> list[Section]:
+    """Whether the probabilities of a readout are right: a table for `choice` and one for `expectation`."""
+    sure, covered = list[tuple[str, ...]](), list[tuple[str, ...]]()
+    for task, found in _tasks(scores):
+        if (one := found.get("calibration")) is None:
+            continue
+        if "ece" in one:
+            ends = one["ci95"]
+            sure.append((task.name, fraction(one["ece"]), interval_text(ends["ece"]), fraction(one["ece_by_chance"]),
+                         fraction(one["brier"]), interval_text(ends["brier"]), str(one["n"])))  # fmt: skip
+        for name, of in one.get("coverage", {}).items():
+            shares = (f"{share:.1%} {interval_text(of['ci95'][level])}" for level, share in of["covered"].items())
+            covered.append((f"{task.name} {name}".rstrip(), *shares, fraction(of["spread"]), fraction(of["rmse"])))
+    heads = ("task", "ECE", "95% interval", "ECE by chance", "Brier", "95% interval", "n")
+    title = "Calibration of choice: is the likeliest label right as often as its share says?"
+    levels = ("50%", "80%", "95%")
+    shown = [Section(title, heads, sure)] if sure else []
+    if covered:
+        title = "Calibration of expectation: how often gold lies in the central part of the prediction"
+        shown.append(Section(title, ("task", *levels, "predicted spread", "RMSE"), covered))
+    return shown
 
 
 def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -79,6 +79,8 @@ class HfEngine:
 
     def load(self) -> None:
         """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
+        if self.path is not None:
+            return
         if self._is_fast():
             from eval.engines.hf.fast import FastPath
 

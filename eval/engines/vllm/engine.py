@@ -81,6 +81,8 @@ class VllmEngine:
 
     def load(self) -> None:
         """Start vLLM with the checkpoint. Raises Fault when it cannot."""
+        if hasattr(self, "llm"):
+            return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         if "OMP_NUM_THREADS" in os.environ:  # as under --jobs: vLLM would bind the threads of all jobs to the same core

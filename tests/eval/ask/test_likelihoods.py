@@ -16,6 +16,7 @@ from eval.ask.predict import predict
 from eval.engines import Answers, Likelihoods, Question
 from eval.score.score import score_run
 from eval.score.score_table import tables
+from eval.score.thresholds import LEAST_ROWS
 from eval.tables import markdown
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset, split_file
@@ -104,7 +105,7 @@ class Silent(Knowing):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_data(tmp_path_factory.mktemp("data"), {"semeval2018_english": 12, "XED": 60})
+    return make_data(tmp_path_factory.mktemp("data"), {"semeval2018_english": 12, "XED": LEAST_ROWS})
 
 
 @pytest.fixture(scope="module")
@@ -153,12 +154,12 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
     told = json.loads((tmp_path / "readout.json").read_text())
     about = told["thresholds"]["XED"]
     ids = "\n".join(row.id for row in records["val"])
-    assert about["split"] == "val" and about["rows"] == 60
+    assert about["split"] == "val" and about["rows"] == LEAST_ROWS and about["tuned"]
     assert about["ids_sha256"] == hashlib.sha256(ids.encode()).hexdigest()
     assert list(about["log_thresholds"]) == [text.partition(". ")[2] for text in told["candidates"]["XED"]["ec"]]
     assert {name for name, level in about["log_thresholds"].items() if level is not None} == set(TRAINED)
     # another test set does not change the thresholds
-    other = make_data(tmp_path / "data", {"XED": 60})
+    other = make_data(tmp_path / "data", {"XED": LEAST_ROWS})
     file = other.path / split_file("XED", "test")
     write_jsonl(file, [replace(row, gold=["anger"]).to_json() for row in records["test"]][:9])
     other.manifest["files"][split_file("XED", "test")]["sha256"] = sha256_of(file)
@@ -167,12 +168,22 @@ def test_thresholds_come_from_validation_rows_and_no_others(data: Dataset, tmp_p
 
 
 def test_a_limit_holds_for_validation_rows_too(data: Dataset, tmp_path: Path) -> None:
-    predict("m", data, tmp_path, limit=20, engine=Knowing(), readout="choice")
-    assert len(list(read_jsonl(tmp_path / "likelihoods/XED.val.jsonl"))) == 20
-    assert len(list(read_jsonl(tmp_path / "likelihoods/semeval2018_english.val.jsonl"))) == 12  # one label set
     many = make_data(tmp_path / "many", {"XED": VALIDATION_ROWS + 5})
-    predict("m", many, tmp_path / "run", engine=Knowing(), readout="choice")
-    assert len(list(read_jsonl(tmp_path / "run/likelihoods/XED.val.jsonl"))) == VALIDATION_ROWS
+    for limit, rows in ((None, VALIDATION_ROWS), (LEAST_ROWS + 1, LEAST_ROWS + 1)):
+        predict("m", many, tmp_path / f"{limit}", limit=limit, engine=Knowing(), readout="choice")
+        assert len(list(read_jsonl(tmp_path / f"{limit}/likelihoods/XED.val.jsonl"))) == rows
+
+
+def test_thresholds_of_few_validation_rows_are_not_tuned(
+    data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict("m", data, tmp_path, limit=LEAST_ROWS - 1, engine=Knowing(), readout="choice")
+    assert f"XED: {LEAST_ROWS - 1} validation rows, and thresholds of a label set need 300" in capsys.readouterr().err
+    assert not (tmp_path / "likelihoods/XED.val.jsonl").exists(), "nothing is asked for nothing"
+    about = json.loads((tmp_path / "readout.json").read_text())["thresholds"]
+    for name, labels in (("XED", 9), ("semeval2018_english", 12)):
+        assert not about[name]["tuned"] and about[name]["rows"] == 0
+        assert set(about[name]["log_thresholds"].values()) == {-math.log(labels)}
 
 
 @pytest.mark.parametrize("readout", ["expectation", "choice"])
@@ -233,9 +244,8 @@ def test_another_readout_is_another_run(data: Dataset, whole: dict[str, Path]) -
 
 def test_without_validation_rows_there_are_no_thresholds(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", {"XED": 6, "onlineshopping": 6}, splits=["test"])
-    with pytest.raises(Fault, match=r"XED has no val split.*never on test.*--subsets"):
-        predict("m", data, tmp_path / "run", engine=Knowing(), readout="choice")
-    assert not (tmp_path / "run").exists()
+    predict("m", data, tmp_path / "without", engine=Knowing(), readout="choice")
+    assert not json.loads((tmp_path / "without/readout.json").read_text())["thresholds"]["XED"]["tuned"]
     validation = make_data(tmp_path / "val", {"XED": 6})
     with pytest.raises(UsageFault, match="XED has its thresholds set on these very rows"):
         predict("m", validation, tmp_path / "run", engine=Knowing(), readout="choice", split="val")
@@ -279,3 +289,18 @@ def test_a_model_is_read_out_alike_in_any_batch(nano: Path, tmp_path: Path) -> N
     rows = [list(read_jsonl(out / "likelihoods/XED.jsonl")) for out in outs]
     for one, other in zip(*rows, strict=True):
         assert one["logp"] == pytest.approx(other["logp"], abs=1e-3) and max(one["logp"]) < 0
+
+
+def test_scores_have_the_calibration_of_what_was_weighed(whole: dict[str, Path]) -> None:
+    chosen, expected = scores(whole["choice"]), scores(whole["expectation"])
+    assert "calibration" not in scores(whole["greedy"])["XED"]
+    assert {key for key, one in chosen.items() if "calibration" in one} == {"e_c", "XED"}
+    assert {key for key, one in expected.items() if "calibration" in one} == {"ei_reg", "ei_oc", "v_oc", "v_reg"}
+    assert chosen["XED"]["calibration"]["n"] == LEAST_ROWS  # type: ignore[index]
+    assert chosen["XED"]["by_language"]["en"]["calibration"] == chosen["XED"]["calibration"]  # type: ignore[index]
+    shown = [
+        markdown(*tables(json.loads((whole[name] / "scores.strict.json").read_text())))
+        for name in ("choice", "expectation")
+    ]
+    assert "**Calibration of choice" in shown[0] and "| XED | 0." in shown[0]
+    assert "**Calibration of expectation" in shown[1] and "| semeval2018_english v_reg | " in shown[1]

@@ -1,0 +1,52 @@
+"""`mmaffben predict --ablation prompt --out RUN`: RUN-order, RUN-after and RUN-wording, a run a form of the prompt."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.ask.predict import askable, predict
+from eval.ask.variants import PROMPTS, variant
+from eval.engines import Engine, make_engine
+from mmafflm.benchmark.benchmark import benchmark
+from mmafflm.dataset import Dataset
+from mmafflm.errors import UsageFault
+
+
+def prompt_runs(out: Path, subsets: Sequence[str]) -> dict[str, tuple[Path, list[str]]]:
+    """{form: (the folder of its run, the subsets that have a task in this form)}, without forms that no subset has."""
+    having = {
+        name: [one for one in subsets if any(variant(task, name) for task in benchmark()[one].tasks)]
+        for name in PROMPTS
+    }  # fmt: skip
+    return {name: (out.with_name(f"{out.name}-{name}"), found) for name, found in having.items() if found}
+
+
+def predict_prompts(
+    ckpt: str | Path,
+    data: Dataset,
+    out: Path,
+    subsets: list[str] | None = None,
+    limit: int | None = None,
+    languages: Sequence[str] | None = None,
+    batch_size: int = 32,
+    *,
+    engine: Engine | str = "hf",
+    options: dict[str, str] | None = None,
+    split: str = "test",
+    **how: Any,
+) -> None:
+    """predict() with every form of the prompt, one after the other; the engine is loaded once.
+
+    out: the folder of the run with the benchmark's own prompts, which need not exist yet. The other arguments are those
+    of predict(). Raises UsageFault when no subset has another form, and what predict() raises.
+    """
+    if isinstance(engine, str):
+        engine = make_engine(engine, str(ckpt), "auto", data.path, data.budget, options or {})
+    chosen = askable(engine, data, split, subsets, out) or data.subsets(split)
+    runs = prompt_runs(out, chosen)
+    if not runs:
+        raise UsageFault(f"--ablation prompt: {', '.join(chosen)} has no other prompt.")
+    for name, (folder, names) in runs.items():
+        predict(
+            ckpt, data, folder, names, limit, languages, batch_size, engine=engine, split=split, ablation=name, **how
+        )
