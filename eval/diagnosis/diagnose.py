@@ -19,6 +19,7 @@ from eval.run.join import run_json
 from eval.run.up_to_date import KEY, made_of, standing
 from eval.score.answered import Answered, answered_tasks, chosen_subsets
 from eval.score.bootstrap import RESAMPLES, SEED
+from eval.score.groups import unit_of
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import write_text
@@ -57,6 +58,7 @@ def diagnose(
         "mode": "strict",
         "resamples": resamples,
         "seed": SEED,
+        "units": {one.name: unit_of(one.records) for one in tasks},
         "least_rows": MIN_ROWS,
         "level": LEVEL,
         "checks": {name: check._asdict() for name, check in CHECKS.items()},

@@ -29,7 +29,7 @@ CHANCE = math.sqrt(2 / math.pi)  # the mean size of a normal error of standard d
 class Series(NamedTuple):
     """The parsed answers on one scale: gold and prediction [n], and K equally spaced points of the scale.
 
-    part: the dimension's name, or "" for a task with one scale.
+    part: the dimension's name, or "" for a task with one scale. groups [n]: see groups_of().
     """
 
     answered: Answered
@@ -37,6 +37,7 @@ class Series(NamedTuple):
     gold: Floats
     prediction: Floats
     ticks: Floats
+    groups: Array
 
     def bins(self, values: Floats) -> Array:
         """The nearest tick of each value, [n]; halves round up, in spite of rounding errors."""
@@ -52,13 +53,14 @@ def series(answered: Answered) -> Iterator[Series]:
         return
     parsed = np.array([row not in answered.read.unparsed for row in range(len(answered.records))], dtype=bool)
     gold, prediction = answered.read.gold[parsed], answered.read.prediction[parsed]
+    groups = answered.groups[parsed]
     steps = int(grammar.high - grammar.low) if isinstance(grammar, Ordinal) else TENTHS
     ticks = np.linspace(grammar.low, grammar.high, steps + 1)
     if isinstance(grammar, Vad):
         for at, name in enumerate(grammar.dimensions):
-            yield Series(answered, name, gold[:, at], prediction[:, at], ticks)
+            yield Series(answered, name, gold[:, at], prediction[:, at], ticks, groups)
     else:
-        yield Series(answered, "", gold, prediction, ticks)
+        yield Series(answered, "", gold, prediction, ticks, groups)
 
 
 def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
@@ -68,12 +70,12 @@ def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
         if not len(one.gold):
             continue  # no answer was parsed: the check of the format reports it
         seed = seed_of("drift", one.answered.name, one.part)
-        rows = distinct(one.gold, [one.prediction])
+        rows = distinct(one.gold, [one.prediction], groups=one.groups)
         kept = one._replace(gold=rows.gold, prediction=rows.predictions[0])
         implied = implied_by(one.gold, one.prediction, one.ticks)
         measured = _measure(kept, _top(one.prediction), _top(one.gold), implied)
         whole = {name: number(found[0]) for name, found in measured(rows.counts[None, :]).items()}
-        drawn = distribution(measured, rows.counts, resamples, seed)
+        drawn = distribution(measured, rows.counts, resamples, seed, rows.members)
         ci95 = {name: interval(values) for name, values in drawn.items()}
         findings.extend(_findings(one, whole, ci95, implied))
         details.append(_detail(one, whole, ci95))

@@ -16,6 +16,7 @@ from eval.diagnosis.prose import NONE, language_of_prose, script
 from eval.score.answered import Answered
 from eval.score.bootstrap import RESAMPLES, distribution, interval
 from eval.score.figure import withheld
+from eval.score.groups import groups_of
 from eval.score.metrics import Floats, number
 from eval.score.paired import distinct, scorer, seed_of
 from mmafflm.benchmark.benchmark import Task, benchmark
@@ -118,12 +119,14 @@ def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples:
     task = parts[0].task
     emotions = [emotion for part in parts for emotion in part.emotions or ()] or None
     gold = np.concatenate([part.read.gold for part in parts])
-    rows = distinct(gold, [np.concatenate([part.read.prediction for part in parts])], emotions)
+    groups = groups_of([record for part in parts for record in part.records])
+    rows = distinct(gold, [np.concatenate([part.read.prediction for part in parts])], emotions, groups)
     measured = scorer(task, "strict", rows.gold, rows.predictions[0], rows.emotions)
     metric = task.main_metric
     if any(withheld(task, part.read, part.emotions) for part in parts):
         return LanguageScore(np.nan, np.full(resamples, np.nan))
-    drawn = distribution(measured, rows.counts, resamples, seed_of("language", group.name, group.key, name))
+    seed = seed_of("language", group.name, group.key, name)
+    drawn = distribution(measured, rows.counts, resamples, seed, rows.members)
     return LanguageScore(float(measured(rows.counts[None, :])[metric][0]), drawn[metric])
 
 

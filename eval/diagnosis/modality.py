@@ -116,9 +116,9 @@ def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: i
     elif reason := withheld(task, other.read, other.emotions):
         said = f"{one.name}, {taken}: {reason}."
     else:
-        rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions)
+        rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions, one.groups)
         measures = [scorer(task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions]
-        lost = paired_bootstrap(measures[1], measures[0], rows.counts, resamples, seed, [metric])[metric]
+        lost = paired_bootstrap(measures[1], measures[0], rows.counts, resamples, seed, [metric], rows.members)[metric]
         whole, without = (float(each(rows.counts[None, :])[metric][0]) for each in measures)
         said = f"{one.name}: {taken}, {metric} goes from {whole:.3f} to {without:.3f}."
         value, ends = number(lost.difference), [lost.low, lost.high] if np.isfinite(lost.low) else None

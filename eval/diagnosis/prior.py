@@ -17,7 +17,8 @@ from eval.diagnosis.implied import implied_by
 from eval.score import metrics
 from eval.score.answered import Answered
 from eval.score.bootstrap import RESAMPLES, Values, distribution, interval
-from eval.score.metrics import Array, Bools, Counts, Floats, label_counts, number
+from eval.score.groups import members
+from eval.score.metrics import Bools, Counts, Floats, label_counts, number
 from eval.score.paired import distinct, seed_of
 from mmafflm.benchmark.grammar import Labels, Ordinal
 
@@ -58,7 +59,7 @@ def classes(one: Answered) -> tuple[tuple[str, ...], Bools, Bools]:
 
 def lift(one: Answered, name: str, resamples: int) -> tuple[float | None, list[float] | None, str]:
     """Macro F1 above the best of the three baselines, its interval, and the sentence."""
-    rows = distinct(one.read.gold, [one.read.prediction])
+    rows = distinct(one.read.gold, [one.read.prediction], groups=one.groups)
 
     def measured(weights: Floats) -> Values:
         counts = label_counts(rows.gold, rows.predictions[0], weights)
@@ -69,7 +70,7 @@ def lift(one: Answered, name: str, resamples: int) -> tuple[float | None, list[f
     baselines = {kind: float(value[0]) for kind, value in _baselines(counts).items()}
     score = float(metrics.macro_f1(counts)[0])
     best = max(baselines, key=lambda kind: baselines[kind])
-    drawn = distribution(measured, rows.counts, resamples, seed_of("lift", name, one.task.key))
+    drawn = distribution(measured, rows.counts, resamples, seed_of("lift", name, one.task.key), rows.members)
     sentence = f"{name}: macro F1 {score:.3f}, {score - baselines[best]:+.3f} against {best} ({baselines[best]:.3f})."
     return number(score - baselines[best]), interval(drawn["lift"]), sentence
 
@@ -127,24 +128,22 @@ def _expected(one: Answered, gold: Bools, at: int) -> float:
 def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools, resamples: int) -> Finding:
     excess = prediction.mean(0) - gold.mean(0)
     most = int(excess.argmax())
-    patterns, counts = _patterns(np.column_stack([prediction[:, most], gold[:, most]]))
+    patterns, place, counts = np.unique(
+        np.column_stack([prediction[:, most], gold[:, most]]).astype(float), axis=0, return_inverse=True,
+        return_counts=True,
+    )  # fmt: skip
 
     def measured(weights: Floats) -> Values:
         return {"excess": weights @ (patterns[:, 0] - patterns[:, 1]) / weights.sum(1)}
 
-    drawn = distribution(measured, counts, resamples, seed_of("overpredicted", one.name))
+    seed, groups = seed_of("overpredicted", one.name), members(one.groups, place.ravel())
+    drawn = distribution(measured, counts.astype(float), resamples, seed, groups)
     sentence = (
         f"{one.name}: {prediction[:, most].mean():.0%} of the rows are answered with {names[most]}, "
         f"{gold[:, most].mean():.0%} have it in gold."
     )
     return Finding("overpredicted", one.task.subset, one.task.key, "", float(excess[most]), interval(drawn["excess"]),
                    len(gold), sentence, {"label": names[most]})  # fmt: skip
-
-
-def _patterns(rows: Array) -> tuple[Floats, Floats]:
-    """The distinct rows as numbers, and how often each occurs."""
-    found, counts = np.unique(rows, axis=0, return_counts=True)
-    return found.astype(float), counts.astype(float)
 
 
 def _detail(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> dict[str, Any]:

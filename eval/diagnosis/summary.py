@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.diagnosis.finding import CHECKS, KINDS
+from eval.score.groups import ROW
 from eval.tables import Section, fraction, interval_text
 
 _PER_PART = {
@@ -33,6 +34,8 @@ def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     sentences += [f"not measured: {one['sentence']}" for one in found["not_measured"]]
     if unsure := sum(one["verdict"] == "unsure" for one in found["findings"]):
         sentences.append(f"{unsure} checks are unsure: the interval holds the threshold, or there are too few rows.")
+    if groups := [f"{name} by {unit}" for name, unit in found.get("units", {}).items() if unit != ROW]:
+        sentences.append(f"intervals resample groups, except those of shares of unparsed answers: {', '.join(groups)}.")
     in_short = ["In short, of the failures that the paper names (diagnosis.json has every check):"]
     return sections, [*sentences, *in_short, *(_in_short(kind, found) for kind in KINDS)]
 

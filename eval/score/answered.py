@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eval.run.join import join, load_predictions, require_data
 from eval.run.selection import Selection, split_of
+from eval.score.groups import groups_of
 from eval.score.measure import Answers, answers
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
@@ -32,6 +36,11 @@ class Answered:
     def emotions(self) -> list[str | None] | None:
         """Each row's emotion, if each emotion is scored separately and the task's score is their mean; else None."""
         return [record.emotion for record in self.records] if self.task.per_emotion else None
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Each row's group [n], for resampling; see groups_of()."""
+        return groups_of(self.records)
 
     def of(self, rows: Sequence[int]) -> "Answered":
         """Only these rows."""
