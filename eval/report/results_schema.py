@@ -105,7 +105,7 @@ class FindingEntry(Model):
 class Diagnosis(Model):
     """diagnosis.json as `mmaffben diagnose` wrote it."""
 
-    version: Literal[1] = Field(alias="schema")
+    version: Literal[2] = Field(alias="schema")
     findings: list[FindingEntry]
 
 

@@ -1,6 +1,6 @@
 """How often the 95% intervals of `mmaffben score` contain the truth, in made-up benchmarks whose truth is known.
 
-python -m tests.simulations.intervals [RUNS]     # the tables of docs/reference/inference.md; minutes
+python -m tests.simulations.intervals [RUNS [TABLE ...]]     # the tables of docs/reference/inference.md; minutes
 """
 
 import platform
@@ -132,38 +132,54 @@ def _covered(found: list[tuple[float, list[float]]], truth: float) -> Covered:
     return Covered(*(float(np.mean(one)) for one in (inside, below, values, widths)))
 
 
-def main(runs: int) -> None:
-    """Print the tables."""
-    print(f"{date.today()}, {platform.machine()}, {runs} runs a line, {RESAMPLES} resamples\n")
+def of_dependence(runs: int) -> None:
+    """Print what intervals over rows and over groups cover."""
     print("| dependent rows | truth | unit | coverage | width |\n|---|---|---|---|---|")
-    for name, world in {
+    worlds = {
         "accuracy, 280 dialogues of 9": dialogues(280, 9), "accuracy, 60 dialogues of 10": dialogues(60, 10),
         "accuracy, 12 dialogues of 20": dialogues(12, 20), "Pearson, 60 films of 8": films(60, 8),
         "Pearson, 20 films of 20": films(20, 20),
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, world in worlds.items():
         for unit, rows_only in (("row", True), ("group", False)):
             one = coverage(world, runs, rows_only)
             print(f"| {name} | {world.truth:.3f} | {unit} | {one.covered:.3f} | {one.width:.3f} |", flush=True)
-    print("\n| macro F1 of XED's labels | rows | truth | mean score | percentiles cover | coverage | width |")
+
+
+def of_classes(runs: int) -> None:
+    """Print what intervals of macro F1 cover, and what percentiles of resampled rows would."""
+    print("| macro F1 of XED's labels | rows | truth | mean score | percentiles cover | coverage | width |")
     print("|---|---|---|---|---|---|---|")
-    for name, skill, frequencies in (
-        ("even", 0.5, EVEN), ("even", 0.3, EVEN), ("perfect", 1.0, EVEN), ("skewed", 0.5, SKEWED)
-    ):  # fmt: skip
+    models = (("even", 0.5, EVEN), ("even", 0.3, EVEN), ("perfect", 1.0, EVEN), ("skewed", 0.5, SKEWED))
+    for name, skill, frequencies in models:
         for rows in (20, 60, 200, 500):
             world = labels(rows, skill, frequencies)
             one, old = coverage(world, runs), percentiles(world, runs)
-            print(f"| {name} | {rows} | {world.truth:.3f} | {one.score:.3f} | {old.covered:.3f} | {one.covered:.3f} "
-                  f"| {one.width:.3f} |", flush=True)  # fmt: skip
-    print("\n| mean of 25 languages | rows each | truth | mean score | coverage | width |\n|---|---|---|---|---|---|")
+            figures = f"{world.truth:.3f} | {one.score:.3f} | {old.covered:.3f} | {one.covered:.3f} | {one.width:.3f}"
+            print(f"| {name} | {rows} | {figures} |", flush=True)
+
+
+def of_means(runs: int) -> None:
+    """Print what intervals of means over languages cover; an eighth of the runs, since each has 25 tests."""
+    print("| mean of 25 languages | rows each | truth | mean score | coverage | width |\n|---|---|---|---|---|---|")
     for name, skill in (("even", 0.5), ("perfect", 1.0)):
         for rows in (20, 60, 200):
             world = labels(rows, skill)
             one = coverage_of_means(world, max(runs // 8, 2))
-            print(
-                f"| {name} | {rows} | {world.truth:.3f} | {one.score:.3f} | {one.covered:.3f} | {one.width:.3f} |",
-                flush=True,
-            )
+            figures = f"{world.truth:.3f} | {one.score:.3f} | {one.covered:.3f} | {one.width:.3f}"
+            print(f"| {name} | {rows} | {figures} |", flush=True)
+
+
+TABLES = {"dependence": of_dependence, "classes": of_classes, "means": of_means}
+
+
+def main(runs: int, names: list[str]) -> None:
+    """Print the tables named, or all."""
+    print(f"{date.today()}, {platform.machine()}, {runs} runs a line, {RESAMPLES} resamples")
+    for name in names or TABLES:
+        print()
+        TABLES[name](runs)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, sys.argv[2:])

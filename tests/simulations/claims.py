@@ -1,6 +1,6 @@
-"""How often compare and diagnose claim what is not there: the tables of docs/reference/inference.md.
+"""How often compare and diagnose claim what is not there: the tables of docs/reference/inference-compare.md.
 
-python -m tests.bench.claims_bench [RUNS]          # RUNS simulations a line; 100 by default
+python -m tests.simulations.claims [RUNS]     # RUNS simulations a line; 100 by default
 """
 
 import random
