@@ -13,7 +13,7 @@ _FINDING = {
     "side": "below", "n": 24, "data": {},
 }  # fmt: skip
 DIAGNOSIS = {
-    "schema": 1,
+    "schema": 2,
     "findings": [
         _FINDING | {"verdict": "absent", "sentence": "All is well.", "value": 0.9, "ci95": [0.8, 1.0]},
         _FINDING | {"verdict": "found", "sentence": EVIL_SENTENCE, "value": 0.31, "ci95": None},
