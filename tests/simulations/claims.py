@@ -1,4 +1,4 @@
-"""How often compare and diagnose claim what is not there: the tables of docs/reference/inference-compare.md.
+"""How often compare and diagnose claim what is not there: the tables of docs/reference/inference.md.
 
 python -m tests.simulations.claims [RUNS]     # RUNS simulations a line; 100 by default
 """
