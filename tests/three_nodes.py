@@ -41,6 +41,7 @@ class ThreeNodes:
 def three_nodes() -> Iterator[ThreeNodes]:
     """Three nodes with one core each. All their processes end with this, also after a failure."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as connect.py
     with_token()
     from ray.cluster_utils import Cluster
 
