@@ -4,10 +4,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from mmafflm.cluster.connect import with_token
+from mmafflm.cluster.connect import STARTS, with_token
 
 # A node that is killed counts as dead after some seconds of silence.
 SYSTEM = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_timeout_ms": 2000,
@@ -41,15 +41,23 @@ class ThreeNodes:
 def three_nodes() -> Iterator[ThreeNodes]:
     """Three nodes with one core each. All their processes end with this, also after a failure."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as connect.py
     with_token()
     from ray.cluster_utils import Cluster
 
-    folder = tempfile.mkdtemp(prefix="ray-")
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 << 20, "wait": False}
-    made = Cluster()
-    try:
-        made.add_node(temp_dir=folder, _system_config=SYSTEM, **node)
-        yield ThreeNodes(made, node)
-    finally:
-        made.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as held:
+        for left in reversed(range(STARTS)):
+            folder = tempfile.mkdtemp(prefix="ray-")
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
+            made = Cluster()
+            held.callback(made.shutdown)
+            try:
+                made.add_node(temp_dir=folder, _system_config=SYSTEM, **node)
+                nodes = ThreeNodes(made, node)
+                break
+            except Exception as error:  # Ray has no type for this: it gives each node 30 s
+                if "timed out during startup" not in str(error) or not left:
+                    raise
+                made.shutdown()
+        yield nodes

@@ -6,13 +6,13 @@ cluster must be started with a token of its own, or in a network that nobody els
 
 import os
 import secrets
-import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from mmafflm.errors import Fault, UsageFault, in_a_line
 
 LOCAL = "local"
 OPTION = f"HOST:PORT of a Ray cluster that this machine belongs to, or {LOCAL}: a Ray of this machine's own"
+STARTS = 3
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
@@ -34,20 +35,18 @@ def connected(address: str, workers: int | None = None) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == LOCAL:
         with_token()
+        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets every other process of the machine go first
     import ray
 
-    folder = tempfile.mkdtemp(prefix="ray-")  # short: it holds sockets, whose paths have at most 107 bytes
-    try:
+    with ExitStack() as held:
+        folder = held.enter_context(_folder()) if address == LOCAL else None
+        held.callback(ray.shutdown)
         with _our_signals():
-            if address == LOCAL:
-                cores = max(len(os.sched_getaffinity(0)), workers or 1)
-                ray.init(LOCAL, num_cpus=cores, include_dashboard=False, _temp_dir=folder, **QUIET)
+            if folder:
+                _start(folder, workers)
             else:
                 _join(address)
         yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def with_token() -> None:
@@ -63,6 +62,31 @@ def require_ray(address: str) -> None:
         raise UsageFault(f"--cluster {address}: write {LOCAL}, or HOST:PORT as `ray start --head` prints it")
     if find_spec("ray") is None:
         raise UsageFault("--cluster and --jobs need ray, which is not installed. Run: make setup")
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """A folder for a local Ray, and a process that clears away both when this one ends, see reaper.py."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # short: it holds sockets, whose paths have at most 107 bytes
+    words = [sys.executable, "-m", "mmafflm.cluster.reaper", folder]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):  # waits for it
+        yield folder
+
+
+def _start(folder: str, workers: int | None) -> None:
+    import ray
+
+    cores = max(len(os.sched_getaffinity(0)), workers or 1)
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(LOCAL, num_cpus=cores, include_dashboard=False, _temp_dir=folder, **QUIET)
+            return
+        except Exception as error:  # Ray has no type for this: it gives itself 30 s
+            if "timed out during startup" not in str(error):
+                raise
+            if not left:
+                raise Fault(f"Ray did not start in {STARTS} times 30 s. Is this machine too busy?") from None
+            ray.shutdown()
 
 
 def _join(address: str) -> None:

@@ -1,0 +1,31 @@
+"""`python -m mmafflm.cluster.reaper FOLDER`: end what is left of a local Ray when its command has ended, or was killed.
+
+Ray's own processes notice that, except for its agents. All of them keep files of the Ray's folder open, which nobody
+else has; the folder is removed too. The command holds the other end of standard input.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def main(folder: Path) -> None:
+    """Wait for the end of standard input, then clear away."""
+    sys.stdin.read()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is another user's
+            if int(process.name) != os.getpid() and _uses(process, folder):
+                os.kill(int(process.name), signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _uses(process: Path, folder: Path) -> bool:
+    """Whether a process has a file below the folder open."""
+    return any(folder in file.readlink().parents for file in (process / "fd").iterdir())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
