@@ -139,7 +139,7 @@ def _make_micro(out: Path) -> None:
     tokenizer = _chat_tokenizer(_trained_tokenizer(parts), parts)
     add_sentences(tokenizer)
     model = _fresh_model(MICRO_TEXT, MICRO_VISION, parts, tokenizer)
-    draw_weights(model, SEED)
+    draw_weights(model)
     _save("micro", family, parts, model, tokenizer, out)
 
 
