@@ -21,6 +21,7 @@ class StandInKind(StrEnum):
     """The stand-in base models."""
 
     nano = "nano"
+    micro = "micro"
     pocket = "pocket"
     smollm2 = "smollm2"
 

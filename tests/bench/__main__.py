@@ -14,6 +14,7 @@ from tests.bench import (
     readout_bench,
     report_bench,
     score_bench,
+    similar_bench,
 )
 
 print(f"{platform.platform()}, Python {platform.python_version()}", flush=True)
@@ -29,6 +30,7 @@ for bench in (
     cluster_bench,
     harness_bench,
     readout_bench,
+    similar_bench,
 ):
     print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip().splitlines()[0]}", flush=True)
     bench.main()

@@ -23,18 +23,18 @@ KERNELS: dict[str, tuple[str, Any]] = {  # package: key, value
 }
 
 
-def plan_for(card: str | None, seed: int | None, make: Callable[[Config], Plan]) -> Plan:
+def plan_for(card: str | None, seed: int | None, make: Callable[..., Plan]) -> Plan:
     """The plan of a recipe as it is, or with the settings that are fastest on cards of this name, or with another seed.
 
-    make: plans with changed keys of the recipe. Raises what it raises, and UsageFault for a recipe for a CPU, an
-    unknown card, a base without sizes, and when nothing fits.
+    make: plan() without its last two arguments, `changes` and `counts`. Raises what it raises, and UsageFault for a
+    recipe for a CPU, an unknown card, a base without sizes, and when nothing fits.
     """
     own: Config = {} if seed is None else {"seed": seed}
     planned = make(own)
     if card is None:
         return planned
     keys, said = _fastest(planned, card)
-    made = make(own | keys)
+    made = make(own | keys, planned.mix)
     return replace(made, notes=(*made.notes, said))
 
 

@@ -74,12 +74,13 @@ def plan(
     base: str | None = None,
     out: Path | None = None,
     changes: Config | None = None,
+    counts: MixCounts | None = None,
 ) -> Plan:
     """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
     `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. `changes`: keys
-    that replace the recipe's (see fastest.py). Raises UsageFault for an invalid recipe, or machines that do not divide
-    its batch, and Fault when data or base do not fit.
+    that replace the recipe's (see fastest.py). `counts`: the mix's, where an earlier plan made them. Raises UsageFault
+    for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
     """
     recipe = find(recipe, RECIPES, "recipe")
     spec = read_recipe(recipe) | (changes or {})
@@ -96,9 +97,9 @@ def plan(
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
     notes += reach_notes(config)
-    mix = scan(data, config, notes, family)
+    mix = counts or scan(data, config, family)
     require_accepted(recipe, family, mix)
-    notes.append(_about(mix))
+    notes += _about(mix)
     _compute_steps(recipe, config, spec["global_batch"], mix.rows, gpus, nodes, notes)
     similar = spec.get("similar_lengths", False)
     _refuse_what_breaks(recipe, config, cpu, mix, family, similar)
@@ -125,12 +126,15 @@ def _config(spec: Config, data: Dataset, out: Path) -> Config:
     return config | {"media_dir": str(data.path.resolve()), "output_dir": str(out.resolve())}
 
 
-def _about(mix: MixCounts) -> str:
+def _about(mix: MixCounts) -> list[str]:
     how = "counted" if mix.counted else "estimated, no tokenizer is here"
-    return (
+    what = (
         f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
         f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
     )
+    if not mix.unsure:
+        return [what]
+    return [f"{mix.unsure} records might exceed cutoff_len; no tokenizer is here to count them.", what]
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:

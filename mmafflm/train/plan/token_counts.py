@@ -46,9 +46,10 @@ class MixCounts:
     longest_id: str
     most_vision: int  # vision tokens of the record with the most of them
     counted: bool  # counted by the base's tokenizer; otherwise estimated from bytes
+    unsure: int = 0  # records that might exceed cutoff_len, which no tokenizer is here to count
 
 
-def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family) -> MixCounts:
+def scan(data: Dataset, config: dict[str, Any], family: Family) -> MixCounts:
     """Count the mix, and refuse a cutoff_len that cuts one of its records.
 
     Only some texts are tokenized: those of records that might be too long (byte-level BPE makes no more tokens than
@@ -67,13 +68,12 @@ def scan(data: Dataset, config: dict[str, Any], notes: list[str], family: Family
     most_vision = int(rows["vision_tokens"].max() or 0)  # type: ignore[arg-type]  # an integer column
     images, videos = (int((rows[name].list.len() > 0).sum()) for name in ("images", "videos"))
     if path is None:
-        if long.height:
-            notes.append(f"{long.height} records might exceed cutoff_len {cutoff}; no tokenizer is here to count them.")
         last = rows.sort("most").tail(1)
         guess = text_bytes // BYTES_A_TOKEN + family.conversation.tokens * rows.height + vision
         longest = int(last["text_bytes"][0]) // BYTES_A_TOKEN + int(last["vision_tokens"][0]) if last.height else 0
         name = str(last["id"][0]) if last.height else ""
-        return MixCounts(rows.height, images, videos, guess, vision, longest, name, most_vision, counted=False)
+        unsure = long.height
+        return MixCounts(rows.height, images, videos, guess, vision, longest, name, most_vision, False, unsure)
     longest_rows = pl.concat([long, rows.sort("most", "id").tail(SAMPLE // 10)]).unique("id", maintain_order=True)
     lengths = text_tokens(path, longest_rows, family) + longest_rows["vision_tokens"].to_numpy()
     _refuse_cut(longest_rows, lengths, cutoff)

@@ -20,6 +20,13 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("standin") / "micro"
+    make_standin("micro", path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         gguf_file()
@@ -50,19 +57,46 @@ def test_processors_have_the_real_values(nano: Path) -> None:
     assert config["video_token_id"] == tokenizer.convert_tokens_to_ids("<|video_pad|>")
 
 
-def test_every_text_can_be_written_and_read_back(nano: Path) -> None:
-    tokenizer = AutoProcessor.from_pretrained(nano).tokenizer
-    for text in TEXTS:
-        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+def test_every_text_can_be_written_and_read_back(nano: Path, micro: Path) -> None:
+    prompts = [task.prompt for subset in benchmark().values() for task in subset.tasks]
+    for base in (nano, micro):
+        tokenizer = AutoProcessor.from_pretrained(base).tokenizer
+        for text in (*TEXTS, *prompts):
+            assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
-def test_nano_has_the_same_bytes_every_time(nano: Path, tmp_path: Path) -> None:
+def test_random_standins_have_the_same_bytes_every_time(nano: Path, micro: Path, tmp_path: Path) -> None:
     torch.manual_seed(99)
     torch.rand(3)
-    make_standin("nano", tmp_path / "again")
-    assert {path.name: path.read_bytes() for path in nano.iterdir()} == {
-        path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()
-    }
+    for kind, made in (("nano", nano), ("micro", micro)):
+        make_standin(kind, tmp_path / kind)
+        assert {path.name: path.read_bytes() for path in made.iterdir()} == {
+            path.name: path.read_bytes() for path in (tmp_path / kind).iterdir()
+        }
+
+
+def test_micro_writes_a_sentence_of_the_prompts_as_one_token(nano: Path, micro: Path) -> None:
+    prompt = benchmark()["FER2013"].tasks[0].ask("", "")
+    lengths = [len(AutoProcessor.from_pretrained(base).tokenizer(prompt)["input_ids"]) for base in (nano, micro)]
+    assert lengths[0] > 100 and lengths[1] < 25
+    answers = [benchmark()["XED"].tasks[0].ask("Not again!!", "")]
+    assert len(AutoProcessor.from_pretrained(micro).tokenizer(answers[0])["input_ids"]) < 40
+
+
+def test_micro_keeps_the_scale_of_its_inputs(micro: Path) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(micro)
+    weights = dict(model.named_parameters())
+    assert 1_000_000 <= model.num_parameters() <= 5_000_000
+    for name, inputs in (
+        ("model.language_model.embed_tokens.weight", 128),
+        ("model.language_model.layers.1.mlp.up_proj.weight", 128),
+        ("model.language_model.layers.1.mlp.down_proj.weight", 256 * 4),
+        ("model.visual.patch_embed.proj.weight", 1176),
+        ("model.visual.blocks.0.attn.proj.weight", 128 * 4),
+    ):
+        assert weights[name].std().item() * inputs**0.5 == pytest.approx(1, abs=0.05), name
+    queries, keys, values = weights["model.visual.blocks.0.attn.qkv.bias"].chunk(3)
+    assert queries.std() > 1 and keys.std() > 1 and not values.any()
 
 
 def test_a_finished_standin_is_left_alone(nano: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +145,10 @@ def assert_same_prompt_as_llamafactory(base: Path) -> None:
 
 def test_nano_is_asked_as_llamafactory_trains(nano: Path) -> None:
     assert_same_prompt_as_llamafactory(nano)
+
+
+def test_micro_is_asked_as_llamafactory_trains(micro: Path) -> None:
+    assert_same_prompt_as_llamafactory(micro)
 
 
 @pytest.mark.slow

@@ -8,10 +8,12 @@ import pytest
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.train.plan import fastest as fastest_module
+from mmafflm.train.plan import plan as plan_module
 from mmafflm.train.plan.fastest import plan_for
 from mmafflm.train.plan.forecast import GPUS, Gpu, forecast
 from mmafflm.train.plan.memory import GIB
 from mmafflm.train.plan.plan import plan
+from mmafflm.train.plan.token_counts import scan
 from tests.mmafflm.recipes import RECIPES
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
 
@@ -53,8 +55,11 @@ def test_a_recipe_for_the_fastest_training(data: Dataset, monkeypatch: pytest.Mo
     }  # fmt: skip
     assert "instead of ZeRO-3, micro-batch 1 (" in made.notes[-1] and "not installed here: flash_attn" in made.notes[-1]
     monkeypatch.setattr(fastest_module, "find_spec", lambda name: name)
+    scans: list[Dataset] = []
+    monkeypatch.setattr(plan_module, "scan", lambda data, *rest: scans.append(data) or scan(data, *rest))
     config = plan_for("A100-80", None, partial(plan, recipe, data, 8, 1, None, None)).config
     assert config["flash_attn"] == "fa2" and config["enable_liger_kernel"]
+    assert len(scans) == 1  # the mix is the same for both settings
     assert plan_for(None, None, partial(plan, recipe, data, 8, 1, None, None)) == plain
     monkeypatch.setitem(GPUS, "TOY-1", Gpu(1.0, 1, 1))
     for card, name, gpus in (("A100", "mmafflm-7b", 8), ("A100-80", "nano", 1), ("TOY-1", "mmafflm-7b", 8)):
