@@ -88,6 +88,8 @@ class FindingEntry(Model):
     task: str
     part: str
     verdict: Literal["found", "unsure", "absent"]
+    p: float | None
+    p_holm: float | None = Field(description="corrected for the checks of the same kind")
     value: float | None
     ci95: Ends | None
     threshold: float
@@ -99,7 +101,7 @@ class FindingEntry(Model):
 class Diagnosis(Model):
     """diagnosis.json as `mmaffben diagnose` wrote it."""
 
-    version: Literal[1] = Field(alias="schema")
+    version: Literal[2] = Field(alias="schema")
     findings: list[FindingEntry]
 
 

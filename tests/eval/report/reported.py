@@ -10,10 +10,10 @@ from tests.eval.report.report_runs import made_data, made_run
 EVIL_SENTENCE = "Found: <script>alert(2)</script> drifts."
 _FINDING = {
     "kind": "intensity_drift", "check": "spread", "subset": "CHSIMS_SI", "task": "si", "part": "", "threshold": 0.5,
-    "side": "below", "n": 24, "data": {},
+    "side": "below", "n": 24, "data": {}, "p": None, "p_holm": None,
 }  # fmt: skip
 DIAGNOSIS = {
-    "schema": 1,
+    "schema": 2,
     "findings": [
         _FINDING | {"verdict": "absent", "sentence": "All is well.", "value": 0.9, "ci95": [0.8, 1.0]},
         _FINDING | {"verdict": "found", "sentence": EVIL_SENTENCE, "value": 0.31, "ci95": None},
