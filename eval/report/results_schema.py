@@ -94,6 +94,8 @@ class FindingEntry(Model):
     task: str
     part: str
     verdict: Literal["found", "unsure", "absent"]
+    p: float | None
+    p_holm: float | None = Field(description="corrected for the checks of the same kind")
     value: float | None
     ci95: Ends | None
     threshold: float

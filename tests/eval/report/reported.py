@@ -10,7 +10,7 @@ from tests.eval.report.report_runs import made_data, made_run
 EVIL_SENTENCE = "Found: <script>alert(2)</script> drifts."
 _FINDING = {
     "kind": "intensity_drift", "check": "spread", "subset": "CHSIMS_SI", "task": "si", "part": "", "threshold": 0.5,
-    "side": "below", "n": 24, "data": {},
+    "side": "below", "n": 24, "data": {}, "p": None, "p_holm": None,
 }  # fmt: skip
 DIAGNOSIS = {
     "schema": 2,
