@@ -180,8 +180,7 @@ def _of_one_task(column: Column, entries: Sequence[BoardEntry], units: Units, mo
 
 
 def _cell(scored: Mapping[str, Any], metric: str) -> BoardCell:
-    beside = {"on_parsed": on_parsed(scored, metric), "supported": supported(scored, metric)}
-    return BoardCell(*figure(scored, metric), **beside)
+    return BoardCell(*figure(scored, metric), on_parsed=on_parsed(scored, metric), supported=supported(scored, metric))
 
 
 def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, BoardCell]:

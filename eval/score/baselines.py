@@ -124,9 +124,14 @@ def baselines_of(scored: Mapping[str, Any]) -> dict[str, Mapping[str, float | No
     return {NAMES.get(name, name): of for name, of in known.items()}
 
 
-def strongest(task: Task, scored: Mapping[str, Any]) -> Baseline | None:
-    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without any."""
+def strongest(task: Task, scored: Mapping[str, Any], trained: bool = True) -> Baseline | None:
+    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without any.
+
+    trained: the learned one counts too.
+    """
     values = {name: of.get(task.main_metric) for name, of in baselines_of(scored).items()}
+    if not trained:
+        values.pop(NAMES[LEARNED], None)
     found = [Baseline(name, value) for name, value in values.items() if value is not None]
     return max(found, key=lambda one: one.value, default=None)
 
@@ -137,7 +142,7 @@ def learned(task: Task, scored: Mapping[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def beats_baselines(task: Task, scored: Mapping[str, Any]) -> bool:
+def beats_baselines(task: Task, scored: Mapping[str, Any], trained: bool = True) -> bool:
     """Whether the main metric's whole interval lies above the strongest baseline."""
-    best, ends = strongest(task, scored), figure(scored, task.main_metric).ends
+    best, ends = strongest(task, scored, trained), figure(scored, task.main_metric).ends
     return best is not None and ends is not None and ends[0] > best.value

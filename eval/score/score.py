@@ -49,12 +49,12 @@ def score(
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
 
-    def scored(name: str) -> dict[str, Any]:
+    def of_subset(name: str) -> dict[str, Any]:
         texts = join(name, records[name], predictions.get(name, ()))
         return _subset(benchmark()[name], records[name], texts, mode, Draw(resamples, seed))
 
     with ThreadPoolExecutor(2) as pool:  # one parses while numpy lets the other resample
-        subsets = dict(zip(records, pool.map(scored, records), strict=True))
+        subsets = dict(zip(records, pool.map(of_subset, records), strict=True))
     for name, found in subsets.items():
         for task in benchmark()[name].tasks:
             if (scored := found.get("tasks", {task.key: found}).get(task.key)) is not None:

@@ -55,7 +55,7 @@ def honest(seed: int) -> list[Answered]:
 
 
 def test_an_honest_model_is_found_guilty_in_few_runs() -> None:
-    """20 diagnoses of about 50 checks each. At most 5% may find anything: more than 3 of 20 happens once in 60 times."""
+    """20 diagnoses of about 50 checks. At most 5% may find anything; more than 3 of 20 happens once in 60 times."""
     guilty = []
     for seed in range(20):
         found = diagnose(honest(seed), resamples=100)

@@ -83,8 +83,10 @@ def test_twins_do_not_differ_wherever_they_are(subset: str, key: str) -> None:
         assert not any(drawn.any() for drawn in runs.difference(left, right).values())
 
 
-def drawn_labels(rng: np.random.Generator, rows: int, wrong: float, groups: np.ndarray | None = None) -> list:
-    """Gold of XED's classes, skewed, and two equally good runs: each answer is wrong with this probability.
+def drawn_labels(
+    rng: np.random.Generator, rows: int, wrong: tuple[float, float] = (0.5, 0.5), groups: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Gold of XED's classes, skewed, and two runs, whose answers are drawn like gold with these probabilities.
 
     groups: in a group, an answer is the group's own label as gold is, and a run errs in all of it or in nothing.
     """
@@ -97,7 +99,7 @@ def drawn_labels(rng: np.random.Generator, rows: int, wrong: float, groups: np.n
         return np.eye(classes, dtype=bool)[rng.choice(classes, codes.max() + 1, p=prior / prior.sum())][codes]
 
     gold = labels()
-    return [gold, *(np.where((rng.random(codes.max() + 1) < wrong)[codes][:, None], labels(), gold) for _ in "ab")]
+    return [gold, *(np.where((rng.random(codes.max() + 1) < one)[codes][:, None], labels(), gold) for one in wrong)]
 
 
 @pytest.mark.parametrize("rows", [50, 200])
@@ -105,7 +107,7 @@ def test_equal_runs_differ_in_one_test_of_twenty(rows: int) -> None:
     """400 simulations a size: the share below 0.05 has a standard error of 0.011."""
     p = []
     for seed in range(400):
-        gold, a, b = drawn_labels(np.random.default_rng(seed), rows, 0.5)
+        gold, a, b = drawn_labels(np.random.default_rng(seed), rows)
         runs = SwappedRuns(XED, "strict", gold, [a, b])
         runs.draw(400, seed)
         p.append(judge(runs.difference(0, 1)["macro_f1"], rows).p)
@@ -121,7 +123,7 @@ def test_groups_are_swapped_as_a_whole() -> None:
     groups = np.arange(400) // 10
     claims = np.zeros(2)
     for seed in range(150):
-        gold, a, b = drawn_labels(np.random.default_rng(seed), 400, 0.5, groups)
+        gold, a, b = drawn_labels(np.random.default_rng(seed), 400, groups=groups)
         for at, of in enumerate((groups, None)):
             runs = SwappedRuns(XED, "strict", gold, [a, b], groups=of)
             runs.draw(400, seed)
@@ -136,7 +138,7 @@ def test_a_family_of_equal_runs_claims_a_difference_in_one_table_of_twenty() -> 
     for seed in range(100):
         p = []
         for language in range(10):
-            gold, a, b = drawn_labels(np.random.default_rng([seed, language]), 50, 0.5)
+            gold, a, b = drawn_labels(np.random.default_rng([seed, language]), 50)
             runs = SwappedRuns(XED, "strict", gold, [a, b])
             runs.draw(800, seed * 10 + language)
             p.append(judge(runs.difference(0, 1)["macro_f1"], 50).p or 0.0)
