@@ -84,7 +84,7 @@ def test_datasets_reads_parquet_with_every_field(dataset: Dataset, tmp_path: Pat
 
 def restored(row: dict[str, Any]) -> Record:
     texts = {name: json.loads(row[name] or "null") for name in ("gold", "translated_from")}
-    return Record(**row | texts | {"emotion": row["emotion"] or None})
+    return Record(**row | texts | {name: row[name] or None for name in ("emotion", "group")})
 
 
 def test_datasets_reads_the_tars_and_each_sample_has_its_members(dataset: Dataset, tmp_path: Path) -> None:
