@@ -1,9 +1,11 @@
 """`mmaffben predict --jobs 1` on a Ray against none: the time to ask the same rows with the same nano, in turn.
 
 Each has loaded its engine before, so starting Ray is timed apart. Both have one process that computes, with one thread.
+`python -m tests.bench.cluster_bench 100 2` asks 2 times 100 rows.
 """
 
 import os
+import sys
 import tempfile
 import time
 from functools import partial
@@ -52,7 +54,7 @@ def asked(engine: HfEngine | ClusterEngine, ckpt: Path, data: Dataset, out: Path
     return time.perf_counter() - start
 
 
-def main() -> None:
+def main(rows: int = ROWS, parts: int = PARTS) -> None:
     """Print both times, their ratio and the time to start."""
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
@@ -69,8 +71,8 @@ def main() -> None:
             there.load()
             started = time.perf_counter() - start
             none = one = 0.0
-            for part in range(PARTS):
-                data = make_tests(work / f"data{part}", {"XED": ROWS}, seed=part)
+            for part in range(parts):
+                data = make_tests(work / f"data{part}", {"XED": rows}, seed=part)
                 outs = [work / f"none{part}", work / f"one{part}"]
                 if part % 2:
                     one += asked(there, ckpt, data, outs[1])
@@ -78,9 +80,9 @@ def main() -> None:
                 if part % 2 == 0:
                     one += asked(there, ckpt, data, outs[1])
                 assert content(outs[0]) == content(outs[1])
-    print(f"{ROWS * PARTS} rows of XED with nano: {none:.1f} s in this process, {one:.1f} s in one worker, "
+    print(f"{rows * parts} rows of XED with nano: {none:.1f} s in this process, {one:.1f} s in one worker, "
           f"ratio {one / none:.3f}; Ray started and the worker loaded nano in {started:.1f} s")  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))
