@@ -184,8 +184,7 @@ def translate(
         Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options; none by default")
     ] = None,
     round_trip: Annotated[
-        int | None,
-        typer.Option(min=0, help=f"rows of a pair to translate back, for the report; {ROUND_TRIP} by default"),
+        int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for a report; {ROUND_TRIP} by default")
     ] = None,
     cluster: Cluster = None,
 ) -> None:
@@ -199,10 +198,7 @@ def translate(
     wanted = plan_or_options(plan, OrderOptions(to, engine, origin, subsets, limit))
     most = wanted.round_trip if round_trip is None else round_trip
     name = model or wanted.model
-    run = None
-    if cluster is not None:
-        require_ray(cluster)
-        run = partial(in_workers, cluster, wanted.engine, name, None)
+    run = partial(in_workers, require_ray(cluster), wanted.engine, name, None) if cluster else None
     done = run_translate(data, make_engine(wanted.engine, name), *wanted.orders, round_trip=most, run=run)
     command.say(
         f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "

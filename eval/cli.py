@@ -52,12 +52,10 @@ def predict(
     batch_size: Annotated[int, typer.Option(help="rows a batch; the answers do not depend on it")] = 16,
     force: Force = False,
     ablation: Annotated[
-        Ablation, typer.Option(help="grey pictures, another record's, no text; or other prompts")
+        Ablation, typer.Option(help="grey or others' pictures, no text, other prompts")
     ] = Ablation.none,
     shard: Share = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="workers, with an engine each; 1 by default, with --cluster one for each GPU")
-    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="workers; 1 by default, with --cluster one a GPU")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Ask a checkpoint every record. An interrupted run resumes when you run it again."""

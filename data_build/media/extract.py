@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -86,11 +86,8 @@ def extract(
             progress(f"{corpus}: pictures and clips", len(left)) as advance,
             writing_journal(data, shard) as note,
         ):
-            if nodes:
-                results = nodes.run(take, _portions(tasks), limit_s, MEMORY)
-            else:
-                results = run_guarded(take, tasks, jobs, limit_s, MEMORY)
-            for task, result in results:
+            here = partial(run_guarded, take, tasks, jobs, limit_s, MEMORY)
+            for task, result in nodes.run(take, _portions(tasks), limit_s, MEMORY) if nodes else here():
                 if isinstance(result, Failed):  # not recorded: the machine may be at fault, so the next run tries again
                     known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
                 else:

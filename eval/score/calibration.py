@@ -71,17 +71,14 @@ def reliability(
             curve = {f"bin{at}": share for at, share in enumerate((hits / rows).T)}
         return {"ece": np.abs(hits - sure).sum(1) / total, "brier": weights @ squares / total, **curve}
 
-    plain = np.ones(len(right))
-    whole = {name: float(values[0]) for name, values in measured(plain[None, :]).items()}
-    drawn = distribution(measured, plain, *draw, together)
+    whole = {name: float(values[0]) for name, values in measured(np.ones((1, len(right)))).items()}
+    drawn = distribution(measured, np.ones(len(right)), *draw, together)
     ends = {name: interval(values) for name, values in drawn.items()}
-    if ends.get("ece"):
-        bias = float(drawn["ece"].mean()) - whole["ece"]
-        ends["ece"] = [max(0.0, end - bias) for end in ends["ece"] or ()]
+    if plain := ends.get("ece"):
+        ends["ece"] = [max(0.0, end - float(drawn["ece"].mean()) + whole["ece"]) for end in plain]
     doubt = np.sqrt((member * (confidence * (1 - confidence))[:, None]).sum(0))
     return {
-        "ece": whole["ece"],
-        "brier": whole["brier"],
+        **{name: whole[name] for name in ("ece", "brier")},
         "ci95": {name: ends.get(name) for name in ("ece", "brier")},
         "ece_by_chance": float(np.sqrt(2 / np.pi) * doubt.sum() / len(right)),  # E|x| of a normal x, a bin at a time
         "curve": [

@@ -163,9 +163,8 @@ def benchmark() -> dict[str, Subset]:
         _require_tasks(name, entry, prompts)
 
     def task(subset: str, key: str, one: dict[str, Any], whole: dict[str, Any]) -> Task:
-        emotions, shared = tuple(one.get("emotions", ())), isinstance(one["prompt"], str)
+        emotions, shared, grammar = tuple(one.get("emotions", ())), isinstance(one["prompt"], str), one["grammar"]
         prompt = prompts[one["prompt"]] if shared else one["prompt"]
-        grammar = one["grammar"]
         return Task(
             subset=subset,
             key=key,

@@ -56,12 +56,13 @@ def with_token() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def require_ray(address: str) -> None:
-    """Raises UsageFault when ray is not installed, or for an address of another form."""
+def require_ray(address: str) -> str:
+    """The address. Raises UsageFault when ray is not installed, or for an address of another form."""
     if address not in (LOCAL, "auto") and not address.rpartition(":")[2].isdecimal():
         raise UsageFault(f"--cluster {address}: write {LOCAL}, or HOST:PORT as `ray start --head` prints it")
     if find_spec("ray") is None:
         raise UsageFault("--cluster and --jobs need ray, which is not installed. Run: make setup")
+    return address
 
 
 @contextmanager
