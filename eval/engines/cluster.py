@@ -85,10 +85,14 @@ class ClusterEngine:
 
 
 def shrinking(wanted: Sequence[int], batch_size: int, workers: int) -> Iterator[Sequence[int]]:
-    """Portions of what is left: first large, since an engine starts each anew; then small, so that all end together."""
+    """Portions of what is left: first large, since an engine starts each anew; then small, so that all end together.
+
+    One worker gets everything at once.
+    """
     start = 0
     while start < len(wanted):
-        size = max(batch_size, (len(wanted) - start) // (2 * workers))
+        left = len(wanted) - start
+        size = left if workers == 1 else max(batch_size, left // (2 * workers))
         yield wanted[start : start + size]
         start += size
 
