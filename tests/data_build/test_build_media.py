@@ -97,7 +97,7 @@ def test_build_killed_among_the_clips_goes_on_and_ends_with_the_same_bytes(raw: 
     """
     killer = (
         "import os, signal\n"
-        "import data_build.media.extract as e\n"
+        "import data_build.media.journal as e\n"
         "real, count = e.append_jsonl, 0\n"
         "def append(path, rows):\n"
         "    global count\n"
