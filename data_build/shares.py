@@ -17,6 +17,7 @@ from data_build.rows.shards import find_shards, wanted_media
 from data_build.sources import find_sources
 from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import Fault
+from mmafflm.files.inside import require_inside
 from mmafflm.files.writing import make_folder
 from mmafflm.shard import Shard
 from mmafflm.terminal.command import say
@@ -28,9 +29,11 @@ def open_share(
 ) -> None:  # fmt: skip
     """Open the share of the pictures and clips that build() with the same arguments will want.
 
-    Raises Fault for a damaged corpus, and while a build or the same share is at work in DATA.
+    Raises Fault for a damaged corpus, for a link that leads out of DATA, and while a build or the same share is at work
+    there.
     """
     require_free(data)
+    require_inside(data, but=())
     own = data / SHARES / shard.folder
     make_folder(own)
     with _at_work(data, own):

@@ -52,6 +52,15 @@ def test_a_share_waits_for_nobody_but_a_build(raw: Path, tmp_path: Path) -> None
             open_share(raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
 
 
+def test_a_share_writes_nothing_through_a_link(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "data/media").symlink_to(tmp_path / "outside")
+    with pytest.raises(Fault, match=r"media.* leads out"):
+        open_share(raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
+    assert not list((tmp_path / "outside").iterdir())
+
+
 @pytest.mark.parametrize(
     ("script", "variable", "verb"), [("predict", "MMAFFBEN", "predict"), ("extract", "MMAFFIN", "build --jobs 4")]
 )
