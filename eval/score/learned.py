@@ -68,8 +68,9 @@ def _kept(path: Any, made: Mapping[str, Any]) -> dict[str, str] | None:
         found = read_json(path, "")
     except (FileNotFoundError, Fault):
         return None
-    same = isinstance(found, dict) and found.get("made_of") == made and isinstance(found.get("answers"), dict)
-    return found["answers"] if same else None
+    if found.get("made_of") != made or not isinstance(answers := found.get("answers"), dict):
+        return None
+    return answers if all(isinstance(one, str) for one in answers.values()) else None
 
 
 def answers_of(train: Sequence[Record], asked: Sequence[Record]) -> dict[str, str]:
