@@ -85,7 +85,7 @@ def test_the_pipeline_runs_where_only_the_wheel_is(typed: Typed, tmp_path: Path)
     config = yaml.safe_load(planned.stdout)
     assert config["finetuning_type"] == "full" and Path(config["deepspeed"]).is_file()
     unknown = typed("mmafflm", "plan", "mmafflm-8b", "--data", data)
-    assert unknown.returncode == 2 and "There are: mmafflm-3b-lora, " in unknown.stderr
+    assert unknown.returncode == 2 and ", mmafflm-3b-lora, " in unknown.stderr
 
     (run / "predictions").mkdir(parents=True)
     version, file, macro_f1 = typed("python", "-c", ANSWER, data, run).stdout.split()

@@ -91,7 +91,9 @@ def test_a_build_has_a_line_for_each_row_that_says_where_it_is_from(built):
         for split in dataset.manifest["subsets"][name]
         for record in dataset.records(name, split)
     }
-    assert origins.keys() == sources and "origins.jsonl" in dataset.files
+    annotated = {("emotic", one.source) for split in ("val", "test") for one in dataset.records("EMOTIC_EC", split)}
+    assert origins.keys() == sources | annotated and "origins.jsonl" in dataset.files
+    assert all(list(origins[key]) == ["annotators"] for key in annotated)
     assert all(row.keys() == {"film", "link", "licence"} for (corpus, _), row in origins.items() if corpus == "samsemo")
     assert sum(dataset.manifest["corpora"]["samsemo"]["licences"].values()) == sum(
         corpus == "samsemo" for corpus, _ in origins
