@@ -14,10 +14,11 @@ from pathlib import Path
 
 def main(folder: Path) -> None:
     """Wait for the end of standard input, then clear away."""
+    spared = {os.getpid(), os.getppid()}  # the command may still have a log open, and waits for us
     sys.stdin.read()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile, or is another user's
-            if int(process.name) != os.getpid() and _uses(process, folder):
+            if int(process.name) not in spared and _uses(process, folder):
                 os.kill(int(process.name), signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
