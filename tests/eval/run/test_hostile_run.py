@@ -47,7 +47,7 @@ def test_scores_name_subsets_only(name: str, data: Dataset, tmp_path: Path) -> N
 
 XED = {"n": 3, "unparsed": 0, "metrics": {"macro_f1": 0.5}, "ci95": {"macro_f1": [0.4, 0.6]}}
 SCORES = {"schema": 1, "mode": "strict", "subsets": {"XED": XED}}
-DIAGNOSIS = {"schema": 1, "findings": []}
+DIAGNOSIS = {"schema": 2, "findings": []}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ DIAGNOSIS = {"schema": 1, "findings": []}
         ({"subsets": []}, {}, r"scores\.strict\.json: subsets: .*dictionary"),
         ({"subsets": {"XED": XED | {"n": "many"}}}, {}, r"scores\.strict\.json: subsets\.XED\..*\.n: .*integer"),
         ({"subsets": {"XED": XED | {"metrics": {"macro_f1": "<b>"}}}}, {}, r"metrics\.macro_f1: .*number"),
-        ({}, {"schema": 2}, r"diagnosis\.json: schema: Input should be 1\. Make it again: mmaffben diagnose"),
+        ({}, {"schema": 1}, r"diagnosis\.json: schema: Input should be 2\. Make it again: mmaffben diagnose"),
         ({}, {"findings": [{"check": "unparsed"}]}, r"diagnosis\.json: findings\.0\.kind: Field required"),
     ],
 )
