@@ -52,7 +52,8 @@ def build(
     ] = False,
     cluster: Cluster = None,
     shard: Annotated[
-        str | None, typer.Option(help="I/N: open only this share of pictures and clips; then build without it")
+        str | None,
+        typer.Option(help="I/N: open only this share of pictures and clips, then build without it; all by default"),
     ] = None,
 ) -> None:
     """Read, check, split, render and mix. An interrupted run resumes when you run it again."""

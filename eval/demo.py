@@ -75,7 +75,7 @@ def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Scor
         values = (f"{fraction(one.figure.value)} {'*' * (one.beats_untrained + one.beats_all)}" for one in both)
         shares = (f"{one.figure.unparsed / one.figure.n:.0%}" for one in both)
         table.add_row(*key, then.metric, str(then.baseline), fraction(then.learned), *values, *shares)
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    Console(width=None if sys.stdout.isatty() else 126).print(table)
 
 
 def demo(out: Path) -> None:

@@ -15,7 +15,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
 
 from eval.score.bootstrap import LeftOut, interval
 from eval.score.metrics import Floats
@@ -40,6 +39,8 @@ class Sampled(NamedTuple):
 
 @cache
 def _t(freedom: float) -> float:
+    from scipy.stats import t  # the import takes longer than most commands
+
     return float(t.ppf(0.975, freedom))
 
 

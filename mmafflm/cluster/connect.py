@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 from mmafflm.errors import Fault, UsageFault, in_a_line
 
 LOCAL = "local"
-OPTION = f"HOST:PORT of a Ray cluster that this machine belongs to, or {LOCAL}: a Ray of this machine's own"
+OPTION = (
+    f"HOST:PORT of a Ray cluster that this machine belongs to, or {LOCAL}: a Ray of this machine's own; none by default"
+)
 STARTS = 3
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
