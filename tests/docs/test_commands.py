@@ -21,7 +21,7 @@ import pytest
 from data_build.build import build
 from data_build.config import load_config
 from data_build.release.export import export
-from mmafflm.benchmark.benchmark import benchmark, choose_subsets
+from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from tests.eval.made_runs import noisy, write_run
 from tests.paths import ROOT
@@ -84,7 +84,7 @@ def readme_clone(few: Path, some_raw: Path, nano: Path, tmp_path: Path) -> Path:
     for checkpoint in (tmp_path / "OWNER" / "NAME", tmp_path / "runs" / "train-7b"):
         checkpoint.parent.mkdir()
         checkpoint.symlink_to(nano)
-    export(Dataset.open(few), "sharegpt", tmp_path / "MMAFFIn", list(benchmark()))
+    export(Dataset.open(few), "sharegpt", tmp_path / "MMAFFIn", SUBSETS.split(","))
     (tmp_path / "MMAFFBen").mkdir()
     (tmp_path / "MMAFFBen" / "media").symlink_to(tmp_path / "MMAFFIn" / "media")
     for path in (tmp_path / "MMAFFIn").glob("*_test.json"):
