@@ -8,6 +8,7 @@ latter is empty where a number means itself.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 Gold: TypeAlias = list[str] | float | int | dict[str, float]
@@ -125,7 +126,7 @@ class Labels:
     labels: tuple[Label, ...]
     most: int = 1
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Canonical names in class order."""
         return tuple(label.name for label in self.labels)
