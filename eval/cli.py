@@ -132,8 +132,8 @@ def diagnose(
     """Look for the failures that the paper names; write RUN/diagnosis.json.
 
     Intensity drift, language collapse, modality ignorance and prompt dependence
-    (these two need --ablated), label prior and format: each check has a value, a 95% interval and a
-    threshold, and is found, absent or unsure.
+    (these two need --ablated), label prior and format: each check has a value,
+    a 95% interval and a threshold, and is found, absent or unsure.
     """
     from eval.diagnosis.diagnose import diagnose_run
     from eval.diagnosis.summary import summary

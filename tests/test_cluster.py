@@ -76,7 +76,7 @@ class Interrupted(ClusterEngine):
             yield answers
 
     def _kill(self) -> str:
-        """Kill a node that has been handed more than it has answered; returns its id, or "" if there is none yet."""
+        """Kill a node that has been handed more than it has answered; returns its id, or "" while no node has."""
         left = Counter[str]()
         for row in read_jsonl(self.log, growing=True):
             left[row["node"]] += row.get("handed", -1)

@@ -62,7 +62,7 @@ class GuardedWorker(Generic[T, R]):
 
 
 class _Waiting(Iterator[T]):
-    """Tasks that wait. Unlike a generator, it goes on after it was empty."""
+    """The tasks that are waiting. It can be empty and later have tasks again; a generator would have ended."""
 
     def __init__(self, waiting: deque[T]) -> None:
         self.waiting = waiting

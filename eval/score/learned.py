@@ -35,7 +35,7 @@ VERSION = 1  # raise it when the answers change
 
 
 class LearnedAnswers(NamedTuple):
-    """The baseline's answer to each test record of a subset, by id; `why` says why there is none."""
+    """The baseline's answers to the test records of a subset, by id; `why`: the reason if it has no answers."""
 
     answers: dict[str, str]
     why: str = ""

@@ -1,7 +1,7 @@
 """Kill each command at random points, start it again until it ends, and compare its files with those of a whole run.
 
 A point is drawn from the time that a whole run takes. The kills of one chain hit the same output one after the other:
-after each, the same command goes on, and is killed again, until it ends before its next kill.
+after each kill the same command is started again. It is killed again until it ends by itself.
 """
 
 import os

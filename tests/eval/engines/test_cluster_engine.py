@@ -22,7 +22,7 @@ def test_portions_shrink_and_hold_every_row_once() -> None:
 
 
 def test_two_engines_on_one_machine_get_different_cores(tmp_path: Path) -> None:
-    """As in two workers: each takes a core and keeps it until its process ends; then there is none left for a third."""
+    """Two workers take a core each and keep it until their processes end. A third finds no free core."""
     take = "from eval.engines.cluster import own_cores; print(own_cores(1), flush=True); input()"
     cores = sorted(os.sched_getaffinity(0))[:2]
     command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-c", take]
