@@ -69,8 +69,8 @@ def predict(
         command.say(note)
     dataset, names, spoken, made = Dataset.open(data), names_of(subsets), codes_of(languages), options_of(option)
     asks = predict_prompts if ablation is Ablation.prompt else partial(run, ablation=ablation.value)
-    ask = partial(asks, ckpt, dataset, out, names, limit, spoken, batch_size, force=force, split=split.value,
-                  readout=readout.value)  # fmt: skip
+    ask = partial(asks, ckpt, dataset, out, names, limit=limit, languages=spoken, batch_size=batch_size, force=force,
+                  split=split.value, readout=readout.value)  # fmt: skip
     if cluster is None and jobs in (None, 1):
         ask(engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE)
         return

@@ -26,9 +26,6 @@ def predict_prompts(
     data: Dataset,
     out: Path,
     subsets: list[str] | None = None,
-    limit: int | None = None,
-    languages: Sequence[str] | None = None,
-    batch_size: int = 32,
     *,
     engine: Engine | str = "hf",
     options: dict[str, str] | None = None,
@@ -47,6 +44,4 @@ def predict_prompts(
     if not runs:
         raise UsageFault(f"--ablation prompt: {', '.join(chosen)} has no other prompt.")
     for name, (folder, names) in runs.items():
-        predict(
-            ckpt, data, folder, names, limit, languages, batch_size, engine=engine, split=split, ablation=name, **how
-        )
+        predict(ckpt, data, folder, names, engine=engine, split=split, ablation=name, **how)
