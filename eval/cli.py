@@ -62,7 +62,7 @@ def predict(
     from eval.ask.predict import predict as run
     from eval.ask.prompts import predict_prompts
     from eval.engines.cluster import on_cluster
-    from eval.run.checkpoint import positions_note
+    from eval.run.checkpoint import budget_for, positions_note
     from mmafflm.shard import WHOLE, Shard
 
     if note := positions_note(ckpt):
@@ -76,7 +76,8 @@ def predict(
         return
     if shard is not None:
         raise UsageFault("--jobs and --cluster hand out the rows themselves: leave out --shard")
-    with on_cluster(engine.value, ckpt, data, dataset.budget, made, cluster, jobs) as workers:
+    budget = budget_for(ckpt, dataset.budget, force)
+    with on_cluster(engine.value, ckpt, data, budget, made, cluster, jobs) as workers:
         ask(engine=workers)
 
 

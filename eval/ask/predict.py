@@ -11,7 +11,7 @@ from eval.ask.ablation import questions
 from eval.ask.likelihoods import Weighing, groups, task_of
 from eval.ask.variants import form, prompts_hash
 from eval.engines import Engine, Metered, Tried, make_engine
-from eval.run.checkpoint import require_budget
+from eval.run.checkpoint import budget_for
 from eval.run.run_folder import RunFolder
 from eval.run.selection import Selection
 from eval.score.readout import readout_of
@@ -57,10 +57,9 @@ def predict(
     """
     if batch_size < 1 or (limit is not None and limit < 1):
         raise UsageFault("--batch-size and --limit are 1 or more")
-    budget = data.budget
+    budget = budget_for(str(ckpt), data.budget, force)
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
-    require_budget(str(ckpt), budget, force)
     selection = Selection(limit, None if languages is None else tuple(languages))
     chosen = chosen_records(data, split, askable(engine, data, split, subsets, Path(out)), selection)
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}

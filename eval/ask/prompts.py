@@ -7,6 +7,7 @@ from typing import Any
 from eval.ask.predict import askable, predict
 from eval.ask.variants import PROMPTS, variant
 from eval.engines import Engine, make_engine
+from eval.run.checkpoint import budget_for
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
@@ -38,7 +39,8 @@ def predict_prompts(
     of predict(). Raises UsageFault when no subset has another form, and what predict() raises.
     """
     if isinstance(engine, str):
-        engine = make_engine(engine, str(ckpt), "auto", data.path, data.budget, options or {})
+        budget = budget_for(str(ckpt), data.budget, how.get("force", False))
+        engine = make_engine(engine, str(ckpt), "auto", data.path, budget, options or {})
     chosen = askable(engine, data, split, subsets, out) or data.subsets(split)
     runs = prompt_runs(out, chosen)
     if not runs:

@@ -111,19 +111,24 @@ def fingerprint(*folders: Path) -> str:
     return seen.hexdigest()
 
 
-def require_budget(ckpt: str, budget: Budget, force: bool) -> None:
-    """Raises Fault when the checkpoint's run.json has another media budget; `force` allows it."""
+def budget_for(ckpt: str, stored: Budget, force: bool) -> Budget:
+    """The media budget under which a checkpoint is asked: what it was trained with, if the build stored that much.
+
+    A recipe may lower the pixels of the build. `stored`: the build's budget, also that of a checkpoint without a
+    run.json. Raises Fault when the checkpoint was trained with other frames or with more pixels; with `force` it is
+    asked with the build's.
+    """
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
         if described is None:
             continue
-        trained = described.get("budget") or {}
-        for name, ours in budget.to_json().items():
-            if not force and trained.get(name, ours) != ours:
-                raise Fault(
-                    f"{folder / RUN}: trained with {name} {trained[name]}, asked with {ours}. Use --force to allow it."
-                )
-        return
+        try:
+            return stored.lowered(described.get("budget") or {})
+        except ValueError as error:
+            if force:
+                return stored
+            raise Fault(f"{folder / RUN}: trained with {error}. Use --force to ask with that.") from None
+    return stored
 
 
 def positions_note(ckpt: str) -> str | None:

@@ -9,22 +9,24 @@ rule of its family, so that training and evaluation need not scale again.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from PIL import Image
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mmafflm.errors import Fault
 from mmafflm.families.base import Media, MediaSize
 from mmafflm.families.find import built_for
+from mmafflm.files.documents import first_wrong
 from mmafflm.files.inside import media_path
 
 STORED = ("PNG", "BMP")  # formats that the build writes below media/; for others, such as EPS, PIL may run a program
 IMAGE_MIN_PIXELS, VIDEO_MIN_PIXELS = 32 * 32, 16 * 16  # LLaMA-Factory's own lower limits
+PIXELS = ("image_max_pixels", "video_max_pixels")  # of the four numbers, those that a recipe may lower
 BUILD = built_for().media
 
 
@@ -50,6 +52,21 @@ class Budget:
     def under(self, media: Media) -> "Budget":
         """The same four numbers, applied by the rules of another family."""
         return _FamilyBudget(**self.to_json(), rules=media)  # type: ignore[arg-type]  # two of them are integers
+
+    def lowered(self, asked: Mapping[str, Any]) -> "Budget":
+        """This budget with the fewer pixels that are `asked` for; other keys are ignored.
+
+        Raises ValueError naming a key that asks for more than this budget, or for other frames.
+        """
+        for name, stored in self.to_json().items():
+            if (most := asked.get(name, stored)) > stored or (most < stored and name not in PIXELS):
+                raise ValueError(f"{name} {most}, and the data were built with {stored}")
+        try:
+            return TypeAdapter(Budget).validate_python(
+                self.to_json() | {name: asked[name] for name in PIXELS if name in asked}
+            )
+        except ValidationError as error:
+            raise ValueError(first_wrong(error)) from None
 
     def to_json(self) -> dict[str, float]:
         """The four numbers, under LLaMA-Factory's names."""

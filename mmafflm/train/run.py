@@ -5,7 +5,6 @@ import math
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import read_settings
 from mmafflm.files.writing import make_folder
 from mmafflm.hub import cached_commit, folder_of, require_hub_base, settings_of
-from mmafflm.media.budget import Budget
 from mmafflm.media.containers import require_safe_to_guess
 from mmafflm.records import write_text
 from mmafflm.run_file import ORIGINAL, POSITIONS, RUN, installed, read_run, write_run
@@ -39,7 +37,6 @@ from mmafflm.train.watch.watch import Watch
 from mmafflm.untrusted import require_harmless
 
 CONFIG = "llamafactory.yaml"
-BUDGET = tuple(field.name for field in fields(Budget))
 VERSIONS = ("mmafflm", "llamafactory", "transformers", "torch", "deepspeed", "accelerate", "datasets", "tokenizers")
 
 
@@ -234,7 +231,7 @@ def _write_run(out: Path, planned: Plan, data: Dataset, original: bool, finished
         "base": config["model_name_or_path"],
         "template": config["template"],
         "seed": config.get("seed", 42),
-        "budget": Budget(**{key: config[key] for key in BUDGET}).to_json(),
+        "budget": planned.budget.to_json(),
         "cutoff_len": config.get("cutoff_len"),
         "data": str(data.path.resolve()),
         "data_hash": data.hash,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from data_build.config import Config, load_config, shipped_budget
 from data_build.dataset.check import check
 from data_build.media.journal import read_journal
 from data_build.media.media_index import read_index
-from eval.run.checkpoint import require_budget
+from eval.run.checkpoint import budget_for
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
@@ -60,10 +61,20 @@ def test_check_finds_media_of_another_budget(two: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_trained_is_what_is_tested(two: Path, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(json.dumps({"budget": shipped_budget().to_json()}))
-    require_budget(str(tmp_path), Dataset.open(two / "data").budget, force=False)
-    with pytest.raises(Fault, match=r"trained with image_max_pixels 262144, asked with 1024.*--force"):
-        require_budget(str(tmp_path), Dataset.open(two / "small").budget, force=False)
+    large, small = (Dataset.open(two / name).budget for name in ("data", "small"))
+    (tmp_path / "run.json").write_text(json.dumps({"budget": large.to_json()}))
+    assert budget_for(str(tmp_path), large, force=False) == large
+    with pytest.raises(
+        Fault, match=r"trained with image_max_pixels 262144, and the data were built with 1024.*--force"
+    ):
+        budget_for(str(tmp_path), small, force=False)
+    assert budget_for(str(tmp_path), small, force=True) == small
+    fewer = replace(large, image_max_pixels=4096)
+    (tmp_path / "run.json").write_text(json.dumps({"budget": fewer.to_json()}))
+    assert budget_for(str(tmp_path / "checkpoint-9"), large, force=False) == fewer
+    (tmp_path / "run.json").write_text(json.dumps({"budget": large.to_json() | {"video_maxlen": 64}}))
+    with pytest.raises(Fault, match=r"trained with video_maxlen 64, and the data were built with 128"):
+        budget_for(str(tmp_path), large, force=False)
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,12 @@ from mmafflm.dataset import MIX, REGISTRY, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.families.base import Family
 from mmafflm.files.documents import read_json
+from mmafflm.media.budget import Budget
 from mmafflm.train.plan.base_family import choose_family, require_accepted
 from mmafflm.train.plan.recipe_file import OURS, Config, read_recipe
 from mmafflm.train.plan.recipe_reach import reach_notes, require_own
 from mmafflm.train.plan.shipped import RECIPES, find
-from mmafflm.train.plan.token_counts import MixCounts, scan
+from mmafflm.train.plan.token_counts import MixCounts, budget_of, scan
 
 PAPER_GPUS = 2
 WARMUP_SHARE = 4  # warm-up is at most a quarter of the steps; the paper's is 100 of 450
@@ -45,6 +46,11 @@ class Plan:
     base_is_local: bool
     similar_lengths: bool = False  # the records of a micro-batch are of similar length
     validate: tuple[int, int] | None = None  # steps between validations, and rows of each subset
+
+    @property
+    def budget(self) -> Budget:
+        """The pixel and frame budget under which the run sees its media: the build's, or fewer pixels."""
+        return budget_of(self.config)
 
     @property
     def ranks(self) -> int:
@@ -91,7 +97,7 @@ def plan(
     gpus = _processes(gpus, cpu, notes)
     if gpus < 1 or nodes < 1:
         raise UsageFault(f"--gpus {gpus} --nodes {nodes}: both are 1 or more.")
-    config = _config(spec, data, out or Path("runs") / recipe.stem)
+    config = _config(recipe, spec, data, out or Path("runs") / recipe.stem)
     config["model_name_or_path"], base_is_local = _base(recipe, config, base)
     family = choose_family(recipe, config, notes)
     if "deepspeed" in config:
@@ -117,10 +123,14 @@ def _require_mix(data: Dataset) -> None:
     data.mix_entry()  # LLaMA-Factory follows this entry
 
 
-def _config(spec: Config, data: Dataset, out: Path) -> Config:
-    """The keys of the recipe and of the build: its whole budget, and the folders of the data and the run."""
+def _config(recipe: Path, spec: Config, data: Dataset, out: Path) -> Config:
+    """The keys of the recipe and of the build: the whole budget, and the folders of the data and the run."""
     # LLaMA-Factory has other defaults for the budget, and evaluation reads these from run.json
-    config: Config = {"trust_remote_code": False} | data.budget.to_json() | {"template": None}
+    try:
+        budget = data.budget.lowered(spec)
+    except ValueError as error:
+        raise UsageFault(f"{recipe}: {error}. A recipe can only lower the pixels of a build.") from None
+    config: Config = {"trust_remote_code": False} | budget.to_json() | {"template": None}
     config |= {key: value for key, value in spec.items() if key not in OURS}
     config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
     return config | {"media_dir": str(data.path.resolve()), "output_dir": str(out.resolve())}

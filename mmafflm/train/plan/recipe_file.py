@@ -18,7 +18,7 @@ from mmafflm.train.plan.shipped import RECIPES, find
 Config = dict[str, Any]
 
 OURS = ("extends", "global_batch", "hardware", "similar_lengths", "validate_every", "validate_rows")
-BUDGET = "the budget of --data, which its pictures and clips were scaled to (`budget:` in the build config)"
+FRAMES = "the budget of --data, which its clips were taken with (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
@@ -26,10 +26,8 @@ COMPUTED = {
     "dataloader_num_workers": "a multiple of the ranks",
     "accelerator_config": "dispatch_batches: false",
     "ray_num_workers": "--gpus x --nodes, where ray_init_kwargs is given",
-    "image_max_pixels": BUDGET,
-    "video_max_pixels": BUDGET,
-    "video_fps": BUDGET,
-    "video_maxlen": BUDGET,
+    "video_fps": FRAMES,
+    "video_maxlen": FRAMES,
     "dataset_dir": "--data",
     "media_dir": "--data",
     "output_dir": "--out",

@@ -6,7 +6,7 @@ tokens fails in the middle of a run ("image features and image tokens do not mat
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mmafflm.families.base import Family, MediaSize
 from mmafflm.families.find import built_for
 from mmafflm.files.inside import Folder, quoted
 from mmafflm.hub import file_of
+from mmafflm.media.budget import Budget
 from mmafflm.records import read_jsonl
 
 BYTES_A_TOKEN = 4  # for English; used as an estimate when there is no tokenizer
@@ -57,7 +58,7 @@ def scan(data: Dataset, config: dict[str, Any], family: Family) -> MixCounts:
     and the cutoff_len that would hold the longest.
     """
     path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
-    rows = mix_rows(data, family, path)
+    rows = mix_rows(data, family, budget_of(config), path)
     cutoff = int(config.get("cutoff_len", 2048))
     most = (
         pl.col("text_bytes") + pl.col("vision_tokens") + len(family.conversation.exchange.format(prompt="", answer=""))
@@ -92,9 +93,14 @@ def media_of_mix(data: Dataset) -> set[str]:
     return {*rows["images"].explode().drop_nulls(), *frames}
 
 
-def mix_rows(data: Dataset, family: Family, path: Path | None = None) -> pl.DataFrame:
+def budget_of(config: dict[str, Any]) -> Budget:
+    """The pixel and frame budget in a training's config."""
+    return Budget(**{field.name: config[field.name] for field in fields(Budget)})
+
+
+def mix_rows(data: Dataset, family: Family, budget: Budget, path: Path | None = None) -> pl.DataFrame:
     """The mix's rows, with `vision_tokens` as this family counts them; see counted_for."""
-    return counted_for(family, data, _rows(data), path)
+    return counted_for(family, data, budget, _rows(data), path)
 
 
 def _rows(data: Dataset) -> pl.DataFrame:
@@ -129,19 +135,23 @@ def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
                 raise Fault(f"{path}: row {number}, {rows['id'][number - 1]}: {quoted(name)}: {why}. Build again.")
 
 
-def counted_for(family: Family, data: Dataset, rows: pl.DataFrame, path: Path | None = None) -> pl.DataFrame:
-    """The mix's rows with `vision_tokens` as this family counts them. The build counts them for its own family.
+def counted_for(
+    family: Family, data: Dataset, budget: Budget, rows: pl.DataFrame, path: Path | None = None
+) -> pl.DataFrame:
+    """The mix's rows with `vision_tokens` as this family counts them under a budget.
+
+    The build counts them for its own family and budget.
 
     path: the base's tokenizer.json, for families that write words between the frames of a clip. Raises Fault for a
     picture or clip whose size the build did not record, or which the family's processor refuses.
     """
-    if family.media is built_for().media:
+    if family.media is built_for().media and budget == data.budget:
         return rows
     stored: dict[str, dict[str, Any]] = {}
     if rows.filter((pl.col("images").list.len() > 0) | (pl.col("videos").list.len() > 0)).height:
         data.require_unchanged([MEDIA_INDEX])
         stored = {str(one["file"]): one for one in read_jsonl(data.path / MEDIA_INDEX)}
-    budget, counts, tokens = data.budget.under(family.media), list[int](), _media_tokens(family, path)
+    budget, counts, tokens = budget.under(family.media), list[int](), _media_tokens(family, path)
     for images, videos in rows.select("images", "videos").iter_rows():
         clips = [(one, None) if isinstance(one, str) else (one[0], len(one)) for one in videos]
         if family.media.timed and any(frames is None for _, frames in clips):

@@ -30,7 +30,7 @@ def training_order(planned: Plan, data: Dataset) -> Rows:
     order = batches(planned.mix.rows, planned.config, planned.ranks)
     if not planned.similar_lengths:
         return order
-    rows = mix_rows(data, planned.family)
+    rows = mix_rows(data, planned.family, planned.budget)
     apart = planned.family.mixed_media_hangs or planned.family.mixed_media_swapped
     kinds = _kinds(rows) if apart else np.full(rows.height, TEXT)
     lengths = _lengths(rows, planned)

@@ -40,7 +40,7 @@ class Exposure:
         self.accumulation = int(config["gradient_accumulation_steps"])
         self.micro_batches = order
         self.base, self.cutoff = str(config["model_name_or_path"]), int(config.get("cutoff_len", 2048))
-        self.data, self.family = data, plan.family
+        self.data, self.family, self.budget = data, plan.family, plan.budget
         self.twin = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
         self.lengths = np.zeros(plan.mix.rows, np.int64)  # 0 until counted
         self.rows: pl.DataFrame | None = None
@@ -86,7 +86,7 @@ class Exposure:
             return False
         if self.rows is None:
             mix = pl.read_parquet(self.twin, columns=["messages", "images", "videos", "vision_tokens"])
-            self.rows = counted_for(self.family, self.data, mix, path)
+            self.rows = counted_for(self.family, self.data, self.budget, mix, path)
         left = rows[self.lengths[rows] == 0]
         if len(left):
             chosen = self.rows[left.tolist()]

@@ -231,9 +231,20 @@ def test_torn_weights_are_a_sentence(nano: Path, data: Dataset, tmp_path: Path) 
 def test_another_media_budget_is_refused_unless_told(nano: Path, data: Dataset, tmp_path: Path) -> None:
     ckpt = shutil.copytree(nano, tmp_path / "trained" / "checkpoint-9")
     (tmp_path / "trained" / "run.json").write_text('{"budget": {"image_max_pixels": 589824}}')
-    with pytest.raises(Fault, match=r"trained with image_max_pixels 589824, asked with 262144.*--force"):
+    with pytest.raises(
+        Fault, match=r"trained with image_max_pixels 589824, and the data were built with 262144.*--force"
+    ):
         predict(ckpt, data, tmp_path / "run", engine=Counting())
     predict(ckpt, data, tmp_path / "run", limit=1, force=True, engine=Counting())
+    assert json.loads((tmp_path / "run/run.json").read_text())["budget"] == BUDGET.to_json()
+
+
+def test_a_checkpoint_of_fewer_pixels_is_asked_with_them(nano: Path, data: Dataset, tmp_path: Path) -> None:
+    ckpt = shutil.copytree(nano, tmp_path / "trained" / "checkpoint-9")
+    few = BUDGET.to_json() | {"image_max_pixels": 4096}
+    (tmp_path / "trained" / "run.json").write_text(json.dumps({"budget": few}))
+    predict(ckpt, data, tmp_path / "run", limit=1)
+    assert json.loads((tmp_path / "run/run.json").read_text())["budget"] == few
 
 
 def test_a_subset_that_was_not_built(nano: Path, data: Dataset, tmp_path: Path) -> None:

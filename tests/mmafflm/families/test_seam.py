@@ -229,7 +229,7 @@ def test_a_plan_refuses_what_does_not_belong_together(made_up: Family, base: str
     names = pl.List(pl.String)
     strange = pl.DataFrame({"images": [["media/7.png"]], "videos": [[]]}, {"images": names, "videos": pl.List(names)})
     with pytest.raises(Fault, match=r"index\.jsonl: has no .*7\.png.*Build again"):
-        counted_for(made_up, clips, strange)
+        counted_for(made_up, clips, clips.budget, strange)
 
 
 def test_a_base_that_is_not_here_is_planned_by_its_template(made_up: Family, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from data_build.reading.corpus import RawMedia
 from eval.engines import Question
 from eval.engines.hf.generic import GenericPath
+from eval.engines.media import MediaReader
 from eval.run.checkpoint import find_checkpoint
 from mmafflm.families.base import Family
 from mmafflm.families.find import family_of
@@ -108,6 +109,24 @@ def test_prompts_and_pixels_are_those_of_training(both: Both, media: Path) -> No
         if "token_type_ids" in fed:
             assert torch.equal(asked["token_type_ids"], fed["token_type_ids"][:, : len(prompt)])
     assert seen >= len(PICTURES)
+
+
+def test_fewer_pixels_are_those_of_training(both: Both, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe may ask for fewer pixels than the build stored: both scale the stored pictures down in the same way."""
+    few = BUDGET.lowered({"image_max_pixels": 12544, "video_max_pixels": 3136})
+    for name, pixels in few.to_json().items():
+        monkeypatch.setattr(both.processor, name, pixels, raising=False)  # as LLaMA-Factory sets them
+    monkeypatch.setattr(both.path, "shown", MediaReader(media, few.under(both.family.media)))
+    smaller = 0
+    for question in questions(both.family):
+        prompt, fed = both.trained(question, media)
+        asked = both.path.inputs([question])
+        assert asked["input_ids"][0].tolist() == prompt, question
+        for name in fed.keys() & {"pixel_values", "pixel_values_videos"}:
+            if question.images or question.videos:
+                assert torch.equal(asked[name], fed[name]), (name, question)
+                smaller += 1
+    assert smaller >= len(PICTURES)
 
 
 def test_positions_are_those_of_training(both: Both, media: Path) -> None:

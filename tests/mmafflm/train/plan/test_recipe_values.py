@@ -10,10 +10,12 @@ import pytest
 
 from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
+from mmafflm.media.budget import vision_tokens
 from mmafflm.train.plan.plan import plan
 from mmafflm.train.plan.recipe_keys import known_keys, wrong_value
 from tests.budget import BUDGET
 from tests.forks import Forks
+from tests.mmafflm.families.test_seam import data_with
 from tests.mmafflm.recipes import recipe_with
 from tests.mmafflm.tiny_data import make_data, text_records
 
@@ -115,15 +117,35 @@ def test_a_value_of_another_type_is_refused_by_plan(
     assert f"recipe.yaml: {key}: {value!r} is not what LLaMA-Factory takes" in said and expected in said
 
 
-@pytest.mark.parametrize("key", list(BUDGET.to_json()))
-def test_the_budget_is_computed_from_data(key: str, tmp_path: Path, bare: str) -> None:
+@pytest.mark.parametrize("key", ["video_fps", "video_maxlen"])
+def test_the_frames_are_computed_from_data(key: str, tmp_path: Path, bare: str) -> None:
     data = make_data(tmp_path / "data", text_records(32))
     assert f"{key} is computed, from the budget of --data" in refusal(recipe_with(tmp_path, **{key: 1}), data, bare)
+
+
+@pytest.mark.parametrize("key", list(BUDGET.to_json()))
+def test_the_budget_is_that_of_the_data(key: str, tmp_path: Path, bare: str) -> None:
+    data = make_data(tmp_path / "data", text_records(32))
     other = replace(BUDGET, **{key: 2 * getattr(BUDGET, key)})
     written = json.loads((data.path / "manifest.json").read_text())
     (data.path / "manifest.json").write_text(json.dumps(written | {"config": {"budget": other.to_json()}}))
     config = plan(recipe_with(tmp_path), Dataset.open(data.path), gpus=1, base=bare).config
     assert {name: config[name] for name in other.to_json()} == other.to_json()
+
+
+def test_a_recipe_may_lower_the_pixels(tmp_path: Path, bare: str) -> None:
+    data, _ = data_with(tmp_path / "data", images=3)
+    whole = plan(recipe_with(tmp_path), data, gpus=1, base=bare)
+    few = {"image_max_pixels": 3136, "video_max_pixels": 1024}
+    lower = plan(recipe_with(tmp_path, **few), data, gpus=1, base=bare)
+    assert lower.budget.to_json() == BUDGET.to_json() | few and whole.budget == data.budget == BUDGET
+    assert lower.mix.vision_tokens == 3 * vision_tokens(*lower.budget.size(300, 400)) < whole.mix.vision_tokens
+    for key, value, said in [
+        ("image_max_pixels", 262145, "image_max_pixels 262145, and the data were built with 262144"),
+        ("video_max_pixels", 16385, "video_max_pixels 16385, and the data were built with 16384"),
+        ("image_max_pixels", 1023, "image_max_pixels: Input should be greater than or equal to 1024"),
+    ]:
+        assert said in refusal(recipe_with(tmp_path, **{key: value}), data, bare)
 
 
 @pytest.mark.parametrize(
