@@ -1,4 +1,4 @@
-"""Train two steps of small Qwen2.5-VLs on the CPU, each in a fork, and print the peak memory that each took.
+"""Train two steps of small models on the CPU, each in a fork, and print the peak memory that each took.
 
 The method: first import everything, once for all cases. Each case is then a fork of this process. It trains a tiny
 model, so that libraries and thread pools are loaded, takes the resident set as the baseline, resets the kernel's
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 MERGED = 4  # patches per vision token
+WHOLE, WHOLE_TOKENS = ("internvl", "gemma3"), 256  # families whose pictures all have 256 tokens (a tile, for InternVL)
 
 
 def status(name: str) -> int:
@@ -34,15 +35,37 @@ def batch(config: Any, case: dict[str, Any]) -> dict[str, torch.Tensor]:
     micro, tokens, vision = case["micro"], case["tokens"], case["vision_tokens"]
     ids = torch.randint(20, config.text_config.vocab_size - 20, (micro, tokens))
     made = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
+    if config.model_type == "gemma3":
+        made["token_type_ids"] = torch.zeros_like(ids)
     if not vision:
         return made
+    ids[:, 1 : vision + 1] = config.image_token_id
+    seen = (ids == config.image_token_id).int()
+    if config.model_type in WHOLE:  # pictures of one size, each of WHOLE tokens
+        side = config.vision_config.image_size
+        width, height = side if isinstance(side, (list, tuple)) else (side, side)
+        return made | {
+            "pixel_values": torch.randn(micro * vision // WHOLE_TOKENS, 3, height, width),
+            "token_type_ids": seen,
+        }
     side = int(vision**0.5) * 2
     assert side * side == vision * MERGED
-    ids[:, 0], ids[:, 1 : vision + 1] = config.vision_start_token_id, config.image_token_id
-    made["pixel_values"] = torch.randn(micro * side * side, 1176)
+    ids[:, 0] = config.vision_start_token_id
+    made["pixel_values"] = torch.randn(micro * side * side, 6 * config.vision_config.patch_size**2)
     made["image_grid_thw"] = torch.tensor([[1, side, side]] * micro)
-    made["mm_token_type_ids"] = (ids == config.image_token_id).int()
-    return made
+    return made | {"mm_token_type_ids": seen}
+
+
+def small(kind: str, vision: int) -> dict[str, int]:
+    """The tokens of a short example, which has a picture when `vision` is not 0."""
+    if kind in WHOLE and vision:
+        return {"tokens": WHOLE_TOKENS + 16, "vision_tokens": WHOLE_TOKENS}
+    return {"tokens": 32, "vision_tokens": min(16, vision)}
+
+
+def made(sizes: dict[str, Any]) -> Any:
+    """The config of a config.json."""
+    return AutoConfig.for_model(**sizes)
 
 
 def train(config: Any, case: dict[str, Any]) -> float:
@@ -50,7 +73,7 @@ def train(config: Any, case: dict[str, Any]) -> float:
 
     Returns the seconds of CPU (user and system) that the two steps took.
     """
-    model: Any = Qwen2_5_VLForConditionalGeneration(config)  # type: ignore[no-untyped-call]
+    model: Any = AutoModelForImageTextToText.from_config(config)
     half = case.get("half", False)  # bf16 as in pocket.yaml: trained weights in fp32, the rest in bf16, under autocast
     if case["lora"]:
         from peft import LoraConfig, get_peft_model
@@ -68,7 +91,7 @@ def train(config: Any, case: dict[str, Any]) -> float:
         model.gradient_checkpointing_enable({"use_reentrant": True})
     model.train()
     optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
-    short = case | {"micro": 1, "tokens": 32, "vision_tokens": min(16, case["vision_tokens"])}
+    short = case | {"micro": 1} | small(config.model_type, case["vision_tokens"])
     began = time.process_time()
     for micro_batches in ([short], [case, case]):
         for one in micro_batches:
@@ -83,13 +106,13 @@ def train(config: Any, case: dict[str, Any]) -> float:
 def measure(case: dict[str, Any]) -> None:
     """Print the peak of a case as a line of JSON."""
     sizes = json.loads(Path(case["config"]).read_text())
-    small = sizes | {"text_config": sizes["text_config"] | {"num_hidden_layers": 1, "vocab_size": 512}}
-    train(Qwen2_5_VLConfig(**small), case | {"micro": 1, "tokens": 32, "vision_tokens": 16})
+    least = sizes | {"text_config": sizes["text_config"] | {"num_hidden_layers": 1, "vocab_size": 512}}
+    train(made(least), case | {"micro": 1} | small(sizes["model_type"], 16))
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     baseline = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    cpu_s = round(train(Qwen2_5_VLConfig(**sizes), case), 1)
+    cpu_s = round(train(made(sizes), case), 1)
     print(json.dumps({"peak": status("VmHWM") - baseline, "baseline": baseline, "cpu_s": cpu_s}), flush=True)
 
 

@@ -22,6 +22,7 @@ from mmafflm.train.plan.recipe_file import read_recipe
 from mmafflm.train.run import train
 from tests.mmafflm.recipes import RECIPES, recipe_with
 from tests.mmafflm.tiny_data import make_data, make_record, text_records
+from tests.mmafflm.train.plan.family_sizes import FAMILIES
 
 FULL = {"finetuning_type": "full", "freeze_vision_tower": False, "freeze_multi_modal_projector": False}
 MIB = 2**20
@@ -68,6 +69,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pocket, text, checkpointing": ("pocket", {"micro": 2, "tokens": 128, "checkpointing": True}),
     "pocket, LoRA, checkpointing": ("pocket", {"micro": 2, "tokens": 128, "checkpointing": True, "lora": 16}),
 }
+CASES |= {
+    f"{kind}, {what}": (kind, case)
+    for kind in FAMILIES
+    for what, case in (
+        ("text", {"micro": 8, "tokens": 512}),
+        ("pictures", {"micro": 4, "tokens": 300, "vision_tokens": 256}),
+    )
+}
 LAYERS = {"nano": 2, "pocket": 10}  # pocket itself has 30, which take three times as long
 
 
@@ -75,6 +84,8 @@ def sizes_of(kind: str) -> dict[str, Any]:
     """The config.json of a model of this kind, with fewer layers."""
     from mmafflm.standin import standin
 
+    if kind in FAMILIES:
+        return {"model_type": kind, "tie_word_embeddings": True, **FAMILIES[kind]}
     text, vision = (getattr(standin, f"{kind.upper()}_{part}") for part in ("TEXT", "VISION"))
     more = {"vocab_size": 4096 if kind == "nano" else 49163, "num_hidden_layers": LAYERS[kind]}
     return {
