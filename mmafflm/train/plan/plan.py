@@ -102,7 +102,7 @@ def plan(
     family = choose_family(recipe, config, notes)
     if "deepspeed" in config:
         config["deepspeed"] = str(_deepspeed_path(recipe, config))
-    notes += reach_notes(config)
+    notes += [*_scaled_down(data, config), *reach_notes(config)]
     mix = counts or scan(data, config, family)
     require_accepted(recipe, family, mix)
     notes += _about(mix)
@@ -134,6 +134,14 @@ def _config(recipe: Path, spec: Config, data: Dataset, out: Path) -> Config:
     config |= {key: value for key, value in spec.items() if key not in OURS}
     config |= {"dataset": MIX, "dataset_dir": str((data.path / "mmaffin").resolve())}
     return config | {"media_dir": str(data.path.resolve()), "output_dir": str(out.resolve())}
+
+
+def _scaled_down(data: Dataset, config: Config) -> list[str]:
+    return [
+        f"{name} is {config[name]}: media are scaled down from the {stored} of the build."
+        for name, stored in data.budget.to_json().items()
+        if config[name] != stored
+    ]
 
 
 def _about(mix: MixCounts) -> list[str]:

@@ -138,6 +138,7 @@ def test_a_recipe_may_lower_the_pixels(tmp_path: Path, bare: str) -> None:
     whole = plan(recipe_with(tmp_path), data, gpus=1, base=bare)
     few = {"image_max_pixels": 3136, "video_max_pixels": 1024}
     lower = plan(recipe_with(tmp_path, **few), data, gpus=1, base=bare)
+    assert "image_max_pixels is 3136: media are scaled down from the 262144 of the build." in lower.notes
     assert lower.budget.to_json() == BUDGET.to_json() | few and whole.budget == data.budget == BUDGET
     assert lower.mix.vision_tokens == 3 * vision_tokens(*lower.budget.size(300, 400)) < whole.mix.vision_tokens
     for key, value, said in [
