@@ -49,11 +49,11 @@ def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iter
 def _resampled_groups(members: Members, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
     """Counts [chunk, K] for `resamples` draws of as many groups as there are, with replacement."""
     units = members.units
-    chunk = max(1, _CHUNK // len(members.groups))
+    chunk = max(1, _CHUNK // max(members.times.shape))
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        drawn = rng.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
-        yield members.weights(np.bincount(drawn.ravel(), minlength=size * units).reshape(size, -1).astype(float))
+        drawn = rng.integers(0, units, (size, units)) * size + np.arange(size)[:, None]
+        yield members.weights(np.bincount(drawn.ravel(), minlength=size * units).reshape(units, size).T.astype(float))
 
 
 def distribution(
