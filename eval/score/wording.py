@@ -87,10 +87,10 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
 
 def _either(words: Iterable[str]) -> str:
     """A regular expression for any of the words or phrases, longest first; those in letters match whole words only."""
-    by_kind: dict[bool, list[str]] = {True: [], False: []}
+    letters, others = list[str](), list[str]()
     for word in sorted(words, key=len, reverse=True):
-        whole = re.match(_LETTER, word) is not None
-        by_kind[whole].append(re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?"))
+        written = re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?")
+        (letters if re.match(_LETTER, word) else others).append(written)
     # One group with one boundary: a boundary for each word takes a second to compile.
-    whole, other = ("|".join(found or ["(?!)"]) for found in (by_kind[True], by_kind[False]))
+    whole, other = ("|".join(found or ["(?!)"]) for found in (letters, others))
     return rf"(?<!{_LETTER})(?:{whole})(?!{_LETTER})(?!-{_LETTER})|{other}"
