@@ -1,5 +1,6 @@
 """Commands on a Ray cluster of three nodes: one is killed on the way, and the bytes are those of one process."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,13 @@ from data_build.build import build
 from data_build.config import load_config
 from data_build.media.journal import JOURNAL
 from data_build.samples import write_samples
+from data_build.translate import nodes as translate_nodes
+from data_build.translate.apertium import Apertium
+from data_build.translate.cache import CACHE
+from data_build.translate.nodes import TranslationWorker
+from data_build.translate.rows import Order
+from data_build.translate.translate import translate
+from data_build.translate.work import Batch
 from data_build.workers.nodes import Nodes
 from eval.ask.predict import predict
 from eval.engines import Answers, Question
@@ -125,6 +133,58 @@ def test_a_node_that_dies_during_extraction_costs_no_picture(
     assert killed and hashes(tmp_path / "three") == hashes(tmp_path / "one")
     keys = [row["key"] for row in read_jsonl(tmp_path / "three" / JOURNAL)]
     assert len(keys) == len(set(keys)) == len(list(read_jsonl(tmp_path / "one" / JOURNAL)))
+
+
+class NotingTranslator(TranslationWorker):
+    """A worker that notes in a file which batch it was handed, and when it was done; a batch takes it a while."""
+
+    def __init__(self, log: Path, name: str, model: str | None) -> None:
+        super().__init__(name, model)
+        self.log = log
+
+    def work(self, about: Any, batches: Sequence[Batch]) -> Iterator[Arrived]:
+        from ray import get_runtime_context
+
+        of = {"node": get_runtime_context().get_node_id(), "lines": batches[0][1]}
+        append_jsonl(self.log, [of | {"left": 1}])
+        time.sleep(0.5)  # a longer batch's time: the node is killed before its end
+        yield from super().work(about, batches)
+        append_jsonl(self.log, [of | {"left": -1}])
+
+
+@pytest.mark.skipif(shutil.which("apertium") is None, reason="apertium is not installed")
+def test_a_node_that_dies_during_translation_costs_no_line(
+    nodes: ThreeNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.mend()
+    monkeypatch.setattr(Apertium, "batch", 8)
+    log, killed = tmp_path / "log", list[str]()
+    monkeypatch.setattr(translate_nodes, "TranslationWorker", partial(NotingTranslator, log))
+    write_samples(tmp_path / "raw", only={"semeval2018"})
+    build(tmp_path / "raw", tmp_path / "one", load_config(None), choose_subsets("semeval2018_english"), jobs=1)
+    shutil.copytree(tmp_path / "one", tmp_path / "three")
+
+    def run(batches: Sequence[Batch]) -> Iterator[tuple[Batch, list[str]]]:
+        for found in translate_nodes.in_workers(nodes.address, "apertium", None, 3, batches):
+            left = Counter[str]()
+            for row in read_jsonl(log, growing=True):
+                left[row["node"]] += row["left"]
+            if not killed and (at_work := [node.node_id for node in nodes.others if left[node.node_id]]):
+                killed.append(at_work[0])
+                nodes.kill(at_work[0])
+            yield found
+
+    order = Order(["semeval2018_english"], ["en"], ["es"], 60)
+    counts = [
+        translate(tmp_path / name, Apertium(), order, round_trip=0, run=how)
+        for name, how in (("one", None), ("three", run))
+    ]
+    assert killed and counts[0] == counts[1] and counts[0].kept > 0
+    assert hashes(tmp_path / "three") == hashes(tmp_path / "one")
+    known = [row["text"] for row in read_jsonl(tmp_path / "three" / CACHE)]
+    assert len(known) == len(set(known)) == counts[0].lines
+    handed = Counter(tuple(row["lines"]) for row in read_jsonl(log) if row["left"] > 0)
+    assert handed.total() - len(handed) <= 1  # only the batch of the dead node, and never twice after it arrived
 
 
 class Mortal:

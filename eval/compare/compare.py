@@ -19,13 +19,13 @@ from eval.diagnosis.modality import changes
 from eval.run.join import load_predictions, run_json
 from eval.run.selection import Selection, split_of
 from eval.score.aggregate import Unit, aggregates, macro_over_languages
-from eval.score.answered import Answered, by_task, chosen_subsets
+from eval.score.answered import Answered, by_task, chosen_subsets, swapped
 from eval.score.bootstrap import SEED
 from eval.score.figure import withheld
-from eval.score.groups import groups_of, unit_of
+from eval.score.groups import unit_of
 from eval.score.metrics import number
 from eval.score.paired import holm, seed_of
-from eval.score.permutation import LEAST_TESTED, PERMUTATIONS, SwappedRuns, judge
+from eval.score.permutation import LEAST_TESTED, PERMUTATIONS, judge
 from eval.score.verdict import right_rows
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -112,10 +112,7 @@ def _unit(
     one: Answered, other: Answered, language: str | None, mode: str, permutations: int, seed: int
 ) -> tuple[Unit, dict[str, Any]]:
     """One test: the differences of all metrics, and the p-value of the main one."""
-    emotions = None if one.emotions is None else np.array(one.emotions, dtype=str)
-    both = [one.read.prediction, other.read.prediction]
-    runs = SwappedRuns(one.task, mode, one.read.gold, both, emotions, groups_of(one.records))
-    runs.draw(permutations, seed + seed_of("compare", one.name, language or ""))
+    runs = swapped(one, other, mode, permutations, seed + seed_of("compare", one.name, language or ""))
     drawn, n, metric = runs.difference(0, 1), len(one.records), one.task.main_metric
     a, b = ({name: float(value[0]) for name, value in runs.values(run).items()} for run in (0, 1))
     found = {name: judge(values, n) for name, values in drawn.items()}

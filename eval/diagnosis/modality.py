@@ -1,7 +1,8 @@
 """Modality ignorance: what changes when the pictures are grey or another record's, or the text is gone.
 
 The ablated answers come from `mmaffben predict --ablation blank|shuffled|silent` on the same checkpoint and records;
-every interval is paired. Without such runs the diagnosis prints the commands that make them.
+the score lost has the paired permutation test of `mmaffben compare`. Without such runs the diagnosis prints the
+commands that make them.
 """
 
 import shlex
@@ -15,11 +16,12 @@ from eval.ask.ablation import ABLATIONS, PROMPT
 from eval.ask.variants import PROMPTS, variant
 from eval.diagnosis.finding import Finding, share
 from eval.run.selection import Selection
-from eval.score.answered import Answered
-from eval.score.bootstrap import RESAMPLES, paired_bootstrap
+from eval.score.answered import Answered, swapped
+from eval.score.bootstrap import RESAMPLES
 from eval.score.figure import withheld
-from eval.score.metrics import Array, number
-from eval.score.paired import distinct, scorer, seed_of
+from eval.score.metrics import Array
+from eval.score.paired import seed_of
+from eval.score.permutation import judge
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.errors import Fault
 
@@ -112,7 +114,7 @@ def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> 
 
 
 def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: int) -> Finding:
-    """How much the main metric loses; None when the figure of either run is withheld (most answers unparsed)."""
+    """How much the main metric loses, by the test of compare; None when a figure is withheld (most are unparsed)."""
     task, taken, metric = one.task, f"with {_TAKEN[ablation]}", one.task.main_metric
     whole: float | None = None
     without: float | None = None
@@ -122,12 +124,11 @@ def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: i
     elif reason := withheld(task, other.read, other.emotions):
         said = f"{one.name}, {taken}: {reason}."
     else:
-        rows = distinct(one.read.gold, [one.read.prediction, other.read.prediction], one.emotions, one.groups)
-        measures = [scorer(task, "strict", rows.gold, each, rows.emotions) for each in rows.predictions]
-        lost = paired_bootstrap(measures[1], measures[0], rows.counts, resamples, seed, [metric], rows.members)[metric]
-        whole, without = (float(each(rows.counts[None, :])[metric][0]) for each in measures)
+        runs = swapped(one, other, "strict", resamples, seed)
+        whole, without = (float(runs.values(run)[metric][0]) for run in (0, 1))
         said = f"{one.name}: {taken}, {metric} goes from {whole:.3f} to {without:.3f}."
-        value, ends = number(lost.difference), [lost.low, lost.high] if np.isfinite(lost.low) else None
+        value, ends, p = judge(runs.difference(1, 0)[metric], len(one.records))
+        ends = None if p is None else ends  # too few rows for a test
     data = {"metric": metric, "whole": whole, "without": without}
     return Finding("lost", task.subset, task.key, ablation, value, ends, len(one.records), said, data)
 

@@ -12,6 +12,7 @@ from eval.run.join import join, load_predictions, require_data
 from eval.run.selection import Selection, split_of
 from eval.score.groups import groups_of
 from eval.score.measure import Answers, answers
+from eval.score.permutation import SwappedRuns
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
@@ -66,6 +67,15 @@ def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: 
             asked, said = [records[row] for row in chosen], [texts[row] for row in chosen]
             found.append(Answered(task, asked, said, answers(task, asked, said, mode)))
     return found
+
+
+def swapped(one: Answered, other: Answered, mode: str, permutations: int, seed: int) -> SwappedRuns:
+    """Two runs' answers to the same records under random swaps of rows, or of groups where the records name them."""
+    emotions = None if one.emotions is None else np.array(one.emotions, dtype=str)
+    both = [one.read.prediction, other.read.prediction]
+    runs = SwappedRuns(one.task, mode, one.read.gold, both, emotions, one.groups)
+    runs.draw(permutations, seed)
+    return runs
 
 
 def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:

@@ -4,7 +4,7 @@ Rows are drawn, or whole groups of rows where rows depend on each other (the clu
 Bootstrap Methods and their Application, 1997, section 3.8).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,15 +20,6 @@ _CHUNK = 2_000_000  # counts at a time, 16 MB: 277 resamples of 7,203 rows, or a
 Values: TypeAlias = Mapping[str, Floats]
 Measure: TypeAlias = Callable[[Floats], Values]
 """Counts of each row [B, n] -> every metric [B]."""
-
-
-class Paired(NamedTuple):
-    """Run b minus run a: the difference, its 95% interval, and the two-sided bootstrap p-value."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
 
 
 def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
@@ -49,11 +40,11 @@ def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iter
 def _resampled_groups(members: Members, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
     """Counts [chunk, K] for `resamples` draws of as many groups as there are, with replacement."""
     units = members.units
-    chunk = max(1, _CHUNK // len(members.groups))
+    chunk = max(1, _CHUNK // max(members.times.shape))
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        drawn = rng.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
-        yield members.weights(np.bincount(drawn.ravel(), minlength=size * units).reshape(size, -1).astype(float))
+        drawn = rng.integers(0, units, (size, units)) * size + np.arange(size)[:, None]
+        yield members.weights(np.bincount(drawn.ravel(), minlength=size * units).reshape(units, size).T.astype(float))
 
 
 def distribution(
@@ -93,36 +84,3 @@ def interval(values: Floats) -> list[float] | None:
     """The 2.5% and 97.5% percentiles; None when the metric is undefined in every resample."""
     finite = values[np.isfinite(values)]
     return [float(end) for end in np.percentile(finite, [2.5, 97.5])] if len(finite) else None
-
-
-def paired_bootstrap(
-    measure_a: Measure,
-    measure_b: Measure,
-    counts: Floats,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-    names: Sequence[str] | None = None,
-    members: Members | None = None,
-) -> dict[str, Paired]:
-    """Compare two runs on the same rows: each resample draws the rows, or groups (members), once for both.
-
-    `counts` [n] says how often each row occurs (ones for plain rows); the measures take counts [B, n]. The p-value is
-    twice the share of resamples on the smaller side of 0. A resample at 0 counts on both sides. p is at least
-    1 / resamples.
-    """
-    whole_a, whole_b = measure_a(counts[None, :]), measure_b(counts[None, :])
-    drawn_a = distribution(measure_a, counts, resamples, seed, members)
-    drawn_b = distribution(measure_b, counts, resamples, seed, members)  # the same seed: the same rows
-    found = {}
-    for name in names or whole_a:
-        difference = drawn_b[name] - drawn_a[name]
-        ends = interval(difference) or [np.nan, np.nan]
-        found[name] = Paired(float(whole_b[name][0] - whole_a[name][0]), ends[0], ends[1], p_value(difference))
-    return found
-
-
-def p_value(difference: Floats) -> float:
-    """The two-sided bootstrap p-value of the resampled differences (see paired_bootstrap); 1 when all are undefined."""
-    difference = difference[np.isfinite(difference)]
-    below, above = (difference <= 0).sum(), (difference >= 0).sum()
-    return float(min(1.0, max(2 * min(below, above), 1) / max(len(difference), 1)))

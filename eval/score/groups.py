@@ -6,7 +6,7 @@ links them, so they count as independent.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +36,15 @@ def unit_of(records: Sequence[Record]) -> str:
 
 
 class Members(NamedTuple):
-    """How often each of K distinct rows occurs in each of G groups, so that groups can be drawn instead of rows.
+    """How often each of K distinct rows occurs in each of G groups, so that groups can be drawn instead of rows."""
 
-    groups: the group of each of the n rows, sorted by distinct row; starts [K]: where each distinct row begins.
-    """
-
-    groups: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    times: Any  # a sparse matrix [K, G] of scipy
     units: int
 
     def weights(self, drawn: Floats) -> Floats:
         """How often each distinct row counts [B, K], from how often each group was drawn [B, G]."""
-        weights: Floats = drawn[:, self.groups]
-        return weights if len(self.starts) == len(self.groups) else np.add.reduceat(weights, self.starts, axis=1)
+        weights: Floats = (self.times @ drawn.T).T
+        return weights
 
 
 def members(groups: Array | None, distinct: Array) -> Members | None:
@@ -58,9 +54,9 @@ def members(groups: Array | None, distinct: Array) -> Members | None:
     """
     if groups is None or not len(groups):
         return None
-    _, own = np.unique(groups, return_inverse=True)
-    units = int(own.max()) + 1
-    if units == len(own):
+    known, own = np.unique(groups, return_inverse=True)
+    if len(known) == len(own):
         return None
-    order = np.argsort(distinct, kind="stable")
-    return Members(own[order], np.flatnonzero(np.diff(distinct[order], prepend=-1)), units)
+    from scipy.sparse import csr_matrix  # a tenth of a second, which most commands do not need
+
+    return Members(csr_matrix((np.ones(len(own)), (distinct, own))), len(known))

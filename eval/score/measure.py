@@ -1,7 +1,7 @@
 """One task's answers as arrays, and its metrics in either mode (docs/reference/scoring.md)."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,45 +41,42 @@ def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: s
 def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]) -> Answers:
     """answers() in strict mode, from the golds, emotions and texts of n rows."""
     read: dict[tuple[str, str | None], Answer | Unparsed] = {}
-    gold, prediction, unparsed = [], [], {}
+    prediction, unparsed = list[Gold](), dict[int, str]()
     for row, (true, text, emotion) in enumerate(zip(golds, texts, emotions, strict=True)):
         if (text, emotion) not in read:
             read[text, emotion] = parse(task, text, emotion)
         answer = read[text, emotion]
         if isinstance(answer, Unparsed):
-            unparsed[row] = answer.reason
-        gold.append(_row(task, true))
-        prediction.append(_wrong(task, true) if isinstance(answer, Unparsed) else _row(task, answer))
-    return Answers(_array(task, gold), _array(task, prediction), unparsed)
+            unparsed[row], answer = answer.reason, _wrong(task, true)
+        prediction.append(answer)
+    return Answers(_array(task, golds), _array(task, prediction), unparsed)
 
 
-def _array(task: Task, rows: Sequence[object]) -> Array:
-    return np.array(rows, dtype=bool if isinstance(task.grammar, Labels) else float)
+def _array(task: Task, values: Sequence[Any]) -> Array:
+    """The values of n rows as Answers holds them."""
+    if isinstance(task.grammar, Labels):
+        place = {name: at for at, name in enumerate(task.grammar.names)}
+        found = np.zeros((len(values), len(place)), dtype=bool)
+        rows = [row for row, names in enumerate(values) for name in names if name in place]
+        found[rows, [place[name] for names in values for name in names if name in place]] = True
+        return found
+    if isinstance(task.grammar, Vad):
+        return np.array([[value[name] for name in task.grammar.dimensions] for value in values], dtype=float)
+    return np.array(values, dtype=float)
 
 
-def _row(task: Task, value: Gold) -> list[bool] | list[float] | float:
-    if isinstance(value, list):
-        assert isinstance(task.grammar, Labels)
-        return [label.name in value for label in task.grammar.labels]
-    if isinstance(value, dict):
-        assert isinstance(task.grammar, Vad)
-        return [value[name] for name in task.grammar.dimensions]
-    return float(value)
-
-
-def _wrong(task: Task, gold: Gold) -> list[bool] | list[float] | float:
+def _wrong(task: Task, gold: Gold) -> Gold:
     """What an unparsed answer counts as: no label, or the admissible value farthest from gold."""
     grammar = task.grammar
     if isinstance(grammar, Labels):
-        return [False] * len(grammar.labels)
+        return []
     low, high = grammar.low, grammar.high
 
     def farthest(value: float) -> float:
         return high if value - low < high - value else low
 
     if isinstance(gold, dict):
-        assert isinstance(grammar, Vad)
-        return [farthest(gold[name]) for name in grammar.dimensions]
+        return {name: farthest(value) for name, value in gold.items()}
     assert not isinstance(gold, list)
     return farthest(gold)
 
@@ -91,7 +88,7 @@ def _paper(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answe
         if task.paper_accuracy == "polarity":
             matrix: Array = np.array(values)[:, None] == np.array(_POLARITIES)
             return matrix
-        return _array(task, values)
+        return np.array(values, dtype=bool if isinstance(task.grammar, Labels) else float)
 
     return Answers(
         column([read[record.answer].value for record in records]),

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.score.bootstrap import SEED, LeftOut, Measure, distribution, left_out
+from eval.score.bootstrap import SEED, LeftOut, distribution, left_out
+from eval.score.design_effect import design_effect, influences
 from eval.score.groups import Members, members
 from eval.score.intervals import OF_CLASSES, Sampled, interval_of
 from eval.score.measure import Answers, measure
 from eval.score.metrics import Array, Floats, label_counts, number, rows_per_class
-from eval.score.paired import distinct, scorer, seed_of
+from eval.score.paired import DistinctRows, distinct, scorer, seed_of
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels
 
@@ -47,13 +48,14 @@ class Measured(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Distinct rows that are measured alone: a task, or one emotion of it; `times` [K]: how often each occurs."""
+    """Rows that are measured alone: those of a task, or of one emotion of it."""
 
     name: str
-    gold: Array
-    prediction: Array
-    place: Array  # [n], the distinct row of each row
-    times: Floats
+    rows: DistinctRows
+
+    def measure(self, task: Task, mode: str, weights: Floats) -> dict[str, Floats]:
+        """Every metric of the part [B], from how often each distinct row counts [B, K]."""
+        return measure(task, mode, self.rows.gold, self.rows.predictions[0], weights)
 
 
 def measured(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> Measured:
@@ -79,41 +81,28 @@ def measured(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) 
         name: interval_of(name, Sampled(float(of[0]), of[1:], units, per_class, left.get(name)))
         for name, of in drawn.items()
     }
-    return Measured(values, ci95, _about(task, mode, read, asked, units, drawn[task.main_metric][1:], draw))
+    return Measured(values, ci95, _about(read, asked, units))
 
 
 def _parts(task: Task, read: Answers, emotions: Sequence[str | None] | None) -> list[_Part]:
     if emotions is None:
-        return [_part("", read.gold, read.prediction)]
+        return [_Part("", distinct(read.gold, [read.prediction]))]
     of = np.array(emotions, dtype=object)
     return [
-        _part(emotion, read.gold[of == emotion], read.prediction[of == emotion])
+        _Part(emotion, distinct(read.gold[of == emotion], [read.prediction[of == emotion]]))
         for emotion in task.emotions
         if (of == emotion).any()
     ]
 
 
-def _part(name: str, gold: Array, prediction: Array) -> _Part:
-    """Equal rows are counted as one. Rows of dimensions are all kept: hardly any are equal."""
-    if gold.dtype == bool:  # at most 27 classes a side: a row fits into 64 bits
-        bits = np.column_stack([gold, prediction]).astype(np.uint64)
-        keys = bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64))
-    elif gold.ndim == 1:
-        keys = gold + 1j * prediction
-    else:
-        return _Part(name, gold, prediction, np.arange(len(gold)), np.ones(len(gold)))
-    _, first, place, times = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    return _Part(name, gold[first], prediction[first], place.ravel(), times.astype(float))
-
-
 def _places(parts: Sequence[_Part], emotions: Sequence[str | None] | None) -> Array:
     """The distinct row of every row, numbered through all parts."""
     if emotions is None:
-        return parts[0].place
+        return parts[0].rows.place
     of, places, start = np.array(emotions, dtype=object), np.zeros(len(emotions), dtype=np.int64), 0
     for part in parts:
-        places[of == part.name] = part.place + start
-        start += len(part.times)
+        places[of == part.name] = part.rows.place + start
+        start += len(part.rows.counts)
     return places
 
 
@@ -121,18 +110,16 @@ def _drawn(
     task: Task, mode: str, parts: Sequence[_Part], together: Members | None, draw: Draw
 ) -> dict[str, dict[str, Floats]]:
     """{part: every metric [1 + resamples]}: for the rows themselves, then for each resample."""
-    starts = np.cumsum([0, *(len(part.times) for part in parts)])
+    starts = np.cumsum([0, *(len(part.rows.counts) for part in parts)])
 
     def measure_all(weights: Floats) -> dict[str, Floats]:
         return {
             f"{part.name}\n{name}": values
             for at, part in enumerate(parts)
-            for name, values in measure(
-                task, mode, part.gold, part.prediction, weights[:, starts[at] : starts[at + 1]]
-            ).items()
+            for name, values in part.measure(task, mode, weights[:, starts[at] : starts[at + 1]]).items()
         }
 
-    times = np.concatenate([part.times for part in parts])
+    times = np.concatenate([part.rows.counts for part in parts])
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack an emotion of few rows: NaN
         whole = measure_all(times[None, :])
         resampled = distribution(measure_all, times, draw.resamples, draw.seed, together)
@@ -147,27 +134,22 @@ def _of_classes(task: Task, mode: str, part: _Part, together: Members | None) ->
     """What the interval of a mean over classes needs besides the resamples."""
     if not isinstance(task.grammar, Labels):
         return {}, math.inf
-    names, per_class = OF_CLASSES, rows_per_class(label_counts(part.gold, part.prediction, part.times[None, :]))
+    rows, counts = part.rows, part.rows.counts
+    per_class = rows_per_class(label_counts(rows.gold, rows.predictions[0], counts[None, :]))
 
     def measure_classes(weights: Floats) -> dict[str, Floats]:
-        found = measure(task, mode, part.gold, part.prediction, weights)
-        return {name: found[name] for name in names if name in found}
+        found = part.measure(task, mode, weights)
+        return {name: found[name] for name in OF_CLASSES if name in found}
 
-    return left_out(measure_classes, part.times, together), per_class
+    return left_out(measure_classes, counts, together), per_class
 
 
-def _about(
-    task: Task, mode: str, read: Answers, asked: RowFacts, units: int, drawn: Floats, draw: Draw
-) -> dict[str, Any]:
-    """What was resampled. design_effect: the variance of the main metric over groups / over rows (Kish 1965)."""
-    if units == len(read.gold):
+def _about(read: Answers, asked: RowFacts, units: int) -> dict[str, Any]:
+    """What was resampled."""
+    if asked.groups is None or units == len(read.gold):
         return {"unit": "row"}
-    metric = task.main_metric
-    rows = distinct(read.gold, [read.prediction], asked.emotions)
-    score: Measure = scorer(task, mode, rows.gold, rows.predictions[0], rows.emotions)
-    over_rows = np.nanvar(distribution(score, rows.counts, draw.resamples, draw.seed)[metric])
-    effect = float(np.nanvar(drawn) / over_rows) if over_rows > 0 else math.nan
-    return {"unit": asked.unit, "units": units, "design_effect": round(effect, 2) if math.isfinite(effect) else None}
+    effect = design_effect(influences(read.gold, read.prediction, asked.emotions), asked.groups)
+    return {"unit": asked.unit, "units": units, "design_effect": None if effect is None else round(effect, 2)}
 
 
 def attainable(read: Answers) -> float:

@@ -29,17 +29,13 @@ def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
 
 
 def _correlation(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Weighted (covariance, variance of x, variance of y, difference of means), [B] each; x and y are [n] or [B, n].
+    """Weighted (covariance, variance of x, variance of y, difference of means), [B] each; x and y are [n].
 
     A variance within rounding error is set to 0, so that a constant is recognised.
     """
-    shift_x, shift_y = x.flat[0], y.flat[0]
+    shift_x, shift_y = x[0], y[0]
     x, y = x - shift_x, y - shift_y
-    columns = [x, y, x * x, y * y, x * y]
-    if x.ndim == 1:
-        sums = (weights @ np.column_stack(columns)).T
-    else:
-        sums = np.stack([np.einsum("bn,bn->b", weights, column) for column in columns])
+    sums = (weights @ np.column_stack([x, y, x * x, y * y, x * y])).T
     mean_x, mean_y, square_x, square_y, product = sums / weights.sum(1)
     variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
     variance_x[variance_x <= 1e-12 * square_x] = 0.0
@@ -65,24 +61,36 @@ def pearsons(gold: Floats, predictions: Floats, weights: Floats) -> Floats:
     return _ratio(product - mean_x * mean_y, np.sqrt(variance_x * variance_y)).T
 
 
-def _ranks(values: Floats, weights: Floats) -> Floats:
-    """The average rank of each row within each weighted sample, [B, n]."""
-    _, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
-    size = np.add.reduceat(weights[:, order], starts, axis=1)
-    rank: Floats = np.cumsum(size, axis=1) - (size - 1) / 2
-    return rank[:, group]
+class _Levels(NamedTuple):
+    """The distinct values of a column, ascending: the level of each row [n], the rows by level, each level's start."""
+
+    of: Array
+    order: Array
+    starts: Array
+
+    @classmethod
+    def find(cls, values: Floats) -> "_Levels":
+        _, of = np.unique(values, return_inverse=True)
+        order = np.argsort(of, kind="stable")
+        return cls(of, order, np.searchsorted(of[order], np.arange(of.max() + 1)))
+
+    def ranks(self, weights: Floats) -> tuple[Floats, Floats]:
+        """The average rank of each row less the middle rank, [n, B], and their variance [B]; weights [n, B]."""
+        size = np.add.reduceat(weights[self.order], self.starts, axis=0)
+        total = size.sum(0)
+        rank: Floats = np.cumsum(size, axis=0) - (size + total) / 2
+        variance: Floats = np.einsum("lb,lb,lb->b", size, rank, rank) / total
+        return rank[self.of], variance
 
 
 def spearman(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
     """Spearman's rank correlation with averaged ties, ranked anew in every resample. NaN when a side is constant."""
-    weights = _weights(len(gold), weights)
-    pieces = []
-    for start in range(0, len(weights), 100):  # ranks are [B, n]: 100 at a time stay within the cache
-        part = weights[start : start + 100]
-        covariance, variance_x, variance_y, _ = _correlation(_ranks(gold, part), _ranks(prediction, part), part)
-        pieces.append(_ratio(covariance, np.sqrt(variance_x * variance_y)))
+    weights, sides, pieces = _weights(len(gold), weights), [_Levels.find(gold), _Levels.find(prediction)], []
+    for start in range(0, len(weights), 100):  # ranks are [n, B]: 100 at a time stay within the cache
+        part = np.ascontiguousarray(weights[start : start + 100].T)
+        (x, variance_x), (y, variance_y) = (side.ranks(part) for side in sides)
+        x *= part
+        pieces.append(_ratio(np.einsum("nb,nb->b", x, y) / part.sum(0), np.sqrt(variance_x * variance_y)))
     return np.concatenate(pieces)
 
 

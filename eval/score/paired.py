@@ -18,13 +18,14 @@ from mmafflm.benchmark.grammar import Labels
 class DistinctRows(NamedTuple):
     """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K].
 
-    members: the groups to resample; None when every row is alone in its group.
+    place [n]: the distinct row of each row. members: the groups to resample; None when every row is alone in its group.
     """
 
     gold: Array
     predictions: list[Array]
     emotions: Array | None
     counts: Floats
+    place: Array
     members: Members | None = None
 
 
@@ -34,29 +35,28 @@ def distinct(
     emotions: Sequence[str | None] | None = None,
     groups: Array | None = None,
 ) -> DistinctRows:
-    """Count equal rows as one, in the order of their first occurrence, whatever the order of the predictions.
+    """Count equal rows as one, in an order that depends on their values only.
 
     Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
     """
     of = None if emotions is None else np.array(emotions, dtype=str)
     if gold.ndim == 2 and gold.dtype != bool:
         every = np.arange(len(gold))
-        return DistinctRows(gold, list(predictions), of, np.ones(len(gold)), members(groups, every))
-    codes = np.column_stack([_codes(column) for column in (gold, *predictions, *([] if of is None else [of]))])
-    _, first, place, counts = np.unique(codes, axis=0, return_index=True, return_inverse=True, return_counts=True)
-    order = np.argsort(first)
-    within = None if groups is None else members(groups, np.argsort(order)[place.ravel()])
-    first, counts = first[order], counts[order]
+        return DistinctRows(gold, list(predictions), of, np.ones(len(gold)), every, members(groups, every))
+    keys = _codes(gold)
+    for column in (*predictions, *([] if of is None else [of])):  # no key reaches n * n
+        keys = _codes(keys + (keys.max(initial=0) + 1) * _codes(column))
+    _, first, place, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     kept = None if of is None else of[first]
     taken = [prediction[first] for prediction in predictions]
-    return DistinctRows(gold[first], taken, kept, counts.astype(float), within)
+    return DistinctRows(gold[first], taken, kept, counts.astype(float), place, members(groups, place))
 
 
 def _codes(column: Array) -> Array:
-    """A number for each row; equal rows have equal numbers."""
+    """A number for each row, from 0; equal rows have equal numbers."""
     if column.ndim == 2:  # at most 27 classes: a row fits into 64 bits
         column = column.astype(np.uint64) @ (np.uint64(1) << np.arange(column.shape[1], dtype=np.uint64))
-    codes: Array = np.unique(column, return_inverse=True)[1]
+    codes: Array = np.unique(column, return_inverse=True)[1].ravel()
     return codes
 
 

@@ -87,9 +87,10 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
 
 def _either(words: Iterable[str]) -> str:
     """A regular expression for any of the words or phrases, longest first; those in letters match whole words only."""
-    found = ["(?!)"]
+    letters, others = list[str](), list[str]()
     for word in sorted(words, key=len, reverse=True):
         written = re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?")
-        whole = re.match(_LETTER, word) is not None
-        found.append(rf"(?<!{_LETTER}){written}(?!{_LETTER})(?!-{_LETTER})" if whole else written)
-    return "|".join(found)
+        (letters if re.match(_LETTER, word) else others).append(written)
+    # One group with one boundary: a boundary for each word takes a second to compile.
+    whole, other = ("|".join(found or ["(?!)"]) for found in (letters, others))
+    return rf"(?<!{_LETTER})(?:{whole})(?!{_LETTER})(?!-{_LETTER})|{other}"

@@ -21,7 +21,7 @@ import numpy as np
 
 from eval.ask.ablation import questions
 from eval.engines import Engine, Question, make_engine
-from eval.score.bootstrap import distribution, interval, paired_bootstrap
+from eval.score.bootstrap import distribution, interval
 from eval.score.measure import measure
 from eval.score.metrics import Array, Floats
 from eval.score.readout import candidates
@@ -29,6 +29,7 @@ from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
 from mmafflm.sampling import sample
+from tests.simulations.paired_bootstrap import paired_bootstrap
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
 ASKED = (("XED", "en"), ("XED", None), ("onlineshopping", None))
@@ -74,7 +75,7 @@ def told(task: Task, gold: Array, found: dict[str, Floats]) -> None:
             low, high = interval(drawn[metric]) or (np.nan, np.nan)
             line.append(f"{metric.removeprefix('subset_')} {values[metric][0]:.3f} [{low:.3f}, {high:.3f}]")
         if name != "sum":
-            pair = paired_bootstrap(lambda w: by("sum", w), lambda w, name=name: by(name, w), plain)["macro_f1"]  # type: ignore[misc]
+            pair = paired_bootstrap(lambda w: by("sum", w), lambda w, name=name: by(name, w), plain, "macro_f1")  # type: ignore[misc]
             line.append(f"macro_f1 against sum {pair.difference:+.3f} [{pair.low:+.3f}, {pair.high:+.3f}]")
         print("  " + ", ".join(line), flush=True)
 

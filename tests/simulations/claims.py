@@ -1,22 +1,24 @@
 """How often compare and diagnose claim what is not there: the tables of docs/reference/inference.md.
 
-python -m tests.simulations.claims [RUNS]     # RUNS simulations a line; 100 by default
+python -m tests.simulations.claims [RUNS [TABLE ...]]     # RUNS simulations a line; 100 by default
 """
 
+import platform
 import random
 import sys
+from datetime import date
 
 import numpy as np
 
 from eval.compare.compare import compare
 from eval.diagnosis.diagnose import diagnose
-from eval.score.bootstrap import paired_bootstrap
 from eval.score.paired import distinct, scorer
 from eval.score.permutation import SwappedRuns, judge
 from mmafflm.benchmark.benchmark import benchmark
 from tests.eval.diagnosis.test_honest_models import calibrated, honest
 from tests.eval.made_runs import answered, noisy, records
 from tests.eval.score.test_permutation import XED, drawn_labels
+from tests.simulations.paired_bootstrap import paired_bootstrap
 
 LEVEL = 0.05
 
@@ -46,7 +48,7 @@ def one_test(rows: int, wrong: tuple[float, float], runs: int) -> str:
         swapped = judge(pair.difference(0, 1)["macro_f1"], 100)
         kept = distinct(gold, both)
         measures = [scorer(XED, "strict", kept.gold, one) for one in kept.predictions]
-        resampled = paired_bootstrap(*measures, kept.counts, 1000, seed, ["macro_f1"])["macro_f1"]
+        resampled = paired_bootstrap(measures[0], measures[1], kept.counts, "macro_f1", 1000, seed)
         ends = swapped.ci95 or [np.nan, np.nan]
         low += [(swapped.p or 0) < LEVEL, resampled.p < LEVEL]
         covered += [ends[0] <= truth <= ends[1], resampled.low <= truth <= resampled.high]
@@ -81,22 +83,45 @@ def spread(rows: int, r: float, runs: int) -> str:
     return f"| {r} | {rows} | {np.mean(values):.2f} | {found / runs:.3f} |"
 
 
-def main(runs: int = 100) -> None:
-    """Print the tables."""
+def of_equal_runs(runs: int) -> None:
+    """Print how often two equal runs differ."""
     print("| rows a language | tests | any claim after Holm | claim of the mean over languages |\n|---|---|---|---|")
     for rows in (20, 50, 100):
         print(equal_runs(rows, runs), flush=True)
-    print("\n| rows | true difference | p < 0.05: swaps | bootstrap | interval covers: swaps | bootstrap |")
+
+
+def of_one_test(runs: int) -> None:
+    """Print what swaps and bootstrap claim in one test; four times the runs, since each is small."""
+    print("| rows | true difference | p < 0.05: swaps | bootstrap | interval covers: swaps | bootstrap |")
     print("|---|---|---|---|---|---|")
     for wrong in ((0.5, 0.5), (0.5, 0.35), (0.8, 0.2)):
         for rows in (20, 50, 200):
             print(one_test(rows, wrong, 4 * runs), flush=True)
-    print("\n| checks a run | runs with a finding | without p and its correction |\n|---|---|---|")
+
+
+def of_diagnosis(runs: int) -> None:
+    """Print how often an honest model is found guilty."""
+    print("| checks a run | runs with a finding | without p and its correction |\n|---|---|---|")
     print(guilty(runs), flush=True)
-    print("\n| r | rows | spread / implied | called drifting |\n|---|---|---|---|")
+
+
+def of_spread(runs: int) -> None:
+    """Print the spread of calibrated predictors."""
+    print("| r | rows | spread / implied | called drifting |\n|---|---|---|---|")
     for r in (0.4, 0.6):
         print(spread(150, r, runs), flush=True)
 
 
+TABLES = {"equal": of_equal_runs, "test": of_one_test, "diagnosis": of_diagnosis, "spread": of_spread}
+
+
+def main(runs: int, names: list[str]) -> None:
+    """Print the tables named, or all."""
+    print(f"{date.today()}, {platform.machine()}, {runs} runs a line")
+    for name in names or TABLES:
+        print()
+        TABLES[name](runs)
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100, sys.argv[2:])

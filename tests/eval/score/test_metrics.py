@@ -4,7 +4,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from eval.score import metrics
-from eval.score.bootstrap import RESAMPLES, distribution, interval, paired_bootstrap
+from eval.score.bootstrap import RESAMPLES, distribution, interval
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SEEDS = range(6)
@@ -143,21 +143,6 @@ def test_the_seed_decides_the_resamples(repeats):
 
     one, again, other = (distribution(measure, counts, 50, seed)["accuracy"] for seed in (1, 1, 2))
     assert (one == again).all() and (one != other).any() and len(set(one.tolist())) > 5
-
-
-def test_a_paired_test_sees_what_differs():
-    rng = np.random.default_rng(3)
-    gold = rng.normal(size=300)
-    bad, good = gold + rng.normal(size=300) * 2, gold + rng.normal(size=300) * 0.5
-
-    def measure(prediction):
-        return lambda weights: {"pearson": metrics.pearson(gold, prediction, weights)}
-
-    better = paired_bootstrap(measure(bad), measure(good), np.ones(300))["pearson"]
-    assert better.low > 0 and better.p == pytest.approx(0.001)
-    assert better.difference == pytest.approx(stats.pearsonr(gold, good)[0] - stats.pearsonr(gold, bad)[0])
-    same = paired_bootstrap(measure(bad), measure(bad), np.ones(300))["pearson"]
-    assert same == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_small_numbers_correlate_as_large_ones_do():
