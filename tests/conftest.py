@@ -1,5 +1,6 @@
 """The samples, a base model and the processes that several tests share; and Ctrl-C as a terminal gives it."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from tests.forks import Forks
 from tests.shared import FEW, made_once
+
+FIRST = {"onlineshopping", "fer2013", "emotic", "meld"}  # the corpora whose samples many tests need
 
 # A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -30,11 +33,16 @@ def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def raw(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample files of every corpus; tests must not change them."""
+    from data_build.corpora.find import corpora
     from data_build.samples import write_samples
 
-    return made_once(tmp_path_factory, "raw", write_samples)
+    def make(out: Path) -> None:
+        write_samples(out, only=corpora().keys() - FIRST)
+        shutil.copytree(some_raw, out, dirs_exist_ok=True)
+
+    return made_once(tmp_path_factory, "raw", make)
 
 
 def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
@@ -51,8 +59,7 @@ def some_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The samples of a text corpus, two of pictures and one of clips, drawn in seconds; tests must not change them."""
     from data_build.samples import write_samples
 
-    names = {"onlineshopping", "fer2013", "emotic", "meld"}
-    return made_once(tmp_path_factory, "some_raw", lambda out: write_samples(out, only=names))
+    return made_once(tmp_path_factory, "some_raw", lambda out: write_samples(out, only=FIRST))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ arguments and the output of the program that it stands for. Like those of `mmaff
 sitecustomize (mmafflm/train/launch/startup).
 """
 
+import functools
+import gc
 import importlib
 import json
 import os
@@ -25,8 +27,13 @@ from tests.paths import ROOT
 
 # What every rank would import for itself; DeepSpeed's Muon takes torch's compiler with it.
 SHARED = (
-    "llamafactory.train.tuner", "mmafflm.train.run", "deepspeed.runtime.zero.muon.original_muon",
-    "torch.utils.tensorboard",
+    "llamafactory.train.tuner", "mmafflm.train.run", "deepspeed.comm.mori", "deepspeed.module_inject.auto_ep_layer",
+    "deepspeed.ops.op_builder.all_ops", "deepspeed.runtime.superoffload.superoffload_stage3",
+    "deepspeed.runtime.zero.muon.muon_optimizer", "deepspeed.runtime.zero.muon.original_muon",
+    "fsspec.implementations.cached", "torch.utils.cpp_extension", "torch.utils.file_baton", "torch.utils.tensorboard",
+    "torchdata.stateful_dataloader", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
+    "transformers.models.qwen2_5_vl.processing_qwen2_5_vl", "transformers.models.qwen2_vl.image_processing_qwen2_vl",
+    "transformers.models.qwen2_vl.video_processing_qwen2_vl",
 )  # fmt: skip
 TRAIN = "from llamafactory.train.tuner import run_exp\nrun_exp()"
 
@@ -98,8 +105,7 @@ class Forks:
 
 def main() -> None:
     """Read orders from the standard input, one a line, and answer each with an exit code."""
-    for module in SHARED:
-        importlib.import_module(module)
+    import_all()
     die_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what LLaMA-Factory prints is no answer
@@ -127,6 +133,19 @@ def main() -> None:
                 end()
         answers.write(f"{code}\n")
         answers.flush()
+
+
+def import_all() -> None:
+    """Import what every rank would import, and look up once what every rank would look up."""
+    for module in SHARED:
+        importlib.import_module(module)
+    from deepspeed.utils import numa
+    from transformers import AutoModelForImageTextToText
+
+    AutoModelForImageTextToText._model_mapping.keys()  # LLaMA-Factory asks for them, which imports 70 configurations
+    numa.get_numa_cores = functools.cache(numa.get_numa_cores)  # ZeRO starts a process here for each bucket
+    gc.collect()
+    gc.freeze()  # so that a fork's collections neither visit these objects nor copy their pages
 
 
 def run_as(order: dict[str, Any], rank: int, port: int) -> int:

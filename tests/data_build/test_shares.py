@@ -10,7 +10,6 @@ import pytest
 from data_build.build import build
 from data_build.config import load_config
 from data_build.media.journal import JOURNAL, read_journal
-from data_build.samples import write_samples
 from data_build.shares import open_share
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.errors import Fault
@@ -21,43 +20,36 @@ from tests.paths import ROOT
 SUBSETS = choose_subsets("onlineshopping,FER2013,MELD_EC")
 
 
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw")
-    write_samples(folder, only={"onlineshopping", "fer2013", "meld"})
-    return folder
-
-
-def test_a_build_after_its_shares_opens_nothing_and_has_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+def test_a_build_after_its_shares_opens_nothing_and_has_the_same_bytes(some_raw: Path, tmp_path: Path) -> None:
     config, limit = load_config(None), 20
-    build(raw, tmp_path / "whole", config, SUBSETS, jobs=1, limit=limit)
+    build(some_raw, tmp_path / "whole", config, SUBSETS, jobs=1, limit=limit)
     wanted = set(read_journal(tmp_path / "whole"))
     data = tmp_path / "shared"
     for number in (2, 1):
-        open_share(raw, data, config, SUBSETS, Shard(number, 2), jobs=1, limit=limit)
+        open_share(some_raw, data, config, SUBSETS, Shard(number, 2), jobs=1, limit=limit)
         assert 0 < len((data / f".media.{number}-of-2.jsonl").read_bytes().splitlines()) < len(wanted)
     assert set(read_journal(data)) == wanted and not (data / "manifest.json").exists()
     with (data / ".media.1-of-2.jsonl").open("ab") as torn:
         torn.write(b'{"key": "torn by a ki')
-    build(raw, data, config, SUBSETS, jobs=1, limit=limit)
+    build(some_raw, data, config, SUBSETS, jobs=1, limit=limit)
     assert not (data / JOURNAL).exists() and hashes(data) == hashes(tmp_path / "whole")
     assert not (data / ".shares").exists()
 
 
-def test_a_share_waits_for_nobody_but_a_build(raw: Path, tmp_path: Path) -> None:
+def test_a_share_waits_for_nobody_but_a_build(some_raw: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with (tmp_path / "data/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Fault, match="a build, or the same share, is at work here"):
-            open_share(raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
+            open_share(some_raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
 
 
-def test_a_share_writes_nothing_through_a_link(raw: Path, tmp_path: Path) -> None:
+def test_a_share_writes_nothing_through_a_link(some_raw: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "data/media").symlink_to(tmp_path / "outside")
     with pytest.raises(Fault, match=r"media.* leads out"):
-        open_share(raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
+        open_share(some_raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
     assert not list((tmp_path / "outside").iterdir())
 
 

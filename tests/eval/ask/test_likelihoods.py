@@ -45,17 +45,11 @@ def told(one: Record, split: str, number: int) -> Record:
 
 def make_data(path: Path, subsets: dict[str, int], splits: Sequence[str] = ("test", "val")) -> Dataset:
     """DATA with so many rows of each task and emotion."""
-    made = {
-        name: [row for task in benchmark()[name].tasks for row in records(name, count, task.key)]
-        for name, count in subsets.items()
-    }
-    return write_data(
-        path,
-        {
-            name: [told(row, split, at) for split in splits for at, row in enumerate(rows)]
-            for name, rows in made.items()
-        },
-    )
+    made = {}
+    for name, count in subsets.items():
+        rows = [row for task in benchmark()[name].tasks for row in records(name, count, task.key)]
+        made[name] = [told(row, split, at) for split in splits for at, row in enumerate(rows)]
+    return write_data(path, made)
 
 
 class Knowing(Counting):
@@ -229,10 +223,8 @@ def test_scores_and_table_name_the_readout(data: Dataset, whole: dict[str, Path]
         found = json.loads((out / "scores.strict.json").read_text())
         assert found["readout"] == name
     tasks = scores(whole["expectation"])
-    assert {key: one["readout"] for key, one in tasks.items()} == {
-        "ei_reg": "expectation", "ei_oc": "expectation", "v_oc": "expectation", "v_reg": "expectation",
-        "e_c": "greedy", "XED": "greedy",
-    }  # fmt: skip
+    numbers = dict.fromkeys(("ei_reg", "ei_oc", "v_oc", "v_reg"), "expectation")
+    assert {key: one["readout"] for key, one in tasks.items()} == numbers | {"e_c": "greedy", "XED": "greedy"}
     table = markdown(*tables(json.loads((whole["expectation"] / "scores.strict.json").read_text())))
     assert "**MMAFFBen, strict mode, readout expectation**" in table
     assert "| e_c (greedy) |" in table and "| v_reg |" in table

@@ -51,10 +51,9 @@ def content(run: Path) -> dict[str, bytes]:
 
 def test_predict_diagnose_and_report_as_a_user_types_them(looking: Path, data: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    asked = ("predict", "--ckpt", looking, "--data", data.path, "--out", run)
-    for more in ((), ("--ablation", "prompt")):
-        done = mmaffben(*asked, *more)
-        assert done.returncode == 0, done.stderr
+    predict(looking, data, run)
+    done = mmaffben("predict", "--ckpt", looking, "--data", data.path, "--out", run, "--ablation", "prompt")
+    assert done.returncode == 0, done.stderr
     forms = [tmp_path / f"run-{name}" for name in PROMPTS]
     for name, folder in zip(PROMPTS, forms, strict=True):
         described = json.loads((folder / "run.json").read_text())
@@ -63,7 +62,7 @@ def test_predict_diagnose_and_report_as_a_user_types_them(looking: Path, data: D
     whole = {folder.name: content(folder) for folder in forms}
     cut = forms[0] / "predictions" / "MELD_EC.jsonl"
     cut.write_bytes(cut.read_bytes()[:250])  # as a kill leaves it
-    assert mmaffben(*asked, "--ablation", "prompt").returncode == 0
+    predict_prompts(looking, data, run)
     assert {folder.name: content(folder) for folder in forms} == whole
     score_run(run, data, "strict")
     found = mmaffben("diagnose", run, "--data", data.path, *(word for one in forms for word in ("--ablated", one)))

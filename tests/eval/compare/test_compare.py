@@ -166,18 +166,9 @@ def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
     draw = np.random.default_rng(1)
 
     def width(*subsets: str) -> float:
-        units = [  # no difference, and normal swaps
-            Unit(
-                benchmark()[name].tasks[0],
-                None,
-                ("en",),
-                "macro_f1",
-                100,
-                0.5,
-                0.5,
-                np.r_[0.0, draw.normal(0, 0.1, 4000)],
-            )
-            for name in subsets
+        swaps = {name: np.r_[0.0, draw.normal(0, 0.1, 4000)] for name in subsets}  # no difference, and normal swaps
+        units = [
+            Unit(benchmark()[name].tasks[0], None, ("en",), "macro_f1", 100, 0.5, 0.5, of) for name, of in swaps.items()
         ]
         low, high = mean(units)["ci95"]
         return high - low

@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.parametrize(("harness", "tasks"), [("lm-eval", 8), ("lmms-eval", 10), ("inspect", 10), ("vlmevalkit", 2)])
 def test_the_command_writes_every_row_that_the_harness_can_ask(
-    harness: str, tasks: int, data: Dataset, tmp_path: Path
+    harness: str, tasks: int, data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = mmaffben("export-tasks", "--for", harness, "--data", data.path, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -48,10 +48,11 @@ def test_the_command_writes_every_row_that_the_harness_can_ask(
     for subset in data.subsets("test"):
         assert (benchmark()[subset].modality in able) is not (f"{subset}" in readme.partition("Left out")[2])
     before = files(tmp_path / "out")
-    again = mmaffben("export-tasks", "--for", harness, "--data", data.path, "--out", tmp_path / "out")
-    assert again.returncode == 0 and "up to date" in again.stderr and files(tmp_path / "out") == before
-    other = mmaffben("export-tasks", "--for", harness, "--data", data.path, "--out", tmp_path / "out", "--limit", 3)
-    assert other.returncode == 1 and "Remove it, or name another folder" in other.stderr
+    export_tasks(harness, data, tmp_path / "out")
+    assert "up to date" in capsys.readouterr().err and files(tmp_path / "out") == before
+    with pytest.raises(Fault, match="Remove it, or name another folder") as caught:
+        export_tasks(harness, data, tmp_path / "out", limit=3)
+    assert caught.type is Fault  # exit code 1
 
 
 def test_scores_of_the_exported_code_are_those_of_score(data: Dataset, tmp_path: Path) -> None:

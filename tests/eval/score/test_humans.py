@@ -7,7 +7,7 @@ import pytest
 from eval.score.humans import add_humans, agreement
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
-from tests.command import mmaffben, mmaffin
+from tests.command import mmaffben
 from tests.eval.made_runs import records, write_run
 
 EC, SI = benchmark()["EMOTIC_EC"].tasks[0], benchmark()["EMOTIC_SI"].tasks[0]
@@ -43,12 +43,8 @@ def test_rows_of_one_annotator_are_left_out() -> None:
     assert subsets == {"EMOTIC_EC": {}}
 
 
-def test_a_build_of_the_samples_shows_how_well_people_agree(tmp_path: Path) -> None:
-    assert mmaffin("samples", "--out", tmp_path / "raw").returncode == 0
-    built = mmaffin("build", "--raw", tmp_path / "raw", "--out", tmp_path / "data", "--subsets", "EMOTIC_EC,EMOTIC_SI",
-                    "--jobs", 1)  # fmt: skip
-    assert built.returncode == 0, built.stderr
-    data = Dataset.open(tmp_path / "data")
+def test_a_build_of_the_samples_shows_how_well_people_agree(built: Path, tmp_path: Path) -> None:
+    data = Dataset.open(built)
     run = write_run(tmp_path / "run", data, ["EMOTIC_EC", "EMOTIC_SI"], lambda one: one.answer)
     done = mmaffben("score", run, "--data", data.path)
     assert done.returncode == 0, done.stderr

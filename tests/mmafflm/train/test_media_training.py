@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mmafflm.dataset import Dataset
-from mmafflm.train.plan.plan import plan
+from mmafflm.train.plan.plan import Plan, plan
 from mmafflm.train.run import train
 from tests.forks import Forks
 from tests.mmafflm.recipes import recipe_with
@@ -25,24 +25,24 @@ def forked(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked")
 def test_zero3_on_two_ranks_takes_text_pictures_and_clips(
-    tmp_path: Path, mixed: Dataset, base: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mixed: Dataset, base: str, trained: tuple[Path, Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Micro-batch 1: in one step a rank has text, the other a picture or a clip. The losses equal those of one rank."""
+    """In one step a rank has text, the other a picture or a clip. The losses equal those of one rank."""
     import mmafflm.train.plan.plan as recipe_module
 
     assert {plan_kind(mixed, kind) for kind in ("images", "videos")} == {MIXED}
     recipe = recipe_with(
         tmp_path, deepspeed="deepspeed/zero3.json", per_device_train_batch_size=1, logging_steps=1, global_batch=8
     )
-    monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)
+    monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 4)  # as many shards as two ranks read
     train(recipe, mixed, tmp_path / "one", gpus=1, base=base)
-    monkeypatch.setattr(recipe_module, "_workers_per_rank", lambda batches: 2)
-    train(recipe, mixed, tmp_path / "two", gpus=2, base=base)
-    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    run, planned = trained
+    assert planned.config["dataloader_num_workers"] == 4  # shards: two a rank
+    one, two = losses(tmp_path / "one"), losses(run)
     assert two[1] == pytest.approx(one[1], rel=1e-5)  # the same weights; later steps amplify the order of summation
     assert len(one) == 6 and two == pytest.approx(one, rel=2e-3), (one, two)
     assert two[6] < two[1]
-    told = json.loads((tmp_path / "two/run.json").read_text())
+    told = json.loads((run / "run.json").read_text())
     assert told["clip_positions"] == "original" and told["mix_videos"] == MIXED
 
 

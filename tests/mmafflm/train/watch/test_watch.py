@@ -80,18 +80,6 @@ def test_progress_goes_on_without_a_gap_or_a_double_step(tmp_path: Path, tiny: t
     assert [(row["step"], row["loss"]) for row in read_progress(tmp_path)][2:] == [(3, 1.0), (4, 0.5)]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, mixed: Dataset, base: str) -> tuple[Path, Plan]:
-    """Six steps of 8 on two ranks under ZeRO-3; the checkpoint of step 4 is validated during the run."""
-    folder = tmp_path_factory.mktemp("trained")
-    recipe = recipe_with(
-        folder, deepspeed="deepspeed/zero3.json", global_batch=8, per_device_train_batch_size=1, logging_steps=1,
-        save_steps=4, validate_every=4, validate_rows=3, include_num_input_tokens_seen="all",
-    )  # fmt: skip
-    train(recipe, mixed, folder / "run", gpus=2, base=base)
-    return folder / "run", plan(recipe, mixed, gpus=2, base=base, out=folder / "run")
-
-
 @pytest.mark.slow
 def test_every_logged_step_is_a_row(trained: tuple[Path, Plan]) -> None:
     run, _ = trained
