@@ -54,6 +54,8 @@ def test_templates_and_settings_of_the_usual_forms(tmp_path: Path) -> None:
 PREDICT = """
 import json, os, sys
 import eval.engines.hf.engine
+import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl
+import transformers.models.qwen2_5_vl.processing_qwen2_5_vl
 from eval.cli import main
 
 for number, (words, said) in enumerate(json.loads(sys.argv[1])):

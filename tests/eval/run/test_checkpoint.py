@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from mmafflm.train.export import export
 from tests.budget import BUDGET
 from tests.command import mmaffben
 from tests.eval.tiny_tests import make_tests
+from tests.forks import Forks
+from tests.mmafflm.train.test_export import launch_forked
 
 FIRST, SECOND = "1a" * 20, "2b" * 20  # commits
 ASKED = [Question(f"Which emotion is it? {'So ' * n}what, and why") for n in range(6)]
@@ -52,7 +55,10 @@ def answers(ckpt: Path) -> dict[int, str]:
     return dict(one for batch in engine.answer(ASKED, range(len(ASKED)), 12, 4) for one in batch)
 
 
-def test_an_adapter_answers_as_its_merged_export_does(nano: Path, run: Path, tmp_path: Path) -> None:
+def test_an_adapter_answers_as_its_merged_export_does(
+    nano: Path, run: Path, forks: Forks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mmafflm.train.export._launch", partial(launch_forked, forks))
     export(run, tmp_path / "merged")
     adapted = answers(run)
     assert adapted == answers(tmp_path / "merged")

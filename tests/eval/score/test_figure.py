@@ -7,6 +7,7 @@ import pytest
 
 from eval.diagnosis.diagnose import diagnose
 from eval.score.answered import Answered
+from eval.score.score import score_run
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.records import Record
@@ -44,7 +45,7 @@ def runs(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     for name, share in (("mute", 0.75), ("clear", 0.0)):
         write_run(folder / name, data, SUBSETS, silent(share))
         for mode in ("strict", "paper"):
-            said("score", folder / name, "--data", data.path, "--mode", mode)
+            score_run(folder / name, data, mode)
     return folder / "mute", folder / "clear"
 
 

@@ -1,9 +1,6 @@
 """train_configs/llamafactory/paper-as-run.yaml differs from our recipe only where its header says, and it runs."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import yaml
 
 from mmafflm.dataset import Dataset
 from mmafflm.train.plan.plan import plan
+from tests.forks import TRAIN, Forks
 from tests.mmafflm.recipes import PAPER, RECIPES
 from tests.mmafflm.tiny_data import make_data, text_records
 
@@ -31,9 +29,8 @@ def test_the_papers_run_differs_where_its_header_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_papers_own_run_runs(nano: Path, tmp_path: Path) -> None:
+def test_the_papers_own_run_runs(nano: Path, forks: Forks, tmp_path: Path) -> None:
     """Run two steps of train_configs/llamafactory/paper-as-run.yaml as in its header, with overrides for a CPU."""
-    pytest.importorskip("llamafactory")
     data = make_data(tmp_path / "data", text_records(40)).path
     registry = json.loads((data / "mmaffin/dataset_info.json").read_text())
     entry = registry["mmaffin_train"]
@@ -43,12 +40,6 @@ def test_the_papers_own_run_runs(nano: Path, tmp_path: Path) -> None:
         *(f"model_name_or_path={nano}", "dataset=A_train,B_train", "bf16=false", "max_steps=2"),
         *("gradient_accumulation_steps=2", "warmup_steps=1"),
     ]
-    env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "FORCE_TORCHRUN": "1"}
-    env |= {"NPROC_PER_NODE": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
-    bin_folder = Path(sys.executable).parent
-    env["PATH"] = f"{bin_folder}{os.pathsep}{env['PATH']}"
-    command = [str(bin_folder / "llamafactory-cli"), "train", str(PAPER), *words]
-    done = subprocess.run(command, env=env, cwd=RECIPES.parent, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forks.check(TRAIN, [str(PAPER), *words], tmp_path, ranks=1)
     state = json.loads((tmp_path / "run/trainer_state.json").read_text())
     assert state["global_step"] == 2
