@@ -18,6 +18,13 @@ _SMALL = re.compile("[²³¹⁰-\u209f¼-¾⅐-↉]")  # NFKC would turn "0.7²"
 _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for end in ("/", ""))
 _BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")  # "\boxed{\text{0.7}}"
 _LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text"; end-of-turn tokens such as <|...|>
+_BLANKS = re.compile(r"[^\S\n]+")
+_MARKER = re.compile(r"(^|[.;!] )(\d+)\. ", re.MULTILINE)  # "1. He smiles": "1." is not a sentence
+_FULL_STOP = re.compile(r"\.(?=[^\W\d_])")  # "1.joy"
+_MINUS = re.compile(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)")  # "negative 0.4"
+_PLUS = re.compile(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)")
+_APART = re.compile(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)")  # "is - 0.4"; "score - 0.4": a colon
+_BULLET = re.compile(r"^ ?- (?=\d*\D)", re.MULTILINE)  # "- 1. joy"
 
 
 class Unclear(Exception):
@@ -57,16 +64,16 @@ def rewritten(text: str, low: float, high: float | None) -> str:
 
     high: the top of the scale; None for labels.
     """
-    text = re.sub(r"[^\S\n]+", " ", text).strip()
-    text = re.sub(r"(^|[.;!] )(\d+)\. ", r"\1\2: ", text, flags=re.MULTILINE)  # "1. He smiles": "1." is not a sentence
-    text = re.sub(r"\.(?=[^\W\d_])", ": ", text)  # "1.joy"
+    text = _BLANKS.sub(" ", text).strip()
+    text = _MARKER.sub(r"\1\2: ", text)
+    text = _FULL_STOP.sub(": ", text)
     if high is not None:
         text = _scale(low, high).sub(" ", text)
-        text = re.sub(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)", "-", text)  # "negative 0.4"
-        text = re.sub(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)", "+", text)
+        text = _MINUS.sub("-", text)
+        text = _PLUS.sub("+", text)
     if high is not None or low < 0:
-        text = re.sub(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)", r"\1-", text)  # "is - 0.4"; "score - 0.4": a colon
-    return re.sub(r"^ ?- (?=\d*\D)", "", text, flags=re.MULTILINE)  # "- 1. joy"
+        text = _APART.sub(r"\1-", text)
+    return _BULLET.sub("", text)
 
 
 @cache

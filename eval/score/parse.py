@@ -35,6 +35,10 @@ _END = re.compile(
 )
 
 
+_FIRST, _TAKEN_BACK = re.compile("(?:number|name) "), re.compile("stop (?:choice|turn) ")  # "0.7. Or maybe 0.5."
+_BRACKET = re.compile(r"\(([^()]*)\)")
+
+
 @dataclass(frozen=True, slots=True)
 class Unparsed:
     """The text has no admissible answer; the reason why."""
@@ -62,15 +66,15 @@ def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
     text = plain(_from_json(own, text))
     words = own.words(_prepared(grammar, own, text))
     kinds = shape(words)
-    if re.search("stop (?:choice|turn) ", re.split("(?:number|name) ", kinds, maxsplit=1)[-1]):  # "0.7. Or maybe 0.5."
+    if _TAKEN_BACK.search(_FIRST.split(kinds, maxsplit=1)[-1]):
         raise Unclear("an answer that is taken back")
     sentences = [one for one in cut(words, _END) if one[0].kind != "remark"]
     answer = _answer(grammar, sentences)
     if answer is None:
         raise Unclear("a range or a choice of answers" if "choice" in kinds else "no answer in a form that counts")
-    signs = {"negative", "positive"} & set(re.findall("[a-z]+", text))
     signed = not isinstance(grammar, Labels) and grammar.low < 0
-    if signed and isinstance(answer, float | int) and answer and signs == {"positive" if answer < 0 else "negative"}:
+    signs = {"negative", "positive"} & set(re.findall("[a-z]+", text)) if signed else set[str]()
+    if isinstance(answer, float | int) and answer and signs == {"positive" if answer < 0 else "negative"}:
         raise Unclear(f"{answer:g} and {signs.pop()} contradict each other")  # "0.4 (negative)"
     return answer
 
@@ -105,7 +109,7 @@ def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
         return " " if remark and not kinds & {"name", "choice"} else f" {hit[1]} "
 
     low, high = (min(own.classes), None) if isinstance(grammar, Labels) else (grammar.low, grammar.high)
-    return re.sub(r"\(([^()]*)\)", bracket, rewritten(text, low, high))
+    return _BRACKET.sub(bracket, rewritten(text, low, high))
 
 
 def _numbers(grammar: Number | Vad, sentences: Sequence[Sequence[Word]]) -> dict[str, float]:

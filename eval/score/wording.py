@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ _NUMBER = (
     r"(?<![\da-z.])(?<!\d,)[-+]?(?!0\d)(?:0,\d+|\d+,\d\d?(?!\d)|\d+\.\d+|\.?\d+)(?:e[-+]?\d{1,9})?(?: ?%| percent)?"
     rf"(?!{_LETTER}|[.,]\d)"
 )
+_PERCENT = re.compile(" ?%| percent")
 
 
 class Word(NamedTuple):
@@ -44,7 +46,8 @@ def cut(words: Iterable[Word], end: re.Pattern[str]) -> list[list[Word]]:
     return [list(islice(rest, piece.count(" "))) for piece in pieces if piece]
 
 
-class Wording(NamedTuple):
+@dataclass(frozen=True, eq=False)  # compared by identity: there is one for each grammar
+class Wording:
     """The vocabulary of one grammar."""
 
     pattern: re.Pattern[str]
@@ -55,21 +58,23 @@ class Wording(NamedTuple):
     def words(self, text: str) -> list[Word]:
         """The words of a plain()ed text. A line break is a stop; labels are listed with commas: "1,8"."""
         text = text.replace("\n", " ; ").replace(",", ", " if self.classes else ",")
-        return [self._word(hit) for hit in self.pattern.finditer(" ".join(text.split()))]
+        return [_word(self, hit.lastgroup, hit.group()) for hit in self.pattern.finditer(" ".join(text.split()))]
 
-    def _word(self, hit: re.Match[str]) -> Word:
-        written = hit.group()
-        if hit["name"]:
-            return Word("name", self.names[written.replace(" /", "/").replace("/ ", "/")])
-        if not hit["number"]:
-            return Word(self.kinds.get(written, "other"), written)
-        digits = re.sub(" ?%| percent", "", written)
-        value = float(digits.replace(",", ".")) / (1 if digits == written else 100)
-        if not self.classes:
-            return Word("number", value)
-        if digits != written or value % 1:
-            return Word("amount", value)
-        return Word("number", self.classes[value]) if value in self.classes else Word("outside", value)
+
+@lru_cache(1 << 14)  # answers repeat few words
+def _word(own: Wording, group: str | None, written: str) -> Word:
+    """The word of a hit of own.pattern, by the group that matched."""
+    if group == "name":
+        return Word("name", own.names[written.replace(" /", "/").replace("/ ", "/")])
+    if group != "number":
+        return Word(own.kinds.get(written, "other"), written)
+    digits = _PERCENT.sub("", written)
+    value = float(digits.replace(",", ".")) / (1 if digits == written else 100)
+    if not own.classes:
+        return Word("number", value)
+    if digits != written or value % 1:
+        return Word("amount", value)
+    return Word("number", own.classes[value]) if value in own.classes else Word("outside", value)
 
 
 @cache
