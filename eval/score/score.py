@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from eval.run.join import join, load_predictions, require_data, run_json
 from eval.run.selection import Selection, split_of
@@ -55,7 +56,8 @@ def score(
         texts = join(name, records[name], predictions.get(name, ()))
         return _subset(benchmark()[name], records[name], texts, mode, Draw(resamples, seed))
 
-    with ThreadPoolExecutor(2) as pool:  # one parses while numpy lets the other resample
+    # One thread parses while numpy lets the other resample. BLAS threads of each would only wait for the others.
+    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
         subsets = dict(zip(records, pool.map(scored_subset, records), strict=True))
     for name, found in subsets.items():
         for task in benchmark()[name].tasks:
