@@ -76,8 +76,7 @@ def predict(
         return
     if shard is not None:
         raise UsageFault("--jobs and --cluster hand out the rows themselves: leave out --shard")
-    budget = budget_for(ckpt, dataset.budget, force)
-    with on_cluster(engine.value, ckpt, data, budget, made, cluster, jobs) as workers:
+    with on_cluster(engine.value, ckpt, data, budget_for(ckpt, dataset.budget, force), made, cluster, jobs) as workers:
         ask(engine=workers)
 
 
