@@ -51,7 +51,8 @@ def predict(
     limit: at most so many records per subset, spread over its tasks and languages. languages: only records in these.
     dtype: the checkpoint's by default. force: accept a checkpoint that was trained with another media budget.
     ablation: what is removed from the question, or its other form. shard: this process's share.
-    engine: one of eval.engines.ENGINES, made with `options`, or an engine object.
+    engine: one of eval.engines.ENGINES, made with `options`, or an engine object, made
+    for budget_for(ckpt, data.budget, force).
     readout: one of eval.score.readout.READOUTS; tasks that it does not fit are answered greedily.
     Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
     """

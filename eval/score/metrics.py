@@ -49,18 +49,6 @@ def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> 
     return _ratio(covariance, np.sqrt(variance_x * variance_y))
 
 
-def pearsons(gold: Floats, predictions: Floats, weights: Floats) -> Floats:
-    """pearson() of R predictions [n, R] of the same rows in one matrix product, [R, B]."""
-    x, y = (gold - gold[0])[:, None], predictions - predictions[0]
-    sums = weights @ np.column_stack([x, x * x, y, y * y, x * y]) / weights.sum(1)[:, None]
-    mean_x, square_x = sums[:, :1], sums[:, 1:2]
-    mean_y, square_y, product = np.split(sums[:, 2:], 3, axis=1)
-    variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
-    variance_x[variance_x <= 1e-12 * square_x] = 0.0
-    variance_y[variance_y <= 1e-12 * square_y] = 0.0
-    return _ratio(product - mean_x * mean_y, np.sqrt(variance_x * variance_y)).T
-
-
 class _Levels(NamedTuple):
     """The distinct values of a column, ascending: the level of each row [n], the rows by level, each level's start."""
 

@@ -20,7 +20,7 @@ from mmafflm.standin.standin import make_standin
 from mmafflm.train.watch.progress import read_progress
 from tests.mmafflm.recipes import RECIPES
 
-GLOBAL_BATCH, MICRO = 64, 16
+BATCHES = {"nano": (64, 16), "pocket": (16, 4)}  # of a step, and of a micro-batch
 SUBSETS = {
     "pocket": ("XED", "onlineshopping"),
     "nano": ("XED", "onlineshopping", "FER2013"),
@@ -44,21 +44,23 @@ def samples(work: Path, subsets: tuple[str, ...]) -> Path:
 
 def trained(kind: str, base: Path, data: Path, similar: bool, out: Path) -> tuple[float, float, float]:
     """Examples and seconds of the timed steps, and the share of real tokens in them."""
+    batch, micro = BATCHES[kind]
     keys = {
-        "extends": str(RECIPES / f"{kind}.yaml"), "global_batch": GLOBAL_BATCH, "per_device_train_batch_size": MICRO,
+        "extends": str(RECIPES / f"{kind}.yaml"), "global_batch": batch, "per_device_train_batch_size": micro,
         "similar_lengths": similar, "logging_steps": 1, "save_steps": 1000, "bf16": None, "use_cpu": None,
     }  # fmt: skip
     write_text(out.with_suffix(".yaml"), yaml.safe_dump({key: keys[key] for key in keys}))
     run("mmafflm", "train", out.with_suffix(".yaml"), "--data", data, "--base", base, "--out", out, "--gpus", 1)
     rows = [row for row in read_progress(out) if row["step"] > 1]
-    seconds = sum(GLOBAL_BATCH / row["examples_per_s"] for row in rows)
+    seconds = sum(batch / row["examples_per_s"] for row in rows)
     real, padded = sum(row["tokens"] for row in rows), sum(row["tokens"] / row["real_share"] for row in rows)
-    return GLOBAL_BATCH * len(rows), seconds, real / padded
+    return batch * len(rows), seconds, real / padded
 
 
 def compare(kind: str, data: Path, steps: int, work: Path) -> None:
     """Print both settings and their ratio, for one stand-in and the same rows of one build."""
-    rows = -(-steps * GLOBAL_BATCH // len(SUBSETS[kind]))
+    batch, micro = BATCHES[kind]
+    rows = -(-steps * batch // len(SUBSETS[kind]))
     write_text(work / "mix.yaml", yaml.safe_dump({"seed": 1, "mix": dict.fromkeys(SUBSETS[kind], rows)}))
     run("mmaffin", "mix", "--data", data, "--mix", work / "mix.yaml", "--out", work / "mixed")
     make_standin(kind, work / kind)
@@ -68,7 +70,7 @@ def compare(kind: str, data: Path, steps: int, work: Path) -> None:
         examples[similar] += some
         seconds[similar] += took
     pace = {similar: examples[similar] / seconds[similar] for similar in examples}
-    print(f"{kind} on {', '.join(SUBSETS[kind])}: micro-batches of {MICRO}, {MICRO} x {GLOBAL_BATCH // MICRO} a step:")
+    print(f"{kind} on {', '.join(SUBSETS[kind])}: micro-batches of {micro}, {micro} x {batch // micro} a step:")
     for similar, name in ((False, "as the mix comes"), (True, "similar_lengths")):
         print(
             f"  {name}: {share[similar]:.3f} of tokens real, {pace[similar]:.2f} examples/s "

@@ -1,5 +1,6 @@
 """mmafflm/media/budget.py predicts exactly what LLaMA-Factory's plugin and the base's processor do."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,28 @@ def test_real_clips_cost_and_show_the_same(plugin: Any, processor: Any, tmp_path
     asked = Vision(processor, tmp_path / "data", BUDGET, built_for()).pixels(Question("<video>?", (), (names,)))
     assert torch.equal(asked.video_grid, of_clip["video_grid_thw"])
     assert torch.equal(asked.videos, of_clip["pixel_values_videos"])
+
+
+def test_a_recipe_of_fewer_pixels_shows_the_same_in_evaluation(
+    plugin: Any, processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = BUDGET.lowered({"image_max_pixels": 12544})
+    monkeypatch.setattr(processor, "image_max_pixels", few.image_max_pixels)  # as LLaMA-Factory sets it
+    (tmp_path / "media").mkdir()
+    picture_of(512, 300).save(tmp_path / "media/a.png")
+    fed = trained(plugin, processor, [str(tmp_path / "media/a.png")], [])
+    asked = Vision(processor, tmp_path, few, built_for()).pixels(Question("<image>?", ("media/a.png",)))
+    assert tuple(asked.image_grid[0].tolist()) == grid(*few.size(512, 300)) != grid(*BUDGET.size(512, 300))
+    assert torch.equal(asked.image_grid, fed["image_grid_thw"]) and torch.equal(asked.images, fed["pixel_values"])
+
+
+@pytest.mark.parametrize(("size", "video"), [((2048, 1536), False), ((1600, 900), False), ((640, 360), True)])
+def test_scaling_twice_is_nearly_scaling_once(size: tuple[int, int], video: bool) -> None:
+    """Stored for a large budget and then lowered by a recipe (docs/reference/training.md)."""
+    large = replace(BUDGET, image_max_pixels=1024 * 1024, video_max_pixels=65536)
+    picture = picture_of(*size)
+    twice, once = (
+        np.asarray(BUDGET.scaled(one, video=video), dtype=float)
+        for one in (large.scaled(picture, video=video), picture)
+    )
+    assert twice.shape == once.shape and np.abs(twice - once).mean() < 0.4 and np.abs(twice - once).max() <= 3

@@ -114,18 +114,19 @@ def test_prompts_and_pixels_are_those_of_training(both: Both, media: Path) -> No
 def test_fewer_pixels_are_those_of_training(both: Both, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recipe may ask for fewer pixels than the build stored: both scale the stored pictures down in the same way."""
     few = BUDGET.lowered({"image_max_pixels": 12544, "video_max_pixels": 3136})
+    whole = [both.path.inputs([question]) for question in questions(both.family)]
     for name, pixels in few.to_json().items():
         monkeypatch.setattr(both.processor, name, pixels, raising=False)  # as LLaMA-Factory sets them
     monkeypatch.setattr(both.path, "shown", MediaReader(media, few.under(both.family.media)))
     smaller = 0
-    for question in questions(both.family):
+    for question, stored_inputs in zip(questions(both.family), whole, strict=True):
         prompt, fed = both.trained(question, media)
         asked = both.path.inputs([question])
         assert asked["input_ids"][0].tolist() == prompt, question
         for name in fed.keys() & {"pixel_values", "pixel_values_videos"}:
             if question.images or question.videos:
                 assert torch.equal(asked[name], fed[name]), (name, question)
-                smaller += 1
+                smaller += not torch.equal(asked[name], stored_inputs[name])
     assert smaller >= len(PICTURES)
 
 

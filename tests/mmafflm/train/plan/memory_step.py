@@ -63,11 +63,6 @@ def small(kind: str, vision: int) -> dict[str, int]:
     return {"tokens": 32, "vision_tokens": min(16, vision)}
 
 
-def made(sizes: dict[str, Any]) -> Any:
-    """The config of a config.json."""
-    return AutoConfig.for_model(**sizes)
-
-
 def train(config: Any, case: dict[str, Any]) -> float:
     """Take a short optimizer step, which makes the optimizer's state, then a step of two full micro-batches.
 
@@ -107,12 +102,12 @@ def measure(case: dict[str, Any]) -> None:
     """Print the peak of a case as a line of JSON."""
     sizes = json.loads(Path(case["config"]).read_text())
     least = sizes | {"text_config": sizes["text_config"] | {"num_hidden_layers": 1, "vocab_size": 512}}
-    train(made(least), case | {"micro": 1} | small(sizes["model_type"], 16))
+    train(AutoConfig.for_model(**least), case | {"micro": 1} | small(sizes["model_type"], 16))
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     baseline = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    cpu_s = round(train(made(sizes), case), 1)
+    cpu_s = round(train(AutoConfig.for_model(**sizes), case), 1)
     print(json.dumps({"peak": status("VmHWM") - baseline, "baseline": baseline, "cpu_s": cpu_s}), flush=True)
 
 
