@@ -1,4 +1,4 @@
-"""`python -m tests.bench.dtype_bench`: one matrix product of pocket in float32 and in bf16, in GFLOP/s of one thread."""
+"""`python -m tests.bench.dtype_bench`: a matrix product of pocket in float32 and in bf16, in GFLOP/s of one thread."""
 
 import time
 
