@@ -61,7 +61,7 @@ class Wording:
         return [_word(self, hit.lastgroup, hit.group()) for hit in self.pattern.finditer(" ".join(text.split()))]
 
 
-@lru_cache(1 << 14)  # answers repeat few words
+@lru_cache(16384)  # answers repeat few words
 def _word(own: Wording, group: str | None, written: str) -> Word:
     """The word of a hit of own.pattern, by the group that matched."""
     if group == "name":
