@@ -105,8 +105,8 @@ class Forks:
 
 def main() -> None:
     """Read orders from the standard input, one a line, and answer each with an exit code."""
+    die_with_parent(os.getppid())
     import_all()
-    die_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what LLaMA-Factory prints is no answer
     children: dict[int, int] = {}
@@ -118,11 +118,11 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, end)
     for line in sys.stdin:
         order = json.loads(line)
-        ranks, port = order["ranks"], free_port()
+        ranks, port, parent = order["ranks"], free_port(), os.getpid()
         for rank in range(max(1, ranks)):
             child = os.fork()
             if child == 0:
-                os._exit(run_as(order, rank, port))
+                os._exit(run_as(order, rank, port, parent))
             children[child] = rank
         code = 0
         while children:
@@ -148,13 +148,13 @@ def import_all() -> None:
     gc.freeze()  # so that a fork's collections neither visit these objects nor copy their pages
 
 
-def run_as(order: dict[str, Any], rank: int, port: int) -> int:
+def run_as(order: dict[str, Any], rank: int, port: int, parent: int) -> int:
     """Be the program of an order, with its environment and output; returns its exit code."""
     import datasets
 
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     os.setsid()
-    die_with_parent()
+    die_with_parent(parent)
     os.environ.update(order["env"])
     datasets.config.HF_DATASETS_CACHE = Path(os.environ["HF_DATASETS_CACHE"])  # read from the environment at import
     if order["ranks"]:

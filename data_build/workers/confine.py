@@ -1,4 +1,4 @@
-"""Confine a worker process before it opens a file from outside: it loses the network and dies with its parent.
+"""Confine a worker process before it opens a file from outside: it loses the network.
 
 mmafflm/media/decode.py already keeps FFmpeg from opening anything except the bytes it is given. This is the second
 wall. It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the kernel
@@ -10,8 +10,6 @@ import platform
 import struct
 import sys
 
-from mmafflm.orphans import die_with_parent
-
 PR_SET_NO_NEW_PRIVS = 38
 SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: includes threads that libraries started
 IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without that call; x32 is x86-64's second call numbering
@@ -21,8 +19,7 @@ MACHINES = {"x86_64": (0xC000003E, 317, 41), "aarch64": (0xC00000B7, 277, 198)}
 
 
 def confine() -> bool:
-    """Take the network from this process for good, and have it killed when its parent dies. False if refused."""
-    die_with_parent()
+    """Take the network from this process for good. False if refused."""
     if sys.platform != "linux" or platform.machine() not in MACHINES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)

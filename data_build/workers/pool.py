@@ -5,6 +5,7 @@ would break the whole pool. Here each worker has its pipes, a task and a time li
 """
 
 import multiprocessing
+import os
 import resource
 import signal
 import time
@@ -18,6 +19,7 @@ from multiprocessing.resource_tracker import ensure_running
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from data_build.workers.confine import confine
+from mmafflm.orphans import die_with_parent
 from mmafflm.terminal.interrupts import first_interrupt_held
 
 T = TypeVar("T")
@@ -99,7 +101,7 @@ def _receive(worker: _Process, idle: list[_Process]) -> Any:
 def _start(work: Callable[[T], R], memory: int) -> _Process:
     tasks, send_task = _spawn.Pipe(duplex=False)
     results, send_result = _spawn.Pipe(duplex=False)
-    process = _spawn.Process(target=_serve, args=(work, tasks, send_result, memory))
+    process = _spawn.Process(target=_serve, args=(work, tasks, send_result, memory, os.getpid()))
     # Ctrl-C goes to every process of a terminal, and a worker that is starting cannot handle it. So workers are started
     # with the signals blocked: only the parent responds, and kills them. (multiprocessing's resource tracker unblocks
     # SIGINT when it starts, so it starts first.)
@@ -127,8 +129,9 @@ def _stop(process: BaseProcess) -> None:
     process.join()
 
 
-def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memory: int) -> None:
+def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memory: int, parent: int) -> None:
     """A worker's life: receive a task, send its result, until the parent closes the pipe or dies."""
+    die_with_parent(parent)
     confine()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,6 +15,7 @@ from tempfile import gettempdir
 
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.writing import free_bytes
+from mmafflm.orphans import PARENT
 from mmafflm.terminal.interrupts import first_interrupt_held
 from mmafflm.train.launch.processes import MARK, run_name, stop_group
 from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that send SIGINT to a run's launcher and wait
@@ -41,7 +42,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STARTUP), env.get("PYTHONPATH")]))
     if not plan.cpu:
         env["RECORD_VRAM"] = "1"  # LLaMA-Factory then logs GPU memory
-    env[MARK] = run_name(out, node_rank)
+    env |= {MARK: run_name(out, node_rank), PARENT: str(os.getpid())}
     # LLaMA-Factory starts torchrun by name, and our environment may not be activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     if plan.base_is_local and not sends_to_hub(plan.config):

@@ -1,6 +1,7 @@
 """A worker has no network, and ends with its parent."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,3 +71,39 @@ def test_the_workers_of_a_killed_parent_end_without_a_word(tmp_path: Path) -> No
         assert [parent.stdout.readline() for _ in range(2)] == ["working\n"] * 2
         parent.kill()
         assert parent.stderr.read() == ""  # ends when the last worker is gone: each holds it open
+
+
+KILLED_EARLY = """
+import os, signal
+from data_build.workers.pool import run_guarded
+from tests.data_build.workers.test_confine import Slow
+def tasks():
+    yield 0
+    os.kill(os.getpid(), signal.SIGKILL)
+if __name__ == "__main__":
+    for _ in run_guarded(Slow(os.getpid()), tasks(), 2, 60, 4 << 30):
+        pass
+"""
+
+
+class Slow:
+    """Work whose worker is ready only after its parent has died; it has its task by then."""
+
+    def __init__(self, parent: int) -> None:
+        self.parent = parent
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        while os.getppid() == state["parent"]:
+            time.sleep(0.01)
+
+    def __call__(self, task: int) -> int:
+        os.write(1, b"working\n")
+        return task
+
+
+def test_a_worker_whose_parent_died_before_it_was_ready_does_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(KILLED_EARLY)
+    env = {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([sys.executable, script], env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL and done.stdout == "", done.stderr

@@ -4,6 +4,7 @@ Its folder is first in their PYTHONPATH, because torchrun starts the ranks and c
 their reasons are in the model families (`mend` in mmafflm/families/base.py) and in mmafflm/train/launch/data_wait.py.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -59,9 +60,10 @@ sys.meta_path.insert(0, Changer())
 # `mmafflm train` starts LLaMA-Factory, LLaMA-Factory starts torchrun, and torchrun starts the ranks. Each ends when the
 # process that started it is killed. Other programs that these start, such as a reporter's, are left alone.
 if {Path(word).name for word in sys.orig_argv[:4]} & {"llamafactory-cli", "torchrun", "launcher.py"}:
-    from mmafflm.orphans import die_with_parent
+    from mmafflm.orphans import PARENT, die_with_parent
 
-    die_with_parent()
+    die_with_parent(int(os.environ.get(PARENT, os.getppid())))
+    os.environ[PARENT] = str(os.getpid())
 
 # then run the machine's own sitecustomize, which this file hides
 _elsewhere = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
