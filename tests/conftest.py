@@ -9,6 +9,7 @@ import pytest
 
 from tests.forks import Forks
 from tests.shared import FEW, made_once
+from tests.warm import Warm
 
 FIRST = {"onlineshopping", "fer2013", "emotic", "meld"}  # the corpora whose samples many tests need
 
@@ -80,3 +81,10 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     pytest.importorskip("llamafactory")
     with Forks(tmp_path_factory.mktemp("forks")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def warm(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the three commands, which start without importing torch (tests/warm.py)."""
+    with Warm(tmp_path_factory.mktemp("warm"), forks) as made:
+        yield made.bin

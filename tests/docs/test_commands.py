@@ -58,21 +58,20 @@ def clone(nano: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-def _env() -> dict[str, str]:
-    bin = Path(sys.executable).parent
+def _env(bin: Path = Path(sys.executable).parent) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return env | {"PATH": f"{bin}:{env['PATH']}", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_run(page: Path, clone: Path) -> None:
+def test_the_commands_of_a_page_run(page: Path, clone: Path, warm: Path) -> None:
     for title, block in BLOCK.findall(page.read_text()):
         for line in _lines(block):
             if title:
                 _exists(line)
             else:
                 more = "".join(words for begin, words in ADDED.items() if line.startswith(begin))
-                _run(line, line + more, clone)
+                _run(line, line + more, clone, warm)
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def readme_clone(few: Path, some_raw: Path, nano: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block", README, ids=["demo", "evaluate", "train", "develop"])
-def test_the_commands_of_the_readme_run(block: str, readme_clone: Path) -> None:
+def test_the_commands_of_the_readme_run(block: str, readme_clone: Path, warm: Path) -> None:
     lines = _lines(block)
     assert lines
     for line in lines:
@@ -103,19 +102,21 @@ def test_the_commands_of_the_readme_run(block: str, readme_clone: Path) -> None:
             continue
         words = shlex.split(line, comments=True)
         if words[0] == "make":
-            words[1:1] = ["-o", ".venv/.full", "-o", ".venv/.core", f"BIN={Path(sys.executable).parent}"]
+            words[1:1] = ["-o", ".venv/.full", "-o", ".venv/.core", f"BIN={warm}"]
         if words[0] == "make" and "eval" in words:
             words += [f"LIMIT={ASKED}"]
-        _run(line, shlex.join(words), readme_clone)
+        _run(line, shlex.join(words), readme_clone, warm)
 
 
 def _lines(block: str) -> list[str]:
     return [line for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
 
 
-def _run(line: str, command: str, folder: Path) -> None:
-    """Run a command in a folder; a failure shows the line as the page has it."""
-    done = subprocess.run(["bash", "-c", command], cwd=folder, check=False, capture_output=True, text=True, env=_env())
+def _run(line: str, command: str, folder: Path, bin: Path) -> None:
+    """Run a command in a folder, with the programs of `bin`; a failure shows the line as the page has it."""
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, check=False, capture_output=True, text=True, env=_env(bin)
+    )
     assert not done.returncode, f"{line}\n{done.stderr[-2000:]}"
 
 

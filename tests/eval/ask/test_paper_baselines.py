@@ -142,7 +142,10 @@ def test_make_passes_the_words_on() -> None:
 
 
 @pytest.mark.slow
-def test_two_local_models_are_asked_scored_ranked_and_resumed(data: Dataset, nano: Path, tmp_path: Path) -> None:
+def test_two_local_models_are_asked_scored_ranked_and_resumed(
+    data: Dataset, nano: Path, tmp_path: Path, warm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(warm / "python"))
     broken = Path(shutil.copytree(nano, tmp_path / "incomplete"))
     (broken / "config.json").unlink()
     listed = tmp_path / "list.yaml"

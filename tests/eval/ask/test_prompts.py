@@ -49,7 +49,10 @@ def content(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(run.glob("predictions/*.jsonl"))}
 
 
-def test_predict_diagnose_and_report_as_a_user_types_them(looking: Path, data: Dataset, tmp_path: Path) -> None:
+def test_predict_diagnose_and_report_as_a_user_types_them(
+    looking: Path, data: Dataset, tmp_path: Path, warm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(warm / "python"))
     run = tmp_path / "run"
     predict(looking, data, run)
     done = mmaffben("predict", "--ckpt", looking, "--data", data.path, "--out", run, "--ablation", "prompt")

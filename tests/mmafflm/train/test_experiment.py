@@ -177,8 +177,14 @@ diagnose: [trained]
 
 @pytest.mark.slow
 def test_an_experiment_runs_to_its_table(
-    data: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    data: Path,
+    base: str,
+    tmp_path: Path,
+    warm: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("sys.executable", str(warm / "python"))
     recipe_with(tmp_path, save_steps=100)
     (tmp_path / "x.yaml").write_text(EXPERIMENT)
     (tmp_path / "mix.yaml").write_text("seed: 1\nmix: {onlineshopping: 64}\n")
