@@ -47,12 +47,12 @@ def raw(some_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
-    """Build every subset of the samples in one process."""
+    """Build every subset of the samples. With two processes, because the other process of the suite waits for it."""
     from data_build.build import build
     from data_build.config import load_config
     from mmafflm.benchmark.benchmark import choose_subsets
 
-    build(raw, out, load_config(None), choose_subsets(None), jobs=1, limit=limit)
+    build(raw, out, load_config(None), choose_subsets(None), jobs=2, limit=limit)
 
 
 @pytest.fixture(scope="session")
