@@ -3,6 +3,7 @@
 conftest.py      the samples, builds of them and the base model nano; the order of the files
 shared.py        what is made once for all processes of the suite
 forks.py         LLaMA-Factory imported once, and forks of it in place of its ranks
+warm.py          the three commands as forks of the test process, for pages, `make` and experiments
 command.py       the three commands as a user types them
 data_files.py    a DATA folder written by hand
 media_files.py   clips and pictures, also broken ones
