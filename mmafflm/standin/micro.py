@@ -5,7 +5,6 @@
 - Weights start with the deviation 1/sqrt(inputs). transformers' 0.02 is a quarter of that at these widths, and the
   steps that learn the form of the answers overran the vision tower.
 - The biases of queries and keys start at random instead of 0, so every head looks at places of its own from the start.
-  Without this, it began to learn as early in a short trial.
 """
 
 import math
