@@ -19,7 +19,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from mmafflm.orphans import die_with_parent
 from mmafflm.train.launch.launch import STARTUP
@@ -38,29 +38,11 @@ SHARED = (
 TRAIN = "from llamafactory.train.tuner import run_exp\nrun_exp()"
 
 
-class Forks:
-    """Starts programs as forks. `with` ends the process behind it, and with it every fork."""
+class Orders:
+    """Asks the process behind Forks to start programs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "log"
-        path = os.pathsep.join(filter(None, [str(STARTUP), os.environ.get("PYTHONPATH")]))
-        env = os.environ | {"PYTHONPATH": path, "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
-        env |= {"TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
-        env |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forks"], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True, start_new_session=True,
-            )  # fmt: skip
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+    def __init__(self, process: int, orders: IO[str], answers: IO[str], log: Path) -> None:
+        self.process, self.orders, self.answers, self.log = process, orders, answers, log
 
     def run(
         self, code: str, words: list[str], env: dict[str, str], log: Path, ranks: int = 0,
@@ -72,19 +54,18 @@ class Forks:
         the output. `beat` is called twice a second; what it raises ends the program and reaches the caller.
         """
         order = {"code": code, "words": words, "env": env, "log": str(log), "ranks": ranks}
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
+        self.orders.write(json.dumps(order) + "\n")
+        self.orders.flush()
         try:
-            while not select.select([self.process.stdout], [], [], 0.5)[0]:
+            while not select.select([self.answers], [], [], 0.5)[0]:
                 if beat:
                     beat()
         except BaseException:
-            self.process.send_signal(signal.SIGUSR1)  # ends the ranks
-            self.process.stdout.readline()
+            os.kill(self.process, signal.SIGUSR1)  # ends the ranks
+            self.answers.readline()
             raise
-        said = self.process.stdout.readline()
-        assert said, self.log.read_text()[-3000:]
+        said = self.answers.readline()
+        assert said, f"it ended; see {self.log}"
         if beat:
             beat()
         return int(said)
@@ -101,6 +82,32 @@ class Forks:
         """In place of launch.run: the same ranks with the same environment, without llamafactory-cli and torchrun."""
         ranks = int(env["NPROC_PER_NODE"]) if env["FORCE_TORCHRUN"] == "1" else 0
         return self.run(TRAIN, [str(config)], env, out / "train.log", ranks, beat)
+
+
+class Forks(Orders):
+    """Starts programs as forks. `with` ends the process behind it, and with it every fork."""
+
+    def __init__(self, folder: Path) -> None:
+        log = folder / "log"
+        path = os.pathsep.join(filter(None, [str(STARTUP), os.environ.get("PYTHONPATH")]))
+        env = os.environ | {"PYTHONPATH": path, "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+        env |= {"TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
+        env |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        with log.open("wb") as errors:
+            self.started = subprocess.Popen(
+                [sys.executable, "-m", "tests.forks"], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=errors, text=True, start_new_session=True,
+            )  # fmt: skip
+        assert self.started.stdin and self.started.stdout
+        super().__init__(self.started.pid, self.started.stdin, self.started.stdout, log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.orders.close()
+        self.started.wait()
+        self.answers.close()
 
 
 def main() -> None:

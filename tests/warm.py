@@ -1,26 +1,26 @@
-"""The three commands without the seconds that torch takes to import: they are forks of the test process.
+"""The three commands without the seconds that torch takes to import.
 
 For tests of what commands do together: a page of the documents, `make eval`, an experiment. `bin` has programs of
-their names. Each sends its words, folder, environment and streams to a fork of the test process, which has imported
-everything already, and which forks again to become the command. tests/test_installed.py and all tests that use
-`python -m` start the commands as users do.
+their names. Each sends its words, folder, environment and streams to one process that has imported everything, and
+which forks to become the command. (A fork of the test process itself would not do: polars hangs in a fork of a process
+that has used it.) tests/test_installed.py and all tests that use `python -m` start the commands as users do.
 """
 
 import importlib
 import json
-import logging
 import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import traceback
-import warnings
 from pathlib import Path
 from typing import Any, Self
 
 from mmafflm.orphans import die_with_parent
-from tests.forks import Forks
+from tests.forks import Forks, Orders
+from tests.paths import ROOT
 
 MODULES = (
     "data_build.cli",
@@ -50,10 +50,8 @@ class Warm:
 
     def __init__(self, folder: Path, forks: Forks) -> None:
         """forks: trainings take their ranks from it, without llamafactory-cli and torchrun."""
-        self.bin, self.forks = folder / "bin", forks
+        self.bin = folder / "bin"
         self.bin.mkdir()
-        for module in MODULES:
-            importlib.import_module(module)
         real = Path(sys.executable)
         texts = {name: PROGRAM.format(python=real, name=name, address=f"{folder}/socket") for name in PROGRAMS}
         cases = (CASE.format(package=package, bin=self.bin, name=name) for name, package in PROGRAMS.items())
@@ -63,24 +61,33 @@ class Warm:
             (self.bin / name).chmod(0o755)
         for name in ("llamafactory-cli", "torchrun"):
             (self.bin / name).symlink_to(real.with_name(name))
+        pipes = forks.orders.fileno(), forks.answers.fileno()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{folder}/socket")
             listener.listen()
-            tests = os.getpid()
-            self.process = os.fork()
-            if self.process == 0:
-                die_with_parent(tests)
-                self._serve(listener)
+            words = [self.bin, listener.fileno(), forks.process, *pipes, forks.log]
+            command = [str(real), "-m", "tests.warm", *map(str, words)]
+            self.process = subprocess.Popen(command, cwd=ROOT, pass_fds=(listener.fileno(), *pipes))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
+        self.process.kill()
+        self.process.wait()
 
-    def _serve(self, listener: socket.socket) -> None:
+
+class Server:
+    """The process behind Warm."""
+
+    def __init__(self, bin: Path, ranks: Orders) -> None:
+        self.bin, self.ranks = bin, ranks
+
+    def serve(self, listener: socket.socket) -> None:
         """Answer each connection in a fork."""
+        die_with_parent(os.getppid())
+        for module in MODULES:
+            importlib.import_module(module)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those forks
         server = os.getpid()
         while True:
@@ -119,12 +126,10 @@ class Warm:
         os.environ.clear()
         os.environ.update(order["env"])
         os.chdir(order["folder"])
-        logging.root.handlers.clear()  # pytest's
-        warnings.resetwarnings()
         sys.argv, sys.executable = order["words"], str(self.bin / "python")
         code: Any = 0
         try:
-            sys.modules["mmafflm.train.run"].run = self.forks.train  # type: ignore[attr-defined]
+            sys.modules["mmafflm.train.run"].run = self.ranks.train  # type: ignore[attr-defined]
             sys.modules[PROGRAMS[sys.argv[0]] + ".cli"].main()
         except SystemExit as stop:
             code = stop.code
@@ -134,3 +139,9 @@ class Warm:
         sys.stdout.flush()
         sys.stderr.flush()
         return code if isinstance(code, int) else int(code is not None)
+
+
+if __name__ == "__main__":
+    place, listening, process, orders, answers, log = sys.argv[1:]
+    forked = Orders(int(process), os.fdopen(int(orders), "w"), os.fdopen(int(answers)), Path(log))
+    Server(Path(place), forked).serve(socket.socket(fileno=int(listening)))
