@@ -21,7 +21,17 @@ import polars as pl
 
 from data_build.drawing.words import interjections
 from data_build.drawing.writer import Files, Writer, csv_bytes
-from data_build.reading.corpus import BATCH, EXAMPLES, QUARANTINE, Corpus, PartRows, RawPart, unrecognised
+from data_build.reading.corpus import (
+    BATCH,
+    EXAMPLES,
+    LEADING,
+    QUARANTINE,
+    WHITE,
+    Corpus,
+    PartRows,
+    RawPart,
+    unrecognised,
+)
 from data_build.reading.raw import RawFile, one_of, stream_csv
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.errors import Fault
@@ -212,7 +222,7 @@ def _with_faults(frame: pl.DataFrame, part: RawPart) -> pl.DataFrame:
         "language",
         source=pl.lit(part.files[0].name + ":") + pl.col("row").cast(pl.String),
         gold=label.str.strip_suffix(".0").replace_strict(gold, default=None, return_dtype=pl.String),
-        clean=text.str.strip_chars_end().str.replace(r"^[\s\x{FEFF}]+", ""),
+        clean=text.str.strip_chars_start(LEADING).str.strip_chars_end(WHITE),  # as reading.corpus.clean does
         fault=pl.coalesce(
             "fault",
             pl.when(~pl.col("language").is_in(languages).fill_null(False)).then(pl.lit("language outside the set")),
