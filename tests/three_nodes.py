@@ -5,7 +5,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from mmafflm.cluster.connect import STARTS, with_token
 
@@ -50,6 +52,8 @@ def three_nodes() -> Iterator[ThreeNodes]:
         for left in reversed(range(STARTS)):
             folder = tempfile.mkdtemp(prefix="ray-")
             held.callback(shutil.rmtree, folder, ignore_errors=True)
+            (Path(folder) / "ray").mkdir()
+            held.enter_context(patch.dict(os.environ, RAY_TMPDIR=folder))  # where Cluster writes down its address
             made = Cluster()
             held.callback(made.shutdown)
             try:
