@@ -93,6 +93,8 @@ class Forks(Orders):
         env = os.environ | {"PYTHONPATH": path, "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
         env |= {"TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
         env |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        # As `mmafflm train` does. Another ninja would compile DeepSpeed's operation again, and the next one yet again.
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         with log.open("wb") as errors:
             self.started = subprocess.Popen(
                 [sys.executable, "-m", "tests.forks"], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
