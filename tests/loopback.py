@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """`with answering(Handler) as url`: a server on a free loopback port; the URL ends with the port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # With Nagle's algorithm the body of each answer waits 40 ms for the receipt of its head.
+    prompt = type(handler.__name__, (handler,), {"disable_nagle_algorithm": True})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), prompt)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
