@@ -24,8 +24,6 @@ def memory(rows: list[int], folder: Path) -> bool:
     for number in rows:
         place = folder / str(number)
         _raw(place / "raw/onlineshopping", number)
-        config = place / "config.yaml"
-        config.write_text(f"splits: {{{SUBSET}: {{train: {number}, val: 1000, test: 1000}}}}\n")
         data, run, other = place / "built", place / "run", place / "other"
         tests = write_data(place / "data", {SUBSET: records(SUBSET, number, languages=("zh",))})
         write_run(run, tests, [SUBSET], noisy(0.3))

@@ -2,7 +2,7 @@
 
     python -m tests.simulations.face_loop head CKPT DATA                 # a linear head on the frozen vision tower
     python -m tests.simulations.face_loop head CKPT DATA --mean          # the head sees the mean of a picture's tokens
-    python -m tests.simulations.face_loop head CKPT DATA --before 100    # after so many steps of the whole model
+    python -m tests.simulations.face_loop head CKPT DATA --before 100    # after 100 steps at 2e-3 with --short
     python -m tests.simulations.face_loop model CKPT DATA --short --rate 7e-4 --beta2 0.95
 
 CKPT is made by `mmafflm standin`, DATA a build with FER2013. Prompts, pictures and answers are the record's own, by the
