@@ -59,8 +59,6 @@ class Warm:
         for name, text in texts.items():
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
-        for name in ("llamafactory-cli", "torchrun"):
-            (self.bin / name).symlink_to(real.with_name(name))
         pipes = forks.orders.fileno(), forks.answers.fileno()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{folder}/socket")
