@@ -87,7 +87,8 @@ class Quarantined:
 
 def dump(row: Any) -> bytes:
     """One line of JSON with its newline. The same row always gives the same bytes."""
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    return bytes(memoryview(line))  # a copy: orjson's own result keeps its whole buffer, several KB for each line kept
 
 
 def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:

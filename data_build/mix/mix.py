@@ -18,7 +18,7 @@ from data_build.config import MOST_TRANSLATED
 from data_build.ids import FROM, original_id
 from data_build.twins import CHUNK, SCHEMA, as_files, twin_of, with_lines, write_table
 from mmafflm.dataset import MIX, split_file
-from mmafflm.records import replacing
+from mmafflm.records import dump, replacing
 from mmafflm.sampling import shuffle_key
 
 
@@ -158,7 +158,7 @@ def _lines(path: Path, seed: int, languages: frozenset[str] | None, barred: Cont
                 barred and original_id(row["id"]) in barred
             ):
                 continue
-            stratum = (row["task"], row.get("emotion") or "", orjson.dumps(row["gold"]))
+            stratum = (row["task"], row.get("emotion") or "", dump(row["gold"]))
             made = bool(row["translated_from"])
             yield Line(place, shuffle_key(seed, row["id"]), stratum, row["language"], made)
 

@@ -9,6 +9,7 @@ which penalises an answer for repeating a label from the prompt). A row of a bat
 Padding is masked and takes up no position, so a row's numbers do not depend on its neighbours.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,8 @@ from eval.run.checkpoint import Checkpoint
 from mmafflm.families.find import family_of
 from mmafflm.media.budget import Budget
 from mmafflm.weights import reading
+
+PORTION = 1000  # questions to tokenize at a time: what the tokenizer returns is far larger than their ids
 
 
 class FastPath:
@@ -68,8 +71,12 @@ class FastPath:
                 **{name: list(part.shape) for name, part in made.items() if part is not None},
             }
 
-    def encode(self, questions: Sequence[Question]) -> list[list[int]]:
+    def encode(self, questions: Sequence[Question]) -> "list[array[int]]":
         """The token ids of each question as a user's turn, up to the beginning of the answer."""
+        portions = (questions[at : at + PORTION] for at in range(0, len(questions), PORTION))
+        return [array("i", ids) for portion in portions for ids in self._encode(portion)]
+
+    def _encode(self, questions: Sequence[Question]) -> list[list[int]]:
         turns = [[{"role": "user", "content": self.vision.text(question)}] for question in questions]
         texts = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -99,7 +106,7 @@ class FastPath:
         """(positions in `questions`, the shared beginning, the rows that follow it), longest first."""
         rows = self.encode(questions)
         shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
-        beginning = self._beginning(rows[0][:shared]) if wanted else []
+        beginning = self._beginning(list(rows[0][:shared])) if wanted else []
         # Longest first: a machine that is too small fails at once, and batches need little padding.
         order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
@@ -111,14 +118,17 @@ class FastPath:
                 yield (
                     chosen,
                     beginning,
-                    [self._row(rows[position], shared, look) for position, look in zip(chosen, found, strict=True)],
+                    [
+                        self._row(list(rows[position]), shared, look)
+                        for position, look in zip(chosen, found, strict=True)
+                    ],
                 )
 
     def _looks(self, questions: Sequence[Question], chosen: list[int]) -> list[Pixels | None]:
         picked = [questions[position] for position in chosen]
         return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
 
-    def _media_at(self, row: list[int]) -> int:
+    def _media_at(self, row: Sequence[int]) -> int:
         """Where a row's first picture or clip begins: the shared beginning ends there at the latest."""
         media = {self.model.config.image_token_id, self.model.config.video_token_id}
         return next((at for at, token in enumerate(row) if token in media), len(row))
@@ -244,7 +254,7 @@ class FastPath:
         )
 
 
-def _shared_tokens(rows: list[list[int]]) -> int:
+def _shared_tokens(rows: "list[array[int]]") -> int:
     """How many first tokens all rows share. Each row keeps at least one token, which predicts the answer's first."""
     first, last = min(rows), max(rows)  # in dictionary order: all rows share what these two share
     shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))

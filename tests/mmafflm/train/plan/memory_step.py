@@ -3,9 +3,9 @@
 The method: first import everything, once for all cases. Each case is then a fork of this process. It trains a tiny
 model, so that libraries and thread pools are loaded, takes the resident set as the baseline, resets the kernel's
 high-water mark (/proc/self/clear_refs), and makes the model and AdamW, a short step, and a step of two accumulated
-micro-batches. It prints the high-water mark minus the baseline, in bytes, and the seconds of CPU that the steps took.
-With MALLOC_MMAP_THRESHOLD_ at 64 KiB the allocator returns each freed tensor to the kernel, as a GPU's allocator
-returns it to its pool.
+micro-batches, of which the first is short: the second meets its gradients, and has the peak. It prints the high-water
+mark minus the baseline, in bytes, and the seconds of CPU that the steps took. With MALLOC_MMAP_THRESHOLD_ at 64 KiB
+the allocator returns each freed tensor to the kernel, as a GPU's allocator returns it to its pool.
 """
 
 import ctypes
@@ -64,7 +64,7 @@ def small(kind: str, vision: int) -> dict[str, int]:
 
 
 def train(config: Any, case: dict[str, Any]) -> float:
-    """Take a short optimizer step, which makes the optimizer's state, then a step of two full micro-batches.
+    """Take a short optimizer step, then one of two micro-batches, of which the second is full.
 
     Returns the seconds of CPU (user and system) that the two steps took.
     """
@@ -88,7 +88,7 @@ def train(config: Any, case: dict[str, Any]) -> float:
     optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
     short = case | {"micro": 1} | small(config.model_type, case["vision_tokens"])
     began = time.process_time()
-    for micro_batches in ([short], [case, case]):
+    for micro_batches in ([short], [short, case]):  # the first makes the state, the second the gradients
         for one in micro_batches:
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 loss = model(**batch(config, one)).loss
