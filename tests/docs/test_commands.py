@@ -2,9 +2,9 @@
 
 The README's commands are run as well, except those that .ci/run runs as they are, and training of 7B.
 
-A block of a page marked `sh` is run, in the order of the page; builds get a limit, and pytest only collects. One with a
-title, such as title="needs GPUs", is not run as it is: `make` shows what it would call, and the flags of the other
-commands are compared with their help texts.
+A block of a page marked `sh` is run, in the order of the page; builds get a limit. pytest is not run again for tests
+that run anyway: they must exist. A block with a title, such as title="needs GPUs", is not run as it is: `make` shows
+what it would call, and the flags of the other commands are compared with their help texts.
 """
 
 import os
@@ -31,7 +31,7 @@ PAGES = sorted(
     (ROOT / "docs" / "how-to").glob("*.md"), key=lambda page: (page.stem != FIRST, page.stem == LAST, page.stem)
 )
 ROWS = 80  # of a subset: enough for one global batch
-ADDED = {"python -m pytest": " --collect-only", "mmaffin build": f" --limit {ROWS} --jobs 1"}
+BUILD, PYTEST = "mmaffin build", "python -m pytest"
 BLOCK = re.compile(r"^```sh( title=\"[^\"]+\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 README = re.findall(r"^```\n((?:make|mmaffin) .*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 ASKED = 3  # prompts a subset in the README's evaluations
@@ -67,11 +67,11 @@ def _env(bin: Path = Path(sys.executable).parent) -> dict[str, str]:
 def test_the_commands_of_a_page_run(page: Path, clone: Path, warm: Path) -> None:
     for title, block in BLOCK.findall(page.read_text()):
         for line in _lines(block):
-            if title:
+            if title or line.startswith(PYTEST):
                 _exists(line)
             else:
-                more = "".join(words for begin, words in ADDED.items() if line.startswith(begin))
-                _run(line, line + more, clone, warm)
+                limit = f" --limit {ROWS} --jobs 1" if line.startswith(BUILD) else ""
+                _run(line, line + limit, clone, warm)
 
 
 @pytest.fixture
@@ -121,13 +121,16 @@ def _run(line: str, command: str, folder: Path, bin: Path) -> None:
 
 
 def _exists(line: str) -> None:
-    """The command of a line, its verb and its flags exist; a Make target has a rule."""
+    """The command of a line, its verb and its flags exist; a Make target has a rule; pytest is given test files."""
     words = shlex.split(line, comments=True)
     if words[0] == "make":
         bin = Path(sys.executable).parent
         shown = ["make", "-n", "-o", ".venv/.full", "-o", ".venv/.core", f"BIN={bin}", *words[1:]]
         done = subprocess.run(shown, cwd=ROOT, check=False, capture_output=True, text=True, env=_env())
         assert not done.returncode, f"{line}\n{done.stderr}"
+    elif line.startswith(PYTEST):
+        for path in (ROOT / word for word in words[3:] if not word.startswith("-")):
+            assert path.is_file() or any(path.glob("**/test_*.py")), line
     elif words[0] in COMMANDS:
         flags = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
         assert flags <= _flags(words[0], words[1]), line
