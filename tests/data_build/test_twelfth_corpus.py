@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -123,7 +124,7 @@ def test_it_is_sampled_built_counted_and_described(tree: Path) -> None:
     card = (tree / "data/README.md").read_text()
     for said in ("Is this entry", "A diary is one person's word.", "Nobody (2026): Diaries", "diary: CC0"):
         assert said in card
-    assert "onlineshopping, MMS, XED and DIARY: seeded" in card
+    assert re.search("onlineshopping, MMS, XED.* and DIARY: seeded", card)
     assert run(tree, "-m", "data_build", "check", "--data", "data") == ""
 
 

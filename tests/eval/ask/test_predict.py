@@ -81,7 +81,7 @@ def test_answers_are_those_of_generate(nano: Path, data: Dataset, whole: Path) -
     for record, row in zip(
         data.records("onlineshopping", "test"), read_jsonl(whole / "predictions/onlineshopping.jsonl"), strict=True
     ):
-        ids = torch.tensor(engine.encode(questions([record])))
+        ids = torch.tensor([*map(list, engine.encode(questions([record])))])
         made = reference.generate(ids, max_new_tokens=most_tokens(task, engine), do_sample=False)
         text = engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
         assert storable(text) == row["prediction"]
@@ -99,7 +99,7 @@ def test_likelihoods_are_those_of_a_plain_forward(nano: Path, data: Dataset) -> 
     ]
     assert [sorted(one) for one in found] == [list(range(20)), list(range(20)), [4, 11]]
     for row, question in enumerate(asked):
-        ids = engine.encode([question])[0]
+        ids = list(engine.encode([question])[0])
         for at, text in enumerate(candidates):
             answer = [*engine.tokenizer(text, add_special_tokens=False)["input_ids"], end]
             with torch.inference_mode():

@@ -59,7 +59,8 @@ def test_a_form_asks_for_the_same_things() -> None:
                 if name == "wording" and isinstance(task.grammar, Labels):
                     numbered = re.findall(r"-?\d+\. [A-Za-z/]+", task.prompt)
                     assert re.findall(r"-?\d+\. [A-Za-z/]+", found.task.prompt) == numbered, task.name
-    assert set(rewordings()) == {task.prompt_id for task in TASKS}
+    # a corpus that a user adds may do without
+    assert len(rewordings()) >= 17 and rewordings().keys() <= {task.prompt_id for task in TASKS}
 
 
 def test_the_prompt_lists_every_label_with_its_number_in_this_form() -> None:

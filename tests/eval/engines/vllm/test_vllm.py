@@ -64,7 +64,7 @@ def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, A
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
     answer_s = time.perf_counter() - start
     logs = in_order(engine.likelihoods(asked, range(len(asked)), CANDIDATES, 8))
-    ours = {"tokens": engine.encode(asked), "answers": answers, "likelihoods": logs, "answer_s": answer_s}
+    ours = {"tokens": [*map(list, engine.encode(asked))], "answers": answers, "likelihoods": logs, "answer_s": answer_s}
     for name, one in (("hf", ours), ("vllm", theirs)):
         print(f"\n{name}: {len(asked) / one['answer_s']:.1f} rows/s without loading")
     return {"hf": ours, "vllm": theirs, "asked": asked}
