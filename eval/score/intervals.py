@@ -17,10 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from eval.score.bootstrap import LeftOut, interval
-from eval.score.metrics import Floats
+from eval.score.metrics import CORRELATIONS, OF_CLASSES, Floats
 
-OF_CLASSES = ("macro_f1", "macro_f1_supported", "balanced_accuracy")  # means over classes
-_CORRELATIONS = ("pearson", "spearman", "ccc", "qwk")
 _NORMAL = 1.959964  # the 97.5% quantile
 
 
@@ -46,7 +44,7 @@ def _t(freedom: float) -> float:
 
 def range_of(metric: str) -> tuple[float, float]:
     """The lowest and highest value that a metric can have."""
-    if metric.partition("_")[0] in _CORRELATIONS:
+    if metric.partition("_")[0] in CORRELATIONS:
         return -1.0, 1.0
     return 0.0, math.inf if metric == "mae" else 1.0
 

@@ -9,9 +9,9 @@ import numpy as np
 from eval.score.bootstrap import SEED, LeftOut, distribution, left_out
 from eval.score.design_effect import design_effect, influences
 from eval.score.groups import Members, members
-from eval.score.intervals import OF_CLASSES, Sampled, interval_of
+from eval.score.intervals import Sampled, interval_of
 from eval.score.measure import Answers, measure
-from eval.score.metrics import Array, Floats, label_counts, number, rows_per_class
+from eval.score.metrics import OF_CLASSES, Array, Floats, label_counts, number, rows_per_class
 from eval.score.paired import DistinctRows, distinct, scorer, seed_of
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels

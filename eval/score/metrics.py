@@ -17,6 +17,10 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Array: TypeAlias = NDArray[Any]
 
+# What the intervals need to know of a metric, by its key in the scores; a key such as pearson_valence counts as pearson
+OF_CLASSES = ("macro_f1", "macro_f1_supported", "balanced_accuracy")  # means over classes
+CORRELATIONS = ("pearson", "spearman", "ccc", "qwk")  # from -1 to 1; the others do not go below 0
+
 
 def _weights(rows: int, weights: Floats | None) -> Floats:
     return np.ones((1, rows)) if weights is None else weights

@@ -23,14 +23,18 @@ class Planted(NamedTuple):
     text: str
 
 
-def faults(source: str) -> Iterator[Planted]:
-    """Every fault that can be planted in a source. Annotations, words and what only a type checker runs stay as is."""
-    for number, (node, field) in enumerate(_places(ast.parse(source))):
-        tree = ast.parse(source)
-        again, _ = list(_places(tree))[number]
-        before = ast.unparse(node)
-        _change(again, field)
-        yield Planted(node.lineno, before, ast.unparse(again), ast.unparse(ast.fix_missing_locations(tree)))
+def number_of_faults(source: str) -> int:
+    """How many faults can be planted in a source. Annotations, words and raised exceptions stay as they are."""
+    return sum(1 for _ in _places(ast.parse(source)))
+
+
+def plant(source: str, number: int) -> Planted:
+    """The fault with this number, from 0."""
+    tree = ast.parse(source)
+    node, field = list(_places(tree))[number]
+    before = ast.unparse(node)
+    _change(node, field)
+    return Planted(node.lineno, before, ast.unparse(node), ast.unparse(ast.fix_missing_locations(tree)))
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[Any, str]]:
