@@ -1,4 +1,4 @@
-# The table of contents. Each target calls one command; `make help` lists them.
+# Every stage of the work has a target here; `make help` lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
@@ -21,13 +21,13 @@ READOUT ?=
 SUBSETS ?=
 LIMIT ?=
 REPLACE ?=
-# A value in quotes for the shell: it may have spaces and any letters. $(call flag,name,VALUE) is nothing without a value.
+# quoted: a value as one word for the shell, also with spaces and quotes. flag: --name VALUE, or nothing for an empty value.
 quoted = '$(subst ','\'',$(1))'
 flag = $(if $(2),--$(1) $(call quoted,$(2)))
 RUNS ?=
 MODELS ?=
 CLUSTER ?=
-# another readout or limit is another run: its answers do not belong to those of the first
+# Each readout and each limit has a run folder of its own, so that their answers are not mixed.
 RUN ?= runs/eval-$(shell basename -- $(call quoted,$(CKPT)))$(if $(READOUT),-$(READOUT))$(if $(LIMIT),-$(LIMIT))
 DEMO ?= demo
 nodes_flags = $(if $(NODES),--nodes $(NODES) --node-rank $(RANK) $(call flag,master,$(MASTER)))
@@ -57,7 +57,7 @@ $(VENV)/.full: pyproject.toml constraints.txt | $(VENV)/.core
 
 setup: $(VENV)/.full ## make .venv with everything (6.7 GB); building and scoring alone need 0.6 GB
 
-# PIP_FIND_LINKS and PIP_CONFIG_FILE: the package index's own torch, and no local build of it that a machine may hold.
+# PIP_FIND_LINKS and PIP_CONFIG_FILE are cleared so that pip takes torch from the package index, not from a local folder.
 $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 	test -x $(VENV_VLLM)/bin/pip || $(PYTHON) -m venv $(VENV_VLLM)
 	PIP_FIND_LINKS= PIP_CONFIG_FILE=/dev/null $(VENV_VLLM)/bin/pip install -q --no-deps -r constraints-vllm.txt
@@ -66,7 +66,7 @@ $(VENV_VLLM)/.full: pyproject.toml constraints-vllm.txt
 
 setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (7.2 GB): .venv-vllm/bin/mmaffben predict --engine vllm
 
-# Each sees its own packages and, after them, those of $(VENV).
+# Each of these venvs imports its own packages first and then, through mmafflm.pth, those of $(VENV).
 .venv-%/.harness: constraints-%.txt pyproject.toml | $(VENV)/.full
 	test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	$(BIN)/python -c 'import os, sysconfig; print(os.getcwd(), sysconfig.get_path("purelib"), sep="\n")' \
@@ -74,9 +74,9 @@ setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (7.2 GB)
 	.venv-$*/bin/pip install -q --no-deps -r constraints-$*.txt
 	touch $@
 
-setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect beside .venv (1.2 GB)
+setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect next to .venv (1.2 GB)
 
-demo: $(VENV)/.full ## samples -> build -> nano -> train -> scores before and after; no GPU, no hub
+demo: $(VENV)/.full ## train a tiny model on made-up data, score it before and after; no GPU, no hub
 	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
 
 test: $(VENV)/.full ## the whole test suite
@@ -115,7 +115,7 @@ experiment-%: OUT = runs/experiments
 experiment-%: $(VENV)/.full ## DATA= BASE= OUT=, RECIPE= SHARE= LIMIT= SEEDS=: a file of train_configs/experiments
 	$(BIN)/mmafflm experiment train_configs/experiments/$*.yaml --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(experiment_flags)
 
-report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card beside it
+report: $(VENV)/.core ## RUN= DATA=: a scored run as one HTML file, with tables and a model card next to it
 	$(BIN)/mmaffben report $(call quoted,$(RUN)) --data $(call quoted,$(DATA)) --out $(call quoted,$(RUN)/report.html)
 
 leaderboard: OUT = runs/leaderboard
@@ -124,10 +124,10 @@ leaderboard: $(VENV)/.core ## RUNS="runs/a runs/b" DATA= OUT=: scored runs ranke
 	$(BIN)/mmaffben leaderboard $(RUNS) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT))
 
 paper-baselines: OUT = runs/paper
-paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT= CLUSTER=: the paper's 20 models asked, scored, ranked; resumes
+paper-baselines: $(VENV)/.full ## DATA= OUT=, MODELS=a,b LIMIT= CLUSTER=: the paper's 20 models evaluated and ranked; resumes
 	$(BIN)/mmaffben paper-baselines --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)) $(call flag,models,$(MODELS)) $(call flag,limit,$(LIMIT)) $(call flag,cluster,$(CLUSTER))
 
-doctor: $(VENV)/.full ## what is there and what is missing: machine, versions, corpora
+doctor: $(VENV)/.full ## what was found and what is missing: machine, versions, corpora
 	$(BIN)/mmafflm doctor
 	$(BIN)/mmaffin doctor --raw $(call quoted,$(RAW))
 

@@ -1,4 +1,4 @@
-"""`python -m data_build` is `mmaffin`."""
+"""`python -m data_build` runs the command `mmaffin`."""
 
 from data_build.cli import main
 

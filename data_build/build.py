@@ -39,7 +39,7 @@ from mmafflm.records import write_jsonl
 from mmafflm.terminal.command import say
 
 WORK = ".work"
-SHARES = ".shares"  # what data_build/shares.py reads
+SHARES = ".shares"  # the working folders of data_build/shares.py
 LONGEST_S = 1e6  # reading a part of a corpus may take days; its worker has no other time limit
 IMPORT_PAGE = "import.md"  # next to the manifest, in a build made from a release
 
@@ -57,10 +57,11 @@ def build(
 ) -> bool:
     """Build DATA from RAW. Returns False when DATA already holds this build and nothing was done.
 
-    The same raw files, config and limit give the same bytes, for any number of jobs and any number of interruptions.
-    raw_video: keep clips as files instead of their frames. replace: build even if a finished build in DATA loses
-    something. cluster: a Ray cluster whose `jobs` workers open pictures and clips. Raises Fault for a damaged corpus,
-    and UsageFault when no corpus is found or something would be lost.
+    The same raw files, config, subsets, limit and raw_video give the same bytes, for any number of jobs and
+    interruptions. raw_video: keep clips as files instead of their frames. replace: build even if parts of a finished
+    build in DATA are lost. cluster: a Ray cluster whose `jobs` workers open pictures and clips. Raises Fault when a
+    corpus is damaged, a link in DATA leads out of it, or another command writes there; UsageFault when no corpus is
+    found, or when something would be lost and `replace` is False.
     """
     require_free(data)
     sources = find_sources(raw, config, subsets, data / ".listings")
@@ -95,7 +96,7 @@ def construct(plan: BuildPlan) -> bool:
 
 
 def _is_up_to_date(plan: BuildPlan, made: dict[str, Any]) -> bool:
-    """Whether DATA already holds the wanted build. If not, raises UsageFault when a new build would lose something."""
+    """Whether DATA already holds this build. Raises UsageFault if building would lose something, unless `replace`."""
     before = read_state(plan.data) or {}
     if before == made and not (plan.replace and losses(plan)):
         say(f"{plan.data}: already built from these files and this config; nothing to do (mmaffin check verifies it).")
@@ -140,7 +141,7 @@ def read_all(sources: list[Source], work: Path, jobs: int) -> dict[str, list[Pat
             if not folder.exists():
                 tasks.append((source.corpus, part, source.options, names, folder))
     before = sum(map(len, folders.values())) - len(tasks)
-    say(f"reading {len(tasks)} raw files" + (f"; {before} were read by a run that was stopped" if before else ""))
+    say(f"reading {len(tasks)} parts of the corpora" + (f"; a stopped run has read {before} others" if before else ""))
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             read_part(*task)
@@ -155,9 +156,9 @@ def _read_in_workers(tasks: list[tuple[Corpus, RawPart, dict[str, Any], list[str
         with closing(run_guarded(_read, named, jobs, LONGEST_S, resource.RLIM_INFINITY)) as results:
             for (name, part, *_), result in results:
                 if isinstance(result, Failed):
-                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. Is there enough memory?")
+                    raise Fault(f"{name}: {part.name}: {result.reason} while it was read. It may need more memory.")
     finally:
-        for *_, folder in tasks:  # remove what workers left that were stopped because another one failed
+        for *_, folder in tasks:  # when one worker fails, the others are stopped and leave partial folders
             shutil.rmtree(partial_of(folder), ignore_errors=True)
 
 
@@ -167,7 +168,7 @@ def _read(task: tuple[str, RawPart, dict[str, Any], list[str], Path]) -> None:
 
 
 def _open_media(source: Source, shards: Shards, wanted: list[str], plan: BuildPlan, jobs: int, index: Index) -> Shards:
-    """Open each picture and clip. Returns shards that know what was stored of each; adds the files to the index."""
+    """Open each picture and clip and add the stored files to the index. Returns the shards with what was stored."""
     name = source.corpus.name
     budget = plan.config.budget
     taken = extract(name, wanted, source.media, plan.data, jobs, budget, plan.raw_video, nodes=plan.nodes)
@@ -200,7 +201,7 @@ def _choose(source: Source, folders: list[Path], shards: Shards, config: Config,
 
 
 def _finish(plan: BuildPlan, chosen: list[Chosen], folders: Folders, index: Index) -> None:
-    """Do everything that spans corpora: leaks, records, mix, registry, quarantine, card and, last, the manifest."""
+    """Do what needs all corpora: leaks, records, mix, registry, quarantine, card and, last, the manifest."""
     data, config = plan.data, plan.config
     leakage = decide(data, chosen, config.leaks, index)
     mix = Mix(config.mix, config.seed, None, config.most_translated)
@@ -244,7 +245,7 @@ def _say_rows(plan: BuildPlan, outcomes: dict[str, Outcome]) -> None:
 
 
 def _remove_strangers(data: Path, names: set[str]) -> None:
-    """Remove files that an earlier build with another config or other subsets left."""
+    """Remove records and twins that this build did not write: an earlier build with other subsets left them."""
     for path in [*(data / "mmaffin").rglob("*.*"), *(data / "mmaffben").glob("*.jsonl")]:
         if path.relative_to(data).as_posix() not in names:
             path.unlink()

@@ -18,9 +18,9 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 
 # Each command does its own imports: importing everything takes longer than opening a build to browse it.
-app = command.App("Raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
+app = command.App("Turn raw affective corpora into the instruction data MMAFFIn and the benchmark MMAFFBen.")
 
-Raw = Annotated[Path, typer.Option(help="folder with one folder a corpus")]
+Raw = Annotated[Path, typer.Option(help="folder with one subfolder for each corpus")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 
@@ -28,10 +28,10 @@ Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 @app.verb("mmaffin samples --out raw")
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
-    scale: Annotated[int, typer.Option(help="multiple of the small size")] = 1,
-    subsets: Annotated[str | None, typer.Option(help="comma-separated: the corpora of these; all by default")] = None,
+    scale: Annotated[int, typer.Option(help="multiplies the number of rows")] = 1,
+    subsets: Annotated[str | None, typer.Option(help="comma-separated subsets to write; all by default")] = None,
 ) -> None:
-    """Write small made-up corpora in the exact raw layouts, so that everything runs without licences."""
+    """Write small made-up corpora in the layouts of the real ones, to try every command without the real ones."""
     from data_build.samples import write_samples
 
     write_samples(out, scale, only={subset.corpus for subset in choose_subsets(subsets)})
@@ -42,21 +42,21 @@ def samples(
 def build(
     raw: Raw,
     out: Annotated[Path, typer.Option(help="folder to build in")],
-    subsets: Annotated[str | None, typer.Option(help="comma-separated; all that are there by default")] = None,
+    subsets: Annotated[str | None, typer.Option(help="comma-separated; by default all whose corpus is found")] = None,
     config: Annotated[Path | None, typer.Option(help="build config; the shipped default otherwise")] = None,
-    jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
+    jobs: Annotated[int | None, typer.Option(help="worker processes; one per CPU core by default")] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows of each subset and split; all by default")] = None,
     raw_video: Annotated[bool, typer.Option("--raw-video", help="keep clips as files, not their frames")] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+        bool, typer.Option("--replace", help="replace a finished build in --out, even if parts are lost")
     ] = False,
     cluster: Cluster = None,
     shard: Annotated[
         str | None,
-        typer.Option(help="I/N: open only this share of pictures and clips, then build without it; all by default"),
+        typer.Option(help="I/N: open only this share of pictures and clips; build later without it; all by default"),
     ] = None,
 ) -> None:
-    """Read, check, split, render and mix. An interrupted run resumes when you run it again."""
+    """Make training data and tests from the raw corpora. An interrupted run resumes when you run it again."""
     from data_build.build import build as run_build
     from data_build.config import load_config
 
@@ -65,7 +65,7 @@ def build(
         from mmafflm.shard import Shard
 
         if cluster or replace:
-            raise UsageFault("--shard opens pictures and clips here, and replaces nothing: leave out the other options")
+            raise UsageFault("--shard works without --cluster and --replace. Leave them out.")
         named = choose_subsets(subsets)
         open_share(raw, out, load_config(config), named, Shard.parse(shard), jobs, limit, raw_video)
         return
@@ -77,18 +77,18 @@ def build(
 
 @app.verb("mmaffin import --from released --out data", name="import")
 def import_(
-    origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be given twice")],
+    origins: Annotated[list[str], typer.Option("--from", help="folder or hub id (owner/name); may be repeated")],
     out: Annotated[Path, typer.Option(help="folder to build in")],
     config: Annotated[
         Path | None, typer.Option(help="build config, for mix and budget; the shipped default otherwise")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="worker processes; one a core by default")] = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: most rows a subset and split; all by default")] = None,
+    jobs: Annotated[int | None, typer.Option(help="worker processes; one per CPU core by default")] = None,
+    limit: Annotated[int | None, typer.Option(help="most rows of each subset and split; all by default")] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="replace a finished build there, even if something is lost")
+        bool, typer.Option("--replace", help="replace a finished build in --out, even if parts are lost")
     ] = False,
 ) -> None:
-    """Make a build of the released MMAFFIn and MMAFFBen JSON, without the raw corpora."""
+    """Make a build from the released JSON files of MMAFFIn and MMAFFBen, without the raw corpora."""
     from data_build.config import load_config
     from data_build.release.import_release import import_release
 
@@ -113,13 +113,13 @@ def export(
 def stats(
     data: Data,
     out: Annotated[
-        Path | None, typer.Option(help="HTML page of plots and of rows drawn at random; none by default")
+        Path | None, typer.Option(help="HTML page to write, with charts and randomly drawn rows; none by default")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="seed for the choice of rows that the page shows; the same by default")
+        int | None, typer.Option(help="seed for drawing the rows that the page shows; a fixed seed by default")
     ] = None,
 ) -> None:
-    """Count rows, labels, languages and lengths of each subset and split; draw them, and some rows to look at."""
+    """Count rows, labels, languages and lengths of each subset and split; --out adds a page with charts and rows."""
     from data_build.dataset.stats import SEED, count, tables
     from data_build.dataset.stats_page import page
     from mmafflm.records import write_text
@@ -154,11 +154,11 @@ def publish(
 @app.verb("mmaffin mix --data data --mix mix.yaml --out data-mix")
 def mix(
     data: Data,
-    mix: Annotated[Path, typer.Option(help="YAML: seed; and rows of each subset under mix, modalities, languages")],
+    mix: Annotated[Path, typer.Option(help="YAML: seed; optionally mix (rows of each subset), modalities, languages")],
     out: Annotated[Path | None, typer.Option(help="folder for the mix; by default it replaces the build's")] = None,
-    share: Annotated[float, typer.Option(help="factor for every number of the mix, for a smaller one")] = 1.0,
+    share: Annotated[float, typer.Option(help="factor for the rows of every subset")] = 1.0,
 ) -> None:
-    """Draw another training mix over the same build."""
+    """Draw another training mix from the same build."""
     from data_build.config import load_mix
     from data_build.remix import remix
 
@@ -169,7 +169,7 @@ def mix(
 @app.verb("mmaffin translate --data data --to es,fr --engine apertium")
 def translate(
     data: Data,
-    to: Annotated[str | None, typer.Option(help="comma-separated language codes, such as es; no default")] = None,
+    to: Annotated[str | None, typer.Option(help="comma-separated target languages, such as es; no default")] = None,
     engine: Annotated[str | None, typer.Option(help=f"{', '.join(ENGINES)}; no default")] = None,
     origin: Annotated[
         str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
@@ -177,19 +177,19 @@ def translate(
     model: Annotated[
         str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it; no default")
     ] = None,
-    subsets: Annotated[str | None, typer.Option(help="comma-separated; all with a text by default")] = None,
+    subsets: Annotated[str | None, typer.Option(help="comma-separated; by default all that have texts")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="most rows of each subset, split and pair; all by default")
+        int | None, typer.Option(min=1, help="most rows of each subset, split and language pair; all by default")
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="YAML with engine, pairs and rows, instead of these options; none by default")
     ] = None,
     round_trip: Annotated[
-        int | None, typer.Option(min=0, help=f"rows of a pair to translate back, for a report; {ROUND_TRIP} by default")
+        int | None, typer.Option(min=0, help=f"rows per pair to translate back, for a report; {ROUND_TRIP} by default")
     ] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Add training and validation rows in other languages, each next to its original. An interrupted run resumes."""
+    """Add translations of training and validation rows to a build. An interrupted run resumes."""
     from data_build.translate.engine import make_engine
     from data_build.translate.nodes import in_workers
     from data_build.translate.plan import OrderOptions, plan_or_options
@@ -211,7 +211,7 @@ def translate(
 
 @app.verb("mmaffin check --data data")
 def check(data: Data) -> None:
-    """Compare everything on disk with the manifest; exit 1 and a list when it differs."""
+    """Compare the files with the manifest. Prints each difference, and exits with 1 if there is one."""
     from data_build.dataset.check import check as run_check
 
     faults = run_check(Dataset.open(data))
@@ -227,7 +227,7 @@ def leaks(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="folder for leakage.json and leakage.md; none by default")] = None,
 ) -> None:
-    """List training rows that copy a test row, exactly or nearly: of a build, or after translation."""
+    """List training rows that copy a test row, exactly or nearly, as they are or through a translation."""
     from data_build.config import Leaks
     from data_build.dataset.origins import read_origins
     from data_build.leaks.leak_report import examine, markdown, write_report
@@ -254,7 +254,7 @@ def browse(
     data: Data,
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 picks a free one")] = 7860,
 ) -> None:
-    """Look at the records in a browser: by subset, split, language, task, label, translated or not."""
+    """Browse the records on a local page, filtered by subset, split, language, task, label or translation."""
     from mmafflm.browse.server import serve
     from mmafflm.browse.table import open_table
 

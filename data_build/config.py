@@ -1,4 +1,4 @@
-"""The build config: one YAML file, checked key by key. data_build/default.yaml is the default."""
+"""The build config: a YAML file whose keys and values are checked. data_build/default.yaml is the default."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class SplitSizes(BaseModel):
-    """Rows for a subset without its own split: for each language if it has several, otherwise in total."""
+    """Rows that the build draws for each split of a subset: per language if the subset has several, else in total."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,20 +45,20 @@ class Leaks(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     remove: bool = True  # put copies into the quarantine; False only reports them
-    similarity: PositiveFloat = 0.7  # of texts: the share of character trigrams that both have
+    similarity: PositiveFloat = 0.7  # least share of character trigrams that two texts have in common
     shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
-    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # difference hashes may differ in so many of their 64 bits
-    picture_levels: PositiveFloat = 4.0  # 64 x 64 grey pictures may differ by so many of 255 levels on average, or
-    picture_shift: NonNegativeFloat = 1.0  # by so many times what moving the test's picture by a pixel makes
+    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # most bits that differ in two difference hashes, of 64
+    picture_levels: PositiveFloat = 4.0  # largest mean difference of 64 x 64 grey pictures, in 255 levels; or
+    picture_shift: NonNegativeFloat = 1.0  # this times the difference that a shift by one pixel makes
 
 
 def shipped_budget() -> Budget:
-    """The budget of data_build/default.yaml, used by a config that sets none."""
+    """The budget of data_build/default.yaml, used by a config without a budget."""
     return TypeAdapter(Budget).validate_python(documents.read_yaml(SHIPPED)["budget"])
 
 
 def default_splits() -> dict[str, SplitSizes]:
-    """The split sizes that the corpora's files give for subsets without their own split."""
+    """The split sizes of the subsets for which the build draws splits, from the corpora's files."""
     found = {name: size for corpus in corpora().values() for name, size in corpus.splits.items()}
     return {name: SplitSizes(**found[name]) for name in benchmark() if name in found}
 
@@ -84,19 +84,19 @@ class Config(BaseModel):
 
 
 class MixFile(BaseModel):
-    """Another training mix over the same build: a seed, rows of each subset, and filters."""
+    """The file of `mmaffin mix`, for another training mix from the same build: a seed, rows of each subset, filters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: NonNegativeInt
     mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
     modalities: list[str] | None = None  # text, image, video; None: all
-    languages: list[str] | None = None  # as in records, such as en; "es<-en": only its translations; None: all
+    languages: list[str] | None = None  # "es": with translations into es; "es<-en": only those from en; None: all
     most_translated: Share = MOST_TRANSLATED  # as in Config; translations fill what a language's originals cannot
 
 
 def load_config(path: Path | None) -> Config:
-    """Read a build config, the default one when path is None. Raises UsageFault naming the key that is wrong."""
+    """Read a build config, by default the shipped one. Raises UsageFault for a wrong file, key or value."""
     config = read_yaml(Config, path or SHIPPED)
     for where, names, allowed in (
         ("corpora", config.corpora, corpora()),
@@ -110,7 +110,7 @@ def load_config(path: Path | None) -> Config:
 
 
 def load_mix(path: Path) -> MixFile:
-    """Read a mix file. Raises UsageFault naming the key that is wrong."""
+    """Read a mix file. Raises UsageFault when it is unreadable or has a wrong key or value."""
     mix = read_yaml(MixFile, path)
     subsets = benchmark().values()
     for where, names, allowed in (
@@ -127,13 +127,13 @@ def load_mix(path: Path) -> MixFile:
 
 
 def known(path: Path | None, where: str, names: Any, allowed: Any) -> None:
-    """Raises UsageFault naming those of `names`, found under the key `where`, that are not allowed."""
+    """Raises UsageFault if any of the names under the key `where` is not in `allowed`."""
     if unknown := [name for name in names if name not in allowed]:
         raise UsageFault(f"{path}: {where}: {', '.join(unknown)} is not one of {', '.join(allowed)}")
 
 
 def read_yaml(kind: type[T], path: Path) -> T:
-    """Read a YAML file into the given model. Raises UsageFault naming the key that is wrong."""
+    """Read a YAML file into the given model. Raises UsageFault when it cannot be read or does not fit the model."""
     try:
         return kind.model_validate(documents.read_yaml(path))
     except ValidationError as error:
