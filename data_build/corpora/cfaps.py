@@ -3,18 +3,18 @@
 Home      no web page; 中国心理卫生杂志 2011, 25(1):40-46. The authors give it to researchers on request
 Tasks     emotion classification, one of seven (CFAPS_EC); intensity of that emotion in 0..1 (CFAPS_EI). Pictures
 Licence   we know of no licence; not public
-Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male and female, pictures of any extension;
+Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male and female, with pictures;
           and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls must be saved as one of these first
 Sheet     we do not know its name and columns. The headings for picture and intensity are our guess; map them in the
           build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
           titles above it and several worksheets do no harm. The sheet names a picture by its file, with or
           without the extension
 Labels    the folder gives the type; it is checked against the sheet's column if `type` is mapped. The intensity is
-          (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces the ten published golds that we
-          know bit for bit, from means cut off (not rounded) after 15 digits, such as 389/83 = 4.6867469879518
+          (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces, bit for bit, the ten published
+          golds that we know, with means truncated (not rounded) to 15 digits, such as 389/83 = 4.6867469879518
 Split     the corpus has none. Our choice: of each type 20 % test and 10 % validation, in the order of a hash of the
           file's name, rounded over the types so that 870 pictures give 174 and 87. It is the same for both subsets
-Sizes     870 pictures (the system's own description adds up to 900, with 150 of surprise where 120 would fit)
+Sizes     870 pictures (the authors' own numbers add up to 900, with 150 of surprise where 120 would fit)
 """
 
 import hashlib
@@ -71,7 +71,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     for key in ("picture", "intensity"):
         if not isinstance(options[key], str):
             raise Fault(
-                f"cfaps: {key} is a heading of the rating sheet, not {options[key]!r}. Correct the build config."
+                f"cfaps: {key} must be a heading of the rating sheet, not {options[key]!r}. Correct the build config."
             )
     media = by_key("cfaps", (("/".join(folders(file)[-3:]), file) for file in files if is_picture(file)))
     if files and not any(map(_type, media)):
@@ -80,7 +80,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 
 def _type(key: str) -> str | None:
-    """The emotion of the innermost folder that names an emotion, such as 1anger in 1anger/male/AM1.bmp."""
+    """The emotion of the innermost folder named after one, such as 1anger in 1anger/male/AM1.bmp; None without one."""
     matches = (FOLDER.fullmatch(folder) for folder in reversed(key.split("/")[:-1]))
     return next((label for match in matches if match and (label := _label(match[1]))), None)
 
@@ -90,7 +90,7 @@ def _label(name: str) -> str | None:
 
 
 def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:
-    """The rating sheet, or nothing: a missing sheet is no fault, because the types are usable without it."""
+    """The rating sheet, or (), because CFAPS_EC needs no sheet. Raises Fault for several, an .xls or a wrong name."""
     tables = [file for file in files if file.basename.lower().endswith(TABLES) and not file.basename.startswith("~$")]
     chosen = [file for file in tables if name in (None, file.basename, file.name)]
     found = ", ".join(sorted({file.basename for file in tables})) or "none"
@@ -100,9 +100,9 @@ def _sheet(files: list[RawFile], name: str | None) -> tuple[RawFile, ...]:
         )
     old = [file for file in files if file.basename.lower().endswith(".xls")]
     if old and not chosen:
-        raise Fault(f"cfaps: {old[0].name}: .xls is not read. Save it as .xlsx or as .csv in UTF-8.")
+        raise Fault(f"cfaps: {old[0].name}: .xls files cannot be read. Save it as .xlsx or as .csv in UTF-8.")
     if name is not None and not chosen:
-        raise Fault(f"cfaps: no rating sheet {name} ({', '.join(TABLES)}) among the tables: {found}.")
+        raise Fault(f"cfaps: no rating sheet {name} ({', '.join(TABLES)}); found: {found}. Correct the build config.")
     return (one_of(chosen),) if chosen else ()
 
 
@@ -171,7 +171,7 @@ def _items(face: Face, split: str, ratings: list[Rating]) -> Iterator[Example | 
     other = next((rating for rating in ratings if rating.type and _label(rating.type) != face.type), None)
     if other is not None:
         yield from _twice(
-            face.file, "the sheet's type is not the folder's", f"{face.type}, {other.type} in {other.source}"
+            face.file, "the sheet's type differs from the folder's", f"{face.type}, {other.type} in {other.source}"
         )
         return
     media = RawMedia("image", face.file)
@@ -219,7 +219,7 @@ def _ratings(file: RawFile, options: Mapping[str, Any]) -> Iterator[Rating]:
 
 
 def _table(file: RawFile) -> Iterator[tuple[str, list[str]]]:
-    """Yield place and fields of every row of a csv or tsv that is not empty."""
+    """Yield the source (file and line) and the fields of each non-empty row of a csv or tsv."""
     text = file.text()
     delimiter = max("\t,;", key=text.count)
     for line, fields in csv_rows(file.name, text, delimiter):
@@ -239,7 +239,7 @@ FOLDERS = {  # spelled as in the corpus
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """Seven folders of pictures, one picture a palette png, and the rating sheet."""
+    """Seven folders of JPEG pictures, one of them a palette PNG, and the rating sheet."""
     random = Random(f"{seed} cfaps")
     files: Files = {}
     sheet = [["图片", "类型", "认同度", "强度"]]
@@ -264,7 +264,7 @@ def _samples(scale: int, seed: int) -> Files:
 CORPUS = Corpus(
     name="cfaps",
     licence="none known; handed out to researchers on request",
-    get="Ask the authors (Gong et al. 2011); put the seven folders and the rating sheet there.",
+    get="Ask the authors (Gong et al. 2011); put the seven folders and the rating sheet into RAW/cfaps.",
     expected={
         f"{subset} {split}": rows
         for subset in ("CFAPS_EC", "CFAPS_EI")
@@ -273,7 +273,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"sheet": None, "picture": "图片", "type": None, "intensity": "强度"},
-    terms="no licence is known, and its authors hand it out one by one",
+    terms="no licence is known, and its authors give it only on request",
     samples=_samples,
     mix={"CFAPS_EC": 500, "CFAPS_EI": 500},
     cite="Gong, Huang, Wang, Luo (2011): Revision of the Chinese Facial Affective Picture System. Chinese "

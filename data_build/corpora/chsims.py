@@ -7,9 +7,9 @@ Files     label.csv; Raw/<video_id>/<clip_id>.mp4, in folders or archives. meta.
 Format    UTF-8 (sometimes with a BOM), CSV with quoting: video_id, clip_id, text, label, label_T, label_A, label_V,
           annotation, mode. Some copies have no header; the order of the columns differs between releases. clip_id has
           four digits, and a spreadsheet drops its leading zeros
-Labels    label (for all modalities together) in steps of 0.2, binary noise rounded away; annotation is its sign
-Sizes     1,368 / 456 / 457 rows (train / valid / test), two items each; val and test from memory, not verified
-Clips     of a clip longer than the option max_s the build takes the middle
+Labels    label (for all modalities together) in steps of 0.2, without floating-point noise; annotation is its sign
+Sizes     1,368 / 456 / 457 rows (train / valid / test), two examples each; val and test from memory, not verified
+Clips     the build takes the middle of a clip that is longer than the option max_s
 """
 
 import re
@@ -30,8 +30,8 @@ COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
 ORDER = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode"]
 ROWS = 2_281
 VIDEO = re.compile(r"video_\d+")
-NOISE = 1e-6  # tolerance for levels stored as binary fractions
-UNKNOWN = ("mode is not train, valid or test", "label outside the set", "annotation outside the set")
+NOISE = 1e-6  # tolerance for the floating-point noise of levels
+UNKNOWN = ("mode is not train, valid or test", "label is not in -1, -0.8, ... 1", "annotation is not a known polarity")
 SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
 
 
@@ -51,7 +51,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if not media:
         raise Fault(
             f"chsims: {tables[0].name} was found, but no clip; expected Raw/video_0001/0001.mp4 and so on. "
-            "Put the folder Raw beside it."
+            "Put the folder Raw next to it."
         )
     return [RawPart("utterances", (one_of(tables),), media=media)]
 
@@ -63,7 +63,7 @@ def _key_of(file: RawFile) -> str | None:
 
 
 def _key(video: str, clip: str) -> str:
-    """A spreadsheet may have dropped the zeros of a clip's number or written it as 1.0; this restores four digits."""
+    """video_id/clip_id. Restores four digits where a spreadsheet dropped leading zeros or wrote 1.0."""
     return f"{video.strip()}/{re.sub(r'[.]0$', '', clip.strip()).zfill(4)}"
 
 
@@ -111,9 +111,9 @@ def _require_v1(file: RawFile, rows: list[CsvRow], names: list[str]) -> None:
 
 
 def _fault(row: Mapping[str, str], key: str, seen: set[str], media: Mapping[str, str]) -> tuple[str, str]:
-    """Why a row cannot be used, and the offending value; both empty for a good row."""
+    """Why a row cannot be used, and the wrong value if there is one; both are empty for a usable row."""
     if not row:
-        return "another number of fields than the header", ""
+        return "the number of fields differs from the header", ""
     label, annotation = _level(row["label"]), _polarity(row["annotation"])
     if key in seen:
         return "duplicate id", key
@@ -149,7 +149,7 @@ def _polarity(annotation: str) -> str | None:
 def _items(
     row: Mapping[str, str], key: str, reason: str, told: str, source: str, media: Mapping[str, str], longest_s: float
 ) -> Iterator[Example | Bad]:
-    """The row's two items."""
+    """The row's two examples, or a Bad for each subset if there is a reason."""
     split = SPLITS.get(row["mode"].strip().lower()) if row else None
     unknown = told[:200] if reason in UNKNOWN else None
     for subset, task in (("CHSIMS_SP", "sp"), ("CHSIMS_SI", "si")):
@@ -171,7 +171,7 @@ SILENT, LONG = ("train", 17), ("test", 17)  # split and number of the row with a
 
 
 def _samples(scale: int, seed: int) -> Files:
-    """label.csv without a header, as in the copy with 4049 files, and the clips. Negative rows are sad or angry."""
+    """label.csv without a header, as some copies have it, and the clips. Negative rows are sad or angry."""
     writer = Writer(seed, "chsims", "zh")
     random = writer.random
     table: list[list[str]] = []
@@ -202,7 +202,7 @@ def _made_rows(writer: Writer, scale: int) -> Iterator[tuple[str, int, float]]:
 CORPUS = Corpus(
     name="chsims",
     licence="none stated",
-    get="Follow the Google Drive or Baidu link in https://github.com/thuiar/MMSA to SIMS/: label.csv and Raw/.",
+    get="Download label.csv and Raw/ from SIMS/ behind the Google Drive or Baidu link in https://github.com/thuiar/MMSA.",
     expected={
         f"{subset} {split}": rows
         for subset in ("CHSIMS_SP", "CHSIMS_SI")

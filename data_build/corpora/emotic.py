@@ -4,18 +4,18 @@ Home      http://sunai.uoc.edu/emotic/, https://github.com/rkosti/emotic
 Tasks     emotion classification, up to 26 labels (EMOTIC_EC); valence, arousal, dominance (EMOTIC_SI). Pictures
 Licence   "only for non-commercial research and education purposes"; by request form
 Files     Annotations.mat (CVPR17_Annotations.mat in the older release), and the pictures of emotic.zip or of the older
-          cvpr_emotic.zip: {ade20k,emodb_small,framesdb,mscoco}/images/*.jpg, unpacked or not. Instead of the .mat,
-          {train,val,test}.csv are read, which Tandon's mat2py.py makes of it. The arrays on Kaggle (annot_arrs_*.csv)
-          are not read
-Format    MATLAB 5. In train each person has one annotator; val and test have several and their combined_*, which is
-          what we read; each annotator's own answers go to origins.jsonl. The field names follow the authors'
-          documentation and are not verified; an unexpected field is reported
+          cvpr_emotic.zip: {ade20k,emodb_small,framesdb,mscoco}/images/*.jpg, unpacked or not. Without the .mat, we
+          read the {train,val,test}.csv of Tandon's mat2py.py. The arrays on Kaggle (annot_arrs_*.csv) are not read
+Format    MATLAB 5. In train each person has one annotator. In val and test each has several annotators and the
+          combined_* fields, which we read; each annotator's own answers go to origins.jsonl. The field names follow
+          the authors' documentation and are not verified; the build stops when one is missing
 Labels    valence, arousal and dominance 1..10 become (x - 5.5) / 4.5 with three decimals. This is our choice: the
           prompt asks for -1..1
-Picture   by default the person's box, rounded to pixels; `crop: whole` takes the whole picture. We do not know which
-          of the two the paper used
+Picture   by default the person's box, rounded to pixels; with the option `crop: whole`, the whole picture. We do not
+          know which of the two the paper used
 Sizes     34,320 people (23,706 / 3,334 / 7,280 in train / val / test); `expected` counts those with both annotations
-Rows      a person gives two items, one a subset. Without categories, with a NaN or without the picture, it gives none
+Rows      each person becomes two examples, one per subset. A person with an invalid or missing category, number, box
+          or picture becomes none
 """
 
 import ast
@@ -60,15 +60,15 @@ class Person(NamedTuple):
     categories: list[Any]
     continuous: list[Any]  # in the order of DIMENSIONS
     fault: str = ""
-    annotators: tuple[tuple[list[Any], list[Any]], ...] = ()  # categories and continuous of each of several
+    annotators: tuple[tuple[list[Any], list[Any]], ...] = ()  # categories and continuous of each annotator, if combined
 
 
 class Unusable(NamedTuple):
-    """Why a person cannot be used, and the offending value."""
+    """Why a person cannot be used, and the wrong value."""
 
     reason: str
     detail: str
-    unknown: str | None = None  # a category outside the set
+    unknown: str | None = None  # a category that is not in the label set
 
 
 class Found(NamedTuple):
@@ -81,7 +81,7 @@ class Found(NamedTuple):
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["crop"] not in ("person", "whole"):
-        raise Fault(f"emotic: crop is person or whole, not {options['crop']!r}. Correct the build config.")
+        raise Fault(f"emotic: crop must be person or whole, not {options['crop']!r}. Correct the build config.")
     parts = _annotations(files)
     if files and not parts:
         raise unrecognised("emotic", files, "Annotations/Annotations.mat (annot_arrs_*.csv of Kaggle are not read)")
@@ -90,7 +90,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if parts and not media:
         raise Fault(
             f"emotic: {parts[0].files[0].name} was found, but no picture; expected mscoco/images/*.jpg and so on. "
-            "Put emotic.zip beside it."
+            "Put emotic.zip next to it."
         )
     return [RawPart(part.name, part.files, part.about, media) for part in parts]
 
@@ -121,7 +121,7 @@ def _read(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> Iterator[Example | Bad]:
-    """The person's two items. A fault in one drops both: that is how 7,280 became the published 7,203."""
+    """The person's two examples. A fault in one drops both: this reduces 7,280 test people to the published 7,203."""
     found = _checked(person, media, crop)
     for subset, task in (("EMOTIC_EC", "ec"), ("EMOTIC_SI", "si")):
         if isinstance(found, Unusable):
@@ -133,7 +133,7 @@ def _items(person: Person, split: str, media: Mapping[str, str], crop: str) -> I
 
 
 def _each_annotator(person: Person) -> dict[str, dict[str, list[Any]]] | None:
-    """The golds of the annotators behind a combined annotation, for both tasks; an unusable one is left out."""
+    """Each annotator's golds for both tasks, without unusable ones; None if there is no combined annotation."""
     emotions = [gold for one, _ in person.annotators if not isinstance(gold := _emotions(one), Unusable)]
     vads = [vad for _, one in person.annotators if not isinstance(vad := _vad(one), Unusable)]
     return {"annotators": {"ec": emotions, "si": vads}} if person.annotators else None
@@ -161,7 +161,7 @@ def _box(found: list[Any]) -> tuple[int, int, int, int] | Unusable:
     if len(numbers) != 4 or len(edges) != 4:
         return Unusable("box is not four numbers", str(found))
     left, top, right, bottom = edges
-    # The box may extend beyond the picture, because the build clips it; but something must be left.
+    # The box may extend beyond the picture, because the build clips it, but part of it must be inside.
     if right <= max(left, 0) or bottom <= max(top, 0):
         return Unusable("box without an area", str(found))
     return left, top, right, bottom
@@ -175,7 +175,7 @@ def _emotions(found: list[Any]) -> list[str] | Unusable:
     # neutral is in the benchmark's label set but not in EMOTIC
     strange = [str(word) for word, name in zip(found, names, strict=True) if name in (None, "neutral")]
     if strange:
-        return Unusable("label outside the set", ", ".join(map(str, found)), strange[0][:200])
+        return Unusable("category is not in the label set", ", ".join(map(str, found)), strange[0][:200])
     return grammar.sort([name for name in names if name])
 
 
@@ -184,7 +184,7 @@ def _vad(found: list[Any]) -> dict[str, float] | Unusable:
     assert isinstance(grammar, Vad)
     numbers = [number for value in found if (number := _number(value)) is not None]
     if len(found) != 3 or len(numbers) != 3:
-        return Unusable("no continuous annotation", str(found))
+        return Unusable("not three continuous values", str(found))
     if not all(LOW <= number <= HIGH for number in numbers):
         return Unusable(f"continuous annotation outside {LOW}..{HIGH}", str(found))
     middle, half = (LOW + HIGH) / 2, (HIGH - LOW) / 2
@@ -212,7 +212,7 @@ def _of_mat(file: RawFile, split: str) -> Iterator[Person]:
 
 
 def _load(file: RawFile, split: str) -> Any:
-    """One variable of the .mat."""
+    """The variable of the .mat with the split's name. Raises Fault when there is none."""
     variables = load_variables(file, split)
     if split not in variables:
         there = ", ".join(variables) or "none"
@@ -225,7 +225,7 @@ def _has(struct: Any, fields: Iterable[str], where: str) -> None:
     if not isinstance(struct, dict) or not all(field in struct for field in fields):
         raise Fault(
             f"emotic: {where}: expected the fields {', '.join(fields)}, found {found}. "
-            "Put back the file as distributed; if it is, its layout is another one than this reader knows."
+            "Put back the file as distributed. If it is unchanged, this reader does not know its layout."
         )
 
 
@@ -255,8 +255,8 @@ def _of_csv(file: RawFile) -> Iterator[Person]:
     names = [name.strip() for name in header.fields] if header else []
     if missing := [name for name in COLUMNS if name not in names]:
         raise Fault(
-            f"emotic: {file.name}:1: no column {', '.join(missing)}, but {', '.join(names)[:120] or 'an empty file'}. "
-            "Expected what Tandon's mat2py.py writes; better put Annotations.mat there."
+            f"emotic: {file.name}:1: no column {', '.join(missing)} in {', '.join(names)[:120] or 'an empty file'}. "
+            "Expected a table by Tandon's mat2py.py. It is better to put Annotations.mat there."
         )
     for line, fields in rows:
         source = f"{file.name}:{line}"
@@ -285,7 +285,7 @@ _PEOPLE = {"train": 23_266, "val": 3_315, "test": 7_203}
 CORPUS = Corpus(
     name="emotic",
     licence="non-commercial research and education only (EMOTIC); by request",
-    get="Ask by the form on http://sunai.uoc.edu/emotic/ for the pictures and for Annotations.mat.",
+    get="Request the pictures and Annotations.mat with the form on http://sunai.uoc.edu/emotic/.",
     expected={f"{subset} {split}": rows for subset in ("EMOTIC_EC", "EMOTIC_SI") for split, rows in _PEOPLE.items()},
     find=_find,
     read=lambda part, options: batched(_read(part, options)),

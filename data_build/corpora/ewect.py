@@ -4,8 +4,9 @@ Home      https://smp2020ewect.github.io/
 Task      emotion classification, one label; text; Chinese
 Licence   none stated (a mirror says: unknown)
 Files     {usual,virus}_{train,eval_labeled,test_labeled}.txt anywhere below the folder, or in an archive there.
-          Ignored: folders whose path has `mixed` or 混淆 (in the source test/mixed: 50,000 decoys); where the labelled
-          .txt is present, the same file without labels or as .xlsx; a copy in a folder `clean`, if there is another
+          Ignored: files in a folder whose path contains `mixed` or 混淆 (at the source, test/mixed has 50,000 decoys);
+          the same file without labels or as .xlsx, if the labelled .txt is there; and a copy in a folder `clean`, if
+          there is another copy
 Format    UTF-8, one JSON array of {"id", "content", "label"}; the label neutral is also spelled neural
 Sizes     usual 27,768 / 2,000 / 5,000, virus 8,606 / 2,000 / 3,000 (train / eval / test)
 Text      U+FEFF at the start of a post is removed (in usual: 7 posts of test, 1 of eval); Weibo markup is kept
@@ -38,10 +39,10 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     parts = []
     for domain in ("usual", "virus"):
         for split, stem in STEMS.items():
-            # without the labelled .txt we take another form of the file, so that _array raises a Fault that says why
+            # without the labelled .txt we take another form of the file, for which _array raises a Fault with the fix
             forms = [f"{domain}_{stem}.txt", f"{domain}_{stem.removesuffix('_labeled')}.txt", f"{domain}_{stem}.xlsx"]
             copies = next((named[form] for form in forms if form in named), [])
-            # A well-known mirror has rewritten posts in data/clean: any other copy comes before it.
+            # A well-known mirror has rewritten posts in data/clean, so we prefer any other copy.
             if copies:
                 file = one_of(copies, rank=lambda file: "clean" in re.split(r"[/!]", file.name))
                 subset = f"EWECT_{domain}"
@@ -64,7 +65,7 @@ def _array(file: RawFile) -> list[Any]:
     if file.basename.lower().endswith(".xlsx"):
         text_name = f"{file.basename[:-5]}.txt"
         raise Fault(
-            f"ewect: {file.name}: .xlsx files are not read; use {text_name}, which the source distributes beside it."
+            f"ewect: {file.name}: .xlsx files are not read; use {text_name}, which the source distributes next to it."
         )
     text = file.text()
     if not text.strip():
@@ -90,7 +91,7 @@ def _rows(part: RawPart) -> Iterator[Example | Bad]:
     seen: set[str] = set()
     for position, row in enumerate(_array(file), 1):
         if not _is_row(row):
-            yield Bad(f"{file.name}:row={position}", "not an id, a content and a label", reprlib.repr(row)[:200])
+            yield Bad(f"{file.name}:row={position}", "row without an id, a content or a label", reprlib.repr(row)[:200])
             continue
         number = reprlib.repr(row["id"]) if isinstance(row["id"], list | dict) else str(row["id"])
         if len(number) > LONGEST_ID:
@@ -106,7 +107,7 @@ def _rows(part: RawPart) -> Iterator[Example | Bad]:
 def _row(row: Mapping[str, Any], source: str, about: Mapping[str, str]) -> Example | Bad:
     label = label_set(about["subset"]).canonical(str(row["label"]))
     if label is None:
-        return Bad(source, "label outside the set", str(row["label"])[:200], unknown=str(row["label"])[:200])
+        return Bad(source, "label is not in the label set", str(row["label"])[:200], unknown=str(row["label"])[:200])
     text = clean(row["content"]) if isinstance(row["content"], str) else ""
     if not text:
         return Bad(source, "empty text", str(row["label"])[:200])

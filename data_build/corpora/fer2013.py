@@ -4,12 +4,12 @@ Home      https://www.kaggle.com/c/challenges-in-representation-learning-facial-
 Task      emotion classification, one label; pictures
 Licence   the rules of the Kaggle competition; the authors state none
 Files     fer2013.csv (in fer2013.tar.gz, itself in the competition's zip), or icml_face_data.csv, or the folders
-          {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013; the first that is found.
-          The competition's train.csv and test.csv alone do not make a test set: they lack its labels
+          {train,test}/CLASS/*.jpg of https://www.kaggle.com/datasets/msambare/fer2013. We read the first that is found.
+          The competition's train.csv and test.csv alone are not enough: they do not contain the test labels
 Folders   copies name them differently. A picture named PublicTest_... or PrivateTest_... belongs to the test in any
           folder; so do folders PublicTest and PrivateTest, and a validation/ of 3,589 pictures next to a test/ of
-          3,589. Any other validation/ is that copy's own split and becomes the validation set. Other folders are
-          refused
+          3,589. Any other validation/ is that copy's own split and becomes the validation set. A class folder outside
+          the splits, or an unknown class in a split, stops the build
 Format    header emotion,pixels,Usage in any order, with blanks in the names; 2304 numbers 0..255 a row, line by line
 Sizes     28,709 Training, 3,589 PublicTest, 3,589 PrivateTest. The last two are the test; the build config draws the
           validation set from Training
@@ -65,7 +65,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
         return _of_pictures(media)
     if any(file.basename.lower() in ("train.csv", "test.csv") for file in files):
         raise Fault(
-            "fer2013: train.csv and test.csv alone cannot give the test, whose labels are not in them. "
+            "fer2013: train.csv and test.csv alone do not contain the labels of the test. "
             "Put fer2013.tar.gz or icml_face_data.csv of the same competition there."
         )
     if files:
@@ -74,7 +74,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 
 def _of_pictures(media: dict[str, str]) -> list[RawPart]:
-    """A part for each split. Raises Fault for a class folder outside every split, or an unknown class in a split."""
+    """A part for each split. Raises Fault for a class folder outside the splits or an unknown class in one."""
     places: dict[str, dict[str, str]] = {"train": {}, "val": {}, "test": {}}
     strays: dict[str, str] = {}
     for key, name in media.items():
@@ -82,12 +82,12 @@ def _of_pictures(media: dict[str, str]) -> list[RawPart]:
         if place is None and _label(folder):
             raise Fault(
                 f"fer2013: {name}: its split is unclear. Expected train/{folder}/*.jpg, test/{folder}/*.jpg and so on. "
-                "Rename the folder above it, or take it out."
+                "Rename the folder above it, or remove it."
             )
         if place and not _label(folder):
             raise Fault(
                 f"fer2013: {name}: the class {folder} is unknown here; expected the folders {', '.join(NAMES)} in each "
-                "split. Rename it if it is one of them, or take it out."
+                "split. Rename it if it is one of them, or remove it."
             )
         (places[place] if place else strays)[key] = name
     if len(places["val"]) == HALF == len(places["test"]):
@@ -99,7 +99,7 @@ def _of_pictures(media: dict[str, str]) -> list[RawPart]:
 
 
 def _place(key: str) -> str | None:
-    """The split of a picture: the test if its name says so, else its folder's split; None when neither names one."""
+    """test if the picture's name shows it, else its folder's split, else train if its name shows it, else None."""
     *above, name = key.split("/")
     usage = name.partition("_")[0].lower()
     if usage in ("publictest", "privatetest") and above:
@@ -117,7 +117,7 @@ def _of_folders(part: RawPart) -> Iterator[Example | Bad]:
     for key, name in part.media.items():
         label = _label(key.split("/")[-2]) if _place(key) else None
         if label is None:
-            yield Bad(name, "picture in no folder of a split and a class", key[:200])
+            yield Bad(name, "picture is not in a folder of a split and a class", key[:200])
         else:
             own = None if split == "train" else split
             yield Example("FER2013", "ec", NO_LANGUAGE, own, [label], "", name, media=RawMedia("image", name))
@@ -149,9 +149,9 @@ def _of_table(file: RawFile) -> Iterator[Example | Bad]:
 def _row(row: Mapping[str, str], source: str) -> Example | Bad:
     number, usage, values = row["emotion"].strip(), row["Usage"].strip(), row["pixels"].split()
     if number not in map(str, range(len(NAMES))):
-        return Bad(source, "label outside the set", number[:200], unknown=number[:200])
+        return Bad(source, "emotion is not 0 to 6", number[:200], unknown=number[:200])
     if usage not in SPLITS:
-        return Bad(source, "usage outside the set", usage[:200], unknown=usage[:200])
+        return Bad(source, "Usage is not Training, PublicTest or PrivateTest", usage[:200], unknown=usage[:200])
     split = SPLITS[usage]
     if len(values) != PIXELS:
         return Bad(source, f"not {PIXELS} pixels", str(len(values)), split=split)

@@ -1,4 +1,4 @@
-"""Find the corpora: every other module of this folder is a corpus, described by its CORPUS."""
+"""Find the corpora: every other module of this folder defines a corpus as CORPUS."""
 
 import importlib
 import pkgutil

@@ -8,9 +8,9 @@ Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, like the archives in it: 
           shows. {train,dev,test}_sent_emo.csv, best from GitHub; loose tables are preferred to those in archives
 Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, hold
           the typographic signs as U+0080..U+009F; copies in cp1252 and GB 18030 also circulate. All are repaired
-Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two items each. The paper has 2,530 test rows and does
-          not say which; we keep all whose clip can be decoded
-Clips     test clips named final_videos_test... were cut again and replace their plain twins, which are wrong.
+Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two examples each. The paper has 2,530 test rows and
+          does not say which; we keep all rows whose clip can be decoded
+Clips     test clips named final_videos_test... were cut again and replace those without this prefix, which are wrong.
           dev dia110_utt7 does not exist, train dia125_utt3 cannot be read; test dia38_utt4 and dia220_utt0 are
           minutes long (the build takes the middle of a clip longer than the option max_s). Clips without a row
           are ignored: dev dia49_utt4, dia49_utt5, dia66_utt9, dia66_utt10; test dia93_utt5 to utt7, dia108_utt1,
@@ -53,7 +53,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
         raise Fault(
             "meld: the tables were found, but no clip; expected train_splits/dia0_utt0.mp4 and so on in folders named "
             f"train_splits, dev_splits_complete, output_repeated_splits_test{found}. "
-            "Extract MELD.Raw.tar.gz beside the tables, or put it there as it is."
+            "Extract MELD.Raw.tar.gz next to the tables, or put the archive itself there."
         )
     return [
         RawPart(split, (_table(copies),), {"split": split}, _media(placed[split]))
@@ -71,7 +71,7 @@ def _split_of(file: RawFile) -> str | None:
 
 
 def _media(clips: list[tuple[RawFile, re.Match[str]]]) -> dict[str, str]:
-    """Map dia<D>_utt<U> to its clip. Test clips that were cut again replace their plain twins."""
+    """Map dia<D>_utt<U> to its clip. Test clips that were cut again replace those without the prefix."""
     plain = by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if not match[1]])
     return plain | by_key("meld", [(_key(match[2], match[3]), file) for file, match in clips if match[1]])
 
@@ -81,7 +81,7 @@ def _key(dialogue: str, utterance: str) -> str:
 
 
 def _table(copies: list[RawFile]) -> RawFile:
-    """Choose a copy of a table: GitHub's and the archive's differ in their typographic signs."""
+    """Choose a copy of a table: one in the fewest archives and, of several, one without control characters."""
     depth = min(file.name.count("!") for file in copies)
     near = [file for file in copies if file.name.count("!") == depth]  # a copy in a tar archive takes minutes to read
     return one_of(near, rank=_has_c1) if len(near) > 1 else near[0]
@@ -104,13 +104,13 @@ def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 def _items(
     row: Mapping[str, str], fields: list[str], source: str, seen: set[str], part: RawPart, longest_s: float
 ) -> Iterator[Example | Bad]:
-    """The row's two items, of MELD_EC and of MELD_SP."""
+    """The row's two examples, of MELD_EC and of MELD_SP, or a Bad instead of either."""
     numbers = [row.get(name, "").strip() for name in ("Dialogue_ID", "Utterance_ID")]
     is_numbered = all(re.fullmatch(r"[0-9]+", number) for number in numbers)
     key = _key(*numbers) if is_numbered else ""
     text = clean(row.get("Utterance", ""))
     reason = (
-        ("another number of fields than the header" if not row else "")
+        ("the number of fields differs from the header" if not row else "")
         or ("dialogue or utterance is not a number" if not is_numbered else "")
         or ("duplicate id" if key in seen else "")
         or ("empty text" if not text else "")
@@ -123,7 +123,9 @@ def _items(
             continue
         label = label_set(subset, task).canonical(row[column])
         if label is None:
-            yield Bad(source, "label outside the set", f"{subset}: {row[column]}"[:200], subset, unknown=row[column])
+            yield Bad(
+                source, "label is not in the label set", f"{subset}: {row[column]}"[:200], subset, unknown=row[column]
+            )
         else:
             media = RawMedia("video", part.media[key], max_s=longest_s)
             split, origin = part.about["split"], _origin(row, part)
@@ -132,7 +134,7 @@ def _items(
 
 
 def _origin(row: Mapping[str, str], part: RawPart) -> dict[str, str | float]:
-    """The dialogue; and the speaker, the episode and the seconds in it, as far as the table has them."""
+    """The dialogue and, if the table has them, the speaker, the episode, and the start and end in seconds."""
     origin: dict[str, str | float] = {"dialogue": f"{part.about['split']}/{int(row['Dialogue_ID'])}"}
     if speaker := clean(row.get("Speaker", "")):
         origin["speaker"] = speaker
@@ -178,7 +180,7 @@ def _samples(scale: int, seed: int) -> Files:
             clip = f"dia{row[5]}_utt{row[6]}.mp4"
             data = render((emotion,), intensity, random, duration_s)
             clips.update(_made_clips((split, number), clip, data, emotion, random))
-        if split == "test":  # a clip that no row names
+        if split == "test":  # a clip without a row
             clips[f"dia{rows * scale // UTTERANCES}_utt0.mp4"] = render(("neutral",), 0.5, random, 0.8)
         sheet = csv_bytes(table)
         inner = {f"{FOLDERS[split]}/{name}": data for name, data in sorted(clips.items())}
@@ -227,7 +229,7 @@ CORPUS = Corpus(
     name="meld",
     licence="GPL-3.0 (annotations); footage: Warner Bros.",
     get="Download http://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz and extract it and the archives in it, "
-    "with data/MELD/*_sent_emo.csv of https://github.com/declare-lab/MELD beside them.",
+    "with data/MELD/*_sent_emo.csv of https://github.com/declare-lab/MELD next to them.",
     expected={  # val has 1,108 rows, not 1,109: one dev clip does not exist
         f"{subset} {split}": rows
         for subset in ("MELD_EC", "MELD_SP")
@@ -236,7 +238,7 @@ CORPUS = Corpus(
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
-    terms="the GPL-3.0 is on the annotations; the footage belongs to Warner",
+    terms="the GPL-3.0 covers the annotations only; the footage belongs to Warner",
     samples=_samples,
     mix={"MELD_EC": 5_000, "MELD_SP": 5_000},
     row_origins=("speaker", "episode"),

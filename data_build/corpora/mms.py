@@ -7,7 +7,7 @@ Files     either data/LANG/LANG_NAME.tsv (no header: label, text, confidence; CS
           shards with columns text, label, language. Give only one of them, and no .arrow files of a local cache
 Labels    -1, 0, 1 in the TSV files; 0, 1, 2 (or the names) in the built form. A label -1 or 2 shows which form it is
 Sizes     6,164,762 rows, without a split
-Rows out  labels outside the set, empty texts, languages outside the 27
+Rows out  rows with an unknown label, an empty text, broken quoting, or a language that is not one of the 27
 Source    the record's number in its file. This is not always the line, because a quoted text may hold line breaks
 """
 
@@ -47,7 +47,7 @@ ENCODINGS = {
 MOST_ROWS = 50_000_000  # per shard; the whole corpus has 6.2 million, and a damaged count could fill the memory
 # What polars raises for a damaged file. A panic of its Rust code is not an Exception.
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError)
-HEAD = 1000  # rows of a TSV that are searched first for a label -1, which they nearly always hold
+HEAD = 1000  # rows of each TSV that are searched first for a label -1; they nearly always have one
 
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
@@ -58,7 +58,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
         raise unrecognised("mms", files, "data/LANG/LANG_NAME.tsv, or .parquet shards")
     if tables and texts:
         raise Fault(
-            f"mms: both {texts[0].name} and {tables[0].name}: the corpus twice, as TSV and built. Remove one form."
+            f"mms: found both {texts[0].name} and {tables[0].name}: the corpus as TSV and in built form. Remove one."
         )
     if texts:
         copies = [[file for file in texts if file.basename == name] for name in {file.basename for file in texts}]
@@ -91,7 +91,7 @@ def _encoding(labels: set[str], file: RawFile) -> str:
     if "-1" in labels:
         return "signed"
     raise Fault(
-        f"mms: {file.name}: labels {', '.join(sorted(labels)) or 'none'} in the whole corpus, neither -1 nor 2, so 0 "
+        f"mms: {file.name}: labels {', '.join(sorted(labels)) or 'none'} in the whole corpus. Without -1 or 2, label 0 "
         "may mean neutral or negative. Put all files of the corpus there."
     )
 
@@ -119,7 +119,7 @@ def _records(file: RawFile) -> Iterator[Sequence[str]]:
 
 
 def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Yield a parquet or arrow shard in batches, with the row number, from 1, in the column "row"."""
+    """Yield a parquet or arrow shard in batches, with the row number (from 1) in the column "row". May raise Fault."""
     source = file.path if file.member is None else io.BytesIO(file.read())
     try:
         is_parquet = file.basename.lower().endswith(".parquet")
@@ -127,11 +127,11 @@ def _frames(file: RawFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         there = table.collect_schema().names()
         if missing := [name for name in COLUMNS if name not in there]:
             raise Fault(
-                f"mms: {file.name}: no column {', '.join(missing)}, but {', '.join(there[:8])}. "
-                "Remove the file if it is of another corpus."
+                f"mms: {file.name}: no column {', '.join(missing)} in {', '.join(there[:8])}. "
+                "Remove the file if it belongs to another corpus."
             )
         if (rows := table.select(pl.len()).collect().item()) > MOST_ROWS:
-            raise Fault(f"mms: {file.name}: {rows:,} rows, and at most {MOST_ROWS:,} are read. Download it again.")
+            raise Fault(f"mms: {file.name}: {rows:,} rows, but at most {MOST_ROWS:,} can be read. Download it again.")
         words = (pl.col(name).cast(pl.String) for name in columns)
         chosen = table.with_row_index("row", 1).select(*words, "row")
         yield from chosen.collect_batches(chunk_size=BATCH, maintain_order=True)
@@ -177,13 +177,13 @@ def _read_text(part: RawPart) -> Iterator[PartRows]:
             ),
             part,
         )
-        usable = usable or rows.examples.height > 0 or bool(set(rows.bad["reason"]) - {"label outside the set"})
+        usable = usable or rows.examples.height > 0 or bool(set(rows.bad["reason"]) - {"label is not in the label set"})
         first += len(batch)
         yield rows
     if not usable:
         raise Fault(
             f"mms: {file.name}: {first - 1} rows, none with a label -1, 0 or 1, a tab and a text. "
-            "Download it again, or remove it if it is of another corpus."
+            "Download it again, or remove it if it belongs to another corpus."
         )
 
 
@@ -204,7 +204,7 @@ def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
         group=pl.lit(None, pl.String),
     )
     told = pl.concat_str(pl.col("language", "label", "text").fill_null("null"), separator=" | ").str.slice(0, 200)
-    # MMS has one subset and no split, and labels outside the set are expected in it: no row names an unknown class
+    # MMS has one subset and no split. `unknown` stays empty: unknown labels are expected and must not stop the build
     nothing = {name: pl.lit(None, pl.String) for name in ("subset", "split", "unknown")}
     bad = known.filter(pl.col("fault").is_not_null()).select("source", reason="fault", detail=told, **nothing)
     return PartRows(examples.match_to_schema(EXAMPLES), bad.match_to_schema(QUARANTINE))
@@ -225,13 +225,15 @@ def _with_faults(frame: pl.DataFrame, part: RawPart) -> pl.DataFrame:
         clean=text.str.strip_chars_start(LEADING).str.strip_chars_end(WHITE),  # as reading.corpus.clean does
         fault=pl.coalesce(
             "fault",
-            pl.when(~pl.col("language").is_in(languages).fill_null(False)).then(pl.lit("language outside the set")),
+            pl.when(~pl.col("language").is_in(languages).fill_null(False)).then(
+                pl.lit("language is not in the benchmark")
+            ),
             pl.when(swallowed).then(pl.lit("text holds whole rows (broken quoting)")),
         ),
     ).with_columns(
         fault=pl.coalesce(
             "fault",
-            pl.when(pl.col("gold").is_null()).then(pl.lit("label outside the set")),
+            pl.when(pl.col("gold").is_null()).then(pl.lit("label is not in the label set")),
             pl.when(pl.col("clean").fill_null("") == "").then(pl.lit("empty text")),
         )
     )

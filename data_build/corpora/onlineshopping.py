@@ -6,7 +6,7 @@ Licence   none stated; merged from two corpora found on the web, authors unknown
 Files     online_shopping_10_cats.csv, or the zip that holds it
 Format    UTF-8, CSV with quoting, header cat,label,review; label 1 positive, 0 negative
 Sizes     62,774 rows (31,728 positive), one of them an empty review; no split
-Text      U+FEFF at the start of a review is removed (20 reviews hold one, the first among them), elsewhere it is kept
+Text      U+FEFF is removed at the start of a review and kept elsewhere (20 reviews have one, also the first review)
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ def _row(fields: list[str], source: str) -> Example | Bad:
         return Bad(source, "not three fields", ",".join(fields)[:200])
     label, text = LABELS.get(fields[1].strip()), clean(fields[2])
     if label is None:
-        return Bad(source, "label outside the set", fields[1][:200], unknown=fields[1][:200])
+        return Bad(source, "label is not 0 or 1", fields[1][:200], unknown=fields[1][:200])
     if not text:
         return Bad(source, "empty text", fields[0])
     return Example("onlineshopping", "sp", "zh", None, [label], text, source)

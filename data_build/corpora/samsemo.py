@@ -8,8 +8,8 @@ Files     samsemo.tsv; splits/{train,valid,test}_split_{DE,EN,ES,KO,PL}.txt; dat
 Format    UTF-8, tabs, a header. The quoting is unknown: we read without quoting, unless the fields are quoted
           throughout or only CSV quoting gives every row its columns. The lists hold one utterance_id per line
 Labels    aggregated_emotions; the separator between two is unknown, so we accept , ; / | & + and "and"
-Clips     their names are unknown: <utterance_id>.mp4, else the only <utterance_id>*.mp4 (p_15.mp4 does not match p_1),
-          else the only .mp4 in a folder <utterance_id>. Of a clip longer than max_s the build takes the middle
+Clips     their names are unknown. We take <utterance_id>.mp4, or the only <utterance_id>*.mp4 (p_15.mp4 does not match
+          p_1), or the only .mp4 in a folder <utterance_id>. The build takes the middle of a clip longer than max_s
 Sizes     unknown; the paper has 2,181 test rows
 Rows out  an id in the lists of two splits goes into neither, so that nothing leaks; the build continues, because a user
           could not repair the lists. An id in a list but not in samsemo.tsv is reported with the list's line
@@ -39,12 +39,12 @@ LIST = re.compile(r"(train|valid|test)_split_([a-z]{2})\.txt", re.IGNORECASE)
 COLUMNS = ("utterance_id", "language", "aggregated_emotions", "transcript")
 SEPARATOR = re.compile(r"[,;/|&+]|\band\b", re.IGNORECASE)
 EDGES = re.compile(r"^[\s\[\](){}'\"]+|[\s\[\](){}'\"]+\Z")  # brackets and quotes, in case it is a Python list
-CLIP = re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")  # a clip of a film, as seen in a part of the corpus, not verified
+CLIP = re.compile(r"(?:.*[/!])?(.+)_\d+\.\w+$")  # film, number; seen in a part of the corpus, not verified for the rest
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 class Listed(NamedTuple):
-    """An utterance's place in the split lists."""
+    """A line of a split list that has an utterance's id."""
 
     split: str
     source: str  # file name and line of the list
@@ -65,14 +65,14 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     for what, there in (("splits/train_split_EN.txt and so on", copies), ("data/EN.zip and so on", media)):
         if not there:
             raise Fault(
-                f"samsemo: {tables[0].name} is there; expected also {what}, found none. Download the whole of "
+                f"samsemo: {tables[0].name} was found, but not {what}. Download the whole of "
                 "https://huggingface.co/datasets/SamsungNLP/SAMSEMO."
             )
     return [RawPart("utterances", (one_of(tables), *(one_of(copies[name]) for name in sorted(copies))), media=media)]
 
 
 def _media(clips: Iterable[RawFile]) -> dict[str, str]:
-    """Map each possible utterance_id to its clip if that clip is the only one, not counting copies; see the card."""
+    """Map each possible utterance_id to its clip if only one clip matches, not counting copies; see Clips above."""
     exact: dict[str, list[RawFile]] = {}
     started: dict[str, list[RawFile]] = {}
     alone: dict[str, list[RawFile]] = {}
@@ -118,7 +118,7 @@ def _whole(rows: list[CsvRow]) -> int:
 
 
 def _lists(files: Iterable[RawFile]) -> dict[str, list[Listed]]:
-    """Each utterance's places in the split lists, at most one per split."""
+    """The lines of the split lists that have an utterance's id, by id; at most one line per split."""
     found: dict[str, list[Listed]] = {}
     for file in files:
         match = LIST.fullmatch(file.basename)
@@ -140,7 +140,7 @@ def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
     for line, fields in rows[1:]:
         source = f"{file.name}:{line}"
         if len(fields) != len(names):
-            yield Bad(source, "another number of fields than the header", "\t".join(fields)[:200])
+            yield Bad(source, "the number of fields differs from the header", "\t".join(fields)[:200])
             continue
         row = dict(zip(names, fields, strict=True))
         key = row["utterance_id"].strip()
@@ -174,8 +174,8 @@ def _row(
         ("duplicate id", key in seen, key),
         ("in no split list", not places, key),
         ("in the lists of two splits", len(places) > 1, f"{key}: {', '.join(place.source for place in places)}"),
-        ("language outside the set", language not in subset.languages, row["language"]),
-        ("label outside the set", len(known) < len(labels) or not known, row["aggregated_emotions"]),
+        ("language is not in the benchmark", language not in subset.languages, row["language"]),
+        ("label is not in the label set", len(known) < len(labels) or not known, row["aggregated_emotions"]),
         ("more than two labels", len(set(known)) > grammar.most, row["aggregated_emotions"]),
         ("empty text", not text, key),
         ("clip is missing or not the only one", key not in media, key),
@@ -193,7 +193,7 @@ def _row(
 
 
 def _origin(row: Mapping[str, str]) -> dict[str, str | float]:
-    """The film with its address and licence: licences ask that they be named wherever the clip is passed on."""
+    """The film, its link and its licence. Many licences require them wherever a clip is passed on."""
     columns = (("film", "movie_title"), ("link", "movie_link"), ("licence", "license"))
     return {name: text for name, column in columns if (text := clean(row.get(column, "")))}
 
@@ -266,14 +266,14 @@ def _made_row(
 
 CORPUS = Corpus(
     name="samsemo",
-    licence="CC BY 4.0 (annotations); the videos each their own, see the column license",
+    licence="CC BY 4.0 (annotations); each video has its own, see the column license",
     get="Download samsemo.tsv, splits/ and data/*.zip of https://huggingface.co/datasets/SamsungNLP/SAMSEMO.",
     expected={"SAMSEMO test": 2_181},
     find=_find,
     read=lambda part, options: batched(_rows(part, options)),
     options={"max_s": MAX_S},
-    terms="the CC BY 4.0 is on the annotations; each clip has its own licence, in the column license of "
-    "samsemo.tsv and in origins.jsonl, and no terms of the whole were found",
+    terms="the CC BY 4.0 covers the annotations only; each clip has its own licence, in the column license of "
+    "samsemo.tsv and in origins.jsonl, and no terms for the whole corpus were found",
     own_licences=True,
     samples=_samples,
     mix={"SAMSEMO": 5_000},  # 1000 per language

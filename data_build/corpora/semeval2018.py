@@ -61,7 +61,8 @@ HEADERS = {
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["valence_scale"] not in ("signed", "raw"):
         raise Fault(
-            f"semeval2018: valence_scale is signed or raw, not {options['valence_scale']!r}. Correct the build config."
+            f"semeval2018: valence_scale must be signed or raw, not {options['valence_scale']!r}. "
+            "Correct the build config."
         )
     named: dict[tuple[str, str, str, str], list[RawFile]] = {}
     for file in files:
@@ -116,7 +117,7 @@ def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
-    """Raises Fault when the file's header or labels are not what its name promises."""
+    """Raises Fault when the file is empty, has no header or another one than its task, or has only the label NONE."""
     where = f"semeval2018: {file.name}"
     rows = [line for line in lines[1:] if line.strip()]
     if not any(line.strip() for line in lines):
@@ -139,19 +140,19 @@ def _row(fields: list[str], source: str, about: Mapping[str, str], valence_scale
     if not text:
         return Bad(source, "empty text", fields[0])
     if task != "e_c" and fields[2].strip().lower() != dimension:
-        return Bad(source, f"not about {dimension}", fields[2][:200])
+        return Bad(source, f"affect dimension is not {dimension}", fields[2][:200])
     gold = _gold(subset, task, fields, valence_scale)
     if gold is None:
         label = " ".join(fields[2 if task == "e_c" else 3 :])[:200]
-        return Bad(source, "label outside the set", label, unknown=label if task != "e_c" else None)
+        return Bad(source, "label is not valid for the task", label, unknown=label if task != "e_c" else None)
     language = benchmark()[subset].languages[0]
-    # Several emotions ask about one tweet. Its id differs between the files of 2017, so its text names the group.
+    # A tweet occurs in the files of several emotions, with other ids in those of 2017, so we group by its text.
     group = f"tweet:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
     return Example(subset, task, language, about["split"], gold, text, source, about["emotion"] or None, group=group)
 
 
 def _gold(subset: str, task: str, fields: list[str], valence_scale: str) -> Gold | None:
-    """The row's label; None when it is outside the set."""
+    """The row's gold; None when its label is not valid for the task."""
     label, grammar = fields[-1].strip(), benchmark()[subset].task(task).grammar
     if isinstance(grammar, Labels):
         marks = [mark.strip() for mark in fields[2:]]
@@ -274,7 +275,7 @@ CORPUS = Corpus(
     mix={"semeval2018_english": 10_000, "semeval2018_arabic": 6_000, "semeval2018_spanish": 8_000},
     choices=(
         "SemEval V-reg: 2x-1 with three decimals, since the prompt asks for -1..1. Pearson does not change.",
-        "SemEval EI-oc has no prompt in the paper; ours is worded like its neighbours and marked in "
+        "SemEval EI-oc has no prompt in the paper; ours is worded like those of similar tasks and marked in "
         "`mmafflm/benchmark/prompts.yaml`.",
     ),
     cite="Mohammad, Bravo-Marquez, Salameh, Kiritchenko (2018): SemEval-2018 Task 1: Affect in Tweets. SemEval",

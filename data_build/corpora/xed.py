@@ -41,7 +41,7 @@ NAME = re.compile(r"([a-z]{2})-(projections2?|annotated)\.tsv")  # matched in lo
 
 def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
     if options["en_fi"] not in ("projections", "annotated"):
-        raise Fault(f"xed: en_fi is projections or annotated, not {options['en_fi']!r}. Correct the build config.")
+        raise Fault(f"xed: en_fi must be projections or annotated, not {options['en_fi']!r}. Correct the build config.")
     names = [(file, match) for file in files if (match := NAME.fullmatch(file.basename.lower()))]
     if files and not names:
         raise unrecognised("xed", files, "Projections/LANG-projections.tsv")
@@ -57,11 +57,11 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
         annotated = [file.name for file, match in names if match[2] == "annotated"]
         if annotated and options["en_fi"] == "projections":
             raise Fault(
-                f"xed: {annotated[0]} is there; set xed: en_fi: annotated in the build config, or put Projections/ "
-                "beside it."
+                f"xed: {annotated[0]} was found; set xed: en_fi: annotated in the build config, or put Projections/ "
+                "next to it."
             )
         raise Fault(
-            f"xed: {names[0][0].name} is of no language of the benchmark, or not what en_fi: {options['en_fi']} reads. "
+            f"xed: {names[0][0].name} is not for a language of the benchmark, or not for en_fi: {options['en_fi']}. "
             "Put the whole repository there."
         )
     return parts
@@ -96,7 +96,7 @@ def _row(fields: list[str], source: str, language: str) -> Example | Bad:
         return Bad(source, "not two fields", "\t".join(fields)[:200])
     numbers = [number.strip() for number in fields[1].split(",")]
     if strange := [number for number in numbers if number not in LABELS]:
-        return Bad(source, "label outside the set", fields[1][:200], unknown=strange[0][:200])
+        return Bad(source, "label is not 0 to 8", fields[1][:200], unknown=strange[0][:200])
     if not text:
         return Bad(source, "empty text", fields[1])
     gold = label_set("XED").sort([LABELS[number] for number in numbers])
@@ -134,7 +134,7 @@ CORPUS = Corpus(
     read=lambda part, options: batched(_rows(part)),
     options={"en_fi": "projections"},
     redistribute=True,
-    terms="the CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/) allows it, with source and changes named",
+    terms="the CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/) allows it, if source and changes are stated",
     samples=_samples,
     mix={"XED": 15_000},  # 600 per language
     splits={"XED": {"test": 500, "val": 100}},

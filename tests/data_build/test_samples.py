@@ -56,7 +56,7 @@ def test_the_traps_are_there(read):
         "ewect": {"empty text": 2},
         "onlineshopping": {"empty text": 1},
         "xed": {"text holds a line break (broken quoting)": 24},
-        "mms": {"empty text": 1, "label outside the set": 1},
+        "mms": {"empty text": 1, "label is not in the label set": 1},
     }
     assert {name: Counter(read[name].reasons) for name in traps} == traps
     assert not any(text.startswith("\ufeff") for text in read["onlineshopping"].texts)

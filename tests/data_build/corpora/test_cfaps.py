@@ -126,14 +126,14 @@ def test_columns_are_mapped_by_the_build_config(tmp_path):
     options = {"sheet": "norms.csv", "picture": "No", "type": "Emotion", "intensity": "Intensity"}
     read = read_all(CORPUS, tmp_path, **options)
     assert ei(read) == {"HM1.jpg": 0.25}
-    assert read.reasons == ["the sheet's type is not the folder's"] * 2
+    assert read.reasons == ["the sheet's type differs from the folder's"] * 2
     assert read.bad[0]["detail"] == "CFAPS_EC: sadness, 惊讶 in norms.csv:3"
     assert len(read.examples) == 2
     with pytest.raises(Fault, match=r"several tables: norms\.csv, readme\.csv"):
         read_all(CORPUS, tmp_path)
     with pytest.raises(Fault, match=r"no rating sheet x\.csv"):
         read_all(CORPUS, tmp_path, sheet="x.csv")
-    with pytest.raises(Fault, match="intensity is a heading of the rating sheet, not None"):
+    with pytest.raises(Fault, match="intensity must be a heading of the rating sheet, not None"):
         read_all(CORPUS, tmp_path, **options | {"intensity": None})
 
 
@@ -199,7 +199,7 @@ def test_a_zip_and_its_unpacked_copy_count_once(tmp_path):
         ("s.csv", b"No,Mean\nAM1,5\n", "expected a row with the headings 图片, 强度, found No, Mean. Map the columns"),
         ("s.csv", b"\xff\x00\xff", "s.csv:1: not UTF-8 (byte 0xff), and not clearly another encoding"),
         ("s.xlsx", b"PK junk", "s.xlsx: cannot be read as .xlsx"),
-        ("s.xls", b"\xd0\xcf\x11\xe0", "s.xls: .xls is not read. Save it as .xlsx or as .csv"),
+        ("s.xls", b"\xd0\xcf\x11\xe0", "s.xls: .xls files cannot be read. Save it as .xlsx or as .csv"),
     ],
 )
 def test_what_is_broken_is_named(tmp_path, name, data, message):

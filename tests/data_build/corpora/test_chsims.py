@@ -86,18 +86,22 @@ def test_nothing_else_is_a_level(text):
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ("video_0001,0001,好,0.1,0,0,0,Positive,train", "label outside the set", "0.1"),
-        ("video_0001,0001,好,1.2,0,0,0,Positive,train", "label outside the set", "1.2"),
-        ("video_0001,0001,好,nan,0,0,0,Positive,train", "label outside the set", "nan"),
-        ("video_0001,0001,好,,0,0,0,Neutral,train", "label outside the set", "video_0001,0001,好,,0,0,0,Neutral,train"),
-        ("video_0001,0001,好,0.2,0,0,0,Mixed,train", "annotation outside the set", "Mixed"),
+        ("video_0001,0001,好,0.1,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "0.1"),
+        ("video_0001,0001,好,1.2,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "1.2"),
+        ("video_0001,0001,好,nan,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "nan"),
+        (
+            "video_0001,0001,好,,0,0,0,Neutral,train",
+            "label is not in -1, -0.8, ... 1",
+            "video_0001,0001,好,,0,0,0,Neutral,train",
+        ),
+        ("video_0001,0001,好,0.2,0,0,0,Mixed,train", "annotation is not a known polarity", "Mixed"),
         ("video_0001,0001,好,0.2,0,0,0,Negative,train", "annotation and label disagree", "Negative, 0.2"),
         ("video_0001,0001,好,0.2,0,0,0,Neutral,train", "annotation and label disagree", "Neutral, 0.2"),
         ("video_0001,0001,好,0.2,0,0,0,Positive,dev", "mode is not train, valid or test", "dev"),
         ("video_0001,0001, ,0.2,0,0,0,Positive,train", "empty text", "video_0001/0001"),
         ("video_0001,0009,好,0.2,0,0,0,Positive,train", "clip is missing", "video_0001/0009"),
         ("video_0002,1,好,0.2,0,0,0,Positive,train", "duplicate id", "video_0002/0001"),
-        ("video_0001,0001,好", "another number of fields than the header", "video_0001,0001,好"),
+        ("video_0001,0001,好", "the number of fields differs from the header", "video_0001,0001,好"),
     ],
 )
 def test_unusable_rows_are_named_once_for_each_item(tmp_path, row, reason, detail):

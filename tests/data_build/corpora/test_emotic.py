@@ -77,11 +77,11 @@ def test_val_and_test_take_what_the_annotators_say_together(tmp_path):
     ("categories", "vad", "box", "reason"),
     [
         ([], (5, 5, 5), BOX, "no category"),
-        (["Peace"], None, BOX, "no continuous annotation"),
-        (["Peace"], (5, nan, 5), BOX, "no continuous annotation"),
+        (["Peace"], None, BOX, "not three continuous values"),
+        (["Peace"], (5, nan, 5), BOX, "not three continuous values"),
         (["Peace"], (5, 11, 5), BOX, "continuous annotation outside 1..10"),
-        (["Peace", "Calm"], (5, 5, 5), BOX, "label outside the set"),
-        (["Neutral"], (5, 5, 5), BOX, "label outside the set"),
+        (["Peace", "Calm"], (5, 5, 5), BOX, "category is not in the label set"),
+        (["Neutral"], (5, 5, 5), BOX, "category is not in the label set"),
         (["Peace"], (5, 5, 5), [30, 10, 30, 40], "box without an area"),
         (["Peace"], (5, 5, 5), [-30, 10, -2, 40], "box without an area"),
         (["Peace"], (5, 5, 5), [1, 2, 3], "box is not four numbers"),
@@ -110,7 +110,7 @@ def test_the_whole_picture_has_no_box_and_needs_none(tmp_path):
     root = corpus(tmp_path, test=[image("a.jpg", several(["Peace"], (5, 5, 5), [0, 0, 0, 0]))])
     rows = of(read_all(CORPUS, root, crop="whole"), "test")
     assert [json.loads(row["media"]) for row in rows] == [{"kind": "image", "file": "emotic/mscoco/images/a.jpg"}] * 2
-    with pytest.raises(Fault, match="crop is person or whole, not 'face'"):
+    with pytest.raises(Fault, match="crop must be person or whole, not 'face'"):
         read_all(CORPUS, root, crop="face")
 
 
@@ -162,7 +162,7 @@ def test_the_csv_form_has_lists_in_python_notation(tmp_path):
     assert of(read, "val")[1]["gold"] == {"valence": 0.111, "arousal": -0.111, "dominance": 1.0}
     assert [row["source"] for row in of(read, "test")] == ["test.csv:2"] * 2
     assert [(row["source"], row["reason"]) for row in read.bad[::2]] == [
-        ("test.csv:3", "no continuous annotation"),
+        ("test.csv:3", "not three continuous values"),
         ("test.csv:4", "no category"),
         ("test.csv:5", "not lists in Python's notation"),
         ("test.csv:6", "not lists in Python's notation"),

@@ -68,9 +68,9 @@ def test_unusable_rows_are_kept_out(tmp_path):
     assert read.texts == ["好"]
     assert [(row["source"], row["reason"]) for row in read.bad] == [
         ("usual_train.txt:id=2", "empty text"),
-        ("usual_train.txt:id=3", "label outside the set"),
+        ("usual_train.txt:id=3", "label is not in the label set"),
         ("usual_train.txt:row=4", "duplicate id"),
-        ("usual_train.txt:row=5", "not an id, a content and a label"),
+        ("usual_train.txt:row=5", "row without an id, a content or a label"),
         ("usual_train.txt:id=10", "empty text"),
     ]
 

@@ -84,7 +84,7 @@ def test_folders_without_a_table(tmp_path):
     ]
     assert json.loads(read.examples[2]["media"]) == {"kind": "image", "file": "archive/test/happy/PrivateTest_3.jpg"}
     assert [(row["source"], row["reason"]) for row in read.bad] == [
-        ("archive/test/sample.png", "picture in no folder of a split and a class")
+        ("archive/test/sample.png", "picture is not in a folder of a split and a class")
     ]
 
 
@@ -152,15 +152,15 @@ def test_the_table_goes_before_the_folders(tmp_path):
 @pytest.mark.parametrize(
     ("emotion", "pixels", "usage", "reason"),
     [
-        ("7", spell(FACE), "PublicTest", "label outside the set"),
-        ("", spell(FACE), "PublicTest", "label outside the set"),
+        ("7", spell(FACE), "PublicTest", "emotion is not 0 to 6"),
+        ("", spell(FACE), "PublicTest", "emotion is not 0 to 6"),
         ("0", spell(FACE[1:]), "PublicTest", "not 2304 pixels"),
         ("0", spell(FACE) + " 0", "Training", "not 2304 pixels"),
         ("0", spell(FACE[1:]) + " 256", "Training", "pixel outside 0..255"),
         ("0", spell(FACE[1:]) + " -1", "Training", "pixel outside 0..255"),
         ("0", spell(FACE[1:]) + " 1.5", "Training", "pixel outside 0..255"),
         ("0", spell(FACE[1:]) + " " + "9" * 5000, "Training", "pixel outside 0..255"),
-        ("0", spell(FACE), "Validation", "usage outside the set"),
+        ("0", spell(FACE), "Validation", "Usage is not Training, PublicTest or PrivateTest"),
         ("0", spell(bytes(2304)), "Training", "blank picture"),
         ("0", spell(FACE) + ",x", "Training", "not 3 fields"),
     ],
@@ -184,8 +184,8 @@ def test_a_blank_picture_of_the_test_stays(tmp_path, usage):
         ("fer2013.csv", b"", "fer2013.csv: an empty file"),
         ("fer2013.csv", b"emotion,pixels\n0,1\n", "expected the columns emotion, pixels, Usage, found emotion, pixels"),
         ("fer2013.csv", b"emotion,pixels,Usage\n0,\xff,Training\n", "fer2013.csv:1: not UTF-8"),
-        ("train.csv", b"emotion,pixels\n", "train.csv and test.csv alone cannot give the test"),
-        ("test.csv", b"pixels\n", "train.csv and test.csv alone cannot give the test"),
+        ("train.csv", b"emotion,pixels\n", "train.csv and test.csv alone do not contain the labels of the test"),
+        ("test.csv", b"pixels\n", "train.csv and test.csv alone do not contain the labels of the test"),
         ("fer2013.tar.gz", gzip.compress(b"x" * 2000, mtime=0)[:-9], "broken or truncated archive"),
         ("labels.txt", b"x", "fer2013: none of its files among labels.txt"),
     ],

@@ -123,8 +123,8 @@ def test_unusable_rows_are_named_twice_once_for_each_item(tmp_path):
         ("dev_sent_emo.csv:4", "clip is missing", "MELD_EC: dia0_utt1"),
         ("dev_sent_emo.csv:5", "dialogue or utterance is not a number", f"MELD_EC: {row('x', 2)}".replace('"', "")),
         ("dev_sent_emo.csv:6", "empty text", "MELD_EC: dia0_utt3"),
-        ("dev_sent_emo.csv:7", "another number of fields than the header", "MELD_EC: 1,Hi"),
-        ("dev_sent_emo.csv:8", "label outside the set", "MELD_EC: calm"),
+        ("dev_sent_emo.csv:7", "the number of fields differs from the header", "MELD_EC: 1,Hi"),
+        ("dev_sent_emo.csv:8", "label is not in the label set", "MELD_EC: calm"),
     ]  # fmt: skip
     assert len(read.bad) == 11
 

@@ -53,12 +53,12 @@ def test_unusable_tsv_rows_are_kept_out(tmp_path):
     read = read_all(CORPUS, tmp_path)
     assert len(read.texts) == 4 and read.texts[-1] == "gut"
     assert [(row["source"], row["reason"]) for row in read.bad] == [
-        ("de_x.tsv:4", "label outside the set"),
+        ("de_x.tsv:4", "label is not in the label set"),
         ("de_x.tsv:5", "empty text"),
         ("de_x.tsv:6", "empty text"),
-        ("de_x.tsv:7", "label outside the set"),
+        ("de_x.tsv:7", "label is not in the label set"),
         ("de_x.tsv:8", "more than three fields"),
-        ("ko_x.tsv:1", "language outside the set"),
+        ("ko_x.tsv:1", "language is not in the benchmark"),
     ]
 
 
@@ -90,7 +90,7 @@ def test_the_built_form_in_each_encoding(tmp_path, labels, form):
 
 def test_the_encoding_is_told_over_all_files(tmp_path):
     put(tmp_path, "data/de/de_x.tsv", "0\tso\t1\n1\tgut\t1\n")
-    with pytest.raises(Fault, match="labels 0, 1 in the whole corpus, neither -1 nor 2"):
+    with pytest.raises(Fault, match=r"labels 0, 1 in the whole corpus\. Without -1 or 2"):
         read_all(CORPUS, tmp_path)
     put(tmp_path, "data/pl/pl_x.tsv", "0\ttak\t1\n" * (mms.HEAD + 1) + "-1\tnie\t1\n")
     assert read_all(CORPUS, tmp_path).gold[:2] == [["neutral"], ["positive"]]
@@ -106,11 +106,11 @@ def test_unusable_built_rows_are_kept_out(tmp_path):
     read = read_all(CORPUS, tmp_path)
     assert read.texts == ["gut"]
     assert read.reasons == [
-        "label outside the set",
-        "label outside the set",
-        "language outside the set",
+        "label is not in the label set",
+        "label is not in the label set",
+        "language is not in the benchmark",
         "empty text",
-        "language outside the set",
+        "language is not in the benchmark",
     ]
 
 
@@ -158,7 +158,7 @@ def test_what_is_broken_is_named(tmp_path, name, data, message):
 
 def test_files_of_another_corpus_are_named(tmp_path):
     parquet(tmp_path / "built/other.parquet", pl.DataFrame({"sentence": ["a"], "label": [2]}))
-    with pytest.raises(Fault, match="no column text, language, but sentence, label"):
+    with pytest.raises(Fault, match="no column text, language in sentence, label"):
         read_all(CORPUS, tmp_path / "built")
     put(tmp_path / "tsv", "data/de/de_x.tsv", DE)
     put(tmp_path / "tsv", "data/de/de_other.tsv", "Was ist?\t5\nGut.\t1, 4\n")
@@ -166,7 +166,7 @@ def test_files_of_another_corpus_are_named(tmp_path):
         read_all(CORPUS, tmp_path / "tsv")
     put(tmp_path / "both", "de_x.tsv", DE)
     parquet(tmp_path / "both/train.parquet", table([0, 1, 2]))
-    with pytest.raises(Fault, match=r"both de_x.tsv and train.parquet: the corpus twice"):
+    with pytest.raises(Fault, match=r"found both de_x.tsv and train.parquet: the corpus as TSV"):
         read_all(CORPUS, tmp_path / "both")
 
 

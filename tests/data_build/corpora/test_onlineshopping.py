@@ -24,7 +24,7 @@ def test_rows_labels_and_lines(tmp_path):
     assert (first["subset"], first["task"], first["language"], first["split"]) == ("onlineshopping", "sp", "zh", None)
     assert [(row["source"], row["reason"]) for row in read.bad] == [
         (f"{FILE}:4", "empty text"),
-        (f"{FILE}:5", "label outside the set"),
+        (f"{FILE}:5", "label is not 0 or 1"),
     ]
 
 

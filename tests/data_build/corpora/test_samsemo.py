@@ -85,11 +85,11 @@ def test_a_row_is_in_one_split_and_a_list_leads_to_rows(tmp_path):
 @pytest.mark.parametrize(
     ("emotions", "reason"),
     [
-        ("joyful", "label outside the set"),
-        ("anger fear", "label outside the set"),  # a separator that we do not know
-        ("neutral, bored", "label outside the set"),
-        ("", "label outside the set"),
-        (";", "label outside the set"),
+        ("joyful", "label is not in the label set"),
+        ("anger fear", "label is not in the label set"),  # a separator that we do not know
+        ("neutral, bored", "label is not in the label set"),
+        ("", "label is not in the label set"),
+        (";", "label is not in the label set"),
         ("anger, fear, sadness", "more than two labels"),
     ],
 )
@@ -103,9 +103,9 @@ def test_other_unusable_rows(tmp_path):
     rows = [row("a_1", language="FR"), row("b_2", text=" "), "c_3\tTitle\tEN", row("d_4"), row("e_5")]
     read = read_all(CORPUS, put_all(tmp_path, *rows, clips=["EN/a_1", "EN/b_2", "EN/c_3", "EN/e_5"]))
     assert [(r["reason"], r["detail"]) for r in read.bad] == [
-        ("language outside the set", "FR"),
+        ("language is not in the benchmark", "FR"),
         ("empty text", "b_2"),
-        ("another number of fields than the header", "c_3\tTitle\tEN"),
+        ("the number of fields differs from the header", "c_3\tTitle\tEN"),
         ("clip is missing or not the only one", "d_4"),
         ("in a split list, not in samsemo.tsv", "c_3"),
     ]
@@ -148,7 +148,7 @@ def test_a_table_without_quoting_is_read_without(tmp_path):
     rows = [row(f"a_{number}", text=text) for number, text in enumerate(texts)]
     read = read_all(CORPUS, put_all(tmp_path, *rows, "a_9\tstray", end="\r\n"))
     assert read.texts == texts
-    assert read.reasons == ["another number of fields than the header", "in a split list, not in samsemo.tsv"]
+    assert read.reasons == ["the number of fields differs from the header", "in a split list, not in samsemo.tsv"]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_zip_archives_are_listed_and_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("lack", "data", "message"),
     [
-        ("splits/train_split_EN.txt", None, "expected also splits/train_split_EN.txt and so on, found none"),
-        ("data/EN/a_1/a_1.mp4", None, "expected also data/EN.zip and so on, found none. Download the whole of"),
+        ("splits/train_split_EN.txt", None, "was found, but not splits/train_split_EN.txt and so on."),
+        ("data/EN/a_1/a_1.mp4", None, "was found, but not data/EN.zip and so on. Download the whole of"),
         ("samsemo.tsv", None, "none of its files among .*expected samsemo.tsv"),
         ("samsemo.tsv", "", "samsemo.tsv: an empty file"),
         ("samsemo.tsv", "id\ttext\na\tb\n", "expected one column each of utterance_id, language, .*found id, text"),

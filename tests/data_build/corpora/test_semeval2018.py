@@ -94,7 +94,7 @@ def test_unpacked_or_as_tar_or_twice_is_the_same(tmp_path):
 def test_valence_as_it_stands(tmp_path):
     put(tmp_path, "2018-Valence-reg-En-dev.txt", reg("0.031", "0.500", dimension="valence"))
     assert read_all(CORPUS, tmp_path, valence_scale="raw").gold == [0.031, 0.5]
-    with pytest.raises(Fault, match="valence_scale is signed or raw, not 'both'"):
+    with pytest.raises(Fault, match="valence_scale must be signed or raw, not 'both'"):
         read_all(CORPUS, tmp_path, valence_scale="both")
 
 
@@ -158,7 +158,7 @@ def test_labels_by_number_and_within_bounds(tmp_path, task, label, gold):
     header = OC if task == "EI-oc" else REG
     put(tmp_path, f"2018-{task}-Ar-anger-dev.txt", f"{header}2018-Ar-1\ttweet\tanger\t{label}\n")
     read = read_all(CORPUS, tmp_path)
-    assert (read.gold, read.reasons) == (([], ["label outside the set"]) if gold is None else ([gold], []))
+    assert (read.gold, read.reasons) == (([], ["label is not valid for the task"]) if gold is None else ([gold], []))
 
 
 def test_unusable_rows_are_kept_out(tmp_path):
@@ -170,10 +170,10 @@ def test_unusable_rows_are_kept_out(tmp_path):
     assert read.reasons == [
         "duplicate id",
         "empty text",
-        "not about anger",
+        "affect dimension is not anger",
         "not 4 fields",
         "not 4 fields",
-        "label outside the set",
+        "label is not valid for the task",
     ]
 
 

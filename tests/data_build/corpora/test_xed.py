@@ -62,7 +62,7 @@ def test_junk_rows_are_kept_out_with_their_line(tmp_path):
     assert [(row["source"].rpartition(":")[2], row["reason"]) for row in read_all(CORPUS, tmp_path).bad] == [
         ("3", "text holds a line break (broken quoting)"),
         ("6", "text holds a tab (broken quoting)"),
-        ("7", "label outside the set"),
+        ("7", "label is not 0 to 8"),
     ]
 
 
@@ -88,7 +88,7 @@ def test_english_is_projected_or_annotated(tmp_path):
     put(tmp_path, "AnnotatedData/neu_en.txt", "9\tWhat?\n\t\t\t\t\n")
     assert read_all(CORPUS, tmp_path).texts == ["Projected"]
     assert read_all(CORPUS, tmp_path, en_fi="annotated").texts == ["Annotated"]
-    with pytest.raises(Fault, match="en_fi is projections or annotated, not 'both'"):
+    with pytest.raises(Fault, match="en_fi must be projections or annotated, not 'both'"):
         read_all(CORPUS, tmp_path, en_fi="both")
 
 

@@ -134,9 +134,9 @@ def post(**changes: object) -> str:
     ("row", "reason"),
     [
         (post(id=2, content="\ud83d half"), "text holds half a character (a lone surrogate)"),
-        (post(id=2, label="\ud83d"), "label outside the set"),
+        (post(id=2, label="\ud83d"), "label is not in the label set"),
         (post(id=0).replace("0", "9" * 5000), "id of more than 100 characters"),
-        ('{"id": ' + "[" * 800 + "]" * 800 + "}", "not an id, a content and a label"),
+        ('{"id": ' + "[" * 800 + "]" * 800 + "}", "row without an id, a content or a label"),
         (post(id=1), "duplicate id"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_column_of_another_type_is_a_sentence(tmp_path, label):
 def test_more_rows_than_a_shard_may_have(tmp_path, monkeypatch):
     monkeypatch.setattr(mms, "MOST_ROWS", 2)
     put(tmp_path, "a.parquet", parquet(label=[0, 1, 2], text=["x", "y", "z"], language=["en"] * 3))
-    assert "a.parquet: 3 rows, and at most 2 are read" in fault_of(mms.CORPUS, tmp_path)
+    assert "a.parquet: 3 rows, but at most 2 can be read" in fault_of(mms.CORPUS, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(2))

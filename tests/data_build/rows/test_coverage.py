@@ -50,7 +50,7 @@ def test_labels_that_no_reader_knows_are_a_fault_beside_another_corpus_too(tmp_p
     assert (
         "none of 3 rows of onlineshopping in reviews can be used; the first, online_shopping_10_cats.csv:2: " in message
     )
-    assert "label outside the set (1.0)" in message
+    assert "label is not 0 or 1 (1.0)" in message
 
 
 def test_a_class_that_no_reader_knows_is_a_fault_and_a_stray_row_is_not(tmp_path: Path, config: Config) -> None:
@@ -107,7 +107,7 @@ def test_rows_of_subsets_that_were_not_asked_for_do_not_count(
     assert "meld: 4 rows read = 2 kept + 2 in quarantine" in capsys.readouterr().err
     assert [(row["reason"], row["detail"]) for row in lines] == [
         ("clip is missing", "MELD_EC: dia0_utt2"),
-        ("label outside the set", "MELD_EC: odd"),
+        ("label is not in the label set", "MELD_EC: odd"),
     ]
     records = [json.loads(line) for line in (tmp_path / "data/mmaffben/MELD_EC_test.jsonl").read_text().splitlines()]
     assert "It’s me" in records[0]["messages"][0]["content"] and "It’s you" in records[1]["messages"][0]["content"]
@@ -126,15 +126,15 @@ def test_a_quarantine_line_names_the_picture_or_clip_at_fault(tmp_path: Path, co
     ("files", "subset", "message"),
     [
         ({"xed/AnnotatedData/en-annotated.tsv": "a\t1\n"}, "XED",
-         "AnnotatedData/en-annotated.tsv is there; set xed: en_fi: annotated"),
-        ({"xed/Projections/da-projections.tsv": "a\t1\n"}, "XED", "da-projections.tsv is of no language of the bench"),
+         "AnnotatedData/en-annotated.tsv was found; set xed: en_fi: annotated"),
+        ({"xed/Projections/da-projections.tsv": "a\t1\n"}, "XED", "da-projections.tsv is not for a language of"),
         ({"semeval2018/2018-Valence-reg-En-test.txt":
           "ID\tTweet\tAffect Dimension\tIntensity Score\n2018-En-1\ta\tvalence\tNONE\n"},
          "semeval2018_english", "every label is NONE. Use the test-gold file"),
         ({"ewect/usual_train.xlsx": "PK"}, "EWECT_usual", ".xlsx files are not read; use usual_train.txt"),
         ({"ewect/usual_test.txt": '[{"id": 1, "content": "a"}]'}, "EWECT_usual", "usual_test.txt: has no labels"),
         ({"chsims/meta.csv": "a"}, "CHSIMS_SP", "meta.csv is the table of CH-SIMS v2"),
-        ({"fer2013/train.csv": "a"}, "FER2013", "train.csv and test.csv alone cannot give the test"),
+        ({"fer2013/train.csv": "a"}, "FER2013", "train.csv and test.csv alone do not contain the labels"),
     ],
 )  # fmt: skip
 def test_a_corpus_without_labels_or_in_another_form_is_not_called_absent(
