@@ -1,4 +1,4 @@
-"""`mmaffin doctor`: which corpora are there, complete or in part, and how to get the rest."""
+"""`mmaffin doctor`: find out which corpora are complete, which are not, and how to get the rest."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from mmafflm.errors import Fault, UsageFault
 
 
 def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Rows of a table: corpus, state, subset and split, rows found, rows expected, how to get it.
+    """Rows of a table: corpus, state, subset and split, rows found, rows expected, how to get it or what is wrong.
 
-    The state is found, in part, missing, broken, or more than expected. A corpus without its own split counts as
+    The state is found, in part, missing, broken, or more than expected. Rows without a split count as
     "SUBSET all". Without a folder RAW every corpus is missing. Raises UsageFault when RAW is a file.
     """
     if raw.exists() and not raw.is_dir():
-        raise UsageFault(f"{raw}: a file. --raw names the folder for the raw corpora.")
+        raise UsageFault(f"{raw}: this is a file. --raw must be the folder with the raw corpora.")
     for name, corpus in corpora().items():
         try:
             found = _count(corpus, raw) if raw.exists() else Counter[str]()

@@ -2,8 +2,8 @@
 
 from mmafflm.benchmark.benchmark import benchmark
 
-TRANSLATE = "translate"  # in the quarantine, written where other rows name a corpus
-FROM = "<-"  # in an id, the original's language follows it
+TRANSLATE = "translate"  # the `corpus` of translated rows in the quarantine
+FROM = "<-"  # in an id, between the language of a translation and that of its original
 
 
 def new_id(name: str, origin: str, target: str) -> str:
@@ -17,5 +17,5 @@ def original_id(name: str) -> str:
     subset, *rest = name.split("/")
     if not rest or FROM not in rest[0]:
         return name
-    several = subset in benchmark() and len(benchmark()[subset].languages) > 1  # only then do ids name the language
+    several = subset in benchmark() and len(benchmark()[subset].languages) > 1  # only then do ids contain the language
     return "/".join([subset, *([rest[0].partition(FROM)[2]] if several else []), *rest[1:]])

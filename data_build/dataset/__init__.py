@@ -1,4 +1,4 @@
-"""Describe a build: manifest, data card, statistics, origins, licences; and write its rows once more for `datasets`.
+"""Describe a build: manifest, data card, statistics, origins, licences. Also write its rows as Parquet for `datasets`.
 
 `mmaffin check` is here too; it compares the manifest with the files.
 """

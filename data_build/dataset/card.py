@@ -34,7 +34,7 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 
 def write_card(data: Path, manifest: dict[str, Any]) -> None:
-    """Write the card and its pictures. Where the paper leaves something open, the card names our choice."""
+    """Write the card and its pictures. Where the paper leaves something open, the card states our choice."""
     text = files("data_build.dataset").joinpath("card.md.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     head = yaml.safe_dump(metadata(data, manifest), sort_keys=False, allow_unicode=True, width=1000)

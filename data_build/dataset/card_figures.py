@@ -1,7 +1,7 @@
-"""The pictures of the data set card: the distributions of labels and numbers, a panel for each subset or question.
+"""The pictures of the data set card: the distributions of labels and numbers, in one or more panels per subset.
 
-They are plain SVG files that load nothing. The card names them by relative paths, so that they show on the hub as well
-as in the folder. The same records give the same bytes.
+They are plain SVG files that load nothing. The card links to them by relative paths, so that they show on the hub as
+well as in the folder. The same records give the same bytes.
 """
 
 from collections import Counter
@@ -28,12 +28,12 @@ STYLE = (
     + "".join(f".{split}{{fill:{color}}}.curve.{split}{{fill:none;stroke:{color}}}" for split, color in COLORS.items())
 )
 _COLUMNS, _WIDTH, _GAP = 3, 300.0, 16.0  # panels side by side; a panel's width and the gap between panels, in pixels
-_NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a label's lane, in pixels: width of the name, longest bar, height of a bar
+_NAME, _BAR, _THIN = 118.0, 104.0, 4.0  # of a label's row, in pixels: width of the name, longest bar, height of a bar
 _PLOT = 76.0  # height of a histogram in pixels
 
 
 class CardPicture(NamedTuple):
-    """A picture of the card: its path below DATA, and a sentence that says what it shows."""
+    """A picture of the card: its path below DATA, and a title that says what it shows."""
 
     file: str
     about: str
@@ -73,7 +73,7 @@ def write_figures(data: Path, manifest: dict[str, Any]) -> list[CardPicture]:
 
 
 def _document(title: str, panels: list[Panel]) -> str:
-    """Place each panel below the shortest column so far, under a key of the colours."""
+    """Arrange the panels in columns under a legend; each panel goes into the shortest column so far."""
     bottoms = [34.0] * _COLUMNS
     body = [
         part
@@ -88,7 +88,7 @@ def _document(title: str, panels: list[Panel]) -> str:
 
 
 def _labels(name: str, of: dict[str, Any], has_several_tasks: bool) -> Panel:
-    """A lane for each label, the most frequent first, with a bar for each split."""
+    """A row for each label, the most frequent first, with a bar for each split."""
     # only one of a subset's several tasks has labels, and the manifest does not say how many rows that task has
     rows = {split: sum(about["labels"].values()) if has_several_tasks else about["rows"] for split, about in of.items()}
     shares = {
@@ -117,7 +117,7 @@ def _most(shares: dict[str, dict[str, float]], label: str) -> float:
 
 
 def _numbers(data: Path, subset: Subset, of: Iterable[str]) -> Iterator[Panel]:
-    """A panel for each kind of question whose answer is a number: by task, emotion and dimension."""
+    """A panel for each task, emotion and dimension whose gold is a number."""
     if all(isinstance(task.grammar, Labels) for task in subset.tasks):
         return
     found: dict[str, dict[str, Counter[float]]] = {}

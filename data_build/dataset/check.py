@@ -1,4 +1,4 @@
-"""`mmaffin check`: does everything on disk agree with the manifest, and do the files agree with each other?"""
+"""`mmaffin check`: compare the files of a build with its manifest and with each other."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from mmafflm.records import Record, media_files, misnamed, read_jsonl, read_reco
 
 
 def check(dataset: Dataset) -> list[str]:
-    """Every disagreement as a sentence; an empty list when there is no disagreement."""
+    """The disagreements, as sentences. The rows are compared only if all files agree with the manifest."""
     faults = [*dataset.changes(), *_media_names(dataset)]
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
@@ -34,7 +34,7 @@ def check(dataset: Dataset) -> list[str]:
 
 
 def _media_names(dataset: Dataset) -> list[str]:
-    """Each picture, frame and clip that a record may not name: file, row, name and the rule it breaks."""
+    """A sentence for each row that is not a record, and for each picture, frame or clip that a row must not name."""
     folder, found, index = Folder(dataset.path), [], read_index(dataset.path)
     for path in (dataset.path / name for name in (*dataset.split_files(), MIX_FILE)):
         for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
@@ -64,7 +64,7 @@ def _splits(dataset: Dataset) -> list[str]:
             seen.update(name for name, _ in rows)
             faults += _twin(dataset, f"{subset}_{split}", rows)
             if len(rows) != of[split]["rows"]:
-                faults.append(f"{subset} {split}: {len(rows)} records, the manifest says {of[split]['rows']}")
+                faults.append(f"{subset} {split}: {len(rows)} records, but {of[split]['rows']} in the manifest")
     return faults + [f"{name}: this id occurs {count} times" for name, count in seen.items() if count > 1]
 
 
@@ -108,7 +108,7 @@ def _budget(dataset: Dataset) -> list[str]:
     if not wrong:
         return []
     return [
-        f"{len(wrong)} stored pictures and frames do not have the manifest's budget, the first {wrong[0].file} "
+        f"{len(wrong)} stored pictures and frames do not fit the manifest's budget; the first is {wrong[0].file} "
         f"({wrong[0].width} x {wrong[0].height}). Build again."
     ]
 

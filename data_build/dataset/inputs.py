@@ -1,8 +1,8 @@
-"""What a build is made from. With the same inputs a build does nothing; if any input differs, it is made again.
+"""What a build is made from. If all inputs are the same as before, the command does nothing; otherwise it builds again.
 
 The inputs are the raw files, the config, the flags, the code that reads and writes, and the libraries' versions; they
-decide every byte. They are kept in DATA/.build.json, so that repeating a command does nothing, and a build made by
-other code is never taken for the wanted one.
+decide every byte. They are stored in DATA/.build.json, so that a build that was made by other code, for example, is
+recognised as out of date.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ class BuildPlan:
     """The inputs of a build, from raw corpora or from a release.
 
     origin: the release's folders; its files are read one after the other, without worker processes. finish: a function
-    that is called before the manifest is sealed, to add to it; it gets DATA, the folders that were read and the
-    manifest. replace: build even if a finished build in DATA loses something. nodes: a Ray cluster that opens pictures
+    that may add to the manifest before it is sealed; its arguments are DATA, the folders that were read and the
+    manifest. replace: build even if parts of a finished build are lost. nodes: a Ray cluster that opens pictures
     and clips, in place of `jobs` processes.
     """
 
@@ -56,7 +56,7 @@ class BuildPlan:
 
 
 def inputs(plan: BuildPlan) -> dict[str, Any]:
-    """Everything that decides the bytes. As in make, size and time represent a raw file's content."""
+    """Everything that decides the bytes. As in make, size and modification time represent a raw file's content."""
     files = {
         f"{source.corpus.name}/{file.name}": [file.size, file.path.stat().st_mtime_ns]
         for source in plan.sources
@@ -86,7 +86,7 @@ def _modules(source: Source) -> set[str]:
     return {f"data_build.corpora.{source.corpus.name}", source.corpus.read.__module__}
 
 
-@cache  # finding a version reads a file, and each part of the raw files asks
+@cache  # finding a version reads a file, and part_name calls this for every part
 def versions() -> dict[str, str]:
     """The versions of the libraries that decide the bytes of a build."""
     return {name: version(name) for name in ("mmafflm", "polars", "pillow", "av")}
@@ -102,7 +102,7 @@ def part_name(source: Source, part: RawPart) -> str:
 
 
 def read_state(data: Path) -> dict[str, Any] | None:
-    """The inputs of the finished build in DATA; None when they are unknown, as for a folder that was copied."""
+    """The inputs of the finished build in DATA; None without a readable .build.json, which copies may lack."""
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         found = json.loads((data / STATE).read_text(encoding="utf-8"))["inputs"]
         return found if isinstance(found, dict) else None

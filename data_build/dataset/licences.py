@@ -1,7 +1,7 @@
 """Decide whether a clip's own licence, as its corpus's table words it, allows us to pass on a row made from the clip.
 
 A build stores clips cut and scaled, so a licence that allows no changed copies forbids passing them on. A licence text
-with any word that we do not know allows nothing, because nobody has read it.
+with any word that we do not know counts as not allowing it.
 """
 
 import re
@@ -38,7 +38,7 @@ class Held(NamedTuple):
 
 
 def fault(licence: str) -> str:
-    """Why this licence does not let a row be passed on; "" when it does."""
+    """Why this licence does not allow a row to be passed on, as the end of REASON; "" when it does."""
     words = set(re.findall(r"cc0|[^\W\d_]+", licence.lower()))
     if not words:
         return NONE

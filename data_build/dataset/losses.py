@@ -48,7 +48,7 @@ class Finished(BaseModel):
 
 
 def require_no_loss(plan: BuildPlan) -> None:
-    """Raises UsageFault naming what the finished build in DATA has and the plan would not make again."""
+    """Raises UsageFault if the finished build in DATA has anything that the plan would not make again."""
     if lost := losses(plan):
         raise UsageFault(
             f"{plan.data}: holds a finished build, and this command would replace it. It would lose "
@@ -59,7 +59,7 @@ def require_no_loss(plan: BuildPlan) -> None:
 def losses(plan: BuildPlan) -> list[str]:
     """What the finished build in DATA has and the plan would not make again, as a list of phrases.
 
-    An additional corpus, raw file or row loses nothing, nor does a raw file that has changed.
+    Nothing is lost if the plan adds a corpus, raw file or row, or if a raw file has changed.
     """
     try:
         old = Finished.model_validate_json((plan.data / MANIFEST).read_bytes())
@@ -85,7 +85,7 @@ def _raw_files(old: Finished, plan: BuildPlan) -> Iterator[str]:
 def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
     """Rows and stored media that depended on another config or other flags."""
     now = plan.config.model_dump(mode="json")
-    # a key that the older config lacks is not compared: that build chose nothing by it
+    # a key that the older config lacks is not compared: it did not influence that build
     differ = [name for key in old.config if key in now for name in _differ(key, old.config[key], now[key])]
     if mix := [name for name in differ if name.partition(".")[0] in ("mix", "most_translated")]:
         yield f"the training mix of {old.mix.rows:,} rows, drawn with another config ({', '.join(mix)})"
@@ -99,14 +99,14 @@ def _choices(old: Finished, plan: BuildPlan) -> Iterator[str]:
 
 
 def _differ(key: str, before: Any, now: Any) -> list[str]:
-    """The keys whose values differ: the keys within a section, or else the key itself."""
+    """The keys whose values differ, as section.key if the value is a section, otherwise as the key alone."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [f"{key}.{name}" for name in {**before, **now} if before.get(name) != now.get(name)]
     return [key] if before != now else []
 
 
 def _additions(old: Finished, plan: BuildPlan) -> Iterator[str]:
-    """An import, a translation or a mix: what came from another origin or was made by other commands."""
+    """What came from another origin (raw corpora or a release), and the results of `translate` and `mix`."""
     origin = old.release.origin if old.release else None
     if origin != plan.origin:
         yield f"what was imported from {', '.join(origin)}" if origin else "what was built from raw corpora"

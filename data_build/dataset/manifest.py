@@ -1,4 +1,4 @@
-"""manifest.json: what a build was made of and what it holds, with the SHA-256 of every raw and every built file."""
+"""manifest.json: what a build was made from and what it contains, with the SHA-256 of raw tables and built files."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ class Source:
 
     @property
     def files(self) -> list[RawFile]:
-        """Every raw file that is read, once, sorted by name."""
+        """Every raw file that the reader reads, once, sorted by name; pictures and clips are in `media`."""
         return sorted({file for part in self.parts for file in part.files}, key=lambda file: file.name)
 
 
 def describe(
     config: Config, sources: list[Source], outcomes: dict[str, Outcome], limit: int | None, versions: dict[str, str]
 ) -> dict[str, Any]:
-    """The manifest without the mix and the files."""
+    """The part of the manifest that follows from config, sources and outcomes; later stages add the rest."""
     subsets: dict[str, Any] = {}
     for source in sources:
         raw = {file.name: file.sha256() for file in source.files}
@@ -81,7 +81,7 @@ def counts(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
-    """A corpus's entry: rows_read = rows_kept + the sum of rows_quarantined, which is by reason."""
+    """A corpus's entry. rows_quarantined counts rows by reason; rows_read = rows_kept + the sum of these counts."""
     reasons: dict[str, int] = {}
     for row in outcome.quarantine:
         reasons[row.reason] = reasons.get(row.reason, 0) + row.rows
@@ -99,8 +99,8 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
 def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
     """Training rows whose normalized text also occurs in a test of another corpus: {subset: {test subset: rows}}.
 
-    This is counted after leaks were removed (leaks/leaks.py), so unless the config leaves them in, only texts too short
-    to count as copies are found. Within a corpus, rows/select.py removes such rows whatever their length.
+    Leaks were removed before (leaks/leaks.py), unless the config keeps them, so mostly texts that are too short to
+    count as copies are found. Within a corpus, rows/select.py removes such rows whatever their length.
     """
     found: dict[str, dict[str, int]] = {}
     for corpus, outcome in outcomes.items():
@@ -115,7 +115,7 @@ def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
 
 
 def write_seal(data: Path, manifest: dict[str, Any]) -> None:
-    """Add the hash of every file of the build to the manifest and write it. This must be the last step."""
+    """Add the hashes of the build's files to the manifest and write it. This must be the last step."""
     paths = [p for p in sorted(data.rglob("*")) if p.is_file() and not p.relative_to(data).as_posix().startswith(".")]
     names = {path.relative_to(data).as_posix(): path for path in paths}
     # of the files under media/, a hundred thousand, only the index is hashed here: it holds the hashes of the others
@@ -132,7 +132,7 @@ def write_seal(data: Path, manifest: dict[str, Any]) -> None:
 
 
 def _counted(path: Path) -> dict[str, Any]:
-    """Count the lines of a JSONL file and compute its SHA-256, reading it once."""
+    """The SHA-256 of a file and, for a JSONL file, its number of rows; the file is read once."""
     seen, rows = hashlib.sha256(), 0
     with path.open("rb") as data:
         while block := data.read(BLOCK):

@@ -1,7 +1,7 @@
-"""Where rows come from, as far as their corpora say: speaker, dialogue, film, source picture, and a clip's own licence.
+"""Where rows come from, if their corpora say so: speaker, dialogue, film, source picture, and a clip's own licence.
 
 What a corpus's tables say is stored in DATA/origins.jsonl, not in the records: a line for each raw row whose reader
-gives an Example.origin, with corpus and source as its key. What the name of a raw file shows (Corpus.raw_origin) is not
+sets Example.origin, with corpus and source as its key. What the name of a raw file shows (Corpus.raw_origin) is not
 stored, but read from the name. We count the origins that occur in both training and test, and move no rows, because the
 splits are the corpora's own.
 """
@@ -21,7 +21,7 @@ from mmafflm.dataset import split_file
 from mmafflm.records import media_files, read_jsonl, read_records, write_jsonl
 
 ORIGINS = "origins.jsonl"
-QUOTED = 5  # the most examples that are given of names in both training and test
+QUOTED = 5  # most examples of origins in both training and test
 SCENE = "dialogue, by the seconds of an episode that it shares with a dialogue of the other split"
 
 Origin = Mapping[str, Any]
@@ -41,14 +41,14 @@ class Span(NamedTuple):
 
 
 def read_origins(data: Path) -> Origins:
-    """The table of a build; empty when no corpus in it gives origins, or when it was made before there was a table."""
+    """The origins in a build's origins.jsonl. Empty without the file: no row has an origin, or the build is old."""
     if not (data / ORIGINS).exists():
         return {}
     return {(row.pop("corpus"), row.pop("source")): row for row in read_jsonl(data / ORIGINS)}
 
 
 def write_origins(data: Path, origins: Origins) -> None:
-    """Write the table, or remove an earlier one when there is nothing to write."""
+    """Write origins.jsonl; remove an earlier one when there are no origins."""
     (data / ORIGINS).unlink(missing_ok=True)
     if origins:
         rows = ({"corpus": corpus, "source": source, **origin} for (corpus, source), origin in origins.items())
@@ -56,7 +56,7 @@ def write_origins(data: Path, origins: Origins) -> None:
 
 
 def of_outcomes(outcomes: Mapping[str, Outcome]) -> Origins:
-    """The table of a build in progress."""
+    """The origins of a build in progress."""
     return {(name, source): of for name, outcome in outcomes.items() for source, of in outcome.origins.items()}
 
 
@@ -77,12 +77,12 @@ def stored_traces(data: Path, splits: Mapping[str, Collection[str]], origins: Or
 
 
 def is_traced(corpus: Corpus, recorded: Collection[str]) -> bool:
-    """Whether anything is known about where a corpus's rows come from. recorded: the corpora in the table."""
+    """Whether anything is known about where a corpus's rows come from. recorded: the corpora with stored origins."""
     return corpus.raw_origin is not None or corpus.name in recorded
 
 
 def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, list[dict[str, Any]]]:
-    """What occurs in both training and test of a subset, {subset: [{of, train, test, both, ...}]}; see count."""
+    """Count the origins in training and test of each subset: {subset: [{of, train, test, both, ...}]}; see count."""
     found = {}
     for subset, of in traces.items():
         if all(of.get(split) for split in SIDES):
@@ -93,7 +93,7 @@ def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, 
 
 
 def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
-    """What is known of a record's origin: from the table, and where that has nothing, from the name of its raw file."""
+    """A record's origin: the stored values and, unless it is stored, the value in the name of its raw file."""
     source, file = trace
     known = dict(origins.get((corpus.name, source), {}))
     if corpus.raw_origin and file:
@@ -106,7 +106,7 @@ def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dic
 def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """For each kind of origin: how many each split has, how many occur in both, and how many rows those have.
 
-    A kind that one of the two splits lacks is left out.
+    A kind of which one of the two splits has none is left out.
 
     Names are compared as written, so MELD's "All" or "Woman" counts as one speaker although it is several people.
     Each split numbers its dialogues anew, so they are compared by time in an episode, see shared_dialogues.

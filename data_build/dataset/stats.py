@@ -1,4 +1,4 @@
-"""`mmaffin stats`: count what a build holds in one pass over its records; print tables, and draw rows to look at."""
+"""`mmaffin stats`: count what a build holds in one pass over its records, and draw a sample of its rows."""
 
 from bisect import insort
 from collections import Counter
@@ -28,7 +28,7 @@ class SplitCounts:
     translated: int = 0
     languages: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-    labelled: int = 0  # rows whose gold is labels; the subset's other rows ask for a number
+    labelled: int = 0  # rows whose gold is labels; the gold of the subset's other rows is a number
     numbers: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     characters: list[int] = field(default_factory=list)  # of the prompts
     vision_tokens: list[int] = field(default_factory=list)  # of pictures and clips
@@ -50,14 +50,14 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class Stats:
-    """All splits, in the manifest's order, and a seeded sample of each subset."""
+    """The counts of all splits, in the manifest's order, and a seeded sample of each subset."""
 
     counted: list[SplitCounts]
     sample: dict[str, list[Record]]
 
 
 def count(dataset: Dataset, seed: int = SEED, sample: int = SAMPLE) -> Stats:
-    """Read every split once. Raises Fault when a file differs from the manifest."""
+    """Count every split and draw the sample. Raises Fault when a file differs from the manifest."""
     dataset.require_unchanged(dataset.split_files())
     counted, picked = [], {}
     for subset, splits in dataset.manifest["subsets"].items():
@@ -88,8 +88,8 @@ def spread(values: Sequence[float]) -> str:
 
 
 def _sizes(counted: Sequence[SplitCounts]) -> Iterator[str]:
-    yield "| subset | split | rows | translated | languages | characters of the prompt: median / 95% / most | "\
-        "vision tokens: the same |"  # fmt: skip
+    yield "| subset | split | rows | translated | languages | characters of the prompt: median / 95% / maximum | "\
+        "vision tokens: median / 95% / maximum |"  # fmt: skip
     yield "|---|---|---:|---:|---:|---:|---:|"
     for one in counted:
         vision = spread(one.vision_tokens) if any(one.vision_tokens) else ""

@@ -1,4 +1,4 @@
-"""Charts of the stats page. Splits are laid over each other, as shares of each split's own rows: sizes do not hide
+"""Charts of the stats page. A chart shows all splits, each as shares of its own rows, so that sizes do not hide
 differences. Each split has its own colour and its own mark or line, so that no chart needs colour to be read.
 """
 
@@ -55,7 +55,7 @@ def columns(
 
 
 def lines(title: str, values: Mapping[str, Sequence[float]]) -> Markup | None:
-    """A stepped line for each split: the share of its values in each of BINS bins. None when all values are equal."""
+    """A stepped line for each split: the share of its values in each of BINS bins. None without values that differ."""
     every = np.concatenate([np.asarray(of, dtype=float) for of in values.values()] or [np.zeros(0)])
     if not len(every) or every.min() == every.max():
         return None
@@ -74,7 +74,7 @@ def lines(title: str, values: Mapping[str, Sequence[float]]) -> Markup | None:
 
 
 def _frame(width: float, most: float) -> list[Markup]:
-    """The ground line, and the largest share at the left."""
+    """The axis, and a line at the largest share with its value at the left."""
     low = _TOP + _HEIGHT
     return [
         line("axis", _LEFT, low, _LEFT + width, low),

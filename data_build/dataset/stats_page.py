@@ -1,6 +1,6 @@
-"""The page of `mmaffin stats --out`: plots of a build, and rows of each subset as a person would see them.
+"""The page of `mmaffin stats --out`: charts of a build, and sample rows of each subset.
 
-The page is one file that loads nothing: figures are inline SVG, pictures are re-encoded within a size budget, all text
+The page is one file that loads nothing: charts are inline SVG, pictures are re-encoded within a size budget, all text
 from the data is escaped, and a Content-Security-Policy allows the page's own style and no script.
 """
 
@@ -23,7 +23,7 @@ from mmafflm.media.thumbnails import Picture, Thumbnails
 from mmafflm.records import SPLITS, Record
 
 MOST_TEXT = 2000  # characters shown of a prompt
-PICTURES = 1_500_000  # characters that pictures may take in the page
+PICTURES = 1_500_000  # most characters of the page that pictures may take
 KINDS = {
     "emotion_intensity": "emotion intensity",
     "emotion_intensity_ordinal": "emotion intensity in classes",
@@ -82,7 +82,7 @@ def _cut(prompt: str) -> str:
 
 
 class Chart(NamedTuple):
-    """A chart with its title, its unit and the rows of each split; `svg` is None when all values are the same."""
+    """A chart with its title, its unit and the rows of each split; `svg` is None if all values are equal."""
 
     svg: Markup | None
     title: str
@@ -101,7 +101,8 @@ class ChartRow(NamedTuple):
 def _rows(name: str, counted: Sequence[SplitCounts]) -> list[ChartRow]:
     """A row of charts for each task.
 
-    Charts of languages and lengths cover the whole subset. They follow the charts of its only task, or have a row.
+    Charts of languages and lengths cover the whole subset. They follow those of the only task with
+    charts, or have their own row.
     """
     tasks = [ChartRow(f"{KINDS[task.kind]} ({task.key})", _golds(task, counted)) for task in benchmark()[name].tasks]
     own = [*_languages(counted), _lengths("length of the prompts", "characters", counted, "characters")]
@@ -161,7 +162,7 @@ def _lengths(title: str, unit: str, counted: Sequence[SplitCounts], column: str)
 
 
 def _constant(values: Mapping[str, Sequence[float]], unit: str = "") -> str:
-    """A sentence in place of a distribution whose values are all the same."""
+    """A text that replaces a chart whose values are all the same."""
     first = next((of[0] for of in values.values() if of), None)
     return f"every row: {first:g} {unit}".strip() if first is not None else "no rows"
 

@@ -20,7 +20,7 @@ from mmafflm.files.inside import media_path
 from mmafflm.records import SPLITS, read_jsonl, replacing
 
 TYPED = "typed"  # below DATA/mmaffin
-BYTES, ROWS = 1 << 28, 50_000  # the most bytes of pictures, and rows, in a file, which is made in memory
+BYTES, ROWS = 1 << 28, 50_000  # most bytes of pictures and most rows of a file, which is made in memory
 GROUP = 100  # rows of a row group, as the hub recommends for pictures
 _PICTURE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
 _VAD = ("valence", "arousal", "dominance")
@@ -88,13 +88,13 @@ def mix_features(data: Path) -> list[Feature]:
 
 
 class _Forms(NamedTuple):
-    """The forms of gold in a subset: labels, number, vad; SemEval's tasks have labels and numbers. And label names."""
+    """The forms of gold in a subset (labels, number, vad; SemEval has labels and numbers), and the label names."""
 
     kinds: list[str]
     labels: tuple[str, ...]
 
     def column(self, golds: list[Any]) -> pl.Series:
-        """Gold as it is stored: labels as the numbers of a ClassLabel; a struct by form where there are several."""
+        """Gold as it is stored: labels as the numbers of a ClassLabel; with several forms, a struct of them."""
         of = {"labels": self._labels, "number": _numbers, "vad": _vad}
         if len(self.kinds) == 1:
             return of[self.kinds[0]](golds)

@@ -1,4 +1,4 @@
-"""Drawn clips: a face that shows an emotion by its look and movement, as mp4 bytes that never vary."""
+"""Drawn clips: a face that shows an emotion by its look and movement, as mp4 bytes that are the same in every run."""
 
 import io
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from PIL import Image
 
 from data_build.drawing.faces import backdrop, draw_face
 
-# x264's AVX-512 code gave 2 to 25 of 238 clips other bytes on a second run (core 165 of PyAV 16, AMD EPYC), AVX2 none.
-# Every x86-64 has SSE2, so with SSE2 all of them write the same. One thread, because x264 divides bits among threads.
+# With AVX-512, x264 wrote other bytes for 2 to 25 of 238 clips in a second run (core 165 of PyAV 16, AMD EPYC); with
+# AVX2 for none. Every x86-64 CPU has SSE2, so we use that. One thread, because x264 divides bits among threads.
 X264 = {"preset": "veryfast", "crf": "28", "tune": "animation", "x264-params": "asm=SSE2"}
 SHORTEST_S, LONGEST_S = 0.8, 2.2  # default range of a clip's length
 SMALLEST = 0.6  # the smallest face, as a fraction of its full size
 
 
 class Pose(NamedTuple):
-    """Where a face is: its offset right and down, as parts of the free space, and its size as a part of the full."""
+    """Where a face is: offsets to the right and down, as fractions of the free space, and its size as a fraction."""
 
     right: float = 0.0
     down: float = 0.0
@@ -47,7 +47,7 @@ def render(
     size: tuple[int, int] = (320, 180),
     fps: int = 12,
 ) -> bytes:
-    """An mp4 (H.264, yuv420p, no sound) of a face that shows the emotions one after the other, for equally long."""
+    """An mp4 (H.264, yuv420p, no sound) of a face that shows one emotion after the other, each for the same time."""
     behind = backdrop(random, size)
     side = int(min(size) * random.uniform(0.72, 0.82))
     middle = ((size[0] - side) * random.uniform(0.3, 0.7), (size[1] - side) / 2)
@@ -71,7 +71,7 @@ def _frame(behind: Image.Image, face: Image.Image, middle: tuple[float, float], 
 
 
 def encode(frames: list[Image.Image], fps: int) -> bytes:
-    """An mp4 of RGB pictures, all of one size with even sides."""
+    """An mp4 of RGB pictures. All must have the same size, with an even width and height."""
     out = io.BytesIO()
     with av.open(out, "w", "mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options=X264)

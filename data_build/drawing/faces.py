@@ -1,8 +1,8 @@
 """Drawn faces that show an emotion and how strong it is, for the made-up picture and video corpora.
 
 A model of a million parameters has to learn them from some hundred pictures. In 60 steps it learned the colour of a
-face and strokes of 8 px at 112 px, but not thin strokes without colour. So each emotion has its own colour and mouth;
-the stronger the emotion, the more colour, mouth and brows differ from a plain face.
+face, and strokes of 8 px in a picture of 112 px, but not thin strokes without colour. So each emotion has its own
+colour and mouth; the stronger the emotion, the more colour, mouth and brows differ from a plain face.
 """
 
 from random import Random
@@ -14,16 +14,16 @@ Colour = tuple[int, int, int]
 
 PLAIN: Colour = (205, 190, 175)  # a face without emotion
 INK: Colour = (25, 20, 20)
-STROKE = 0.11  # of the face's height: 9 px for a face 84 px high, the smallest in a picture of 112 px
+STROKE = 0.11  # fraction of the face's height: 9 px for a face 84 px high, the smallest in a picture of 112 px
 INNER = 2  # faces are drawn this many times larger and then reduced, for smooth edges
 
 
 class Look(NamedTuple):
-    """How an emotion looks at its strongest. Lengths are parts of the face's height."""
+    """How an emotion looks at its strongest. Lengths are fractions of the face's height."""
 
     colour: Colour
-    grey: tuple[int, int]  # brightness of the face and of the background, where there is no colour
-    mouth: tuple[float, ...]  # heights of the lip from left to right, -1 up to 1 down; empty: an open mouth
+    grey: tuple[int, int]  # brightness of the face and of the background in grey pictures
+    mouth: tuple[float, ...]  # heights of the lip from left to right, -1 is up, 1 is down; empty: an open mouth
     brow: float  # 1: inner ends low (a scowl), -1: inner ends high
     eye: float  # height
     vad: tuple[float, float, float]  # valence, arousal, dominance in -1..1
@@ -69,7 +69,7 @@ def draw_grey(emotion: str, intensity: float, random: Random, side: int = 48) ->
 
 
 def backdrop(random: Random, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of a dull wall with two duller things in front of it; it carries no information on the emotion."""
+    """An RGB picture of a greyish wall with two greyish rectangles; it carries no information on the emotion."""
     picture = Image.new("RGB", size, _dull(random))
     pen = ImageDraw.Draw(picture)
     for _ in range(2):
@@ -85,7 +85,7 @@ def _dull(random: Random) -> Colour:
 
 
 def draw_face(emotion: str, intensity: float, side: int, skin: Colour | None = None) -> Image.Image:
-    """A square face (RGBA, transparent around it), `side` pixels high."""
+    """A square face (RGBA, transparent around it), `side` pixels high. skin: its colour, by default the emotion's."""
     look = LOOKS[emotion]
     large = side * INNER
     face = Image.new("RGBA", (large, large))

@@ -1,7 +1,7 @@
 """Made-up EMOTIC in its raw layout: pictures of drawn people, and Annotations.mat, for corpora/emotic.py.
 
 The colour and the mouth of a face show its emotion; the stronger both are, the higher the intensity. Some pictures
-imitate difficulties of the real corpus: see TRAPS.
+imitate problems of the real corpus: see TRAPS.
 """
 
 import io
@@ -93,7 +93,7 @@ def emotic(scale: int, seed: int) -> Files:
 
 
 def _scene(random: Random, feelings: Sequence[Feeling]) -> tuple[Image.Image, list[list[int]]]:
-    """A picture of people side by side, and their boxes (x1, y1, x2, y2), some of which extend beyond the picture."""
+    """A picture of people side by side, and their boxes (x1, y1, x2, y2), which may extend beyond the picture."""
     room = random.randint(150, 200)
     picture = backdrop(random, (room * len(feelings), random.randint(170, 220)))
     boxes = []

@@ -1,4 +1,4 @@
-"""The words of the made-up corpora: common words of 35 languages, and the interjections that carry a label."""
+"""The words of the made-up corpora: common words of 35 languages, and the interjections that express a label."""
 
 # Short, frequent words without emotion.
 WORDS = {
@@ -74,5 +74,5 @@ VALENCE = {
 
 
 def interjections(*labels: str) -> str:
-    """What someone exclaims who feels all of these labels."""
+    """The interjections of all these labels, with spaces between them."""
     return " ".join(INTERJECTIONS[label] for label in labels)

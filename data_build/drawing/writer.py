@@ -1,4 +1,4 @@
-"""Write made-up corpora: sentences, tables, and archives whose bytes never vary."""
+"""Write made-up corpora: sentences, tables, and archives with the same bytes in every run."""
 
 import csv
 import gzip
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from data_build.drawing.words import UNSPACED, WORDS
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member of a zip, so that its bytes never vary
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member of a zip, so that its bytes do not depend on the clock
 
 Files = dict[str, bytes]
 Label = TypeVar("Label")
 
 
 class Writer:
-    """Sentences of one corpus and language, no two the same."""
+    """Makes the sentences of one corpus and language; all are different."""
 
     def __init__(self, seed: int, corpus: str, language: str) -> None:
         self.random = Random(f"{seed} {corpus} {language}")
@@ -27,7 +27,7 @@ class Writer:
         self.told: set[str] = set()
 
     def tell(self, signal: str) -> str:
-        """A new sentence that ends with the signal."""
+        """A new sentence that ends with `signal`, the interjections of its label."""
         while True:
             words = self.random.sample(self.words, k=self.random.randint(4, 7))
             sentence = f"{self.between.join(words)} {signal}".strip()
@@ -48,7 +48,7 @@ def take(random: Random, labels: list[Label], rows: int) -> list[Label]:
 
 
 def clock(seconds: float, hour: str, mark: str) -> str:
-    """A time as written in a table: 00:12:34,567 with the hour "00" and the mark ","."""
+    """A time as a table has it: 00:12:34,567 with the hour "00" and the decimal mark ","."""
     whole, thousandths = divmod(round(seconds * 1000), 1000)
     return f"{hour}:{whole // 60:02}:{whole % 60:02}{mark}{thousandths:03}"
 
@@ -75,7 +75,7 @@ def zipped(members: Files) -> bytes:
 
 
 def tarred(members: Files) -> bytes:
-    """A tar.gz of these members. TarInfo sets no time or owner by itself; mtime=0 keeps gzip from writing the time."""
+    """A tar.gz of these members. TarInfo sets no time or owner; mtime=0 stops gzip from writing the time."""
     out = io.BytesIO()
     packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=out, mtime=0)
     with packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:

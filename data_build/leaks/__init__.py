@@ -1,1 +1,1 @@
-"""Find training rows that repeat a test row, exactly or nearly, before anything is written, and report them."""
+"""Find and report training rows that repeat a test row, exactly or nearly. A build does this before it writes rows."""

@@ -1,4 +1,4 @@
-"""Report what find_leaks found: counts, examples, origins in both training and test. Decide which rows to remove."""
+"""Report what find_leaks found: counts, examples, origins in both training and test. Decide which rows are removed."""
 
 import json
 from collections.abc import Sequence
@@ -141,13 +141,14 @@ def write_report(folder: Path, told: dict[str, Any]) -> None:
 def markdown(told: dict[str, Any]) -> str:
     """The report as Markdown."""
     rules = told["rules"]
-    fate = "They were taken out of training" if rules["remove"] else "They were left in training"
+    fate = "They were removed from training" if rules["remove"] else "They were left in training"
     lines = [
         "# Training rows that copy a test row",
         "",
         f"{told['leaks']} of {told['train_rows']} training rows copy one of {told['test_rows']} test rows. {fate}. A "
-        f"row is a copy when its words (of {rules['shortest']} characters or more) share {rules['similarity']:g} of "
-        "their character trigrams with the test's, and its picture or first frame, if both have one, shows the same.",
+        f"row is a copy if all that both rows have matches: the words share at least {rules['similarity']:g} of their "
+        "character trigrams, and the pictures or first frames look the same. If one of the rows has no picture, words "
+        f"of fewer than {rules['shortest']} characters are not compared.",
         "",
         "| training | test | exact | near |",
         "|---|---|---:|---:|",
@@ -168,17 +169,17 @@ def markdown(told: dict[str, Any]) -> str:
 def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
     lines = ["", "## Speakers, dialogues, films and source pictures in training and test", ""]
     lines += [
-        "Counted before copies were taken out. These rows stay in place, because the splits are the corpora's own.",
+        "The copies above are counted too. No row is removed for its origin, because the splits are the corpora's own.",
         "",
     ]
-    lines += ["| subset | of | training | test | on both sides | their training rows | their test rows | such as |"]
+    lines += ["| subset | kind | training | test | in both | training rows of these | test rows of these | examples |"]
     lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
     rows = [(subset, one) for subset, of in told.items() for one in of]
     lines += [
         f"| {subset} | {one['of']} | {one['train']} | {one['test']} | {one['both']} | {one['train_rows']} | "
         f"{one['test_rows']} | {', '.join(one['examples']).replace('|', ' ')} |"
         for subset, one in rows
-    ] or ["| no corpus says where its rows are from | | | | | | | |"]
+    ] or ["| the origins of the rows are not known | | | | | | | |"]
     return lines
 
 
@@ -186,8 +187,8 @@ def _through_translation(told: dict[str, Any]) -> list[str]:
     lines = [
         "", "## Through translation", "",
         f"{told['rows']} training rows have a translation that copies a test row, exactly or nearly. The translations "
-        "were not added. The rows themselves stay in their files; the training mix holds "
-        f"{told['in_mix']} of them and of the rows made from them.", "",
+        "were not added. The training rows themselves were not removed; the training mix holds "
+        f"{told['in_mix']} of them and of their other translations.", "",
     ]  # fmt: skip
     for one in told["examples"]:
         lines += [f"- `{one['train']}` {one['words']}".replace("\n", " ")]

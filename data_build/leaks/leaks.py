@@ -2,8 +2,8 @@
 
 A training row copies a test row when every modality that both rows have matches: the words (a text or a transcript),
 and the picture (or a clip's first frame). So MELD's "Thank you so much!" in another scene is not a copy, but the same
-subtitle in XED is one. Short words alone are not a copy: people say the same without copying. The time is linear in the
-number of rows (near.py).
+subtitle in XED is one. Short words alone do not make a copy, because people often say the same. The time is linear in
+the number of rows (near.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ from mmafflm.files.inside import quoted
 from mmafflm.media.budget import stored_picture
 
 WIDE = r"[\x{1100}-\x{11ff}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"  # one such character counts as two
-MOST = 64  # a row is compared with at most so many rows that share its words or its difference hash
+MOST = 64  # a row is compared with at most this many rows that match its words or its difference hash
 Key = TypeVar("Key", str, int)
 
 
@@ -54,7 +54,7 @@ class Leak(NamedTuple):
 
 
 def read_rows(data: Path, names: Iterable[tuple[str, str]], index: Index, shortest: int) -> list[LeakRow]:
-    """The records of these (subset, split) below DATA. shortest: see Leaks."""
+    """The records of these splits, each given as (subset, split). shortest: see Leaks."""
     return make_rows((row for name in names for row in _records(data, *name)), index, shortest)
 
 
@@ -140,7 +140,7 @@ class _Sight:
 def _by_words(
     train: Sequence[LeakRow], tests: Sequence[LeakRow], rules: Leaks, sight: _Sight
 ) -> Iterator[tuple[int, Leak]]:
-    """Rows with the long words of a test row. When both have a picture, the pictures must match as well."""
+    """Training rows whose long words match a test row's. If both have a picture, the pictures must match as well."""
     ours, theirs = _by(train, _long_words), _by(tests, _long_words)
     exact = [words for words in ours if words in theirs]
     left, right = [words for words in ours if words not in theirs], list(theirs)
@@ -158,7 +158,7 @@ def _by_words(
 def _by_sight(
     train: Sequence[LeakRow], tests: Sequence[LeakRow], rules: Leaks, sight: _Sight
 ) -> Iterator[tuple[int, Leak]]:
-    """Rows with the picture of a test row. When both have words, however short, the words must match as well."""
+    """Training rows whose picture matches a test row's. If both have words, even short ones, these must match."""
     ours, theirs = _by(train, _shown), _by(tests, _shown)
     left, right = list(ours), list(theirs)
     pairs = near_hashes(np.array(left, np.uint64), np.array(right, np.uint64), rules.picture_bits)
@@ -173,7 +173,7 @@ def _by_sight(
 
 
 def _by(rows: Sequence[LeakRow], key: Callable[[LeakRow], Key | None]) -> dict[Key, list[int]]:
-    """Group the numbers of the rows by key, leaving out rows whose key is None."""
+    """Group the positions of the rows by key, without rows whose key is None."""
     found: dict[Key, list[int]] = {}
     for number, row in enumerate(rows):
         what = key(row)

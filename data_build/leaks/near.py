@@ -1,7 +1,7 @@
 """Near duplicates in time linear in rows: MinHash with LSH for texts, difference hashes for pictures. Pure functions.
 
-We use numpy and no library: datasketch hashes one text at a time in Python (its MinHash of 128 permutations takes a
-second for some thousand short texts), and all we need is a few lines over arrays.
+We use numpy only. The library datasketch hashes one text at a time in Python: its MinHash of 128 permutations takes a
+second for some thousand short texts. The same needs only a few lines with arrays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHINGLE = 3  # characters: one changed character in a text of 30 leaves 27 of 33 trigrams shared
-BANDS, ROWS = 16, 4  # texts that share 0.7 of their trigrams meet in some band with probability 0.99; at 0.8: 0.9998
+BANDS, ROWS = 16, 4  # texts with similarity 0.7 share a band's key with probability 0.99, with 0.8: 0.9998
 # Texts made from one template ("Review 12: came late") all land in one bucket. To keep the time linear, a text is
 # compared by minima with at most MOST texts of each band's bucket, and by trigrams with the BEST most similar of these.
 MOST, BEST = 16, 4
 LEFT = 16_384  # texts of the left side that are processed at a time
-SLACK = 0.2  # three standard deviations of the similarity as estimated from 64 minima
+SLACK = 0.2  # three standard deviations of a similarity that is estimated from 64 minima
 CHUNK = 200_000  # characters processed at a time, so that the arrays stay in the processor's cache
 PICTURE_BITS = (16, 16, 16, 16)  # bands of a difference hash: two hashes that differ in at most three bits share a band
-PICTURE_MOST = 256  # pictures of each band's bucket that a picture is compared with
+PICTURE_MOST = 256  # most pictures of each band's bucket that a picture is compared with
 
 Hashes: TypeAlias = NDArray[np.uint64]
 Pairs: TypeAlias = NDArray[np.int64]  # n x 2: position on the left, position on the right

@@ -1,7 +1,7 @@
 """Open the pictures and clips of a corpus once: scale them to the budget, store them losslessly, name them by content.
 
 journal.py records what was opened. So a build that was stopped, or is made again with another config, opens only what
-is new. With another budget, other decoders or other code that opens media, everything is new.
+is new. With another budget, other decoders or other code that opens media, everything is opened again.
 """
 
 import base64
@@ -72,9 +72,9 @@ def extract(
 ) -> dict[str, Taken]:
     """Open every wanted picture and clip that no earlier build has opened. Returns the results of all of them.
 
-    wanted: JSON of a Media, which is also the key of its result. raw: raw files by name. limit_s: seconds for one of
-    them. nodes: where to open them, in place of `jobs` processes here. shard: open only this share of the keys, and
-    return what is known by now. Raises Fault for a broken archive or a disk that is too small.
+    wanted: each as the JSON of a RawMedia, which is also the key of its result. raw: raw files by name. limit_s: time
+    limit for one picture or clip. nodes: a Ray cluster that opens them instead of `jobs` local processes. shard: open
+    only this share, and return only what is open by now. Raises Fault for a broken archive or a too small disk.
     """
     keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
     known = {key: taken for key, taken in read_journal(data, shard).items() if _stands(taken, data)}
@@ -99,7 +99,7 @@ def extract(
 
 
 def _portions(tasks: Iterator[MediaTask]) -> Iterator[list[MediaTask]]:
-    """Tasks that go to a worker of the cluster together: a few small pictures, or one clip that a stream has read."""
+    """Groups of tasks for one worker of the cluster: at most PORTION, and few bytes read from a stream."""
     portion, size = list[MediaTask](), 0
     for task in tasks:
         portion.append(task)
@@ -112,7 +112,7 @@ def _portions(tasks: Iterator[MediaTask]) -> Iterator[list[MediaTask]]:
 
 
 def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_video: bool) -> str:
-    """A key that changes when anything that decides the result changes."""
+    """A key that changes when anything changes that decides the result."""
     row = json.loads(text)
     names = row.get("frames") or ([row["file"]] if "file" in row else [])
     stamp = [number for name in names for number in (raw[name].size, raw[name].path.stat().st_mtime_ns)]
@@ -122,7 +122,7 @@ def _key(corpus: str, text: str, raw: dict[str, RawFile], budget: Budget, raw_vi
 
 @cache
 def _opened_by() -> list[str]:
-    # with other code that opens media, or other decoders, the files are stored anew
+    # when the code that opens media or the decoders change, all files are opened again
     code = source_hash("mmafflm.media.decode", "data_build.media.picture_hash")
     return [code, sha256_of(Path(__file__)), version("pillow"), version("av")]
 
@@ -137,7 +137,7 @@ def _stands(taken: Taken, data: Path) -> bool:
 def _tasks(
     corpus: str, left: dict[str, str], raw: dict[str, RawFile], data: Path, budget: Budget, raw_video: bool
 ) -> Iterator[MediaTask]:
-    """Yield files and members of zip archives first, then each tar archive's, which is read once from start to end."""
+    """Yield files and members of zip archives first, then the members of each tar archive in one pass over it."""
     streams: dict[Path, dict[Steps, list[MediaTask]]] = {}
     for text, key in left.items():
         row = json.loads(text)
@@ -172,7 +172,7 @@ def take(task: MediaTask) -> Taken:
         if not task.raw_video:
             return _store(task, clip.frames, len(clip.frames), digest, "; ".join(clip.notes))
         if any(" long: " in note for note in clip.notes):
-            raise Broken(f"{clip.notes[0]}, which --raw-video cannot")
+            raise Broken(f"{clip.notes[0]}, but --raw-video cannot cut clips")
         files = (_put(task, content, digest[:32], Path(media.file).suffix.lower() or ".mp4"),)
         told = (digest, f"{difference_hash(clip.frames[0]):016x}", "; ".join(clip.notes))
         return Taken(task.key, "video", files, *clip.frames[0].size, len(clip.frames), *told)
@@ -183,17 +183,17 @@ def take(task: MediaTask) -> Taken:
 
 
 def _frames(task: MediaTask) -> Taken:
-    """Open a clip that is distributed as frames; all must have the size of the first."""
+    """Open and store a clip that is distributed as frames, which must have the same size."""
     contents = [frame.read() if frame.streamed else _file(str(frame.path), frame.member) for frame in task.frames]
     pictures = [task.budget.scaled(open_picture(content), video=True) for content in contents]
     if odd := [frame.name for frame, one in zip(task.frames, pictures, strict=True) if one.size != pictures[0].size]:
-        raise Broken(f"frames of several sizes ({odd[0]})")
+        raise Broken(f"frames differ in size ({odd[0]})")
     return _store(task, pictures, len(pictures), hashlib.sha256(b"".join(contents)).hexdigest())
 
 
 def _content(task: MediaTask) -> bytes:
     if task.size > LARGEST:
-        raise Broken(f"file of {task.size / 1e9:.1f} GB")
+        raise Broken(f"file of {task.size / 1e9:.1f} GB is too large")
     if isinstance(task.data, Unreadable):
         raise task.data
     if task.data is not None:
@@ -222,7 +222,7 @@ def _cropped(picture: Image.Image, box: tuple[int, int, int, int] | None) -> Ima
     left, top = max(0, box[0]), max(0, box[1])
     right, bottom = min(picture.width, box[2]), min(picture.height, box[3])
     if right - left < 1 or bottom - top < 1:
-        raise Broken(f"box {list(box)} outside the picture of {picture.width} x {picture.height}")
+        raise Broken(f"box {list(box)} is outside the picture of {picture.width} x {picture.height}")
     return picture.crop((left, top, right, bottom))
 
 

@@ -53,7 +53,7 @@ def test_check_finds_media_of_another_budget(two: Path, tmp_path: Path) -> None:
     manifest["config"]["budget"] = SMALL
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))
-    assert "stored pictures and frames do not have the manifest's budget, the first media/" in fault
+    assert "stored pictures and frames do not fit the manifest's budget; the first is media/" in fault
     del manifest["config"]["budget"]
     (data / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = check(Dataset.open(data))

@@ -60,7 +60,7 @@ def test_pictures_are_cropped_scaled_and_named_by_what_they_show(tmp_path: Path)
     source = np.asarray(Image.open(io.BytesIO(content)))
     assert np.array_equal(np.asarray(stored(data, crop)[0]), source[50:250, 100:300])
     assert (beyond.width, beyond.height) == (100, 100)
-    assert outside.reason == "box [1000, 0, 1200, 100] outside the picture of 1000 x 800" and not outside.files
+    assert outside.reason == "box [1000, 0, 1200, 100] is outside the picture of 1000 x 800" and not outside.files
     assert not list(data.rglob("*.partial"))
 
 
@@ -173,7 +173,7 @@ def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatc
     (tmp_path / "data").mkdir()
     monkeypatch.setattr("data_build.media.extract.stream_members", None)  # nothing may be streamed
     found = extract("made", [RawMedia("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
-    assert {one.reason for one in found.values()} == {"file of 3.0 GB"} and len(found) == 3
+    assert {one.reason for one in found.values()} == {"file of 3.0 GB is too large"} and len(found) == 3
 
 
 def test_a_clip_that_took_too_long_is_tried_again(tmp_path: Path) -> None:
