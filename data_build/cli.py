@@ -53,7 +53,7 @@ def build(
     cluster: Cluster = None,
     shard: Annotated[
         str | None,
-        typer.Option(help="I/N: open only this share of pictures and clips; build later without it; all by default"),
+        typer.Option(help="I/N: only open this share of the media; later build without --shard; all by default"),
     ] = None,
 ) -> None:
     """Make training data and tests from the raw corpora. An interrupted run resumes when you run it again."""
@@ -65,7 +65,7 @@ def build(
         from mmafflm.shard import Shard
 
         if cluster or replace:
-            raise UsageFault("--shard works without --cluster and --replace. Leave them out.")
+            raise UsageFault("--shard cannot be combined with --cluster or --replace. Leave them out.")
         named = choose_subsets(subsets)
         open_share(raw, out, load_config(config), named, Shard.parse(shard), jobs, limit, raw_video)
         return
@@ -138,7 +138,7 @@ def stats(
 @app.verb("mmaffin publish --data data --repo OWNER/NAME --dry-run")
 def publish(
     data: Data,
-    repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; made private if new")],
+    repo: Annotated[str, typer.Option(help="data set on the Hugging Face Hub: OWNER/NAME; created as private if new")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only list the files and their sizes; no network")] = False,
     allow: Annotated[
         str | None, typer.Option(help="comma-separated corpora that you have permission to pass on; none by default")
@@ -175,7 +175,7 @@ def translate(
         str | None, typer.Option("--from", help="comma-separated: languages of the rows to translate; en by default")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="nllb: a folder or hub id; openai: the server's name for it; no default")
+        str | None, typer.Option(help="for nllb, a folder or hub id; for openai, the model's name; no default")
     ] = None,
     subsets: Annotated[str | None, typer.Option(help="comma-separated; by default all that have texts")] = None,
     limit: Annotated[
@@ -202,8 +202,8 @@ def translate(
     run = partial(in_workers, require_ray(cluster), wanted.engine, name, None) if cluster else None
     done = run_translate(data, make_engine(wanted.engine, name), *wanted.orders, round_trip=most, run=run)
     command.say(
-        f"{data}: {done.asked} rows requested; {done.kept} were added and {done.quarantined} quarantined now, "
-        f"{done.asked - done.kept - done.quarantined} earlier ({done.lines} lines translated)"
+        f"{data}: {done.asked} rows requested: {done.kept} added and {done.quarantined} quarantined in this run, "
+        f"{done.asked - done.kept - done.quarantined} done in earlier runs ({done.lines} lines translated)"
     )
     for figure in done.round_trips:
         print(in_words(figure))
@@ -211,7 +211,7 @@ def translate(
 
 @app.verb("mmaffin check --data data")
 def check(data: Data) -> None:
-    """Compare the files with the manifest. Prints each difference, and exits with 1 if there is one."""
+    """Compare the files with the manifest. Print each difference, and exit with 1 if there is one."""
     from data_build.dataset.check import check as run_check
 
     faults = run_check(Dataset.open(data))

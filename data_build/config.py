@@ -45,11 +45,11 @@ class Leaks(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     remove: bool = True  # put copies into the quarantine; False only reports them
-    similarity: PositiveFloat = 0.7  # least share of character trigrams that two texts have in common
+    similarity: PositiveFloat = 0.7  # smallest share of character trigrams that two texts have in common
     shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
-    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # most bits that differ in two difference hashes, of 64
-    picture_levels: PositiveFloat = 4.0  # largest mean difference of 64 x 64 grey pictures, in 255 levels; or
-    picture_shift: NonNegativeFloat = 1.0  # this times the difference that a shift by one pixel makes
+    picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # most bits in which two 64-bit difference hashes differ
+    picture_levels: PositiveFloat = 4.0  # largest mean difference of two 64 x 64 grey pictures, in levels of 0..255; or
+    picture_shift: NonNegativeFloat = 1.0  # this times the mean difference that a shift by one pixel makes
 
 
 def shipped_budget() -> Budget:
@@ -92,7 +92,7 @@ class MixFile(BaseModel):
     mix: dict[str, NonNegativeInt] | None = None  # None: the numbers of the build's own config
     modalities: list[str] | None = None  # text, image, video; None: all
     languages: list[str] | None = None  # "es": with translations into es; "es<-en": only those from en; None: all
-    most_translated: Share = MOST_TRANSLATED  # as in Config; translations fill what a language's originals cannot
+    most_translated: Share = MOST_TRANSLATED  # as in Config; translations fill up languages with too few originals
 
 
 def load_config(path: Path | None) -> Config:

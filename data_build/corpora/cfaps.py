@@ -3,11 +3,11 @@
 Home      no web page; 中国心理卫生杂志 2011, 25(1):40-46. The authors give it to researchers on request
 Tasks     emotion classification, one of seven (CFAPS_EC); intensity of that emotion in 0..1 (CFAPS_EI). Pictures
 Licence   we know of no licence; not public
-Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with male and female, with pictures;
+Files     1anger 2disguse 3fear 4sad 5surprise 6neutral 7happy, each with folders male and female of pictures;
           and a rating sheet, csv or tsv (UTF-8 or GB 18030) or xlsx. An .xls must be saved as one of these first
 Sheet     we do not know its name and columns. The headings for picture and intensity are our guess; map them in the
           build config (sheet, picture, type, intensity). Any row that holds the mapped headings is a header, so
-          titles above it and several worksheets do no harm. The sheet names a picture by its file, with or
+          titles above it and several worksheets do no harm. The sheet lists pictures by file name, with or
           without the extension
 Labels    the folder gives the type; it is checked against the sheet's column if `type` is mapped. The intensity is
           (mean - 1) / 8 of the sheet's unrounded mean rating 1..9. This reproduces, bit for bit, the ten published
@@ -80,7 +80,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 
 def _type(key: str) -> str | None:
-    """The emotion of the innermost folder named after one, such as 1anger in 1anger/male/AM1.bmp; None without one."""
+    """The emotion that the innermost such folder is named after, as 1anger in 1anger/male/AM1.bmp; None without one."""
     matches = (FOLDER.fullmatch(folder) for folder in reversed(key.split("/")[:-1]))
     return next((label for match in matches if match and (label := _label(match[1]))), None)
 

@@ -31,7 +31,7 @@ ORDER = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V"
 ROWS = 2_281
 VIDEO = re.compile(r"video_\d+")
 NOISE = 1e-6  # tolerance for the floating-point noise of levels
-UNKNOWN = ("mode is not train, valid or test", "label is not in -1, -0.8, ... 1", "annotation is not a known polarity")
+UNKNOWN = ("mode is not train, valid or test", "label is not -1, -0.8, ... or 1", "annotation is not a known polarity")
 SIGNS = {-1: "negative", 0: "neutral", 1: "positive"}
 
 
@@ -63,7 +63,7 @@ def _key_of(file: RawFile) -> str | None:
 
 
 def _key(video: str, clip: str) -> str:
-    """video_id/clip_id. Restores four digits where a spreadsheet dropped leading zeros or wrote 1.0."""
+    """The key video_id/clip_id, with the four digits of a clip that a spreadsheet may have changed to 1 or 1.0."""
     return f"{video.strip()}/{re.sub(r'[.]0$', '', clip.strip()).zfill(4)}"
 
 

@@ -15,7 +15,7 @@ Picture   by default the person's box, rounded to pixels; with the option `crop:
           know which of the two the paper used
 Sizes     34,320 people (23,706 / 3,334 / 7,280 in train / val / test); `expected` counts those with both annotations
 Rows      each person becomes two examples, one per subset. A person with an invalid or missing category, number, box
-          or picture becomes none
+          or picture is dropped
 """
 
 import ast

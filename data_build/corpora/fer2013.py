@@ -99,7 +99,7 @@ def _of_pictures(media: dict[str, str]) -> list[RawPart]:
 
 
 def _place(key: str) -> str | None:
-    """test if the picture's name shows it, else its folder's split, else train if its name shows it, else None."""
+    """The split: test if the picture's name shows it, else its folder's, else train if its name shows it, else None."""
     *above, name = key.split("/")
     usage = name.partition("_")[0].lower()
     if usage in ("publictest", "privatetest") and above:

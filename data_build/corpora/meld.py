@@ -6,7 +6,7 @@ Licence   GPL-3.0 (the repository); the footage belongs to Warner
 Files     MELD.Raw.tar.gz (10.9 GB), extracted or not, like the archives in it: train_splits/, dev_splits_complete/,
           output_repeated_splits_test/dia<D>_utt<U>.mp4. A clip's name is unique only within its split, which the folder
           shows. {train,dev,test}_sent_emo.csv, best from GitHub; loose tables are preferred to those in archives
-Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, hold
+Format    CSV with quoting, a header, CRLF or LF; UTF-8. Copies before November 2020, such as those in the archive, have
           the typographic signs as U+0080..U+009F; copies in cp1252 and GB 18030 also circulate. All are repaired
 Sizes     9,989 / 1,109 / 2,610 rows (train / dev / test), two examples each. The paper has 2,530 test rows and
           does not say which; we keep all rows whose clip can be decoded
@@ -63,7 +63,7 @@ def _find(files: list[RawFile], options: Mapping[str, Any]) -> list[RawPart]:
 
 
 def _split_of(file: RawFile) -> str | None:
-    """The split named by the innermost folder or archive that names a split."""
+    """The split of the innermost folder or archive that is named after a split; None without one."""
     for folder in reversed(re.split(r"[/!]", file.name)[:-1]):
         if match := FOLDER.fullmatch(folder.lower().replace("output_repeated_splits_", "")):
             return {"dev": "val"}.get(match[1], match[1])
@@ -159,7 +159,7 @@ FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "outpu
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
 UTTERANCES = 7  # per dialogue
 TRUNCATED, PAGE_AT, MISSING = ("train", 11), ("train", 23), ("dev", 27)  # split and row of a bad or missing clip
-TWINS = (0, 20, 40)  # test rows whose plain clip is cut wrongly
+TWINS = (0, 20, 40)  # test rows whose clip without the prefix is cut wrongly
 STUB = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ".ljust(212, b"\0")  # AppleDouble
 PAGE = b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>Not Found</body></html>\n"
 

@@ -211,7 +211,7 @@ def _rows(frame: pl.DataFrame, part: RawPart) -> PartRows:
 
 
 def _with_faults(frame: pl.DataFrame, part: RawPart) -> pl.DataFrame:
-    """The rows with source, gold and cleaned text, and the first fault of each; null for a usable row."""
+    """The rows with source, gold and cleaned text, and the first fault of each (null for a usable row)."""
     languages, labels = benchmark()["MMS"].languages, ENCODINGS[part.about["encoding"]]
     gold = {number: f'["{name}"]' for number, name in labels.items()}
     label, text = pl.col("label").cast(pl.String).str.strip_chars(), pl.col("text")

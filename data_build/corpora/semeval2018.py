@@ -117,7 +117,7 @@ def _rows(part: RawPart, options: Mapping[str, Any]) -> Iterator[Example | Bad]:
 
 
 def _check(file: RawFile, lines: list[str], header: list[str]) -> None:
-    """Raises Fault when the file is empty, has no header or another one than its task, or has only the label NONE."""
+    """Raises Fault when the file is empty, when its header is missing or wrong, or when every label is NONE."""
     where = f"semeval2018: {file.name}"
     rows = [line for line in lines[1:] if line.strip()]
     if not any(line.strip() for line in lines):

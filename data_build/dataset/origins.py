@@ -93,7 +93,7 @@ def shared_origins(traces: Traces, index: Index, origins: Origins) -> dict[str, 
 
 
 def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dict[str, Any]:
-    """A record's origin: the stored values and, unless it is stored, the value in the name of its raw file."""
+    """A record's origin: the stored values and, where none is stored, the value in its raw file's name."""
     source, file = trace
     known = dict(origins.get((corpus.name, source), {}))
     if corpus.raw_origin and file:
@@ -106,7 +106,7 @@ def _origin(trace: Trace, corpus: Corpus, index: Index, origins: Origins) -> dic
 def count(train: list[dict[str, Any]], test: list[dict[str, Any]], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """For each kind of origin: how many each split has, how many occur in both, and how many rows those have.
 
-    A kind of which one of the two splits has none is left out.
+    A kind that is missing in training or in test is left out.
 
     Names are compared as written, so MELD's "All" or "Woman" counts as one speaker although it is several people.
     Each split numbers its dialogues anew, so they are compared by time in an episode, see shared_dialogues.

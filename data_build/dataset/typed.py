@@ -2,7 +2,7 @@
 
 LLaMA-Factory reads other Parquet files (twins.py), where a picture is a path and gold is only in the answer. Here a
 picture is stored in the row, so the files can be moved and published alone. The types are in the card's metadata:
-without it, pyarrow finds large lists, which the pinned `datasets` cannot print.
+without this metadata, pyarrow finds large lists, which the pinned `datasets` cannot print.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -57,7 +57,7 @@ def typed_files(subset: str, split: str) -> str:
 def features(data: Path, subset: str) -> list[Feature]:
     """The columns of a subset's files in the form of the card's `dataset_info`.
 
-    Raises Fault for a build without these files, as older versions made them.
+    Raises Fault when there are no such files, as in a build by an older version.
     """
     files = [
         path for split in SPLITS for path in sorted((data / "mmaffin" / TYPED).glob(f"{subset}_{split}-*.parquet"))
@@ -101,7 +101,7 @@ class _Forms(NamedTuple):
         return pl.DataFrame({kind: of[kind](golds) for kind in self.kinds}).to_struct("gold")
 
     def _labels(self, golds: list[Any]) -> pl.Series:
-        """A list for each row. For a number it is empty: the pinned `datasets` cannot read a null in its place."""
+        """A list for each row, empty where gold is a number: the pinned `datasets` cannot read a null there."""
         texts = pl.Series([_BETWEEN.join(gold) if isinstance(gold, list) else "" for gold in golds], dtype=pl.String)
         at = pl.element().replace_strict({name: at for at, name in enumerate(self.labels)}, default=None,
                                          return_dtype=pl.Int64)  # fmt: skip
@@ -132,7 +132,7 @@ def _gold_feature(forms: _Forms) -> Feature:
 
 
 def _shards(data: Path, rows: Iterable[dict[str, Any]], forms: _Forms) -> Iterator[pl.DataFrame]:
-    """Tables of at most ROWS rows and about BYTES bytes of pictures; a split without rows gives none."""
+    """Tables of at most ROWS rows and about BYTES bytes of pictures; none for a split without rows."""
     some: list[dict[str, Any]] = []
     size = 0
     for row in rows:

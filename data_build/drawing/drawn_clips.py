@@ -13,14 +13,14 @@ from PIL import Image
 from data_build.drawing.faces import backdrop, draw_face
 
 # With AVX-512, x264 wrote other bytes for 2 to 25 of 238 clips in a second run (core 165 of PyAV 16, AMD EPYC); with
-# AVX2 for none. Every x86-64 CPU has SSE2, so we use that. One thread, because x264 divides bits among threads.
+# AVX2 it did not. Every x86-64 CPU has SSE2, so we use that. One thread, because x264 divides bits among threads.
 X264 = {"preset": "veryfast", "crf": "28", "tune": "animation", "x264-params": "asm=SSE2"}
 SHORTEST_S, LONGEST_S = 0.8, 2.2  # default range of a clip's length
 SMALLEST = 0.6  # the smallest face, as a fraction of its full size
 
 
 class Pose(NamedTuple):
-    """Where a face is: offsets to the right and down, as fractions of the free space, and its size as a fraction."""
+    """Offsets of a face to the right and down, in fractions of the free space, and the fraction of its full size."""
 
     right: float = 0.0
     down: float = 0.0

@@ -188,7 +188,7 @@ def _through_translation(told: dict[str, Any]) -> list[str]:
         "", "## Through translation", "",
         f"{told['rows']} training rows have a translation that copies a test row, exactly or nearly. The translations "
         "were not added. The training rows themselves were not removed; the training mix holds "
-        f"{told['in_mix']} of them and of their other translations.", "",
+        f"{told['in_mix']} of them and of their translations.", "",
     ]  # fmt: skip
     for one in told["examples"]:
         lines += [f"- `{one['train']}` {one['words']}".replace("\n", " ")]

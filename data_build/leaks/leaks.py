@@ -34,7 +34,7 @@ Key = TypeVar("Key", str, int)
 
 
 class LeakRow(NamedTuple):
-    """A row of either side. `words`: normalized, not shortened; `picture`: path below DATA; either may be empty."""
+    """A training or test row. `words`: normalized, not shortened; `picture`: path below DATA; either may be empty."""
 
     id: str
     subset: str
@@ -45,7 +45,7 @@ class LeakRow(NamedTuple):
 
 
 class Leak(NamedTuple):
-    """A training row and the test row that it copies. `similarity`: of their words; 1 when either has no words."""
+    """A training row and the test row that it copies. `similarity`: of their words; 1 when one of them has no words."""
 
     train: LeakRow
     test: LeakRow

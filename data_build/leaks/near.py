@@ -1,7 +1,7 @@
 """Near duplicates in time linear in rows: MinHash with LSH for texts, difference hashes for pictures. Pure functions.
 
 We use numpy only. The library datasketch hashes one text at a time in Python: its MinHash of 128 permutations takes a
-second for some thousand short texts. The same needs only a few lines with arrays.
+second for some thousand short texts. We need only a few lines with arrays.
 """
 
 from collections.abc import Iterator, Sequence

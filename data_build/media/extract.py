@@ -74,7 +74,7 @@ def extract(
 
     wanted: each as the JSON of a RawMedia, which is also the key of its result. raw: raw files by name. limit_s: time
     limit for one picture or clip. nodes: a Ray cluster that opens them instead of `jobs` local processes. shard: open
-    only this share, and return only what is open by now. Raises Fault for a broken archive or a too small disk.
+    only this share, and return only what has been opened. Raises Fault for a broken archive or too small a disk.
     """
     keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
     known = {key: taken for key, taken in read_journal(data, shard).items() if _stands(taken, data)}
@@ -99,7 +99,7 @@ def extract(
 
 
 def _portions(tasks: Iterator[MediaTask]) -> Iterator[list[MediaTask]]:
-    """Groups of tasks for one worker of the cluster: at most PORTION, and few bytes read from a stream."""
+    """Group tasks for a cluster's workers: PORTION tasks, or fewer if they hold PORTION_BYTES of streamed data."""
     portion, size = list[MediaTask](), 0
     for task in tasks:
         portion.append(task)

@@ -86,12 +86,12 @@ def test_nothing_else_is_a_level(text):
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ("video_0001,0001,好,0.1,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "0.1"),
-        ("video_0001,0001,好,1.2,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "1.2"),
-        ("video_0001,0001,好,nan,0,0,0,Positive,train", "label is not in -1, -0.8, ... 1", "nan"),
+        ("video_0001,0001,好,0.1,0,0,0,Positive,train", "label is not -1, -0.8, ... or 1", "0.1"),
+        ("video_0001,0001,好,1.2,0,0,0,Positive,train", "label is not -1, -0.8, ... or 1", "1.2"),
+        ("video_0001,0001,好,nan,0,0,0,Positive,train", "label is not -1, -0.8, ... or 1", "nan"),
         (
             "video_0001,0001,好,,0,0,0,Neutral,train",
-            "label is not in -1, -0.8, ... 1",
+            "label is not -1, -0.8, ... or 1",
             "video_0001,0001,好,,0,0,0,Neutral,train",
         ),
         ("video_0001,0001,好,0.2,0,0,0,Mixed,train", "annotation is not a known polarity", "Mixed"),
