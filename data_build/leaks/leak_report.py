@@ -172,7 +172,7 @@ def _origins(told: dict[str, list[dict[str, Any]]]) -> list[str]:
         "The copies above are counted too. No row is removed for its origin, because the splits are the corpora's own.",
         "",
     ]
-    lines += ["| subset | kind | training | test | in both | training rows of these | test rows of these | examples |"]
+    lines += ["| subset | of | training | test | on both sides | their training rows | their test rows | examples |"]
     lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
     rows = [(subset, one) for subset, of in told.items() for one in of]
     lines += [
