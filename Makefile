@@ -1,4 +1,4 @@
-# Every stage of the work has a target here; `make help` lists the targets.
+# The main commands as targets; `make help` lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
