@@ -1,8 +1,8 @@
 """Estimate the disk space that a corpus's pictures and clips will take, from the first ones that are opened.
 
-The space that a picture takes depends on its size, its box, its noise and the disk's blocks: a face of FER2013 takes
-one block of 4 kB, a photograph of EMOTIC a hundred. So we measure: a sample drawn evenly from all is opened first.
-Members of a tar archive come in the archive's order.
+The space that a picture takes depends on its size, its crop, its noise and the disk's blocks: a face of FER2013 takes
+one block of 4 kB, a photograph of EMOTIC a hundred. So we measure: a sample spread evenly over all files is opened
+first. Only the members of tar archives are opened in the archive's order.
 """
 
 import os
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 def spread(items: Mapping[str, T], first: int = SAMPLE) -> dict[str, T]:
-    """The same items, reordered: the first ones are drawn evenly from all, so they represent the whole corpus."""
+    """Reorder the items so that the first `first` are spread evenly over all and represent the whole corpus."""
     names = list(items)
     ahead = [names[at * len(names) // first] for at in range(first)] if len(names) > first else names
     return {name: items[name] for name in dict.fromkeys([*ahead, *names])}
 
 
 class Room:
-    """Estimate the space below `data` for a corpus of `count` pictures and clips while the first of them are stored."""
+    """Estimate the disk space that the `count` pictures and clips of a corpus will take, while the first are stored."""
 
     def __init__(self, corpus: str, count: int, data: Path) -> None:
         self.corpus, self.count, self.data = corpus, count, data
@@ -38,7 +38,7 @@ class Room:
     def note(self, files: Iterable[tuple[str, int, str]]) -> None:
         """Count the space of one picture or clip. files: path, bytes and hash of each stored file; empty if it failed.
 
-        Raises Fault, once enough have been opened for an estimate, when the rest will not fit.
+        The call for picture or clip number SAMPLE raises Fault if the rest will not fit on the disk.
         """
         if self._seen >= SAMPLE:
             return
@@ -46,17 +46,17 @@ class Room:
         names = {name: size for name, size, _ in files if name not in self._stored}
         self._stored |= names.keys()
         self._bytes += sum(-(-size // self._block) * self._block for size in names.values())
-        self._typed += sum(size for name, size in names.items() if name.endswith(".png"))  # mmaffin/typed has them too
-        if len(names) > 1:  # a clip's frames have a folder of their own, which takes a block
+        self._typed += sum(size for name, size in names.items() if name.endswith(".png"))  # mmaffin/typed stores a copy
+        if len(names) > 1:  # the folder of a clip's frames takes a block
             self._bytes += self._block
         if self._seen == SAMPLE < self.count:
             self._require((self._bytes + self._typed) / SAMPLE)
 
     def _require(self, each: float) -> None:
-        """Raises Fault unless the remaining ones fit, at `each` bytes per picture or clip."""
+        """Raises Fault unless the remaining pictures and clips fit, at `each` bytes per picture or clip."""
         whole, free = each * self.count, shutil.disk_usage(self.data).free
         left = whole - self._bytes
-        say(f"{self.corpus}: they take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
+        say(f"{self.corpus}: all will take about {whole / 1e9:.2f} GB, estimated from the first {SAMPLE}")
         if left > free:
             raise Fault(
                 f"{self.corpus}: {self.count} pictures and clips take about {whole / 1e9:.2f} GB, "

@@ -1,4 +1,4 @@
-"""What was stored of each picture and clip, or why nothing was: a line each, in DATA/.media.jsonl.
+"""The journal DATA/.media.jsonl: a line for each picture and clip, with its stored files or the reason for none.
 
 A share of a build (--shard I/N) has a journal of its own, DATA/.media.I-of-N.jsonl.
 """
@@ -13,7 +13,7 @@ from mmafflm.records import append_jsonl, drop_torn_line, read_jsonl
 from mmafflm.shard import WHOLE, Shard
 
 JOURNAL, JOURNALS = ".media.jsonl", ".media*.jsonl"
-TOGETHER = 50  # journal lines written at a time; a kill loses the lines of at most so many pictures
+TOGETHER = 50  # journal lines written at a time; a killed build loses at most this many lines
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def writing_journal(data: Path, shard: Shard) -> Iterator[Callable[[Taken], None
 
 
 def read_journal(data: Path, shard: Shard = WHOLE) -> dict[str, Taken]:
-    """Everything that was opened, by key, also by shares; the last line of a key counts.
+    """Read the journals of the build and of all shares, by key. If a key has several lines, the last one counts.
 
-    shard: the share of this process; a half line at the end of its journal is removed.
+    shard: the share of this process; an incomplete last line is removed from its journal file.
     """
     drop_torn_line(data / journal_of(shard))
     paths = sorted(data.glob(JOURNALS))
@@ -64,5 +64,5 @@ def read_journal(data: Path, shard: Shard = WHOLE) -> dict[str, Taken]:
 
 
 def journal_of(shard: Shard) -> str:
-    """The name of the journal of a share, which one process writes."""
+    """The file name of a share's journal, to which only one process writes."""
     return JOURNAL if shard.of == 1 else f".media.{shard.folder}.jsonl"

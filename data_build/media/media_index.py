@@ -14,7 +14,7 @@ from mmafflm.records import Record, media_files, read_jsonl, sha256_of, write_js
 
 
 class MediaEntry(NamedTuple):
-    """One stored file. `frames`: for a clip kept as a file, the number of frames that the budget takes; else None."""
+    """One stored file. `frames`: of a clip kept as a file, how many of its frames the budget allows; otherwise None."""
 
     file: str  # below DATA
     width: int
@@ -38,7 +38,7 @@ def is_of_clip(entry: MediaEntry) -> bool:
 def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
     """Index entries from pairs of a raw file's name and what was stored of it.
 
-    If several raw files gave the same stored file, the entry names the first of them by name.
+    If several raw files have the same stored file, `raw` of its entry is the one whose name sorts first.
     """
     found: Index = {}
     for raw, one in sorted(taken, key=lambda item: item[0]):
@@ -52,7 +52,7 @@ def entries(corpus: str, taken: Iterable[tuple[str, Taken]]) -> Index:
 
 
 def write_index(data: Path, index: Index) -> None:
-    """Write the index, and remove every stored file that it does not name."""
+    """Write the index unless it is empty, and delete every file below DATA/media that has no entry in it."""
     if index:
         write_jsonl(data / MEDIA_INDEX, (index[name]._asdict() for name in sorted(index)))
     for path in (data / FOLDER).rglob("*"):
@@ -62,15 +62,15 @@ def write_index(data: Path, index: Index) -> None:
 
 
 def read_index(data: Path) -> Index:
-    """The index; empty for a build without pictures and clips. Raises Fault naming a line that is not a valid entry."""
+    """The index; empty for a build without pictures and clips. Raises Fault for the first line that is not valid."""
     path = data / MEDIA_INDEX
     index: Index = {}
     for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
         numbers = [row.get(name) for name in ("width", "height", "bytes")]
         if set(row) != set(MediaEntry._fields) or not is_media_name(row["file"]):
-            raise Fault(f"{path}:{number}: {quoted(row.get('file'))}: not an entry of a stored file. Build again.")
+            raise Fault(f"{path}:{number}: {quoted(row.get('file'))}: not an entry of the index. Build again.")
         if not all(isinstance(one, int) and one > 0 for one in numbers) or not isinstance(row["raw"], str):
-            raise Fault(f"{path}:{number}: {quoted(row['file'])}: its sizes are not positive numbers. Build again.")
+            raise Fault(f"{path}:{number}: {quoted(row['file'])}: a size is not a positive integer. Build again.")
         index[row["file"]] = MediaEntry(**row)
     return index
 
@@ -91,7 +91,7 @@ def tokens_of(record: Record, index: Index) -> int:
 
 
 def media_faults(data: Path) -> list[str]:
-    """Every difference between the index and the files on disk, as sentences."""
+    """A sentence for each entry whose file is missing, has changed since the build, or is not safe to open."""
     found = []
     folder = Folder(data)
     for name, entry in read_index(data).items():

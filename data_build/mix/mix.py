@@ -23,7 +23,7 @@ from mmafflm.sampling import shuffle_key
 
 
 class Line(NamedTuple):
-    """A row of a training file: its position there, and what decides whether and where it is in the mix."""
+    """A row of a training file: its position in the file, and the values that decide whether it is drawn, and where."""
 
     place: int
     shuffle: bytes
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 def shares(total: int, available: dict[str, int]) -> dict[str, int]:
-    """Divide `total` evenly over languages; what a language cannot fill goes to the others."""
+    """Divide `total` evenly over languages; rows that a small language cannot provide are divided over the others."""
     share: dict[str, int] = {}
     left = total
     for position, (language, count) in enumerate(sorted(available.items(), key=lambda item: (item[1], item[0]))):
@@ -49,7 +49,7 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
 def shares_with_translated(
     total: int, originals: dict[str, int], translated: dict[str, int], most: float
 ) -> dict[str, int]:
-    """Like shares(), but translations fill what a language's originals cannot, up to the share `most` of all rows."""
+    """Like shares(), but a language with too few originals gets translations, up to the share `most` of all rows."""
     left = dict(translated)
     while True:
         both = {one: originals.get(one, 0) + left.get(one, 0) for one in originals.keys() | left.keys()}
@@ -58,12 +58,12 @@ def shares_with_translated(
         fit = int(most * sum(share.values()))
         if sum(used.values()) <= fit:
             return share
-        left = shares(fit, used)  # fewer than before, so this ends
+        left = shares(fit, used)  # fewer translations than before, so the loop ends
 
 
 @dataclass
 class Mix:
-    """A training mix while it is drawn, subset by subset; it holds its rows until they are written.
+    """A training mix that is drawn subset by subset and keeps its rows in memory until `write`.
 
     languages: see make_mix. most_translated: the largest share of a subset's rows that may be translations.
     """
@@ -79,8 +79,8 @@ class Mix:
     def draw(self, subset: str, lines: Iterable[Line]) -> list[Line]:
         """Choose the rows of a training file that go into the mix. Returns them in file order.
 
-        Each language gets its share, stratified by task, emotion and gold. A subset with fewer rows than wanted gives
-        all it has.
+        Each language gets its share, stratified by task, emotion and gold. Of a subset with too few rows, all are
+        chosen, as long as translations stay below their limit.
         """
         wanted = self.asked.get(subset, 0)
         chosen = sorted(_draw(lines, wanted, self.most_translated)) if wanted else []
@@ -136,8 +136,8 @@ def make_mix(
     """Write a training mix from the files of a build. Returns the mix's entry in the manifest.
 
     A subset that was not built, or has no rows in these languages, is left out.
-    languages: the only ones to draw from ("es" includes its translations, "es<-en" means those from English alone), or
-    None for all. barred: ids of rows that must not be drawn; translations of these rows are not drawn either.
+    languages: draw only from these ("es" includes translations into Spanish, "es<-en" is only those from English);
+    None: from all. barred: ids of rows that must not be drawn; translations of these rows are not drawn either.
     """
     mix = Mix(asked, seed, languages, most_translated)
     only = None if languages is None else frozenset(languages)
@@ -171,12 +171,12 @@ def _at(path: Path, places: list[int]) -> list[bytes]:
 
 
 def lengths(twin: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """A histogram for each kind of length."""
+    """Histograms of the rows' vision tokens and text bytes."""
     return {name: histogram(twin[name]) for name in ("vision_tokens", "text_bytes")}
 
 
 def histogram(lengths: pl.Series) -> dict[str, int]:
-    """Count records by length, as {at most: records}; bounds are 0 and powers of two from 16: {"0": 12, "64": 7}."""
+    """Count records by length: {upper bound: records}, as in {"0": 12, "64": 7}; bounds are 0, 16, 32, 64 and so on."""
     steps = [0, *(1 << power for power in range(4, 24))]
     counts = {str(high): int(((lengths <= high) & (lengths > low)).sum()) for low, high in pairwise([-1, *steps])}
     return {high: count for high, count in counts.items() if count}

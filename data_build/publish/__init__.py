@@ -1,1 +1,1 @@
-"""Upload a build to the Hugging Face Hub, as far as the licences of its corpora allow."""
+"""Upload to the Hugging Face Hub the part of a build that the licences of its corpora allow us to pass on."""

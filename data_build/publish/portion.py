@@ -1,8 +1,8 @@
 """Write a build without some of its corpora or rows: a complete build with no trace of the rows that are left out.
 
-Only files and manifest keys named here are copied: a file that another stage adds is left out until it is named here.
-The counts of leaks, origins and overlaps and the figures of round trips stay those of the full build. An example is
-kept only with its rows.
+Only the files and manifest keys that this module lists are copied, so a file that a new stage adds is left out until it
+is listed here. The counts of leaks, origins and overlaps and the results of round trips stay those of the full build.
+The leak report quotes an example only if both of its rows are published.
 """
 
 import json
@@ -35,7 +35,7 @@ from mmafflm.records import Record, media_files, read_jsonl, read_records, write
 
 Manifest = dict[str, Any]
 _KEYS = ("schema", "versions", "seed", "limit")  # keys of the manifest that are copied unchanged
-_OF_TRANSLATION = ("left_out", "round_trip")  # keys of its "translation" that are copied unchanged
+_OF_TRANSLATION = ("left_out", "round_trip")  # keys of "translation" in the manifest that are copied unchanged
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Cut:
         return (record for record in self.dataset.records(subset, split) if record.id not in self.held)
 
     def is_whole(self, subset: str) -> bool:
-        """Whether all rows of the subset are published."""
+        """Whether no record of the subset's corpus is held back."""
         return all(one.corpus != benchmark()[subset].corpus for one in self.held.values())
 
 
@@ -61,8 +61,8 @@ def write_portion(
 ) -> None:
     """Write the build's rows of these corpora into the empty folder `out`. `about` becomes "published" in its manifest.
 
-    held: records of these corpora that are left out, see licences.held_back; the new build lists them in its
-    quarantine. Raises Fault when the build has changed on disk since it was made.
+    held: records of these corpora that are left out, see licences.held_back. The quarantine in `out` lists those that
+    are not translations. Raises Fault when the build has changed on disk since it was made.
     """
     dataset.require_unchanged(name for name in dataset.files if name not in (MANIFEST, "README.md"))
     cut = _cut(dataset, corpora, held)
@@ -88,7 +88,7 @@ def write_portion(
 
 
 def _cut(dataset: Dataset, corpora: Collection[str], held: Mapping[str, Held]) -> Cut:
-    """The subsets of these corpora. A subset that loses rows is counted again and loses splits that become empty."""
+    """Select the subsets of these corpora. Counts exclude held records; empty splits and subsets are left out."""
     subsets = {name: of for name, of in dataset.manifest["subsets"].items() if benchmark()[name].corpus in corpora}
     cut = Cut(dataset, subsets, corpora, held)
     for name in [name for name in subsets if not cut.is_whole(name)]:
@@ -98,9 +98,9 @@ def _cut(dataset: Dataset, corpora: Collection[str], held: Mapping[str, Held]) -
 
 
 def _place_rows(cut: Cut, out: Path) -> tuple[Index, set[tuple[str, str]]]:
-    """Copy or write the files of the splits, their Parquet twins, and every picture and frame that a record names.
+    """Link, copy or write the files of the splits, their Parquet twins, and the pictures, frames and clips of records.
 
-    Returns the index of these pictures and frames, and the corpus and source of each record.
+    Returns the media index of the published files, and the (corpus, source) of every published record.
     """
     data, names = cut.dataset.path, [(subset, split) for subset, of in cut.subsets.items() for split in of]
     whole = read_index(data)
@@ -126,7 +126,7 @@ def _place_rows(cut: Cut, out: Path) -> tuple[Index, set[tuple[str, str]]]:
 
 
 def _mix(cut: Cut, out: Path, index: Index) -> dict[str, Any]:
-    """Write the published rows of the mix, in the mix's order. Returns their entry in the manifest."""
+    """Write the published rows of the mix, in the mix's order. Returns the values to update in its manifest entry."""
     file = cut.dataset.manifest["mix"]["file"]
     languages: dict[str, Counter[str]] = {}
     translated: dict[str, Counter[str]] = {}
@@ -151,7 +151,7 @@ def _mix(cut: Cut, out: Path, index: Index) -> dict[str, Any]:
 
 
 def _manifest(cut: Cut) -> Manifest:
-    """The part of the manifest that is about these subsets and corpora."""
+    """The parts of the manifest that are about the published subsets and corpora."""
     whole, subsets = cut.dataset.manifest, cut.subsets
     manifest = json.loads(json.dumps({name: whole[name] for name in _KEYS if name in whole}))
     if "leakage" in whole:
@@ -178,8 +178,10 @@ def _of(named: Manifest, names: Collection[str]) -> Manifest:
 
 
 def _quarantine(cut: Cut, accounts: Manifest, out: Path) -> Counter[str]:
-    """Write the quarantine: the build's own rows of these corpora, the records held back (also added to the accounts),
-    and rejected translations of published rows. Returns the reasons of the rejected translations.
+    """Write the quarantine: the build's rows of these corpora, rejected translations of published rows, and the held
+    records that are not translations. `accounts` then counts these held records as quarantined instead of kept.
+
+    Returns the number of rejected translations by reason.
     """
     rejected: Counter[str] = Counter()
 
@@ -215,7 +217,7 @@ def _translation(subsets: Manifest, rejected: Counter[str]) -> dict[str, Any]:
 
 
 def _leakage(cut: Cut, out: Path) -> None:
-    """Write the leak report, with only those examples whose two rows are published."""
+    """Write the leak report, if the build has one, with only the examples whose two rows are published."""
     path = cut.dataset.path / f"{REPORT}.json"
     if not path.exists():
         return

@@ -1,4 +1,4 @@
-"""`mmaffin publish`: upload a build, or what its corpora's terms allow of it, as a data set of the Hugging Face Hub."""
+"""`mmaffin publish`: upload what the terms of a build's corpora allow, as a data set on the Hugging Face Hub."""
 
 import os
 import re
@@ -21,15 +21,16 @@ from mmafflm.terminal.command import say
 STAGE = ".publish"  # a hidden folder below DATA that is not part of the data; it holds hard links
 TOKEN = "HF_TOKEN"
 _FOLDERS = ("mmaffin", "mmaffben", "media", "figures")
-OURS = [*(f"{name}/*" for name in _FOLDERS), "leakage.*", "import.md", "quarantine.jsonl", "origins.jsonl"]  # replaced
+# An upload deletes the files of an earlier one that match these patterns and that it does not contain.
+OURS = [*(f"{name}/*" for name in _FOLDERS), "leakage.*", "import.md", "quarantine.jsonl", "origins.jsonl"]
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Corpora to publish, those among them that need --allow, and corpora to leave out, with the reason.
+    """Corpora to publish, those of them that needed --allow, and corpora to leave out, with the reason.
 
-    withheld: for each published corpus, records to leave out: {their own licence and the reason: number of records}.
+    withheld: records of published corpora to leave out: {corpus: {"LICENCE (REASON)": number of records}}.
     """
 
     kept: list[str]
@@ -56,7 +57,7 @@ def choose(there: Collection[str], allow: Collection[str]) -> Choice:
 
 
 def _without_empty(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Choice:
-    """Add the withheld records of each corpus to the choice, and drop corpora that have no other records."""
+    """Add the withheld records of each corpus to the choice, and leave out corpora that have only such records."""
     counted: dict[str, Counter[str]] = {}
     for one in held.values():
         counted.setdefault(one.corpus, Counter())[f"{one.licence or 'a licence'} ({one.reason})"] += 1
@@ -83,7 +84,8 @@ def publish(dataset: Dataset, repo: str, allow: Collection[str] = (), dry_run: b
 
     A repository that does not exist is created as private. Files of an earlier upload in the build's own folders that
     this one lacks are deleted; other files of the repository stay. Publishing the same build again makes no commit.
-    Raises UsageFault for a wrong name or without HF_TOKEN, Fault when nothing may be published or the hub refuses.
+    Raises UsageFault when `repo` is not OWNER/NAME, when `allow` has a corpus that is not in the build, or without
+    HF_TOKEN or huggingface_hub; Fault when nothing may be published, the build has changed, or the upload fails.
     """
     if not _NAME.fullmatch(repo):
         raise UsageFault(f"--repo {repo}: expected OWNER/NAME.")
@@ -116,10 +118,10 @@ def _token() -> str:
 
 @contextmanager
 def _staged(dataset: Dataset, choice: Choice, held: Mapping[str, Held]) -> Iterator[Path]:
-    """The folder to upload; it is removed afterwards."""
+    """Write the folder to upload; it is removed afterwards."""
     folder = dataset.path / STAGE
     if folder.is_symlink():
-        raise Fault(f"{folder}: a link, and publish writes there. Remove it.")
+        raise Fault(f"{folder}: is a symbolic link, but publish needs a folder of that name. Remove the link.")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         about = {"allowed": choice.allowed, "left_out": choice.left_out, "withheld": choice.withheld}
@@ -143,7 +145,7 @@ def _upload(folder: Path, repo: str, token: str, data_hash: str) -> str:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
-        raise UsageFault("publish uploads with huggingface_hub: pip install huggingface_hub first.") from None
+        raise UsageFault("publish needs huggingface_hub. Run: pip install huggingface_hub") from None
     hub = HfApi(token=token)
     try:
         hub.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
@@ -151,7 +153,7 @@ def _upload(folder: Path, repo: str, token: str, data_hash: str) -> str:
             repo_id=repo,
             repo_type="dataset",
             folder_path=folder,
-            commit_message=f"Publish what may be passed on of build {data_hash[:12]}",
+            commit_message=f"Publish the redistributable part of build {data_hash[:12]}",
             delete_patterns=OURS,
         )
     except (HfHubHTTPError, HTTPError, OSError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""Read raw files: archives, encodings, tables, and what a corpus's reader must offer. The readers return rows."""
+"""Read raw files: archives, encodings and tables. corpus.py defines what a corpus's reader must provide: its rows."""

@@ -1,4 +1,4 @@
-"""Zip and tar archives, read in place, archives within archives included: list, open and stream their members.
+"""List, open and stream the members of zip and tar archives, and of archives within them, without unpacking to disk.
 
 A member's steps are its path in the archive, preceded by the path of each archive on the way to it:
 ("MELD.Raw/dev.tar.gz", "dev/dia0_utt0.mp4"). Member names are never used as paths on the disk, and links among the
@@ -16,7 +16,7 @@ from data_build.reading.unreadable import GIB, Member, Steps, Unreadable, check_
 from data_build.reading.zips import ZipArchive
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-# A zip archive within an archive is read into memory, because its directory is at its end. Larger ones stay closed.
+# A zip archive within an archive is read into memory, because its directory is at its end. Larger ones are not opened.
 INNER_ZIP = GIB
 DEPTH = 4  # archives within archives; Kaggle's FER2013 and MELD need two
 
@@ -27,7 +27,7 @@ def is_archive(name: str) -> bool:
 
 
 def is_litter(name: str) -> bool:
-    """Whether only an operating system can have written this file."""
+    """Whether a part of the path is __MACOSX or begins with a dot, as in files that operating systems add."""
     parts = PurePosixPath(name).parts
     return "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
 
@@ -39,10 +39,10 @@ def list_members(path: Path) -> list[tuple[Steps, int]]:
 
 
 def stream_members(path: Path, wanted: set[Steps]) -> Iterator[tuple[Steps, bytes | Unreadable]]:
-    """Yield the wanted members of an archive with their bytes, in its order, in one pass that ends after the last.
+    """Yield the wanted members with their bytes, in the archive's order, in one pass that ends after the last of them.
 
-    wanted: steps as list_members returns them. If a member of an inner zip archive is damaged, an Unreadable that says
-    what is wrong takes the place of its bytes. Raises Unreadable when the archive is broken or lacks a wanted member.
+    wanted: steps as list_members returns them. For a member that cannot be read or is larger than 1 GiB, an Unreadable
+    is yielded instead of its bytes. Raises Unreadable when the archive is broken or lacks a wanted member.
     """
     left = set(wanted)
     outer = {steps[:depth] for steps in wanted for depth in range(1, len(steps))}
@@ -68,9 +68,9 @@ def _bytes(member: Member, path: Path) -> bytes | Unreadable:
 
 
 def open_member(path: Path, steps: Steps) -> IO[bytes]:
-    """Open one member as a stream: directly in a zip archive, in a tar archive after reading what precedes it.
+    """Open one member as a stream. A tar archive, or a zip archive within an archive, is read from its start for this.
 
-    Raises Unreadable when the archive is broken or lacks the member; so does reading from the stream.
+    Raises Unreadable when the archive is broken or lacks the member. Reading the stream can raise Unreadable too.
     """
     data: IO[bytes] = _opened(path)
     name = path.name
@@ -114,7 +114,11 @@ def _inner(data: IO[bytes], path: Path) -> IO[bytes]:
 
 
 def _members(data: IO[bytes], path: Path, enter: Container[Steps] | None = None, above: Steps = ()) -> Iterator[Member]:
-    """Yield an archive's members in one pass, and in place of each archive in `enter` (None: all), its members."""
+    """Yield an archive's members in one pass. Of an inner archive in `enter` (None: of every one) yield the members.
+
+    Other inner archives are skipped, except two kinds that are yielded unopened: zip archives of over INNER_ZIP bytes,
+    and archives that repeat the name of one that was entered.
+    """
     outer = above[-1] if above else path.name
     entered: set[Steps] = set()  # when two archives have the same name, only the first can be opened by name
     for member in ZipArchive(data, path).members() if is_zip(outer) else tar_members(data, path):

@@ -17,14 +17,14 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.errors import Fault
 
-WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Python's white space; polars has four less
+WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Python's white space; polars has four characters less
 LEADING = WHITE + "\ufeff"
 EXAMPLES = pl.Schema(
     {
         "subset": pl.String,
         "task": pl.String,  # the task's key in the benchmark, such as ei_reg
         "language": pl.String,
-        "split": pl.String,  # the corpus's own, or null when the build has to split
+        "split": pl.String,  # the corpus's own split; null: the build draws one
         "emotion": pl.String,
         "gold": pl.String,  # JSON
         "text": pl.String,  # the text or transcript; empty for a picture
@@ -65,7 +65,7 @@ class RawMedia:
     frames: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """JSON of the fields that are set; equal requests give equal text."""
+        """JSON of the fields that are not empty. Equal objects have equal JSON."""
         return json.dumps(
             {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", ())}
         )
@@ -75,12 +75,12 @@ class RawMedia:
 class Example:
     """One row of a raw corpus, in the benchmark's vocabulary.
 
-    `origin` is what the corpus says about where the row comes from, such as a speaker or a clip's own licence; in
-    "annotators", each annotator's own gold, {task key: [gold, ...]}. It is stored next to the records
+    `origin` is the corpus's information about where the row comes from, such as its speaker or its clip's licence. Its
+    key "annotators" has each annotator's gold: {task key: [gold, ...]}. `origin` is stored next to the records
     (dataset/origins.py), never in them.
 
-    `group` names the rows that depend on each other, so that intervals can resample them together: the unit, a colon,
-    and what tells it from others of the corpus, such as "dialogue:test/12". None: nothing is known.
+    `group` identifies rows that are not independent, so that confidence intervals can resample them together: the kind
+    of group, a colon, and a name that is unique in the corpus, such as "dialogue:test/12". None: no group is known.
     """
 
     subset: str
@@ -103,8 +103,8 @@ NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content; used as the language of a
 class Bad:
     """One row of a raw corpus that cannot be used, and why. `detail` quotes the offending value.
 
-    `subset` and `split` name those that lose the row, unless the part already does. `unknown` is a label, class or
-    split outside the set: the build quarantines a few rows that have it, but stops when many have it.
+    `subset` and `split` are those that lose the row; None: those of the part. `unknown` is a label, class or split that
+    the reader does not know. The build quarantines a few rows with the same unknown value, but stops at many.
     """
 
     source: str
@@ -124,11 +124,11 @@ class PartRows(NamedTuple):
 
 @dataclass(frozen=True)
 class RawPart:
-    """What a worker reads at a time, usually one raw file.
+    """The unit that one worker reads at a time, usually one raw file.
 
-    `subset` is set when all its rows belong to that subset: the part is not read when only others are wanted.
-    `about` is for the reader's own use, for example a language. `media` maps the reader's key of a picture or clip to
-    the name of its raw file; a row whose key is missing there is Bad.
+    `subset`: the subset of all its rows, if they have the same; the part is skipped when that subset is not built.
+    `about` holds values for the reader, such as a language; the build uses only "split" (see Bad.split). `media` maps
+    the reader's key of a picture or clip to the name of its raw file; a row whose key is missing there is Bad.
     """
 
     name: str  # unique within the corpus; parts are read in list order
@@ -151,12 +151,12 @@ class Corpus:
     own_licences: each row's picture or clip has its own licence, "licence" in its origin. A row is never passed on if
     its own licence forbids it or is unknown, whatever the corpus's terms say.
     samples(scale, seed) makes a small made-up copy in the raw layout: {file below the corpus's folder: its bytes}.
-    mix: rows of each subset in the default training mix; a subset that is missing here has no share.
-    splits: the sizes that the build draws for subsets without their own split; see Split in config.py.
-    row_origins: keys of Example.origin that are counted in both training and test, such as "speaker".
+    mix: rows of each subset in the default training mix; a subset that is missing here is not in the mix.
+    splits: the sizes that the build draws for subsets without their own split; see SplitSizes in config.py.
+    row_origins: keys of Example.origin, such as "speaker", whose values the build compares between training and test.
     raw_origin: the kind of origin that the name of a raw picture or clip shows, and the pattern whose first group is
     that origin.
-    choices: sentences for the data card on what the paper leaves open.
+    choices: sentences for the data card about decisions that the paper does not specify.
     """
 
     name: str
@@ -166,7 +166,7 @@ class Corpus:
     find: Callable[[list[RawFile], Mapping[str, Any]], list[RawPart]]
     read: Callable[[RawPart, Mapping[str, Any]], Iterator[PartRows]]
     options: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[str, ...] = tuple(EXAMPLES)  # of its frames; a release's rows have more (release/read.py)
+    columns: tuple[str, ...] = tuple(EXAMPLES)  # of the frames that `read` yields; a release has more (release/read.py)
     redistribute: bool = False
     own_licences: bool = False
     terms: str = "no terms are known that allow it"
@@ -180,7 +180,7 @@ class Corpus:
 
     @property
     def counted_origins(self) -> list[str]:
-        """Each kind of origin that is counted in training and test, without repeats."""
+        """Each kind of origin that the build compares between training and test, without repeats."""
         return list(dict.fromkeys([*self.row_origins, *([self.raw_origin[0]] if self.raw_origin else [])]))
 
 
@@ -199,7 +199,7 @@ def batched(rows: Iterable[Example | Bad]) -> Iterator[PartRows]:
 
 
 def _sound(row: Example | Bad) -> Example | Bad:
-    """The row; or a Bad if its text holds half a character (a lone surrogate), which UTF-8 cannot store."""
+    """Return the row, or a Bad if its text holds half a character (a lone surrogate), which UTF-8 cannot store."""
     if isinstance(row, Bad):
         unknown = None if row.unknown is None else _writable(row.unknown)
         return replace(row, source=_writable(row.source), detail=_writable(row.detail), unknown=unknown)
@@ -226,7 +226,7 @@ def _bad_columns(row: Bad) -> tuple[str | None, ...]:
 
 
 def clean(text: str) -> str:
-    """A raw text without outer white space and without U+FEFF, which editors leave, at its start.
+    """A raw text without white space at both ends and without a U+FEFF at its start, which some editors leave there.
 
     Everything else is kept: HTML entities, a literal backslash and n, zero-width characters inside.
     """
@@ -234,7 +234,7 @@ def clean(text: str) -> str:
 
 
 def label_set(subset: str, task: str = "ec") -> Labels:
-    """The labels of a task of the benchmark. The task must have labels."""
+    """The label grammar of a task of the benchmark. The task must have one."""
     grammar = benchmark()[subset].task(task).grammar
     assert isinstance(grammar, Labels)
     return grammar

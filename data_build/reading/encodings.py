@@ -21,13 +21,13 @@ _MARKS = [
 _CP1252_SIGNS = set("\u00a0‘’“”–—…•™€¡¿«»£©®°½")
 # The signs of row 0xA1 that occur in texts. Other signs of that row, such as U+02C7, have the bytes of Big5's quotes.
 _CHINESE_SIGNS = set("\u3000、。·–—～…‘’“”〔〕〈〉《》「」『』〖〗【】±×÷℃§№☆★○●◎◇◆□■△▲※→←↑↓〓")
-_ENOUGH = 0.9  # of the characters beyond ASCII
+_ENOUGH = 0.9  # the share of the characters beyond ASCII that must fit the encoding
 # C1 controls are cp1252 bytes that were decoded as latin-1. The five bytes that cp1252 does not define are kept.
 C1 = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
 
 def decode(data: bytes, name: str, also: Sequence[str] = ()) -> str:
-    """The text without its BOM. If all its lines end with CR, they get LF; otherwise line ends are kept.
+    """Decode a text without its BOM. If all line ends are CR, they become LF; otherwise line ends are kept.
 
     also: "cp1252" for a corpus in a Western language; for others, cp1252 cannot be distinguished from other code pages.
     name: the file's name, for messages. Raises Fault when the encoding is unknown or the bytes contradict the BOM.
@@ -49,7 +49,7 @@ def _decoded(data: bytes, name: str, also: Sequence[str]) -> str:
                         return text
         raise _refused(error, name, encoding) from None
     if text.count("\0") > len(text) // 10:
-        raise Fault(f"{name}: a tenth of its characters are NUL, as in UTF-16 without a BOM. Save the file as UTF-8.")
+        raise Fault(f"{name}: over a tenth of its characters are NUL, as in UTF-16 without a BOM. Save it as UTF-8.")
     return text
 
 
@@ -66,8 +66,9 @@ def _refused(error: UnicodeDecodeError, name: str, encoding: str) -> Fault:
 def _is_chinese(text: str) -> bool:
     """Whether nearly all characters beyond ASCII are Chinese characters and signs of GB 2312, the core of GB 18030.
 
-    GB 2312 also has Cyrillic, Greek and kana, but a text of these is not Chinese. Nor is a text in EUC-KR: its
-    syllables all decode to characters with a first byte up to 0xC8, while half of a Chinese text's are beyond that.
+    GB 2312 also has Cyrillic, Greek and kana, but a text of these is not Chinese. A text in EUC-KR is not Chinese
+    either: its syllables all decode to characters with a first byte up to 0xC8, while in a Chinese text half of the
+    characters have a higher first byte.
     """
     characters = {char: rows for char, rows in Counter(text).items() if char > "\x7f"}
     firsts: Counter[int] = Counter()

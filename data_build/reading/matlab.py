@@ -1,4 +1,4 @@
-"""Read a .mat in a worker that may run out of memory or time: a file of 1 MB can ask for 7 GB."""
+"""Read a .mat file in a worker process with limits of memory and time, because a file of 1 MB can need 7 GB."""
 
 import io
 import pickle
@@ -17,7 +17,7 @@ MEMORY, LIMIT_S = 6 << 30, 300.0  # of the worker: bytes of address space, secon
 
 
 def load_variables(file: RawFile, name: str) -> dict[str, Any]:
-    """The variable `name` of a MATLAB 5 .mat. If there is no such variable, the names of all, each with None.
+    """{name: value} of a variable in a MATLAB 5 .mat file. If it is missing, {name: None} for each variable there.
 
     Structs become dicts; a struct array or cell array of one element becomes that element. Raises Unreadable.
     """
@@ -50,7 +50,7 @@ def _load(task: tuple[bytes, str]) -> dict[str, Any] | Failed:
 
 
 def listed(value: Any) -> list[Any]:
-    """A cell or struct array as a list. loadmat's simple form has a bare value for one element, an array for none."""
+    """A cell or struct array as a list. loadmat simplifies an array of one element to the element itself."""
     return value.ravel().tolist() if isinstance(value, np.ndarray) else value if isinstance(value, list) else [value]
 
 

@@ -107,7 +107,7 @@ def csv_rows(
 ) -> Iterator[CsvRow]:
     """The rows of a CSV text in memory, without blank lines. Malformed quotes are read as the csv module reads them.
 
-    Raises Fault, naming the file `name` and the line where a row begins that the csv module does not accept.
+    Raises Fault, with `name` and the first line of the row, for a row that the csv module does not accept.
     """
     return _csv(name, io.StringIO(text, newline=""), delimiter, quoting)
 
@@ -116,7 +116,7 @@ def stream_csv(file: RawFile, delimiter: str = ",") -> Iterator[CsvRow]:
     """The rows of a UTF-8 CSV file, without blank lines, read line by line.
 
     In memory, the 300 MB of FER2013's table would take 1.8 GB, because io.StringIO takes four bytes per character.
-    Raises Fault naming the line that is not UTF-8 or not CSV.
+    Raises Fault, with the line number, for text that is not UTF-8 or not CSV and for a line of over LINE characters.
     """
     with file.open() as data:
         yield from _csv(file.name, _lines(file, data), delimiter, csv.QUOTE_MINIMAL)
@@ -151,10 +151,10 @@ def _csv(name: str, lines: Iterator[str], delimiter: str, quoting: Literal[0, 3]
 
 
 def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
-    """Every file below a corpus's folder and in archives there, archives within them included, sorted by name.
+    """Every file below a corpus's folder and in archives there, also archives within archives, sorted by name.
 
     Files and folders whose name begins with a dot, and __MACOSX, are ignored. These are ignored with a message: a link
-    that leads out of the folder, a pipe, a socket, a broken link, and all but the first of several members of one name.
+    that leads out of the folder, a pipe, a socket, a broken link, and all but the first of members with the same name.
     cache: a folder for the listings of tar archives, which take minutes to make.
     Raises Unreadable when a folder or an archive cannot be read, Fault when a file is a Git LFS pointer.
     """
@@ -177,7 +177,7 @@ def list_raw(root: Path, cache: Path | None = None) -> list[RawFile]:
 
 
 def is_pointer(file: RawFile) -> bool:
-    """Whether it is a Git LFS pointer, which git leaves in place of a large file that git-lfs has not downloaded."""
+    """Whether the file is a Git LFS pointer, which git stores instead of a large file that git-lfs has to download."""
     if file.size not in POINTER_SIZES:
         return False
     try:
@@ -206,7 +206,10 @@ def refuse_pointers(root: Path, files: list[RawFile]) -> None:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield every path below the folder except folders and litter. A link to a folder is yielded and not followed."""
+    """Yield every path below the folder except folders, litter (is_litter) and links that lead out of the folder.
+
+    A link to a folder inside is yielded but not followed.
+    """
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -222,7 +225,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _leads_out(path: Path, root: Path) -> bool:
-    """Whether it is a link out of the folder; then a message says that it is skipped."""
+    """Whether the path is a link that leads out of the folder. If so, print that it is skipped."""
     if not path.is_symlink():
         return False
     target = Path(os.path.realpath(path))
@@ -236,7 +239,7 @@ def _leads_out(path: Path, root: Path) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    """The size of a file in bytes. None for a folder behind a link, and, with a message, for a pipe and the like."""
+    """The size of a file in bytes. None for a link to a folder; None, with a message, for a pipe or a broken link."""
     try:
         with reading(path):
             found = path.stat()
@@ -265,7 +268,7 @@ def _listing(path: Path, cache: Path | None) -> list[tuple[Steps, int]]:
 
 
 def one_of(copies: list[RawFile], rank: Callable[[RawFile], object] = lambda file: 0) -> RawFile:
-    """Choose one of several copies of a file: the one of the lowest rank, and of these the one with the shortest name.
+    """Choose one of several copies of a file: the one of the lowest rank; among equals, the one with the shortest name.
 
     Copies of that rank may differ in a BOM, line ends and empty lines at the end. Raises Fault for other differences.
     """

@@ -1,4 +1,4 @@
-"""Read the worksheets of an .xlsx: only their cells, and no more rows and cells than the limits below."""
+"""Read the cells of the worksheets of an .xlsx file. A file beyond the limits below is refused."""
 
 import io
 import warnings
@@ -15,7 +15,7 @@ CELLS = 20_000_000  # most cells of a workbook, including empty cells before the
 
 
 class SheetRow(NamedTuple):
-    """One row that is not empty: its place, and its cells without outer white space."""
+    """One row that is not empty: its position, and its cells without white space at both ends."""
 
     source: str  # FILE:SHEET!ROW
     fields: list[str]
@@ -50,7 +50,7 @@ def _refused(file: RawFile, why: str) -> Unreadable:
 def _read(file: RawFile, content: io.BytesIO) -> list[list[SheetRow]]:
     from openpyxl import load_workbook  # the import takes a quarter of a second, and only this reader needs it
 
-    # Without read_only, openpyxl makes a cell for every place up to the last one, which may be XFD1048576, and opens
+    # Without read_only, openpyxl makes a cell for every position up to the last one, which may be XFD1048576, and opens
     # pictures.
     book = load_workbook(content, read_only=True, data_only=True, keep_links=False)
     found: list[list[SheetRow]] = []

@@ -23,7 +23,7 @@ CARRIERS = (
 
 
 class _Header(tarfile.TarInfo):
-    """Only the end mark ends an archive. By itself, tarfile would end at any unreadable header but the first."""
+    """A header that raises ReadError if damaged. tarfile itself would take any but the first as the archive's end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
@@ -51,7 +51,7 @@ class _Packed:
 
 
 class _Plain:
-    """The unpacked bytes of a tar archive. Raises for a bomb, and at the end, where tarfile would wait for ever."""
+    """The unpacked bytes of a tar archive. Raises for a decompression bomb, and when read beyond the end."""
 
     def __init__(self, data: IO[bytes]) -> None:
         buffered = io.BufferedReader(cast(io.RawIOBase, data), BLOCK)
@@ -60,7 +60,10 @@ class _Plain:
         self.data = gzip.GzipFile(fileobj=cast(IO[bytes], self.packed)) if gzipped else self.packed
 
     def read(self, size: int = -1) -> bytes:
-        """Some bytes for tarfile, never b"": tarfile reads no further than a member or the end mark needs."""
+        """Some bytes for tarfile. Raises EOFError at the end of the data, which tarfile reads only if it is truncated.
+
+        With b"" instead, tarfile would wait for ever.
+        """
         if block := self.more(size):
             return block
         raise EOFError("it ends too early")

@@ -1,4 +1,4 @@
-"""What the corpora of clips share: a table with named columns, and the limit on a clip's length."""
+"""Code that the corpora of clips share: a table with named columns, and the limit on a clip's length."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from data_build.reading.raw import CsvRow, RawFile
 from mmafflm.errors import Fault
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv")  # the sources have .mp4; copies may be converted
-MAX_S = 60.0  # a longer clip was cut wrongly at the source; the build takes its middle of this length
+MAX_S = 60.0  # a longer clip was cut wrongly at the source; the build uses only its middle MAX_S seconds
 
 
 def max_s(corpus: str, options: Mapping[str, Any]) -> float:

@@ -37,7 +37,7 @@ class ZipArchive:
             yield Member((info.filename,), info.file_size, partial(self.open, info.filename))
 
     def open(self, name: str) -> IO[bytes]:
-        """The member as a stream. Raises Unreadable when damage of the archive or the member shows at once."""
+        """The member as a stream. Raises Unreadable when it is missing or refused, or when its header is damaged."""
         info = self.by_name.get(name)
         if info is None:
             raise gone(self.path, (name,))
@@ -61,5 +61,5 @@ class ZipArchive:
 
 
 def _room(info: zipfile.ZipInfo) -> int:
-    """The fewest bytes that a member takes."""
+    """The fewest bytes that a member takes in the archive."""
     return LOCAL_HEADER + info.compress_size
