@@ -1,9 +1,10 @@
 """`mmaffin export`: write a build in forms that other tools read. Media are linked or copied, never re-encoded.
 
-docs/reference/data.md says what each form carries. llamafactory-alpaca and sharegpt are the two forms of the released
-MMAFFIn, with its file names; each split is a JSON array. LLaMA-Factory ignores keys that its registry does not name
-(id, language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset carry every field of a
-record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for each frame.
+docs/reference/data.md lists the content of each form. llamafactory-alpaca and sharegpt are the two forms of the
+released MMAFFIn, with its file names; each split is a JSON array. LLaMA-Factory ignores keys that dataset_info.json
+does not list (id, language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset have
+every field of a record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for
+each frame.
 """
 
 import filecmp
@@ -32,7 +33,7 @@ from mmafflm.records import Record, media_files, read_records, replacing, write_
 from mmafflm.terminal.command import say
 
 REGISTRY = "dataset_info.json"
-LONGEST_KEY = 88  # bytes: a name in a ustar tar has at most 100, and ".frames.zip" is the longest ending
+LONGEST_KEY = 88  # bytes; a name in a ustar tar has at most 100, and ".frames.zip" is the longest ending
 SHARD = 10_000  # records per tar, or per frame of the Parquet file
 Row = dict[str, Any]
 
@@ -117,7 +118,7 @@ def _sharegpt_entry(modality: str) -> Row:
 
 
 def _with_media(dataset: Dataset, split: SubsetSplit, out: Path) -> Iterator[Record]:
-    """The records of a split; each record's pictures and frames are placed before it is yielded."""
+    """Yield the records of a split, after linking or copying the pictures, frames and clips of each."""
     done: set[str] = set()
     for record in dataset.records(split.subset, split.split):
         for name in media_files(record):
@@ -128,9 +129,9 @@ def _with_media(dataset: Dataset, split: SubsetSplit, out: Path) -> Iterator[Rec
 
 
 def place(file: Path, copy: Path) -> None:
-    """Hard-link the file, or copy it where the disk has no links. An identical file that already exists is kept.
+    """Hard-link the file, or copy it if links are not possible. An identical file that already exists is kept.
 
-    Raises Fault when `copy` is anything else: we must not remove what is not ours.
+    Raises Fault when `copy` is anything else that exists, because we must not remove files that are not ours.
     """
     if os.path.lexists(copy):
         if copy.is_symlink() or not copy.is_file() or not filecmp.cmp(file, copy, shallow=False):
@@ -145,7 +146,7 @@ def place(file: Path, copy: Path) -> None:
 
 
 def _parquet(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
-    """A file for each split and one for the mix, with every field of a record; gold and translated_from as JSON."""
+    """Write a file for each split and for the mix, with every field of a record; gold and translated_from as JSON."""
     rows = 0
     for split in splits:
         rows += _table(out / f"{split.subset}_{split.split}.parquet", _with_media(dataset, split, out))
@@ -190,10 +191,10 @@ def _columns(record: Record) -> tuple[Any, ...]:
 
 
 def _webdataset(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
-    """Tars of SHARD records: KEY.json is the whole record, KEY.png its picture, KEY.frames.zip its clip's frames.
+    """Write tars of SHARD records: KEY.json is the record, KEY.png its picture, and KEY.frames.zip its clip's frames.
 
-    `datasets` accepts a tar only when every sample has the same members. So the frames, whatever their number, are one
-    member, and the JSON has the same types in every row.
+    A clip that is kept as a file is KEY with the file's ending. `datasets` accepts a tar only when every sample has the
+    same members. So all frames of a clip are one member, and the JSON has the same types in every row.
     """
     rows = 0
     for split in splits:

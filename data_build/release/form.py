@@ -1,4 +1,4 @@
-"""Read LLaMA-Factory's two forms of a row as its own converter does: the question to the model and its answer."""
+"""Read a row in either of LLaMA-Factory's two forms as its own converter does: the prompt and the answer."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assist
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer. `images`, `videos`: as written; a clip may be a list of frames.
+    """One prompt and its answer. `images`, `videos`: file names as in the row; a clip may be a list of frames.
 
-    `written` holds what our own export adds: id, language, source, group, translated_from.
+    `written` holds the values that our own export adds, if present: id, language, source, group, translated_from.
     """
 
     prompt: str
@@ -31,17 +31,17 @@ class Form:
     """How the rows of a file are written: an entry of dataset_info.json, completed with LLaMA-Factory's defaults."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
-        """Raises ValueError for an entry whose columns or tags are not names."""
+        """Raises ValueError when "columns" or "tags" of the entry is not an object whose values are strings."""
         for part in (entry.get("columns", {}), entry.get("tags", {})):
             if not isinstance(part, dict) or not all(isinstance(one, str) for one in part.values()):
-                raise ValueError("columns and tags are objects of names")
+                raise ValueError("columns and tags must be objects whose values are strings")
         self.sharegpt = entry.get("formatting", "alpaca") == "sharegpt"
         self.columns = {**(SHAREGPT if self.sharegpt else ALPACA), **entry.get("columns", {})}
         self.tags = {**TAGS, **entry.get("tags", {})}
 
     @classmethod
     def of_row(cls, row: Any) -> "Form":
-        """The form of a file that no registry names, from its first row: alpaca, or sharegpt in either spelling."""
+        """The form of a file without a registry entry, from its first row: alpaca, or sharegpt in either spelling."""
         if isinstance(row, dict) and "messages" in row:
             tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
             return cls({"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags})
@@ -53,7 +53,7 @@ class Form:
             raise ValueError(f"expected an object, found {type(row).__name__}")
         prompt, answer, system = self._messages(row) if self.sharegpt else self._instruction(row)
         if not _is_origin(row.get("translated_from")):
-            raise ValueError("translated_from is not an object of texts that names a language")
+            raise ValueError('translated_from is not an object of strings with the key "language"')
         return Turn(
             prompt=prompt,
             answer=answer,
@@ -78,7 +78,7 @@ class Form:
     def _messages(self, row: dict[str, Any]) -> tuple[str, str, str]:
         messages = row.get(self.columns["messages"])
         if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-            raise ValueError(f"no list of {self.columns['messages']}")
+            raise ValueError(f"{self.columns['messages']} is not a list of objects")
         said = [(message.get(self.tags["role_tag"]), _text(message, self.tags["content_tag"])) for message in messages]
         system = said.pop(0)[1] if said and said[0][0] == self.tags["system_tag"] else _text(row, "system")
         if [role for role, _ in said] != [self.tags["user_tag"], self.tags["assistant_tag"]]:
@@ -87,7 +87,7 @@ class Form:
 
 
 def _is_origin(value: Any) -> bool:
-    """Whether our own export can have written this as translated_from: an object, its JSON, or nothing."""
+    """Whether translated_from has a form that our export writes: an object of strings, its JSON, or an empty value."""
     try:
         about = json.loads(value) if value and isinstance(value, str) else value
     except (ValueError, RecursionError):
@@ -105,7 +105,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _media(row: Mapping[str, Any], kind: str, columns: Mapping[str, Any]) -> list[Any]:
-    """Names of pictures or of clips; a clip may be a list of its frames. Raises ValueError for anything else."""
+    """File names of pictures or of clips; a clip may be a list of its frames. Raises ValueError for anything else."""
     value = row.get(columns.get(kind) or kind)
     if value is None or value == "":
         return []
@@ -113,5 +113,5 @@ def _media(row: Mapping[str, Any], kind: str, columns: Mapping[str, Any]) -> lis
     for one in found:
         names = one if isinstance(one, list) and one and kind == "videos" else [one]
         if not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"{kind} has {quoted(one)}, which names no file")
+            raise ValueError(f"{kind} has {quoted(one)}, which is not a file name")
     return found

@@ -1,7 +1,7 @@
-"""Read gold back from a released gold answer: the inverse of grammar.render, and slightly more.
+"""Read gold from a released gold answer: the inverse of a grammar's `render`.
 
-This is stricter than the parsers of eval/: an answer whose gold could only be guessed is rejected. It accepts some
-things that render does not write: other decimals, the corpora's own label names, labels in any order, "emotional
+This is stricter than the parsers of eval/: an answer whose gold could only be guessed is rejected. It also accepts some
+forms that `render` does not write: other decimals, the corpora's own label names, labels in any order, "emotional
 state" for "mental state".
 """
 
@@ -14,7 +14,7 @@ _LABEL = re.compile(r"(-?\d+)\s*\.\s*(\S.*)")
 
 
 def read_gold(grammar: Grammar, text: str, emotion: str | None = None) -> Gold:
-    """The gold that an answer states. Raises ValueError when it is not an answer of this grammar."""
+    """Parse the gold from an answer. Raises ValueError when the answer does not fit this grammar."""
     text = text.strip()
     if isinstance(grammar, Labels):
         return _labels(grammar, text)
@@ -26,7 +26,7 @@ def read_gold(grammar: Grammar, text: str, emotion: str | None = None) -> Gold:
 def _number(grammar: Number, text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is not a number")
-    return float(grammar.write(float(text)))  # write raises for a number out of range
+    return float(grammar.write(float(text)))  # `write` raises ValueError for a number out of range
 
 
 def _vad(grammar: Vad, text: str) -> dict[str, float]:

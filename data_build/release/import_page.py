@@ -1,4 +1,4 @@
-"""import.md: what was recovered of a release and how, where its prompts and answers differ from ours, what is lost."""
+"""import.md: what was recovered from a release and how, how its prompts and answers differ from ours, what is lost."""
 
 import difflib
 from pathlib import Path
@@ -17,14 +17,14 @@ EXAMPLES = 3  # prompts and answers quoted for each subset and task
 MOST = 20  # templates in the manifest for each subset and task
 
 LOST = """\
-## What a release does not say
+## What a release does not contain
 
-- The raw file and line of a row: `source` names the released file and the row in it (a row that `mmaffin export` wrote
-  brings its own).
-- Who speaks, which film a clip is from and its own licence (`origins.jsonl` of a build from raw corpora).
-- How the authors sampled and split: the splits are taken as they are. Training rows that also occur in a test or in
-  validation too, or twice, are in the quarantine, as in every build.
-- Pictures and clips at another size than they were released in.
+- The raw file and line of a row. `source` is the released file and the row in it (a row that `mmaffin export` wrote
+  keeps its own `source`).
+- The speaker, and a clip's film and licence (`origins.jsonl` of a build from raw corpora).
+- How the authors sampled and split. The splits are used as released. As in every build, training rows that also occur
+  in the test or validation set, and repeated training rows, are in the quarantine.
+- Pictures and clips in another size than the released one.
 """
 
 
@@ -45,7 +45,7 @@ def _rows(folders: list[Path]) -> pl.DataFrame:
     columns = ["subset", "split", "task", "emotion", "language", "text", "prompt", "answer", "system", "task_from",
                "language_from"]  # fmt: skip
     frames = [pl.read_parquet(path, columns=columns) for path in find_shards(folders).paths]
-    # for rows with our own prompt, the text is not needed
+    # the text is needed only for rows whose prompt differs from ours
     return pl.concat([frame.with_columns(pl.when(pl.col("prompt").is_not_null()).then("text")) for frame in frames])
 
 
@@ -57,7 +57,10 @@ def _recovered(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _prompts(found: pl.DataFrame) -> list[dict[str, Any]]:
-    """The released templates that differ from ours, with the number of rows. Text and emotion become placeholders."""
+    """The released templates that differ from ours, with their numbers of rows: up to MOST for each subset and task.
+
+    A template is a prompt in which text and emotion are placeholders.
+    """
     other = found.filter(pl.col("prompt").is_not_null())
     template = [
         _template(prompt, text, emotion) for prompt, text, emotion in other.select("prompt", "text", "emotion").rows()
@@ -75,7 +78,7 @@ def _template(prompt: str, text: str, emotion: str | None) -> str:
 
 
 def _answers(found: pl.DataFrame) -> list[dict[str, Any]]:
-    """Answers that express the same gold in another way than ours; the records have our wording."""
+    """Released answers whose wording differs from ours for the same gold. The records have our wording."""
     other = found.filter(pl.col("answer").is_not_null())
     counted = other.group_by("subset", "task").agg(
         rows=pl.len(), examples=pl.col("answer").unique().sort().head(EXAMPLES)
@@ -124,7 +127,7 @@ def _prompt_lines(about: dict[str, Any]) -> list[str]:
             lines += [f"{row['subset']} {row['task']}, {row['rows']} rows (kept as released):", "", "```diff",
                       *diff, "```", ""]  # fmt: skip
     lines += [
-        f"{subset} {task}: {count - EXAMPLES} more; all are in manifest.json."
+        f"{subset} {task}: {count - EXAMPLES} more are in manifest.json."
         for (subset, task), count in shown.items()
         if count > EXAMPLES
     ]

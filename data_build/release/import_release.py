@@ -1,4 +1,4 @@
-"""`mmaffin import`: put the released JSON, or Parquet, through a build's stages, and report what was recovered."""
+"""`mmaffin import`: run the stages of a build on the released JSON or Parquet, and report what was recovered."""
 
 import json
 from dataclasses import replace
@@ -36,10 +36,11 @@ def import_release(
     limit: int | None = None,
     replace: bool = False,
 ) -> bool:
-    """Make DATA from the released files in the folders or hub data sets `origins`. False when DATA already holds it.
+    """Make DATA from the released files in the folders or hub data sets `origins`. False when DATA already has them.
 
     The rows keep the release's splits, prompts and (where it has them) ids; the config's split sizes do not apply.
-    Raises UsageFault when no released file is found, Fault when a file is damaged.
+    Raises UsageFault when an origin is neither a folder nor a hub id, or no released file is found; Fault when a
+    download fails or a file is damaged.
     """
     require_free(data)
     roots = [_folder(origin, data) for origin in origins]
@@ -54,12 +55,12 @@ def import_release(
 
 
 def _named(root: Path, files: list[RawFile], several: bool) -> list[RawFile]:
-    """When there are several folders, prefix each file's name with its folder's."""
+    """If there are several folders, prefix each file's name with the name of its folder."""
     return [replace(file, name=f"{root.name}/{file.name}") for file in files] if several else files
 
 
 def _folder(origin: str, data: Path) -> Path:
-    """The folder itself, or the hub's data set, downloaded to DATA/.hub (the hub's client resumes a download)."""
+    """The folder `origin`, or the folder below DATA/.hub into which the hub's data set is downloaded or resumed."""
     if Path(origin).is_dir():
         return Path(origin)
     if origin.count("/") != 1 or origin.startswith((".", "/", "~")):
@@ -106,16 +107,16 @@ def _source(name: str, parts: list[RawPart], media: dict[str, RawFile]) -> Sourc
 
 
 def _split_files(files: list[RawFile]) -> list[tuple[SubsetSplit, RawFile, dict[str, Any] | None]]:
-    """The file of each split, which the registry's entry for the file tells, or without an entry the file's name."""
+    """The file of each split, and its registry entry or None. The split is recognised by the entry's or file's name."""
     entries: dict[str, dict[str, Any]] = {}
     for file in files:
         if file.basename == REGISTRY:
             for name, of in _registry(file).items():
                 entries.setdefault(PurePosixPath(str(of.get("file_name"))).name, {"name": name, **of})
     found: dict[SubsetSplit, tuple[RawFile, dict[str, Any] | None]] = {}
-    # Parquet comes last and gives way to JSON of the same split, which has more fields
+    # Parquet comes last, so that JSON of the same split is used instead, which has more fields
     for file in sorted(files, key=lambda file: file.basename.endswith(".parquet")):
-        typed = f"/{TYPED}/" in f"/{file.name}"  # the rows of a build once more, for `datasets`
+        typed = f"/{TYPED}/" in f"/{file.name}"  # a second copy of a build's rows, for the library `datasets`
         if typed or not file.basename.endswith(SUFFIXES) or file.basename == REGISTRY:
             continue
         entry = entries.get(file.basename)

@@ -22,15 +22,15 @@ from data_build.release.recover import Asked, asked, language_of_path, languages
 from mmafflm.benchmark.benchmark import Subset, benchmark
 from mmafflm.errors import Fault
 
-# Columns that released rows have in addition; null where the build must supply the value.
-# for import.md: how values were recovered, what was reworded
+# Columns for import.md: how task and language were recovered, the released answer if it was reworded, the system text.
 NOTED = ("task_from", "language_from", "answer", "system")
+# Released rows have these columns in addition to those of EXAMPLES. id, prompt: null where the build makes its own.
 SCHEMA = pl.Schema([*EXAMPLES.items(), *((name, pl.String()) for name in ("id", "prompt", "translated_from", *NOTED))])
 
 
 @dataclass(frozen=True)
 class ReleasedRow:
-    """A row whose question and gold are known; `media` refers to raw files."""
+    """A row whose task and gold are known; `media` is JSON of a RawMedia, or None."""
 
     turn: Turn
     asked: Asked
@@ -64,7 +64,7 @@ def load(file: RawFile) -> list[Any]:
 
 
 def _parquet(name: str, content: bytes) -> list[Any]:
-    """Rows as in JSON. In Parquet, a clip kept as a file is a list of one, because the column holds lists of frames."""
+    """Rows in the form of JSON rows: a clip kept as a file is a name, which Parquet stores as a list of one name."""
     try:
         rows = pl.read_parquet(io.BytesIO(content)).to_dicts()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
@@ -112,7 +112,7 @@ def read(part: RawPart, options: Mapping[str, Any]) -> Iterator[PartRows]:
 
 
 def _form(entry: str, rows: list[Any]) -> Form:
-    """entry: JSON from dataset_info.json, or "" if no entry names the file. Raises Fault when it is not valid."""
+    """The form of a file. entry: JSON of its entry in dataset_info.json, or "". Raises Fault if it is not valid."""
     if not entry:
         return Form.of_row(rows[0] if rows else None)
     try:
@@ -127,11 +127,11 @@ def _seen(
     try:
         turn = form.read(row)
     except ValueError as error:
-        return Wrong("not a row of its form", str(error))
+        return Wrong("not a row in the form of its file", str(error))
     try:
         question = asked(subset, turn.prompt, turn.answer, position)
     except ValueError as error:
-        return Wrong("the task cannot be told", f"{error}: {turn.prompt[:160]!r}")
+        return Wrong("the task cannot be determined", f"{error}: {turn.prompt[:160]!r}")
     try:
         gold = read_gold(question.task.grammar, turn.answer, question.emotion)
     except ValueError as error:
@@ -144,7 +144,10 @@ def _seen(
 
 
 def _language(subset: Subset, one: ReleasedRow | Wrong) -> str | None:
-    """The language that the row or its clip's path names. With a single language, only translations have another."""
+    """The language stated in the row or in its clip's path; None if unknown.
+
+    In a subset with one language it is needed only for translations.
+    """
     if isinstance(one, Wrong) or (len(subset.languages) == 1 and "translated_from" not in one.turn.written):
         return None
     files = [video if isinstance(video, str) else video[0] for video in one.turn.videos]
@@ -165,24 +168,24 @@ def _group(written: Mapping[str, str]) -> str | None:
 
 
 def _told(one: ReleasedRow, language_from: str) -> tuple[str | None, ...]:
-    """The columns NOTED. `answer`: the released answer, if ours words the same gold differently."""
+    """The columns NOTED. `answer`: the released answer, if our answer for the same gold has another wording."""
     answer = one.asked.task.answer(json.loads(one.gold), one.asked.emotion)
     released = one.turn.answer.strip()
     return one.asked.how, language_from, None if answer == released else released, one.turn.system or None
 
 
 class Finder:
-    """Finds raw files by the end of their paths: a released path names a folder on the authors' machine or the hub."""
+    """Finds raw files by the end of their paths, because a released path begins on the authors' machine or the hub."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.by_end: dict[tuple[str, ...], list[str]] = {}
         for name in names:
-            # also by folder and name: frame names recur in every clip, so a name alone may match ten thousand files
+            # also by folder and name: frame names are the same in every clip, so a name may match ten thousand files
             for end in {_parts(name)[-2:], _parts(name)[-1:]}:
                 self.by_end.setdefault(end, []).append(name)
 
     def find(self, reference: str) -> str:
-        """The raw file that shares the longest path end. Raises ValueError when there is no such file, or several."""
+        """The raw file that shares the longest path end with `reference`. Raises ValueError for none or several."""
         wanted = _parts(reference)
         candidates = self.by_end.get(wanted[-2:]) or self.by_end.get(wanted[-1:], [])
         ranked = [(_shared(wanted, _parts(name)), name) for name in candidates]
@@ -193,7 +196,10 @@ class Finder:
         return names[0]
 
     def media(self, subset: Subset, turn: Turn, max_s: float | None) -> str | None:
-        """JSON of the row's Media; None for a text. Raises ValueError when the media do not match the prompt's tags."""
+        """JSON of the row's RawMedia; None for a text.
+
+        Raises ValueError when the media do not match the subset or the prompt's tags, or when a file is not found.
+        """
         wanted = (int(subset.modality == "image"), int(subset.modality == "video"))
         shown = (turn.prompt.count("<image>"), turn.prompt.count("<video>"))
         if (len(turn.images), len(turn.videos)) != wanted or shown != wanted:

@@ -1,7 +1,7 @@
-"""Recover what released rows do not say: task and emotion from prompt, order or answer; language from the order.
+"""Recover what released rows lack: task and emotion from prompt, order or answer; language from order or letters.
 
-What a row states has precedence over what is recovered. The order within the tests is that of splits.csv (published
-evaluator): SemEval's tasks one after the other, each by emotion, and MMS and XED with 500 rows of each language.
+A language that a row states is used as it is. The order within the tests is that of splits.csv (published evaluator):
+SemEval's tasks one after the other, each by emotion, and MMS and XED with 500 rows of each language.
 """
 
 import re
@@ -17,7 +17,7 @@ from mmafflm.benchmark.benchmark import Subset, Task
 from mmafflm.benchmark.grammar import Ordinal
 
 UNKNOWN = "und"  # ISO 639: undetermined
-# Languages recognisable by a single letter; not those whose letters several others share, such as Serbian and Albanian.
+# The letters of the benchmark's languages that are not written in the Latin script, except those in MIXED.
 SCRIPTS = {
     "ar": "\u0600-\u06ff", "fa": "\u0600-\u06ff", "ur": "\u0600-\u06ff", "bg": "\u0400-\u04ff", "ru": "\u0400-\u04ff",
     "el": "\u0370-\u03ff", "he": "\u0590-\u05ff", "hi": "\u0900-\u097f", "th": "\u0e00-\u0e7f",
@@ -25,12 +25,16 @@ SCRIPTS = {
 }  # fmt: skip
 MIXED = {"sr", "bs"}  # may be written in Latin or Cyrillic
 FOREIGN = re.compile("[" + "".join(sorted(set(SCRIPTS.values()))) + "]")
-# At least MOST of a language's rows must have its letters; at most LEAST of a Latin-script language's may have others.
+# The share of a language's rows that must have its letters (MOST), and the share of the rows of a language in Latin
+# script that may have letters of other scripts (LEAST).
 MOST, LEAST = 0.8, 0.2
 
 
 class Asked(NamedTuple):
-    """What a prompt asks. `how`: prompt, order or answer; `exact`: the prompt is literally our own."""
+    """The task, emotion and text of a prompt. `how`: whether prompt, order or answer showed the task.
+
+    `exact`: the prompt is literally our own.
+    """
 
     task: Task
     emotion: str | None
@@ -40,7 +44,7 @@ class Asked(NamedTuple):
 
 
 def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Asked:
-    """Find out what a row asks. position: its place, from 0, in a test of the published size, else None.
+    """Determine the task, emotion and text of a row. position: from 0, in a test of the published size; otherwise None.
 
     Raises ValueError when the task or its emotion cannot be determined.
     """
@@ -58,12 +62,12 @@ def asked(subset: Subset, prompt: str, answer: str, position: int | None) -> Ask
         task, how = fitting[0], "answer"
     else:
         names = ", ".join(task.key for task in fitting) or "none of its tasks"
-        raise ValueError(f"the prompt is not one of {subset.name}'s and its answer fits {names}")
+        raise ValueError(f"the prompt is not one of {subset.name}'s prompts, and the answer fits {names}")
     return Asked(task, _emotion(task, _named(prompt), answer, by_order), quoted_text(prompt), how, False)
 
 
 def _at(subset: Subset, position: int | None) -> tuple[Task, str | None] | None:
-    """Task and emotion according to the place in the published test."""
+    """Task and emotion according to the position in the published test; None without a position, or beyond the end."""
     if position is None:
         return None
     for task in subset.tasks:
@@ -97,24 +101,24 @@ def _fits(task: Task, answer: str) -> bool:
         read_gold(task.grammar, answer, emotion_in(answer))
     except ValueError:
         return False
-    # "0.5" is a score, and a bare "0" or "-1" might be one too; an ordinal answer has its class's words
+    # "0.5" is a score, and so may be a bare "0" or "-1"; an ordinal answer also has the words of its class
     return not isinstance(task.grammar, Ordinal) or ":" in answer
 
 
 class Languages(NamedTuple):
-    """Each row's language, and how the languages were found: see `languages`."""
+    """Each row's language, and how `languages` found them, for import.md."""
 
     each: list[str]
     how: str
 
 
 def languages(subset: Subset, split: str, texts: Sequence[str], written: Sequence[str | None]) -> Languages:
-    """The language of every row of a file, in file order. texts: empty for a row that could not be read."""
+    """The language of every row of a file, in order. texts: "" for unreadable rows. written: languages in the rows."""
     if subset.modality == "image":
         return Languages([NO_LANGUAGE] * len(texts), "none: pictures")
     if len(subset.languages) == 1:
         only = subset.languages[0]
-        return Languages([language or only for language in written], "the subset has one")
+        return Languages([language or only for language in written], "the subset has only one")
     if any(written):
         return Languages([language or UNKNOWN for language in written], "written in the rows")
     blocks = _blocks(subset, len(texts))
@@ -150,7 +154,7 @@ def _letters(language: str) -> re.Pattern[str]:
 
 
 def _by_letters(subset: Subset, text: str) -> str:
-    """The only language of the subset that has letters found in the text, else "und"."""
+    """The language of the subset that alone has letters found in the text; "und" if there is not exactly one."""
     shared = Counter(SCRIPTS[language] for language in subset.languages if language in SCRIPTS)
     shared["\u4e00-\u9fff"] += "ja" in subset.languages
     found = [
@@ -162,6 +166,6 @@ def _by_letters(subset: Subset, text: str) -> str:
 
 
 def language_of_path(subset: Subset, file: str) -> str | None:
-    """The language named by a folder in a clip's path, as in SAMSEMO's own paths: data/EN/x.mp4."""
+    """The language that a folder in a clip's path shows, as in SAMSEMO's own paths: data/EN/x.mp4. None: unknown."""
     found = {part.lower() for part in re.split(r"[/\\]", file)[:-1]} & set(subset.languages)
     return found.pop() if len(found) == 1 and len(subset.languages) > 1 else None

@@ -194,9 +194,9 @@ def test_a_row_that_cannot_be_used_is_in_quarantine_with_its_place(config: Confi
     assert quarantine == [
         ("XED_test.json:2", "gold cannot be parsed"),
         ("XED_test.json:3", "gold cannot be parsed"),
-        ("XED_test.json:4", "the task cannot be told"),
-        ("XED_test.json:5", "not a row of its form"),
-        ("XED_test.json:6", "not a row of its form"),
+        ("XED_test.json:4", "the task cannot be determined"),
+        ("XED_test.json:5", "not a row in the form of its file"),
+        ("XED_test.json:6", "not a row in the form of its file"),
     ]
     assert dataset.manifest["corpora"]["xed"]["rows_read"] == 6
 
