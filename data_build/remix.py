@@ -1,8 +1,8 @@
 """Draw another training mix over the same build: only the mix, its Parquet twin, the card and the manifest change.
 
-The mix is drawn in place or into a folder next to the build: an experiment that compares two mixes needs both, and one
-build's tests. That folder shares every other file with the build by hard links, so it takes only the mix's disk space.
-A model trained on it is tested on the build itself; mixes next to a build do not change the build's hash.
+The mix is drawn in place or into another folder: an experiment that compares two mixes needs both mixes and the same
+tests. That folder shares all other files with the build by hard links, so it takes only the mix's disk space. A model
+trained on it is tested on the build itself; drawing a mix into another folder does not change the build's hash.
 """
 
 import errno
@@ -28,18 +28,19 @@ CARD = "README.md"
 
 
 def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float = 1.0) -> int:
-    """Draw the mix again, in place or into the folder `out`. Returns its rows. Repeating it with `out` does nothing.
+    """Draw the mix again, in place or into the folder `out`, and return its number of rows. Keep an `out` that has it.
 
     share: a factor for every number of the mix, so that mixes keep their proportions in a small run. Raises Fault when
-    the build has changed on disk since it was made, UsageFault when `out` holds something else.
+    the build has changed on disk since it was made or `out` is on another file system, UsageFault for a bad `share` and
+    when `out` holds something else.
     """
     if not 0 < share <= 1:
-        raise UsageFault(f"--share {share:g}: it is more than 0 and at most 1.")
+        raise UsageFault(f"--share {share:g}: it must be more than 0 and at most 1.")
     asked = _asked(dataset, mix, share)
     data = dataset.path
     rewritten = {MIX_FILE, twin_of(data / "mmaffin", data / MIX_FILE).relative_to(data).as_posix(), CARD, MANIFEST}
     dataset.require_unchanged([name for name in dataset.files if name not in rewritten])
-    for subset in dataset.subsets("train"):  # read everything before writing: a record with a bad file name is a Fault
+    for subset in dataset.subsets("train"):  # read everything before writing: a bad file name raises Fault
         deque(dataset.records(subset, "train"), maxlen=0)
     if out is None:
         return _write(dataset, mix, asked, data)
@@ -55,7 +56,7 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
         shutil.rmtree(partial)
         raise Fault(
             f"--out {out}: cannot share the files of {data} by hard links ({os.strerror(error.errno)}). "
-            "Name a folder on the same file system."
+            "Choose a folder on the same file system."
         ) from None
     rows = _write(dataset, mix, asked, partial)
     if out.exists():
@@ -65,7 +66,7 @@ def remix(dataset: Dataset, mix: MixFile, out: Path | None = None, share: float 
 
 
 def _asked(dataset: Dataset, mix: MixFile, share: float) -> dict[str, int]:
-    """The number of rows asked of each subset."""
+    """The number of rows to draw from each subset."""
     numbers: dict[str, int] = dataset.manifest["config"]["mix"] if mix.mix is None else mix.mix
     kept = {
         name: rows
@@ -89,7 +90,7 @@ def _write(dataset: Dataset, mix: MixFile, asked: dict[str, int], data: Path) ->
 
 def _is_free(out: Path) -> bool:
     if out.exists() and not out.is_dir():
-        raise UsageFault(f"--out {out}: a file. Name a folder.")
+        raise UsageFault(f"--out {out}: is a file. Choose a folder.")
     return not out.exists() or not any(out.iterdir())
 
 
@@ -107,7 +108,7 @@ def _rows_of_same(dataset: Dataset, mix: MixFile, asked: dict[str, int], out: Pa
 
 
 def _share_files(data: Path, out: Path, but: set[str]) -> None:
-    """Hard-link every file of the build to the same name below `out`, except hidden files, which stay the build's."""
+    """Hard-link every file of the build to the same name below `out`, except hidden files and those in `but`."""
     folder = Folder(data)
     for name in _files(data, ""):
         if name not in but:

@@ -1,7 +1,7 @@
-"""`mmaffin build --shard I/N`: open one share of the pictures and clips, on one of several machines with the same disk.
+"""`mmaffin build --shard I/N`: open one share of the pictures and clips, on one of several machines with a shared disk.
 
-Each share reads the corpora's tables itself, into a folder of its own, and keeps a journal of its own. The build
-without --shard then finds everything opened. Its bytes do not depend on the shares, nor on how many were made.
+Each share reads the corpora's tables itself, into its own folder, and has its own journal. A build without --shard
+finds all that the shares have opened, and opens the rest. Its files do not depend on the number of shares.
 """
 
 import fcntl
@@ -27,9 +27,9 @@ def open_share(
     raw: Path, data: Path, config: Config, subsets: list[Subset], shard: Shard, jobs: int | None = None,
     limit: int | None = None, raw_video: bool = False,
 ) -> None:  # fmt: skip
-    """Open the share of the pictures and clips that build() with the same arguments will want.
+    """Open this share of the pictures and clips that build() with the same arguments needs.
 
-    Raises Fault for a damaged corpus, for a link that leads out of DATA, and while a build or the same share is at work
+    Raises Fault for a damaged corpus, for a link that leads out of DATA, and while a build or the same share is running
     there.
     """
     require_free(data)
@@ -50,11 +50,11 @@ def open_share(
 
 @contextmanager
 def _at_work(data: Path, own: Path) -> Iterator[None]:
-    """Hold the lock of the share, and share that of the build."""
+    """Hold the share's lock alone, and the build's lock together with other shares."""
     with (data / ".lock").open("a") as build, (own / ".lock").open("a") as share:
         try:
             fcntl.flock(build, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Fault(f"{data}: a build, or the same share, is at work here. Wait for it.") from None
+            raise Fault(f"{data}: a build, or the same share, is running here. Wait until it ends.") from None
         yield

@@ -17,9 +17,9 @@ from mmafflm.terminal.command import say
 
 
 def find_sources(raw: Path, config: Config, subsets: list[Subset], cache: Path | None = None) -> list[Source]:
-    """The corpora under RAW that the chosen subsets need. Reports those that are left out. cache: see list_raw.
+    """The corpora under RAW that the chosen subsets need. Prints which are left out, and why. cache: see list_raw.
 
-    Raises Fault for a corpus that cannot be read, UsageFault when no corpus is found.
+    Raises Fault for a corpus that cannot be read, UsageFault when RAW does not exist or has no such corpus.
     """
     if not raw.is_dir():
         make = shlex.join(["mmaffin", "samples", "--out", str(raw)])
@@ -47,32 +47,32 @@ def find_parts(
 ) -> tuple[list[RawPart], dict[str, Any]]:
     """The parts of those subsets, and the raw files of the pictures and clips that they refer to, by name.
 
-    Both are empty when the corpus has no files. Raises Fault when there are files but none is read.
+    Both are empty when the corpus has no files. Raises Fault when its folder has files, but none of this corpus.
     """
     folder = corpus_folder(raw, corpus.name)
     files = list_raw(folder, cache) if folder.is_dir() else []
     found = corpus.find(files, options)
     if files and not found:
-        raise unrecognised(corpus.name, files, "other files of it")
+        raise unrecognised(corpus.name, files, "other files of this corpus")
     parts = [part for part in found if part.subset in (None, *subsets)]
     led_to = {media for part in parts for media in part.media.values()}
     return parts, {file.name: file for file in files if file.name in led_to}
 
 
 def corpus_folder(raw: Path, name: str) -> Path:
-    """RAW/NAME, or else a folder whose name differs only in case, blanks and signs (. - _), such as CH-SIMS."""
+    """RAW/NAME if it exists, or a folder whose name differs only in case, blanks and signs (. - _), such as CH-SIMS."""
     others = sorted(path for path in raw.iterdir() if path.is_dir() and _plain(path.name) == name)
     return raw / name if (raw / name).is_dir() or not others else others[0]
 
 
 def _absent(raw: Path, corpus: Corpus) -> str:
-    """Why nothing of a corpus was found, as far as RAW shows."""
+    """A message why no part of a corpus was found in RAW."""
     folder = corpus_folder(raw, corpus.name)
     if folder.is_dir():
         parts = corpus.find(list_raw(folder), corpus.options)
         return f"{corpus.name}: {folder} has {'no file of these subsets' if parts else 'no files'}"
     if near := sorted(path.name for path in raw.iterdir() if corpus.name in _plain(path.name)):
-        return f"{corpus.name}: {raw / near[0]} is not read from there; put it below {folder}"
+        return f"{corpus.name}: {raw / near[0]} is not read from there; move it into {folder}"
     return f"{corpus.name}: not in {folder}"
 
 

@@ -16,8 +16,8 @@ from mmafflm.benchmark.benchmark import Subset
 from mmafflm.errors import Fault
 from mmafflm.records import SPLITS
 
-FIX = "Put back the corpus's own files, or take the bad ones out to build without them."
-STRAY, STRAY_SHARE = 2, 0.01  # rows, or the share of a part's rows, that may have one unknown label by accident
+FIX = "Put back the corpus's own files, or remove the bad ones to build without them."
+STRAY, STRAY_SHARE = 2, 0.01  # this many rows, or this share of a part's rows, may have the same unknown label
 
 
 class First(NamedTuple):
@@ -29,7 +29,7 @@ class First(NamedTuple):
 
     @property
     def is_absent(self) -> bool:
-        """Whether its picture or clip is missing: users who downloaded only one split may still build it."""
+        """Whether the row's picture or clip is missing. This is allowed: a user may have downloaded only one split."""
         return " is missing" in self.reason
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class First(NamedTuple):
 
 @dataclass
 class PartCount:
-    """Counts the rows of one part while it is read; `check` judges the counts."""
+    """Counts the rows of one part while it is read; `check` raises Fault when too few can be used."""
 
     corpus: str
     part: RawPart
@@ -67,9 +67,9 @@ class PartCount:
         return PartRows(examples, bad)
 
     def check(self) -> None:
-        """Raises Fault when no row of a subset can be used, or many rows have one value that the reader does not know.
+        """Raises Fault when no row of a subset can be used, or many rows have the same value unknown to the reader.
 
-        A subset whose first unusable row only lacks its picture or clip is no Fault."""
+        A subset without usable rows is accepted if its first unusable row only lacks its picture or clip."""
         for subset, bad in self.bad.items():
             if not (self.usable[subset] if subset else self.usable) and not self.first[subset].is_absent:
                 raise Fault(
@@ -80,39 +80,39 @@ class PartCount:
             rows = self.bad[subset] + (self.usable[subset] if subset else sum(self.usable.values()))
             if len(sources) > max(STRAY, STRAY_SHARE * rows):
                 raise Fault(
-                    f"{self.corpus}: {len(sources):,} of {rows:,} rows in {self.part.name} have {unknown!r}, which is "
-                    f"unknown here; the first is {sources[0]}. {FIX}"
+                    f"{self.corpus}: {len(sources):,} of {rows:,} rows in {self.part.name} have {unknown!r}, which "
+                    f"the reader does not know; the first is {sources[0]}. {FIX}"
                 )
 
 
 @dataclass
 class Kept:
-    """What became of a corpus's rows, by subset and split.
+    """How many rows of a corpus are kept, and why others are not, by subset and split.
 
-    Split None: the build has yet to draw it; "": the raw row names none.
+    Split None: the build has not drawn it yet; "": the raw row does not state it.
     """
 
     rows: Mapping[str, Mapping[str, int]]
     lost: dict[tuple[str | None, str | None], First] = field(
         default_factory=dict
-    )  # for another reason than a cap (the config's most rows of a split)
+    )  # the first row that was dropped, except by a cap (the config's maximum of rows in a split)
     capped: set[tuple[str | None, str | None]] = field(default_factory=set)
     tasks: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # keys of tasks that have rows
 
     def lose(self, subset: str | None, split: str | None, first: First) -> None:
-        """Record why a row was dropped, if it is the first of its subset and split. Not for rows beyond a cap."""
+        """Record why a row was dropped, if it is the first of its subset and split. Not called for rows over a cap."""
         self.lost.setdefault((subset, split), first)
 
     def check(self, corpus: str, subsets: list[str]) -> None:
-        """Raises Fault when no row of the corpus is kept, or no row of a subset that lost rows to anything but a cap.
+        """Raises Fault when a subset lost all its rows, or no row of the corpus is kept, unless a cap dropped some.
 
-        A split without kept rows is not a Fault, because its clips may still have to be downloaded; `line` reports it.
+        A split without kept rows is accepted, because its clips may still have to be downloaded; `line` reports it.
         """
         for subset in subsets:
             capped = any(name == subset for name, _ in self.capped)
             first = next((one for (name, _), one in self.lost.items() if name == subset), None)
             if first and not capped and not sum(self.rows.get(subset, {}).values()):
-                raise Fault(f"{corpus}: nothing is kept of {subset}; {first}. {FIX}")
+                raise Fault(f"{corpus}: no row of {subset} is kept; {first}. {FIX}")
         if not self.capped and not sum(sum(of.values()) for of in self.rows.values()):
             raise Fault(f"{corpus}: no row is kept, and no row of a subset was found. {FIX}")
 

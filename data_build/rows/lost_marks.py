@@ -1,16 +1,16 @@
-"""Find texts that lost apostrophes, dashes or letters to question marks: they were saved in too small an encoding."""
+"""Find texts with question marks in place of apostrophes, dashes or letters that their file's encoding did not have."""
 
 from typing import NamedTuple
 
 import polars as pl
 
-# INSIDE matches "don?t" and "caf?s", but not "really? no" or the query of a URL; RUN matches texts of question marks.
+# INSIDE matches "don?t" and "caf?s", but not "really? no" or the query of a URL. RUN matches runs of question marks.
 INSIDE = r"(?:^|[\s\"'(])\p{L}+\?(?:s|t|m|d|re|ve|ll|\p{Ll}+)(?:$|[\s\"'),.;:!?-])"
 RUN = r"^[\s\p{P}]*\?{4,}[\s\p{P}]*$|\?{3,}\p{P}?\?{3,}"
 
 
 class Lost(NamedTuple):
-    """The texts of a raw file that lost marks: how many, of how many, and the first of them."""
+    """How many of the texts of a raw file lost marks, and the source and text of the first."""
 
     file: str
     texts: int
@@ -20,8 +20,8 @@ class Lost(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.file}: {self.texts:,} of {self.of:,} texts ({self.texts / self.of:.1%}) seem to have lost signs to "
-            f'"?", the first in {self.source}: {self.text[:60]!r}. A copy in UTF-8 has them'
+            f"{self.file}: {self.texts:,} of {self.of:,} texts ({self.texts / self.of:.1%}) seem to have lost signs: "
+            f'they have "?" instead. The first is {self.source}: {self.text[:60]!r}. Use a copy in UTF-8'
         )
 
 

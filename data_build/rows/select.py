@@ -1,4 +1,4 @@
-"""Decide where each row goes: draw splits for corpora without their own, drop duplicates and leaks, apply caps.
+"""Decide the split of each row: draw splits for corpora without their own, drop duplicates and leaks, apply caps.
 
 This works on keys instead of texts (some 40 bytes a row), so that the six million rows of MMS fit in memory.
 """
@@ -14,7 +14,7 @@ from mmafflm.sampling import draw
 
 # Columns of the keys, which have one row for each example read, in reading order.
 KEYS = ("subset", "task", "emotion", "language", "split", "gold", "key")
-STRATUM = ["subset", "language", "task", "emotion", "gold"]  # draws are proportional over these
+STRATUM = ["subset", "language", "task", "emotion", "gold"]  # samples are proportional over these
 GROUP = ["subset", "language", "task", "emotion"]  # the same text is the same question only within such a group
 SHARE = ["subset", "language"]  # the config's sizes apply to each of these
 NO_CAP = 2**40
@@ -49,14 +49,14 @@ def folded(text: pl.Expr) -> pl.Expr:
 
 
 def select(keys: pl.DataFrame, splits: dict[str, SplitSizes], seed: int, limit: int | None = None) -> SplitChoice:
-    """Decide for every row of a corpus. keys: columns KEYS, in reading order.
+    """Decide the split of every row of a corpus. keys: columns KEYS, in reading order. limit: most rows of each split.
 
-    A corpus's own test and validation sets are kept complete. Rows without a split are deduplicated first, and then
-    drawn stratified by label within each language: test, validation, training.
+    Without `limit`, a corpus's own test and validation sets are kept complete. Rows without a split are deduplicated
+    first, and then drawn stratified by label within each language: test, validation, training.
     """
     strata = _strata(keys)
     rows = _coded(keys, strata, seed)
-    del keys  # a fifth of a gigabyte for six million rows; the caller does not keep them either
+    del keys  # frees a fifth of a gigabyte for six million rows, because the caller does not keep them either
     rows = _drop_duplicates(rows)
     rows = _drop_copies_of_tests(rows)
     rows = _split_pool(rows, strata, splits)
@@ -74,12 +74,12 @@ def _strata(keys: pl.DataFrame) -> pl.DataFrame:
     numbered = strata.with_row_index("stratum").with_columns(
         group=pl.struct(GROUP).rank("dense"), share=pl.struct(SHARE).rank("dense"), part=pl.col("subset").rank("dense")
     )
-    small = pl.UInt16 if strata.height < 1 << 16 else pl.UInt32  # these numbers are stored for every row of MMS
+    small = pl.UInt16 if strata.height < 1 << 16 else pl.UInt32  # small, because they are stored for every row of MMS
     return numbered.with_columns(pl.col("stratum", "group", "share", "part").cast(small))
 
 
 def _coded(keys: pl.DataFrame, strata: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Replace names by numbers, and sort the rows once by stratum and random rank: every draw needs that order."""
+    """Replace names by numbers, and sort the rows once by stratum and random rank, the order that every draw needs."""
     names = strata.select(
         *(pl.col(name).cast(keys.schema[name]) for name in STRATUM), "stratum", "group", "share", "part"
     )
@@ -104,7 +104,7 @@ def _size(strata: pl.DataFrame, splits: dict[str, SplitSizes], which: str, defau
 
 
 def _rank(height: int, seed: int) -> pl.Series:
-    """A pseudo-random number for each row: splitmix64 of its position, and so the same on every machine."""
+    """A pseudo-random number for each row: splitmix64 of its position, so that it is the same on every machine."""
     with np.errstate(over="ignore"):
         z = np.arange(height, dtype=np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -163,7 +163,7 @@ def _draw(rows: pl.DataFrame, share_of: list[str], most: pl.Expr, where: pl.Expr
 def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, SplitSizes]) -> pl.DataFrame:
     free = pl.col("pool") & pl.col("to").is_null() & pl.col("reason").is_null()
     usable = dict(rows.filter(free).group_by("share").len().iter_rows())
-    for into, part in (("test", 4), ("val", 10)):  # of few rows at most a quarter is test, a tenth validation
+    for into, part in (("test", 4), ("val", 10)):  # at most a quarter of the rows become test, a tenth validation
         share = {name: count // part for name, count in usable.items()}
         small = pl.col("share").replace_strict(share, default=0, return_dtype=pl.Int64)
         drawn = _draw(rows, ["share"], pl.min_horizontal(_size(strata, splits, into, 0), small), free)
@@ -172,7 +172,7 @@ def _split_pool(rows: pl.DataFrame, strata: pl.DataFrame, splits: dict[str, Spli
 
 
 def _drop_copies_of_tests(rows: pl.DataFrame) -> pl.DataFrame:
-    """Drop rows of the pool that also occur in a test of the same corpus, so that none gets into validation."""
+    """Drop rows without a split that also occur in a test of the same corpus, so that none gets into validation."""
     tests = rows.filter(pl.col("to") == "test")["key"].unique()
     copy = pl.col("pool") & pl.col("reason").is_null() & pl.col("key").is_in(tests.implode())
     return _take_out(rows, copy, LEAK)

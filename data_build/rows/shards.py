@@ -1,7 +1,7 @@
-"""A corpus's rows between reading and choosing: frames on disk, written by workers, read shard by shard.
+"""Rows of a corpus that have been read but not yet chosen: frames on disk, written by workers, read shard by shard.
 
-Everything under DATA/.work can be deleted. A part's folder gets its final name only once the part has been read. So
-after a kill the next build reads only the parts that are missing.
+Everything under DATA/.work can be deleted. A part's folder gets its final name only when the whole part has been read.
+So the next build after an interruption reads only the parts that are missing.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from data_build.rows.coverage import PartCount
 from data_build.rows.select import KEYS, OVER_CAP, SplitChoice, select, text_key
 from mmafflm.files.writing import make_folder, writing
 
-# Strings that LLaMA-Factory or the tokenizer takes for media or for the end of a turn, anywhere in a prompt.
+# Strings that LLaMA-Factory or the tokenizer treats as media or as the end of a turn, anywhere in a prompt.
 CONTROL = r"<image>|<video>|<audio>|<\|[a-z_]+\|>"
 TAKEN = pl.Schema({"media": pl.String(), "digest": pl.String(), "files": pl.List(pl.String()), "reason": pl.String()})
 CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
@@ -28,8 +28,8 @@ CATEGORIES = ("subset", "task", "emotion", "language", "split", "gold")
 def read_part(corpus: Corpus, part: RawPart, options: dict[str, Any], subsets: list[str], folder: Path) -> None:
     """Read one part into `folder`: examples as 00000.parquet, ..., unusable rows as bad-00000.parquet.
 
-    Rows of other subsets are not counted. Raises Fault when the part is damaged, or when no row of a subset can be
-    used; the folder then does not exist.
+    Rows of other subsets are dropped. Raises Fault when the part is damaged, and as PartCount.check does; the folder is
+    then not made.
     """
     partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -51,7 +51,7 @@ def partial_of(folder: Path) -> Path:
 
 
 def _write_rows(rows: PartRows, folder: Path, number: int) -> None:
-    """Write the rows of the wanted subsets; a row whose text holds a control token goes to the unusable ones."""
+    """Write examples and unusable rows. An example whose text holds a control token is written as an unusable row."""
     controls = pl.col("text").str.contains(CONTROL)
     examples = rows.examples.filter(~controls).with_columns(key=_key(rows.examples.columns))
     examples.write_parquet(folder / f"{number:05}.parquet", compression="lz4")
@@ -69,7 +69,7 @@ def _write_rows(rows: PartRows, folder: Path, number: int) -> None:
 
 
 def _key(columns: list[str]) -> pl.Expr:
-    """The key of each row's text. A release's translation gets a unique key: it was compared when it was made."""
+    """The key of each row's text. A translation of a release was checked for copies when made, so its key is unique."""
     text = pl.col("text")
     if "translated_from" in columns:
         itself = pl.concat_str(text, pl.coalesce("id", "source"), separator="\0")
@@ -95,7 +95,7 @@ class Shards:
             frame = pl.read_parquet(path, columns=sorted({*columns, "media"}))
             if self.taken is None:
                 frame = frame.with_columns(reason=pl.lit(None, pl.String), files=pl.lit(None, TAKEN["files"]))
-                same_media = "media"  # not opened yet, so another request counts as another picture
+                same_media = "media"  # not opened yet, so pictures are the same only if their JSON is
             else:
                 # with a limit, some pictures are not opened
                 unopened = pl.col("digest").is_null() & pl.col("reason").is_null()
@@ -118,7 +118,7 @@ def find_shards(folders: list[Path]) -> Shards:
 
 
 def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
-    """What was stored of each picture and clip, as a table. `digest` is the first file's name, a hash of the pixels."""
+    """A table of what was stored of each picture and clip. `digest`: the first file's name, which is made of a hash."""
     rows = [
         (text, one.files[0][0] if one.files else None, [name for name, _, _ in one.files], one.reason or None)
         for text, one in taken.items()
@@ -127,7 +127,7 @@ def taken_frame(taken: dict[str, Taken]) -> pl.DataFrame:
 
 
 def wanted_media(shards: Shards, splits: dict[str, SplitSizes], seed: int, limit: int | None) -> list[str]:
-    """The pictures and clips to open, each as JSON of a Media: all, or with a limit only those of rows it keeps."""
+    """The pictures and clips to open, each as JSON of a RawMedia; with a limit, only those of the rows it keeps."""
     media = [pl.read_parquet(path, columns=["media"])["media"] for path in shards.paths]
     if not media or (all_media := pl.concat(media)).null_count() == len(all_media):
         return []
@@ -139,7 +139,7 @@ def wanted_media(shards: Shards, splits: dict[str, SplitSizes], seed: int, limit
 def choose(shards: Shards, splits: dict[str, SplitSizes], seed: int, limit: int | None) -> SplitChoice:
     """Run select() on the usable rows. With a limit, rows stay in the splits drawn before their media were opened.
 
-    With a limit only the media of chosen rows are opened, and splits drawn from these few would be different.
+    With a limit only the media of chosen rows are opened, and splits drawn from these few rows would be different.
     """
     keys = read_keys(shards)
     if limit is not None and shards.taken is not None and keys.height:

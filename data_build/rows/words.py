@@ -16,7 +16,7 @@ def pattern_of(prompt: str) -> re.Pattern[str]:
 
 
 def words_of(task: Task, prompt: str) -> str:
-    """The text or transcript in a record's prompt; "" if the task has none. Prompts of others: see quoted_text."""
+    """The text or transcript in a record's prompt; "" if the task has none. A prompt that is not ours: quoted_text."""
     if "{text}" not in task.prompt and "{transcript}" not in task.prompt:
         return ""
     match = pattern_of(task.prompt).fullmatch(prompt)

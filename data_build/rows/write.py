@@ -30,7 +30,7 @@ from mmafflm.sampling import shuffle_key
 
 @dataclass
 class Outcome:
-    """What became of a corpus: counts for the manifest, and every row that was not kept."""
+    """The result of building a corpus: counts for the manifest, and every row that was not kept."""
 
     rows_read: int = 0
     rows: dict[str, dict[str, int]] = field(default_factory=dict)  # subset -> split -> rows
@@ -39,7 +39,7 @@ class Outcome:
     keys: dict[tuple[str, str], pl.Series] = field(default_factory=dict)  # (subset, split) -> text keys
     quarantine: list[Quarantined] = field(default_factory=list)
     origins: dict[str, dict[str, Any]] = field(default_factory=dict)  # source -> Example.origin
-    notes: dict[str, str] = field(default_factory=dict)  # raw picture or clip -> what was done to open it
+    notes: dict[str, str] = field(default_factory=dict)  # raw picture or clip -> what had to be done to open it
     lost_marks: list[Lost] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A corpus whose rows have been chosen but are still in the shards: nothing of it has been written."""
+    """A corpus whose rows have been chosen, but not yet written: they are still in the shards."""
 
     corpus: Corpus
     subsets: list[Subset]
@@ -58,7 +58,7 @@ class Chosen:
     outcome: Outcome
 
     def rows(self) -> pl.DataFrame:
-        """The kept rows in reading order: text, what was stored of their media, `to`, and `id`."""
+        """The kept rows in reading order: the corpus's columns, the stored files, `to` (the split) and `id`."""
         frames, start = [], 0
         for frame in self.shards.frames(*self.corpus.columns, "key"):
             examples = frame.filter(pl.col("reason").is_null())
@@ -75,7 +75,7 @@ class Chosen:
 
 
 def _ids(subsets: list[Subset]) -> pl.Expr:
-    """The ids of rows: subset, what distinguishes its questions, split, number. No cap or seed changes the number."""
+    """The ids of rows: subset; language, task and emotion where needed; split; number, which caps do not change."""
     several = [subset.name for subset in subsets if len(subset.languages) > 1]
     many = [subset.name for subset in subsets if len(subset.tasks) > 1]
     parts = [
@@ -98,10 +98,7 @@ def choose_rows(
     seed: int,
     limit: int | None,
 ) -> Chosen:
-    """Choose among the rows of all parts, which are in order.
-
-    Raises Fault when no row of the corpus is kept, or no row of a subset that lost rows to anything but a cap.
-    """
+    """Choose among the rows of all parts. folders: of the parts, in their order. Raises Fault as Kept.check does."""
     selection = choose(shards, splits, seed, limit)
     outcome = Outcome()
     chosen = Chosen(corpus, subsets, shards, selection.to, numbers(shards), outcome)
@@ -122,7 +119,7 @@ def choose_rows(
 
 
 def write_rows(chosen: Chosen, leaked: Mapping[str, tuple[str, str]], data: Path, index: Index, mix: Mix) -> None:
-    """Write and count SUBSET_SPLIT.jsonl for each subset that has rows; the mix draws its share meanwhile.
+    """Write SUBSET_SPLIT.jsonl for each subset and split that has rows, count them, and add the mix's share to `mix`.
 
     leaked: {id: (reason, detail)} of training rows that go into the quarantine instead.
     """
@@ -152,7 +149,7 @@ def _bad_rows(corpus: Corpus, folders: list[Path], kept: Kept) -> Iterator[Quara
 
 
 def _dropped_rows(corpus: Corpus, shards: Shards, chosen: SplitChoice, kept: Kept) -> Iterator[Quarantined]:
-    """A line for every dropped row. Rows over a cap are not at fault, so each raw file gets one line for them."""
+    """Yield a line for every dropped row. Rows over a cap are valid, so each raw file has a single line for them."""
     over: Counter[str] = Counter()
     columns = ("source", "reason", "media", "subset", "split")
     start = 0

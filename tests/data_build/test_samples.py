@@ -83,6 +83,6 @@ def test_the_same_command_gives_the_same_bytes_and_another_scale_more_rows(raw, 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     put(tmp_path, "thesis.doc", "x")
-    with pytest.raises(UsageFault, match=r"holds thesis\.doc, which is not a sample\. Give an empty folder"):
+    with pytest.raises(UsageFault, match=r"holds thesis\.doc, which is not a sample\. Choose an empty folder"):
         write_samples(tmp_path, only=CORPORA)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]

@@ -40,7 +40,7 @@ def test_a_share_waits_for_nobody_but_a_build(some_raw: Path, tmp_path: Path) ->
     (tmp_path / "data").mkdir()
     with (tmp_path / "data/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(Fault, match="a build, or the same share, is at work here"):
+        with pytest.raises(Fault, match="a build, or the same share, is running here"):
             open_share(some_raw, tmp_path / "data", load_config(None), SUBSETS, Shard(1, 2), jobs=1)
 
 

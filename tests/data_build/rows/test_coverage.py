@@ -59,7 +59,7 @@ def test_a_class_that_no_reader_knows_is_a_fault_and_a_stray_row_is_not(tmp_path
     put(tmp_path / "b" / "raw", SHOP, GOOD + "".join(f"书籍,2,评论 n{n}\n" for n in range(20)))
     message = refused(tmp_path / "b", config, "onlineshopping")
     assert (
-        "20 of 60 rows in reviews have '2', which is unknown here; the first is online_shopping_10_cats.csv:42"
+        "20 of 60 rows in reviews have '2', which the reader does not know; the first is online_shopping_10_cats.csv:42"
         in message
     )
 
@@ -168,7 +168,7 @@ def test_a_folder_or_an_archive_in_another_place_is_named(
     (tmp_path / "raw" / "mms").mkdir()
     made(tmp_path, config, "onlineshopping,XED,MMS")
     said = capsys.readouterr().err
-    assert "xed-master.zip is not read from there; put it below" in said and "mms has no files; left out (MMS)" in said
+    assert "xed-master.zip is not read from there; move it into" in said and "mms has no files; left out (MMS)" in said
 
 
 @pytest.mark.parametrize(
