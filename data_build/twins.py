@@ -31,7 +31,7 @@ SCHEMA = pl.Schema(
 
 
 class Twin:
-    """Collects the columns that LLaMA-Factory reads while records are passed on."""
+    """Collects the columns of the twin from the records that pass through it."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
@@ -62,7 +62,7 @@ class Twin:
 
 
 class Written(NamedTuple):
-    """The number of rows of a JSONL file; and, for rows to be kept in memory, the twin's rows, each with its `line`."""
+    """The number of rows of a JSONL file, and the twin's rows at the positions `keep`, each with its JSONL `line`."""
 
     rows: int
     kept: pl.DataFrame

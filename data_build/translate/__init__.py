@@ -1,4 +1,4 @@
-"""Add training and validation rows in more languages: a stage that extends a finished build and replaces nothing."""
+"""Add translated training and validation rows to a finished build. The original rows do not change."""
 
 ENGINES = ("apertium", "nllb", "openai")
-ROUND_TRIP = 200  # rows of a pair that are translated back; the interval then reaches some three points either way
+ROUND_TRIP = 200  # rows of a pair that are translated back; chrF's interval then reaches some three points either way

@@ -1,7 +1,8 @@
 """The engine apertium: rules and dictionaries from Debian's packages (apertium-eng-spa), run as a subprocess.
 
-All rows go through one process. Each ends with a NUL, at which every stage of apertium's pipe flushes (option -z), so
-that no row affects another. Apertium leaves what is between [ and ] unchanged; so names, tags, links and emoji survive.
+All rows of a batch go through one pipe. Each row ends with a NUL, at which every stage of the pipe flushes (option -z),
+so that no row affects another. Apertium does not change text between [ and ], so we keep names, tags, links and emoji
+in brackets.
 """
 
 import re
@@ -17,7 +18,7 @@ from mmafflm.errors import Fault, UsageFault
 
 KEPT = re.compile(
     rf"{MARK.pattern}|(?:^|(?<=\s))-+\s|~+"
-)  # also a speaker's dash, after which apertium takes I for a name, and ~, which it drops
+)  # also a speaker's dash, after which apertium treats "I" as a name, and ~, which it drops
 SPECIAL = re.compile(r"[\^$/@<>\[\]{}\\]")  # characters with a meaning in apertium's stream format
 LONGEST_S = 600  # for a batch, which normally takes seconds
 INSTALL = "apt-get install apertium apertium-eng-spa"
@@ -39,7 +40,7 @@ class Apertium:
     """Translates every pair that is installed."""
 
     name = "apertium"
-    batch = 400  # starting the pipe takes half a second, translating so many subtitles a second or two
+    batch = 400  # starting the pipe takes half a second, translating 400 subtitles a second or two
     workers = 2  # each runs a pipe of eleven processes
 
     def __init__(self) -> None:
@@ -53,12 +54,14 @@ class Apertium:
         return self.mode(origin, target)
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, naming the pairs that exist, when no pair from origin to target is installed."""
+        """Raises UsageFault, with a list of the installed pairs, when none from origin to target is installed."""
         self.mode(origin, target)
 
     def mode(self, origin: str, target: str) -> str:
-        """Apertium's own name for the pair, such as eng-spa. Of several variants the language's own, else the plain.
-        So Croatian gets eng-hbs_HR, and Brazilian Portuguese (br) gets es-pt_BR.
+        """Apertium's own name for the pair, such as eng-spa. Raises UsageFault when no such pair is installed.
+
+        Of several variants, the one of the target language is used, such as eng-hbs_HR for Croatian and es-pt_BR for
+        Brazilian Portuguese (br), or else the one without a variant.
         """
         fits = _fitting(self.modes, origin, target)
         if not fits:
@@ -73,11 +76,11 @@ class Apertium:
         return _version(self.mode(origin, target))
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """Translate all texts in one process. Raises Fault when apertium fails.
+        """Translate all texts in one call of apertium. Raises Fault when apertium fails for a single text.
 
-        A row that swallows its end mark (a few odd signs cause this) would shift all rows after it. So each row is sent
-        with its number, and if a number is missing, each half of the rows is sent again. Such a row, once alone, comes
-        back empty.
+        If apertium drops the end mark of a row (a few odd signs cause this), all rows after it are shifted. So each row
+        is sent with its number, and if a number is missing, each half of the rows is sent again. A row whose number is
+        missing even when it is sent alone has an empty translation.
         """
         sent = "".join(f"{encode(text, number)}\0" for number, text in enumerate(texts))
         command = ["apertium", "-z", "-u", "-f", "none", self.mode(origin, target)]
@@ -96,7 +99,7 @@ class Apertium:
 
 
 def encode(text: str, number: int = 0) -> str:
-    """A text in apertium's stream format: everything it must leave alone is replaced by its number in brackets.
+    """A text in apertium's stream format: everything that apertium must not change is replaced by a number in brackets.
 
     The row's own number comes last. Without a bracket there, apertium would drop the last full stop.
     """
@@ -108,7 +111,7 @@ def encode(text: str, number: int = 0) -> str:
 
 
 def decode(row: str, text: str) -> str:
-    """The translation of `text` from a row that came back. Apertium leaves an extra space where it moved a word."""
+    """The translation of `text` from apertium's row. Extra spaces, which apertium leaves between words, are removed."""
     kept = [match[0] for match in KEPT.finditer(text)]
 
     def read(match: re.Match[str]) -> str:
@@ -120,7 +123,7 @@ def decode(row: str, text: str) -> str:
 
 
 def _where(origin: str, target: str) -> str:
-    """A sentence on how to get the pair from Debian."""
+    """A sentence that says how to install the pair from Debian."""
     for package, modes in PACKAGES.items():
         if _fitting(dict(map(_sides, modes.split())), origin, target):
             return f"Debian has it: apt-get install {package}"

@@ -11,7 +11,7 @@ FIELDS = ("engine", "model", "version", "from", "to", "text")
 
 
 class Cache:
-    """An append-only file, for one process at a time. A line that a kill left incomplete is dropped."""
+    """An append-only file, for one process at a time. An incomplete last line, from a killed process, is removed."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / CACHE

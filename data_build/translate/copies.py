@@ -1,6 +1,6 @@
-"""Find translated rows that must not be added: copies of a test row, or of a row across training and validation.
+"""Find translations that must not be added: copies of a test row, or of a row in the other of training and validation.
 
-The build's own rules apply. A translation for training or validation is compared with every test of every corpus
+The rules are those of the build. A translation for training or validation is compared with every test of every corpus
 (data_build/leaks/leaks.py) and is not added when it copies a test row. Nor is it added when its normalized text is in
 the corpus's validation set (for a training row) or training set (for a validation row), see data_build/rows/select.py.
 
@@ -33,7 +33,7 @@ QUOTED = 5  # examples in the report
 
 
 def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[str, str]:
-    """Translations that copy a test row: {id: the test row's id}. Empty when the build's config leaves copies in."""
+    """Translations that copy a test row: {id: the test row's id}. Empty when the build's config keeps copies."""
     rules = Leaks(**dataset.manifest.get("leakage", {}).get("rules", {}))
     if not rules.remove:
         return {}
@@ -46,7 +46,7 @@ def copies(dataset: Dataset, records: Sequence[Record], index: Index) -> dict[st
 
 
 def on_both_sides(standing: Iterable[Brief], records: Sequence[Record]) -> dict[str, tuple[str, str]]:
-    """Translations whose text an original has in the corpus's other split: {id: (reason, original's id)}."""
+    """Translations whose text equals that of an original in the corpus's other split: {id: (reason, original's id)}."""
     ours = [Brief.of(one) for one in records]
     languages, corpora = {one.language for one in ours}, {_corpus(one) for one in ours}
     theirs = [one for one in standing if one.made is None and one.language in languages and _corpus(one) in corpora]
@@ -81,7 +81,7 @@ def left_out(quarantine: Path) -> set[str]:
 
 
 def through_translation(data: Path) -> dict[str, Any]:
-    """The leak report on such rows: how many, examples, and how many of them or their translations are in the mix."""
+    """The leak report on the rows of left_out: their number, examples, and how many rows of the mix come from them."""
     found = {original_id(row["source"]): row for row in _leaked(data / QUARANTINE)}
     mixed = [row["id"] for row in read_jsonl(data / "mmaffin" / f"{MIX}.jsonl")] if found else []
     examples = []

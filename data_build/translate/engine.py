@@ -1,4 +1,4 @@
-"""Translation engines: they take texts of one pair of languages and return their translations."""
+"""Translation engines: each translates texts from one language into another."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,20 +18,20 @@ class TranslationEngine(Protocol):
     workers: int
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, naming the pairs that exist, when the engine cannot translate from origin to target."""
+        """Raises UsageFault when the engine cannot translate from origin to target; the message says what it can."""
 
     def model(self, origin: str, target: str) -> str:
         """The model's name."""
 
     def version(self, origin: str, target: str) -> str:
-        """Whatever else decides the translations of this pair, besides the model."""
+        """A text that changes when anything besides the model changes that affects the translations of this pair."""
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
         """Translate each text to one line, in order. Raises Fault when it fails."""
 
 
 def make_engine(name: str, model: str | None) -> TranslationEngine:
-    """The engine with that name. Raises UsageFault for an unknown name, or a model that the engine does not take."""
+    """The engine with that name. Raises UsageFault for an unknown name, and when it needs a model, or needs none."""
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")
     if name == "nllb":
@@ -39,5 +39,5 @@ def make_engine(name: str, model: str | None) -> TranslationEngine:
     if name == "openai":
         return OpenAi(model)
     if model is not None:
-        raise UsageFault("--model: apertium has one for each pair, its Debian package; leave it out")
+        raise UsageFault("--model: apertium has no choice of models; it uses the pair's Debian package. Leave it out.")
     return Apertium()

@@ -1,4 +1,4 @@
-"""Judge whether a translation may be used: it may have lost something, be no translation or be in another language."""
+"""Judge whether a translation may be used: it may have lost something, be untranslated or be in another language."""
 
 from functools import cache
 from typing import Any
@@ -7,9 +7,11 @@ from data_build.translate import marks
 from data_build.translate.languages import OURS, near
 from mmafflm.benchmark.benchmark import benchmark
 
-MOST_RATIO, GRACE_BYTES = 4.0, 16  # of UTF-8 bytes, either way: Russian takes twice English's, Hindi three times
-SURE = 0.5  # probability above which another language is believed; most subtitles are too short for a higher one
-SURER_THAN_TARGET = 0.25  # ... above which the original's language is believed, if likelier than the target
+# The longer text may have MOST_RATIO times the UTF-8 bytes of the other: Russian needs twice as many as English, Hindi
+# three times.
+MOST_RATIO, GRACE_BYTES = 4.0, 16
+SURE = 0.5  # reject at a higher probability of another language; most subtitles are too short for a higher one
+SURER_THAN_TARGET = 0.25  # reject at a higher probability of the original's language, if it is above the target's
 
 
 def fault(text: str, translation: str, origin: str, target: str) -> tuple[str, str] | None:
@@ -43,7 +45,7 @@ def _other_language(text: str, translation: str, origin: str, target: str) -> tu
 
 @cache
 def _expected(one: str, origin: str, target: str) -> bool:
-    """Whether a language is in the pair or the benchmark. Among the model's 130, Spanish often looks Extremaduran."""
+    """Whether a language is in the pair or the benchmark. Others confuse: Spanish is often taken for Extremaduran."""
     known = {OURS.get(name, name) for subset in benchmark().values() for name in subset.languages}
     return one in known or near(one, origin) or near(one, target)
 

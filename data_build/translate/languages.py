@@ -12,7 +12,7 @@ OURS = {"br": "pt-BR"}  # XED's br is Brazilian Portuguese; elsewhere br is Bret
 
 
 def languages(codes: str, flag: str) -> list[str]:
-    """The codes of a comma-separated list, written as in records. Raises UsageFault for an invalid code."""
+    """The codes of a comma-separated list in the form that records use. Raises UsageFault for an invalid code."""
     return list(dict.fromkeys(_language(code.strip(), flag) for code in codes.split(",")))
 
 
@@ -28,7 +28,7 @@ def _language(code: str, flag: str) -> str:
 
 
 def near(theirs: str, ours: str) -> bool:
-    """Whether an engine's code and a record's code mean one language, or two written alike (Croatian, Bosnian)."""
+    """Whether an engine's and a record's code mean one language, or two that are nearly one (Croatian, Bosnian)."""
     return distance(theirs, ours) < NEAR
 
 

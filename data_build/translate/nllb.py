@@ -1,8 +1,8 @@
-"""The engine nllb: NLLB-200, M2M100 or another model of that form that transformers reads, from a folder or a hub id.
+"""The engine nllb: NLLB-200, M2M100 or a similar model that transformers can load, from a folder or a hub id.
 
-Its languages are those that its tokenizer has tokens for. The model is loaded when it is first needed; torch comes with
-`make setup`. Batches are padded, so in rare near ties of two words a translation may depend on the batch; the cache
-keeps the first.
+Its languages are those for which its tokenizer has tokens. The model is loaded when it is first needed; torch comes
+with `make setup`. Batches are padded, so a translation may depend on the batch when two tokens are almost equally
+likely, which is rare; the cache keeps the first translation.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ class Nllb:
     workers = 1  # torch has its own threads
 
     def __init__(self, model: str | None) -> None:
-        """Raises UsageFault without a model or without torch, Fault when the model does not exist."""
+        """Raises UsageFault without a model or without torch, Fault when the model cannot be loaded."""
         if not model:
-            raise UsageFault("--engine nllb: which model? Name a folder or a hub id with --model")
+            raise UsageFault("--engine nllb needs a model: set --model to a folder or a hub id")
         try:
             from transformers import AutoConfig, AutoTokenizer
         except ImportError:
@@ -49,11 +49,11 @@ class Nllb:
         self.codes: dict[str, int] = dict(own or {one: n for one, n in tokens.items() if NLLB_CODE.fullmatch(one)})
 
     def require(self, origin: str, target: str) -> None:
-        """Raises UsageFault, naming the model's languages, for a language that it lacks."""
+        """Raises UsageFault, with a list of the model's languages, for a language that the model lacks."""
         for one in (origin, target):
             if not any(near(code, one) for code in self.codes):
                 some = ", ".join(sorted(self.codes)) or "none"
-                raise UsageFault(f"--engine nllb: {self.path} has no language {one}. It has any pair of: {some}")
+                raise UsageFault(f"--engine nllb: {self.path} has no language {one}. Its languages: {some}")
 
     def code(self, language: str) -> str:
         """The model's own code of a language; if it has several scripts, the usual one."""

@@ -1,4 +1,4 @@
-"""Translate on a Ray cluster: one engine in each worker; this process alone writes the cache."""
+"""Translate on a Ray cluster: each worker has an engine, and only this process writes the cache."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -14,9 +14,9 @@ from mmafflm.cluster.crew import Arrived, Crew
 def in_workers(
     address: str, name: str, model: str | None, workers: int | None, batches: Sequence[Batch]
 ) -> Iterator[tuple[Batch, list[str]]]:
-    """Each batch with its translations, as they arrive from the workers. name, model: of the engine; see make_engine.
+    """Yield each batch with its translations when they arrive from the workers. name, model: see make_engine.
 
-    Raises UsageFault when ray is not installed, and what an engine raises.
+    Raises UsageFault when ray is not installed, and any exception that an engine raises.
     """
     with connected(address, workers):
         crew = Crew(partial(TranslationWorker, name, model), share_of_each(workers))
@@ -26,12 +26,12 @@ def in_workers(
 
 
 class TranslationWorker:
-    """A worker's engine; nllb loads its model at the first batch, and keeps it."""
+    """A worker's engine. The engine nllb loads its model at the first batch and keeps it."""
 
     def __init__(self, name: str, model: str | None) -> None:
         self.engine: TranslationEngine = make_engine(name, model)
 
     def work(self, _: Any, batches: Sequence[Batch]) -> Iterator[Arrived]:
-        """The translations of each batch."""
+        """Yield the translations of each batch, with the batch's position."""
         for place, (pair, lines) in enumerate(batches):
             yield [(place, self.engine.translate(lines, *pair))]

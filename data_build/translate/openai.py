@@ -1,7 +1,7 @@
-"""The engine openai: any model behind a server of the OpenAI protocol, asked one line at a time.
+"""The engine openai: any model behind a server of the OpenAI protocol, with one request for each line.
 
 The address and key come only from OPENAI_BASE_URL and OPENAI_API_KEY. No server reports which languages its model
-knows; judge.py finds wrong translations as far as it can.
+knows, so judge.py alone rejects translations into a wrong language.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class OpenAi:
     def __init__(self, model: str | None, pace: RequestPace | None = None) -> None:
         """Raises UsageFault without a model, or without a key for OpenAI's own server."""
         if not model:
-            raise UsageFault("--engine openai: which model? Name it with --model, as the server knows it")
+            raise UsageFault("--engine openai needs a model: set --model to the model's name on the server")
         self._model, self._first = model, FirstRows()
         self.endpoint = endpoint_of_environment(pace or RequestPace(), TRIES, TIMEOUT_S)
 
@@ -38,7 +38,7 @@ class OpenAi:
         """Does nothing: no server reports which pairs it has."""
 
     def model(self, origin: str, target: str) -> str:
-        """The name by which the server knows the model."""
+        """The model's name on the server."""
         return self._model
 
     def version(self, origin: str, target: str) -> str:
@@ -46,7 +46,11 @@ class OpenAi:
         return VERSION
 
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
-        """Ask once per text; "" when the server rejects one. Raises Fault when it refuses all, or fails for long."""
+        """Send one request for each text. The translation is "" if the server refuses that text.
+
+        Raises Fault when it refuses the first ten texts alike, when it refuses every request (a wrong key, for example),
+        and when the same request fails TRIES times.
+        """
         system = PROMPT.format(origin=origin, target=target)
         return [self._one(self._body(system, text)) for text in texts]
 

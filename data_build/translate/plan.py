@@ -20,7 +20,7 @@ Language = Annotated[str, BeforeValidator(lambda code: "no" if code is False els
 
 
 class Pair(BaseModel):
-    """From one language into another. rows: for each subset, the most training rows, and as many for validation."""
+    """From one language into another. rows: for each subset, the maximum of training and of validation rows, each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +50,7 @@ class TranslationPlan(BaseModel):
 
 
 def load_plan(path: Path) -> TranslationPlan:
-    """Read a plan. Raises UsageFault naming the key that is wrong."""
+    """Read a plan. Raises UsageFault, with the key, for a wrong value."""
     plan = read_yaml(TranslationPlan, path)
     known(path, "engine", [plan.engine], ENGINES)
     texts = [name for name in benchmark() if has_text(name)]
@@ -62,7 +62,7 @@ def load_plan(path: Path) -> TranslationPlan:
 
 
 class OrderOptions(NamedTuple):
-    """What the command line says instead of a plan; None: not given."""
+    """The command line's options that replace a plan; None: the option is not used."""
 
     to: str | None
     engine: str | None
@@ -81,14 +81,14 @@ class TranslationOrder(NamedTuple):
 
 
 def plan_or_options(path: Path | None, options: OrderOptions) -> TranslationOrder:
-    """What a plan or the command line asks for.
+    """The order of a plan, or of the command line's options.
 
-    Raises UsageFault when both are given, or neither.
+    Raises UsageFault when both are used, or neither, and for a wrong value.
     """
     if path:
         if any(one is not None for one in options):
             raise UsageFault(
-                f"--plan {path}: the plan names engine, pairs and rows. Leave out --to, --engine, --from and the like."
+                f"--plan {path}: the plan sets engine, pairs and rows. Leave out --to, --engine, --from and the like."
             )
         plan = load_plan(path)
         return TranslationOrder(plan.engine, plan.model, plan.round_trip, plan.orders)

@@ -1,8 +1,9 @@
 """Round trips: translate some rows of each pair back with the engine's reverse pair, and compare with the originals.
 
-The figure is sacrebleu's chrF (Popovic 2015: F2 of character n-grams up to 6, from 0 to 100) with the 95% interval of
-its bootstrap. It measures both directions together: two errors may add up, or hide each other (a word left alone both
-ways). We have no comparison with human translations: no corpus says which of its rows are translations of each other.
+The score is sacrebleu's chrF (Popovic 2015: F2 of character n-grams up to 6, from 0 to 100) with the 95% interval of
+its bootstrap. It measures both directions together: two errors may add up, or hide each other (a word that stays
+untranslated in both). We have no comparison with human translations: no corpus says which of its rows are translations
+of each other.
 """
 
 import json
@@ -25,11 +26,11 @@ KEY = ("from", "to", "engine", "model", "version")
 def round_trips(
     manifest: Mapping[str, Any], rows: Iterable[Brief], pairs: list[Pair], translator: Translator, most: int
 ) -> list[Figure]:
-    """Every pair's figures for the manifest: earlier ones, and new ones of these pairs with this engine.
+    """Every pair's round-trip scores for the manifest: earlier ones, and new ones of these pairs with this engine.
 
-    A figure covers all `rows` of a pair that this engine, model and version made, in earlier runs and in this one, so
+    A score covers all `rows` of a pair that this engine, model and version made, in earlier runs and in this one, so
     the order of runs makes no difference. most: rows of each pair to translate back, drawn by the build's seed; 0 makes
-    no new figures and keeps those that are still valid.
+    no new scores and keeps the scores of pairs whose number of rows has not changed.
     """
     earlier = {_key(one): one for one in manifest.get("translation", {}).get("round_trip", [])}
     made = _made(rows, pairs, translator.engine)
@@ -44,7 +45,7 @@ def round_trips(
 
 
 def in_words(figure: Figure) -> str:
-    """A figure as a line of text."""
+    """A pair's round-trip score as a line of text."""
     what = f"{figure['to']}<-{figure['from']}, {figure['engine']} {figure['model']}: round trip"
     if "why" in figure:
         return f"{what} not made: {figure['why']}"
@@ -113,6 +114,6 @@ def chrf(texts: list[str], references: list[str]) -> Figure:
     score = metric.corpus_score(texts, [references], n_bootstrap=BOOTSTRAP)
     signature = str(metric.get_signature())
     told = json.loads(score.format(is_json=True, signature=signature))
-    middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)  # left out when they are 0
+    middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)  # sacrebleu leaves them out when 0
     interval = [round(middle - half, 2), round(middle + half, 2)]
     return {"chrf": told["score"], "ci95": interval, "signature": signature}

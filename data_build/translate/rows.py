@@ -19,7 +19,7 @@ SPLITS = ("train", "val")  # a test is never translated
 
 @dataclass(frozen=True)
 class Order:
-    """A request. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
+    """What to translate. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
 
     subsets: list[str]
     origins: list[str]
@@ -29,7 +29,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A row to be made from this record, in the language `target`, with the id `id`. `text`: the text in its prompt."""
+    """A translation of `record` to make, in the language `target`, with the id `id`. `text`: the text of its prompt."""
 
     record: Record
     target: str
@@ -53,7 +53,7 @@ def has_text(subset: str) -> bool:
 
 
 class Brief(NamedTuple):
-    """What the checks of translations need of an existing row. words: see words_in; made: its translated_from."""
+    """The parts of a row that the checks of translations need. words: see words_in; made: the row's translated_from."""
 
     id: str
     subset: str
@@ -71,7 +71,8 @@ class Brief(NamedTuple):
 class Standing(NamedTuple):
     """The build's training and validation rows, read once.
 
-    ids: of all rows. rows: those in the orders' languages. whole: originals an order may take, by subset and split.
+    ids: the ids of all rows. rows: the rows in the orders' languages. whole: the records of originals in the orders'
+    subsets and source languages, by subset and split.
     """
 
     ids: set[str]
@@ -97,9 +98,9 @@ def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
 
 
 def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record]) -> Iterator[Wanted]:
-    """Yield the originals of one split that the orders ask for, in file order, even if already translated.
+    """Yield the translations that the orders request of one split's originals, even those that exist already.
 
-    seed: the build's.
+    seed: the build's seed.
     """
     by_language: dict[str, list[Record]] = {}
     for one in originals:
@@ -139,7 +140,7 @@ def translated(wanted: Wanted, text: str, engine: TranslationEngine) -> Record:
 
 
 def in_order(records: Sequence[Record]) -> list[Record]:
-    """The originals in their order, followed by the translations by pair and in the originals' order."""
+    """The originals in their order, followed by the translations, sorted by pair and then as their originals."""
     originals = [one for one in records if FROM not in one.id]
     pairs = {(one.language, one.translated_from["language"]) for one in records if one.translated_from}
     places: dict[str, tuple[str, str, int]] = {}

@@ -1,7 +1,7 @@
 """`mmaffin translate`: choose rows, translate and judge them, and add them to the build after their originals.
 
-New files are first written next to the build and then moved into it, the manifest last; if a run is stopped in between,
-the next one finishes. Translations stay in the cache, whatever becomes of them.
+New files are first written to DATA/.translate and then copied into place, the manifest last. If a run is stopped in
+between, the next run finishes this. All translations stay in the cache, also those that are rejected.
 """
 
 import copy
@@ -51,9 +51,9 @@ STAGE = ".translate"  # the folder below DATA in which new files are written
 
 
 class TranslationCounts(NamedTuple):
-    """What a run did: rows that the orders ask for, rows added, rows put into the quarantine, lines translated.
+    """Counts of a run: rows that the orders request, rows added, rows put into the quarantine, lines translated.
 
-    round_trips: the figures of the orders' pairs, see round_trip.py.
+    round_trips: the scores of the orders' pairs, see round_trip.py.
     """
 
     asked: int
@@ -78,7 +78,8 @@ def translate(
     """Add translations of the build's training and validation rows. Repeating it does nothing.
 
     round_trip: how many rows of each pair to translate back, for the report; 0: no round trip. run: see Translator.
-    Raises UsageFault, before anything is translated, for a pair that the engine lacks; Fault for a changed build.
+    Raises UsageFault, before anything is translated, for a pair that the engine lacks or orders without any row; Fault
+    for a build that has changed on disk.
     """
     pairs = _pairs(engine, orders)
     with only_one(_there(data)):
@@ -106,7 +107,7 @@ def translate(
 
 
 def _pairs(engine: TranslationEngine, orders: Sequence[Order]) -> list[Pair]:
-    """All pairs of the orders. Raises UsageFault naming every pair that the engine lacks."""
+    """All pairs of the orders. Raises UsageFault with a line for every pair that the engine lacks."""
     pairs = [pair for order in orders for pair in product(order.origins, order.targets) if pair[0] != pair[1]]
     missing = []
     for pair in dict.fromkeys(pairs):
@@ -127,7 +128,7 @@ def _there(data: Path) -> Path:
 
 
 def _named(dataset: Dataset, orders: Sequence[Order]) -> list[tuple[str, str]]:
-    """Every subset and split that the orders name. Raises Fault when one has changed since the build."""
+    """Every subset and split of the orders that the build has. Raises Fault when one has changed on disk."""
     splits = {
         (name, split): None
         for order in orders
@@ -142,7 +143,7 @@ def _named(dataset: Dataset, orders: Sequence[Order]) -> list[tuple[str, str]]:
 def _wanted(
     dataset: Dataset, orders: Sequence[Order], splits: list[tuple[str, str]], standing: Standing
 ) -> list[Wanted]:
-    """Rows of these splits that the orders ask for, each once. Raises UsageFault when there is no such row."""
+    """The translations that the orders request of these splits, each once. Raises UsageFault when there is none."""
     found: dict[str, Wanted] = {}
     for name, split in splits:
         named = [order for order in orders if name in order.subsets] if has_text(name) else []
@@ -160,7 +161,7 @@ def _wanted(
 
 
 def _judged(data: Path, engine: TranslationEngine) -> set[str]:
-    """Ids of rows that an earlier run with this engine put into the quarantine."""
+    """Ids of rows that an earlier run with this engine, model and version put into the quarantine."""
     found = set()
     for row in read_jsonl(data / QUARANTINE):
         if row["corpus"] == TRANSLATE:
@@ -244,7 +245,7 @@ def _account(before: dict[str, Any] | None, kept: int, quarantine: Path) -> dict
 
 
 def _put_in_place(data: Path) -> None:
-    """Finish what _stage wrote, if anything: files, mix, card, manifest. Running it twice gives the same."""
+    """Copy what _stage wrote, if it is complete, into the build, and renew mix, card and manifest. May be repeated."""
     stage = data / STAGE
     if not (stage / MANIFEST).exists():
         shutil.rmtree(stage, ignore_errors=True)
@@ -256,9 +257,9 @@ def _put_in_place(data: Path) -> None:
     except (ValueError, LookupError, TypeError) as error:
         why = f"{type(error).__name__}: {error}"
     if why:
-        raise Fault(f"{stage / MANIFEST}: not what a stopped translation leaves ({why}). Remove {stage}.")
+        raise Fault(f"{stage / MANIFEST}: not a manifest of a stopped translation ({why}). Remove {stage}.")
     if (data / MANIFEST).exists() and Dataset.open(data).hash != over:
-        say(f"{data}: built again after a translation was stopped; that translation is discarded.")
+        say(f"{data}: was built again after a translation was stopped; that translation is discarded.")
         shutil.rmtree(stage)
         return
     (data / MANIFEST).unlink(missing_ok=True)  # unfinished until the new manifest is written

@@ -1,4 +1,4 @@
-"""Send texts through an engine: only those that no run has translated, with several workers and a progress bar."""
+"""Translate texts with an engine, several workers and a progress bar. Lines in the cache are not translated again."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -33,17 +33,17 @@ class Text(Protocol):
 
 
 class Translator:
-    """An engine with its cache. It translates texts line by line, so that their breaks keep their places."""
+    """An engine with its cache. It translates texts line by line, so that the line breaks do not change."""
 
     def __init__(self, engine: TranslationEngine, cache: Cache, run: Run | None = None) -> None:
-        """run: how all batches are translated; by default, in threads of this process."""
+        """run: the function that translates all batches; by default in_threads, in this process."""
         self.engine, self.cache, self.run = engine, cache, run or partial(in_threads, engine)
         self._keys: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
 
     def work(self, wanted: Iterable[Text], name: str = "translating") -> int:
         """Translate what the cache lacks; an interrupted run resumes. Returns how many lines the cache lacked.
 
-        name: of the progress bar.
+        name: the label of the progress bar.
         """
         missing: dict[tuple[str, str], dict[str, None]] = {}
         for one in wanted:
@@ -80,7 +80,7 @@ class Translator:
 
 
 def in_threads(engine: TranslationEngine, batches: Sequence[Batch]) -> Iterator[tuple[Batch, list[str]]]:
-    """Each batch with its translations, as they arrive. After a fault, the batches under way are waited for first."""
+    """Yield each batch with its translations as they arrive. An exception is raised once all running batches end."""
     fault: Exception | None = None
     with ThreadPoolExecutor(engine.workers) as pool:
         futures = {pool.submit(engine.translate, lines, *pair): (pair, lines) for pair, lines in batches}
@@ -100,7 +100,7 @@ def in_threads(engine: TranslationEngine, batches: Sequence[Batch]) -> Iterator[
 
 
 def _cancel(futures: Iterable[Future[list[str]]]) -> None:
-    # not shutdown(cancel_futures=True): as_completed would wait for the cancelled ones for ever
+    # not shutdown(cancel_futures=True): as_completed would wait for the cancelled futures for ever
     for future in futures:
         future.cancel()
 

@@ -1,3 +1,3 @@
-"""Worker processes that open files from outside: they have no network, may be killed, and end with the command that
+"""Worker processes that open untrusted files. They have no network, may be killed, and end with the command that
 started them.
 """

@@ -1,8 +1,8 @@
-"""Confine a worker process before it opens a file from outside: it loses the network.
+"""Block the network of a worker process before it opens an untrusted file.
 
-mmafflm/media/decode.py already keeps FFmpeg from opening anything except the bytes it is given. This is the second
-wall. It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the kernel
-or a container forbids even that, the first wall must suffice.
+mmafflm/media/decode.py already keeps FFmpeg from opening anything except the bytes of the file. This is a second
+protection. It needs no privileges: a process may always give up its own system calls (seccomp, Linux 3.17). Where the
+kernel or a container forbids even that, only the first protection remains.
 """
 
 import ctypes
@@ -12,14 +12,14 @@ import sys
 
 PR_SET_NO_NEW_PRIVS = 38
 SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp's operation, and its flag TSYNC: includes threads that libraries started
-IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring makes sockets without that call; x32 is x86-64's second call numbering
+IO_URING_SETUP, X32 = 425, 0x40000000  # io_uring opens sockets without `socket`; x32: x86-64's other call numbers
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 13  # errno EACCES
 # machine: (the kernel's number of the architecture, then the numbers of the calls `seccomp` and `socket`)
 MACHINES = {"x86_64": (0xC000003E, 317, 41), "aarch64": (0xC00000B7, 277, 198)}
 
 
 def confine() -> bool:
-    """Take the network from this process for good. False if refused."""
+    """Block this process from opening sockets, permanently. Returns False if that is not possible here."""
     if sys.platform != "linux" or platform.machine() not in MACHINES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -37,7 +37,7 @@ def _filter(architecture: int, socket: int) -> bytes:
     steps = [  # operation, steps to skip if true, steps to skip if false, operand
         (load, 0, 0, 4),  # the architecture of the call
         (equal, 0, 4, architecture),
-        (load, 0, 0, 0),  # its number
+        (load, 0, 0, 0),  # the number of the call
         (at_least, 2, 0, X32),
         (equal, 1, 0, socket),
         (equal, 0, 1, IO_URING_SETUP),

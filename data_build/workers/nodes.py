@@ -1,6 +1,6 @@
 """Open files in the workers of a Ray cluster. Each worker has a guarded process of its own, as on one machine.
 
-So a file that hangs or crashes its decoder costs that process only, and no decoder has a network, although Ray has one.
+So a file that makes its decoder hang or crash ends only that process, and decoders have no network, although Ray does.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Nodes:
-    """A Ray cluster that opens files; joined when there is something to open. Used as a context."""
+    """A Ray cluster that opens files, as a context manager. It is joined at the first call of `run`."""
 
     def __init__(self, address: str, workers: int | None) -> None:
         """workers: one for each core by default. Raises UsageFault when ray is not installed."""
@@ -35,7 +35,7 @@ class Nodes:
     def run(
         self, work: Callable[[T], R], portions: Iterable[Sequence[T]], limit_s: float, memory: int
     ) -> Generator[tuple[T, R | Failed], None, None]:
-        """Yield each task with its result, as run_guarded does. A portion goes to a worker whole.
+        """Yield each task with its result, as run_guarded does. All tasks of a portion go to the same worker.
 
         The workers stay for the next call, which must have the same work and limits.
         """
@@ -48,21 +48,21 @@ class Nodes:
 
 
 class GuardedWorker(Generic[T, R]):
-    """One process of run_guarded, which lives from portion to portion."""
+    """One process of run_guarded, which is kept from one portion to the next."""
 
     def __init__(self, work: Callable[[T], R], limit_s: float, memory: int) -> None:
         self.waiting = deque[T]()
         self.results = run_guarded(work, _Waiting(self.waiting), 1, limit_s, memory)
 
     def work(self, _: Any, tasks: Sequence[T]) -> Iterator[Arrived]:
-        """Results in the order of the tasks: there is one process."""
+        """Yield results in the order of the tasks, because there is only one process."""
         self.waiting.extend(tasks)
         for place in range(len(tasks)):
             yield [(place, next(self.results)[1])]
 
 
 class _Waiting(Iterator[T]):
-    """The tasks that are waiting. It can be empty and later have tasks again; a generator would have ended."""
+    """An iterator over the waiting tasks. Unlike a generator, it can be empty and later have tasks again."""
 
     def __init__(self, waiting: deque[T]) -> None:
         self.waiting = waiting

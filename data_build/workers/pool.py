@@ -1,7 +1,7 @@
 """Worker processes that may hang, crash or exhaust memory without harming the parent process.
 
 concurrent.futures cannot stop a single task: a decoder that hangs would keep its slot for ever, and one that crashes
-would break the whole pool. Here each worker has its pipes, a task and a time limit; it is killed alone and replaced.
+would break the whole pool. Here each worker has its own pipes, task and time limit, and is killed and replaced alone.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ _spawn = multiprocessing.get_context("spawn")
 
 
 class Failed(NamedTuple):
-    """Takes the place of a task's result, with the reason."""
+    """The result of a task that failed, with the reason."""
 
     reason: str
 
@@ -51,10 +51,10 @@ class _Busy(Generic[T]):
 def run_guarded(
     work: Callable[[T], R], tasks: Iterator[T], jobs: int, limit_s: float, memory: int
 ) -> Generator[tuple[T, R | Failed], None, None]:
-    """Yield each task with its result, in the order in which they end.
+    """Yield each task with its result, in the order in which the tasks end.
 
-    work: a module-level function; an exception from it ends the run. limit_s: seconds for one task. memory: bytes of a
-    worker's address space. Tasks are taken one at a time as workers become free, so they may be large.
+    work: a module-level function; its exceptions are raised and end the run. limit_s: seconds for one task. memory:
+    bytes of a worker's address space. Tasks are taken one at a time as workers become free, so they may be large.
     """
     busy: list[_Busy[T]] = []
     idle: list[_Process] = []
@@ -130,7 +130,7 @@ def _stop(process: BaseProcess) -> None:
 
 
 def _serve(work: Callable[[T], R], tasks: Connection, results: Connection, memory: int, parent: int) -> None:
-    """A worker's life: receive a task, send its result, until the parent closes the pipe or dies."""
+    """The loop of a worker: receive a task and send its result, until the parent closes the pipe or dies."""
     die_with_parent(parent)
     confine()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -99,7 +99,7 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UsageFault, match="needs OPENAI_API_KEY"):
         make_engine("openai", "made-up")
-    with pytest.raises(UsageFault, match="which model"):
+    with pytest.raises(UsageFault, match="--engine openai needs a model"):
         make_engine("openai", None)
     with pytest.raises(UsageFault, match="not one of apertium, nllb, openai"):
         make_engine("google", None)

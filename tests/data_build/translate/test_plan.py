@@ -137,7 +137,7 @@ def test_norwegian_is_no_falsehood_and_a_plan_stands_alone(data: Path, tmp_path:
     plan.write_text("engine: nllb\npairs: [{from: sv, to: no, rows: {MMS: 7}}]")
     (order,) = load_plan(plan).orders
     assert (order.origins, order.targets, order.subsets, order.limit) == (["sv"], ["no"], ["MMS"], 7)
-    with pytest.raises(UsageFault, match="the plan names engine, pairs and rows"):
+    with pytest.raises(UsageFault, match="the plan sets engine, pairs and rows"):
         cli.translate(data=data, plan=plan, to="es")
     for flags in ({"to": "es"}, {"engine": "apertium"}, {}):
         with pytest.raises(UsageFault, match="translate needs --to and --engine, or --plan FILE"):
