@@ -1,4 +1,4 @@
-"""Pictures among the raw files: which files are pictures, and how a corpus's own name for one leads to its raw file."""
+"""Pictures among the raw files: which files are pictures, and which raw file belongs to a corpus's key of a picture."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -10,12 +10,12 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".
 
 
 def is_picture(file: RawFile) -> bool:
-    """Whether the file has a picture's name. Only the build opens it and checks."""
+    """Whether the file's name has the ending of a picture. The build opens the file later and checks its content."""
     return is_picture_name(file.basename)
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a picture can have this name."""
+    """Whether the name has the ending of a picture."""
     return name.lower().endswith(SUFFIXES)
 
 

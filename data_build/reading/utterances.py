@@ -19,7 +19,7 @@ def max_s(corpus: str, options: Mapping[str, Any]) -> float:
 
 
 def is_clip(file: RawFile) -> bool:
-    """Whether the file has a clip's name. Only the build opens it and checks."""
+    """Whether the file's name has the ending of a clip. The build opens the file later and checks its content."""
     return file.basename.lower().endswith(SUFFIXES)
 
 

@@ -48,8 +48,8 @@ class OpenAi:
     def translate(self, texts: Sequence[str], origin: str, target: str) -> list[str]:
         """Send one request for each text. The translation is "" if the server refuses that text.
 
-        Raises Fault when it refuses the first ten texts alike, when it refuses every request (a wrong key, for example),
-        and when the same request fails TRIES times.
+        Raises Fault when it refuses the first ten texts alike, when it refuses every request (as for a wrong key), and
+        when the same request fails TRIES times.
         """
         system = PROMPT.format(origin=origin, target=target)
         return [self._one(self._body(system, text)) for text in texts]
