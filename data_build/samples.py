@@ -3,7 +3,7 @@
 Each corpus makes its own sample in its file in corpora/. A sentence is a few common words of the language, followed by
 interjections that carry the label. The interjections are the same in every language, so that a small model learns them
 from a few hundred rows; an adverb expresses intensity. A face shows its emotion by colour and mouth, in a clip also by
-its movement; the transcript of a clip alone is not enough. Some rows, pictures and clips imitate the difficulties of
+its movement; a clip's transcript alone does not show it. Some rows, pictures and clips imitate the difficulties of
 the real corpora: mystery rows, an empty review, junk rows, decoys, conflicting copies, truncated or missing files.
 """
 

@@ -17,7 +17,7 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.benchmark.grammar import Gold, Labels
 from mmafflm.errors import Fault
 
-WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Python's white space; polars has four characters less
+WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Python's white space; polars has four fewer characters
 LEADING = WHITE + "\ufeff"
 EXAMPLES = pl.Schema(
     {

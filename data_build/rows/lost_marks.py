@@ -1,4 +1,4 @@
-"""Find texts with question marks in place of apostrophes, dashes or letters that their file's encoding did not have."""
+"""Find texts with question marks in place of apostrophes, dashes or letters that the file's encoding did not have."""
 
 from typing import NamedTuple
 

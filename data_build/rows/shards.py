@@ -69,7 +69,7 @@ def _write_rows(rows: PartRows, folder: Path, number: int) -> None:
 
 
 def _key(columns: list[str]) -> pl.Expr:
-    """The key of each row's text. A translation of a release was checked for copies when made, so its key is unique."""
+    """The key of each row's text. A release's translation gets a unique key: it was checked for copies when made."""
     text = pl.col("text")
     if "translated_from" in columns:
         itself = pl.concat_str(text, pl.coalesce("id", "source"), separator="\0")
