@@ -95,7 +95,7 @@ def test_workers_that_are_stopped_leave_nothing_half_written(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr and not list(out.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("when", ["reading", "fer2013: they take", "cfaps: 1"])
+@pytest.mark.parametrize("when", ["reading", "fer2013: all will take", "cfaps: 1"])
 def test_ctrl_c_for_all_processes_is_one_sentence(when: str, tmp_path: Path) -> None:
     """While workers start, while they open pictures, while a corpus is written."""
     write_samples(tmp_path / "raw", only={"cfaps", "fer2013", "xed"})

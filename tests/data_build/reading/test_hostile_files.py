@@ -46,7 +46,7 @@ def test_llamafactory_is_led_nowhere_else(name: str, honest: Path, tmp_path: Pat
 def test_a_released_row_of_another_form_is_not_kept(row: dict[str, Any]) -> None:
     good = {"instruction": "<image>What?", "input": "", "output": "1. joy"}
     assert Form({}).read(good).prompt == "<image>What?"
-    with pytest.raises(ValueError, match=r"names no file|names a language"):
+    with pytest.raises(ValueError, match=r"is not a file name|with the key"):
         Form({}).read(good | row)
 
 
