@@ -1,5 +1,5 @@
-"""Tasks for the harness that somebody already uses: a build comes in, a folder of task files goes out.
+"""Exports the benchmark's tasks from a build to another evaluation harness, as a folder of task files.
 
-The harness asks the model; the functions in the folder call eval/score, so the harness prints our scores. Its log of
-answers becomes a run with `mmaffben score --import`.
+The harness runs the model. The functions in the folder call eval/score, so lm-eval, lmms-eval and inspect print our
+scores; VLMEvalKit only gets tables. `mmaffben score --import` turns a harness's log of answers into a run.
 """

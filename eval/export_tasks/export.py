@@ -17,7 +17,7 @@ from mmafflm.files.writing import make_folder, writing
 from mmafflm.records import write_jsonl, write_text
 from mmafflm.terminal.command import say
 
-# The files of each harness from the tasks that it can ask, and what it can ask.
+# {harness: (the function that writes its files, the modalities that it supports)}
 HARNESSES: dict[str, tuple[Callable[[Sequence[ExportedTask], Dataset, Path], None], tuple[str, ...]]] = {
     "lm-eval": (lm_eval.write, ("text", "image")),
     "lmms-eval": (lmms_eval.write, ("text", "image", "video")),
@@ -29,10 +29,10 @@ HARNESSES: dict[str, tuple[Callable[[Sequence[ExportedTask], Dataset, Path], Non
 def export_tasks(
     harness: str, data: Dataset, out: Path, subsets: list[str] | None = None, limit: int | None = None
 ) -> None:
-    """Write OUT for one of HARNESSES; OUT appears complete or not at all, and an up-to-date one is kept.
+    """Write OUT for one of HARNESSES. OUT appears complete or not at all, and an up-to-date OUT is kept.
 
-    limit: only the rows that `mmaffben predict --limit` asks. Raises UsageFault for wrong arguments; Fault when OUT has
-    anything else, and when records or media are not those of the build.
+    limit: export only the rows that `mmaffben predict --limit` uses. Raises UsageFault for wrong arguments; Fault when
+    OUT has other content, records have changed since the build or media are missing.
     """
     write, modalities = HARNESSES[harness]
     made = made_of([], harness=harness, data=data.hash, subsets=subsets, limit=limit)
@@ -40,14 +40,16 @@ def export_tasks(
         say(f"{out}: up to date.")
         return
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise Fault(f"{out}: exists, and has other things than this export. Remove it, or name another folder.")
+        raise Fault(f"{out}: exists, and is not an up-to-date export of these tasks. Remove it, or use another folder.")
     tasks = exported_tasks(data, subsets, limit)
     asked = [task for task in tasks if task.task.modality in modalities]
     if not asked:
-        raise UsageFault(f"{harness} takes {' and '.join(modalities)} only, and there is no such subset to export.")
+        raise UsageFault(
+            f"{harness} supports only {' and '.join(modalities)}, and no chosen subset is of that modality."
+        )
     left_out = list(dict.fromkeys(task.task.subset for task in tasks if task not in asked))
     if left_out:
-        say(f"left out, because {harness} takes {' and '.join(modalities)} only: {', '.join(left_out)}")
+        say(f"left out, because {harness} supports only {' and '.join(modalities)}: {', '.join(left_out)}")
     partial = out.absolute().with_name(f".{out.absolute().name}.partial")
     with writing(partial, full_only=True):
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the code in an exported folder calls: its rows, their media, and the scores of answers to them."""
+"""The functions that the code in an exported folder calls: its rows, their media, and the scores of answers to them."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ from mmafflm.files.documents import read_json
 from mmafflm.files.inside import media_path
 from mmafflm.records import read_jsonl, replacing
 
-ABOUT = "mmaffben.json"  # where DATA is, what was exported
-MOVED = "MMAFFBEN_DATA"  # environment variable: where DATA is now
+ABOUT = "mmaffben.json"  # records the path of DATA and what was exported
+MOVED = "MMAFFBEN_DATA"  # environment variable: the path of DATA, if it has moved
 
 
 Answered = tuple[str, str, str]  # the task's exported name, the record's id, the answer
@@ -32,14 +32,14 @@ Answered = tuple[str, str, str]  # the task's exported name, the record's id, th
 
 @cache
 def exported(folder: Path) -> "Exported":
-    """The folder, opened once a process: some harnesses load the code in it again for every function."""
+    """The exported folder, opened once per process: some harnesses load its code again for every function."""
     return Exported(folder)
 
 
 class Exported:
     """A folder that `mmaffben export-tasks` wrote.
 
-    Pictures and clips are read from DATA. It is found by its path relative to this folder, or by MMAFFBEN_DATA.
+    Pictures and clips are read from DATA: the folder in MMAFFBEN_DATA, else the recorded path relative to this folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,14 +54,14 @@ class Exported:
 
     @cached_property
     def data(self) -> Dataset:
-        """DATA. Raises Fault when it has moved or is another build."""
+        """DATA. Raises Fault when it is not at its path or is another build than the exported one."""
         path = Path(os.environ.get(MOVED) or self.folder / self.about["data"]).resolve()
         try:
             data = Dataset.open(path)
         except UsageFault:
             raise Fault(f"{path}: no such folder. Move DATA together with {self.folder}, or set {MOVED}.") from None
         if data.hash != self.about["data_hash"]:
-            raise Fault(f"{path}: another build than the tasks in {self.folder} were made from. Export them again.")
+            raise Fault(f"{path}: this is not the build from which {self.folder} was exported. Export the tasks again.")
         return data
 
     def docs(self, name: str) -> list[Doc]:
@@ -73,11 +73,11 @@ class Exported:
         return list(self.about["tasks"])
 
     def results(self, doc: Doc, text: str) -> dict[str, Answered]:
-        """One row's entry for each metric of its task: what metrics() needs."""
+        """{metric: the row's entry for metrics()}, with the same entry for each metric of the row's task."""
         return dict.fromkeys(self.about["tasks"][doc["task"]]["metrics"], (doc["task"], doc["id"], text))
 
     def metrics(self, answers: Iterable[Sequence[str]]) -> dict[str, float]:
-        """The scores of answers to one task, in strict mode: those of `mmaffben score`. NaN where undefined."""
+        """The strict-mode scores of answers to one task, as `mmaffben score` computes them; NaN if undefined."""
         return self._scored(tuple((name, one, text) for name, one, text in answers))
 
     def pictures(self, doc: Doc) -> list[Image.Image]:
@@ -96,11 +96,11 @@ class Exported:
         return [str(media_path(self.data.path, name)) for name in self._question(doc).images]
 
     def frame_files(self, doc: Doc) -> list[str]:
-        """The files of the frames of the row's clips, as stored. Those of a video file are written to clips/, once."""
+        """The files of the frames of the row's clips, as stored. Those of a video file are first written to clips/."""
         return [file for video in self._question(doc).videos for file in self._frames(video)]
 
     def clips(self, doc: Doc) -> list[str]:
-        """The row's clips as video files. Those stored as frames become a lossless mp4 in clips/, once."""
+        """The row's clips as video files. Those stored as frames are first written to clips/ as lossless mp4."""
         return [self._clip(video) for video in self._question(doc).videos]
 
     def _metrics(self, answers: tuple[Answered, ...]) -> dict[str, float]:
@@ -147,5 +147,5 @@ class Exported:
         return str(path)
 
     def _made(self, video: str | tuple[str, ...]) -> Path:
-        """Where a clip's other form is kept, without the suffix."""
+        """The path in clips/ of a clip's converted form, without the suffix."""
         return self.folder / "clips" / hashlib.sha256(json.dumps(video).encode()).hexdigest()[:32]

@@ -9,5 +9,5 @@ from mmafflm.records import write_text
 
 
 def write(tasks: Sequence[ExportedTask], data: Dataset, out: Path) -> None:
-    """Write mmaffben.py."""
+    """Write mmaffben.py, which contains all tasks."""
     write_text(out / "mmaffben.py", rendered("inspect.py.j2", tasks=tasks))

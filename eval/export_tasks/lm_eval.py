@@ -1,4 +1,4 @@
-"""Tasks for lm-evaluation-harness 0.4.13: a YAML file a task, and the functions that they name."""
+"""Tasks for lm-evaluation-harness 0.4.13: one YAML file for each task, and the functions to which these files refer."""
 
 from collections.abc import Sequence
 from pathlib import Path

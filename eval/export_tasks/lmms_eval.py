@@ -1,4 +1,4 @@
-"""Tasks for lmms-eval 0.7.3: one YAML file for each task, and the functions that these files name."""
+"""Tasks for lmms-eval 0.7.3: one YAML file for each task, and the functions to which these files refer."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One exported task for each task of the benchmark, and the rows (docs) that a harness reads."""
+"""The exported tasks, one for each task of a chosen subset, and their rows (docs), which a harness reads."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ LOWER = ("mae", "unparsed")  # metrics for which lower is better
 
 @dataclass(frozen=True)
 class ExportedTask:
-    """One task of one subset with its chosen test records; name: such as xed or semeval2018_english_ei_reg."""
+    """One task of one subset with its chosen test records. name: for example xed or semeval2018_english_ei_reg."""
 
     name: str
     task: Task
@@ -30,38 +30,38 @@ class ExportedTask:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The names of its metrics; the main one is first."""
+        """The names of the task's metrics, the main metric first."""
         golds, emotions = [one.gold for one in self.records], [one.emotion for one in self.records]
         found = task_metrics(self.task, golds, emotions, [one.answer for one in self.records])
         return sorted(found, key=lambda name: name != self.task.main_metric)
 
     @property
     def most_tokens(self) -> int:
-        """How many tokens an answer may have: a generous bound that needs no tokenizer."""
+        """The most tokens that an answer may have: a generous bound that needs no tokenizer."""
         return max(len(one.answer.encode()) for one in self.records) // 2 + 16
 
     def docs(self) -> list[Doc]:
-        """The rows. Every value has the same type in every row of every task, for readers that fix a schema."""
+        """The rows. A key's values have the same type in all rows of all tasks, for readers that fix a schema."""
         return [
             {
                 "id": one.id,
                 "task": self.name,
                 "language": one.language,
-                "question": one.prompt,  # with <image> or <video> where the picture or clip belongs
+                "question": one.prompt,  # contains <image> or <video> where the picture or clip belongs
                 "answer": one.answer,
                 "emotion": one.emotion or "",
                 "gold": json.dumps(one.gold, ensure_ascii=False),
                 "images": one.images,
-                "videos": json.dumps(one.videos),  # a clip is a list of frames, or one file
+                "videos": json.dumps(one.videos),  # a clip is a list of frame files, or one video file
             }
             for one in self.records
         ]
 
 
 def exported_tasks(data: Dataset, subsets: list[str] | None, limit: int | None) -> list[ExportedTask]:
-    """Every task of the chosen subsets, with the test rows that `mmaffben predict --limit` asks.
+    """Every task of the chosen subsets, with the test rows that `mmaffben predict --limit` uses.
 
-    Raises UsageFault for a limit below 1 and a subset that DATA lacks; Fault for changed records and missing media.
+    Raises UsageFault for a limit below 1 or a subset that DATA lacks; Fault for changed records or missing media.
     """
     if limit is not None and limit < 1:
         raise UsageFault("--limit is 1 or more")

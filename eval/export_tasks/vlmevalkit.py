@@ -1,4 +1,4 @@
-"""Tables for VLMEvalKit: one TSV file for each task with pictures, in the form of VLMEvalKit's own image data sets."""
+"""Tables for VLMEvalKit: one TSV file for each image task, in the format of VLMEvalKit's own image data sets."""
 
 import base64
 import csv
@@ -15,7 +15,7 @@ COLUMNS = ("index", "image", "question", "answer", "category", "id")
 
 
 def write(tasks: Sequence[ExportedTask], data: Dataset, out: Path) -> None:
-    """Write MMAFFBen_NAME.tsv for each task; its pictures are inside, as base64."""
+    """Write MMAFFBen_NAME.tsv for each task. The file contains the pictures, encoded as base64."""
     for task in tasks:
         with replacing(out / f"MMAFFBen_{task.name}.tsv") as file:
             for row in _rows(task, data):

@@ -1,4 +1,4 @@
-"""The leaderboard of many runs: one page and tables, a row for each model, with the paired tests that rank them.
+"""The leaderboard of many runs: a page and tables with a row for each model, and paired tests against the best model.
 
-In: scored runs and their answers. Out: index.html, leaderboard.csv, .md, .tex and .json in one folder.
+Input: scored runs and their answers. Output: index.html, leaderboard.csv, .md, .tex and .json in one folder.
 """

@@ -1,6 +1,6 @@
-"""The answers of all runs to one subset, parsed together: each distinct pair of gold and text once.
+"""The answers of all runs to one subset, parsed together: each distinct pair of gold and answer is parsed once.
 
-Twenty runs of the benchmark have 1.9 million answers, but only a tenth as many distinct ones.
+Twenty runs of the benchmark have 1.9 million answers, but only a tenth of these are distinct.
 """
 
 from collections.abc import Sequence
@@ -21,26 +21,26 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.records import Record
 
-_NOT_ASKED = ""  # the text in the place of an answer that a run was not asked for; no figure uses it
+_NOT_ASKED = ""  # replaces the answer to a row that a run did not answer; no score uses it
 
 
 @dataclass(frozen=True)
 class RowsOfRuns:
-    """n rows of one task, and the answers of R runs to them.
+    """n rows of one task, and the answers of all runs to them.
 
-    asked: {run name: [n], whether the run was asked the row}. read: {mode: {run name: its parsed answers}}.
+    asked: {run name: [n], whether the run answered the row}. read: {mode: {run name: the run's parsed answers}}.
     """
 
     task: Task
-    language: str | None  # None: the whole task
-    emotions: Array | None  # [n], if each emotion is scored separately
+    language: str | None  # None: all languages of the task
+    emotions: Array | None  # [n] if each emotion is scored separately, else None
     languages: Array  # [n]
     groups: Array  # [n]: rows with the same number depend on each other (eval/score/groups.py)
     asked: dict[str, Bools]
     read: dict[str, dict[str, Answers]]
 
     def in_language(self, language: str) -> "RowsOfRuns":
-        """Only the rows in one language, and the runs that were asked any."""
+        """Only the rows in one language, and only the runs that answered at least one of them."""
         rows = self.languages == language
         asked = {name: of[rows] for name, of in self.asked.items() if of[rows].any()}
         read = {
@@ -51,9 +51,9 @@ class RowsOfRuns:
 
 
 def rows_of_runs(subset: str, entries: Sequence[BoardEntry], data: Dataset) -> list[RowsOfRuns]:
-    """Every task of a subset with the answers of the runs that have scores of it.
+    """Every task of a subset, with the answers of the runs that have scores for the subset.
 
-    Raises Fault when the answers of a run are not to the records that it was asked.
+    Raises Fault when a run's file of answers is malformed or does not have exactly one answer to each of its records.
     """
     records = list(data.records(subset, "test"))
     place = {record.id: at for at, record in enumerate(records)}
@@ -69,7 +69,7 @@ def rows_of_runs(subset: str, entries: Sequence[BoardEntry], data: Dataset) -> l
 
 
 def _texts(subset: str, one: BoardEntry, records: Sequence[Record], place: dict[str, int]) -> list[str | None]:
-    """A run's answer to each record; None where it was not asked."""
+    """A run's answer to each record; None for a record that the run did not select."""
     path = one.run.folder / "predictions" / f"{subset}.jsonl"
     ids, said = _load(path)
     wanted = Selection.of_run(one.run.described).of(records)
@@ -80,7 +80,7 @@ def _texts(subset: str, one: BoardEntry, records: Sequence[Record], place: dict[
         found[at] = text
     if len(ids) != len(wanted) or any(found[place[record.id]] is None for record in wanted):
         try:
-            join(subset, wanted, load_predictions(path))  # names the ids
+            join(subset, wanted, load_predictions(path))  # raises a Fault with the ids of the wrong answers
         except Fault as fault:
             raise Fault(f"{path}: {fault}") from None
     return found
@@ -96,8 +96,8 @@ def _load(path: Path) -> tuple[list[str], list[str]]:
             return ids, said
     except (ValueError, TypeError, KeyError):
         pass
-    load_predictions(path)  # names the line
-    raise Fault(f"{path}: not one answer a line. Predict again.")
+    load_predictions(path)  # raises a Fault with the number of the wrong line
+    raise Fault(f"{path}: expected exactly one answer (a JSON object) on each line. Predict again.")
 
 
 def _parsed(task: Task, records: Sequence[Record], texts: dict[str, list[str | None]]) -> RowsOfRuns:

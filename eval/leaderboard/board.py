@@ -1,4 +1,4 @@
-"""The leaderboard as values: for each mode and table its rows of cells, grouped by what the models accept."""
+"""The leaderboard as values: each table in each mode, with a row of cells for each model, ordered by modalities."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,12 +22,12 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 from mmafflm.terminal.progress_bar import progress
 
-NEAR = 1e-6  # a score within this distance of what the answers give comes from these answers
+NEAR = 1e-6  # a score in a file that differs by less from the score computed from the answers comes from these answers
 
 
 class BoardCell(NamedTuple):
-    """A figure of one model. marked: the best of its column, or not told from the best. p: against the best,
-    corrected for all tests of the table."""
+    """A model's score in one column. marked: it is the column's best, or the test cannot tell it from the best.
+    p: of the test against the best, corrected for all tests of the table."""
 
     value: float | None
     ends: Sequence[float] | None = None
@@ -37,12 +37,12 @@ class BoardCell(NamedTuple):
     best: bool = False
     p: float | None = None
     on_parsed: float | None = None  # Pearson's r of the parsed rows
-    supported: float | None = None  # macro F1 over the classes with gold
+    supported: float | None = None  # macro F1 over the classes that occur in gold
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One model of a table: a run, or the published figures of a model."""
+    """One model of a table: a run, or a model's published scores."""
 
     name: str
     about: str
@@ -53,7 +53,7 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class BoardView:
-    """One table in one mode. Columns that no run was asked are left out. tests: of all its columns together."""
+    """One table in one mode. Columns without a score of any run are left out. tests: their number in all columns."""
 
     mode: str
     table: BoardTable
@@ -66,12 +66,15 @@ Units = dict[UnitKey, ComparedRuns]
 
 
 def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
-    """Every table in every mode in which a run has scores. Raises Fault for scores that are not of the answers."""
+    """Every table in every mode in which a run has scores.
+
+    Raises Fault for scores that do not come from the run's answers, wrong files of answers and subsets that DATA lacks.
+    """
     names = [name for name in benchmark() if any(name in one.subsets for one in entries)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
-        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Give the data of the runs.")
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Use the data of the runs.")
     drawn: dict[UnitKey, Future[ComparedRuns]] = {}
-    # One thread draws while the other parses: numpy lets Python go on.
+    # One thread draws permutations while the other parses: numpy releases Python's global lock.
     with progress("leaderboard", len(names)) as advance, ThreadPoolExecutor(1) as beside:
         for name in names:
             for rows in rows_of_runs(name, entries, data):
@@ -86,7 +89,7 @@ def board(entries: Sequence[BoardEntry], data: Dataset) -> list[BoardView]:
 
 
 def _require_of_these_answers(entries: Sequence[BoardEntry], units: Units) -> None:
-    """Raises Fault when a run's scores differ from what its answers give: the tests would be of other answers."""
+    """Raises Fault when a run's scores differ from those of its answers: the tests would concern other answers."""
     for entry in entries:
         for mode in entry.run.scores:
             for (subset, key, language), unit in units.items():
@@ -97,7 +100,7 @@ def _require_of_these_answers(entries: Sequence[BoardEntry], units: Units) -> No
                 found = unit.value(entry.name, mode, column.metric)
                 if (told is None) != bool(np.isnan(found)) or (told is not None and abs(told - found) > NEAR):
                     raise Fault(
-                        f"{entry.run.folder}: scores.{mode}.json is not of these answers and this data "
+                        f"{entry.run.folder}: scores.{mode}.json does not come from these answers and this data "
                         f"({column.key}). Score again: mmaffben score {entry.run.folder} --mode {mode}"
                     )
 
@@ -118,7 +121,7 @@ def _views(entries: Sequence[BoardEntry], units: Units, mode: str) -> Iterator[B
             BoardRow(one.name, one.about, one.accepts, False, [cells[column].get(one.name) for column in kept])
             for one in scored
         ]
-        rows = [row for row in rows if any(row.cells)]  # a model that takes no video has no row of video tasks
+        rows = [row for row in rows if any(row.cells)]  # a model that does not accept video has no row for video tasks
         published = _published(kept) if mode == "paper" else []
         order = sorted([*rows, *published], key=lambda row: (len(row.accepts), _places(row.accepts), row.published))
         yield BoardView(mode, BoardTable(table.key, table.title, kept), order, tests)
@@ -129,7 +132,10 @@ def _places(accepts: Sequence[str]) -> list[int]:
 
 
 def _means(entries: Sequence[BoardEntry], mode: str) -> dict[tuple[str, str, str], dict[str, RunAverage]]:
-    """{(over, group, metric): {run: its mean}}: over a modality, of the same tasks for all; over languages, its own."""
+    """{(over, group, metric): {run: its mean}}.
+
+    A mean over a modality has the same tasks for all runs; a mean over languages is computed for each run alone.
+    """
     found: dict[tuple[str, str, str], dict[str, RunAverage]] = {}
     for one in averages([entry.run for entry in entries], mode):
         if one.over == "modality":
@@ -146,7 +152,7 @@ def _cells(
     column: Column, entries: Sequence[BoardEntry], units: Units,
     means: Mapping[tuple[str, str, str], Mapping[str, RunAverage]], mode: str,
 ) -> tuple[dict[str, BoardCell], Ranked | None]:  # fmt: skip
-    """{run: its cell} for the runs that have one, and their tests against the best."""
+    """{run: its cell} for the runs that have one, and their tests against the column's best run."""
     if column.over is not None:
         of = means.get((*column.over, column.metric), {})
         cells = {name: BoardCell(*one.cells[0][:4]) for name, one in of.items() if one.cells[0] is not None}
@@ -170,7 +176,7 @@ def _cells(
 
 
 def _of_one_task(column: Column, entries: Sequence[BoardEntry], units: Units, mode: str) -> dict[str, BoardCell]:
-    """The cells of a mean over a single task, which averages() leaves out: those of the task."""
+    """The task's own cells for a mean over a single task, which averages() leaves out."""
     behind = _behind(column, units, ())
     if len(behind) != 1:
         return {}
@@ -193,7 +199,7 @@ def _marked(cells: dict[str, BoardCell], ranked: Ranked | None) -> dict[str, Boa
 
 
 def _behind(column: Column, units: Units, names: Sequence[str]) -> list[ComparedRuns]:
-    """The units of a mean: those of the column's group and metric that all these runs have."""
+    """The units of a column's mean: those with the column's group and metric in which all these runs have answers."""
     assert column.over is not None
     over, group = column.over
 
@@ -224,7 +230,7 @@ def _test_of_mean(behind: Sequence[ComparedRuns], best: str, other: str, mode: s
 
 
 def _published(columns: Sequence[Column]) -> list[BoardRow]:
-    """The paper's figures of a table by language; none of other tables."""
+    """Rows with the paper's scores for a table by language; [] for other tables."""
     first = columns[-1]
     if first.task is None or first.language is None:
         return []

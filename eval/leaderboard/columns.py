@@ -1,4 +1,4 @@
-"""The leaderboard's tables and their columns: those of the paper, and the means over tasks and languages."""
+"""The leaderboard's tables and their columns: the paper's columns, and means over tasks and languages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ OVERVIEW = "overview"
 
 @dataclass(frozen=True)
 class Column:
-    """One figure of every model: a metric of a task, of one of its languages, or of a mean of several tasks."""
+    """One score of every model: a metric on a task or on one of its languages, or a mean over tasks or languages."""
 
-    top: str  # the subset, or what a mean is over
+    top: str  # the heading above the column: the subset, or the modality of a mean over tasks
     head: str
     metric: str
-    task: Task | None = None  # None for a mean over tasks
+    task: Task | None = None  # None for a mean
     language: str | None = None
-    over: tuple[str, str] | None = None  # of a mean: what eval/report/averages.py calls it
+    over: tuple[str, str] | None = None  # for a mean: the `over` and `group` of eval/report/averages.py
     hint: str = ""
 
     @property
     def key(self) -> str:
-        """A name for files: subset, task, language and metric."""
+        """The column's name in leaderboard.json and in messages: subset, task, language and metric, or the mean's."""
         parts = self.over or (self.task.subset if self.task else "", self.task.key if self.task else "")
         return " ".join(filter(None, (*parts, self.language or "", self.metric)))
 
     def scored(self, run: Run, mode: str) -> Mapping[str, Any] | None:
-        """The run's entry in scores.MODE.json; None without one. Only for columns that are no mean."""
+        """The run's entry in scores.MODE.json, or None. Only for columns that are not means."""
         assert self.task is not None
         found = run.scored(self.task.subset, self.task.key, mode)
         return found if found is None or self.language is None else found.get("by_language", {}).get(self.language)
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class BoardTable:
-    """One table: its key (a part of the page's addresses), its title and its columns."""
+    """One table: its key (a part of the table's anchor on the page), its title and its columns."""
 
     key: str
     title: str
@@ -49,10 +49,10 @@ class BoardTable:
 
 
 def board_tables() -> list[BoardTable]:
-    """Every table of the leaderboard: overview, text, image, video, and one a subset with several languages."""
+    """Every table of the leaderboard: overview, text, image, video, and one for each subset with several languages."""
     means = tuple(
         Column(f"{modality} tasks", f"mean {SHORT[metric]}", metric, over=("modality", modality),
-               hint=f"the mean of {metric} over all {modality} tasks on this page that are scored by it")
+               hint=f"the mean over all {modality} tasks on this page whose main metric is {metric}")
         for modality in MODALITIES
         for metric in ("macro_f1", "pearson")
     )  # fmt: skip
@@ -66,7 +66,7 @@ def board_tables() -> list[BoardTable]:
 
 
 def _of_task(task: Task) -> list[Column]:
-    """The paper's columns of a task: accuracy and macro F1 of labels, Pearson's r of numbers (of each dimension)."""
+    """The paper's columns of a task: accuracy and macro F1 for labels, Pearson's r (of each dimension) for numbers."""
     if isinstance(task.grammar, Labels):
         metrics = {"accuracy": "Acc.", "macro_f1": "Macro F1"}
     elif isinstance(task.grammar, Vad):
@@ -83,6 +83,6 @@ def _of_task(task: Task) -> list[Column]:
 
 def _languages(task: Task, languages: tuple[str, ...]) -> BoardTable:
     metric = task.main_metric
-    mean = Column(task.subset, "mean", metric, over=("languages", task.name), hint="of languages")
+    mean = Column(task.subset, "mean", metric, over=("languages", task.name), hint="mean over the languages")
     each = (Column(task.subset, one, metric, task, one, hint=language_name(one)) for one in sorted(languages))
     return BoardTable(task.subset, f"{task.subset} by language: macro F1", (mean, *each))

@@ -1,7 +1,6 @@
 """Every run's metrics on the same rows, and which runs a paired permutation test cannot tell from the best.
 
-All runs are swapped by the same random swaps at once: one matrix product instead of twenty, which is what makes a
-leaderboard take seconds.
+The same random swaps apply to all runs at once. With one matrix product instead of twenty, a leaderboard takes seconds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ PERMUTATIONS = 1000
 
 
 class ComparedRuns:
-    """The metrics of all runs on one task, or one of its languages, and their differences under random swaps."""
+    """The metrics of all runs on one task or one of its languages, and the runs' differences under random swaps."""
 
     def __init__(self, rows: RowsOfRuns, permutations: int = PERMUTATIONS) -> None:
         self.rows, self.permutations = rows, permutations
@@ -31,16 +30,16 @@ class ComparedRuns:
                 self._swapped(rows.asked[names[0]], names, mode)
 
     def value(self, run: str, mode: str, metric: str) -> float:
-        """The metric on the rows that the run was asked; NaN if it is not defined."""
+        """The metric on the rows that the run answered; NaN if the metric is not defined."""
         runs, places = self._found[self.rows.asked[run].tobytes(), mode]
         return float(runs.values(places[run])[metric][0])
 
     def shared(self, run: str, other: str) -> int:
-        """The number of rows that both were asked."""
+        """The number of rows that both runs answered."""
         return int((self.rows.asked[run] & self.rows.asked[other]).sum())
 
     def difference(self, run: str, other: str, mode: str, metric: str) -> Floats | None:
-        """other - run on the rows that both were asked: on these rows, then after each swap. None: no such rows."""
+        """other - run on the rows that both answered: first without a swap, then after each. None without such rows."""
         both = self.rows.asked[run] & self.rows.asked[other]
         if not both.any():
             return None
@@ -65,22 +64,22 @@ class ComparedRuns:
 
 
 class Ranked(NamedTuple):
-    """The best run of a column, and every other tested against it."""
+    """The best run of a column, and the tests of every other run against the best."""
 
     best: str
-    p: dict[str, float | None]  # None where the best and it share no row, or too few for a test
-    few: set[str]  # those that share too few
+    p: dict[str, float | None]  # {run: p}; None when the run and the best share no row, or too few rows for a test
+    few: set[str]  # the runs that share too few rows with the best for a test
 
     @property
     def marked(self) -> set[str]:
-        """The best, and those that no test tells from it."""
+        """The best run, and the runs that the test cannot tell from it or that share too few rows for the test."""
         return {self.best, *self.few, *(name for name, p in self.p.items() if p is not None and p >= LEVEL)}
 
 
 def rank(values: Mapping[str, float], test: Callable[[str, str], Judged | None]) -> Ranked | None:
     """Test every run against the best of a column. None for fewer than two runs.
 
-    test(best, other): the paired test; None when they share no row.
+    test(best, other): the result of the paired test; None when the two runs share no row.
     """
     if len(values) < 2:
         return None
@@ -91,7 +90,7 @@ def rank(values: Mapping[str, float], test: Callable[[str, str], Judged | None])
 
 
 def corrected(columns: Sequence[Ranked | None]) -> tuple[list[Ranked | None], int]:
-    """The columns of one table with p corrected for the number of all its tests (Holm), and that number."""
+    """The columns of one table with p corrected (Holm) for all tests of the table, and the number of these tests."""
     raw = [p for one in columns if one for p in one.p.values() if p is not None]
     left = iter(holm(raw))
     found = [

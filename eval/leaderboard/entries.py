@@ -1,4 +1,4 @@
-"""The runs of a leaderboard: what each model accepts, under which conditions it was asked, and how the runs differ."""
+"""The runs of a leaderboard: what each model accepts, the conditions of each run, and how the conditions differ."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 
 NOT_RECORDED = "not recorded"
-# What a leaderboard never mixes silently, and what a run without the key has. None: see _condition().
+# {condition: its value if run.json lacks it}; _condition() decides for None. A note tells when runs differ in one.
 CONDITIONS = {
     "media": None, "data_hash": NOT_RECORDED, "limit": "none", "languages": "all", "readout": "greedy",
     "ablation": "none",
 }  # fmt: skip
-_NAMED = 4  # runs that a note names
+_NAMED = 4  # the most run names in a list of a note
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class BoardEntry:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The run's name on the page: the name of its folder, after the parent's if two runs have the same name."""
         return self.run.name
 
     @property
     def subsets(self) -> list[str]:
-        """The subsets that it has scores of, in any mode, in the benchmark's order."""
+        """The subsets for which the run has scores in any mode, in the benchmark's order."""
         return [name for name in benchmark() if any(name in of["subsets"] for of in self.run.scores.values())]
 
     @property
     def about(self) -> str:
-        """The model that was asked, and every condition that is not the usual one."""
+        """The evaluated model if its name is not the run's, and every condition that differs from the default."""
         described = self.run.described
         model = str(described.get("checkpoint") or "").rstrip("/").rpartition("/")[2]
         parts = [model if model not in ("", self.name) else ""]
@@ -57,9 +57,10 @@ class BoardEntry:
 
 
 def load_entries(folders: Sequence[Path], data: Dataset) -> list[BoardEntry]:
-    """The runs in the given order. Raises UsageFault or Fault for a run that is not scored, or not of the test split.
+    """The runs in the given order.
 
-    Unlike a report, answers to another build are admitted if they are to the same records; a note says so.
+    Raises UsageFault for a folder that is given twice; UsageFault or Fault for a run that is not scored or does not
+    answer the test split. Unlike a report, a leaderboard accepts a run on another build, and notes() mentions it.
     """
     return [_entry(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
 
@@ -67,7 +68,7 @@ def load_entries(folders: Sequence[Path], data: Dataset) -> list[BoardEntry]:
 def _entry(folder: Path, name: str, data: Dataset) -> BoardEntry:
     described = run_json(folder)
     if (split := split_of(described)) != "test":
-        raise Fault(f"{folder}: answers the {split} records, and a leaderboard is of the benchmark's test records.")
+        raise Fault(f"{folder}: answers the {split} records, but a leaderboard needs answers to the test records.")
     scores = scores_of(folder, data)
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
     subsets = {name for found in scores.values() for name in found["subsets"]}
@@ -78,7 +79,7 @@ def _entry(folder: Path, name: str, data: Dataset) -> BoardEntry:
 
 
 def _accepts(described: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the model accepts, as the engine recorded it; of older runs, the modalities that it was asked."""
+    """What the model accepts, as the engine recorded it. Without this record, the modalities of the run's subsets."""
     found = described.get("accepts")
     if not isinstance(found, list):
         found = {benchmark()[name].modality for name in described["subsets"] if name in benchmark()}
@@ -87,7 +88,7 @@ def _accepts(described: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _condition(described: Mapping[str, Any], key: str) -> str:
     value = described.get(key)
-    if value is None and key == "media":  # before media=native, our engines had the budget only
+    if value is None and key == "media":  # our engines recorded no media when they had only the budget
         return NOT_RECORDED if described.get("engine") == "import" else "budget"
     if value is None:
         return str(CONDITIONS[key])
@@ -95,14 +96,14 @@ def _condition(described: Mapping[str, Any], key: str) -> str:
 
 
 def accepts_text(accepts: Sequence[str]) -> str:
-    """The title of a group of models."""
+    """The title of the group of models that accept these modalities."""
     return {1: "Text", 2: "Text and images", 3: "Text, images and video"}.get(
         len(accepts) if tuple(accepts) == MODALITIES[: len(accepts)] else 0, " and ".join(accepts) or "Nothing"
     )
 
 
 def notes(entries: Sequence[BoardEntry], data: Dataset) -> list[str]:
-    """A sentence for each condition in which the runs differ, and for runs without paper-mode scores."""
+    """Sentences about conditions in which the runs differ, runs on another build, and missing paper-mode scores."""
     said = [_difference(entries, key) for key in CONDITIONS if len({one.conditions[key] for one in entries}) > 1]
     said += list(_other_data(entries, data))
     lacking = [one.name for one in entries if "paper" not in one.run.scores]
@@ -116,13 +117,13 @@ def _difference(entries: Sequence[BoardEntry], key: str) -> str:
     for one in entries:
         values.setdefault(one.conditions[key], []).append(one.name)
     each = "; ".join(f"{value[:12] if key == 'data_hash' else value}: {_few(names)}" for value, names in values.items())
-    return f"The runs differ in {key}, so their figures are not of the same test. {each}."
+    return f"The runs differ in {key}, so their scores do not come from the same test. {each}."
 
 
 def _other_data(entries: Sequence[BoardEntry], data: Dataset) -> Iterator[str]:
     strange = [one.name for one in entries if one.conditions["data_hash"] != data.hash]
     if strange:
-        yield f"Asked with another build than {data.path.name}, about records with the same ids: {_few(strange)}."
+        yield f"Predicted with another build than {data.path.name}, on records with the same ids: {_few(strange)}."
 
 
 def _few(names: Sequence[str]) -> str:

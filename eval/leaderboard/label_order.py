@@ -1,4 +1,4 @@
-"""Which models would have another rank, had the labels been listed in another order (`predict --ablation prompt`)."""
+"""Marks models whose rank would change if the prompt listed the labels in another order (`--ablation prompt`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,10 +14,11 @@ Scores = dict[tuple[str, str], tuple[float, float]]
 
 
 def mark_label_order(views: Sequence[BoardView], entries: Sequence[BoardEntry]) -> list[BoardView]:
-    """The tables of strict mode with MARK and the tasks in question beside such a model; others as they are.
+    """Add MARK and the tasks concerned to such models in the tables of strict mode; other tables stay as they are.
 
-    A model's score with the other order is in its diagnosis.json, if it was diagnosed with such a run; the other models
-    keep their scores. A diagnosis of other answers than those on the board is not used.
+    A model's score with the other order comes from its diagnosis.json, if the diagnosis included such a run. The model
+    is ranked with this score against the other models' usual scores. A diagnosis of other answers than those on the
+    board is not used.
     """
     known = {one.name: _scores(one) for one in entries}
     return [
@@ -40,7 +41,7 @@ def _marked(view: BoardView, row: BoardRow, known: dict[str, Scores]) -> BoardRo
 
 
 def _reordered(view: BoardView, row: BoardRow, scores: Scores) -> Iterator[str]:
-    """The tasks in which the model would have another rank among those of the table."""
+    """The tasks of the table in which the model's rank would change."""
     for at, column in enumerate(view.table.columns):
         cell, both = row.cells[at], _of(column, scores)
         if both is None or cell is None or cell.value is None or abs(cell.value - both[0]) > NEAR:

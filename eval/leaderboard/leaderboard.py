@@ -1,4 +1,4 @@
-"""`mmaffben leaderboard`: many scored runs as one page that sorts and filters, and the same tables in other forms."""
+"""`mmaffben leaderboard`: many scored runs on one page with sorting and filters, and the same tables as other files."""
 
 import json
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from mmafflm.errors import UsageFault
 from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 
-SCHEMA = 1  # of leaderboard.json
+SCHEMA = 1  # version of the format of leaderboard.json
 
 
 def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
-    """Write OUT/index.html and leaderboard.csv, .md, .tex and .json; returns their paths, the page first.
+    """Write OUT/index.html and leaderboard.csv, .md, .tex and .json. Returns their paths, the page first.
 
     An up-to-date leaderboard of the same runs is left unchanged. Raises Fault for a run that is not scored, or whose
-    scores are not of its answers; UsageFault for a wrong --out.
+    scores do not come from its answers, and for changed records; UsageFault for a wrong --out or a wrong run folder.
     """
     if out.is_file() or out.suffix.lower() in (".html", ".htm"):
-        raise UsageFault(f"--out: {out} is not a folder. Give a folder: the leaderboard is several files.")
+        raise UsageFault(f"--out: {out} is not a folder. Pass a folder, because the leaderboard has several files.")
     entries = load_entries(folders, data)
     data.require_unchanged({split_file(name, "test") for one in entries for name in one.subsets
                             if name in data.subsets("test")})  # fmt: skip
@@ -41,12 +41,14 @@ def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]
     write_text(written[2], printed.markdown(views, told))
     write_text(written[3], printed.latex(views))
     found = {"schema": SCHEMA, "data": {"hash": data.hash}, "notes": told, **_json(views, entries), KEY: made}
-    write_text(written[4], json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")  # last: the others are whole
+    write_text(
+        written[4], json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n"
+    )  # last, so that it shows that all files are complete
     return written
 
 
 def _json(views: Sequence[BoardView], entries: Sequence[BoardEntry]) -> dict[str, Any]:
-    """The tables and the runs' conditions for leaderboard.json; values are fractions."""
+    """The tables and the runs' conditions for leaderboard.json. Scores are fractions, not multiplied by 100."""
     runs = {
         one.name: {"accepts": one.accepts, **one.conditions, "checkpoint": one.run.described.get("checkpoint")}
         for one in entries

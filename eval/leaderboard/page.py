@@ -1,4 +1,4 @@
-"""index.html: one self-contained page, whose small script sorts and filters its tables."""
+"""index.html: one self-contained page with a small script that sorts and filters the tables."""
 
 import base64
 import hashlib
@@ -22,13 +22,13 @@ from mmafflm.run_file import installed
 
 DOUBTFUL = 0.05  # a share of unparsed answers above this is always shown, as in a report
 MODES = {
-    "strict": "An honest scorer: an answer that cannot be read counts as wrong.",
-    "paper": "The published scorer with its quirks: the figures to set beside the paper's, and no others.",
+    "strict": "An answer that cannot be parsed counts as wrong.",
+    "paper": "The published scorer with its quirks. Only these scores can be compared with the paper's.",
 }
 
 
 def page(views: Sequence[BoardView], notes: Sequence[str], entries: Sequence[BoardEntry], data: Dataset) -> str:
-    """The HTML. All text from runs is escaped automatically; the policy allows only this style and script, by hash."""
+    """The HTML. All text from runs is escaped; the content security policy allows only this style and this script."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_file), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -49,7 +49,7 @@ def _file(name: str) -> str:
 
 
 def _task_words() -> dict[str, str]:
-    """What the task keys in the column heads mean; a subset with one task only shows no key."""
+    """What the task keys in the column heads mean. A subset with only one task shows no key."""
     several = [subset for subset in benchmark().values() if len(subset.tasks) > 1]
     return {task.key: task.kind.replace("_", " ") for subset in several for task in subset.tasks}
 
@@ -79,12 +79,12 @@ def _table(view: BoardView) -> dict[str, Any]:
 
 
 def _starts(tops: Sequence[tuple[str, int]]) -> set[int]:
-    """The columns at which another subset begins."""
+    """The positions of the first column of each group with a common top heading, without the first group."""
     return {sum(width for _, width in tops[:at]) for at in range(1, len(tops))}
 
 
 def _count(rows: set[int]) -> str:
-    """The number of rows that the models were asked, or its ends."""
+    """The number of rows that the models answered, or the smallest and the largest number."""
     return "" if not rows else f"n {min(rows):,}" if len(rows) == 1 else f"n {min(rows):,} to {max(rows):,}"
 
 

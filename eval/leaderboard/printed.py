@@ -1,4 +1,4 @@
-"""The leaderboard's tables as CSV (a line for each figure), Markdown and LaTeX (at most 12 columns a table)."""
+"""The leaderboard's tables as CSV (a line for each score), Markdown and LaTeX (at most 12 columns in a table)."""
 
 import csv
 import io
@@ -11,12 +11,12 @@ from eval.leaderboard.entries import accepts_text
 from eval.report.paper_form import plain, tex
 from eval.score.figure import DASH, unparsed_text
 
-MOST_COLUMNS = 12  # of a LaTeX table, with the model's name
+MOST_COLUMNS = 12  # of a LaTeX table, including the column of the model's name
 LEGEND = (
-    "Times 100, with the 95% interval. Marked with * in Markdown and bold in LaTeX: the best of a column, and every "
-    "model that a paired permutation test does not tell from it: p of at least 0.05 after Holm's correction for all "
-    "tests of the table, or fewer than 50 rows that both were asked, which are not tested. Rows of one "
-    "dialogue, film, picture or tweet are swapped as a whole. A dash: not asked, or no figure."
+    "Scores are multiplied by 100 and have 95% intervals. * in Markdown and bold in LaTeX mark the best model of a "
+    "column and every model that a paired permutation test cannot tell from it. Its p is at least 0.05 after Holm's "
+    "correction for all tests of the table, or both models answered fewer than 50 common rows, which are not tested. "
+    "Rows of one dialogue, film, picture or tweet are swapped together. A dash means that there is no score."
 )
 _HEADS = (
     "mode", "table", "model", "published", "accepts", "about", "subset", "task", "language", "metric", "value", "low",
@@ -26,7 +26,7 @@ _HEADS = (
 
 
 def csv_text(views: Sequence[BoardView]) -> str:
-    """A line for each figure; values are fractions, and what was not asked has no line."""
+    """A line for each score, as a fraction. A model has no line for a column without its score."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEADS)
@@ -49,7 +49,7 @@ def _line(view: BoardView, row: BoardRow, column: Column, cell: BoardCell) -> li
 
 
 def narrow(view: BoardView, most: int = MOST_COLUMNS) -> list[BoardView]:
-    """The table in parts of at most `most` columns with the model's name, all about equally wide."""
+    """The table split into parts with about equally many columns: at most `most`, including the model's name."""
     columns = len(view.table.columns)
     parts = -(-columns // (most - 1))
     ends = [columns * part // parts for part in range(parts + 1)]
@@ -64,9 +64,9 @@ def narrow(view: BoardView, most: int = MOST_COLUMNS) -> list[BoardView]:
 
 
 def markdown(views: Sequence[BoardView], notes: Sequence[str]) -> str:
-    """The tables in Markdown, a table for each group of models."""
+    """The tables in Markdown. A bold title precedes each group of models in a table."""
     parts = [
-        f"{LEGEND} In brackets after it: the share of unparsed answers, if any, and r without them.",
+        f"{LEGEND} Parentheses after a score show the share of unparsed answers, if any, and r without these answers.",
         *map(plain, notes),
     ]
     for view in views:
@@ -81,7 +81,7 @@ def markdown(views: Sequence[BoardView], notes: Sequence[str]) -> str:
 
 
 def groups(rows: Sequence[BoardRow]) -> Iterator[tuple[str, list[BoardRow]]]:
-    """The rows by what the models accept; they are sorted by it already."""
+    """The rows in groups with the same accepted modalities. The input must already be sorted by these."""
     for accepts, found in groupby(rows, key=lambda row: row.accepts):
         yield accepts_text(accepts), list(found)
 
@@ -91,7 +91,7 @@ def _named(row: BoardRow) -> str:
 
 
 def _text(cell: BoardCell | None) -> str:
-    """A figure for a Markdown cell."""
+    """A score as the text of a Markdown cell."""
     if cell is None:
         return DASH
     text = times_100(cell.value) + (f" {_interval(cell.ends)}" if cell.ends else "") + (r" \*" if cell.marked else "")
@@ -102,7 +102,7 @@ def _text(cell: BoardCell | None) -> str:
 
 
 def times_100(value: float | None) -> str:
-    """A figure as the paper prints it: times 100, one decimal."""
+    """A score as the paper prints it: multiplied by 100, with one decimal."""
     return DASH if value is None else f"{round(100 * value, 1) + 0.0:.1f}"  # no -0.0
 
 
@@ -111,7 +111,7 @@ def _interval(ends: Sequence[float] | None) -> str:
 
 
 def latex(views: Sequence[BoardView]) -> str:
-    r"""The tables in LaTeX with booktabs; \input them. Each has at most MOST_COLUMNS columns."""
+    r"""The tables in LaTeX with booktabs, for \input. Each has at most MOST_COLUMNS columns."""
     tables = (_latex_table(part) for view in views for part in narrow(view))
     return "% \\usepackage{booktabs}\n\n" + "\n".join(tables)
 
@@ -135,7 +135,7 @@ def _latex_table(view: BoardView) -> str:
 
 
 def _stacked(cell: BoardCell | None) -> str:
-    """A figure above its interval."""
+    """A score above its interval."""
     if cell is None:
         return DASH
     text = times_100(cell.value)

@@ -1,4 +1,4 @@
-"""The report on scored runs: load scores, answers and diagnosis, count, draw, choose example rows, print tables.
+"""The report on scored runs: loads scores, answers and diagnosis, draws charts, chooses example rows, prints tables.
 
 eval/report/report.py combines the parts into the HTML file.
 """

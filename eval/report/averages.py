@@ -1,10 +1,10 @@
 """Means of scores as in the paper, by subset, task, modality and language.
 
-A mean over the languages of a subset is refused if one of them is missing.
+A mean over the languages of a subset is refused if the run lacks the score of a language.
 
 The interval of a mean assumes that its tasks are independent (eval/score/intervals.py). For tasks on the same rows
-(MELD_EC and MELD_SP) the widths are added in full. eval/score/aggregate.py uses resamples; a report has only the scores
-and their intervals.
+(MELD_EC and MELD_SP) the widths are added in full, as if their errors were fully correlated. eval/score/aggregate.py
+uses resamples, but a report has only the scores and their intervals.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from mmafflm.errors import Fault
 
 @dataclass(frozen=True)
 class RunScores:
-    """All runs' scores on one task or one of its languages; None for a run without this score."""
+    """All runs' scores on one task or one of its languages. A run without this score has the cell None."""
 
     task: Task
     language: str | None
@@ -31,7 +31,11 @@ class RunScores:
 
 
 class RunAverage(NamedTuple):
-    """One mean for each run: what it is over, its scores, and the subsets of the benchmark that it lacks."""
+    """One mean for each run.
+
+    over and group: what the mean is taken over. of: the names of the averaged scores. missing: subsets of the benchmark
+    that belong to the mean and have no score. refused: why there is no mean, or "".
+    """
 
     over: str
     group: str
@@ -42,7 +46,7 @@ class RunAverage(NamedTuple):
     refused: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The object in results.json, without the runs' names."""
+        """The mean's object in results.json. Its cells are in the order of the runs and have no names."""
         cells = [
             None if one is None else {"value": one.value, "ci95": one.ends, "n": one.n, "unparsed": one.unparsed}
             for one in self.cells
@@ -51,14 +55,14 @@ class RunAverage(NamedTuple):
 
 
 def averages(runs: Sequence[Run], mode: str) -> list[RunAverage]:
-    """Every mean over the scores that any run has. A run with one of them missing or withheld has no mean."""
+    """Every mean over the scores that any run has. A run that lacks one of the scores has the cell None."""
     scores = [one for subset, task in tasks_of(runs, mode) for one in _scores(subset, task, runs, mode)]
     found = [_average(part, len(runs)) for part in parted(scores) if len(part.units) > 1]
     return [*found, *_over_languages(scores, len(runs))]
 
 
 def modality_means(runs: Sequence[Run]) -> list[RunAverage]:
-    """The strict means over each modality's tasks, one for each metric; also of a single task."""
+    """The strict means over each modality's tasks, one for each metric, even if only one task has the metric."""
     scores = [one for subset, task in tasks_of(runs, "strict") for one in _scores(subset, task, runs, "strict")]
     return [_average(part, len(runs)) for part in parted(scores) if part.over == "modality"]
 

@@ -1,12 +1,13 @@
-"""The engine vllm: vLLM's offline engine on this machine, greedy. Slow to load, then faster than hf.
+"""The engine vllm: vLLM's offline engine on this machine, with greedy decoding. It loads slowly, then outruns hf.
 
-The prompts equal hf's, token for token, and so do the pictures: eval/engines/media.py scales both. A clip is an array
-with metadata: its frames are already sampled, at so many per second. Without the metadata transformers would assume
-24 frames per second for a list of frames and put them all at one time (training has 2 per second).
+The prompts and the pictures equal those of the engine hf: the prompts token for token, and the pictures because
+eval/engines/media.py scales them for both engines. vLLM receives a clip as an array with metadata, which says that the
+frames are already sampled and at what rate. Without the metadata transformers would assume 24 frames per second for a
+list of frames and give all of them the same time (training uses 2 frames per second).
 
-vLLM batches by itself, so `batch_size` is not used: `max_num_seqs` requests are in flight, and each answer is passed on
-when it arrives. vLLM caches what it has read in blocks, so it computes the shared beginning of a task's prompts once.
-eval/engines/vllm/candidates.py computes likelihoods.
+vLLM forms its own batches, so `batch_size` is not used: up to `max_num_seqs` requests run at once, and each answer is
+yielded when it arrives. vLLM caches the prompts that it has processed in blocks, so it computes the shared beginning of
+a task's prompts once. eval/engines/vllm/candidates.py computes likelihoods.
 """
 
 import os
@@ -41,11 +42,14 @@ ENVIRONMENT = {  # vLLM reads these when it is imported; the user's own values a
     "VLLM_NO_USAGE_STATS": "1",
 }
 
-LACKING = {"llava_next_video": ("image",)}  # by model type, what vLLM 0.32 does not take though the model does
+LACKING = {"llava_next_video": ("image",)}  # {model type: modalities that the model accepts but vLLM 0.32 does not}
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
-    """Make the engine, for make_engine; the options are those of eval/engines/vllm/options.py."""
+    """Make the engine; make_engine calls this. options: see OPTIONS in eval/engines/vllm/options.py.
+
+    Raises UsageFault when vllm or accelerate is not installed or an option is wrong; Fault for a bad checkpoint.
+    """
     for name in ("vllm", "accelerate"):  # transformers needs accelerate for a model on the meta device
         if find_spec(name) is None:
             raise UsageFault(f"--engine vllm needs {name}, which is not installed. Run: {ENGINES['vllm']}")
@@ -53,7 +57,10 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class VllmEngine:
-    """A checkpoint of a family in mmafflm/families, see eval/run/checkpoint.py. Raises Fault for another folder."""
+    """A checkpoint that vLLM can load. Raises Fault for a path that eval/run/checkpoint.py does not accept.
+
+    Models of the families in mmafflm/families get the prompts of their training, all others their own chat template.
+    """
 
     name = "vllm"
 
@@ -73,7 +80,10 @@ class VllmEngine:
         self.dtype, self.budget, self.root = dtype, budget, root
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes, from its files, without what vLLM lacks. Raises Fault for a hub id without files."""
+        """The modalities that both the model, according to its files, and vLLM accept.
+
+        Raises Fault when the files of a hub model cannot be downloaded.
+        """
         model = self.checkpoint.model
         find_settings(model)
         lacking = LACKING.get((config_of(model) or {}).get("model_type", ""), ())
@@ -85,7 +95,7 @@ class VllmEngine:
             return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        if "OMP_NUM_THREADS" in os.environ:  # as under --jobs: vLLM would bind the threads of all jobs to the same core
+        if "OMP_NUM_THREADS" in os.environ:  # set by --jobs: vLLM would bind the threads of all jobs to the same cores
             os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         from vllm.lora.request import LoRARequest
 
@@ -93,7 +103,7 @@ class VllmEngine:
         with self._starting():
             self.prompts = self._prompts()
             self._start()
-        if not checked:  # a hub model that vLLM has downloaded
+        if not checked:  # vLLM has downloaded this hub model only now
             self._check()
         self.tokenizer: Any = self.llm.get_tokenizer()
         self.end = self.prompts.end
@@ -101,7 +111,7 @@ class VllmEngine:
         self.adapter = LoRARequest("adapter", 1, self.checkpoint.adapter) if self.checkpoint.adapter else None
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask these for one token each, and keep their sizes. Raises Fault when the model cannot be asked."""
+        """Generate one token for each question, and record the prompts' sizes. Raises Fault when vLLM cannot do it."""
         sampling, sizes = self.sampling(max_tokens=1), dict[str, dict[str, object]]()
         with self._starting():
             for outputs in self.run(deque(questions), lambda one: (self.ready(self.prompt(one)), sampling)):
@@ -113,14 +123,14 @@ class VllmEngine:
         self.facts["inputs"] = sizes
 
     def _check(self) -> bool:
-        """Compare the weights with their model; False when they are not on this machine yet."""
+        """Check that the weights match the model's config. Returns False when they are not on this machine yet."""
         from mmafflm.weights import check_before, kind_of  # they import torch
 
         folder = folder_of(self.checkpoint.model)
         return folder is not None and check_before(kind_of(folder), *self.checkpoint)
 
     def _prompts(self) -> FamilyPrompts | ChatPrompts:
-        """How questions are written, and `facts`: what run.json records of the model."""
+        """Return the object that writes the prompts, and set `facts`: what run.json records about the model."""
         from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
         model = self.checkpoint.model
@@ -151,14 +161,14 @@ class VllmEngine:
         dtype = stored if self.dtype == "auto" else self.dtype
         positions = getattr(self.config.get_text_config(), "max_position_embeddings", LONGEST)
         if cpu := current_platform.is_cpu():
-            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling one small function takes 24 s on a CPU
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # on a CPU, compiling one small function takes 24 s
         media = [kind for kind in self.accepts() if kind != "text"]
         self.arguments = engine_arguments(self.checkpoint, dtype, positions, cpu, media, self.options)
         self.llm: Any = LLM(**self.arguments, trust_remote_code=False)
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        """Turn what is raised meanwhile into a Fault: a model that vLLM does not serve may raise anything."""
+        """Turn any exception of the block into a Fault: for an unsupported model, vLLM may raise anything."""
         try:
             yield
         except Fault:
@@ -172,7 +182,10 @@ class VllmEngine:
         return len(self.ids(text))
 
     def describe(self) -> dict[str, object]:
-        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
+        """The entries of run.json that, with the weights, determine the answers.
+
+        dtype "auto" means the dtype in which the checkpoint is stored.
+        """
         described: dict[str, object] = {
             **self.checkpoint.identity(),
             "template": template_name(self.template, family_that_writes(self.checkpoint.model)),
@@ -202,27 +215,27 @@ class VllmEngine:
         return by_candidate(self, questions, wanted, answers)
 
     def sampling(self, **given: Any) -> Any:
-        """vLLM's SamplingParams: greedy, and only finished answers are returned."""
+        """vLLM's SamplingParams for greedy decoding that returns only finished answers."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(temperature=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **given)
 
     def prompt(self, question: Question) -> dict[str, Any]:
-        """A question as a user's turn, up to the beginning of the answer, and its media."""
+        """The user's turn up to the beginning of the answer, as token ids, and the question's media."""
         return self.prompts(question)
 
     def ready(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        """A prompt as vLLM's engine takes it, with processed media. Raises Fault for a prompt that vLLM refuses."""
+        """The prompt in the form of vLLM's engine, with processed media. Raises Fault when vLLM refuses it."""
         with self._refusing(prompt["prompt_token_ids"]):
             (made,) = self.llm.renderer.render_cmpl([prompt])
         found: dict[str, Any] = made
         return found
 
     def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
-        """vLLM's RequestOutputs as they finish, those of one step together. `asked` may grow meanwhile.
+        """Yield the finished RequestOutputs of each vLLM step. The caller may append to `asked` meanwhile.
 
-        Raises Fault for a prompt that vLLM refuses.
+        Raises Fault when vLLM refuses a prompt or stops.
         """
         running: dict[str, Asked] = {}
         while asked or running:
@@ -236,7 +249,7 @@ class VllmEngine:
                 yield [(running.pop(output.request_id), output) for output in finished]
 
     def _step(self) -> list[Any]:
-        """vLLM's next outputs. Raises Fault when vLLM has died."""
+        """The outputs of vLLM's next step. Raises Fault when vLLM stops."""
         from vllm.exceptions import VLLMError
 
         try:
@@ -248,7 +261,7 @@ class VllmEngine:
 
     @contextmanager
     def _refusing(self, ids: Sequence[int]) -> Iterator[None]:
-        """Turn vLLM's error about a prompt of these tokens into a Fault."""
+        """Turn vLLM's error about the prompt with these token ids into a Fault."""
         from vllm.exceptions import VLLMError
 
         try:

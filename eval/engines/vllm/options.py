@@ -1,4 +1,4 @@
-"""The arguments to start vLLM with: from `--option NAME=VALUE`, the checkpoint and the machine."""
+"""The arguments that start vLLM. They come from `--option NAME=VALUE`, the checkpoint and the machine."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import read_json
 
 GIB = 1 << 30
-# The most tokens of a prompt and its answer: twice training's cutoff_len. A lower limit leaves memory for more rows.
+# The most tokens of a prompt and its answer: twice training's cutoff_len. A lower limit frees memory for more rows.
 LONGEST = 8192
-IN_FLIGHT = 128  # rows; the pixels of so many pictures take 0.8 GB
-MEDIA = 8  # pictures, and clips, per prompt; the benchmark has one
+IN_FLIGHT = 128  # rows that vLLM processes at once; the pixels of 128 pictures take 0.8 GB
+MEDIA = 8  # the most pictures per prompt, and the most clips; a prompt of the benchmark has at most one
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the sizes that vLLM accepts for max_lora_rank
 
 
@@ -21,9 +21,9 @@ def _switch(value: str) -> bool:
     return {"true": True, "false": False}[value.lower()]
 
 
-TEMPLATE = "chat_template"  # our own option: a file with the template to use in place of the checkpoint's
-# The rest are vLLM's own names. None of them is meant to change an answer; those that would (dtype, quantization, a
-# checkpoint's own code) are left out.
+TEMPLATE = "chat_template"  # our own option: a file whose template replaces the checkpoint's
+# The other options have vLLM's own names and should not change an answer. Arguments that would change answers (dtype,
+# quantization, running code of the checkpoint) are not options.
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "tensor_parallel_size": int,
     "pipeline_parallel_size": int,
@@ -38,7 +38,7 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
 
 
 def parse_options(options: dict[str, str]) -> dict[str, Any]:
-    """The options as vLLM takes them, and the text of the chat_template's file.
+    """The options converted to the types that vLLM expects; chat_template becomes the text of its file.
 
     Raises UsageFault for an unknown option, an invalid value and a file that cannot be read.
     """
@@ -65,7 +65,8 @@ def engine_arguments(
 ) -> dict[str, Any]:
     """The keyword arguments of vllm.LLM.
 
-    dtype: one of vLLM's, not auto. positions: the model's longest context. media: "image", "video", as the model takes.
+    dtype: as vLLM spells it. positions: the model's longest context. media: "image" and "video", if the model accepts
+    them.
     """
     arguments: dict[str, Any] = {
         "model": checkpoint.model,
@@ -77,9 +78,9 @@ def engine_arguments(
         "limit_mm_per_prompt": dict.fromkeys(media, MEDIA),
     }
     if cpu:
-        # If the cache size is given, vLLM does not have to try the largest picture (12.8 million pixels). Blocks are
-        # small, because the part of a candidate's prompt after its last whole block is computed again for every
-        # candidate. The CPU's attention prefers at least 32.
+        # With a given cache size, vLLM does not have to try the largest picture (12.8 million pixels). Blocks are
+        # small, because vLLM computes the part of a prompt after its last whole block again for every candidate. The
+        # CPU's attention prefers blocks of at least 32 tokens.
         arguments |= {"kv_cache_memory_bytes": GIB, "skip_mm_profiling": True, "block_size": 32, "enforce_eager": True}
     if checkpoint.adapter is not None:
         arguments |= lora_arguments(Path(checkpoint.adapter))
@@ -87,26 +88,26 @@ def engine_arguments(
 
 
 def lora_arguments(adapter: Path) -> dict[str, Any]:
-    """Arguments for one adapter. Raises UsageFault when its rank is above 512 or it changes the vision tower.
+    """Arguments for one LoRA adapter. Raises UsageFault when its rank is above 512 or it changes the vision tower.
 
-    Raises Fault when the adapter's config has no rank.
+    Raises Fault when the rank in the adapter's config is missing or not a whole number.
     """
     rank = read_json(adapter / ADAPTER, AGAIN).get("r")
     if not isinstance(rank, int):
         raise Fault(f"{adapter / ADAPTER}: its rank (r) is not a whole number. {AGAIN}")
     if rank > LORA_RANKS[-1]:
         raise UsageFault(
-            f"{adapter}: rank {rank}, and vLLM takes at most {LORA_RANKS[-1]}. Merge it first: mmafflm export."
+            f"{adapter}: its rank is {rank}, and vLLM accepts at most {LORA_RANKS[-1]}. Merge it first: mmafflm export."
         )
     if _in_vision(adapter):
-        # vLLM 0.32 accepts it (enable_tower_connector_lora), but its answers to pictures differed from the merged model
+        # vLLM 0.32 can load it (enable_tower_connector_lora), but then answered to pictures unlike the merged model
         raise UsageFault(
-            f"{adapter}: changes the vision tower, and vLLM applies that wrongly. Merge it first: mmafflm export."
+            f"{adapter}: it changes the vision tower, which vLLM applies wrongly. Merge it first: mmafflm export."
         )
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(size for size in LORA_RANKS if size >= rank)}
 
 
 def _in_vision(adapter: Path) -> bool:
-    """Whether a tensor of the adapter belongs to the vision tower, by its name in the header of the weights."""
+    """Whether the name of a tensor in the adapter's *.safetensors files shows that it belongs to the vision tower."""
     paths = adapter.glob("adapter_model*.safetensors")
     return any(".visual." in name for path in paths for name in read_header(path).shapes)

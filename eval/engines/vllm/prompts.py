@@ -1,7 +1,8 @@
 """A question as vLLM's prompt: the token ids up to the beginning of the answer, and the media.
 
-Qwen2.5-VL and Qwen2-VL are asked with the marks of their family, as the fast path of the engine hf asks them. Every
-other model is asked with its own chat template; vLLM applies the model's own processor to the media.
+Qwen2.5-VL and Qwen2-VL get prompts with the media marks of their family, as in the fast path of the engine hf. For
+every other model a chat template writes the prompt: the one of `--option chat_template`, else LLaMA-Factory's if the
+family was trained with it, else the model's own. vLLM applies the model's own processor to the media.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,10 @@ from mmafflm.families.base import CHATML_END, Family
 
 
 class FamilyPrompts:
-    """Prompts of a family with marks: one pad token for each picture or clip, which vLLM repeats for its grid."""
+    """Prompts of a family with media marks.
+
+    Each picture or clip has one pad token, which vLLM repeats for every cell of the medium's grid.
+    """
 
     def __init__(self, tokenizer: Any, family: Family, shown: MediaReader) -> None:
         self.tokenizer, self.media, self.shown = tokenizer, family.media, shown
@@ -26,7 +30,7 @@ class FamilyPrompts:
         self.ends, self.template = {self.end}, tokenizer.chat_template
 
     def __call__(self, question: Question) -> dict[str, Any]:
-        """A question as a user's turn, up to the beginning of the answer, and its media."""
+        """The user's turn up to the beginning of the answer, as token ids, and the question's media."""
         text = question.prompt.replace("<image>", self.media.image.around(1), len(question.images))
         text = text.replace("<video>", self.media.video.around(1), len(question.videos))
         text = self.tokenizer.apply_chat_template(
@@ -38,15 +42,15 @@ class FamilyPrompts:
 
 
 class ChatPrompts:
-    """Prompts by a model's own chat template, as the generic path of the engine hf writes them.
+    """Prompts that a chat template writes, as in the generic path of the engine hf.
 
-    ends: the tokens that end an answer. end: the one of them that the template writes after an answer.
+    ends: the tokens that end an answer. end: the end token that the template writes after an answer.
     """
 
     def __init__(self, name: str, reader: Any, ends: set[int], template: str | None, shown: MediaReader) -> None:
-        """reader: the model's processor, or its tokenizer when it takes text only. template: in place of the model's.
+        """reader: the model's processor, or the tokenizer of a text model. template: replaces the model's own.
 
-        Raises Fault for a model without a template.
+        Raises Fault when neither `template` nor the model's files contain a template, or it cannot write a question.
         """
         self.name, self.reader, self.shown = name, reader, shown
         self.tokenizer = getattr(reader, "tokenizer", reader)
@@ -59,16 +63,16 @@ class ChatPrompts:
         self.end = self._end_of_turn()
 
     def __call__(self, question: Question) -> dict[str, Any]:
-        """A question as a user's turn, up to the beginning of the answer, and its media.
+        """The user's turn up to the beginning of the answer, as token ids, and the question's media.
 
-        Raises Fault when the template refuses the question.
+        Raises Fault when the template cannot write the question.
         """
         turn = {"role": "user", "content": entries(question) if self.sees else question.prompt}
         text = self._written([turn], add_generation_prompt=True)
-        bos = self.tokenizer.bos_token  # as transformers does: the tokenizer adds it when the template has not
+        bos = self.tokenizer.bos_token  # as in transformers, the tokenizer adds it if the template did not write it
         ids = self.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
         counts = [self.shown.size_of_clip(video).frames for video in question.videos]
-        # without the frame that is repeated to fill a step: the model's own processor adds one where the model needs it
+        # without the last frame's copy that fills up a step: the model's own processor adds one if the model needs it
         films = [
             clip_array(clip._replace(pictures=clip.pictures[:count]))
             for clip, count in zip(self.shown.clips(question), counts, strict=True)
@@ -76,7 +80,7 @@ class ChatPrompts:
         return _prompt(ids, {"image": self.shown.images(question), "video": films})
 
     def _end_of_turn(self) -> int:
-        """The first end token after an answer in the template, or else the tokenizer's own."""
+        """The first end token that the template writes after an answer; the tokenizer's own if it writes none."""
         said = [[{"type": "text", "text": text}] if self.sees else text for text in ("?", "@@")]
         turns = [{"role": role, "content": one} for role, one in zip(("user", "assistant"), said, strict=True)]
         behind = self._written(turns).rpartition("@@")[2]
@@ -90,13 +94,13 @@ class ChatPrompts:
             why = " ".join(str(error).split())[:300].rstrip(".")
             raise Fault(
                 f"{self.name}: its chat template cannot write the question ({why}). "
-                "Give another one: --option chat_template=FILE."
+                "Use another template: --option chat_template=FILE."
             ) from None
         return text
 
 
 def clip_array(clip: Frames) -> tuple[Any, dict[str, Any]]:
-    """A clip as vLLM takes it: an array (frames, height, width, 3), and the times of its frames."""
+    """A clip in vLLM's form: an array (frames, height, width, 3), and metadata with the times of the frames."""
     frames = np.stack([np.asarray(picture) for picture in clip.pictures])
     taken = {"total_num_frames": len(frames), "frames_indices": list(range(len(frames))), "do_sample_frames": False}
     return frames, taken | {"fps": clip.fps, "duration": len(frames) / clip.fps}

@@ -6,13 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 from eval.engines import Question
 
-# A prompt from Asks.ready, and SamplingParams.
+# The prompt that Asks.ready returns, and its SamplingParams.
 Request = tuple[dict[str, Any], Any]
 Asked = TypeVar("Asked")
 
 
 class Asks(Protocol):
-    """What a readout needs from VllmEngine. end: the token that ends a turn."""
+    """What candidates.py needs from VllmEngine. end: the token that ends a turn."""
 
     end: int
 
@@ -25,9 +25,9 @@ class Asks(Protocol):
         ...
 
     def sampling(self, **given: Any) -> Any:
-        """vLLM's SamplingParams, greedy."""
+        """vLLM's SamplingParams for greedy decoding."""
         ...
 
     def run(self, asked: deque[Asked], request: Callable[[Asked], Request]) -> Iterator[list[tuple[Asked, Any]]]:
-        """vLLM's outputs as they finish; `asked` may grow meanwhile."""
+        """Yield vLLM's outputs as they finish. The caller may append to `asked` meanwhile."""
         ...

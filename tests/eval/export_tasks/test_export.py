@@ -175,7 +175,7 @@ def test_wrong_arguments_and_changed_data_leave_nothing(data: Dataset, tmp_path:
     for wrong, said in (((["MMS"], None), "MMS has no test split"), ((["XED"], 0), "--limit is 1 or more")):
         with pytest.raises(UsageFault, match=said):
             export_tasks("inspect", data, out, *wrong)
-    with pytest.raises(UsageFault, match="vlmevalkit takes image only"):
+    with pytest.raises(UsageFault, match="vlmevalkit supports only image"):
         export_tasks("vlmevalkit", data, out, ["XED"])
     changed = Dataset.open(Path(shutil.copytree(data.path, tmp_path / "data")))
     (changed.path / "media/3.png").unlink()

@@ -194,7 +194,7 @@ def test_answers_to_another_build_are_admitted_with_a_note_if_the_records_agree(
     run = changed(Path(shutil.copytree(boards.runs[2], tmp_path / "other")), data_hash="0" * 64, engine="import")
     leaderboard([boards.runs[2], run], boards.data, tmp_path / "board")
     said = Page((tmp_path / "board" / "index.html").read_text()).said
-    assert "differ in data_hash" in said and "Asked with another build than data" in said
+    assert "differ in data_hash" in said and "Predicted with another build than data" in said
     assert "imported answers" in said and "differ in media" in said  # an imported run does not say what it saw
 
 
@@ -216,7 +216,7 @@ def test_modes_may_have_scores_of_different_subsets(boards: Boards, tmp_path: Pa
 
 def wrong(boards: Boards, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """Runs that a leaderboard refuses, and why."""
-    for at, reason in enumerate(("no scores.strict.json", "val records", "not of these answers", "1 foreign")):
+    for at, reason in enumerate(("no scores.strict.json", "val records", "not come from these answers", "1 foreign")):
         run = Path(shutil.copytree(boards.runs[2], tmp_path / f"wrong{at}"))
         answers = run / "predictions" / "XED.jsonl"
         rows = answers.read_text().splitlines(keepends=True)
