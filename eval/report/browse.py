@@ -1,7 +1,7 @@
 """`mmaffben browse`: the answers of runs next to their records, parsed in strict mode, judged as in compare and report.
 
-It works on columns, not objects. Of 190,000 answers some 30,000 differ in question, gold or text; each of these is
-parsed once.
+The code works on columns, not objects. Of 190,000 answers, about 30,000 differ in question, gold or text; each of these
+is parsed once.
 """
 
 import gc
@@ -28,11 +28,11 @@ from mmafflm.dataset import Dataset, split_file
 from mmafflm.errors import Fault
 
 _SAID = pl.Schema({"id": pl.String(), "said": pl.String()})
-_ASKED = ["subset", "task", "emotion", "gold"]  # with the text, these determine how an answer is parsed and judged
+_ASKED = ["subset", "task", "emotion", "gold"]  # these and the text determine how an answer is parsed and judged
 
 
 class _Run(NamedTuple):
-    """A run: its folder, its run.json, and {subset: the path of its records below DATA}."""
+    """A run: its folder, its run.json, and {subset: the path of the subset's records below DATA}."""
 
     folder: Path
     described: dict[str, Any]
@@ -40,10 +40,14 @@ class _Run(NamedTuple):
 
 
 def open_runs(folders: Sequence[Path], data: Dataset) -> RecordTable:
-    """The records that any run has answered so far, and the answers. Raises Fault for answers to other data."""
+    """The records of the runs' subsets, and the answers so far.
+
+    Raises UsageFault for a folder that is given twice; Fault for runs on other data, changed records, wrong answers,
+    and when no run has an answer yet.
+    """
     runs = {name: _run(folder, data) for name, folder in zip(run_names(folders), folders, strict=True)}
     names = list(dict.fromkeys(file for run in runs.values() for file in run.files.values()))
-    gc.disable()  # it would scan many small live objects again and again, which takes as long as making them
+    gc.disable()  # garbage collection would scan the many small live objects repeatedly and double the time
     try:
         with ThreadPoolExecutor(1) as beside:
             unchanged = beside.submit(data.require_unchanged, names)
@@ -69,7 +73,7 @@ def _run(folder: Path, data: Dataset) -> _Run:
 
 
 def _unfinished(name: str, run: _Run, found: int) -> Iterator[str]:
-    """For a run that is not finished, a note on how far it is."""
+    """For an unfinished run, a note with the number of its answers."""
     wanted = sum(run.described["subsets"][subset].get("expected", 0) for subset in run.files)
     if found < wanted:
         yield f"{name}: {found:,} of its {wanted:,} answers so far"
@@ -88,7 +92,7 @@ def _said(run: _Run, table: RecordTable) -> pl.DataFrame:
     found = answers.join(known, on=["id", "file"], how="left", maintain_order="left")
     for bad, what in (
         (found["row"].is_null(), "is not a record of {}"),
-        (found["row"].is_duplicated(), "has two answers there, to a record of {}"),
+        (found["row"].is_duplicated(), "has two different answers in this run, to a record of {}"),
     ):
         if bad.any():
             name, at = found.filter(bad).select("id", "file").row(0)
@@ -97,12 +101,12 @@ def _said(run: _Run, table: RecordTable) -> pl.DataFrame:
 
 
 def _load(path: Path) -> pl.DataFrame:
-    """Columns id and said for every answer in a file.
+    """Columns id and said for every answer in a file. Raises Fault for a line that is not an answer.
 
-    An incomplete last line is ignored: it is being written, or its writer died.
+    An incomplete last line is ignored: a process is still writing it, or was killed.
     """
     content = b""
-    with suppress(FileNotFoundError):  # not begun, or just merged
+    with suppress(FileNotFoundError):  # the file was not begun, or has just been merged into another
         content = path.read_bytes()
     try:
         lines = content[: content.rfind(b"\n") + 1].splitlines()
@@ -111,7 +115,7 @@ def _load(path: Path) -> pl.DataFrame:
             raise ValueError
         return pl.DataFrame([[row["id"] for row in rows], [row["prediction"] for row in rows]], _SAID)
     except (ValueError, TypeError, KeyError):
-        load_predictions(path)  # names the line
+        load_predictions(path)  # raises a Fault with the number of the wrong line
         raise
 
 
@@ -136,7 +140,7 @@ def _judged(table: RecordTable, said: dict[str, pl.DataFrame]) -> dict[str, pl.D
 
 
 def _verdicts(task: Task, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Each row's verdict and outcome; "right" has the same meaning as in compare (a number near gold is right)."""
+    """Each row's verdict and outcome. "right" has the same meaning as in compare: a number near gold is right."""
     read = strict(
         task, [orjson.loads(gold) for gold in rows["gold"]], rows["emotion"].to_list(), rows["said"].to_list()
     )

@@ -9,12 +9,15 @@ from eval.compare.compare_table import tables
 from eval.report.load import Run, read_made
 from eval.tables import Section
 
-NEAR = 1e-6  # a score in a comparison within this distance of the run's own comes from the same answers
+NEAR = 1e-6  # if a comparison's score differs by less from the run's score, both come from the same answers
 LANGUAGE = 2  # the column of the language in the table of tests
 
 
 class ComparisonPlace(NamedTuple):
-    """B against A: their places on the page, the file's content, and why it is not shown ("" if it is shown)."""
+    """A comparison of run B with run A.
+
+    a, b: the runs' positions on the page. found: the file's content. stale: why it is not shown ("" if it is shown).
+    """
 
     a: int
     b: int
@@ -33,7 +36,7 @@ class ComparisonView(NamedTuple):
 
 
 def comparisons(runs: Sequence[Run]) -> list[ComparisonPlace]:
-    """The comparisons between any two of the runs."""
+    """The stored comparisons between any two of the runs. Raises Fault for a file that is not a JSON object."""
     return [
         ComparisonPlace(at, place, found, _stale(found, run, other))
         for place, other in enumerate(runs)
@@ -44,9 +47,12 @@ def comparisons(runs: Sequence[Run]) -> list[ComparisonPlace]:
 
 
 def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
-    """Why a comparison does not match the scores, else "". It may be older, or of another run with the same name."""
+    """Why a comparison does not match the runs' scores, or "" if it matches.
+
+    The comparison may be older than the scores, or belong to another run with the same name.
+    """
     if found.get("schema") != SCHEMA:
-        return f"The comparison of {b.name} with {a.name} has another version and is left out. Compare again."
+        return f"The comparison of {b.name} with {a.name} is in the format of another version. Compare again."
     for one in found["units"]:
         for run, side in ((a, "a"), (b, "b")):
             scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None
@@ -61,7 +67,7 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
 
 
 def compared(one: ComparisonPlace) -> ComparisonView:
-    """The comparison for the page: whole tasks and means are open, the languages of tasks are folded."""
+    """The comparison as shown on the page: tables of whole tasks and means are open, that of languages is folded."""
     (units, *means), sentences = tables(one.found)
     whole = units._replace(heads=_without(units.heads), rows=[_without(row) for row in units.rows if not row[LANGUAGE]])
     languages = units._replace(title="Languages", rows=[row for row in units.rows if row[LANGUAGE]])

@@ -1,4 +1,4 @@
-"""Drawings of what a diagnosis measured, from the details in diagnosis.json, so that page and file agree."""
+"""Charts of what a diagnosis measured, drawn from the details in diagnosis.json so that page and file agree."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ SIDE = 150.0  # side of a calibration plot, in pixels
 
 
 class Drawing(NamedTuple):
-    """A drawing with its title, unit, rows and caption, and whether it may be wider than a phone's screen."""
+    """A chart with its title, unit, number of rows and caption. wide: it may be wider than a phone's screen."""
 
     svg: Markup
     title: str
@@ -40,7 +40,7 @@ class Lane(NamedTuple):
 
 
 def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[str, Any], run: int) -> list[Drawing]:
-    """The drawings of one kind of failure, [] without details; `run` is the run's place, which decides its colour."""
+    """The charts of one kind of failure; [] without details. run: the run's position, which determines its colour."""
     if not details:
         return []
     match kind:
@@ -60,7 +60,7 @@ def drawings(kind: str, details: Sequence[Mapping[str, Any]], checks: Mapping[st
 
 
 def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
-    """Mean gold (vertical) at each answer (horizontal); on the diagonal both are equal."""
+    """The mean gold value (vertical) at each mean answer (horizontal). On the diagonal both are equal."""
     left, top = 26.0, 6.0
     low, high = float(one["ticks"][0]), float(one["ticks"][-1])
 
@@ -93,7 +93,9 @@ def _calibration(one: Mapping[str, Any], run: int) -> Drawing:
     )
     figure = svg.figure(left + SIDE + 10, top + SIDE + 16, f"{name}: mean gold at each mean answer: {said}", body)
     unit = f"points of the scale {low:g} to {high:g}"
-    return Drawing(figure, name, unit, f"{one['n']:,}", "Mean gold (up) at each answer (across).", False)
+    return Drawing(
+        figure, name, unit, f"{one['n']:,}", "Mean gold value (vertical) at each mean answer (horizontal).", False
+    )
 
 
 def _path(points: Sequence[tuple[float, float, Any]]) -> str:
@@ -101,7 +103,7 @@ def _path(points: Sequence[tuple[float, float, Any]]) -> str:
 
 
 def _languages(one: Mapping[str, Any], run: int) -> Drawing:
-    """Each language's score, then each script's; the line marks the English score."""
+    """Each language's score, then each script's. The vertical line marks the English score."""
     lanes = []
     for kind, before, after in (("languages", "", ""), ("scripts", "script ", "")):
         for name, row in sorted(one[kind].items(), key=lambda item: (item[1]["score"] or 0.0, item[0])):
@@ -119,25 +121,28 @@ def _languages(one: Mapping[str, Any], run: int) -> Drawing:
     lines = [] if english is None else [english]
     name = f"{one['group']} {one['task']}"
     figure = dots(lanes, lines, f"{name}: {one['metric']} of each language and script", run)
-    caption = "With 95% intervals; dashed: English; at the right the gap to English."
+    caption = (
+        "Whiskers are 95% intervals; the dashed line is the English score. At the right: the gap to English, and the "
+        "shares of unparsed answers and of answers with prose in another language, if any."
+    )
     return Drawing(figure, name, str(one["metric"]), _rows(one["languages"].values()), caption, True)
 
 
 def _modality(rows: Sequence[Mapping[str, Any]], check: str, why: Mapping[str, Any], run: int) -> Drawing:
-    """The score lost, or the share of answers that change, under each ablation."""
+    """The share of the score that is lost, or the share of answers that change, under each ablation."""
     lanes = [
         Lane(f"{row['subset']} {row['task']}, {row['ablation']}",
              [Mark(f"run{run % 6}", row[check], row[f"{check}_ci95"])], f"n {row['n']}")
         for row in rows
     ]  # fmt: skip
-    what, caption = str(why["what"]), f"Dashed: the threshold, {why['threshold']:g}."
+    what, caption = str(why["what"]), f"The dashed line is the threshold, {why['threshold']:g}."
     unit = "share of the score" if check == "lost" else "share of the answers"
     figure = dots(lanes, [why["threshold"]], what, run)
     return Drawing(figure, what[:1].upper() + what[1:], unit, _rows(rows), caption, True)
 
 
 def _prompts(details: Sequence[Mapping[str, Any]], run: int) -> Drawing:
-    """The score of every task with the benchmark's prompt and with the other forms, and what changes."""
+    """The score of every task with the benchmark's prompt and with its other forms, and how many answers change."""
     lanes = []
     for one in details:
         forms = [Mark("baseline", value) for name, value in one["scores"].items() if name != "none"]
@@ -148,14 +153,15 @@ def _prompts(details: Sequence[Mapping[str, Any]], run: int) -> Drawing:
         lanes.append(Lane(f"{one['subset']} {one['task']}", [*forms, own], f"{said}changed: {moved}"))
     title = "Each task, with the benchmark's prompt and with other forms of it"
     caption = (
-        "Short lines: the labels in another order, the instruction after the text, another wording. At the right the "
-        "spread of these scores (highest - lowest; never below 0, also by chance) and the share of answers that change."
+        "Short lines: the scores with the labels in another order, the instruction after the text, or another wording. "
+        "At the right: the spread of the scores (highest - lowest, so chance alone makes it positive) and the share of "
+        "answers that change."
     )
     return Drawing(dots(lanes, [], title, run), title, "main metric", _rows(details), caption, True)
 
 
 def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawing]:
-    """Macro F1 of every task next to the baselines that do not read the record."""
+    """Macro F1 of every task that has it, next to the baselines that do not read the record."""
     scored = [one for one in details if one["macro_f1"]]
     if not scored:
         return
@@ -168,14 +174,14 @@ def _baselines(details: Sequence[Mapping[str, Any]], run: int) -> Iterator[Drawi
                           f"{one['macro_f1']['score'] - others[best]:+.3f} against {best}"))  # fmt: skip
     title = "Each task, and the baselines that do not read the record"
     caption = (
-        "Short lines: what reading nothing scores (the majority label, labels at gold's "
-        "frequency, the run's own answers dealt out at random). The confusion matrices are shown with each subset."
+        "Short lines: the scores of baselines that do not read the record (the majority label, labels at gold's "
+        "frequency, the run's own answers assigned at random). The confusion matrices are shown with each subset."
     )
     yield Drawing(dots(lanes, [], title, run), title, "macro F1", _rows(scored), caption, True)
 
 
 def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run: int) -> Drawing:
-    """The share of unparsed answers of every task that has any, and their most frequent kind."""
+    """The share of unparsed answers of every task with such answers, and their most frequent kind."""
     lanes = [
         Lane(f"{one['subset']} {one['task']}", [Mark(f"run{run % 6}", one["unparsed"] / one["n"], one.get("ci95"))],
              f"{one['unparsed']} of {one['n']}, {kind} {of['rows']}")
@@ -183,15 +189,15 @@ def _unparsed(details: Sequence[Mapping[str, Any]], why: Mapping[str, Any], run:
         for kind, of in list(one["kinds"].items())[:1]
     ]  # fmt: skip
     caption = (
-        f"With 95% intervals; dashed: the threshold, {why['threshold']:g}. At the right "
-        "the rows, and those of the most frequent kind. Tasks whose answers were all parsed are left out."
+        f"Whiskers are 95% intervals; the dashed line is the threshold, {why['threshold']:g}. At the right: the number "
+        "of unparsed rows, and of those of the most frequent kind. Tasks whose answers were all parsed are left out."
     )
     figure = dots(lanes, [why["threshold"]], why["what"], run)
     return Drawing(figure, "Unparsed answers", "share of the answers", _rows(details), caption, True)
 
 
 def _rows(parts: Iterable[Mapping[str, Any]]) -> str:
-    """The rows of all parts, as text; "not known" when a diagnosis of another version has no counts."""
+    """The number of rows of all parts, as text; "not known" when a diagnosis of another version has no counts."""
     counts = [one.get("n") for one in parts]
     return "not known" if None in counts else f"{sum(map(int, filter(None, counts))):,}"
 

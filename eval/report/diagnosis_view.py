@@ -1,4 +1,4 @@
-"""diagnosis.json for a reader: the findings, drawings, and reasons for the thresholds of each kind of failure."""
+"""diagnosis.json as shown on the page: the findings, charts and reasons for the thresholds of each kind of failure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 from eval.report.diagnosis_figures import Drawing, drawings
 from eval.report.tables import interval, number
 
-_VERDICTS = {"unsure": "unsure: the rows do not settle them", "absent": "absent"}
-SHOWN = 10  # most open findings of a kind
-MOST = 300  # most folded findings under each verdict
-EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # for each kind of unparsed answer: with one run on the page, with several
-LONGEST = 160  # characters of such an example
+_VERDICTS = {"unsure": "unsure: the rows neither show nor rule them out", "absent": "absent"}
+SHOWN = 10  # the most open findings of a kind
+MOST = 300  # the most folded findings under each heading
+EXAMPLES, EXAMPLES_OF_SEVERAL = 10, 3  # the most examples of a kind of unparsed answer: with one run, with several runs
+LONGEST = 160  # the most characters of such an example
 
 
 class FindingView(NamedTuple):
-    """One finding: its verdict ("" if it has none), sentence, and number with interval and threshold."""
+    """One finding: its verdict ("" if it has none), its sentence, and its number with interval, threshold and rows."""
 
     verdict: str
     sentence: str
@@ -38,7 +38,7 @@ class Cluster(NamedTuple):
 
 
 class FindingGroup(NamedTuple):
-    """One kind of failure: its open findings, the folded ones under headings, drawings, checks and examples."""
+    """One kind of failure: its open findings, its folded findings under headings, its charts, checks and examples."""
 
     name: str
     counts: dict[str, int]
@@ -50,7 +50,7 @@ class FindingGroup(NamedTuple):
 
 
 def view(diagnosis: Mapping[str, Any], run: int = 0, runs: int = 1) -> list[FindingGroup]:
-    """The kinds of failure, in the diagnosis' order; `run` is the place of the run among the `runs` on the page."""
+    """The kinds of failure, in the diagnosis's order. run: the run's position among the `runs` on the page."""
     findings = [*diagnosis.get("findings", ()), *diagnosis.get("not_measured", ())]
     names = list(dict.fromkeys([*diagnosis.get("summary", ()), *(one["kind"] for one in findings)]))
     examples = EXAMPLES if runs == 1 else EXAMPLES_OF_SEVERAL

@@ -1,4 +1,4 @@
-"""Which rows a report shows: the worst and the most informative, chosen by fixed rules, so always the same rows."""
+"""Which rows a report shows: the worst and the most informative ones. Fixed rules always choose the same rows."""
 
 import hashlib
 from collections import Counter
@@ -15,18 +15,18 @@ from eval.score.verdict import errors, in_words
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.records import Record
 
-MOST_ANSWER, MOST_PROMPT = 600, 3000  # characters of an answer and of a prompt that are shown
+MOST_ANSWER, MOST_PROMPT = 600, 3000  # the most characters of an answer and of a prompt that are shown
 UNPARSED, WORST, APART, RIGHT = 2, 2, 2, 1  # rows of each kind per task
-WORST_OF_MANY = 4  # in place of WORST for a task with more than 4 languages
+WORST_OF_MANY = 4  # replaces WORST for a task with more than 4 languages
 
 
 @dataclass(frozen=True)
 class ExampleView:
-    """One row as the report shows it: why it was chosen, what was asked, each run's answer, and gold."""
+    """One row as the report shows it: why it was chosen, its record, its prompt and each run's answer."""
 
     why: str
     record: Record
-    text: str | None  # the text inside the prompt; None if the prompt's wording is not the benchmark's
+    text: str | None  # the text inside the prompt; None if the prompt has no text or not the benchmark's wording
     prompt: str
     answers: dict[str, "AnswerView"]
     pictures: list[Any] = field(default_factory=list)
@@ -34,7 +34,7 @@ class ExampleView:
 
 @dataclass(frozen=True)
 class AnswerView:
-    """One run's answer: its text, the verdict on it, and how far off it is (0: right, 1: as wrong as possible)."""
+    """One run's answer: its text, the verdict on it, and its error (0: right, 1: as wrong as possible)."""
 
     text: str
     verdict: str
@@ -42,12 +42,12 @@ class AnswerView:
 
 
 class _Common(NamedTuple):
-    """The n rows that all runs answered: their places in each run, and the parsed results."""
+    """The n rows that all runs answered: their positions in each run, and the parsed results."""
 
     records: list[Record]
-    places: dict[str, Array]  # of each run [n]
-    wrong: Floats  # [runs, n]
-    reasons: list[tuple[str | None, ...]]  # why a run's answer was not parsed
+    places: dict[str, Array]  # {run name: [n]}
+    wrong: Floats  # [runs, n]: errors() of each answer
+    reasons: list[tuple[str | None, ...]]  # for each row, why each run's answer was not parsed; None if it was
     pairs: list[tuple[Hashable, Hashable]]  # (gold, answer) of the first run
 
 
@@ -63,7 +63,7 @@ def _common(task: Task, by_run: Mapping[str, Answered]) -> _Common:
 
 
 def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
-    """The rows to show for one task: a right one, then unparsed, furthest off, and different between the runs."""
+    """The rows to show for one task: a right one, then unparsed ones, the worst ones, and those where runs differ."""
     records, places, wrong, reasons, pairs = _common(task, by_run)
     if not records:
         return []
@@ -88,7 +88,7 @@ def choose(task: Task, by_run: Mapping[str, Answered]) -> list[ExampleView]:
 
 
 class _Picked:
-    """The rows chosen so far, no row twice. New keys and languages come first; a hash of the id breaks ties."""
+    """The rows chosen so far, each only once. take() prefers new keys and languages; a hash of the id breaks ties."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records
@@ -121,12 +121,12 @@ class _Picked:
         self.rows += [(why, row) for row in chosen]
 
     def _hash(self, row: int) -> bytes:
-        """A sort key in place of the file's order: a corpus often begins with one speaker, film or label."""
+        """A sort key that replaces the order of the file, because a corpus often begins with one speaker or label."""
         return hashlib.sha256(self.records[row].id.encode()).digest()
 
 
 def _pair(read: Answers, row: int) -> tuple[Hashable, Hashable]:
-    """(gold, answer) as keys: rows with the same pair are the same confusion."""
+    """(gold, answer) as keys. Rows with equal pairs show the same confusion."""
     gold: Array = np.round(read.gold[row], 1) if read.gold.dtype != bool else read.gold[row]
     answer: Array = np.round(read.prediction[row], 1) if read.gold.dtype != bool else read.prediction[row]
     return gold.tobytes(), answer.tobytes()
@@ -155,11 +155,11 @@ def _verdict(task: Task, rows: Answered, row: int) -> str:
 
 
 def text_of(task: Task, record: Record) -> str | None:
-    """The record's text inside the prompt; None when the prompt has no text, or another wording."""
+    """The record's text inside the prompt; None when the prompt has no text, or not the benchmark's wording."""
     text = task.text_in(record.prompt, record.emotion or "")
     return None if text is None else cut(text, MOST_PROMPT)
 
 
 def cut(text: str, most: int) -> str:
-    """At most `most` characters of the text; a longer text ends with a note on its length."""
+    """The first `most` characters of the text. A note on its length follows a text that was cut."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters in all)"

@@ -1,4 +1,4 @@
-"""The report's first screen: what was evaluated on what, a card for each modality, and one chart of all tasks."""
+"""The report's first screen: the size of the evaluation, a card for each modality, and one chart of all tasks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,10 @@ _MODALITIES = ("text", "image", "video")
 
 
 class CardScore(NamedTuple):
-    """One metric of a card: the runs' means over its tasks, that of their strongest baselines, drawn on one axis."""
+    """One metric of a card: each run's mean over the metric's tasks, and the mean of the tasks' strongest baselines.
+
+    plot: both, drawn on one axis.
+    """
 
     metric: str
     tasks: list[str]
@@ -27,7 +30,10 @@ class CardScore(NamedTuple):
 
 
 class ModalityCard(NamedTuple):
-    """One modality: the mean macro F1 of its labels and the mean Pearson of its numbers; [] when nothing was asked."""
+    """One modality: its mean macro F1 over tasks with labels, and its mean Pearson's r over tasks with numbers.
+
+    scores: [] when no run has scores of the modality. missing: the benchmark's subsets that the means lack.
+    """
 
     modality: str
     scores: list[CardScore]
@@ -35,14 +41,14 @@ class ModalityCard(NamedTuple):
 
 
 class TaskLane(NamedTuple):
-    """One task of the chart, drawn."""
+    """One task of the chart, with its drawn lane."""
 
     row: HeadlineRow
     plot: Markup
 
 
 class TaskPanel(NamedTuple):
-    """The tasks that share a metric, best first run first, with their common axis."""
+    """The tasks that share a metric, sorted by the first run's score (highest first), with their common axis."""
 
     metric: str
     axis: Markup
@@ -51,7 +57,7 @@ class TaskPanel(NamedTuple):
 
 
 def evaluated(runs: Sequence[Run]) -> dict[str, int]:
-    """How many subsets, tasks, rows and languages the page is about; rows are of the run that was asked most."""
+    """The numbers of subsets, tasks, rows and languages on the page. The rows are those of the run with the most."""
     asked = list(tasks_of(runs, "strict"))
     rows = [sum(int(one["n"]) for one in run.scores["strict"]["subsets"].values()) for run in runs]
     spoken = {
@@ -69,7 +75,7 @@ def evaluated(runs: Sequence[Run]) -> dict[str, int]:
 
 
 def cards(runs: Sequence[Run]) -> list[ModalityCard]:
-    """A card for each modality, also for one that no run was asked."""
+    """A card for each modality, even if no run has scores of it."""
     means = modality_means(runs)
     found = []
     for modality in _MODALITIES:
@@ -93,7 +99,7 @@ def _score(mean: RunAverage, runs: Sequence[Run]) -> CardScore:
 
 
 def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
-    """All tasks: a panel for macro F1 and one for Pearson, which have no common scale; best first in each."""
+    """All tasks: a panel for each metric, because macro F1 and Pearson's r have no common scale; best tasks first."""
     found = []
     for metric in sorted({row.metric for row in rows}):
         own = sorted((row for row in rows if row.metric == metric), key=_best_first)
@@ -109,7 +115,7 @@ def chart(rows: Sequence[HeadlineRow], runs: Sequence[Run]) -> list[TaskPanel]:
 
 
 def task_words(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """What the keys of the tasks on the page mean: (kind of task in words, its keys)."""
+    """What the task keys on the page mean: (kind of task in words, the keys of this kind)."""
     found: dict[str, list[str]] = {}
     for _, task in tasks_of(runs, "strict"):
         keys = found.setdefault(KINDS[task.kind], [])
@@ -119,13 +125,13 @@ def task_words(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
 
 
 def _best_first(row: HeadlineRow) -> tuple[bool, float, str]:
-    """Sort key: by the first run's score, or that of the first run that has one; tasks without a score last."""
+    """Sort key: the score of the first run that has one, highest first. Tasks without a score come last."""
     value = next((cell.value for cell in row.cells if cell and cell.value is not None), None)
     return value is None, -(value or 0.0), row.task.name
 
 
 def _domain(cells: Sequence[Sequence[Cell | None]], baselines: Sequence[float | None]) -> tuple[float, float]:
-    """0 to 1; from a lower multiple of 0.2 when a value or an interval is clearly below 0."""
+    """The ends of the axis: 0 to 1. If a value or an interval is below -0.02, the axis begins at a multiple of -0.2."""
     ends = [end for row in cells for cell in row if cell for end in (cell.value, *(cell.ends or ()))]
     low = min((end for end in [*ends, *baselines] if end is not None), default=0.0)
     return (next(at for at in (-0.2, -0.4, -0.6, -0.8, -1.0) if low >= at or at == -1.0) if low < -0.02 else 0.0), 1.0

@@ -1,4 +1,4 @@
-"""The first sentences about each run: which tasks beat the baselines, how much it answered, what diagnose found."""
+"""The first sentences about a run: tasks above the baselines, the share of parsed answers, and what diagnose found."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,36 +9,39 @@ from eval.run.selection import Selection
 from eval.score.baselines import beats_baselines
 from mmafflm.benchmark.benchmark import benchmark
 
-NAMED = 6  # tasks that are listed by name
+NAMED = 6  # the most tasks that are listed by name
 
 
 def glance(run: Run) -> list[str]:
-    """Sentences about the strict scores of a run: first what succeeded."""
+    """Three sentences about a run: tasks above the baselines, parsed answers, and the diagnosis."""
     subsets = run.scores["strict"]["subsets"]
     rows, unparsed = (sum(int(one[what]) for one in subsets.values()) for what in ("n", "unparsed"))
     asked = f"{len(subsets)} of {len(benchmark())} subsets, {rows:,} rows{Selection.of_run(run.described)}"
     return [
         _against_baselines(run),
-        f"{asked}; {(rows - unparsed) / rows:.1%} of the answers could be read, the other {unparsed / rows:.1%} count "
-        "as wrong.",
+        f"{asked}; {(rows - unparsed) / rows:.1%} of the answers could be parsed, the other {unparsed / rows:.1%} "
+        "count as wrong.",
         _found(run.diagnosis),
     ]
 
 
 def _against_baselines(run: Run) -> str:
-    """In how many tasks the main metric's whole interval lies above the strongest trivial baseline."""
+    """A sentence on the tasks whose main metric has its whole interval above the strongest trivial baseline."""
     tasks, low = 0, []
     for subset, task in tasks_of([run], "strict"):
         tasks += 1
         if not beats_baselines(task, run.scored(subset, task.key) or {}):
             low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
-    said = f"Above the strongest trivial baseline with its whole interval in {tasks - len(low)} of {tasks} tasks"
+    said = f"The whole interval lies above the strongest trivial baseline in {tasks - len(low)} of {tasks} tasks"
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     return f"{said}; not in {', '.join(low[:NAMED])}{more}." if low else f"{said}."
 
 
 def _found(diagnosis: Mapping[str, Any] | None) -> str:
-    """The verdict on each kind of failure; a kind without "found" is absent unless more of its checks are unsure."""
+    """A sentence with the verdict on each kind of failure.
+
+    A kind is "found" if one of its checks is, otherwise "unsure" if more checks are unsure than absent, else "absent".
+    """
     if diagnosis is None:
         return "Not diagnosed: mmaffben diagnose writes diagnosis.json, which this page then shows."
     kinds: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The input of a report: runs with their scores and diagnosis, and their answers joined to the records."""
+"""Loads the input of a report: runs with their scores and diagnosis, and their answers joined to the records."""
 
 import json
 import shlex
@@ -29,12 +29,15 @@ COMPARABLE = (
     "decoding",
     "budget",
     "template",
-)  # the report names each of these in which the runs differ
+)  # the report has a sentence for each of these entries of run.json in which the runs differ
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: run.json, its scores by mode (always strict, paper if it was scored), and its diagnosis.json."""
+    """One run: run.json, scores by mode (strict, and paper if scored in paper mode), and the content of diagnosis.json.
+
+    diagnosis: None for a run without the file, and on a leaderboard.
+    """
 
     name: str
     folder: Path
@@ -45,25 +48,25 @@ class Run:
 
     @property
     def thresholds(self) -> dict[str, Any]:
-        """{subset: its label set's thresholds, and the validation rows that set them}; {} for a run without any."""
+        """{subset: the thresholds of its label set and their validation rows}; {} for a run without thresholds."""
         found: dict[str, Any] = (read_made(self.folder / READOUT) or {}).get("thresholds", {})
         return found
 
     @property
     def readout(self) -> str:
-        """The run's readout; if it does not fit all tasks, also the one they use instead (eval/score/readout.py)."""
+        """The run's readout, and with "and" the readouts of tasks that it does not fit (eval/score/readout.py)."""
         own = str(self.described.get("readout", "greedy"))
         subsets = self.scores["strict"]["subsets"].values()
         read = {task.get("readout", own) for found in subsets for task in found.get("tasks", {"": found}).values()}
         return " and ".join([own, *sorted(read - {own})])
 
     def readout_of(self, subset: str, key: str) -> str:
-        """The readout of one task; "" when this run has no answers to it."""
+        """The readout of one task; "" when the run has no scores of the task."""
         scored = self.scored(subset, key)
         return "" if scored is None else str(scored.get("readout", self.described.get("readout", "greedy")))
 
     def scored(self, subset: str, key: str, mode: str = "strict") -> dict[str, Any] | None:
-        """The scores of one task; None when this run has none."""
+        """The scores of one task; None when the run has no scores of the task."""
         found = self.scores.get(mode, {}).get("subsets", {}).get(subset)
         if found is None or "tasks" not in found:
             return found
@@ -72,12 +75,16 @@ class Run:
 
 
 def load_runs(folders: Sequence[Path], data: Dataset) -> list[Run]:
-    """The runs in the given order. Raises UsageFault or Fault for a run without scores or with other data."""
+    """The runs in the given order.
+
+    Raises UsageFault for a folder that is given twice; UsageFault or Fault for a run that is not scored, has other data
+    or another split, or whose diagnosis does not come from its answers.
+    """
     return [_load(folder, name, data) for folder, name in zip(folders, run_names(folders), strict=True)]
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
-    """Each folder's own name, with its parent's if two names are equal. Raises UsageFault for a folder named twice."""
+    """Each folder's name, after its parent's if two names are equal. Raises UsageFault if a folder occurs twice."""
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageFault("RUN: the same folder is named twice. Name each run once.")
     names = [folder.resolve().name for folder in folders]
@@ -91,7 +98,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
     described = run_json(folder)
     require_data(folder, described, data)
     if (split := split_of(described)) != "test":
-        raise Fault(f"{folder}: answers the {split} records, and a report is of the benchmark's test records. "
+        raise Fault(f"{folder}: answers the {split} records, but a report needs answers to the test records. "
                     "Predict those into another folder: mmaffben predict without --split.")  # fmt: skip
     scores = scores_of(folder, data)
     read = ["run.json", *(f"scores.{mode}.json" for mode in scores)]
@@ -108,7 +115,7 @@ def _load(folder: Path, name: str, data: Dataset) -> Run:
 
 
 def scores_of(folder: Path, data: Dataset) -> dict[str, dict[str, Any]]:
-    """{mode: the content of scores.MODE.json}. Raises Fault without strict scores, and for a file that is not ours."""
+    """{mode: the content of scores.MODE.json}. Raises Fault without strict scores, and for a file in a wrong format."""
     scores = {mode: found for mode in MODES if (found := read_made(folder / f"scores.{mode}.json")) is not None}
     if "strict" not in scores:
         raise Fault(f"{folder}: no scores.strict.json. Score it first: {_again('score', folder, data)}")
@@ -120,23 +127,23 @@ def scores_of(folder: Path, data: Dataset) -> dict[str, dict[str, Any]]:
 
 
 def hashes_of(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """{name: SHA-256} of files of a run. Raises Fault for a missing one."""
+    """{name: SHA-256} of a run's files. Raises Fault for a missing file."""
     if missing := [one for one in names if not (folder / one).exists()]:
-        raise Fault(f"{folder / missing[0]}: missing, though the run has scores of it. Predict and score again.")
+        raise Fault(f"{folder / missing[0]}: missing, but the run has scores of it. Predict and score again.")
     return {one: sha256_of(folder / one) for one in names}
 
 
 def _require_of_these_answers(run: Run, data: Dataset) -> None:
-    """Raises Fault when the diagnosis counts other answers than the scores: it is of an earlier state of the run."""
+    """Raises Fault when the diagnosis counts other answers than the scores, so it is older than these."""
     for one in (run.diagnosis or {}).get("findings", ()):
         scored = run.scored(one["subset"], one["task"]) if one["check"] == "unparsed" else None
         if scored and (scored["n"], scored["unparsed"]) != (one["n"], round(one["value"] * one["n"])):
-            raise Fault(f"{run.folder / DIAGNOSIS}: not of these answers ({one['subset']} {one['task']}). "
+            raise Fault(f"{run.folder / DIAGNOSIS}: does not come from these answers ({one['subset']} {one['task']}). "
                         f"Diagnose again: {_again('diagnose', run.folder, data)}")  # fmt: skip
 
 
 def read_made(path: Path) -> dict[str, Any] | None:
-    """The JSON object that a command of ours wrote; None if the file is missing. Raises Fault for anything else."""
+    """The JSON object in a file; None if the file is missing. Raises Fault if the file is not a JSON object."""
     try:
         return read_json(path, "Make it again.")
     except FileNotFoundError:
@@ -144,18 +151,18 @@ def read_made(path: Path) -> dict[str, Any] | None:
 
 
 def subsets_of(runs: Sequence[Run], data: Dataset) -> list[str]:
-    """The subsets that any run has scores for, in the benchmark's order. Raises Fault for changed or missing data."""
+    """The subsets with scores of any run, in the benchmark's order. Raises Fault for changed or missing records."""
     names = [name for name in benchmark() if any(name in run.scores["strict"]["subsets"] for run in runs)]
     if lacking := [name for name in names if name not in data.subsets("test")]:
-        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Report with the data of the runs.")
+        raise Fault(f"{data.path}: no test records of {', '.join(lacking)}. Use the data of the runs.")
     data.require_unchanged(split_file(name, "test") for name in names)
     return names
 
 
 def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[str, Answered]]:
-    """{task key: {run name: its answers, parsed in strict mode}} of one subset, for the runs that have it.
+    """{task key: {run name: its answers, parsed in strict mode}} of one subset, for the runs with scores of it.
 
-    Raises Fault when the scores come from other answers: next to these rows they would mislead.
+    Raises Fault when a run's answers do not match its records, or its scores come from other answers.
     """
     records = list(data.records(subset, "test"))
     found: dict[str, dict[str, Answered]] = {}
@@ -167,14 +174,14 @@ def rows_of(subset: str, runs: Sequence[Run], data: Dataset) -> dict[str, dict[s
         for one in by_task(subset, asked, texts, "strict"):
             scored = run.scored(subset, one.task.key)
             if scored is None or (scored["n"], scored["unparsed"]) != (len(one.records), len(one.read.unparsed)):
-                raise Fault(f"{run.folder}: scores.strict.json is not of these answers ({one.name}). "
+                raise Fault(f"{run.folder}: scores.strict.json does not come from these answers ({one.name}). "
                             f"Score again: {_again('score', run.folder, data)}")  # fmt: skip
             found.setdefault(one.task.key, {})[run.name] = one
     return found
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each setting in which the runs differ: their scores may not be comparable."""
+    """A sentence for each setting in which the runs differ, because then their scores may not be comparable."""
     said = []
     for name in COMPARABLE:
         values = [run.described.get(name, "none" if name == "ablation" else None) for run in runs]
@@ -189,5 +196,5 @@ def _short(value: Any) -> str:
 
 
 def _again(verb: str, folder: Path, data: Dataset) -> str:
-    """A command to copy that makes a file of a run again."""
+    """A command, ready to copy, that makes a run's file again."""
     return shlex.join(["mmaffben", verb, str(folder), "--data", str(data.path)])

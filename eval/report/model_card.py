@@ -1,4 +1,4 @@
-"""A model card for the Hugging Face Hub: metadata with a model-index of every score, and the tables."""
+"""A model card for the Hugging Face Hub: metadata with every score in its model-index, and the tables."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from eval.score.figure import figure, on_parsed
 from mmafflm.benchmark.benchmark import Task, benchmark
 from mmafflm.hub import hub_languages
 
-# metric -> (type on the Hub, name for a person); another metric is shown by its key
+# {metric: (its type on the Hub, its displayed name)}; for other metrics both are the key
 _METRICS = {
     "macro_f1": ("f1", "Macro F1"),
     "micro_f1": ("f1", "Micro F1"),
@@ -32,7 +32,7 @@ _TASK_TYPES = {"image": "image-text-to-text", "video": "video-text-to-text"}
 
 
 def model_card(run: Run) -> str:
-    """The text of MODEL_CARD.md. Deterministic; touches no disk and no hub."""
+    """The text of MODEL_CARD.md, always the same for the same run. Writes no file and does not contact the Hub."""
     languages = hub_languages(_languages(run))
     metadata: dict[str, Any] = {
         "library_name": "transformers",
@@ -52,7 +52,7 @@ def _languages(run: Run) -> set[str]:
 
 
 def _results(run: Run) -> list[dict[str, Any]]:
-    """One entry for each task, its metrics in each mode. A metric that is undefined or withheld is left out."""
+    """One entry for each task, with its metrics in each mode. A metric that is undefined or withheld is left out."""
     found = []
     for subset, task in tasks_of([run], "strict"):
         metrics = [
@@ -101,7 +101,10 @@ def _metrics(task: Task, scored: Mapping[str, Any], mode: str, readout: str) -> 
 
 
 def _named(task: Task, metric: str) -> tuple[str, str]:
-    """The metric's type on the Hub and its name. `pearson_anger`: rows about anger; `pearson_valence`: valence."""
+    """The metric's type on the Hub and its displayed name.
+
+    `pearson_anger` is Pearson's r on the rows about anger; `pearson_valence` is that of the dimension valence.
+    """
     if is_jaccard(task, metric):
         return "jaccard", "Weighted Jaccard"
     if metric.startswith("pearson_"):
@@ -123,13 +126,13 @@ def _body(run: Run) -> str:
         f"- languages: {_code(', '.join(described.get('languages') or ['all']))}",
         f"- ablation: `{_code(described.get('ablation', 'none'))}`",
         "",
-        "Strict mode counts an answer that cannot be read as wrong; paper mode reproduces the published scorer.",
-        "A numeric task of which most answers could not be read has no figure: -.",
-        "The licence and the intended use of the weights are for whoever publishes them to state.",
+        "Strict mode counts an answer that cannot be parsed as wrong; paper mode reproduces the published scorer.",
+        "A numeric task has a dash (-) in place of a score when most of its answers could not be parsed.",
+        "Whoever publishes the weights must state their licence and intended use.",
     ]
     return f"# {_code(run.name)}\n\n" + "\n".join(said) + "\n\n" + markdown(tables([run]))
 
 
 def _code(value: object) -> str:
-    """Text on one line that cannot end a code span or open a tag."""
+    """The value as text on one line, without characters that could end a code span or open a tag."""
     return " ".join(str(value).split()).replace("`", "'").replace("<", "‹").replace("&", "+")

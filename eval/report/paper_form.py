@@ -1,4 +1,4 @@
-"""Tables in the paper's form, as Markdown and LaTeX: accuracy, macro F1 and Pearson per subset, times 100."""
+"""Tables in the paper's form, as Markdown and LaTeX: accuracy, macro F1 and Pearson's r per task, times 100."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from eval.score.figure import DASH, figure, rows_text, unparsed_text
 _METRICS = (("accuracy", "Acc."), ("macro_f1", "Ma-F1"), ("pearson", "Pearson"))
 _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {char: "\\" + char for char in "&%$#_"}
-_BEHIND = "In brackets: the share of unparsed answers."
+_BEHIND = "In parentheses: the share of unparsed answers."
 
 
 class PaperTable(NamedTuple):
-    """A caption, two lines of heads (each run's name above its columns), and rows of text."""
+    """A caption, two lines of headings (each run's name above its columns), and rows of text."""
 
     caption: str
     runs: list[str]
-    columns: tuple[str, ...]  # heads of each run's columns
-    left: tuple[str, ...]  # heads of the columns before the runs'
+    columns: tuple[str, ...]  # headings of each run's columns
+    left: tuple[str, ...]  # headings of the columns before those of the runs
     rows: list[list[str]]
 
 
@@ -49,7 +49,7 @@ def _tasks(runs: Sequence[Run], mode: str) -> PaperTable:
     said = "" if mode == "paper" else ", the main metric with its 95% bootstrap interval"
     caption = (
         f"MMAFFBen, {mode} mode: accuracy, macro F1 and Pearson's r times 100{said}{_limits(runs)}. "
-        f"Accuracy of label sets and of MELD_EC is {JACCARD}, as the paper has it."
+        f"Accuracy of label sets and of MELD_EC is {JACCARD}, as in the paper."
     )
     heads = (*(head for _, head in _METRICS), "Unparsed")
     left = ("Subset", "Task", "n", *(("Readout",) if told else ()))
@@ -57,7 +57,7 @@ def _tasks(runs: Sequence[Run], mode: str) -> PaperTable:
 
 
 def _means(runs: Sequence[Run], mode: str) -> list[PaperTable]:
-    """The table of means, if there are any; a mean that a run lacks, or that was refused, is a dash."""
+    """A list with the table of means; [] if there are no means. A missing or refused mean is shown as a dash."""
     rows = [
         [one.over, KINDS.get(one.group, one.group), one.metric, str(len(one.of)) if one.of else DASH,
          *map(_short, one.cells)]
@@ -74,7 +74,7 @@ def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
     cells = []
     for metric, _ in _METRICS:
         value, ends, n, unparsed = figure(scored, metric)
-        # The accuracy of ordinals is our addition; the paper has only Pearson for them.
+        # The accuracy of ordinals is our addition; the paper has only Pearson's r for them.
         if value is None or (metric == "accuracy" and "pearson" in scored["metrics"]):
             cells.append(DASH)
         elif mode == "strict" and ends and metric != "accuracy":
@@ -85,7 +85,7 @@ def _figures(scored: Mapping[str, Any] | None, mode: str) -> list[str]:
 
 
 def _short(cell: Cell | None) -> str:
-    """A value and, unless it is the paper's, the unparsed share."""
+    """A value, followed by the share of unparsed answers unless the value is the paper's."""
     if cell is None:
         return DASH
     value = DASH if cell.value is None else f"{100 * cell.value:.1f}"
@@ -93,13 +93,13 @@ def _short(cell: Cell | None) -> str:
 
 
 def _limits(runs: Sequence[Run]) -> str:
-    """The addition to captions when some of the runs asked only a part of the records: which part."""
+    """An addition to captions that says which part of the records runs were limited to; "" if none was limited."""
     limits = sorted({said for run in runs if (said := str(Selection.of_run(run.described)).removeprefix(", "))})
     return f"; {' or '.join(limits)}" if limits else ""
 
 
 def _named(run: Run) -> str:
-    """A run's name, and its readout unless it is greedy, so that a table never mixes readouts silently."""
+    """A run's name, followed by its readout unless that is greedy: a table must not mix readouts without saying so."""
     return run.name if run.readout == "greedy" else f"{run.name} ({run.readout})"
 
 
@@ -107,7 +107,7 @@ def _languages(runs: Sequence[Run], mode: str) -> list[PaperTable]:
     found = []
     for one in heat_maps(runs, mode):
         rows = [[language, *map(_short, cells)] for language, cells in one.rows]
-        beside = " The right columns are the paper's (arXiv 2505.24423)." if one.published else ""
+        beside = " The right-hand columns are the paper's scores (arXiv 2505.24423)." if one.published else ""
         caption = f"{one.subset} by language, {mode} mode: {one.metric} times 100{_limits(runs)}. {_BEHIND}{beside}"
         read = [f"{run.name} ({how})" if how else run.name for run, how in zip(runs, one.readouts, strict=True)]
         names = read + one.published
@@ -127,13 +127,13 @@ def markdown(found: Sequence[PaperTable]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text without what would break a table or become code, stars, a link or HTML: a run's folder may have any name."""
+    """The text, escaped so that it cannot break a table or become Markdown or HTML. A folder may have any name."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*|])", r"\\\1", text).replace("](", "]\\(")
 
 
 def latex(found: Sequence[PaperTable]) -> str:
-    r"""The tables in LaTeX with booktabs; \input them."""
+    r"""The tables in LaTeX with booktabs, for \input."""
     return "% \\usepackage{booktabs}\n\n" + "\n".join(map(_latex_table, found))
 
 
@@ -156,5 +156,5 @@ def _latex_table(table: PaperTable) -> str:
 
 
 def tex(text: str) -> str:
-    """Text with LaTeX's characters escaped."""
+    """The text on one line, with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Whether a run's probabilities are right, as small drawings: the reliability curve, and the coverage of intervals."""
+"""Small charts that show whether a run's probabilities are calibrated: reliability curves, and interval coverage."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ LEFT, TOP, SIDE = 30.0, 6.0, 150.0
 
 
 def reliability(found: Mapping[str, Any], title: str, run: int) -> Markup:
-    """How often the likeliest label is right (up) at each confidence (across), in bins of equal mass."""
+    """How often the likeliest label is right (vertical) at each confidence (horizontal), in bins of equal mass."""
     points = [(one["confidence"], one["right"], one["ci95"]) for one in found["curve"]]
     return _square(points, title, run)
 
 
 def coverage(found: Mapping[str, Any], title: str, run: int) -> Markup:
-    """How often gold lies in the central part of the prediction (up), at each nominal level (across)."""
+    """How often gold lies in the central interval of the prediction (vertical), at each nominal level (horizontal)."""
     points = [(float(level), share, found["ci95"][level]) for level, share in found["covered"].items()]
     return _square(points, title, run)
 

@@ -1,7 +1,7 @@
-"""`mmaffben report`: one self-contained HTML file, and next to it results.json, tables and a model card.
+"""`mmaffben report`: one self-contained HTML file, and next to it results.json with its schema, tables and model cards.
 
 The report reads the scores that `mmaffben score` wrote. It uses no clock and no random numbers, so the same runs and
-data give the same bytes.
+data produce the same bytes.
 """
 
 import base64
@@ -44,13 +44,13 @@ SCRIPT = files("eval.report").joinpath("report.js").read_text(encoding="utf-8")
 
 
 def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
-    """Write the report of scored runs and the files next to it; returns their paths, the HTML first.
+    """Write the report of scored runs and the files next to it. Returns their paths, the HTML first.
 
-    An existing report of the same runs is left unchanged. Raises Fault for a run without scores, or with scores of
-    other answers; UsageFault for a wrong --out.
+    An up-to-date report of the same runs is left unchanged. Raises Fault for a run without scores or with scores of
+    other answers, and for changed records; UsageFault for a wrong --out or a wrong run folder.
     """
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
-        raise UsageFault(f"--out: {out} is not the name of an HTML file. Give one, such as {out / 'report.html'}")
+        raise UsageFault(f"--out: {out} is not the name of an HTML file. Pass a name such as {out / 'report.html'}")
     runs = load_runs(folders, data)
     names = subsets_of(runs, data)
     cards = {out.with_name(f"{out.stem}{_of(run, runs)}.MODEL_CARD.md"): run for run in runs}
@@ -75,7 +75,9 @@ def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     write_text(out, page(runs, data, parts, thumbnails.refused))
     found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}
     require(Results, found, beside[0], "Please report this as a bug.")
-    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")  # last: it shows that the others are complete
+    write_text(
+        beside[0], json.dumps(found, ensure_ascii=False) + "\n"
+    )  # last, because it shows that the other files are complete
     return written
 
 
@@ -90,7 +92,7 @@ def generator() -> str:
 
 
 def page(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings], refused: int = 0) -> str:
-    """The HTML. All text from data, runs and answers is escaped automatically."""
+    """The HTML. All text from data, runs and answers is escaped automatically. refused: pictures that were left out."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files("eval.report").joinpath(name).read_text(encoding="utf-8")),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
@@ -122,7 +124,7 @@ def page(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings], re
 
 
 def _drawing(style: str) -> dict[str, Any]:
-    """The template's functions, style and script. The page's policy allows only these two, by hash."""
+    """The template's functions, style and script. The content security policy allows only this style and script."""
     return {
         "key": svg.key, "number": tables.number, "interval": tables.interval, "kinds": tables.KINDS,
         "least_rows": MIN_ROWS,
@@ -149,7 +151,7 @@ def _head(run: Run, at: int) -> dict[str, Any]:
 
 
 def results(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings]) -> dict[str, Any]:
-    """Every number in the report (results.json): scores and diagnosis as read, and the numbers in the figures."""
+    """The content of results.json: scores and diagnosis as read, means, comparisons, and the numbers in the charts."""
     return {
         "schema": VERSION,
         "generator": generator(),
@@ -175,7 +177,7 @@ def results(runs: Sequence[Run], data: Dataset, parts: Sequence[SubsetDrawings])
 
 
 def _without_rows(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores without the lists of unparsed rows: scores.strict.json has them, and they may be as long as the run."""
+    """The scores without the lists of unparsed rows, which may be long and which scores.MODE.json contains."""
     return {
         key: _without_rows(value) if isinstance(value, Mapping) else value
         for key, value in scores.items()
@@ -184,14 +186,14 @@ def _without_rows(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def provenance(runs: Sequence[Run], data: Dataset) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(title, facts): run.json, thresholds and file hashes of each run, then the data."""
+    """[(title, facts)]: run.json, thresholds and file hashes of each run, then the facts about the data."""
     found = []
     for run in runs:
         told = [("folder", str(run.folder)), *tables.flat(run.described)]
         found.append((f"{run.name}: run.json", told))
         if run.thresholds:
             found.append((f"{run.name}: thresholds of label sets (readout.json)", list(tables.flat(run.thresholds))))
-        found.append((f"{run.name}: SHA-256 of what was read", list(run.files.items())))
+        found.append((f"{run.name}: SHA-256 of the files that were read", list(run.files.items())))
     names = sorted({split_file(name, "test") for run in runs for name in run.scores["strict"]["subsets"]})
     kept: dict[str, Any] = {
         key: data.manifest[key] for key in ("versions", "seed", "limit", "data_hash") if key in data.manifest

@@ -1,7 +1,7 @@
-"""The form of results.json, version 1, as types. pydantic makes the JSON Schema next to every results.json from them.
+"""The format of results.json, version 1, as types. The JSON Schema next to every results.json is made from these types.
 
-The report checks its input (a run's scores and diagnosis) and the results.json that it writes against these types. The
-version goes up when a key is renamed, removed or changes its meaning; a new key alone does not raise it.
+The report checks its input (a run's scores and diagnosis) and the results.json that it writes against the types. The
+version goes up when a key is renamed or removed or its meaning changes. A new key does not change the version.
 """
 
 from pathlib import Path
@@ -17,13 +17,13 @@ Ends = tuple[float, float]
 
 
 class Model(BaseModel):
-    """An object with at least these keys; it may have more."""
+    """An object with at least the keys of its class. It may have more keys."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Sample(Model):
-    """The rows are a sample of at most `limit` rows per subset, drawn from `of` rows here."""
+    """The rows are part of a sample of at most `limit` rows per subset. `of`: the number of rows without the limit."""
 
     limit: int
     of: int
@@ -38,31 +38,31 @@ class Parsed(Model):
 
 
 class ScoredEntry(Model):
-    """One task, or one of its languages; metrics are fractions, None if not defined."""
+    """The scores of one task or one of its languages. A metric that is not defined is None."""
 
     n: int = Field(ge=1)
     sample: Sample | None = None
-    withheld: str | None = Field(None, description="why its metrics are in no table: most answers are unparsed")
+    withheld: str | None = Field(None, description="why tables do not show its metrics: most answers are unparsed")
     unparsed: int = Field(ge=0)
     unparsed_rate: float | None = None
     metrics: dict[str, float | None]
     ci95: dict[str, Ends | None]
     unit: str | None = Field(None, description="what the intervals resample: row, dialogue, film, picture or tweet")
-    units: int | None = Field(None, description="how many groups, where groups are resampled")
+    units: int | None = Field(None, description="the number of groups, if groups are resampled")
     design_effect: float | None = Field(None, description="variance of the main metric over groups / over rows")
-    attainable: dict[str, float] | None = Field(None, description="of labels: what a perfect model would get")
+    attainable: dict[str, float] | None = Field(None, description="for labels: the metrics of a perfect model")
     parsed: Parsed | None = None
     majority: dict[str, float | None] | None = None
     baselines: dict[str, dict[str, float | None]] = Field({}, description="majority, median, prior, all_labels, tfidf")
     no_learned: str | None = Field(None, description="why there is no learned baseline (tfidf)")
     readout: Literal["greedy", "expectation", "choice"] | None = Field(
-        None, description="of a task, and of its languages"
+        None, description="how the answers of this task or language were obtained"
     )
     calibration: dict[str, Any] | None = Field(
-        None, description="of a task or language that was answered from likelihoods, in strict mode"
+        None, description="only for a task or language that was answered from likelihoods, in strict mode"
     )
     humans: dict[str, Any] | None = Field(
-        None, description="how well people agree in this task: one annotator against the others combined"
+        None, description="human agreement on this task: one annotator against the others combined"
     )
     notes: list[str] = []
     by_language: dict[str, "ScoredEntry"] = {}
@@ -95,7 +95,7 @@ class FindingEntry(Model):
     part: str
     verdict: Literal["found", "unsure", "absent"]
     p: float | None
-    p_holm: float | None = Field(description="corrected for the checks of the same kind")
+    p_holm: float | None = Field(description="p corrected for all checks of the same kind")
     value: float | None
     ci95: Ends | None
     threshold: float
@@ -105,7 +105,7 @@ class FindingEntry(Model):
 
 
 class Diagnosis(Model):
-    """diagnosis.json as `mmaffben diagnose` wrote it."""
+    """The content of diagnosis.json, which `mmaffben diagnose` writes."""
 
     version: Literal[2] = Field(alias="schema")
     findings: list[FindingEntry]
@@ -121,7 +121,7 @@ class RunEntry(Model):
 
 
 class Mean(Model):
-    """A mean with its approximate interval."""
+    """A mean with its approximate interval; n and unparsed are sums over the averaged scores."""
 
     value: float
     ci95: Ends | None
@@ -130,7 +130,7 @@ class Mean(Model):
 
 
 class AverageEntry(Model):
-    """The mean of several scores, a cell for each run in the order of `runs`; None if the run lacks one of them."""
+    """The mean of several scores, with a cell for each run in the order of `runs`; None if the run lacks a score."""
 
     over: Literal["subset", "task", "modality", "language", "languages"]
     group: str
@@ -142,7 +142,7 @@ class AverageEntry(Model):
 
 
 class ComparisonEntry(Model):
-    """comparison.NAME.json as `mmaffben compare` wrote it: run b against run a."""
+    """A comparison of run b with run a. found: the content of comparison.NAME.json, which `mmaffben compare` writes."""
 
     a: str
     b: str
@@ -164,7 +164,7 @@ class ExampleEntry(Model):
 
 
 class Results(BaseModel):
-    """results.json."""
+    """The content of results.json."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -175,13 +175,16 @@ class Results(BaseModel):
     data: Data
     runs: dict[str, RunEntry]
     averages: dict[Literal["strict", "paper"], list[AverageEntry]]
-    comparisons: list[ComparisonEntry] = Field(description="of two of the runs, where they were compared")
-    figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: what its figures draw")
+    comparisons: list[ComparisonEntry] = Field(description="comparisons between two of the runs, if stored")
+    figures: dict[str, dict[str, dict[str, Any]]] = Field(description="subset, task, run: the numbers in the charts")
     examples: dict[str, dict[str, list[ExampleEntry]]] = Field(description="subset, task: the rows shown")
 
 
 def require(model: type[BaseModel], found: object, path: Path, again: str) -> None:
-    """Raises Fault for JSON that does not have the form of `model`, naming the first difference; again: the fix."""
+    """Raises Fault with the first difference if `found` does not have the format of `model`.
+
+    path: the file that the message is about. again: a sentence that tells the user what to do.
+    """
     try:
         model.model_validate(found)
     except ValidationError as error:

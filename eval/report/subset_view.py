@@ -1,4 +1,4 @@
-"""One subset of the report: its tasks' metrics, figures, classes and example rows, ready for the template."""
+"""One subset of the report: its tasks' metrics, charts, classes and example rows, ready for the template."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ from mmafflm.media.thumbnails import Thumbnails
 
 
 class ReportFigure(NamedTuple):
-    """A drawing with its title, unit, rows, and a caption that says how to read it.
+    """A chart with its title, unit, number of rows, and a caption that explains it.
 
-    wide: it may be wider than a phone ("scroll") or than half a page ("whole").
+    wide: the chart may be wider than a phone's screen ("scroll") or than half a page ("whole").
     """
 
     svg: Markup
@@ -35,19 +35,19 @@ class ReportFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskView:
-    """One task of a subset; readouts: those of the runs, from readouts_of()."""
+    """One task of a subset. readouts: the runs' readouts, from readouts_of()."""
 
     task: Task
     readouts: list[str]
     metrics: list[MetricRow]
     figures: list[ReportFigure]
-    classes: list[tuple[int, list[tuple[Any, ...]]]]  # (place of the run, its classes)
+    classes: list[tuple[int, list[tuple[Any, ...]]]]  # (position of the run, its classes)
     examples: list[ExampleView]
 
 
 @dataclass(frozen=True)
 class SubsetView:
-    """One subset, and its main figures in one line."""
+    """One subset. summary: its main scores in one line."""
 
     name: str
     modality: str
@@ -56,7 +56,7 @@ class SubsetView:
 
 
 class SubsetDrawings(NamedTuple):
-    """The view for the template; for results.json the same numbers, {task key: {run name: tally}}, and row ids."""
+    """view: for the template. tallies: {task key: {run name: tally}}, and examples: shown rows, for results.json."""
 
     view: SubsetView
     tallies: dict[str, dict[str, Any]]
@@ -66,7 +66,10 @@ class SubsetDrawings(NamedTuple):
 def subset_view(
     name: str, answered: Mapping[str, Mapping[str, Answered]], runs: Sequence[Run], thumbnails: Thumbnails
 ) -> SubsetDrawings:
-    """Count answers, draw figures and choose rows of one subset; `answered`: {task key: {run name: answers}}."""
+    """Count the answers, draw the charts and choose the rows of one subset.
+
+    answered: {task key: {run name: answers}}.
+    """
     subset = benchmark()[name]
     tasks, tallies = [], {}
     for key, by_run in answered.items():
@@ -95,13 +98,16 @@ def _summary(name: str, tasks: Sequence[TaskView], runs: Sequence[Run]) -> str:
 
 
 def _short(one: Cell) -> str:
-    """A value, and the share of unparsed answers if there are any."""
+    """A value, followed by the share of unparsed answers if there are any."""
     doubt = f" (unparsed {unparsed_text(one.unparsed, one.n)})" if one.unparsed and one.n else ""
     return number(one.value) + doubt
 
 
 def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[ReportFigure]:
-    """One run's drawings of one task: a matrix, or two for every scale. `at`: the run's place, decides its colour."""
+    """One run's charts of one task: a matrix, or two charts for every scale.
+
+    at: the run's position, which determines its colour.
+    """
     title = f"{task.subset} {task.key}, {run.name}"
     if "matrix" not in counts:
         scale = (counts["low"], counts["high"])
@@ -111,22 +117,22 @@ def _figures(task: Task, counts: Mapping[str, Any], run: Run, at: int) -> list[R
             for figure in _of_scale(f"{name}, {run.name}" if name else run.name, title, scale, of, at)
         ]
     several = " A row may have several labels." if counts["several"] else ""
-    few = f" Grey: gold classes of fewer than {MIN_ROWS} rows." if min(counts["gold"]) < MIN_ROWS else ""
+    few = f" Gold classes of fewer than {MIN_ROWS} rows are grey." if min(counts["gold"]) < MIN_ROWS else ""
     rows = (run.scored(task.subset, task.key) or {}).get("n", 0)
     return [
         ReportFigure(
             svg.matrix(counts, f"{title}: answers by gold class"),
-            f"{run.name}: gold down, answer across",
+            f"{run.name}: gold classes (rows), answers (columns)",
             "percent of a gold class's rows",
             f"{rows:,}",
-            f"Framed: right.{several}{few}",
+            f"Framed cells are right answers.{several}{few}",
             "whole" if len(counts["classes"]) > 13 else "scroll",
         )
     ]
 
 
 def _calibrations(task: Task, run: Run, at: int) -> list[ReportFigure]:
-    """The reliability curve of a run that was answered from likelihoods, or the coverage of each of its dimensions."""
+    """The charts of a task that was answered from likelihoods: a reliability curve, or each dimension's coverage."""
     found = (run.scored(task.subset, task.key) or {}).get("calibration") or {}
     rows, title = f"{found.get('n', 0):,}", f"{task.subset} {task.key}, {run.name}"
     drawn = []
@@ -134,26 +140,32 @@ def _calibrations(task: Task, run: Run, at: int) -> list[ReportFigure]:
         said = f"ECE {number(found['ece'])}{interval(found['ci95']['ece'])}, by chance {number(found['ece_by_chance'])}"
         said += f"; Brier score {number(found['brier'])}{interval(found['ci95']['brier'])}."
         curve = reliability(found, f"{title}: how often the likeliest label is right at each confidence", at)
-        drawn.append(ReportFigure(curve, f"{run.name}: right (up) at each confidence (across)", "shares", rows, said))
+        drawn.append(
+            ReportFigure(
+                curve, f"{run.name}: share of right answers (vertical) at each confidence", "shares", rows, said
+            )
+        )
     for name, of in found.get("coverage", {}).items():
-        said = f"Mean predicted spread {number(of['spread'])}, root mean square error {number(of['rmse'])}."
+        said = f"Mean predicted standard deviation {number(of['spread'])}, root mean square error {number(of['rmse'])}."
         who = f"{name}, {run.name}" if name else run.name
         curve = coverage(of, f"{title}, {who}: how often gold lies in the central part of the prediction", at)
-        drawn.append(ReportFigure(curve, f"{who}: gold inside (up) the central share (across)", "shares", rows, said))
+        drawn.append(
+            ReportFigure(curve, f"{who}: share of gold (vertical) in each central interval", "shares", rows, said)
+        )
     return drawn
 
 
 def _of_scale(who: str, title: str, scale: tuple[float, float], of: Mapping[str, Any], at: int) -> list[ReportFigure]:
     drift = (
-        f"answers spread {number(of['spread_ratio'])} times as wide as gold, the most frequent has "
-        f"{number(of['most_frequent_share'])} of the rows, the distributions overlap by {number(of['overlap'])}"
+        f"answers have {number(of['spread_ratio'])} times the standard deviation of gold, the most frequent answer has "
+        f"a share of {number(of['most_frequent_share'])}, and the distributions overlap by {number(of['overlap'])}"
     )
     unit, rows = f"points of the scale {scale[0]:g} to {scale[1]:g}", f"{of['n']:,}"
     against = svg.scatter(of, scale, PLACES, f"{title}, {who}: answer against gold, {of['n']} rows", at)
     distributions = svg.histogram(of, scale, f"{title}, {who}: distributions; {drift}", at)
     return [
         ReportFigure(against, f"{who}: answer against gold", unit, rows,
-                     "A dot's area: its rows; dashed: answer equals gold."),
+                     "The area of a dot grows with its number of rows. On the dashed line the answer equals gold."),
         ReportFigure(distributions, f"{who}: answers (bars), gold (line)", f"rows by {unit}", rows,
                      f"The {drift}."),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Figures as small inline SVG: drawn from counts, coloured by the page's style, each with a complete title.
+"""Charts as small inline SVG: drawn from counts, coloured by the page's style. The title of each describes it in words.
 
 Text stays text, Markup.format escapes every value, and shapes convey the same information as colours.
 """
@@ -16,7 +16,7 @@ _SIZES = 6  # sizes of dots in a scatter plot: the style's .dots0 to .dots5 set 
 
 
 class Estimate(NamedTuple):
-    """One run's value with its interval, to draw on a lane. `run` is its place from 0."""
+    """One run's value with its interval, to draw on a lane. run: the run's position on the page, from 0."""
 
     run: int
     name: str
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 
 
 def marker(run: int, x: float, y: float) -> Markup:
-    """The run's shape, which distinguishes it without colour."""
+    """The run's mark. Its shape distinguishes up to four runs without colour."""
     s = 3.6
     shapes = (
         f"M{x - s:g} {y:g}a{s} {s} 0 1 0 {2 * s:g} 0a{s} {s} 0 1 0 {-2 * s:g} 0",
@@ -37,7 +37,7 @@ def marker(run: int, x: float, y: float) -> Markup:
 
 
 def key(run: int) -> Markup:
-    """A run's shape, to show next to its name."""
+    """The run's mark as a small picture next to the run's name."""
     return Markup('<svg class="key" viewBox="0 0 14 12" width="14" height="12" aria-hidden="true">{}</svg>').format(
         marker(run, 7, 6)
     )
@@ -50,9 +50,10 @@ def lane(
     title: str,
     humans: float | None = None,
 ) -> Markup:
-    """Runs on one axis: value, 95% interval as a whisker; upright lines: the baseline, and dashed human agreement.
+    """The values of all runs on one axis, with their 95% intervals as whiskers.
 
-    The axis fills its place on the page; text and marks keep their size.
+    Vertical lines show the baseline and, dashed, human agreement. The axis fills the available width, but text and
+    marks keep their size.
     """
     step = 8.0
     height = step * max(1, len(found)) + 6
@@ -82,13 +83,13 @@ def axis(domain: tuple[float, float], title: str) -> Markup:
 
 
 def share(value: float, domain: tuple[float, float]) -> float:
-    """The value's place on the axis in percent; values beyond an end are drawn at it."""
+    """The value's position on the axis in percent. A value beyond an end is drawn at this end."""
     low, high = domain
     return 100 * (min(max(value, low), high) - low) / (high - low)
 
 
 def ticks(domain: tuple[float, float]) -> list[float]:
-    """Every 0.2 between the ends; every 0.5 on an axis longer than 1.2."""
+    """The values with a tick: the multiples of 0.2 between the ends; on an axis of 1.3 or longer, of 0.5."""
     low, high = domain
     step = 0.2 if high - low < 1.3 else 0.5
     return [round(at * step, 1) for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
@@ -105,7 +106,7 @@ def _wide(height: float, title: str, body: Sequence[Markup]) -> Markup:
 
 
 def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, title: str, run: int) -> Markup:
-    """Gold (horizontal) against the answer (vertical). A dot shows all rows at its place; its area shows how many."""
+    """Gold (horizontal) against the answer (vertical). A dot's area grows with the number of rows at its position."""
     left, top, side = 30.0, 6.0, 190.0
 
     def at(place: int) -> float:
@@ -127,7 +128,7 @@ def scatter(counts: Mapping[str, Any], scale: tuple[float, float], places: int, 
 
 
 def histogram(counts: Mapping[str, Any], scale: tuple[float, float], title: str, run: int) -> Markup:
-    """Answers as bars, gold as a stepped line over them, on one scale."""
+    """The distributions of the answers (bars) and of gold (a stepped line over the bars), on one scale."""
     left, top, width, height = 30.0, 6.0, 190.0, 110.0
     gold, answered = counts["gold"], counts["answered"]
     most, step = max(*gold, *answered, 1), width / len(gold)
@@ -158,9 +159,9 @@ def _labels(left: float, top: float, height: float, scale: tuple[float, float], 
 
 
 def matrix(counts: Mapping[str, Any], title: str) -> Markup:
-    """Gold classes as rows, answers as columns; shade and number show the share of the gold class's rows.
+    """A confusion matrix with gold classes as rows and answers as columns.
 
-    A gold class of fewer than MIN_ROWS rows is grey.
+    A cell's shade and number show the share of the gold class's rows. A gold class of fewer than MIN_ROWS rows is grey.
     """
     names, size = counts["classes"], 26.0 if len(counts["classes"]) <= 13 else 19.0
     left, top = 8 + 6.1 * max(map(len, names)), 8 + 4.6 * max([*map(len, names), 8])
@@ -183,7 +184,7 @@ def matrix(counts: Mapping[str, Any], title: str) -> Markup:
 
 
 def _cell(place: tuple[float, float, float], share: float, kind: str, title: str) -> Markup:
-    """A square at (x, y); `kind`: more CSS classes, each after a space."""
+    """A square at (x, y). kind: additional CSS classes, each after a space. title: "" for an empty cell."""
     x, y, size = place
     if not title:  # an empty cell needs only a faint box; most cells of a 26 x 26 matrix are empty
         return Markup('<path class="{}" d="M{:.4g} {:.4g}h{:g}v{:g}h{:g}z"/>').format(
@@ -200,5 +201,5 @@ def _cell(place: tuple[float, float, float], share: float, kind: str, title: str
 
 
 def _shade(share: float) -> str:
-    """The class of text that is legible on a cell of that opacity; the style makes it black or white, by theme."""
+    """The CSS class of text on a cell of this opacity. The style makes such text black or white, so it is legible."""
     return "on" if share > 0.7 else "mid" if share > 0.56 else ""

@@ -1,4 +1,4 @@
-"""The report's tables as rows of values: headline, languages, every metric of a task, labels, provenance."""
+"""The report's tables as rows of values: all tasks (headline), languages, every metric of a task, and notes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +23,10 @@ KINDS = {
 
 
 class Cell(NamedTuple):
-    """A value with its interval and counts; `shade` 0..10 in a heat map, None below MIN_ROWS rows.
+    """A value with its interval and counts.
 
-    parsed: the main metric of a numeric task on the rows whose answers could be parsed.
+    shade: 0 to 10 in a heat map, None for fewer than MIN_ROWS rows. parsed: the main metric of a numeric task on the
+    rows whose answers could be parsed.
     """
 
     value: float | None
@@ -38,24 +39,24 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class HeadlineRow:
-    """One row of the headline table: a task, each run's cell (None if the run lacks the task) and readout."""
+    """One row of the headline table: a task, with the cell (None if the run lacks the task) and readout of each run."""
 
     subset: str
     task: Task
     metric: str
     cells: list[Cell | None]
-    rows: str  # how many rows were asked
-    baseline: Baseline | None  # the strongest trivial one
+    rows: str  # the number of rows, from rows_text()
+    baseline: Baseline | None  # the strongest baseline
     learned: float | None
     readouts: list[str]
-    humans: float | None = None  # how well people agree
+    humans: float | None = None  # human agreement
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One subset's languages: a row each with a cell for every run and, in paper mode, the paper's figures.
+    """One subset with a row for each language: a cell for every run and, in paper mode, the paper's scores.
 
-    readouts: those of the runs, from readouts_of().
+    readouts: the runs' readouts, from readouts_of().
     """
 
     subset: str
@@ -75,7 +76,7 @@ def tasks_of(runs: Sequence[Run], mode: str) -> Iterator[tuple[str, Task]]:
 
 
 def readouts_of(subset: str, key: str, runs: Sequence[Run]) -> list[str]:
-    """Each run's readout of a task; "" for all when every run on the page is greedy."""
+    """Each run's readout of a task; "" for every run when all runs on the page are greedy."""
     told = any(run.readout != "greedy" for run in runs)
     return [run.readout_of(subset, key) if told else "" for run in runs]
 
@@ -106,12 +107,12 @@ def number(value: float | None) -> str:
 
 
 def interval(ends: Sequence[float] | None) -> str:
-    """The ends in brackets, after a space; "" for None."""
+    """The two ends in brackets, after a space; "" for None."""
     return f" [{number(ends[0])}, {number(ends[1])}]" if ends else ""
 
 
 def heat_maps(runs: Sequence[Run], mode: str) -> list[HeatMap]:
-    """A heat map for each subset with several languages."""
+    """A heat map for each subset for which a run has scores by language."""
     names = [name for name in benchmark() if any("by_language" in _of(run, name, mode) for run in runs)]
     return [_heat_map(name, runs, mode) for name in names]
 
@@ -142,14 +143,17 @@ def _heat_map(subset: str, runs: Sequence[Run], mode: str) -> HeatMap:
 
 
 def _means(languages: Sequence[str], rows: Sequence[tuple[str, list[Cell | None]]], columns: int) -> list[Cell | None]:
-    """The mean over the languages in each column, to compare with the paper's; None if a language is missing."""
+    """Each column's mean over the languages, to compare with the paper's. None if the column lacks a language."""
     found = [[cells[at] for _, cells in rows] for at in range(columns)]
     shown = [[one for one in column if one and one.value is not None] for column in found]
     return [pooled(of) if of and len(of) == len(languages) else None for of in shown]
 
 
 def pooled(cells: Sequence[Cell]) -> Cell:
-    """The mean of scores (each must have a value), with their rows added up; published scores have no rows: None."""
+    """The mean of scores, each of which must have a value, and the sums of their rows and unparsed answers.
+
+    The sums are None if a score has no number of rows, as published scores.
+    """
     values = [one.value for one in cells if one.value is not None]
     rows = [(one.n, one.unparsed) for one in cells if one.n is not None and one.unparsed is not None]
     n, unparsed = (sum(of) for of in zip(*rows, strict=True)) if len(rows) == len(cells) else (None, None)
@@ -157,7 +161,7 @@ def pooled(cells: Sequence[Cell]) -> Cell:
 
 
 def _shaded(one: Cell | None) -> Cell | None:
-    """One scale for every heat map of every report: 0 to 1. A score of few rows has no shade."""
+    """The cell with its shade on the scale from 0 to 1 of all heat maps. A score of few rows gets no shade."""
     if one is None or one.value is None or (one.n is not None and one.n < MIN_ROWS):
         return one
     return one._replace(shade=round(min(max(one.value, 0.0), 1.0) * 10))
@@ -167,7 +171,7 @@ MetricRow = tuple[str, dict[str, float | None], list[Cell | None]]
 
 
 def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[MetricRow]:
-    """(metric, {baseline: its value}, a cell for every run) for all strict metrics of a task."""
+    """[(metric, {baseline: its value}, a cell for every run)] for all strict metrics of a task."""
     scored = [run.scored(subset, task.key) for run in runs]
     names = list(dict.fromkeys(name for one in scored if one for name in one["metrics"]))
     some = next(one for one in scored if one)
@@ -182,7 +186,7 @@ def metrics_of(subset: str, task: Task, runs: Sequence[Run]) -> list[MetricRow]:
 
 
 def _parsed_row(task: Task, scored: Sequence[Mapping[str, Any] | None]) -> list[MetricRow]:
-    """The main metric of a numeric task on the parsed rows; no row for labels, and for scores of an older version."""
+    """The main metric of a numeric task on the parsed rows. [] for labels and for scores of an older version."""
     metric = task.main_metric
     if not any(one and "parsed" in one for one in scored):
         return []

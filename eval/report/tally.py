@@ -1,4 +1,4 @@
-"""The numbers that the figures draw and results.json stores. Pure functions on arrays."""
+"""Computes the numbers that the charts show and results.json stores. Pure functions on arrays."""
 
 from typing import Any
 
@@ -10,11 +10,14 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Ordinal, Vad
 
 BINS = 20  # bins of a distribution
-PLACES = 41  # places on each axis of a scatter plot: an odd number, so that the middle of the scale is a place
+PLACES = 41  # positions on each axis of a scatter plot; odd, so that one position is the middle of the scale
 
 
 def tally(task: Task, read: Answers) -> dict[str, Any]:
-    """Counts of one task's answers in strict mode. Unparsed answers are counted only under "unparsed"."""
+    """Counts of one task's answers in strict mode.
+
+    Unparsed answers count only under "unparsed" and, for labels and ordinals, in the number of gold rows of a class.
+    """
     parsed = np.ones(len(read.gold), dtype=bool)
     parsed[list(read.unparsed)] = False
     grammar = task.grammar
@@ -41,7 +44,7 @@ def tally(task: Task, read: Answers) -> dict[str, Any]:
 
 
 def _classes(names: list[str], gold: Array, prediction: Array, parsed: Array) -> dict[str, Any]:
-    """matrix[i][j]: rows with gold class i answered with class j; unparsed[i]: those without an admissible answer."""
+    """matrix[i][j]: the rows with gold class i and answer j. unparsed[i]: the rows with gold i and no parsed answer."""
     prediction = prediction & parsed[:, None]
     matrix = gold.astype(np.int64).T @ prediction.astype(np.int64)
     wanted, given = gold.sum(0), prediction.sum(0)
@@ -63,7 +66,7 @@ def _shares(above: Array, below: Array) -> list[float | None]:
 
 
 def _scale(gold: Floats, prediction: Floats, all_gold: Floats, scale: tuple[float, float]) -> dict[str, Any]:
-    """One scale's scatter plot and distributions, and the measures of intensity drift."""
+    """The numbers of one scale's scatter plot and distributions, and the measures of intensity drift."""
     low, high = scale
     edges = np.linspace(low, high, BINS + 1)
     of_gold, of_answers = np.histogram(gold, edges)[0], np.histogram(prediction, edges)[0]

@@ -140,7 +140,10 @@ def test_a_run_that_is_not_done_shows_what_is_there_and_says_so(
     ("line", "fault"),
     [
         ('{"id": "XED/de/test/1", "prediction": "joy"}', r"XED/de/test/1 is not a record of .*EMOTIC_SI_test"),
-        ('{"id": "FIRST", "prediction": "another"}', "two answers there, to a record of .*EMOTIC_SI_test"),
+        (
+            '{"id": "FIRST", "prediction": "another"}',
+            "two different answers in this run, to a record of .*EMOTIC_SI_test",
+        ),
         ('{"id": "FIRST", "prediction": 3}', r"EMOTIC_SI\.jsonl:31: not"),
         ('{"id": "FIRST"}, {"id": "FIRST"}', r"EMOTIC_SI\.jsonl:31: not JSON"),
         ("[]", r"EMOTIC_SI\.jsonl:31: expected a JSON object"),

@@ -232,7 +232,7 @@ def test_faults_are_sentences(made: Made, copy: Path, tmp_path: Path) -> None:
     answers = copy / "predictions" / "FER2013.jsonl"
     lines = answers.read_text().splitlines()
     answers.write_text("\n".join(json.dumps(json.loads(line) | {"prediction": "?"}) for line in lines) + "\n")
-    with pytest.raises(Fault, match=r"not of these answers \(FER2013\).*Score again: mmaffben score"):
+    with pytest.raises(Fault, match=r"not come from these answers \(FER2013\).*Score again: mmaffben score"):
         report([copy], made.data, out)
     (copy / "scores.strict.json").unlink()
     with pytest.raises(Fault, match=r"no scores\.strict\.json\. Score it first"):
@@ -252,7 +252,7 @@ def test_tables_in_the_papers_form(made: Made) -> None:
     assert "| modality | image | macro_f1 | 3 |" in text and "languages & XED & macro\\_f1 & - & -" in tex
     assert (
         "of label sets and of MELD_EC is weighted Jaccard" in text
-        and "accuracy, as the paper has it: weighted" in made.html
+        and "accuracy, as the paper defines it: weighted" in made.html
     )
     theirs = sum(of["MMAFFLM-7b"] for (name, _), of in paper_scores().items() if name == "SAMSEMO") / 5
     assert f"| {100 * theirs:.1f} |" in next(line for line in text.splitlines()[::-1] if "mean of languages" in line)

@@ -58,7 +58,7 @@ def test_the_first_sentences_say_what_the_numbers_say(made: Made) -> None:
         rows, unparsed = (sum(one[what] for one in subsets) for what in ("n", "unparsed"))
         against, first, found = glance(run)
         asked = f"{len(benchmark())} of {len(benchmark())} subsets, {rows} rows"
-        assert first.startswith(f"{asked}; {1 - unparsed / rows:.1%} of the answers could be read")
+        assert first.startswith(f"{asked}; {1 - unparsed / rows:.1%} of the answers could be parsed")
         assert f"the other {unparsed / rows:.1%} count as wrong" in first
         tasks = [task for one in subsets for task in one.get("tasks", {"": one}).values()]
         metrics = [(task, "macro_f1" if "macro_f1" in task["metrics"] else "pearson") for task in tasks]
@@ -102,7 +102,7 @@ def test_a_diagnosis_is_drawn_explained_and_shown_with_its_unparsed_answers(
         assert all(row["id"] in page.said for kind in one["kinds"].values() for row in kind["examples"])
     next(one for one in found["findings"] if one["check"] == "unparsed")["n"] += 1
     (copy / "diagnosis.json").write_text(json.dumps(found))
-    with pytest.raises(Fault, match=r"not of these answers \(semeval2018_english ei_reg\).*mmaffben diagnose"):
+    with pytest.raises(Fault, match=r"not come from these answers \(semeval2018_english ei_reg\).*mmaffben diagnose"):
         report([copy], made.data, tmp_path / "r.html")
     (copy / "diagnosis.json").write_text("[]")
     with pytest.raises(Fault, match=r"diagnosis\.json: expected a JSON object, found list"):
