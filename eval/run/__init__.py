@@ -1,3 +1,4 @@
-"""The RUN folder: its run.json, the chosen rows, predictions joined to records by id, the checkpoint that answered, and
-whether files are up to date.
+"""The RUN folder: run.json, the selected rows, the checkpoint, and predictions, which are joined to records by id.
+
+up_to_date.py finds out whether the files of a run are up to date.
 """

@@ -1,8 +1,8 @@
-"""Read files of answers that other tools wrote. The form of the first row decides; all rows must have the same form.
+"""Read files of answers that other tools wrote. All rows must have the form of the first row.
 
 Three forms are JSON Lines: {"id", "prediction"} from any tool, LLaMA-Factory's generated_predictions.jsonl, and the
-samples that lm-eval and lmms-eval log for the tasks of `mmaffben export-tasks`. The fourth is inspect's log in its JSON
-format, one object with all samples.
+samples that lm-eval and lmms-eval log for the tasks of `mmaffben export-tasks`. The fourth form is inspect's log in its
+JSON format, which is one object with all samples.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +18,11 @@ _FIX = 'Write each line as {"id": "XED/de/test/000123", "prediction": "2. sadnes
 
 
 class FileAnswer(NamedTuple):
-    """One answer in a file: where it is, such as FILE:12, its text, and the record that it belongs to."""
+    """One answer in a file. place: for messages, such as FILE:12. id: of the record that the answer belongs to."""
 
     place: str
     text: str
-    id: str | None = None  # None in LLaMA-Factory's form, which has the gold answer instead
+    id: str | None = None  # None in LLaMA-Factory's form, which has the gold answer in place of an id
     gold: str | None = None
 
 
@@ -33,7 +33,7 @@ class _Form(NamedTuple):
 
 
 def _logged(row: dict[str, Any]) -> dict[str, Any]:
-    """lm-eval and lmms-eval log what our process_results returns for each metric: (task, id, answer)."""
+    """lm-eval and lmms-eval log the return value of our process_results for each metric: (task, id, answer)."""
     kept = row["unparsed"]  # every exported task has this metric
     _, name, text = kept if isinstance(kept, list) and len(kept) == 3 else (None, None, None)
     return {"id": name, "text": text}
@@ -58,10 +58,10 @@ _KEYS = {"text": "prediction", "gold": "label", "id": "id"}
 
 
 def read_answers(files: Sequence[Path]) -> list[FileAnswer]:
-    """The answers of all files, in order. Either all have an id, or all have a gold answer.
+    """The answers of all files, in order. Either all answers have an id, or all have a gold answer.
 
-    Raises Fault, naming the file and the line, for a row of no known form, of
-    another form than the first, or whose values have the wrong type, and for a file without rows.
+    Raises Fault for a file without rows, and with the file and line for a row that has no known form or another form
+    than the first row, or whose values are not strings.
     """
     found: list[FileAnswer] = []
     form: _Form | None = None
@@ -71,7 +71,9 @@ def read_answers(files: Sequence[Path]) -> list[FileAnswer]:
             own = _form_of(place, row, forms)
             form = form or own
             if own != form:
-                raise Fault(f"{place}: its form is {own.name}, but the rows before have {form.name}. Import one form.")
+                raise Fault(
+                    f"{place}: its form is {own.name}, but that of the rows before is {form.name}. Import one form."
+                )
             found.append(_answer(place, own.fields(row)))
         if len(found) == before:
             raise Fault(f"{file}: no answers. {_FIX}")
@@ -79,11 +81,11 @@ def read_answers(files: Sequence[Path]) -> list[FileAnswer]:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any], tuple[_Form, ...]]]:
-    """Each row of a file, with its place and the forms that it may have."""
+    """(place for messages, row, forms that the row may have) for each row of a file."""
     if file.suffix != ".json":
         yield from ((f"{file}:{number}", row, _LINES) for number, row in enumerate(read_jsonl(file), 1))
         return
-    fix = "A .json file must be the log of `inspect eval --log-format json`; name JSON Lines .jsonl."
+    fix = "A .json file must be a log of `inspect eval --log-format json`. If it is JSON Lines, rename it to .jsonl."
     samples = read_json(file, fix).get("samples")
     if not isinstance(samples, list) or not all(isinstance(row, dict) for row in samples):
         raise Fault(f'{file}: no list of "samples". {fix}')

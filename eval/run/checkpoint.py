@@ -1,7 +1,7 @@
-"""What --ckpt may name, for engines that load weights; checks that it is complete and identifies the weights.
+"""The values of --ckpt for engines that load weights: checks that a checkpoint is complete, and identifies its weights.
 
-It is a folder with a whole model (a base model, a full run, one of its checkpoint-*, a merged export), a folder with an
-adapter, which needs its base (a LoRA run, or one of its checkpoint-*), or a hub id.
+A checkpoint is a folder with a whole model (a base model, a full run, one of its checkpoint-*, a merged export), a
+folder with an adapter, which needs its base (a LoRA run, or one of its checkpoint-*), or a hub id.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ ADAPTER = "adapter_config.json"
 
 
 class Checkpoint(NamedTuple):
-    """model: folder or hub id of a whole model with its processor. adapter: a LoRA folder to apply to it."""
+    """model: folder or hub id of a whole model with its processor. adapter: folder of a LoRA adapter for this model."""
 
     model: str
     adapter: str | None = None
 
     def identity(self) -> dict[str, str | None]:
-        """The entries for run.json: its path or hub id and a hash of its weights, those of the base included.
+        """The entries for run.json: path or hub id, a hash of the local weights, and the base of an adapter.
 
-        For a model or base from the hub: also the commit, once the hub's cache has it, so call this after loading.
+        For a model or base from the hub also the commit, if the hub's cache has it. So call this after loading.
         """
         named = self.adapter or self.model
         parts = [Path(part) for part in (self.adapter, self.model) if part is not None and Path(part).is_dir()]
@@ -43,7 +43,11 @@ class Checkpoint(NamedTuple):
 
 
 def find_checkpoint(ckpt: str) -> Checkpoint:
-    """The checkpoint of this name. Raises Fault when a local folder is incomplete; "owner/model" is not checked."""
+    """The checkpoint of this path or hub id. A hub id ("owner/model") is not checked.
+
+    Raises Fault for a path that does not exist, an incomplete folder, an adapter without its base, and files that could
+    run code when they are loaded.
+    """
     folder = Path(ckpt)
     if not folder.is_dir():
         if folder.exists() or not _may_be_hub_id(ckpt):
@@ -61,7 +65,7 @@ def find_checkpoint(ckpt: str) -> Checkpoint:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """The weight files of a whole model, without an adapter's."""
+    """The weight files of a whole model. Those of an adapter are left out."""
     found = [*folder.glob("*.safetensors"), *folder.glob(BIN)]
     return sorted(path for path in found if not path.name.startswith("adapter_"))
 
@@ -73,32 +77,35 @@ def _may_be_hub_id(name: str) -> bool:
 def _advice(folder: Path) -> str:
     whole = {step: path for step, path in numbered(folder).items() if is_whole(path)}
     if not whole:
-        return "Name a folder that training wrote, or one of its checkpoint-*."
+        return "Use a folder that training wrote, or one of its checkpoint-* folders."
     return f"This run has not ended; its newest checkpoint is {whole[max(whole)]}."
 
 
 def _with_base(folder: Path) -> Checkpoint:
-    """An adapter with the base that its config or its run.json names, whichever exists."""
+    """An adapter with its base, from its config or run.json. A base in an existing folder comes before a hub id."""
     if not any(folder.glob("adapter_model*.safetensors")):
         raise Fault(f"{folder}: {ADAPTER} and no adapter_model.safetensors, so no weights. {_advice(folder)}")
     require_harmless(folder)
     named = [read_json(folder / ADAPTER, AGAIN).get("base_model_name_or_path")]
     named += [(read_run(place) or {}).get("base") for place in (folder, folder.parent)]
     bases = list(dict.fromkeys(base for base in named if isinstance(base, str) and base))
-    # an existing folder comes before a name that may be a hub id
+    # a relative path of two parts looks like a hub id, so existing folders come first
     for base in [*filter(lambda base: Path(base).is_dir(), bases), *filter(_may_be_hub_id, bases)]:
         if Path(base).is_dir() and (Path(base) / ADAPTER).exists() and not _weights(Path(base)):
             raise Fault(f"{folder}: its base {base} is an adapter itself. Merge that first: mmafflm export.")
         return Checkpoint(find_checkpoint(base).model, str(folder))
-    said = f"its base {bases[0]} is not there" if bases else "it names no base"
+    said = f"its base {bases[0]} does not exist" if bases else "its files name no base"
     raise Fault(
-        f"{folder}: an adapter, and {said}. Put the base back, or write its place as base_model_name_or_path "
-        f"into {ADAPTER}; an adapter needs its base."
+        f"{folder}: an adapter needs its base, but {said}. Restore the base, or write its path as "
+        f"base_model_name_or_path into {ADAPTER}."
     )
 
 
 def fingerprint(*folders: Path) -> str:
-    """A hash that another training changes: names, sizes and both ends of the weight files (fast even for 15 GB)."""
+    """A hash of the names, sizes and both ends of the weight and config files. Fast even for 15 GB.
+
+    Another training changes the hash.
+    """
     seen = hashlib.sha256()
     for folder in folders:
         configs = [folder / name for name in ("config.json", ADAPTER) if (folder / name).exists()]
@@ -112,11 +119,10 @@ def fingerprint(*folders: Path) -> str:
 
 
 def budget_for(ckpt: str, stored: Budget, force: bool) -> Budget:
-    """The media budget under which a checkpoint is asked: what it was trained with, if the build stored that much.
+    """The media budget for evaluating a checkpoint: the budget of its training, if the build stored that many pixels.
 
-    A recipe may lower the pixels of the build. `stored`: the build's budget, also that of a checkpoint without a
-    run.json. Raises Fault when the checkpoint was trained with other frames or with more pixels; with `force` it is
-    asked with the build's.
+    A recipe may lower the pixels of the build. stored: the build's budget, which is also used for a checkpoint without
+    a run.json. If the training had other frames or more pixels, raises Fault, or returns `stored` with `force`.
     """
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
@@ -127,25 +133,27 @@ def budget_for(ckpt: str, stored: Budget, force: bool) -> Budget:
         except ValueError as error:
             if force:
                 return stored
-            raise Fault(f"{folder / RUN}: trained with {error}. Use --force to ask with that.") from None
+            raise Fault(
+                f"{folder / RUN}: trained with {error}. Use --force to evaluate with the data's budget."
+            ) from None
     return stored
 
 
 def positions_note(ckpt: str) -> str | None:
-    """A warning when a run trained on clips but did not record the positions of the text after them, else None.
+    """A warning if a run trained on clips but did not record the position ids of the text after them, else None.
 
-    rope.py of the model's family explains the positions.
+    rope.py of the model's family explains these positions.
     """
     for folder in (Path(ckpt), Path(ckpt).parent):
         described = read_run(folder)
-        if described is None or "finished" not in described:  # not written by mmafflm train
+        if described is None or "finished" not in described:  # this run.json was not written by mmafflm train
             continue
         if POSITIONS in described or not _had_clips(folder, described):
             return None
         return (
-            f"{folder / RUN}: has no {POSITIONS}, as after an older mmafflm train, Ray or llamafactory-cli by hand: in "
-            "training, the text behind clips of 7 frames and more may have stood elsewhere than where it is asked, and "
-            "answers to them may suffer (docs/reference/training.md, Positions)."
+            f"{folder / RUN}: has no {POSITIONS}, as after an older mmafflm train, Ray or llamafactory-cli by hand. In "
+            "training, the text after clips of 7 frames and more may have had other positions than in this evaluation, "
+            "so answers about such clips may be worse (docs/reference/training.md, Positions)."
         )
     return None
 
@@ -153,6 +161,6 @@ def positions_note(ckpt: str) -> str | None:
 def _had_clips(run: Path, described: dict[str, Any]) -> bool:
     if "mix_videos" in described:
         return bool(described["mix_videos"])
-    progress = run / "progress.jsonl"  # older versions: the examples seen so far
+    progress = run / "progress.jsonl"  # older versions only wrote the training examples processed so far
     rows = list(read_jsonl(progress, growing=True)) if progress.exists() else []
     return bool(rows) and bool(rows[-1]["seen"]["modality"].get("video"))

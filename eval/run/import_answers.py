@@ -1,4 +1,4 @@
-"""`mmaffben score RUN --import FILE`: make a run from answers that another tool wrote."""
+"""`mmaffben score RUN --import FILE`: makes a run from answers that another tool wrote."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,11 +25,11 @@ def import_answers(
 ) -> None:
     """Make RUN from files of answers (eval/run/answer_files.py). RUN appears complete or not at all.
 
-    Answers with ids are joined by id. LLaMA-Factory's have none. They are joined in record order over `subsets`, in the
-    order given, and each gold answer must be the record's. Either way, every subset that has answers must have them for
-    all its test rows; with `limit`, for the rows that `predict --limit` asks.
-    Does nothing when RUN was imported from the same files. Raises UsageFault for wrong arguments; Fault when RUN exists
-    and is anything else, and for answers that do not fit, naming the file and the line.
+    Answers with ids are joined by id. LLaMA-Factory's answers have no ids: they are joined in the order of `subsets`
+    and their records, and each gold answer must equal the record's. Every subset with answers must have them for all
+    its test rows; with `limit`, for the rows that `predict --limit` uses.
+    Does nothing when RUN was imported from the same files with the same limit. Raises UsageFault for wrong arguments;
+    Fault when RUN has other content, and for answers that do not match the records.
     """
     if limit is not None and limit < 1:
         raise UsageFault("--limit is 1 or more")
@@ -43,7 +43,7 @@ def import_answers(
     if answers[0].id is not None:
         texts = _by_id(files, answers, data, selection)
     elif subsets is None:
-        raise UsageFault("--import needs --subsets here: LLaMA-Factory's rows carry no ids, so name their subsets.")
+        raise UsageFault("--import needs --subsets here: LLaMA-Factory's rows have no ids, so list their subsets.")
     else:
         texts = _in_order(files, answers, subsets, data, selection)
     described = {
@@ -60,21 +60,23 @@ def import_answers(
 
 
 def _is_done(run: Path, imported: Sequence[Mapping[str, str]], selection: Selection) -> bool:
-    """Whether RUN has these answers already. Raises Fault when it has anything else."""
+    """Whether RUN already has these answers. Raises Fault when it has other content, UsageFault when it is a file."""
     if not run.exists() or (run.is_dir() and not any(run.iterdir())):
         return False
     if not run.is_dir():
-        raise UsageFault(f"{run}: is a file. Name a folder for the imported run.")
+        raise UsageFault(f"{run}: is a file. Choose a folder for the imported run.")
     require_inside(run)
     described = read_run(run) or {}
     before = described.get("imported")
     if not isinstance(before, list):
-        raise Fault(f"{run}: is not a run of imported answers. Name another folder for them.")
+        raise Fault(f"{run}: is not a run of imported answers. Choose another folder for the import.")
     if [one.get("sha256") for one in before] != [one["sha256"] for one in imported]:
         names = ", ".join(str(one.get("file")) for one in before)
-        raise Fault(f"{run}: has the answers of {names}, and these are others. Name another folder for them.")
+        raise Fault(f"{run}: has the answers of {names}, but these answers differ. Choose another folder for them.")
     if Selection.of_run(described) != selection:
-        raise Fault(f"{run}: was imported with --limit {described.get('limit')}. Give the same, or another folder.")
+        raise Fault(
+            f"{run}: was imported with --limit {described.get('limit')}. Use the same --limit, or another folder."
+        )
     return True
 
 
@@ -86,7 +88,7 @@ def _by_id(files: Sequence[Path], answers: Iterable[FileAnswer], data: Dataset, 
         assert answer.id is not None
         if answer.id not in subset_of:
             raise Fault(f"{answer.place}: {quoted(answer.id)} is not a test row of {data.path}{selection}. Remove the "
-                        "line, or give the DATA and --limit that these answers are to.")  # fmt: skip
+                        "line, or pass the DATA and --limit that were used for these answers.")  # fmt: skip
         if (first := given.get(answer.id)) is not None:
             raise Fault(f"{answer.place}: {answer.id} was answered before, in {first.place}. Remove one of the two.")
         given[answer.id] = answer
@@ -96,8 +98,8 @@ def _by_id(files: Sequence[Path], answers: Iterable[FileAnswer], data: Dataset, 
         if missing := [one.id for one in records[name] if one.id not in given]:
             raise Fault(
                 f"{', '.join(map(str, files))}: {len(missing)} of {len(records[name])} rows of {name} have no answer "
-                f'({few(missing)}). Write them with the prediction "" if the tool gave none (it counts as unparsed), '
-                "or remove all lines of the subset. If only a sample was asked, give its --limit."
+                f'({few(missing)}). Add them with the prediction "" if the tool has no answer (it counts as unparsed), '
+                "or remove all lines of the subset. If only a sample was evaluated, pass its --limit."
             )
     return {name: {one.id: given[one.id].text for one in rows} for name, rows in records.items() if name in names}
 
@@ -118,12 +120,12 @@ def _in_order(
         texts[record.subset][record.id] = answer.text
     if len(answers) != len(records):
         raise Fault(f"{', '.join(map(str, files))}: {len(answers)} rows, but {', '.join(subsets)} have {len(records)} "
-                    "test records. Give the subsets that were predicted, all of them.")  # fmt: skip
+                    "test records. Pass exactly the subsets that were predicted.")  # fmt: skip
     return texts
 
 
 def _write(run: Path, texts: Texts, described: Mapping[str, Any]) -> None:
-    """Write the run into a hidden folder next to RUN and rename it, so that a killed import leaves no RUN."""
+    """Write the run into a hidden folder next to RUN, then rename the folder, so that a killed import leaves no RUN."""
     partial = run.absolute().with_name(f".{run.absolute().name}.partial")
     with writing(partial):
         shutil.rmtree(partial, ignore_errors=True)

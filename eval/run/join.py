@@ -13,7 +13,7 @@ from mmafflm.run_file import RUN, read_run
 
 
 def load_predictions(path: Path) -> list[Prediction]:
-    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault naming a missing file or a line without an answer."""
+    """The answers in RUN/predictions/SUBSET.jsonl. Raises Fault if the file is missing or a line is not an answer."""
     if not path.exists():
         raise Fault(f"{path}: missing. Run mmaffben predict for this subset, or leave it out with --subsets.")
     found = []
@@ -25,30 +25,31 @@ def load_predictions(path: Path) -> list[Prediction]:
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """RUN/run.json. Raises UsageFault when the folder is missing, Fault when run.json does not describe a run.
+    """The content of RUN/run.json.
 
-    Also raises Fault when a link in the folder leads out of it: we would write files elsewhere.
+    Raises UsageFault when the folder is missing; Fault when run.json is missing or does not describe a run, and when a
+    link in the folder leads out of it, because we would write files elsewhere.
     """
     if not run.is_dir():
         raise UsageFault(f"{run}: no such folder. Make it: mmaffben predict --ckpt CKPT --data DATA --out {run}")
     require_inside(run)
     described = read_run(run)
     if described is None:
-        raise Fault(f"{run}: no {RUN}, so no run of mmaffben predict. Predict again.")
+        raise Fault(f"{run}: no {RUN}, so this is not a run of mmaffben predict. Predict again.")
     if not isinstance(described.get("subsets"), dict):
-        raise Fault(f"{run / RUN}: it names no subsets, so it is not a run of mmaffben predict. Predict again.")
+        raise Fault(f'{run / RUN}: no "subsets", so this is not a run of mmaffben predict. Predict again.')
     return described
 
 
 def require_data(run: Path, described: Mapping[str, Any], data: Dataset) -> None:
-    """Raises Fault when the run (its run.json is `described`) answered other data."""
+    """Raises Fault when the run answered other data. described: the run's run.json."""
     if described.get("data_hash") != data.hash:
         raise Fault(f"{run}: its answers are to other data (data_hash in run.json is not that of {data.path}). "
-                    "Give the data that it was predicted on, or predict again.")  # fmt: skip
+                    "Use the data of the prediction, or predict again.")  # fmt: skip
 
 
 def join(subset: str, records: Sequence[Record], predictions: Sequence[Prediction]) -> list[str]:
-    """Each record's answer, in record order. Raises Fault naming missing, double and foreign ids."""
+    """Each record's answer, in record order. Raises Fault with the ids that are missing, occur twice or are unknown."""
     by_id = {one.id: one.prediction for one in predictions}
     wanted = {record.id for record in records}
     faults = {
@@ -58,14 +59,14 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
     }
     said = [f"{len(ids)} {kind} ({few(ids)})" for kind, ids in faults.items() if ids]
     if said:
-        fix = "run mmaffben predict again, it resumes" if faults["missing"] else "remove these lines"
+        fix = "run mmaffben predict again, which resumes" if faults["missing"] else "remove these lines"
         if faults["missing"] and faults["foreign"]:
-            fix = "predict again into another folder: the answers are to other rows than this data and --limit give"
+            fix = "predict again into another folder: the answers belong to other rows than this data and --limit"
         raise Fault(f"{subset}: {', '.join(said)} among the ids of the answers. To fix it, {fix}.")
     return [by_id[record.id] for record in records]
 
 
 def few(ids: Iterable[str], most: int = 3) -> str:
-    """The first ids, for a message."""
+    """The first `most` ids as text for a message."""
     ids = list(ids)
     return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")

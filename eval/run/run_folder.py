@@ -1,9 +1,10 @@
-"""The folder of a run while one or several processes answer it: which process asks what, and where the answers go.
+"""The folder of a run while one or several processes answer its rows: locks, run.json, and the files of answers.
 
 A single process appends to predictions/SUBSET.jsonl. With several processes, each has a share of the ids and its own
 files, such as shards/2-of-3/SUBSET.jsonl. The process that finds all answers present writes predictions/SUBSET.jsonl in
-record order and deletes the shares. A row counts as answered if any of these files has it, so a run may resume with
-another number of processes. Likelihoods (eval/ask/likelihoods.py) are kept the same way, in likelihoods/SUBSET.jsonl.
+record order and deletes the files of the shares. A row counts as answered if any of these files has its answer, so a
+run may resume with another number of processes. Likelihoods (eval/ask/likelihoods.py) are stored the same way, in
+likelihoods/SUBSET.jsonl.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ from mmafflm.records import Record, append_jsonl, drop_torn_line, read_jsonl, wr
 from mmafflm.run_file import RUN, read_run, write_run
 from mmafflm.shard import WHOLE, Shard
 
-# Values of run.json that must not change when a run resumes: answers made with other values must not be mixed.
+# Entries of run.json that must not change when a run resumes, because answers made with other values must not be mixed.
 FIXED = (
     "engine",
     "readout",
@@ -42,7 +43,7 @@ FIXED = (
 
 
 class RecordFiles(NamedTuple):
-    """A kind of result to keep for each record: its folder below OUT, and its key in a line."""
+    """A kind of result that is stored for each record: its folder below OUT, and its key in a line."""
 
     folder: str
     key: str
@@ -60,27 +61,32 @@ class RunFolder:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Lock out other processes from the same records. Raises Fault when another process is answering them."""
+        """Hold the lock on this process's records. Raises Fault when another process is answering them."""
         with ExitStack() as held:
             free = _take(held, self._lock("whole"), fcntl.LOCK_EX if self.shard.of == 1 else fcntl.LOCK_SH)
             if not (free and _take(held, self._lock(self.shard.folder), fcntl.LOCK_EX)):
-                raise Fault(f"{self.out}: another process is answering this. Wait for it, or stop it first.")
+                raise Fault(f"{self.out}: another process is answering this run. Wait for it, or stop it first.")
             yield
 
     def keep(self, row: dict[str, Any]) -> None:
-        """Write run.json before the first answer. Raises Fault when OUT has another run's, naming what differs."""
+        """Write run.json before the first answer. Raises Fault when OUT has a run with another value of FIXED."""
         with self.alone():
             before = self.require_same(row)
             if before is not None:
-                # keep the commit and the model: with nothing left to ask, it may not even be loaded
+                # these entries stay: when all rows have answers, the model may not be loaded and `row` lacks them
                 kept = {name: before[name] for name in ("commit", "spent", "model") if name in before}
                 known = {name: before[name] for name in ("template", "accepts") if name in before}
                 row = known | row | kept | {"subsets": before["subsets"] | row["subsets"]}
-                row = {name: row[name] for name in before if name in row} | row  # the same bytes in the same order
+                row = {
+                    name: row[name] for name in before if name in row
+                } | row  # keep the order of the keys, so that the same entries give the same bytes
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The existing run.json, or None. Raises Fault when it is another run's; row: values for some of FIXED."""
+        """The existing run.json, or None. row: values for some of FIXED.
+
+        Raises Fault when run.json has other values, and when OUT has predictions but no run.json.
+        """
         if self.out.is_dir():
             require_inside(self.out)
         before = read_run(self.out)
@@ -92,12 +98,12 @@ class RunFolder:
             if before is not None and name in row and before.get(name) != row[name]:
                 raise Fault(
                     f"{self.out / RUN}: this run has {name} {before.get(name)}, not {row[name]}. "
-                    "Choose another --out, or give the same arguments to resume."
+                    "Choose another --out, or use the same arguments to resume."
                 )
         return before
 
     def spend(self, spent: Mapping[str, float]) -> None:
-        """Add to the costs of the run so far, in run.json."""
+        """Add these costs to the run's costs in run.json."""
         if not spent:
             return
         with self.alone():
@@ -108,17 +114,20 @@ class RunFolder:
             write_run(self.out, row | {"spent": dict(total)})
 
     def answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
-        """{id: result} from all processes so far. Raises Fault for an id that this run does not ask."""
+        """{id: result} from all processes so far.
+
+        Raises Fault for an id that is not among `records` or occurs twice in a file, and for contradictory results.
+        """
         with self.alone():
             return self._answered(subset, records)
 
     def append(self, subset: str, answers: Mapping[str, Any]) -> None:
-        """Append answers to this process's own file; texts pass through storable()."""
+        """Append answers to this process's own file, with texts as storable() changes them."""
         fit = ((name, storable(answer) if isinstance(answer, str) else answer) for name, answer in answers.items())
         append_jsonl(self._file(subset), ({"id": name, self.kind.key: answer} for name, answer in fit))
 
     def put(self, subset: str, answers: Mapping[str, Any]) -> None:
-        """Write these answers into the file of all processes; they replace earlier ones, other lines stay."""
+        """Write these answers into the file of all processes. They replace earlier answers to the same records."""
         path = self._whole(subset)
         with self.alone():
             before = list(read_jsonl(path)) if path.exists() else []
@@ -128,11 +137,11 @@ class RunFolder:
                 write_jsonl(path, ({"id": name, self.kind.key: answer} for name, answer in new.items()))
 
     def mend(self, subset: str) -> None:
-        """Remove the half-written last line that a kill left in this process's own file."""
+        """Remove the incomplete last line that a killed process left in this process's file."""
         drop_torn_line(self._file(subset))
 
     def finish(self, subset: str, records: Sequence[Record]) -> int:
-        """Put the answers in record order when all are present; returns how many are missing."""
+        """Write the answers in record order if all are present. Returns the number of missing answers."""
         with self.alone():
             done = self._answered(subset, records)
             order = [record.id for record in records]
@@ -143,23 +152,23 @@ class RunFolder:
                 write_jsonl(self._whole(subset), ({"id": name, self.kind.key: done[name]} for name in order))
             for path in shares:
                 path.unlink()
-                with suppress(OSError):  # another subset's share is still in it
+                with suppress(OSError):  # the folder still has the share of another subset
                     path.parent.rmdir()
             with suppress(OSError):
                 (self.out / "shards").rmdir()
         return 0
 
     def count(self, subsets: Iterable[str]) -> int:
-        """How many answers the files of all processes have: a quick count of lines, for a progress bar."""
+        """The number of lines in the files of all processes: a quick count of answers for a progress bar."""
         found = 0
         for subset in subsets:
             for path in self.files(subset):
-                with suppress(FileNotFoundError):  # not begun, or just merged
+                with suppress(FileNotFoundError):  # the file was not begun, or has just been merged
                     found += path.read_bytes().count(b"\n")
         return found
 
     def files(self, subset: str) -> list[Path]:
-        """The files that may have answers: the file of all processes, which may not exist, and their shares."""
+        """The files that may have answers: the file of all processes, which may not exist, and the existing shares."""
         return [self._whole(subset), *self._shares(subset)]
 
     def _answered(self, subset: str, records: Sequence[Record]) -> dict[str, Any]:
@@ -170,11 +179,13 @@ class RunFolder:
                 name = row.get("id")
                 if set(row) != {"id", self.kind.key} or name not in known or name in here:
                     raise Fault(
-                        f"{path}:{number}: {name!r} is not a new answer of this run (foreign or double id). "
-                        "Remove the line, or choose another --out."
+                        f"{path}:{number}: {name!r} is not a new answer of this run (unknown or repeated id, other "
+                        "keys). Remove the line, or choose another --out."
                     )
                 if found.get(name, row[self.kind.key]) != row[self.kind.key]:
-                    raise Fault(f"{path}:{number}: {name} has another answer in another process's file. Remove one.")
+                    raise Fault(
+                        f"{path}:{number}: {name} has another answer in another process's file. Remove one line."
+                    )
                 here.add(name)
                 found[name] = row[self.kind.key]
         return found
@@ -198,8 +209,8 @@ class RunFolder:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the run's lock: only one process at a time may touch more than its own files."""
-        if not self.out.exists():  # nothing to read; and a model that fails to load leaves no folder
+        """Hold the run's lock: only one process at a time may use files other than its own."""
+        if not self.out.exists():  # there is nothing to read, and a model that fails to load should leave no folder
             yield
             return
         with ExitStack() as held:

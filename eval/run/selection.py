@@ -1,4 +1,4 @@
-"""Which records a run asks. `predict` and every reader of its answers must agree, so only this file decides it."""
+"""Which records a run answers. `predict` and every reader of its answers must agree, so only this file decides it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from mmafflm.sampling import sample
 
 
 def split_of(described: dict[str, Any]) -> str:
-    """The split that a run answers, from its run.json: test, or val (which `mmafflm train` asks while it trains)."""
+    """The split that a run answers, from its run.json: test, or val (which `mmafflm train` uses while it trains)."""
     return str(described.get("split", "test"))
 
 
 class Selection(NamedTuple):
-    """Which records of a subset a run asks: those in `languages`, and of these a sample of at most `limit`."""
+    """Which records of a subset a run answers: a sample of at most `limit` of those in `languages`."""
 
     limit: int | None = None  # None: all
     languages: tuple[str, ...] | None = None  # codes, as in the records; None: all
@@ -29,14 +29,14 @@ class Selection(NamedTuple):
         return sample(self.in_languages(records), self.limit)
 
     def in_languages(self, records: Iterable[Record]) -> list[Record]:
-        """The records that a limit draws from: those in the chosen languages, in record order."""
+        """The records in the chosen languages, in record order, from which `of` samples."""
         return [one for one in records if self.languages is None or one.language in self.languages]
 
     def to_json(self) -> dict[str, Any]:
-        """Its two entries in run.json."""
+        """The selection's two entries in run.json."""
         return {"limit": self.limit, "languages": None if self.languages is None else list(self.languages)}
 
     def __str__(self) -> str:
-        """The addition to a title; empty when all records are asked."""
+        """An addition to titles, such as ", a sample of at most 5 rows a subset"; "" when all records are selected."""
         rows = f", a sample of at most {self.limit} rows a subset" if self.limit is not None else ""
         return rows + (f", {', '.join(self.languages)} only" if self.languages is not None else "")

@@ -1,6 +1,6 @@
-"""Skip work whose output is up to date: made from the same files, arguments and code.
+"""Skip work whose output is up to date, which means that it was made from the same files, arguments and code.
 
-Scores, diagnosis and report keep the hash from made_of() under "made_of". The same command does no work the second
+Scores, diagnosis and report store the hash of made_of() under "made_of". So the same command does no work the second
 time, and after a change of parser, prompt or answers an old file is never used.
 """
 
@@ -26,7 +26,7 @@ def made_of(files: Iterable[Path], **given: Any) -> str:
 
 
 def standing(path: Path, made: str) -> dict[str, Any] | None:
-    """The JSON object in `path` if its hash is `made`, else None, also for a file that is missing or not JSON."""
+    """The JSON object in `path` if its "made_of" equals `made`. None for other, missing and malformed files."""
     try:
         found = read_json(path, "")
     except (FileNotFoundError, Fault):

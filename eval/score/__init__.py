@@ -1,6 +1,7 @@
-"""From answers to figures: parsing, metrics, bootstrap intervals, readouts, averages. No network.
+"""From answers to scores: parsing, metrics, bootstrap intervals, readouts, averages. No network.
 
-`from eval import score` gives this package, which can be called: `score(run, data)` is eval/api.py's function.
+`from eval import score` imports this package, which is also callable: `score(run, data)` calls the function in
+eval/api.py.
 """
 
 import sys

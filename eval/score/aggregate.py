@@ -1,10 +1,10 @@
-"""Means over tasks, modalities and languages, as in the paper; and a macro average that refuses missing languages.
+"""Means over tasks, modalities and languages, as in the paper, and a macro average that refuses missing languages.
 
-Different metrics are never averaged together: macro F1 of labels and Pearson of numbers stay apart. The interval and
-the p-value of a mean come from its units' own permutations (eval/score/permutation.py). Units of different corpora or
-languages are independent. Tasks on the same clips, pictures or tweets (MELD_EC and MELD_SP) are dependent, but we do
-not know how strongly. We assume the worst: the largest difference of one is added to the largest of the other. No other
-dependence gives a wider interval.
+Different metrics are never averaged together: macro F1 of labels and Pearson's r of numbers stay apart. The interval
+and the p-value of a mean come from the permutations of its units (eval/score/permutation.py). Units of different
+corpora or languages are treated as independent. Tasks on the same clips, pictures or tweets (MELD_EC and MELD_SP) are
+dependent, but we do not know how strongly. We assume the worst: the largest difference of one is added to the largest
+of the other. No other dependence gives a wider interval.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from mmafflm.errors import Fault
 
 
 class Placed(Protocol):
-    """A score of one task, or of one of its languages: only the properties that decide what it is averaged with."""
+    """A score of one task or one of its languages: the properties that decide with which scores it is averaged."""
 
     @property
     def task(self) -> Task:
@@ -33,7 +33,7 @@ class Placed(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """All languages of its rows."""
+        """All languages of the score's rows."""
 
     @property
     def metric(self) -> str:
@@ -45,7 +45,7 @@ PlacedT = TypeVar("PlacedT", bound=Placed)
 
 @dataclass(frozen=True)
 class MeanPart(Generic[PlacedT]):
-    """Units that are averaged together, and the subsets of the benchmark that this mean lacks."""
+    """Units that are averaged together. missing: subsets of the benchmark that belong to this mean but have no unit."""
 
     over: str  # subset | task | modality | language
     group: str
@@ -56,34 +56,34 @@ class MeanPart(Generic[PlacedT]):
 
 @dataclass(frozen=True)
 class Unit:
-    """Two runs' scores on one task or one of its languages: the main metric of each, and b - a under every permutation.
+    """Two runs' scores on one task or one of its languages: a and b are the main metrics of the runs.
 
-    drawn [1 + permutations]: of the runs as they are, then after each permutation's swaps.
+    drawn [1 + permutations]: b - a without swaps, then after the swaps of each permutation.
     """
 
     task: Task
     language: str | None  # None when the unit is a whole task
-    languages: tuple[str, ...]  # all languages of its rows
+    languages: tuple[str, ...]  # all languages of the unit's rows
     metric: str
     n: int
     a: float
     b: float
     drawn: Floats
-    unparsed: tuple[int, int] = (0, 0)  # answers of each run that could not be read
+    unparsed: tuple[int, int] = (0, 0)  # the number of unparsed answers of each run
 
     @property
     def name(self) -> str:
-        """Subset, task where the subset has several, and language."""
+        """The name of name_of()."""
         return name_of(self)
 
 
 def name_of(unit: Placed) -> str:
-    """Subset, task where the subset has several, and language."""
+    """Subset, task (if the subset has several tasks) and language (if the unit is not a whole task), as one text."""
     return " ".join(filter(None, (unit.task.name, unit.language)))
 
 
 def mean(units: Sequence[Unit]) -> dict[str, Any]:
-    """The mean of the units' scores and of b - a, with its interval and p."""
+    """The means of the units' scores, and the mean of b - a with its interval and p."""
     rows = sum(unit.n for unit in units)
     a, b = float(np.mean([unit.a for unit in units])), float(np.mean([unit.b for unit in units]))
     return {
@@ -94,7 +94,7 @@ def mean(units: Sequence[Unit]) -> dict[str, Any]:
 
 
 def judge_mean(units: Sequence[Unit]) -> Judged:
-    """The mean of b - a over the units, and its test; its rows are those of all units together."""
+    """The mean of b - a over the units, and its test. The number of rows is the sum over the units."""
     total = np.zeros_like(units[0].drawn)
     for at, together in enumerate(on_the_same_rows(units)):
         total[0] += sum(unit.drawn[0] for unit in together)
@@ -123,7 +123,7 @@ def aggregates(units: Sequence[Unit]) -> list[dict[str, Any]]:
 
 
 def parted(units: Sequence[PlacedT]) -> Iterator["MeanPart[PlacedT]"]:
-    """The groups to average: per subset (if it has several tasks), task, modality and language; one metric a group."""
+    """The groups to average: per subset (if it has several tasks), task, modality and language, each for one metric."""
     whole = [unit for unit in units if unit.language is None]
     single = [unit for unit in units if len(unit.languages) == 1]  # a language of a task, or a task of one language
     yield from _grouped("subset", [unit for unit in whole if len(benchmark()[unit.task.subset].tasks) > 1],
@@ -142,7 +142,7 @@ def _grouped(over: str, units: Iterable[PlacedT], key: Callable[[PlacedT], str])
 
 
 def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> list[str]:
-    """The subsets that the mean lacks."""
+    """The subsets of the benchmark that belong to the mean but have no unit in it."""
     here = {unit.task.subset for unit in units}
     belongs: dict[str, Callable[[Task], bool]] = {
         "subset": lambda task: task.subset == group,
@@ -158,16 +158,16 @@ def _missing(over: str, group: str, metric: str, units: Sequence[Placed]) -> lis
 
 
 def require_languages(subset: str, found: Iterable[str]) -> None:
-    """Raises Fault naming the languages of the benchmark that a subset's scores lack."""
+    """Raises Fault when scores of a subset lack a language of the benchmark. found: the languages with scores."""
     if lacking := sorted(set(benchmark()[subset].languages) - set(found)):
         raise Fault(
-            f"{subset}: no macro average over languages, as {', '.join(lacking)} "
+            f"{subset}: no macro average over languages, because {', '.join(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} missing. Predict all of its test records (or a larger --limit)."
         )
 
 
 def macro_over_languages(units: Sequence[Unit]) -> dict[str, dict[str, Any]]:
-    """The macro average of both runs for each task that has several languages, or {"refused": why}."""
+    """{task: both runs' macro average over its languages, or {"refused": why}}, for tasks in several languages."""
     found: dict[str, dict[str, Any]] = {}
     for whole in (unit for unit in units if unit.language is None):
         subset = benchmark()[whole.task.subset]

@@ -1,4 +1,4 @@
-"""The parsed answers of a run, joined to their records, task by task: the input of diagnosis and comparison."""
+"""The parsed answers of a run, joined to their records and split by task: the input of diagnosis and comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from mmafflm.records import Record
 
 @dataclass(frozen=True)
 class Answered:
-    """One task's records, the raw answers to them and the parsed answers; n rows each, in record order."""
+    """One task's records, the raw answers to them and the parsed answers: n rows each, in record order."""
 
     task: Task
     records: list[Record]
@@ -35,21 +35,21 @@ class Answered:
 
     @property
     def emotions(self) -> list[str | None] | None:
-        """Each row's emotion, if each emotion is scored separately and the task's score is their mean; else None."""
+        """Each row's emotion if the task's score is the mean of the scores of its emotions, else None."""
         return [record.emotion for record in self.records] if self.task.per_emotion else None
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """Each row's group [n], for resampling; see groups_of()."""
+        """Each row's group [n] for resampling, from groups_of()."""
         return groups_of(self.records)
 
     def of(self, rows: Sequence[int]) -> "Answered":
-        """Only these rows."""
+        """The same task with only these rows."""
         asked, said = [self.records[row] for row in rows], [self.texts[row] for row in rows]
         return Answered(self.task, asked, said, self.read.of(rows))
 
     def by_language(self) -> dict[str, "Answered"]:
-        """The rows of each language, in alphabetical order."""
+        """{language: its rows}, in alphabetical order of the languages."""
         rows: dict[str, list[int]] = {}
         for row, record in enumerate(self.records):
             rows.setdefault(record.language, []).append(row)
@@ -70,7 +70,7 @@ def by_task(subset: str, records: Sequence[Record], texts: Sequence[str], mode: 
 
 
 def swapped(one: Answered, other: Answered, mode: str, permutations: int, seed: int) -> SwappedRuns:
-    """Two runs' answers to the same records under random swaps of rows, or of groups where the records name them."""
+    """Two runs' answers to the same records under random swaps of rows, or of whole groups if records have groups."""
     emotions = None if one.emotions is None else np.array(one.emotions, dtype=str)
     both = [one.read.prediction, other.read.prediction]
     runs = SwappedRuns(one.task, mode, one.read.gold, both, emotions, one.groups)
@@ -79,7 +79,10 @@ def swapped(one: Answered, other: Answered, mode: str, permutations: int, seed: 
 
 
 def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
-    """The subsets to read, in the benchmark's order. Raises Fault for a subset that the run or the data lacks."""
+    """The subsets to read, in the benchmark's order. Raises Fault for a subset that the run or the data lacks.
+
+    subsets: names of subsets of the benchmark; None means all subsets of the run.
+    """
     names = [name for name in benchmark() if name in (described["subsets"] if subsets is None else subsets)]
     if lacking := [name for name in names if name not in described["subsets"]]:
         raise Fault(f"{run}: no answers to {', '.join(lacking)}. Run mmaffben predict for them, or leave them out.")
@@ -92,7 +95,7 @@ def known_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: 
 
 
 def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None) -> list[str]:
-    """known_subsets(), after checking the records against the build. Raises Fault for a subset that changed since."""
+    """known_subsets(), after a check of their records. Raises Fault also for records that changed since the build."""
     names = known_subsets(run, described, data, subsets)
     data.require_unchanged(split_file(name, split_of(described)) for name in names)
     return names
@@ -101,7 +104,10 @@ def chosen_subsets(run: Path, described: dict[str, Any], data: Dataset, subsets:
 def answered_tasks(
     run: Path, described: dict[str, Any], data: Dataset, subsets: Sequence[str] | None = None, mode: str = "strict"
 ) -> list[Answered]:
-    """Every task of a run; `described` is its run.json. Raises Fault for other data, and for ids that do not match."""
+    """Every task of a run. described: the run's run.json.
+
+    Raises Fault for other data, changed records, missing subsets, and answers that do not match the records.
+    """
     require_data(run, described, data)
     found = []
     for name in chosen_subsets(run, described, data, subsets):

@@ -1,12 +1,12 @@
-"""What answers are worth that need no model, so that a score can be compared with the best of them.
+"""The scores of simple baselines, so that a model's score can be compared with the best of them.
 
 majority     always the most frequent gold label or class.
-median       of numbers, always their median.
-prior        gold's own answers dealt out at random: what that scores on average.
-all_labels   of label sets, every label.
+median       for numbers: always the median of gold.
+prior        gold's own answers assigned to rows at random: the expected score.
+all_labels   for label sets: every label.
 tfidf        a linear model of character n-grams, trained on the subset's training split (eval/score/learned.py).
 
-A constant or a random answer has no correlation; it counts as 0.
+The correlation of a constant or a random answer counts as 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ LEARNED = "tfidf"
 
 
 class Baseline(NamedTuple):
-    """A baseline's name for people, and its value of a metric."""
+    """A baseline's displayed name, and its value of a metric."""
 
     name: str
     value: float
@@ -46,7 +46,7 @@ class Baseline(NamedTuple):
 def trivial(
     task: Task, mode: str, gold: Array, emotions: Sequence[str | None] | None = None
 ) -> dict[str, dict[str, float]]:
-    """Every metric of every baseline that needs no training; with `emotions`, the mean over the emotions."""
+    """{baseline: its metrics} for every baseline that needs no training; with `emotions`, means over the emotions."""
     if emotions is None:
         return _trivial(task, mode, gold)
     of = np.array(emotions, dtype=object)
@@ -77,7 +77,10 @@ def _values(measured: Mapping[str, Floats]) -> dict[str, float]:
 
 
 def _prior_of_labels(task: Task, mode: str, gold: Array) -> dict[str, float]:
-    """With the expected counts: of w rows that have a label, w * w / n are hit; a set of share s is right with s."""
+    """The metrics of the expected counts of the baseline prior.
+
+    Of w rows with a label, w * w / n are hits. A label set with a share s of the rows is right with probability s.
+    """
     rows = len(gold)
     wanted = gold.astype(float).sum(0)[None]
     _, sets = np.unique(gold, axis=0, return_counts=True)
@@ -87,7 +90,11 @@ def _prior_of_labels(task: Task, mode: str, gold: Array) -> dict[str, float]:
 
 
 def _prior(found: Mapping[str, Mapping[str, float]], task: Task, gold: Array) -> dict[str, float]:
-    """No correlation, the mean distance of two gold values and, of ordinals, the share of equal ones."""
+    """The expected metrics of the baseline prior for numbers.
+
+    Correlations are 0, the error is the mean distance of two gold values, and the accuracy of ordinals is the
+    probability that two gold values are equal.
+    """
     values = next(iter(found.values()))
     columns = np.sort(gold.astype(float).reshape(len(gold), -1), axis=0)
     rows = len(columns)
@@ -104,7 +111,7 @@ def _prior(found: Mapping[str, Mapping[str, float]], task: Task, gold: Array) ->
 def add_learned(
     scored: dict[str, Any], task: Task, mode: str, records: Sequence[Record], learned: LearnedAnswers
 ) -> None:
-    """Add the learned baseline to a task's entry in scores.MODE.json, or why it has none."""
+    """Add the learned baseline to a task's entry in scores.MODE.json, or the reason why the task has none."""
     answered = [one.id in learned.answers for one in records]
     if not all(answered):
         scored["no_learned"] = learned.why or "too few training rows of this task"
@@ -119,15 +126,15 @@ def add_learned(
 
 
 def baselines_of(scored: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
-    """{name for people: metrics} of a task's entry in scores.MODE.json; older versions only have the majority."""
+    """{displayed name: metrics} from a task's entry in scores.MODE.json. Older versions have only the majority."""
     known = scored.get("baselines") or ({"majority": scored["majority"]} if scored.get("majority") else {})
     return {NAMES.get(name, name): of for name, of in known.items()}
 
 
 def strongest(task: Task, scored: Mapping[str, Any], trained: bool = True) -> Baseline | None:
-    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without any.
+    """The baseline with the highest main metric, from a task's entry in scores.MODE.json; None without a baseline.
 
-    trained: the learned one counts too.
+    trained: whether the learned baseline counts too.
     """
     values = {name: of.get(task.main_metric) for name, of in baselines_of(scored).items()}
     if not trained:
@@ -137,12 +144,12 @@ def strongest(task: Task, scored: Mapping[str, Any], trained: bool = True) -> Ba
 
 
 def learned(task: Task, scored: Mapping[str, Any]) -> float | None:
-    """The main metric of the learned baseline; None where the data has no training split of texts."""
+    """The main metric of the learned baseline; None for a task without one, such as a task with pictures."""
     value = scored.get("baselines", {}).get(LEARNED, {}).get(task.main_metric)
     return None if value is None else float(value)
 
 
 def beats_baselines(task: Task, scored: Mapping[str, Any], trained: bool = True) -> bool:
-    """Whether the main metric's whole interval lies above the strongest baseline."""
+    """Whether the main metric's whole interval lies above the strongest baseline. trained: as for strongest()."""
     best, ends = strongest(task, scored, trained), figure(scored, task.main_metric).ends
     return best is not None and ends is not None and ends[0] > best.value

@@ -1,7 +1,7 @@
-"""The exact bootstrap: a resample is a count for each distinct (gold, prediction) row. It is seeded.
+"""The bootstrap with a fixed seed. A resample is the number of times that each distinct (gold, prediction) row occurs.
 
-Rows are drawn, or whole groups of rows where rows depend on each other (the cluster bootstrap: Davison and Hinkley,
-Bootstrap Methods and their Application, 1997, section 3.8).
+It draws rows, or whole groups of rows that depend on each other (the cluster bootstrap: Davison and Hinkley, Bootstrap
+Methods and their Application, 1997, section 3.8).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,15 +15,15 @@ from eval.score.metrics import Floats
 RESAMPLES = 1000
 MOST_LEFT_OUT = 1000
 SEED = 20250529
-_CHUNK = 2_000_000  # counts at a time, 16 MB: 277 resamples of 7,203 rows, or all 1,000 resamples of 500 rows
+_CHUNK = 2_000_000  # counts in memory at once, 16 MB: 277 resamples of 7,203 rows, or 1,000 resamples of 500 rows
 
 Values: TypeAlias = Mapping[str, Floats]
 Measure: TypeAlias = Callable[[Floats], Values]
-"""Counts of each row [B, n] -> every metric [B]."""
+"""A function from the count of each row [B, n] to every metric [B]."""
 
 
 def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Counts [chunk, K] for `resamples` draws with replacement; distinct row k occurs `counts[k]` times, [K]."""
+    """Yield counts [chunk, K] of resamples of rows with replacement. counts [K]: how often each distinct row occurs."""
     rows = int(counts.sum())
     chunk = max(1, _CHUNK // len(counts))
     for start in range(0, resamples, chunk):
@@ -38,7 +38,7 @@ def _resampled(counts: Floats, resamples: int, rng: np.random.Generator) -> Iter
 
 
 def _resampled_groups(members: Members, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Counts [chunk, K] for `resamples` draws of as many groups as there are, with replacement."""
+    """Yield counts [chunk, K] of resamples of groups with replacement. A resample has as many groups as the data."""
     units = members.units
     chunk = max(1, _CHUNK // max(members.times.shape))
     for start in range(0, resamples, chunk):
@@ -50,9 +50,9 @@ def _resampled_groups(members: Members, resamples: int, rng: np.random.Generator
 def distribution(
     measure: Measure, counts: Floats, resamples: int = RESAMPLES, seed: int = SEED, members: Members | None = None
 ) -> dict[str, Floats]:
-    """Every metric in every resample, [resamples] each. The same arguments give the same numbers.
+    """Every metric in every resample, [resamples] each; {} without resamples. Equal arguments give equal numbers.
 
-    members: draws whole groups; None draws rows. `counts` then only says how often each distinct row occurs.
+    counts: how often each distinct row occurs. members: the groups to draw; None draws rows.
     """
     rng = np.random.default_rng(seed)
     draws = _resampled(counts, resamples, rng) if members is None else _resampled_groups(members, resamples, rng)
@@ -61,16 +61,16 @@ def distribution(
 
 
 class LeftOut(NamedTuple):
-    """A metric without one unit (row or group), and how many units give each value."""
+    """values: a metric after leaving out one unit (row or group). times: the number of units with each value."""
 
     values: Floats
     times: Floats
 
 
 def left_out(measure: Measure, counts: Floats, members: Members | None = None) -> dict[str, LeftOut]:
-    """Every metric without each unit in turn, for the jackknife; {} for more than MOST_LEFT_OUT different ones.
+    """Every metric after leaving out each unit in turn, for the jackknife; {} for more than MOST_LEFT_OUT units.
 
-    With so many units the jackknife agrees with the bootstrap, and costs more.
+    Equal rows count as one unit. With more units the jackknife agrees with the bootstrap but takes longer.
     """
     different = len(counts) if members is None else members.units
     if different > MOST_LEFT_OUT:

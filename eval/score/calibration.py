@@ -1,13 +1,15 @@
-"""Do the probabilities of a readout say how often it is right, and how wide its doubt should be?
+"""Measures whether the probabilities of a readout are calibrated.
 
-choice       confidence: the share of the likeliest label. It is right if gold has this label. Brier score, expected
-             calibration error (ECE) and reliability curve are of these pairs, as scikit-learn computes them, in bins of
-             equal mass. For label sets, too: each label was weighed as the only answer (eval/score/readout.py).
-expectation  coverage: how often gold lies in the central 50%, 80% and 95% of the predicted distribution. Gold counts as
-             the nearest candidate, and a candidate that only partly lies within counts in part (the non-randomised
-             probability integral transform of Czado, Gneiting and Held 2009), so honest probabilities cover exactly.
+choice       The confidence is the share of the likeliest label, which is right if gold has this label. The Brier score,
+             the expected calibration error (ECE) and the reliability curve come from these pairs, in bins of equal mass
+             as in scikit-learn. This holds for label sets too, because the likelihood of each label is that of the
+             label as the only answer (eval/score/readout.py).
+expectation  Coverage is how often gold lies in the central 50%, 80% and 95% of the predicted distribution. Gold counts
+             as the nearest candidate. A candidate that lies only partly within counts in part (the non-randomised
+             probability integral transform of Czado, Gneiting and Held 2009), so calibrated probabilities have exactly
+             the nominal coverage.
 
-Pure: no disk, no model.
+Pure functions: they need no disk and no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +25,18 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Vad
 from mmafflm.records import Record
 
-BINS = 10  # of equal mass
-LEAST = 10  # rows of a bin; with fewer than BINS * LEAST rows there are fewer bins
+BINS = 10  # the number of bins, which have equal mass
+LEAST = 10  # the fewest rows of a bin; with fewer than BINS * LEAST rows there are fewer bins
 LEVELS = (0.5, 0.8, 0.95)
 
 
 def calibration(
     task: Task, records: Sequence[Record], logp: Sequence[Sequence[float]], draw: tuple[int, int]
 ) -> dict[str, Any]:
-    """The "calibration" of a task or a language in scores.strict.json; logp [n, candidates]; draw: resamples, seed."""
+    """The entry "calibration" of a task or a language in scores.strict.json.
+
+    logp [n, candidates]: log-likelihoods. draw: number of resamples, seed.
+    """
     together = members(groups_of(records), np.arange(len(records)))
     if isinstance(task.grammar, Labels):
         return {"n": len(records), **reliability(*believed(task, records, logp), draw, together)}
@@ -43,7 +48,7 @@ def calibration(
 
 
 def believed(task: Task, records: Sequence[Record], logp: Sequence[Sequence[float]]) -> tuple[Floats, Bools]:
-    """The share of each row's likeliest label, [n], and whether gold has this label, [n]."""
+    """The probability of each row's likeliest label among all labels, [n], and whether gold has this label, [n]."""
     assert isinstance(task.grammar, Labels)
     shares, names = np.exp(log_shares(logp)), task.grammar.names
     tops = shares.argmax(1)
@@ -54,13 +59,13 @@ def believed(task: Task, records: Sequence[Record], logp: Sequence[Sequence[floa
 def reliability(
     confidence: Floats, right: Bools, draw: tuple[int, int], together: Members | None = None
 ) -> dict[str, Any]:
-    """ECE, Brier score and the curve of n rows, with 95% intervals.
+    """ECE, Brier score and reliability curve of n rows, with 95% intervals.
 
-    together: the groups to resample. ece_by_chance: the ECE that so many rows of a perfectly calibrated model would
-    show. The interval of ECE is shifted by the bootstrap's own estimate of its bias: noise can only raise an ECE.
+    together: the groups to resample. ece_by_chance: the expected ECE of a perfectly calibrated model with equally many
+    rows. Noise can only raise an ECE, so its interval is shifted by the bootstrap's estimate of this bias.
     """
     edges = np.percentile(confidence, np.linspace(0, 100, min(BINS, max(1, len(right) // LEAST)) + 1))
-    place = np.searchsorted(edges[1:-1], confidence)  # as calibration_curve(strategy="quantile")
+    place = np.searchsorted(edges[1:-1], confidence)  # as in scikit-learn's calibration_curve(strategy="quantile")
     member = (place[:, None] == np.unique(place)).astype(float)  # [n, bins]; equal confidences may leave a bin empty
     squares = (confidence - right) ** 2
 
@@ -80,7 +85,7 @@ def reliability(
     return {
         **{name: whole[name] for name in ("ece", "brier")},
         "ci95": {name: ends.get(name) for name in ("ece", "brier")},
-        "ece_by_chance": float(np.sqrt(2 / np.pi) * doubt.sum() / len(right)),  # E|x| of a normal x, a bin at a time
+        "ece_by_chance": float(np.sqrt(2 / np.pi) * doubt.sum() / len(right)),  # in each bin E|x| of a normal x
         "curve": [
             {
                 "n": int(member[:, at].sum()),
@@ -100,7 +105,7 @@ def _coverage(
     logp: Sequence[Sequence[float]],
     draw: tuple[int, int, Members | None],
 ) -> dict[str, Any]:
-    """Coverage of one number or dimension, and its mean predicted spread beside the error of the expected value."""
+    """Coverage of one number or dimension, its mean predicted standard deviation, and the error of its expectation."""
     values, weighed = varied(task, name, np.asarray(logp, dtype=float))
     gold = np.array([one.gold[name] if isinstance(one.gold, dict) else one.gold for one in records], dtype=float)
     shares = np.exp(log_shares(weighed))
@@ -122,9 +127,9 @@ def _coverage(
 
 
 def covered(values: Array, shares: Floats, gold: Floats) -> Floats:
-    """How far each row's gold lies in the central part of its distribution, 0 to 1, [n, LEVELS].
+    """The share of each row's gold candidate that lies in the central interval, from 0 to 1, [n, LEVELS].
 
-    values [k], ascending; shares [n, k]; gold [n].
+    values [k]: the candidates, ascending. shares [n, k]: their probabilities. gold [n].
     """
     nearest = np.abs(gold[:, None] - values[None, :]).argmin(1)
     above = shares.cumsum(1)[np.arange(len(gold)), nearest]
@@ -142,7 +147,7 @@ def covered(values: Array, shares: Floats, gold: Floats) -> Floats:
 def weighed_rows(
     task: Task, records: Sequence[Record], found: Mapping[str, Sequence[float]]
 ) -> list[Sequence[float]] | None:
-    """The log-likelihoods of these records, [n, candidates]; None when a row has none, or not one a candidate."""
+    """The log-likelihoods of these records, [n, candidates]. None unless each row has one for each candidate."""
     rows = [found.get(record.id, ()) for record in records]
     fits = all(len(row) == len(candidates(task, record.emotion)) for row, record in zip(rows, records, strict=True))
     return rows if rows and fits else None

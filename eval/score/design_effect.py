@@ -1,8 +1,9 @@
-"""The design effect (Kish 1965): how much larger a score's variance is because rows of one group depend on each other.
+"""The design effect (Kish 1965): a score's variance over groups of dependent rows, divided by that over single rows.
 
-Both variances are linearised: a score moves by the sum of its rows' influences, so its variance is their sum of
-squares over rows, and that of the groups' sums over groups (Davison and Hinkley, Bootstrap Methods and their
-Application, 1997, section 2.7.2). For a mean this is the clustered standard error of Liang and Zeger (1986).
+Both variances are linearised: a score changes by the sum of its rows' influences. So its variance over rows is the sum
+of their squares, and its variance over groups is the sum of the squares of the groups' sums (Davison and Hinkley,
+Bootstrap Methods and their Application, 1997, section 2.7.2). For a mean, the square root of the latter is the
+clustered standard error of Liang and Zeger (1986).
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,11 @@ import numpy as np
 
 from eval.score.metrics import Array, Floats
 
-_CONSTANT = 1e-20  # a variance below it is rounding error of a score that no row moves
+_CONSTANT = 1e-20  # a smaller variance is the rounding error of a score that does not depend on any row
 
 
 def design_effect(influences: Floats, groups: Array) -> float | None:
-    """The variance over groups / over rows, from n rows; None when no row moves the score, or there is one group."""
+    """The variance over groups / that over rows, from n influences. None when all are about 0 or there is one group."""
     rows, units = len(influences), len(np.unique(groups))
     over_rows = float((influences**2).sum() * rows / (rows - 1)) if rows > 1 else 0.0
     if over_rows < _CONSTANT or units < 2:
@@ -24,10 +25,10 @@ def design_effect(influences: Floats, groups: Array) -> float | None:
 
 
 def influences(gold: Array, prediction: Array, emotions: Sequence[str | None] | None = None) -> Floats:
-    """How much each of n rows moves the main metric, but for one factor: the derivative by the row's weight.
+    """The influence of each of n rows on the main metric, its derivative by the row's weight, up to a common factor.
 
-    The metric is macro F1 for labels and Pearson's r for numbers; with `emotions`, the mean over the emotions. Classes
-    or dimensions whose score is not defined, or a constant, do not move it.
+    The metric is macro F1 for labels and Pearson's r for numbers. Classes or dimensions whose score is not defined have
+    no influence, and neither have constant numbers. With `emotions` each emotion has its own metric.
     """
     of = _of_labels if gold.dtype == bool else _of_numbers
     if emotions is None:
@@ -39,7 +40,7 @@ def influences(gold: Array, prediction: Array, emotions: Sequence[str | None] | 
 
 
 def _of_labels(gold: Array, prediction: Array) -> Floats:
-    """The F1 of a class is 2 hits / (wanted + given)."""
+    """The influences on macro F1, where the F1 of a class is 2 hits / (wanted + given)."""
     hits, both = (gold & prediction).astype(float), gold.astype(float) + prediction
     below = both.sum(0)
     f1 = np.divide(2 * hits.sum(0), below, out=np.zeros_like(below), where=below > 0)
@@ -48,7 +49,7 @@ def _of_labels(gold: Array, prediction: Array) -> Floats:
 
 
 def _of_numbers(gold: Array, prediction: Array) -> Floats:
-    """Of standard scores a, b with the correlation r: a b - r (a^2 + b^2) / 2, divided by the rows."""
+    """The influences on Pearson's r: a b - r (a^2 + b^2) / 2 for standard scores a and b, divided by the rows."""
     rows = len(gold)
     gold, prediction = (one.astype(float).reshape(rows, -1) for one in (gold, prediction))
     moving = (np.ptp(gold, axis=0) > 0) & (np.ptp(prediction, axis=0) > 0)

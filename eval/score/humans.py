@@ -1,9 +1,9 @@
-"""How well people agree in a task, as a reference line for models: one annotator against the others, in its own metric.
+"""Human agreement as a reference for models: the score of one annotator against the others, in the task's metrics.
 
-DATA/origins.jsonl has each annotator's own answers where the raw corpus has them (EMOTIC's validation and test). A row
-with k annotators is asked k times: each of them in turn plays the model, and the others are combined as the corpus
-combines them (union of labels, mean of numbers). The figure is the mean of these rounds. A model is compared with all
-annotators combined, one more than a person is, so this line is a little low.
+DATA/origins.jsonl has each annotator's own answers if the raw corpus has them (EMOTIC's validation and test). There is
+a round for each annotator. In a round, one annotator of each row takes the model's part, and the others are combined
+as the corpus combines them (union of labels, mean of numbers). The score is the mean over the rounds. A model is
+compared with all annotators, a person with one fewer, so human agreement is slightly underestimated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from mmafflm.benchmark.grammar import Labels, Vad
 from mmafflm.records import Record, read_jsonl
 
 ORIGINS = "origins.jsonl"
-KEY = "annotators"  # of a row's origin: {task key: each annotator's gold}
-LEAST = 2  # annotators of a row
+KEY = "annotators"  # key in a row's origin; its value is {task key: each annotator's gold}
+LEAST = 2  # the fewest annotators of a row that counts
 
 
 def add_humans(subsets: Mapping[str, dict[str, Any]], data: Path, records: Mapping[str, Sequence[Record]]) -> None:
-    """Add "humans" to the scores of every task whose rows have the answers of several annotators."""
+    """Add the entry "humans" to the scores of every task with rows that several annotators answered."""
     if not (data / ORIGINS).exists():
         return
     known = {(row["corpus"], row["source"]): row[KEY] for row in read_jsonl(data / ORIGINS) if KEY in row}
@@ -43,10 +43,10 @@ def add_humans(subsets: Mapping[str, dict[str, Any]], data: Path, records: Mappi
 def agreement(
     task: Task, answers: Sequence[Sequence[Any]], draw: tuple[int, int] = (RESAMPLES, SEED), groups: Array | None = None
 ) -> Any:
-    """The "humans" of a task: n rows with annotators, how many these have, metrics and intervals; None without rows.
+    """The entry "humans" of a task: rows, mean number of annotators, metrics and intervals. None without such rows.
 
-    answers: each row's annotators' golds; rows with fewer than LEAST are left out. draw: resamples, seed. groups [n]:
-    the rows that are resampled together.
+    answers: for each row, the answers of its annotators. Rows with fewer than LEAST answers are left out. draw: number
+    of resamples, seed. groups [n]: equal numbers for rows that are resampled together.
     """
     kept = [at for at, one in enumerate(answers) if len(one) >= LEAST]
     rows = [answers[at] for at in kept]
@@ -70,7 +70,7 @@ def agreement(
 
 
 def _round(task: Task, rows: Sequence[Sequence[Any]], number: int) -> tuple[Array, Array]:
-    """(the others combined, one annotator), a row each."""
+    """(the combined answers of the other annotators, the answer of one annotator) as arrays with an entry per row."""
     ones = [row[number % len(row)] for row in rows]
     others = [[one for at, one in enumerate(row) if at != number % len(row)] for row in rows]
     match task.grammar:

@@ -1,11 +1,11 @@
 """The learned baseline: TF-IDF of character n-grams and linear models, trained on a subset's own training split.
 
-It takes up to minutes to make, so its answers to a subset's test records are kept in DATA/.baselines, by
-the hashes of both splits. Only texts: a picture needs a model. A subset without a training split has no such baseline.
+Training takes up to minutes, so the baseline's answers to a subset's test records are stored in DATA/.baselines with
+the hashes of both splits. Subsets with pictures or clips and subsets without a training split have no such baseline.
 
 Character n-grams need no word boundaries, so the 35 languages are treated alike. The models are scikit-learn's ridge
-regressions, with its defaults but for what is named here: for labels a classifier for each, with balanced classes
-because the main metric is macro F1; for numbers a regression. Each emotion whose intensity is asked has its own model.
+regressions with its defaults, except for the settings below. Each label has a classifier with balanced classes, because
+the main metric is macro F1. Numbers have a regression, with its own model for each emotion of an intensity task.
 """
 
 import json
@@ -25,24 +25,27 @@ from mmafflm.files.documents import read_json
 from mmafflm.records import Record, write_text
 from mmafflm.terminal.command import say
 
-FOLDER = ".baselines"  # `mmaffin check` passes over names that begin with a point
-MOST_ROWS = 5_000  # training rows of a subset, evenly spaced: more cost time and hardly change the score
-MOST_CHARACTERS = 300  # of a text
+FOLDER = ".baselines"  # `mmaffin check` ignores names that begin with a dot
+MOST_ROWS = 5_000  # the most training rows of a task or emotion: more rows take time and hardly change the score
+MOST_CHARACTERS = 300  # the rest of a longer text is not used
 NGRAMS, FEATURES = (1, 3), 50_000
 SOLVER = "sparse_cg"  # a logistic regression of liblinear takes twenty times as long
-LEAST_TRAINED = 20  # training rows of a task or emotion
-VERSION = 1  # raise it when the answers change
+LEAST_TRAINED = 20  # the fewest training rows of a task or emotion for which a model is trained
+VERSION = 1  # increase it when a change of this code changes the answers
 
 
 class LearnedAnswers(NamedTuple):
-    """The baseline's answers to the test records of a subset, by id; `why`: the reason if it has no answers."""
+    """answers: the baseline's answers to the records of a subset, by id. why: the reason if there are no answers."""
 
     answers: dict[str, str]
     why: str = ""
 
 
 def learned_answers(data: Dataset, subset: str, split: str = "test") -> LearnedAnswers:
-    """The answers to the records of `split`, made once for the data. Raises Fault for records that changed."""
+    """The answers to the records of `split`. They are computed once for the data and then read from DATA/.baselines.
+
+    Raises Fault for records that changed since the build.
+    """
     if benchmark()[subset].modality != "text":
         return LearnedAnswers({}, "only texts have a learned baseline")
     if subset not in data.subsets("train"):
@@ -59,7 +62,7 @@ def learned_answers(data: Dataset, subset: str, split: str = "test") -> LearnedA
     try:
         write_text(path, json.dumps({"made_of": made, "answers": answers}, ensure_ascii=False))
     except OSError as error:
-        say(f"{path}: not written ({error.strerror}), so the next command trains it again")
+        say(f"{path}: could not be written ({error.strerror}), so the next command trains the baseline again")
     return LearnedAnswers(answers)
 
 
@@ -74,7 +77,10 @@ def _kept(path: Any, made: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def answers_of(train: Sequence[Record], asked: Sequence[Record]) -> dict[str, str]:
-    """{id: answer} to the records, from models trained on `train`; no answer where there is too little to train on."""
+    """{id: answer} for the records in `asked`, from models trained on `train`.
+
+    Records of a task or emotion with fewer than LEAST_TRAINED training rows get no answer.
+    """
     found: dict[str, str] = {}
     for part, rows in _parts(asked).items():
         if len(known := _parts(train).get(part, [])) >= LEAST_TRAINED:
@@ -101,7 +107,7 @@ def _answers(task: Task, train: Sequence[Record], asked: Sequence[Record]) -> li
     words = TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAMS, max_features=FEATURES, sublinear_tf=True)
     try:
         known = words.fit_transform([_text(task, one) for one in train])
-    except ValueError:  # texts without a character: nothing to learn from
+    except ValueError:  # all texts are empty, so there is nothing to learn
         return [""] * len(asked)
     values = _predicted(task, known, train, words.transform([_text(task, one) for one in asked]))
     return [task.answer(value, one.emotion) for value, one in zip(values, asked, strict=True)]
@@ -112,7 +118,7 @@ def _text(task: Task, record: Record) -> str:
 
 
 def _predicted(task: Task, known: Any, train: Sequence[Record], asked: Any) -> list[Gold]:
-    """A value of the task's grammar for each row of `asked`."""
+    """An admissible value of the task for each row of `asked`."""
     from sklearn.linear_model import Ridge
 
     grammar = task.grammar
@@ -129,7 +135,7 @@ def _predicted(task: Task, known: Any, train: Sequence[Record], asked: Any) -> l
 
 
 def _labels(grammar: Labels, known: Any, train: Sequence[Record], asked: Any) -> list[Gold]:
-    """The label with the widest margin; of a set, each label on the right side of its margin."""
+    """For single labels, the label with the largest margin. For label sets, choose() with the threshold 0."""
     margins = np.full((asked.shape[0], len(grammar.names)), -np.inf)
     for at, name in enumerate(grammar.names):
         if (holds := np.array([name in one.gold for one in train])).any():  # type: ignore[operator]
@@ -141,7 +147,10 @@ def _labels(grammar: Labels, known: Any, train: Sequence[Record], asked: Any) ->
 
 
 def _margin(known: Any, holds: Array, asked: Any) -> Array:
-    """Above 0 where a row of `asked` rather has a label that some rows of `known` have."""
+    """The classifier's margin for each row of `asked`: above 0 if the row is more likely to have the label than not.
+
+    holds: which rows of `known` have the label, of which there must be at least one.
+    """
     from sklearn.linear_model import RidgeClassifier
 
     if bool(np.all(holds)):

@@ -1,4 +1,4 @@
-"""One task's answers as arrays, and its metrics in either mode (docs/reference/scoring.md)."""
+"""One task's answers as arrays, and the task's metrics in strict and in paper mode (docs/reference/scoring.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Answers(NamedTuple):
 
     gold: Array
     prediction: Array
-    unparsed: dict[int, str]  # row -> reason
+    unparsed: dict[int, str]  # {row: why its answer was not parsed}
 
     def of(self, rows: Sequence[int]) -> "Answers":
         """Only these rows."""
@@ -39,7 +39,7 @@ def answers(task: Task, records: Sequence[Record], texts: Sequence[str], mode: s
 
 
 def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]) -> Answers:
-    """answers() in strict mode, from the golds, emotions and texts of n rows."""
+    """Parse the answers of n rows in strict mode, from the rows' golds and emotions and the answers' texts."""
     read: dict[tuple[str, str | None], Answer | Unparsed] = {}
     prediction, unparsed = list[Gold](), dict[int, str]()
     for row, (true, text, emotion) in enumerate(zip(golds, texts, emotions, strict=True)):
@@ -53,7 +53,7 @@ def strict(task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], te
 
 
 def _array(task: Task, values: Sequence[Any]) -> Array:
-    """The values of n rows as Answers holds them."""
+    """The values of n rows in the form of Answers."""
     if isinstance(task.grammar, Labels):
         place = {name: at for at, name in enumerate(task.grammar.names)}
         found = np.zeros((len(values), len(place)), dtype=bool)
@@ -66,7 +66,7 @@ def _array(task: Task, values: Sequence[Any]) -> Array:
 
 
 def _wrong(task: Task, gold: Gold) -> Gold:
-    """What an unparsed answer counts as: no label, or the admissible value farthest from gold."""
+    """The value that replaces an unparsed answer: no label, or the admissible value farthest from gold."""
     grammar = task.grammar
     if isinstance(grammar, Labels):
         return []
@@ -93,12 +93,12 @@ def _paper(task: Task, records: Sequence[Record], texts: Sequence[str]) -> Answe
     return Answers(
         column([read[record.answer].value for record in records]),
         column([read[text].value for text in texts]),
-        {row: "the reference's default" for row, text in enumerate(texts) if not read[text].found},
+        {row: "the published scorer's default" for row, text in enumerate(texts) if not read[text].found},
     )
 
 
 def measure(task: Task, mode: str, gold: Array, prediction: Array, weights: Floats) -> dict[str, Floats]:
-    """Every metric of a task, [B] each, for B weightings `weights` [B, n] of the rows. NaN: not defined."""
+    """Every metric of a task, [B] each, for B weightings `weights` [B, n] of the rows. NaN if not defined."""
     if isinstance(task.grammar, Labels):
         return of_counts(task, mode, metrics.label_counts(gold.astype(bool), prediction.astype(bool), weights))
     gold, prediction = gold.astype(float), prediction.astype(float)
@@ -119,7 +119,7 @@ def of_counts(task: Task, mode: str, counts: metrics.Counts) -> dict[str, Floats
     if not polarity:
         found["micro_f1"] = metrics.micro_f1(counts)
     found["macro_f1_supported"] = metrics.macro_f1_supported(counts)
-    if mode == "paper":  # polarity: the classes that occur, 9 included; label sets: an absent class counts as 1
+    if mode == "paper":  # polarity: only classes that occur (the unknown polarity is one); else: absent classes count 1
         return found | {"macro_f1": metrics.macro_f1(counts, zero_division=None if polarity else 1.0)}
     found["macro_f1"] = metrics.macro_f1(counts, zero_division=0.0)
     found["balanced_accuracy"] = metrics.balanced_accuracy(counts)
@@ -146,7 +146,7 @@ def _of_numbers(task: Task, mode: str, gold: Floats, prediction: Floats, weights
 
 
 def majority(task: Task, gold: Array) -> Array:
-    """The constant baseline: the most frequent gold label or ordinal class, or the median of the gold numbers."""
+    """The constant baseline's answers: the most frequent gold label or class, or the median of the gold numbers."""
     constant: Array
     if isinstance(task.grammar, Labels):
         constant = np.eye(gold.shape[1], dtype=bool)[gold.astype(float).sum(0).argmax()]

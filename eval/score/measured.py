@@ -1,4 +1,4 @@
-"""One task's answers measured: every metric, its interval, and what was resampled for it."""
+"""Measures one task's answers: every metric, its interval, and what was resampled for the interval."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from eval.score.paired import DistinctRows, distinct, scorer, seed_of
 from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels
 
-FEW_ROWS = 200  # below it, macro F1 is biased towards 0 and its interval wide (docs/reference/inference.md)
+FEW_ROWS = 200  # with fewer rows, macro F1 is biased towards 0 and its interval is wide (docs/reference/inference.md)
 
 
 class Draw(NamedTuple):
-    """How many resamples, and the seed."""
+    """The number of resamples, and the seed."""
 
     resamples: int
     seed: int
 
 
 class RowFacts(NamedTuple):
-    """What else is known of n rows: each one's emotion, if each emotion is scored separately; its group; the unit."""
+    """Facts about n rows. emotions: if each emotion is scored separately. groups: see groups_of(). unit: their kind."""
 
     emotions: Sequence[str | None] | None = None
     groups: Array | None = None
@@ -40,7 +40,7 @@ class RowFacts(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Metrics and their intervals; about: unit, units and design effect, for scores.MODE.json."""
+    """Metrics and their intervals. about: unit, units and design effect, for scores.MODE.json; {} without resamples."""
 
     values: dict[str, float | None]
     ci95: dict[str, list[float] | None]
@@ -48,22 +48,22 @@ class Measured(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Rows that are measured alone: those of a task, or of one emotion of it."""
+    """Rows that are measured separately: those of a task, or of one of its emotions."""
 
     name: str
     rows: DistinctRows
 
     def measure(self, task: Task, mode: str, weights: Floats) -> dict[str, Floats]:
-        """Every metric of the part [B], from how often each distinct row counts [B, K]."""
+        """Every metric of the part [B], from the counts of the distinct rows [B, K]."""
         return measure(task, mode, self.rows.gold, self.rows.predictions[0], weights)
 
 
 def measured(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> Measured:
-    """Metrics and intervals. Each emotion is measured separately, and the score is the mean over the emotions."""
+    """Metrics and intervals. If `asked` has emotions, each is measured separately and a score is the mean over them."""
     parts = _parts(task, read, asked.emotions)
     together = members(asked.groups, _places(parts, asked.emotions))
     found: dict[str, dict[str, Floats]] = {}
-    if together is None:  # each emotion with its own seed
+    if together is None:  # each emotion has its own seed
         for part in parts:
             found |= _drawn(task, mode, [part], None, Draw(draw.resamples, draw.seed + seed_of(part.name) - SEED))
     else:  # a tweet is drawn with all its emotions
@@ -96,7 +96,7 @@ def _parts(task: Task, read: Answers, emotions: Sequence[str | None] | None) -> 
 
 
 def _places(parts: Sequence[_Part], emotions: Sequence[str | None] | None) -> Array:
-    """The distinct row of every row, numbered through all parts."""
+    """The distinct row that each row equals; the numbers continue from part to part."""
     if emotions is None:
         return parts[0].rows.place
     of, places, start = np.array(emotions, dtype=object), np.zeros(len(emotions), dtype=np.int64), 0
@@ -109,7 +109,7 @@ def _places(parts: Sequence[_Part], emotions: Sequence[str | None] | None) -> Ar
 def _drawn(
     task: Task, mode: str, parts: Sequence[_Part], together: Members | None, draw: Draw
 ) -> dict[str, dict[str, Floats]]:
-    """{part: every metric [1 + resamples]}: for the rows themselves, then for each resample."""
+    """{part: every metric [1 + resamples]}. The first value is that of the rows themselves."""
     starts = np.cumsum([0, *(len(part.rows.counts) for part in parts)])
 
     def measure_all(weights: Floats) -> dict[str, Floats]:
@@ -131,7 +131,7 @@ def _drawn(
 
 
 def _of_classes(task: Task, mode: str, part: _Part, together: Members | None) -> tuple[Mapping[str, LeftOut], float]:
-    """What the interval of a mean over classes needs besides the resamples."""
+    """The jackknife's values and the rows of a median class, which intervals of means over classes need."""
     if not isinstance(task.grammar, Labels):
         return {}, math.inf
     rows, counts = part.rows, part.rows.counts
@@ -145,7 +145,7 @@ def _of_classes(task: Task, mode: str, part: _Part, together: Members | None) ->
 
 
 def _about(read: Answers, asked: RowFacts, units: int) -> dict[str, Any]:
-    """What was resampled."""
+    """The entries of scores.MODE.json about what was resampled."""
     if asked.groups is None or units == len(read.gold):
         return {"unit": "row"}
     effect = design_effect(influences(read.gold, read.prediction, asked.emotions), asked.groups)
@@ -158,10 +158,10 @@ def attainable(read: Answers) -> float:
 
 
 def beside(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -> dict[str, Any]:
-    """What scores.MODE.json shows beside the metrics of a task.
+    """Further entries of a task in scores.MODE.json.
 
-    For labels "attainable", what a perfect model would get; for numbers "parsed", the main metric on the rows whose
-    answers could be parsed.
+    For labels in strict mode "attainable", the macro F1 of a perfect model; for numbers "parsed", the main metric on
+    the rows whose answers could be parsed.
     """
     if isinstance(task.grammar, Labels):
         return {"attainable": {"macro_f1": attainable(read)}} if mode == "strict" else {}
@@ -181,4 +181,4 @@ def beside(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) ->
 
 def few_rows_text() -> str:
     """The warning about macro F1 of few rows."""
-    return f"fewer than {FEW_ROWS} rows: macro_f1 is biased towards 0, and its interval is rough"
+    return f"fewer than {FEW_ROWS} rows: macro_f1 is biased towards 0, and its interval is wide"

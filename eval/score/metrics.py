@@ -1,10 +1,10 @@
 """Metrics on arrays of n rows, for B weightings of the rows at once, which makes 1,000 resamples fast.
 
-`weights` of shape [B, n] say how often each row counts, and every metric has shape [B]. Without weights each row counts
-once and B is 1. The metrics of labels are functions of Counts. The definitions are those of scikit-learn and scipy;
+`weights` [B, n] are the counts of the rows, and every metric has shape [B]. Without weights each row counts once and B
+is 1. The metrics of labels are functions of Counts. The definitions are those of scikit-learn and scipy;
 tests/eval/score/test_metrics.py compares the results.
 Labels are boolean matrices [n, classes]; a row without a label (an unparsed answer) is all False.
-NaN: the metric is not defined.
+NaN means that the metric is not defined.
 """
 
 import math
@@ -27,7 +27,7 @@ def _weights(rows: int, weights: Floats | None) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
-    """above / below, or `otherwise` where below is 0."""
+    """above / below; `otherwise` wherever `below` is 0."""
     result: Floats = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, otherwise), where=below > 0)
     return result
 
@@ -54,7 +54,10 @@ def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> 
 
 
 class _Levels(NamedTuple):
-    """The distinct values of a column, ascending: the level of each row [n], the rows by level, each level's start."""
+    """The distinct values (levels) of a column, ascending.
+
+    of [n]: each row's level. order [n]: the rows sorted by level. starts: the position of each level's first row in it.
+    """
 
     of: Array
     order: Array
@@ -67,7 +70,7 @@ class _Levels(NamedTuple):
         return cls(of, order, np.searchsorted(of[order], np.arange(of.max() + 1)))
 
     def ranks(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The average rank of each row less the middle rank, [n, B], and their variance [B]; weights [n, B]."""
+        """Each row's average rank minus the mean rank, [n, B], and the variance of the ranks [B]. weights [n, B]."""
         size = np.add.reduceat(weights[self.order], self.starts, axis=0)
         total = size.sum(0)
         rank: Floats = np.cumsum(size, axis=0) - (size + total) / 2
@@ -76,9 +79,9 @@ class _Levels(NamedTuple):
 
 
 def spearman(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floats:
-    """Spearman's rank correlation with averaged ties, ranked anew in every resample. NaN when a side is constant."""
+    """Spearman's rank correlation with averaged ties. Each resample has its own ranks. NaN when a side is constant."""
     weights, sides, pieces = _weights(len(gold), weights), [_Levels.find(gold), _Levels.find(prediction)], []
-    for start in range(0, len(weights), 100):  # ranks are [n, B]: 100 at a time stay within the cache
+    for start in range(0, len(weights), 100):  # ranks are [n, B]; those of 100 weightings fit into the cache
         part = np.ascontiguousarray(weights[start : start + 100].T)
         (x, variance_x), (y, variance_y) = (side.ranks(part) for side in sides)
         x *= part
@@ -110,7 +113,10 @@ def qwk(gold: Floats, prediction: Floats, weights: Floats | None = None) -> Floa
 
 
 class Counts(NamedTuple):
-    """Counts under each weighting: true, gold and predicted positives [B, classes]; correct rows and all rows [B]."""
+    """Counts under each weighting. hits, wanted, given [B, classes]: true positives, gold and predicted labels.
+
+    right, rows [B]: rows with exactly the right labels, all rows.
+    """
 
     hits: Floats
     wanted: Floats
@@ -120,7 +126,7 @@ class Counts(NamedTuple):
 
 
 def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) -> Counts:
-    """The counts that all metrics of labels need, in one matrix product. Single precision: exact to 16 million rows."""
+    """The counts for all metrics of labels, in one matrix product. Single precision is exact up to 16 million rows."""
     classes = gold.shape[1]
     columns = np.column_stack([gold & prediction, gold, prediction, (gold == prediction).all(1)]).astype(np.float32)
     weights = _weights(len(gold), weights)
@@ -131,19 +137,19 @@ def label_counts(gold: Bools, prediction: Bools, weights: Floats | None = None) 
 
 
 def accuracy(counts: Counts) -> Floats:
-    """Share of rows with exactly the right label set (subset accuracy); plain accuracy for single labels."""
+    """The share of rows with exactly the right label set (subset accuracy); plain accuracy for single labels."""
     return _ratio(counts.right, counts.rows)
 
 
 def micro_f1(counts: Counts) -> Floats:
-    """F1 over all decisions; 0 when gold and predictions have no label at all."""
+    """F1 over all decisions of all classes; 0 when neither gold nor predictions have a label."""
     return _ratio(2 * counts.hits.sum(1), counts.wanted.sum(1) + counts.given.sum(1), 0.0)
 
 
 def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
-    """Mean of the classes' F1. A class without gold and predictions counts as `zero_division`; None leaves it out.
+    """The mean of the classes' F1. A class that occurs neither in gold nor in predictions counts as `zero_division`.
 
-    None is scikit-learn's default for `labels`: the classes that occur in gold or predictions of each resample.
+    None leaves such classes out, in each resample its own. This is scikit-learn's default for `labels`.
     """
     below = counts.wanted + counts.given
     scores = _ratio(2 * counts.hits, below, 0.0 if zero_division is None else zero_division)
@@ -154,29 +160,32 @@ def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
 
 
 def macro_f1_supported(counts: Counts) -> Floats:
-    """Mean F1 over the classes that occur in gold; a perfect model scores 1 whatever classes a sample lacks."""
+    """The mean F1 over the classes that occur in gold. A perfect model scores 1 even if a sample lacks classes."""
     scores = _ratio(2 * counts.hits, counts.wanted + counts.given, 0.0) * (counts.wanted > 0)
     return _ratio(scores.sum(1), (counts.wanted > 0).sum(1).astype(float))
 
 
 def rows_per_class(counts: Counts) -> float:
-    """The median of gold rows + predicted rows over the classes that occur in gold, in the first weighting."""
+    """The median over the classes that occur in gold of gold rows + predicted rows, in the first weighting."""
     there = counts.wanted[0] > 0
     return float(np.median((counts.wanted + counts.given)[0][there])) if there.any() else 0.0
 
 
 def balanced_accuracy(counts: Counts) -> Floats:
-    """Mean recall over the classes that occur in gold."""
+    """The mean recall over the classes that occur in gold."""
     recall = _ratio(counts.hits, counts.wanted, 0.0)
     return _ratio(recall.sum(1), (counts.wanted > 0).sum(1).astype(float))
 
 
 def weighted_jaccard(counts: Counts) -> Floats:
-    """Mean Jaccard of the classes, weighted by gold rows (jaccard_score, average="weighted"); 0 without gold."""
+    """The mean Jaccard index of the classes, weighted by gold rows; 0 without gold labels.
+
+    This is scikit-learn's jaccard_score(average="weighted").
+    """
     jaccard = _ratio(counts.hits, counts.wanted + counts.given - counts.hits, 0.0)
     return _ratio((jaccard * counts.wanted).sum(1), counts.wanted.sum(1), 0.0)
 
 
 def number(value: float) -> float | None:
-    """A value for JSON: None when it is not finite."""
+    """The value for JSON; None when it is not finite."""
     return float(value) if math.isfinite(value) else None

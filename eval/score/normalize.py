@@ -1,16 +1,17 @@
-"""Plain text for strict mode: find the part marked as the answer, and write digits, signs and scales in one way."""
+"""Normalizes answers for strict mode: finds the part that is marked as the answer, and unifies digits and signs."""
 
 import re
 import unicodedata
 from functools import cache
 
 LONGEST = 10_000
-"""Characters, without the thoughts. A longer answer is not parsed; the prompts ask for fewer than 500."""
+"""The most characters of an answer without its think blocks. A longer answer is not parsed; the answers that the
+prompts ask for have fewer than 500."""
 
 # Arabic decimal and thousands separators and percent; dashes used as a minus; Markdown, brackets and quotes.
 _SIGNS = str.maketrans({"٫": ".", "٬": "", "٪": "%", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "⁄": "/"}
                        | {"’": "'", "؛": ";"} | dict.fromkeys("*`#_\"“”「」$[]{}", " "))  # fmt: skip
-_PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # none of these is a decimal comma or point
+_PAUSES = str.maketrans(dict.fromkeys("،、，", ", ") | {"。": ". "})  # none of these marks is a decimal separator
 _HIDDEN = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufe0f\ufeff☀-⛿\U0001f300-\U0001faff]"
 )  # characters without width, and emoji
@@ -19,20 +20,22 @@ _THOUGHT, _THINKING = (re.compile(rf"<{end}think(?:ing)?>", re.IGNORECASE) for e
 _BOX, _IN_BOX = re.compile(r"\\boxed ?\{|<answer>"), re.compile(r"(?:[^{}]+|\{[^{}]*\})*")  # "\boxed{\text{0.7}}"
 _LATEX = re.compile(r"\\[a-zA-Z]+|<\|\w{1,30}\|>|</?(?:answer|s)>")  # "\text"; end-of-turn tokens such as <|...|>
 _BLANKS = re.compile(r"[^\S\n]+")
-_MARKER = re.compile(r"(^|[.;!] )(\d+)\. ", re.MULTILINE)  # "1. He smiles": "1." is not a sentence
+_MARKER = re.compile(r"(^|[.;!] )(\d+)\. ", re.MULTILINE)  # in "1. He smiles", "1." is a list marker, not a sentence
 _FULL_STOP = re.compile(r"\.(?=[^\W\d_])")  # "1.joy"
 _MINUS = re.compile(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)")  # "negative 0.4"
 _PLUS = re.compile(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)")
-_APART = re.compile(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)")  # "is - 0.4"; "score - 0.4": a colon
+_APART = re.compile(
+    r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)"
+)  # "is - 0.4" has a minus; in "score - 0.4" the dash is only a separator
 _BULLET = re.compile(r"^ ?- (?=\d*\D)", re.MULTILINE)  # "- 1. joy"
 
 
 class Unclear(Exception):
-    """The text has no admissible answer; the message says why."""
+    """The text has no admissible answer. The message is the reason."""
 
 
 def plain(text: str) -> str:
-    """`text` in lower case, without Markdown, with all decimal digits (Thai, Devanagari, full-width ...) as ASCII."""
+    """`text` in lower case, without Markdown, LaTeX commands and emoji. All decimal digits (Thai, ...) become ASCII."""
     text = _LATEX.sub(" ", _SMALL.sub("^", _HIDDEN.sub("", text))).translate(_PAUSES)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS).lower()
     if text.isascii():
@@ -41,9 +44,10 @@ def plain(text: str) -> str:
 
 
 def marked(text: str) -> list[str]:
-    """The boxed or fenced parts after the last think block, else the whole text after it.
+    r"""The parts of the answer that are marked: in \boxed, <answer> or a code fence, after the last think block.
 
-    Raises Unclear when that is empty or too long, or a think block does not end.
+    Without such parts, the whole text after the last think block. Raises Unclear when the found parts are empty or too
+    long together, or a think block does not end.
     """
     text = _THOUGHT.split(text)[-1]
     if _THINKING.search(text):
@@ -60,9 +64,9 @@ def marked(text: str) -> list[str]:
 
 
 def rewritten(text: str, low: float, high: float | None) -> str:
-    """A plain() text without list markers. For numbers, signs are moved to the digits and the scale is removed.
+    """A plain() text without list markers. For numbers, words for signs become signs and the scale is removed.
 
-    high: the top of the scale; None for labels.
+    low, high: the ends of the scale. high is None for labels.
     """
     text = _BLANKS.sub(" ", text).strip()
     text = _MARKER.sub(r"\1\2: ", text)
@@ -78,7 +82,7 @@ def rewritten(text: str, low: float, high: float | None) -> str:
 
 @cache
 def _scale(low: float, high: float) -> re.Pattern[str]:
-    """Matches a mention of the whole scale ("on a scale of 0 to 1") and what may follow a value ("/1", "out of 1")."""
+    """Matches a mention of the whole scale ("on a scale of 0 to 1"), or of its top after a value ("/1", "out of 1")."""
     low_text, high_text = (rf"{re.escape(f'{end:g}')}(?:\.0+)?(?!\w|[.,]\d)" for end in (low, high))
     lead = r"(?:\bon )?(?:\ba |\bthe )?(?:\bscale )?(?:\bof |\bfrom |\bbetween )?"
     meaning = r"(?: ?\([^()\d]*\))?"  # "0 (least) to 1 (most)"

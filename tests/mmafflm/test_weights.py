@@ -234,7 +234,7 @@ def test_an_adapter_that_does_not(change: Any, said: str, nano: Path, adapter: P
         ({"target_modules": ["q_proj", "up_proj", "v_proj"]}, "8 missing"),
         ({"peft_type": "IA3"}, "only LoRA adapters are read|cannot be loaded"),
         ({"peft_type": "NEW"}, "cannot be loaded"),
-        ({"base_model_name_or_path": 7}, "names no base"),
+        ({"base_model_name_or_path": 7}, "name no base"),
     ],
 )
 def test_an_adapters_settings_that_do_not_fit(values: dict[str, Any], said: str, nano: Path, adapter: Path) -> None:

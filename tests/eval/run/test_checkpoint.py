@@ -74,7 +74,7 @@ def test_an_adapter_is_found_with_its_base(nano: Path, run: Path, tmp_path: Path
     (moved / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/gone/nano"}))
     assert find_checkpoint(str(moved)) == Checkpoint(str(nano), str(moved))
     (moved.parent / "run.json").unlink()
-    with pytest.raises(Fault, match=r"its base /gone/nano is not there\. Put the base back"):
+    with pytest.raises(Fault, match=r"its base /gone/nano does not exist\. Restore the base"):
         find_checkpoint(str(moved))
     (moved / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "Qwen/Qwen2.5-VL-3B"}))
     assert find_checkpoint(str(moved)) == Checkpoint("Qwen/Qwen2.5-VL-3B", str(moved))

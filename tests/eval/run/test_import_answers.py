@@ -126,7 +126,7 @@ def test_the_same_files_do_nothing_and_others_are_refused(
     import_answers([file], data, run)
     assert files(run) == before and "was imported from the same answers already" in capsys.readouterr().err
     other = written(tmp_path / "b.jsonl", lines(ROWS["XED"]))
-    with pytest.raises(Fault, match=r"has the answers of .*a\.jsonl, and these are others"):
+    with pytest.raises(Fault, match=r"has the answers of .*a\.jsonl, but these answers differ"):
         import_answers([other], data, run)
     predicted = write_run(tmp_path / "predicted", data, ROWS, noisy(0.2))
     with pytest.raises(Fault, match="is not a run of imported answers"):
@@ -158,9 +158,9 @@ def test_the_rows_of_a_limit_are_a_run_with_this_limit(data: Dataset, tmp_path: 
     scores = score_run(tmp_path / "run", data, "strict")
     assert scores["limit"] == 6 and scores["subsets"]["XED"]["sample"] == {"limit": 6, "of": 20}
     assert scores["subsets"]["onlineshopping"]["n"] == 4
-    with pytest.raises(Fault, match=r"was imported with --limit 6\. Give the same"):
+    with pytest.raises(Fault, match=r"was imported with --limit 6\. Use the same"):
         import_answers([file], data, tmp_path / "run")
-    with pytest.raises(Fault, match=r"14 of 20 rows of XED have no answer .*If only a sample was asked, give its"):
+    with pytest.raises(Fault, match=r"14 of 20 rows of XED have no answer .*If only a sample was evaluated, pass its"):
         import_answers([file], data, tmp_path / "other")
     first = written(tmp_path / "b.jsonl", lines(ROWS["XED"][:6]))  # the first rows are not the sample
     with pytest.raises(

@@ -99,7 +99,7 @@ def test_compare_does_not_test_it_and_averages_without_it(data: Dataset, runs: t
     text = said("compare", *runs, "--data", data.path, "--markdown")
     row = line(text, "| CHSIMS_SI")
     assert row[4] == "-" and row[5] != "-" and row[6:10] == ["-"] * 4 and row[10:12] == ["75.0%", "0.0%"]
-    assert "CHSIMS_SI si, A: no figure: 75.0% of the answers are unparsed" in text
+    assert "CHSIMS_SI si, A: no score: 75.0% of the answers are unparsed" in text
     found = json.loads((runs[1] / "comparison.mute.json").read_text())
     assert found["tests"] == 3 and not any("CHSIMS_SI" in one["of"] for one in found["aggregates"])
 
