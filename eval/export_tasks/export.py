@@ -45,7 +45,7 @@ def export_tasks(
     asked = [task for task in tasks if task.task.modality in modalities]
     if not asked:
         raise UsageFault(
-            f"{harness} supports only {' and '.join(modalities)}, and no chosen subset is of that modality."
+            f"{harness} supports only {' and '.join(modalities)}, but the chosen subsets have other modalities."
         )
     left_out = list(dict.fromkeys(task.task.subset for task in tasks if task not in asked))
     if left_out:

@@ -28,7 +28,8 @@ class Column:
 
     @property
     def key(self) -> str:
-        """The column's name in leaderboard.json and in messages: subset, task, language and metric, or the mean's."""
+        """The column's name in leaderboard.json and in messages: subset and task (or what the mean is over), language
+        and metric."""
         parts = self.over or (self.task.subset if self.task else "", self.task.key if self.task else "")
         return " ".join(filter(None, (*parts, self.language or "", self.metric)))
 

@@ -15,12 +15,12 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault
 
 NOT_RECORDED = "not recorded"
-# {condition: its value if run.json lacks it}; _condition() decides for None. A note tells when runs differ in one.
+# {condition: its value if run.json lacks it}; _condition() decides for None. A note says in which of them runs differ.
 CONDITIONS = {
     "media": None, "data_hash": NOT_RECORDED, "limit": "none", "languages": "all", "readout": "greedy",
     "ablation": "none",
 }  # fmt: skip
-_NAMED = 4  # the most run names in a list of a note
+_NAMED = 4  # the most run names that a note lists
 
 
 @dataclass(frozen=True)

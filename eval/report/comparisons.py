@@ -52,7 +52,7 @@ def _stale(found: Mapping[str, Any], a: Run, b: Run) -> str:
     The comparison may be older than the scores, or belong to another run with the same name.
     """
     if found.get("schema") != SCHEMA:
-        return f"The comparison of {b.name} with {a.name} is in the format of another version. Compare again."
+        return f"The comparison of {b.name} with {a.name} is left out: another version wrote it. Compare again."
     for one in found["units"]:
         for run, side in ((a, "a"), (b, "b")):
             scored = run.scored(one["subset"], one["task"], found["mode"]) if one["language"] is None else None

@@ -26,13 +26,13 @@ def glance(run: Run) -> list[str]:
 
 
 def _against_baselines(run: Run) -> str:
-    """A sentence on the tasks whose main metric has its whole interval above the strongest trivial baseline."""
+    """A sentence on the tasks whose main metric has its whole interval above the strongest baseline."""
     tasks, low = 0, []
     for subset, task in tasks_of([run], "strict"):
         tasks += 1
         if not beats_baselines(task, run.scored(subset, task.key) or {}):
             low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
-    said = f"The whole interval lies above the strongest trivial baseline in {tasks - len(low)} of {tasks} tasks"
+    said = f"The whole interval lies above the strongest baseline in {tasks - len(low)} of {tasks} tasks"
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     return f"{said}; not in {', '.join(low[:NAMED])}{more}." if low else f"{said}."
 

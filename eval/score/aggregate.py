@@ -73,7 +73,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """The name of name_of()."""
+        """The unit's name, from name_of()."""
         return name_of(self)
 
 

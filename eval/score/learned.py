@@ -1,6 +1,6 @@
 """The learned baseline: TF-IDF of character n-grams and linear models, trained on a subset's own training split.
 
-Training takes up to minutes, so the baseline's answers to a subset's test records are stored in DATA/.baselines with
+Training can take minutes, so the baseline's answers to a subset's test records are stored in DATA/.baselines with
 the hashes of both splits. Subsets with pictures or clips and subsets without a training split have no such baseline.
 
 Character n-grams need no word boundaries, so the 35 languages are treated alike. The models are scikit-learn's ridge

@@ -57,10 +57,7 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
 
 
 class VllmEngine:
-    """A checkpoint that vLLM can load. Raises Fault for a path that eval/run/checkpoint.py does not accept.
-
-    Models of the families in mmafflm/families get the prompts of their training, all others their own chat template.
-    """
+    """The engine for one checkpoint. Raises Fault for a checkpoint that eval/run/checkpoint.py refuses."""
 
     name = "vllm"
 
@@ -72,7 +69,7 @@ class VllmEngine:
         root: Path = Path(),
         options: dict[str, str] | None = None,
     ) -> None:
-        """root: the folder that contains the questions' media."""
+        """root: the folder that contains the questions' media. options: see OPTIONS in eval/engines/vllm/options.py."""
         self.options = parse_options(options or {})
         self.template: str | None = self.options.pop(TEMPLATE, None)
         self.facts: dict[str, object] = {}

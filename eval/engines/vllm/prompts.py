@@ -1,8 +1,9 @@
 """A question as vLLM's prompt: the token ids up to the beginning of the answer, and the media.
 
 Qwen2.5-VL and Qwen2-VL get prompts with the media marks of their family, as in the fast path of the engine hf. For
-every other model a chat template writes the prompt: the one of `--option chat_template`, else LLaMA-Factory's if the
-family was trained with it, else the model's own. vLLM applies the model's own processor to the media.
+other models, and with `--option chat_template=FILE`, a chat template writes the prompts: that of the option, else
+LLaMA-Factory's for families that train with it, else the model's own. vLLM applies the model's own processor to the
+media.
 """
 
 from collections.abc import Mapping
