@@ -27,7 +27,7 @@ NEAR = 1e-6  # a score in a file that differs by less from the score computed fr
 
 class BoardCell(NamedTuple):
     """A model's score in one column. marked: it is the column's best, or the test cannot tell it from the best.
-    p: of the test against the best, corrected for all tests of the table."""
+    p: the p-value of the test against the best, corrected for all tests of the table."""
 
     value: float | None
     ends: Sequence[float] | None = None

@@ -41,9 +41,8 @@ def leaderboard(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]
     write_text(written[2], printed.markdown(views, told))
     write_text(written[3], printed.latex(views))
     found = {"schema": SCHEMA, "data": {"hash": data.hash}, "notes": told, **_json(views, entries), KEY: made}
-    write_text(
-        written[4], json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n"
-    )  # last, so that it shows that all files are complete
+    # This file is written last, so that it shows that all files are complete.
+    write_text(written[4], json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")
     return written
 
 

@@ -40,7 +40,7 @@ class _Run(NamedTuple):
 
 
 def open_runs(folders: Sequence[Path], data: Dataset) -> RecordTable:
-    """The records of the runs' subsets, and the answers so far.
+    """The records that any run has answered so far, and the answers.
 
     Raises UsageFault for a folder that is given twice; Fault for runs on other data, changed records, wrong answers,
     and when no run has an answer yet.

@@ -131,7 +131,7 @@ def _best_first(row: HeadlineRow) -> tuple[bool, float, str]:
 
 
 def _domain(cells: Sequence[Sequence[Cell | None]], baselines: Sequence[float | None]) -> tuple[float, float]:
-    """The ends of the axis: 0 to 1. If a value or an interval is below -0.02, the axis begins at a multiple of -0.2."""
+    """The ends of the axis: 0 to 1. If a value or interval end is below -0.02, it begins at a multiple of -0.2."""
     ends = [end for row in cells for cell in row if cell for end in (cell.value, *(cell.ends or ()))]
     low = min((end for end in [*ends, *baselines] if end is not None), default=0.0)
     return (next(at for at in (-0.2, -0.4, -0.6, -0.8, -1.0) if low >= at or at == -1.0) if low < -0.02 else 0.0), 1.0

@@ -32,7 +32,7 @@ def _against_baselines(run: Run) -> str:
         tasks += 1
         if not beats_baselines(task, run.scored(subset, task.key) or {}):
             low.append(subset if len(benchmark()[subset].tasks) == 1 else f"{subset} {task.key}")
-    said = f"The whole interval lies above the strongest baseline in {tasks - len(low)} of {tasks} tasks"
+    said = f"The main metric's whole interval lies above the strongest baseline in {tasks - len(low)} of {tasks} tasks"
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     return f"{said}; not in {', '.join(low[:NAMED])}{more}." if low else f"{said}."
 

@@ -35,8 +35,8 @@ WORDS = {
     "scorer with its quirks, so its numbers can be compared with the paper's.",
     "readout": "how an answer is obtained from the model: greedy is the text that the model writes; expectation and "
     "choice are computed from the likelihoods of the admissible answers.",
-    "ablation": "a run whose questions lack the pictures or the words, or have another form. It shows whether the "
-    "model uses what is missing, or depends on the form.",
+    "ablation": "a run with changed questions: blank pictures, pictures of another record, no text, or another form of "
+    "the prompt. It shows whether the model uses the pictures and the text, and depends on the form.",
 }
 # The paper's scorer calls this accuracy, for label sets and MELD_EC (docs/reference/scoring.md).
 JACCARD = "weighted Jaccard"

@@ -75,9 +75,8 @@ def report(folders: Sequence[Path], data: Dataset, out: Path) -> list[Path]:
     write_text(out, page(runs, data, parts, thumbnails.refused))
     found = {"$schema": beside[3].name, **results(runs, data, parts), KEY: made}
     require(Results, found, beside[0], "Please report this as a bug.")
-    write_text(
-        beside[0], json.dumps(found, ensure_ascii=False) + "\n"
-    )  # last, because it shows that the other files are complete
+    # This file is written last, because it shows that the other files are complete.
+    write_text(beside[0], json.dumps(found, ensure_ascii=False) + "\n")
     return written
 
 

@@ -45,8 +45,8 @@ class Checkpoint(NamedTuple):
 def find_checkpoint(ckpt: str) -> Checkpoint:
     """The checkpoint of this path or hub id. A hub id ("owner/model") is not checked.
 
-    Raises Fault for a path that does not exist, an incomplete folder, an adapter without its base, and files that could
-    run code when they are loaded.
+    Raises Fault for a path that does not exist, an incomplete folder, an adapter without its base, and a folder that
+    require_harmless() refuses.
     """
     folder = Path(ckpt)
     if not folder.is_dir():

@@ -79,7 +79,7 @@ class RunFolder:
                 row = known | row | kept | {"subsets": before["subsets"] | row["subsets"]}
                 row = {
                     name: row[name] for name in before if name in row
-                } | row  # keep the order of the keys, so that the same entries give the same bytes
+                } | row  # equal entries keep their order and bytes
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
 """Human agreement as a reference for models: the score of one annotator against the others, in the task's metrics.
 
-DATA/origins.jsonl has each annotator's own answers if the raw corpus has them (EMOTIC's validation and test). There is
-a round for each annotator. In a round, one annotator of each row takes the model's part, and the others are combined
-as the corpus combines them (union of labels, mean of numbers). The score is the mean over the rounds. A model is
-compared with all annotators, a person with one fewer, so human agreement is slightly underestimated.
+DATA/origins.jsonl has each annotator's own answers if the raw corpus has them (EMOTIC's validation and test). In each
+round the answer of one annotator of each row is scored like a model's, and the answers of the others are combined as
+the corpus combines them (union of labels, mean of numbers). There are enough rounds that every annotator of every row
+is scored. The result is the mean over the rounds. A model is compared with all annotators combined, a person with one
+fewer, so human agreement is slightly underestimated.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,7 +11,8 @@ spread  the larger of the two estimates of the standard deviation.
 t       has as many degrees of freedom as a class of median size has rows, minus one.
 
 The estimates are those of Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 10 and 11. Their
-combination was chosen by simulation (docs/reference/inference.md).
+combination was chosen by simulation (docs/reference/inference.md). With many units there is no jackknife, and the
+bootstrap's estimates are used alone.
 """
 
 import math

@@ -24,9 +24,7 @@ _MARKER = re.compile(r"(^|[.;!] )(\d+)\. ", re.MULTILINE)  # in "1. He smiles", 
 _FULL_STOP = re.compile(r"\.(?=[^\W\d_])")  # "1.joy"
 _MINUS = re.compile(r"(?:\b(?:negative|minus|menos) |负 ?)-?(?=\.?\d)")  # "negative 0.4"
 _PLUS = re.compile(r"(?:\b(?:positive|plus) |正 ?)(?=\.?\d)")
-_APART = re.compile(
-    r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)"
-)  # "is - 0.4" has a minus; in "score - 0.4" the dash is only a separator
+_APART = re.compile(r"((?:^|[:=\n]|\bis) ?)- (?=\.?\d)")  # "is - 0.4" is negative, "score - 0.4" is not
 _BULLET = re.compile(r"^ ?- (?=\d*\D)", re.MULTILINE)  # "- 1. joy"
 
 

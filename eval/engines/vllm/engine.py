@@ -1,4 +1,4 @@
-"""The engine vllm: vLLM's offline engine on this machine, with greedy decoding. It loads slowly, then outruns hf.
+"""The engine vllm: vLLM's offline engine on this machine, with greedy decoding. Slower to load than hf, then faster.
 
 The prompts and the pictures equal those of the engine hf: the prompts token for token, and the pictures because
 eval/engines/media.py scales them for both engines. vLLM receives a clip as an array with metadata, which says that the

@@ -100,7 +100,8 @@ def lora_arguments(adapter: Path) -> dict[str, Any]:
             f"{adapter}: its rank is {rank}, and vLLM accepts at most {LORA_RANKS[-1]}. Merge it first: mmafflm export."
         )
     if _in_vision(adapter):
-        # vLLM 0.32 can load it (enable_tower_connector_lora), but then answered to pictures unlike the merged model
+        # vLLM 0.32 can load it (enable_tower_connector_lora), but its answers to pictures differed from those of the
+        # merged model.
         raise UsageFault(
             f"{adapter}: it changes the vision tower, which vLLM applies wrongly. Merge it first: mmafflm export."
         )
