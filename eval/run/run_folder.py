@@ -77,9 +77,8 @@ class RunFolder:
                 kept = {name: before[name] for name in ("commit", "spent", "model") if name in before}
                 known = {name: before[name] for name in ("template", "accepts") if name in before}
                 row = known | row | kept | {"subsets": before["subsets"] | row["subsets"]}
-                row = {
-                    name: row[name] for name in before if name in row
-                } | row  # equal entries keep their order and bytes
+                # the keys keep their order, so that equal entries give equal bytes
+                row = {name: row[name] for name in before if name in row} | row
             write_run(self.out, row)
 
     def require_same(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
