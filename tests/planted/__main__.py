@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests.paths import ROOT
-from tests.planted.faults import Planted, number_of_faults, plant
+from tests.planted.faults import number_of_faults, plant
 
 SLOWER = 5  # tests that take so many times as long as without a fault do not end
 PLAN = "tests/mmafflm/train/plan"
@@ -61,18 +61,19 @@ def main() -> int:
             print(f"{' '.join(tests)}: {longest:.0f} s without a fault", flush=True)
             whole_s[tuple(tests)] = longest
         for path, tests, number in drawn:
-            fault = plant(path.read_text(encoding="utf-8"), number)
-            noticed += _noticed(tree, path.relative_to(ROOT), tests, fault, SLOWER * whole_s[tuple(tests)])
+            noticed += _noticed(tree, path.relative_to(ROOT), tests, number, SLOWER * whole_s[tuple(tests)])
     print(f"{noticed} of {len(drawn)} faults noticed; {len(every)} could be planted")
     return 0
 
 
-def _noticed(tree: Path, path: Path, tests: list[str], fault: Planted, longest_s: float) -> bool:
+def _noticed(tree: Path, path: Path, tests: list[str], number: int, longest_s: float) -> bool:
     """Plant the fault, run the tests, take it back, and print a line."""
+    source = (tree / path).read_text(encoding="utf-8")
+    fault = plant(source, number)
     (tree / path).write_text(fault.text, encoding="utf-8")
     mirror = [f"tests/{path.parent}/test_{path.name}"]
     code, seconds = _run(tree, [one for one in mirror if (ROOT / one).exists()] + tests, longest_s)
-    shutil.copyfile(ROOT / path, tree / path)
+    (tree / path).write_text(source, encoding="utf-8")
     how = {0: "NOT NOTICED", 1: "noticed", None: "noticed: no end"}.get(code, "noticed: no start")
     change = f"{fault.before} -> {fault.after}".replace("\n", " ")
     print(f"{how} after {seconds:.0f} s: {path}:{fault.line}: {change[:160]}", flush=True)
