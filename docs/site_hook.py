@@ -1,4 +1,4 @@
-"""mkdocs calls this: the page of all commands is made from their own help texts, so it cannot lag behind them."""
+"""A hook of mkdocs: makes the page of all commands from their help texts, so that the page is never out of date."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ HEAD = "# Commands\n\nMade from `--help` of each command. `make help` lists the 
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add reference/commands.md."""
+    """Add reference/commands.md, made from the help texts of all commands. mkdocs calls this."""
     texts = [
         subprocess.run(
             [sys.executable, "-m", "typer", module, "utils", "docs", "--name", name],

@@ -1,4 +1,4 @@
-"""Score checkpoints on MMAFFBen: a checkpoint and DATA come in, a RUN folder with answers and scores goes out.
+"""Score checkpoints on MMAFFBen: read a checkpoint and DATA, write a RUN folder with answers and scores.
 
 In Python: `from eval import load_records, load_run, score` (eval/api.py).
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """Load the Python interface when one of its functions is asked for: a command must not wait for all of it."""
+    """Import eval.api only when one of its functions is used, because its import would delay every command."""
     if name in ("load_records", "load_run"):
         return getattr(import_module("eval.api"), name)
     raise AttributeError(f"module 'eval' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m eval` is `mmaffben`."""
+"""`python -m eval` runs the command `mmaffben`."""
 
 from eval.cli import main
 

@@ -13,7 +13,7 @@ from mmafflm.records import Record
 
 
 class LoadedRun(NamedTuple):
-    """A run: `described` is its run.json, `answers` its raw answers, {subset: {id of a record: text}}."""
+    """A run: `described` is the content of run.json, `answers` the raw answers as {subset: {record id: text}}."""
 
     described: dict[str, Any]
     answers: dict[str, dict[str, str]]
@@ -22,17 +22,21 @@ class LoadedRun(NamedTuple):
 def load_records(data: str | Path, subset: str, split: str = "test") -> list[Record]:
     """The records of one subset and split (train, val or test) of a build.
 
-    Raises UsageFault for an unknown subset, and Fault when the build lacks it or its file changed after the build.
+    Raises UsageFault for an unknown subset and when `data` is not a folder; Fault when `data` is not a finished build,
+    does not have the subset and split, or when their file changed after the build.
     """
     dataset, name = Dataset.open(Path(data)), choose_subsets(subset)[0].name
     if name not in dataset.subsets(split):
-        raise Fault(f"{dataset.path}: no {split} records of {name}. Build them.")
+        raise Fault(f"{dataset.path}: no {split} records of {name}. Build the data with this subset.")
     dataset.require_unchanged([split_file(name, split)])
     return list(dataset.records(name, split))
 
 
 def load_run(run: str | Path) -> LoadedRun:
-    """A folder that `mmaffben predict` wrote. Raises UsageFault for a missing folder, Fault for one that is no run."""
+    """Read a folder that `mmaffben predict` wrote.
+
+    Raises UsageFault for a missing folder, Fault when it is not a run or the answers of a subset cannot be read.
+    """
     described = run_json(Path(run))
     files = {name: Path(run) / "predictions" / f"{name}.jsonl" for name in described["subsets"]}
     return LoadedRun(
@@ -45,6 +49,7 @@ def score(
 ) -> dict[str, Any]:
     """Score a run as `mmaffben score` does; returns what RUN/scores.MODE.json holds (docs/reference/data-format.md).
 
-    mode: strict or paper. subsets: None takes all of the run. Raises Fault when the run does not fit the data.
+    mode: strict or paper. subsets: None scores all subsets of the run. Raises Fault when the run does not match the
+    data, and UsageFault when a folder is missing or a subset is unknown.
     """
     return score_run(Path(run), Dataset.open(Path(data)), mode, subsets)

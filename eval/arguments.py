@@ -1,4 +1,4 @@
-"""The arguments that several verbs of `mmaffben` share, and the values that they take."""
+"""The arguments that several commands of `mmaffben` share, and their allowed values."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmafflm.errors import UsageFault
 
 
 class Mode(StrEnum):
-    """strict: an honest scorer; paper: the published scorer, answer for answer."""
+    """strict: an answer that cannot be parsed counts as wrong; paper: the scores of the published scorer."""
 
     strict = "strict"
     paper = "paper"
@@ -27,7 +27,7 @@ class EngineName(StrEnum):
 
 
 class Harness(StrEnum):
-    """A program of others that asks models; see eval/export_tasks."""
+    """An evaluation harness of another project; see eval/export_tasks."""
 
     lm_eval = "lm-eval"
     lmms_eval = "lmms-eval"
@@ -36,7 +36,7 @@ class Harness(StrEnum):
 
 
 class Readout(StrEnum):
-    """How an answer is read; see eval/score/readout.py."""
+    """How an answer is obtained from the model; see eval/score/readout.py."""
 
     greedy = "greedy"
     expectation = "expectation"
@@ -44,7 +44,7 @@ class Readout(StrEnum):
 
 
 class Ablation(StrEnum):
-    """What is removed from the questions, or their other form; see eval/ask/ablation.py."""
+    """What is removed from the questions, or in which form they are written; see eval/ask/ablation.py."""
 
     none = "none"
     blank = "blank"
@@ -57,7 +57,7 @@ class Ablation(StrEnum):
 
 
 class Split(StrEnum):
-    """Which records are asked: the benchmark's, or those that training holds out for validation."""
+    """Which records are evaluated: the benchmark's test records, or those that training holds out for validation."""
 
     test = "test"
     val = "val"
@@ -71,22 +71,23 @@ EngineOption = Annotated[
     list[str] | None, typer.Option(help="NAME=VALUE for the engine; may be repeated; none by default")
 ]
 Limit = Annotated[
-    int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+    int | None,
+    typer.Option(help="sample at most this many rows of each subset, over its tasks and languages; all by default"),
 ]
-Languages = Annotated[str | None, typer.Option(help="codes such as en,es: only rows in these; all by default")]
+Languages = Annotated[str | None, typer.Option(help="only rows in these languages, such as en,es; all by default")]
 Force = Annotated[bool, typer.Option("--force", help="predict although it was trained on other picture sizes")]
-Share = Annotated[str | None, typer.Option(help="I/N: this process asks only the I-th of N shares; all by default")]
+Share = Annotated[str | None, typer.Option(help="I/N: answer only the I-th of N shares of the rows; all by default")]
 
 Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 
 
 def names_of(subsets: str | None) -> list[str] | None:
-    """The names in --subsets; None for all. Raises UsageFault for an unknown one."""
+    """The names in --subsets; None for all subsets. Raises UsageFault for an unknown name."""
     return None if subsets is None else [subset.name for subset in choose_subsets(subsets)]
 
 
 def options_of(pairs: list[str] | None) -> dict[str, str]:
-    """--option NAME=VALUE, by name. Raises UsageFault for another form."""
+    """The values of --option as {name: value}. Raises UsageFault for one that is not NAME=VALUE."""
     split = [pair.partition("=") for pair in pairs or []]
     if bad := [name for name, equals, _ in split if not (name and equals)]:
         raise UsageFault(f"--option {bad[0]}: write NAME=VALUE")
@@ -94,5 +95,5 @@ def options_of(pairs: list[str] | None) -> dict[str, str]:
 
 
 def codes_of(languages: str | None) -> tuple[str, ...] | None:
-    """The codes in --languages; None for all."""
+    """The language codes in --languages; None for all languages."""
     return None if languages is None else tuple(one.strip() for one in languages.split(","))

@@ -1,4 +1,4 @@
-"""`mmaffben`: answers of a checkpoint, and their scores."""
+"""The command `mmaffben`: generate a checkpoint's answers and score them."""
 
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="folder for the answers; an existing run is resumed")],
     engine: Annotated[EngineName, typer.Option(help="transformers here, vLLM here, or a server")] = EngineName.hf,
     option: EngineOption = None,
-    readout: Annotated[Readout, typer.Option(help="the text, numbers' mean, or likely labels")] = Readout.greedy,
+    readout: Annotated[Readout, typer.Option(help="text, mean number, or likeliest labels")] = Readout.greedy,
     subsets: Subsets = None,
     limit: Limit = None,
     languages: Languages = None,
@@ -55,10 +55,10 @@ def predict(
         Ablation, typer.Option(help="grey or others' pictures, no text, other prompts")
     ] = Ablation.none,
     shard: Share = None,
-    jobs: Annotated[int | None, typer.Option(help="workers; 1 by default, with --cluster one a GPU")] = None,
+    jobs: Annotated[int | None, typer.Option(help="workers; 1 by default, one per GPU with --cluster")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Ask a checkpoint every record. An interrupted run resumes when you run it again."""
+    """Generate a checkpoint's answers to all records. Run the same command again to resume."""
     from eval.ask.predict import predict as run
     from eval.ask.prompts import predict_prompts
     from eval.engines.cluster import on_cluster
@@ -75,7 +75,7 @@ def predict(
         ask(engine=engine.value, options=made, shard=Shard.parse(shard) if shard else WHOLE)
         return
     if shard is not None:
-        raise UsageFault("--jobs and --cluster hand out the rows themselves: leave out --shard")
+        raise UsageFault("--jobs and --cluster distribute the rows themselves: leave out --shard")
     with on_cluster(engine.value, ckpt, data, budget_for(ckpt, dataset.budget, force), made, cluster, jobs) as workers:
         ask(engine=workers)
 
@@ -89,18 +89,18 @@ def score(
     import_: Annotated[
         list[Path] | None,
         typer.Option(
-            "--import", help="make RUN from another tool's answers, with ids or LLaMA-Factory's; none by default"
+            "--import", help="make RUN from another tool's answers (with ids, or LLaMA-Factory's); none by default"
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="with --import: the answers are to the rows of this limit; all by default")
+        int | None, typer.Option(help="with --import: they answer the rows of predict --limit; all by default")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
     """Score the answers of a run and write RUN/scores.MODE.json.
 
-    strict: an answer that cannot be read counts as wrong.
-    paper: the published scorer, quirks included, for figures beside the paper's.
+    strict: an answer that cannot be parsed counts as wrong.
+    paper: as the published scorer, with its quirks, to compare with the paper.
     """
     from eval.run.import_answers import import_answers
     from eval.score.score import score_run
@@ -113,7 +113,7 @@ def score(
         in_order = None if subsets is None else [name.strip() for name in subsets.split(",") if name.strip()]
         import_answers(import_, dataset, run, in_order, limit)
     elif limit is not None:
-        raise UsageFault("--limit goes with --import: a run of predict knows its own limit")
+        raise UsageFault("--limit needs --import: run.json has the limit of a run of predict. Leave it out.")
     scores = score_run(run, dataset, mode.value, names)
     show(*tables(scores), markdown)
 
@@ -155,7 +155,7 @@ def compare(
         bool, typer.Option("--anyway", help="compare although data, limit, ablation or readout differ")
     ] = False,
     seeds: Annotated[
-        int, typer.Option(min=1, help="over this many seeds of training: A, A-seed2 ... against B, B-seed2 ...")
+        int, typer.Option(min=1, help="compare over this many training seeds: A, A-seed2, ... with B, B-seed2, ...")
     ] = 1,
     markdown: Annotated[bool, typer.Option("--markdown", help="the tables as Markdown, on standard output")] = False,
 ) -> None:
@@ -187,10 +187,10 @@ def report(
     data: Data,
     out: Annotated[Path, typer.Option(help="the HTML file, such as report.html; the others are named after it")],
 ) -> None:
-    """Write one HTML file of scored runs: scores, languages, figures, diagnosis, the most telling rows.
+    """Write one HTML file of scored runs: scores, languages, charts, diagnosis, the most informative rows.
 
-    Named after it: results.json and its schema, tables in Markdown and LaTeX,
-    and a model card. A run that was diagnosed shows its diagnosis.
+    Files named after it: results.json and its schema, tables in Markdown and
+    LaTeX, and a model card. The diagnosis is shown for runs that have one.
     """
     from eval.report.report import report as write
 
@@ -218,5 +218,5 @@ app.registered_commands += cli_many.app.registered_commands
 
 
 def main() -> None:
-    """The console command."""
+    """Run the console command `mmaffben`."""
     command.run(app, resumed=("predict", "paper-baselines", "demo"))

@@ -1,4 +1,4 @@
-"""The verbs of `mmaffben` for several models, for other harnesses, and for a first look."""
+"""The commands of `mmaffben` for several models and for other harnesses, and the demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,11 @@ app = command.App("")
 
 @app.verb("mmaffben leaderboard runs/eval-a runs/eval-b --data data --out board")
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, a row each")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of scored runs, one row for each")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for index.html and leaderboard.csv, .md, .tex and .json")],
 ) -> None:
-    """Rank many scored runs on one page, with paired tests of each figure; also as CSV, Markdown and LaTeX."""
+    """Rank many scored runs on one page, with paired tests of each score; also as CSV, Markdown and LaTeX."""
     from eval.leaderboard.leaderboard import leaderboard as write
 
     print(write(runs, Dataset.open(data), out)[0])
@@ -34,12 +34,12 @@ def paper_baselines(
         Path | None, typer.Option("--list", help="YAML list of models; eval/ask/paper_models.yaml by default")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="a sample: most rows a subset, of each task and language; all by default")
+        int | None, typer.Option(help="sample at most this many rows of each subset; all by default")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and run none")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands without running them")] = False,
     cluster: Cluster = None,
 ) -> None:
-    """Ask, score and rank the models that the paper evaluates. One that fails is reported, and the next one tried."""
+    """Run, score and rank the models that the paper evaluates. A failed model is reported, and the next one runs."""
     from eval.ask.paper_baselines import paper_baselines as run
 
     run(Dataset.open(data), out, models, list_, limit, dry_run, cluster)
@@ -47,11 +47,13 @@ def paper_baselines(
 
 @app.verb("mmaffben export-tasks --for lm-eval --data data --out tasks")
 def export_tasks(
-    harness: Annotated[Harness, typer.Option("--for", help="the harness that will ask the model")],
+    harness: Annotated[Harness, typer.Option("--for", help="the harness that will run the model")],
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for the tasks; its README.md has the commands")],
     subsets: Subsets = None,
-    limit: Annotated[int | None, typer.Option(help="a sample: the rows of predict --limit; all by default")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="export only the rows that predict --limit selects; all by default")
+    ] = None,
 ) -> None:
     """Write the benchmark as tasks for another harness, which then prints our scores; import its log with score."""
     from eval.export_tasks.export import export_tasks as export
@@ -61,12 +63,12 @@ def export_tasks(
 
 @app.verb("mmaffben ranking runs/base runs/7b --data data --subset XED")
 def ranking(
-    runs: Annotated[list[Path], typer.Argument(help="folders of predict --readout choice; the first is compared with")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of predict --readout choice; the first is the baseline")],
     data: Data,
-    subset: Annotated[str, typer.Option(help="one whose answers are labels, such as XED")],
-    languages: Annotated[str, typer.Option(help="codes such as en,es; all puts every language together")] = "all",
+    subset: Annotated[str, typer.Option(help="a subset whose answers are labels, such as XED")],
+    languages: Annotated[str, typer.Option(help="language codes such as en,es; all pools every language")] = "all",
 ) -> None:
-    """Do likelihoods rank rows with a label above rows without? The mean area under the ROC curve, 0.5 for chance."""
+    """Do likelihoods rank rows with a label above rows without it? The mean area under the ROC curve; chance is 0.5."""
     from eval.score.ranking import ranking as rank
 
     for line in rank(runs, Dataset.open(data), choose_subsets(subset)[0], languages.split(",")):

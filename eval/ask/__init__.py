@@ -1,3 +1,3 @@
-"""Ask a model every record: predictions, likelihoods of candidates, ablations, several processes. DATA and an engine
-come in, RUN/predictions goes out.
+"""Generate a model's answers: predictions, likelihoods of candidates, ablations, several processes. The code reads DATA
+through an engine and writes RUN/predictions.
 """

@@ -1,5 +1,5 @@
-"""Ask without pictures or words, to see whether the model uses them at all (the paper's "modality ignorance"), or with
-another prompt, to see how much of the score comes from the prompt (variants.py)."""
+"""Change the questions: without pictures or words, to measure whether the model uses them at all (the paper's "modality
+ignorance"), or with another prompt, to measure how much of the score comes from the prompt (variants.py)."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from mmafflm.errors import UsageFault
 from mmafflm.records import Record
 
 ABLATIONS = {
-    "none": "as the benchmark asks",
-    "blank": "every picture and frame is a grey one of its size",
+    "none": "the benchmark's own questions",
+    "blank": "every picture and frame is replaced by a grey one of the same size",
     "shuffled": "every record has the pictures of another record of its subset",
     "silent": "no text and no transcript",
     **PROMPTS,
 }
-PROMPT = "prompt"  # all of PROMPTS, a run each
+PROMPT = "prompt"  # all of PROMPTS, one run for each
 
 
 def questions(records: Sequence[Record], ablation: str = "none") -> list[Question]:
-    """The questions of one task's records. Raises UsageFault for an unknown ablation."""
+    """The questions of one task's records, changed by the ablation. Raises UsageFault for an unknown ablation."""
     if ablation not in ABLATIONS:
         raise UsageFault(f"--ablation {ablation}: not one of {', '.join(ABLATIONS)}")
     asked = [_question(record) for record in records]
@@ -28,7 +28,8 @@ def questions(records: Sequence[Record], ablation: str = "none") -> list[Questio
         case "blank":
             return [question._replace(blank=True) for question in asked]
         case "shuffled":
-            # Shift by a third: no record keeps its pictures, and neighbours (of one dialogue or picture) do not swap.
+            # Shift by a third: no record keeps its pictures, and no record gets those of a neighbour, which may come
+            # from the same dialogue or picture.
             step = max(1, len(asked) // 3)
             others = [*asked[step:], *asked[:step]]
             return [

@@ -1,11 +1,11 @@
-"""Ask for likelihoods of candidates instead of answers: `mmaffben predict --readout expectation|choice`.
+"""Answer with the likelihoods of candidates instead of generated text: `mmaffben predict --readout expectation|choice`.
 
-    RUN/likelihoods/SUBSET.jsonl       {"id", "logp": [...]}: ln of each candidate's probability, in their order
-    RUN/likelihoods/SUBSET.val.jsonl   the same for the validation rows that set a label set's thresholds
-    RUN/readout.json                   the candidates of each task; the thresholds, and the rows that set them
+    RUN/likelihoods/SUBSET.jsonl       {"id", "logp": [...]}: ln of the probability of each candidate of the task
+    RUN/likelihoods/SUBSET.val.jsonl   the same for the validation rows on which a label set's thresholds are tuned
+    RUN/readout.json                   the candidates of each task; the thresholds, and the rows that they are tuned on
 
 The predictions are computed from these files only, so they can be computed again without the model. To "weigh" a row
-means to ask for the likelihoods of its candidates.
+means to compute the likelihoods of its candidates.
 """
 
 import hashlib
@@ -35,8 +35,8 @@ from mmafflm.terminal.command import say
 from mmafflm.terminal.progress_bar import Advance
 
 READOUT = "readout.json"
-VALIDATION_ROWS = 500  # at most, for the thresholds of one label set; fewer with a smaller --limit
-DIGITS = 5  # decimals of a log-likelihood to keep: sums in another order differ in the sixth
+VALIDATION_ROWS = 500  # the most rows for the thresholds of one label set; a smaller --limit lowers it
+DIGITS = 5  # decimals of a log-likelihood to keep: sums computed in another order differ in the sixth decimal
 
 
 def task_of(record: Record) -> Task:
@@ -53,7 +53,10 @@ def groups(records: Sequence[Record]) -> Iterator[tuple[Task, str | None, list[R
 
 
 def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Record]:
-    """The rows that set the thresholds of a subset's label set; [] (and a message) with fewer than LEAST_ROWS."""
+    """The validation rows for the thresholds of a subset's label set.
+
+    Prints a message and returns [] when there are fewer than LEAST_ROWS. Raises Fault for changed or missing files.
+    """
     label_set = next(task for task in benchmark()[subset].tasks if needs_thresholds(task))
     found: list[Record] = []
     if subset in data.subsets("val"):
@@ -61,8 +64,8 @@ def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Recor
         found = [record for record in data.records(subset, "val") if record.task == label_set.kind]
     found = sample(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
     if len(found) < LEAST_ROWS:
-        say(f"{subset}: {len(found)} validation rows, and thresholds of a label set need {LEAST_ROWS}. They are not "
-            "tuned: each label is chosen that is likelier than if all were equally likely.")  # fmt: skip
+        say(f"{subset}: {len(found)} validation rows; to tune the thresholds of its labels, {LEAST_ROWS} are needed. "
+            "Without tuning, a label is chosen if its share is above 1 / the number of labels.")  # fmt: skip
         return []
     data.require_media(name for record in found for name in media_files(record))
     return found
@@ -74,8 +77,8 @@ class Weighing:
     def __init__(
         self, answers: RunFolder, data: Dataset, chosen: Mapping[str, Sequence[Record]], readout: str, limit: int | None
     ) -> None:
-        """answers: where the predictions go. chosen: all records of the run. Raises UsageFault when the readout needs
-        thresholds and the run asks the val split itself."""
+        """answers: where the predictions are written. chosen: all records of the run. Raises UsageFault when the
+        readout needs thresholds and the records are from the val split, on which thresholds are tuned."""
         self.answers, self.readout = answers, readout
         self.folder = RunFolder(answers.out, answers.shard, LIKELIHOODS)
         self.rows: dict[str, list[Record]] = {}  # by the name of the file with their likelihoods
@@ -83,8 +86,8 @@ class Weighing:
             weighed = [record for record in records if readout_of(task_of(record), readout) != "greedy"]
             if any(needs_thresholds(task_of(record)) for record in weighed):
                 if weighed[0].split == "val":
-                    raise UsageFault(f"--split val --readout {readout}: {subset} has its thresholds set on these very "
-                                     "rows. Ask them with --readout greedy, or leave it out (--subsets).")  # fmt: skip
+                    raise UsageFault(f"--split val --readout {readout}: the thresholds of {subset} are tuned on these "
+                                     "rows. Use --readout greedy, or leave out this subset (--subsets).")  # fmt: skip
                 if found := validation_rows(data, subset, limit):
                     self.rows[f"{subset}.val"] = found
             if weighed:
@@ -108,9 +111,9 @@ class Weighing:
         self._keep_candidates(subset, ablation)
         names = [name for name in (f"{subset}.val", subset) if name in self.rows]
         for name in names:
-            # Thresholds belong to the checkpoint, so the validation rows are asked without ablation.
+            # Thresholds are properties of the checkpoint, so the validation rows are weighed without an ablation.
             self._weigh(engine, name, batch_size, ablation if name == subset else "none", advance)
-        # Finish both files at the end, so that the last of several processes finds everything present.
+        # Finish both files at the end, so that the last of several processes finds all rows of both.
         if not sum([self.folder.finish(name, self.rows[name]) for name in names]):
             self._read_out(subset)
 
@@ -120,13 +123,13 @@ class Weighing:
             left = self._wanted(name, asked)
             wanted = [at for at, row in enumerate(asked) if row.id in left]
             if not wanted:
-                continue  # the engine may not even be loaded
+                continue  # with no rows left, the engine may not be loaded
             # Another numbering changes the candidates' texts, but neither their meaning nor their order.
             texts = [one.text for one in candidates(form(task, ablation).task, emotion)]
             for batch in engine.likelihoods(questions(asked, ablation), wanted, texts, batch_size):
                 found = {asked[at].id: [round(value, DIGITS) for value in logp] for at, logp in batch}
                 if broken := [row for row, logp in found.items() if not all(map(math.isfinite, logp))]:
-                    raise Fault(f"{broken[0]}: the likelihoods of its answers are no numbers. Its weights are broken.")
+                    raise Fault(f"{broken[0]}: a likelihood is not a finite number. The model's weights are broken.")
                 self.folder.append(name, found)
                 advance({task.modality: len(found)})
 
@@ -146,15 +149,15 @@ class Weighing:
             expected = len(candidates(task_of(row), row.emotion))
             if not isinstance(found[row.id], list) or len(found[row.id]) != expected:
                 raise Fault(
-                    f"{self.folder.out}/likelihoods/{name}.jsonl: {row.id} has not {expected} numbers, one for each "
-                    "candidate. Remove the line and predict again."
+                    f"{self.folder.out}/likelihoods/{name}.jsonl: {row.id} does not have {expected} numbers, one for "
+                    "each candidate. Remove the line and predict again."
                 )
         return found
 
     def _thresholds(self, subset: str) -> dict[str, float | None] | None:
         """The thresholds of the subset's label set, kept in readout.json; None if it has no label set.
 
-        They are set on its validation rows, or untuned without enough of them.
+        They are tuned on the validation rows, or the same for all labels when there are fewer than LEAST_ROWS.
         """
         tasks = [task for task in benchmark()[subset].tasks if needs_thresholds(task)]
         if not tasks:
@@ -179,7 +182,7 @@ class Weighing:
         return fitted.thresholds
 
     def _keep_candidates(self, subset: str, ablation: str) -> None:
-        """Write the candidates into readout.json. Raises Fault when it has other candidates for this subset."""
+        """Write the candidates into readout.json. Raises Fault when the file had other candidates for this subset."""
         found = {
             " ".join(filter(None, (task.key, emotion))): [
                 one.text for one in candidates(form(task, ablation).task, emotion)
@@ -188,18 +191,21 @@ class Weighing:
         }
         if self._keep("candidates", subset, found) not in (None, found):
             raise Fault(
-                f"{self.folder.out / READOUT}: another version weighed other candidates for {subset}. "
+                f"{self.folder.out / READOUT}: an earlier version used other candidates for {subset}. "
                 "Choose another --out."
             )
 
     def _keep(self, part: str, subset: str, row: dict[str, Any]) -> Any:
-        """Write a subset's entry into a part of readout.json; returns the previous entry."""
+        """Write a subset's entry into a part of readout.json; returns the previous entry, or None.
+
+        Raises Fault when readout.json is not JSON of the expected form.
+        """
         path = self.folder.out / READOUT
         with self.folder.alone():
-            fix = "Remove it: it is made again of the likelihoods."
+            fix = "Remove the file and predict again: it is made from the likelihoods."
             kept = read_json(path, fix) if path.exists() else {}
             if not isinstance(kept.get(part, {}), dict):
-                raise Fault(f"{path}: its {part} are no object. {fix}")
+                raise Fault(f"{path}: {part} is not an object. {fix}")
             before = kept.get(part, {}).get(subset)
             if before != row:
                 head = {"schema": 1, "readout": self.readout}

@@ -1,7 +1,7 @@
-"""`mmaffben paper-baselines`: ask, score and rank every model of a list, one after the other.
+"""`mmaffben paper-baselines`: predict with, score and rank every model of a list, one after the other.
 
-Each step is a command that a user can type, in a process of its own: a model that fails, or takes the process down with
-it, does not end the others. To resume a stopped run, run the same command again.
+Each step is a command that a user can type, and runs in its own process: when a model fails or its process crashes, the
+other models still run. To resume a stopped run, run the same command again.
 """
 
 import shlex
@@ -17,7 +17,7 @@ from mmafflm.dataset import Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.terminal.command import say
 
-BOARD = "leaderboard"  # the folder of the tables, beside those of the models
+BOARD = "leaderboard"  # the folder of the tables in OUT, next to the models' folders
 
 
 def paper_baselines(
@@ -27,8 +27,9 @@ def paper_baselines(
     """Predict and score each model into OUT/NAME, and write the leaderboard of those that succeeded.
 
     names: only these models of the list. path: another list than the paper's. dry_run: print the commands only.
-    cluster: a Ray cluster for the models that run here; a server is asked from this machine.
-    Raises Fault at the end, naming the models that failed; UsageFault for an unknown name.
+    cluster: a Ray cluster for the models that we run; requests to a server are sent from this machine.
+    Raises Fault at the end with the models that failed, and at once for a model that accepts none of the test records
+    or for an invalid list; UsageFault for an unknown name and for a list that is missing or not YAML.
     """
     models, failed, ranked = chosen(names, path or PAPER), list[str](), list[Path]()
     for number, model in enumerate(models, 1):
@@ -41,18 +42,21 @@ def paper_baselines(
             ranked.append(out / model.name)
         else:
             failed.append(f"{model.name} ({at})")
-            say(f"{model.name}: {at} failed; going on with the next model.")
+            say(f"{model.name}: {at} failed; continuing with the other models.")
     if ranked and not _run([BOARD, *map(str, ranked), "--data", str(data.path), "--out", str(out / BOARD)], dry_run):
         failed.append(BOARD)
     if failed:
         raise Fault(
             f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}. The reasons are above. Once they are "
-            "put right, run the same command again: it asks only what is missing."
+            "fixed, run the same command again: it computes only what is missing."
         )
 
 
 def chosen(names: str | None, path: Path) -> list[PaperModel]:
-    """The models of a list with these names (separated by commas), in its order; all when None."""
+    """The models with these names (separated by commas), in the order of the list; all models when None.
+
+    Raises UsageFault for an unknown name.
+    """
     models = paper_models(path)
     if names is None:
         return list(models)
@@ -65,7 +69,8 @@ def chosen(names: str | None, path: Path) -> list[PaperModel]:
 def commands(
     model: PaperModel, data: Dataset, out: Path, limit: int | None, cluster: str | None = None
 ) -> Iterator[list[str]]:
-    """The words after `mmaffben` of each step of one model: predict what it accepts, then score in both modes."""
+    """The arguments of `mmaffben` for each step of one model: predict the subsets that it accepts, then score them in
+    both modes. Raises Fault when the data have no test records that the model accepts."""
     names = [name for name in data.subsets("test") if benchmark()[name].modality in model.accepts]
     if not names:
         raise Fault(f"{data.path}: no test records that {model.name} accepts. Leave it out with --models.")
@@ -81,7 +86,10 @@ def commands(
 
 
 def _run(words: Sequence[str], dry_run: bool) -> bool:
-    """Run one command as a user would, or print it; returns whether it succeeded. Scores are on the leaderboard."""
+    """Run one command as a user would, or print it; returns whether it succeeded.
+
+    The tables that `score` prints are not shown, because the leaderboard has the scores.
+    """
     if dry_run:
         print(shlex.join(["mmaffben", *words]))
         return True
@@ -91,6 +99,6 @@ def _run(words: Sequence[str], dry_run: bool) -> bool:
     try:
         return step.wait() == 0
     finally:
-        if step.poll() is None:  # we are being stopped: so is the step, whose answers are kept
+        if step.poll() is None:  # this process is being stopped: stop the step too; its answers stay on disk
             step.terminate()
             step.wait()

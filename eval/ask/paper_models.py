@@ -1,4 +1,4 @@
-"""The models of paper_models.yaml: the paper's, or those of a list of one's own in the same form."""
+"""Read a list of models: paper_models.yaml with the paper's models, or another file in the same format."""
 
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ PAPER = Path(__file__).with_name("paper_models.yaml")
 
 
 class PaperModel(BaseModel):
-    """One model of the list; the file says what each key means."""
+    """One model of the list; the header of paper_models.yaml explains each key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,24 +34,25 @@ class _Listed(BaseModel):
 
 @cache
 def paper_models(path: Path = PAPER) -> tuple[PaperModel, ...]:
-    """The models of a list, in its order; paths of files among the options are absolute.
+    """The models of a list, in the order of the file; the path in the option chat_template is made absolute.
 
-    Raises UsageFault when the file is missing or not YAML, Fault when it is not such a list.
+    Raises UsageFault when the file cannot be read or is not YAML; Fault when it is not a list of models, has a name
+    twice, or has a chat_template outside the folder of the list.
     """
     try:
         models = _Listed.model_validate(read_yaml(path)).models
     except ValidationError as error:
         raise Fault(f"{path}: not a list of models ({first_wrong(error)}). See eval/ask/paper_models.yaml.") from None
     if double := [one.name for at, one in enumerate(models) if one.name in {before.name for before in models[:at]}]:
-        raise Fault(f"{path}: {double[0]} is listed twice, and each model has a folder of its own. Rename one.")
+        raise Fault(f"{path}: {double[0]} is listed twice, but each model needs its own folder. Rename one of them.")
     return tuple(_with_paths(one, path) for one in models)
 
 
 def _with_paths(model: PaperModel, path: Path) -> PaperModel:
-    """The model with the chat template's path made absolute. Raises Fault when the path leads out of the folder."""
+    """The model with the chat template's path made absolute. Raises Fault when the path leaves the list's folder."""
     if (template := model.options.get("chat_template")) is None:
         return model
     if not is_below(str(template)):
-        raise Fault(f"{path}: {model.name}: chat_template: {quoted(template)} is no path below the list's folder.")
+        raise Fault(f"{path}: {model.name}: chat_template: {quoted(template)} is not a path below the list's folder.")
     options = model.options | {"chat_template": str((path.parent / str(template)).resolve())}
     return model.model_copy(update={"options": options})

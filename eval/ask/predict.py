@@ -1,4 +1,4 @@
-"""`mmaffben predict`: ask a checkpoint every chosen record. The same command resumes a run that was stopped."""
+"""`mmaffben predict`: a checkpoint answers every chosen record. The same command resumes a run that was stopped."""
 
 import platform
 from collections import Counter
@@ -46,18 +46,17 @@ def predict(
     split: str = "test",
     readout: str = "greedy",
 ) -> None:
-    """Write OUT/predictions/SUBSET.jsonl, one answer for every chosen record of a split, in record order.
+    """Write OUT/run.json and OUT/predictions/SUBSET.jsonl, one answer for every chosen record, in record order.
 
-    limit: at most so many records per subset, spread over its tasks and languages. languages: only records in these.
-    dtype: the checkpoint's by default. force: accept a checkpoint that was trained with another media budget.
-    ablation: what is removed from the question, or its other form. shard: this process's share.
-    engine: one of eval.engines.ENGINES, made with `options`, or an engine object, made
-    for budget_for(ckpt, data.budget, force).
-    readout: one of eval.score.readout.READOUTS; tasks that it does not fit are answered greedily.
-    Raises Fault when data, checkpoint or an earlier run in OUT do not fit; UsageFault for a wrong argument.
+    limit: at most this many records per subset, sampled over its tasks and languages. languages: only records in these
+    languages. dtype: "auto" is the checkpoint's. force: accept a checkpoint trained with another media budget.
+    ablation: one of eval.ask.ablation.ABLATIONS. shard: the share of the records that this process answers.
+    engine: one of eval.engines.ENGINES, made with `options`, or an engine made with budget_for(ckpt, data.budget,
+    force). readout: one of eval.score.readout.READOUTS; tasks to which it does not apply are answered greedily.
+    Raises Fault when the data or the checkpoint is unusable or OUT has another run; UsageFault for a wrong argument.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
-        raise UsageFault("--batch-size and --limit are 1 or more")
+        raise UsageFault("--batch-size and --limit must be 1 or more")
     budget = budget_for(str(ckpt), data.budget, force)
     if isinstance(engine, str):
         engine = make_engine(engine, str(ckpt), dtype, data.path, budget, options or {})
@@ -66,15 +65,16 @@ def predict(
     asked = {"data_hash": data.hash, "split": split, **selection.to_json(), "ablation": ablation, "readout": readout}
     asked |= prompts_hash(ablation)
     asking = _Asking(engine, RunFolder(out, shard), batch_size, ablation, readout)
-    asking.folder.require_same(asked)  # first: another run's files would fail later, with a less clear message
+    asking.folder.require_same(asked)  # first: later, the files of another run cause less clear messages
     weighing = Weighing(asking.folder, data, chosen, readout, limit)
     asking.run(chosen, weighing, _described(str(ckpt), data, budget, asked))
 
 
 def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None, out: Path) -> list[str] | None:
-    """The subsets that the model can take: those named, or else those of the build that it accepts.
+    """The subsets to evaluate: `subsets` (None: all of the build) if the model accepts them, else those it accepts.
 
-    Lists the others once. Raises UsageFault for a named subset that it does not accept, and when none is left.
+    Prints the subsets that are left out. Raises UsageFault when `subsets` contains one that the model does not accept,
+    and when it accepts no subset of the build.
     """
     takes = _accepted(engine, out)
     names = data.subsets(split) if subsets is None else subsets
@@ -82,17 +82,20 @@ def askable(engine: Engine, data: Dataset, split: str, subsets: list[str] | None
     if not others:
         return subsets
     left = [name for name in names if name not in others]
-    said = f"the model takes {' and '.join(takes)} only"
+    said = f"the model accepts {' and '.join(takes)} only"
     if subsets is not None or not left:
         clips = any(benchmark()[name].modality == "video" for name in others) and "image" in takes
         advice = " Clips can be shown as pictures: --engine hf --option clips=frames." if clips else ""
-        raise UsageFault(f"{', '.join(others)}: cannot be asked, because {said}.{advice}")
-    say(f"Not asked, because {said}: {', '.join(others)}.")
+        raise UsageFault(f"{', '.join(others)}: cannot be evaluated, because {said}.{advice}")
+    say(f"Not evaluated, because {said}: {', '.join(others)}.")
     return left
 
 
 def _accepted(engine: Engine, out: Path) -> tuple[str, ...]:
-    """What the model takes; as the run in OUT recorded it if the model is not here any more."""
+    """The modalities that the model accepts.
+
+    If the engine cannot determine them, because the model is no longer here, they are read from OUT/run.json.
+    """
     try:
         return engine.accepts()
     except Fault:
@@ -105,23 +108,27 @@ def _accepted(engine: Engine, out: Path) -> tuple[str, ...]:
 def chosen_records(
     data: Dataset, split: str, subsets: list[str] | None, selection: Selection
 ) -> dict[str, list[Record]]:
-    """The records to ask, per subset. Raises Fault for changed data and missing media, UsageFault when none is left."""
+    """The records to answer, as {subset: records}.
+
+    Raises Fault for changed data and missing media; UsageFault when the build does not have a subset and split, and
+    when no record is in the chosen languages.
+    """
     built = data.subsets(split)
     names = built if subsets is None else subsets
     if missing := [name for name in names if name not in built]:
-        raise UsageFault(f"{data.path}: {', '.join(missing)} has no {split} split here; there are {', '.join(built)}.")
+        raise UsageFault(f"{data.path}: no {split} split of {', '.join(missing)}; it has that of {', '.join(built)}.")
     data.require_unchanged([split_file(name, split) for name in names])
     chosen = {name: found for name in names if (found := selection.of(data.records(name, split)))}
     if not chosen:
         asked = ",".join(selection.languages or ())
-        raise UsageFault(f"--languages {asked}: {', '.join(names)} has no such {split} rows.")
+        raise UsageFault(f"--languages {asked}: {', '.join(names)} has no {split} rows in these languages.")
     data.require_media(name for records in chosen.values() for record in records for name in media_files(record))
     return chosen
 
 
 @dataclass(frozen=True)
 class _Asking:
-    """How this process asks the records of a run, the same for all subsets, and where the answers go."""
+    """How this process answers the records of a run (the same for all subsets) and where it writes the answers."""
 
     engine: Engine
     folder: RunFolder
@@ -140,13 +147,14 @@ class _Asking:
         return count
 
     def run(self, chosen: dict[str, list[Record]], weighing: Weighing, described: dict[str, Any]) -> None:
-        """Write run.json (`described`, the engine's entries, the subsets); then ask or weigh the remaining records."""
+        """Write run.json (`described`, the engine's entries, the subsets); then answer or weigh the remaining
+        records."""
         if weighing.rows:
             # An engine without likelihoods raises here, before anything is written.
             self.engine.likelihoods((), (), (), self.batch_size)
         left = self.left(chosen) + weighing.left()
         if left.total():
-            # before run.json, so that a checkpoint that cannot be loaded or asked leaves no files
+            # before run.json, so that a checkpoint that cannot be loaded or cannot answer leaves no files
             self.engine.load()
             if isinstance(self.engine, Tried):
                 firsts = {task_of(records[0]).modality: records[0] for records in chosen.values()}
@@ -165,19 +173,19 @@ class _Asking:
                     self._ask(name, records, advance)
                     weighing.ask(self.engine, name, self.batch_size, self.ablation, advance)
                     if missing := self.folder.finish(name, records):
-                        say(f"{name}: {missing} of {len(records)} answers are other processes' share.")
+                        say(f"{name}: {missing} of {len(records)} answers are missing; they are other processes' work.")
         finally:
-            self._count()  # the failed requests too
+            self._count()  # also after an exception: failed requests cost too
 
     def _ask(self, subset: str, records: list[Record], advance: Advance) -> None:
-        """Ask this process's unanswered greedy records, one task and emotion at a time."""
+        """Answer this process's remaining records with a greedy readout, one task and emotion at a time."""
         folder, engine = self.folder, self.engine
         folder.mend(subset)
         done = folder.answered(subset, records)
         for task, _, asked in groups(records):
             wanted = [at for at, record in enumerate(asked) if record.id not in done and folder.shard.has(record.id)]
             if not wanted or readout_of(task, self.readout) != "greedy":
-                continue  # the engine may not even be loaded
+                continue  # with no records left, the engine may not be loaded
             asked_as = form(task, self.ablation)
             most = most_tokens(asked_as.task, engine)
             for answers in engine.answer(questions(asked, self.ablation), wanted, most, self.batch_size):
@@ -207,7 +215,7 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of run.json that do not depend on the engine; `asked`: which records, and how."""
+    """The entries of run.json that do not depend on the engine. `asked`: the entries that choose records and form."""
     return {
         "schema": 1,
         "checkpoint": ckpt,

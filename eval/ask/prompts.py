@@ -1,4 +1,4 @@
-"""`mmaffben predict --ablation prompt --out RUN`: RUN-order, RUN-after and RUN-wording, a run a form of the prompt."""
+"""`mmaffben predict --ablation prompt --out RUN` writes RUN-order, RUN-after and RUN-wording: one run for each form."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from mmafflm.errors import UsageFault
 
 
 def prompt_runs(out: Path, subsets: Sequence[str]) -> dict[str, tuple[Path, list[str]]]:
-    """{form: (the folder of its run, the subsets that have a task in this form)}, without forms that no subset has."""
+    """{form: (folder of the run, subsets that have a task in this form)}; forms that no subset has are left out."""
     having = {
         name: [one for one in subsets if any(variant(task, name) for task in benchmark()[one].tasks)]
         for name in PROMPTS
@@ -33,10 +33,10 @@ def predict_prompts(
     split: str = "test",
     **how: Any,
 ) -> None:
-    """predict() with every form of the prompt, one after the other; the engine is loaded once.
+    """Call predict() with every form of the prompt, one after the other; the engine is loaded once.
 
     out: the folder of the run with the benchmark's own prompts, which need not exist yet. The other arguments are those
-    of predict(). Raises UsageFault when no subset has another form, and what predict() raises.
+    of predict(). Raises UsageFault when no subset has another form, and whatever predict() raises.
     """
     if isinstance(engine, str):
         budget = budget_for(str(ckpt), data.budget, how.get("force", False))
@@ -44,6 +44,6 @@ def predict_prompts(
     chosen = askable(engine, data, split, subsets, out) or data.subsets(split)
     runs = prompt_runs(out, chosen)
     if not runs:
-        raise UsageFault(f"--ablation prompt: {', '.join(chosen)} has no other prompt.")
+        raise UsageFault(f"--ablation prompt: {', '.join(chosen)} has no other form of the prompt.")
     for name, (folder, names) in runs.items():
         predict(ckpt, data, folder, names, engine=engine, split=split, ablation=name, **how)

@@ -1,12 +1,12 @@
-"""The same question in another form, to see how much of a score comes from the prompt (`predict --ablation prompt`).
+"""Write a question in another form, to measure how much of a score comes from the prompt (`predict --ablation prompt`).
 
-order     the labels are listed in another order and numbered anew: "1. joy" may become "4. joy"
+order     the labels are listed in another order and renumbered: "1. joy" may become "4. joy"
 after     the instruction comes after the text
 wording   another wording of the instruction (rewordings.yaml)
 
-An answer to `order` has other numbers. Variant.restore() writes the benchmark's numbers into it, so that predictions
-are parsed and scored like any others; renumber() undoes it, so nothing of the model's text is lost. Pure: no disk but
-the YAML of this folder.
+An answer to `order` has other numbers. Variant.restore() replaces them by the benchmark's numbers, so that predictions
+are parsed and scored like any others; renumber() is its inverse, so the model's text is not lost. The only file that
+this module reads is rewordings.yaml.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class Variant:
-    """A task as it is asked: its prompt and grammar are those of the variant.
+    """A task in another form: `task` has the prompt and grammar of this form.
 
-    original: the task as the benchmark asks it. numbers: {a label's number here: its number in the benchmark}, a
-    permutation of some of the numbers; empty where no label has another number.
+    original: the task of the benchmark. numbers: {a label's number in this form: its number in the benchmark}, a
+    permutation of some of the numbers; empty when no label has another number.
     """
 
     original: Task
@@ -50,15 +50,15 @@ class Variant:
     numbers: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def ask(self, record: Record) -> str:
-        """The record's question in this form. Raises Fault when its prompt is not the benchmark's."""
+        """The record's question in this form. Raises Fault when the record's prompt is not the benchmark's."""
         emotion = record.emotion or ""
         text = self.original.text_in(record.prompt, emotion)
         if text is None and record.prompt != self.original.ask("", emotion):
-            raise Fault(f"{record.id}: its prompt is not that of {self.original.name}, so it has no other form.")
+            raise Fault(f"{record.id}: its prompt is not that of {self.original.name}, so it cannot be reworded.")
         return self.task.ask(text or "", emotion)
 
     def restore(self, answer: str) -> str:
-        """The answer with the benchmark's numbers. Every other character stays, so renumber() gives it back."""
+        """The answer with the benchmark's numbers. No other character changes, so renumber() can undo it."""
         return _renumbered(answer, self.numbers)
 
     def renumber(self, answer: str) -> str:
@@ -67,7 +67,10 @@ class Variant:
 
 
 def variant(task: Task, name: str) -> Variant | None:
-    """The task in the form `name`, one of PROMPTS; None when it has no such form (no list of labels, no text)."""
+    """The task in the form `name`, one of PROMPTS; None when the task cannot be written in this form.
+
+    For example, `order` needs a list of labels in the prompt and `after` needs a text.
+    """
     if name == "order":
         return _order(task)
     prompt = _after(task.prompt) if name == "after" else rewordings().get(task.prompt_id)
@@ -75,7 +78,7 @@ def variant(task: Task, name: str) -> Variant | None:
 
 
 def form(task: Task, ablation: str) -> Variant:
-    """The task as a run with this ablation asks it; unchanged unless it is one of PROMPTS that changes it."""
+    """The task in the form that a run with this ablation uses; the benchmark's unless variant() has another form."""
     return (variant(task, ablation) if ablation in PROMPTS else None) or Variant(task, task)
 
 
@@ -88,7 +91,10 @@ def rewordings() -> dict[str, str]:
 
 
 def prompts_hash(ablation: str) -> dict[str, str]:
-    """The entry of run.json for the prompts of an ablation, so that no run is resumed with others; else {}."""
+    """The entry of run.json that identifies the prompts of an ablation; {} unless it is one of PROMPTS.
+
+    It prevents that a run is resumed with other prompts.
+    """
     if ablation not in PROMPTS:
         return {}
     tasks = (task for subset in benchmark().values() for task in subset.tasks)
@@ -97,9 +103,9 @@ def prompts_hash(ablation: str) -> dict[str, str]:
 
 
 def _after(prompt: str) -> str | None:
-    """The prompt with its text first, and the instruction after it; None when it is so already or has no text."""
+    """The prompt with the text first and the instruction after it; None when the text is first already or missing."""
     media = _MARKS.match(prompt)
-    assert media is not None  # it matches the empty string too
+    assert media is not None  # the pattern matches the empty string too
     hit, body = _TEXT.search(prompt), prompt[media.end() :]
     if hit is None or not prompt[media.end() : hit.start()].strip():
         return None
@@ -109,7 +115,10 @@ def _after(prompt: str) -> str | None:
 
 @cache
 def _order(task: Task) -> Variant | None:
-    """The labels in another order. Numbers that mean something (classes of a scale, -1 and 1) stay with their label."""
+    """The labels in another order; None when the prompt lists fewer than two of them.
+
+    Numbers that have a meaning (classes of a scale, -1 and 1) stay with their label.
+    """
     found = _listed(task)
     if len(found) < 2:
         return None
@@ -133,7 +142,10 @@ def _order(task: Task) -> Variant | None:
 
 
 def _listed(task: Task) -> dict[int, re.Match[str]]:
-    """{number: where the prompt lists this class}, without quoted ones such as '0. neutral' and without a 0 to move."""
+    """{number: where the prompt lists this class}, without quoted labels such as '0. neutral'.
+
+    The label 0 of a list without negative numbers is left out, because it keeps its number.
+    """
     match task.grammar:
         case Labels() as labels:
             items = {one.number: rf"\. (?P<body>{re.escape(one.name)}(?:: [^\n]+)?)" for one in labels.labels}
@@ -148,7 +160,7 @@ def _listed(task: Task) -> dict[int, re.Match[str]]:
 
 
 def _shuffled(numbers: list[int], name: str) -> list[int]:
-    """The numbers in a seeded order in which none keeps its place."""
+    """The numbers in a seeded order in which every number has another position."""
     draw, order = random.Random(f"{SEED} {name}"), list(numbers)
     while any(one == other for one, other in zip(numbers, order, strict=True)):
         draw.shuffle(order)
@@ -156,7 +168,7 @@ def _shuffled(numbers: list[int], name: str) -> list[int]:
 
 
 def _renumbered(text: str, numbers: Mapping[int, int]) -> str:
-    """The text with these whole numbers replaced, in their own script; leading zeros stay."""
+    """The text with these whole numbers replaced; a number keeps its leading zeros and its script (such as Arabic)."""
     known = {str(one): str(other) for one, other in numbers.items()}
 
     def other(hit: re.Match[str]) -> str:

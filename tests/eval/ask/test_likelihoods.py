@@ -173,7 +173,8 @@ def test_thresholds_of_few_validation_rows_are_not_tuned(
     data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict("m", data, tmp_path, limit=LEAST_ROWS - 1, engine=Knowing(), readout="choice")
-    assert f"XED: {LEAST_ROWS - 1} validation rows, and thresholds of a label set need 300" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"XED: {LEAST_ROWS - 1} validation rows; to tune the thresholds of its labels, 300 are needed" in told
     assert not (tmp_path / "likelihoods/XED.val.jsonl").exists(), "nothing is asked for nothing"
     about = json.loads((tmp_path / "readout.json").read_text())["thresholds"]
     for name, labels in (("XED", 9), ("semeval2018_english", 12)):
@@ -240,7 +241,7 @@ def test_without_validation_rows_there_are_no_thresholds(tmp_path: Path) -> None
     predict("m", data, tmp_path / "without", engine=Knowing(), readout="choice")
     assert not json.loads((tmp_path / "without/readout.json").read_text())["thresholds"]["XED"]["tuned"]
     validation = make_data(tmp_path / "val", {"XED": 6})
-    with pytest.raises(UsageFault, match="XED has its thresholds set on these very rows"):
+    with pytest.raises(UsageFault, match="the thresholds of XED are tuned on these rows"):
         predict("m", validation, tmp_path / "run", engine=Knowing(), readout="choice", split="val")
     predict("m", data, tmp_path / "run", ["onlineshopping"], engine=Knowing(), readout="choice")  # one label
 
@@ -255,12 +256,12 @@ def test_other_candidates_and_broken_lines_are_refused(data: Dataset, whole: dic
     out = shutil.copytree(whole["choice"], tmp_path / "run")
     text = (out / "readout.json").read_text()
     (out / "readout.json").write_text(text.replace('"8. trust"', '"8. faith"'))
-    with pytest.raises(Fault, match=r"readout\.json: another version weighed other candidates for XED"):
+    with pytest.raises(Fault, match=r"readout\.json: an earlier version used other candidates for XED"):
         predict("m", data, out, engine=Knowing(), readout="choice")
     (out / "readout.json").write_text(text)
     lines = (out / "likelihoods/XED.jsonl").read_text().replace("[", "[0.5, ", 1)
     (out / "likelihoods/XED.jsonl").write_text(lines)
-    with pytest.raises(Fault, match=r"XED\.jsonl: .* has not 9 numbers"):
+    with pytest.raises(Fault, match=r"XED\.jsonl: .* does not have 9 numbers"):
         predict("m", data, out, engine=Knowing(), readout="choice")
 
 
@@ -269,7 +270,7 @@ def test_numbers_that_are_none_are_refused(data: Dataset, tmp_path: Path) -> Non
         def logp(self, prompt: str, text: str) -> float:
             return math.nan
 
-    with pytest.raises(Fault, match=r"XED/ec/.*: the likelihoods of its answers are no numbers"):
+    with pytest.raises(Fault, match=r"XED/ec/.*: a likelihood is not a finite number"):
         predict("m", data, tmp_path, ["XED"], engine=Broken(), readout="choice")
 
 

@@ -115,7 +115,7 @@ def test_a_dry_run_prints_the_commands_and_runs_none(
         ("engine: hf", "engine: tgi", "not a list of models"),
         ("accepts: [text]", "accepts: [sound]", "not a list of models"),
         ("unconfirmed", "sure", "not a list of models"),
-        ("a/form.jinja", "../form.jinja", "no path below the list's folder"),
+        ("a/form.jinja", "../form.jinja", "is not a path below the list's folder"),
         ("models:", "[", "not YAML"),
     ],
 )

@@ -182,7 +182,7 @@ def test_some_languages_are_asked_and_scored_alone(nano: Path, data: Dataset, tm
     assert [one.texts for one in answered_tasks(tmp_path / "run", run_json(tmp_path / "run"), data)]
     with pytest.raises(Fault, match="this run has languages"):
         predict(nano, data, tmp_path / "run", languages=spoken[:2], engine=Counting())
-    with pytest.raises(UsageFault, match=r"--languages xx: .* has no such test rows"):
+    with pytest.raises(UsageFault, match=r"--languages xx: .* has no test rows in these languages"):
         predict(nano, data, tmp_path / "other", languages=["xx"], engine=Counting())
     assert not (tmp_path / "other").exists()
 
@@ -248,7 +248,7 @@ def test_a_checkpoint_of_fewer_pixels_is_asked_with_them(nano: Path, data: Datas
 
 
 def test_a_subset_that_was_not_built(nano: Path, data: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="MMS has no test split here"):
+    with pytest.raises(UsageFault, match="no test split of MMS"):
         predict(nano, data, tmp_path, subsets=["MMS"], engine=Counting())
 
 

@@ -168,7 +168,7 @@ def test_the_rows_of_a_limit_are_a_run_with_this_limit(data: Dataset, tmp_path: 
     ):
         import_answers([first], data, tmp_path / "other", limit=6)
     alone = mmaffben("score", tmp_path / "run", "--data", data.path, "--limit", 6)
-    assert alone.returncode == 2 and "--limit goes with --import" in alone.stderr
+    assert alone.returncode == 2 and "--limit needs --import" in alone.stderr
 
 
 def test_llamafactorys_rows_are_joined_in_the_order_given(data: Dataset, tmp_path: Path) -> None:

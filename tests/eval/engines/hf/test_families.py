@@ -167,9 +167,9 @@ def whole(path: GenericPath, question: Question, text: str) -> float:
 def test_what_a_model_cannot_take_is_refused_before_anything_is_written(
     tiny: Any, data: Dataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageFault, match=r"CHSIMS_SP: cannot be asked, .* text and image only\. .*clips=frames"):
+    with pytest.raises(UsageFault, match=r"CHSIMS_SP: cannot be evaluated, .* text and image only\. .*clips=frames"):
         predict(tiny(llava), data, tmp_path / "run", ["onlineshopping", "CHSIMS_SP"])
-    with pytest.raises(UsageFault, match=r"CFAPS_EC: cannot be asked, because the model takes text only"):
+    with pytest.raises(UsageFault, match=r"CFAPS_EC: cannot be evaluated, because the model accepts text only"):
         predict(tiny(TEXT[0]), data, tmp_path / "run", ["CFAPS_EC"])
     with pytest.raises(UsageFault, match="max_frames goes with --option clips=frames"):
         make(str(tiny(llava)), "auto", data.path, BUDGET, {"max_frames": "3"})
