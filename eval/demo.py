@@ -24,7 +24,7 @@ LIMIT = 200  # test rows per subset: enough to see that the model learns
 
 
 def step(*words: str | Path) -> None:
-    """Run one of the three commands, as a user would."""
+    """Run one of the three commands, as a user would. Exits with its exit code when it fails."""
     command, *rest = map(str, words)
     print(f"\n$ {shlex.join([command, *rest])}", file=sys.stderr, flush=True)
     began = time.monotonic()
@@ -35,9 +35,10 @@ def step(*words: str | Path) -> None:
 
 
 class Score(NamedTuple):
-    """One task's main metric, and whether the whole interval lies above the strongest baselines.
+    """One task's main metric, and whether its whole interval lies above the strongest baselines.
 
-    baseline: the strongest that learns nothing. learned: TF-IDF, of texts. beats_all: above both.
+    baseline: the strongest baseline that learns nothing; beats_untrained: the interval lies above it. learned: the
+    TF-IDF baseline, for tasks with texts; beats_all: the interval lies above both.
     """
 
     metric: str
@@ -49,7 +50,7 @@ class Score(NamedTuple):
 
 
 def headline(run: Path) -> dict[tuple[str, str], Score]:
-    """(subset, task) -> its score, from scores.strict.json."""
+    """{(subset, task): score}, from scores.strict.json."""
     found = {}
     for name, of in json.loads((run / "scores.strict.json").read_text())["subsets"].items():
         for key, one in (of.get("tasks") or {benchmark()[name].tasks[0].key: of}).items():
@@ -65,11 +66,11 @@ def headline(run: Path) -> dict[tuple[str, str], Score]:
 def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Score]) -> None:
     """Print both scores of each task and the unparsed shares.
 
-    A star: the score beats the baseline. Two: it beats TF-IDF too.
+    One star: the score beats the baseline. Two stars: it beats TF-IDF too.
     """
     table = Table()
     for head in ("subset", "task", "metric", "baseline", "TF-IDF", "untrained", "trained", "unparsed", "then"):
-        table.add_column(head, no_wrap=True)  # a name cut short could be any of three subsets
+        table.add_column(head, no_wrap=True)  # a shortened name could be any of three subsets
     for key, then in after.items():
         both = (before[key], then)
         values = (f"{fraction(one.figure.value)} {'*' * (one.beats_untrained + one.beats_all)}" for one in both)
@@ -81,7 +82,8 @@ def show(before: dict[tuple[str, str], Score], after: dict[tuple[str, str], Scor
 def demo(out: Path) -> None:
     """Make samples, build, make nano, train, predict and score before and after; write a report.
 
-    Prints a table of what the model learned. Exits with 1 when it did not learn.
+    Prints a table of the scores before and after training. Exits with 1 when the model did not learn, and with the exit
+    code of the first command that fails.
     """
     began = time.monotonic()
     raw, data, nano, run = (out / name for name in ("raw", "data", "nano", "run"))
@@ -104,9 +106,9 @@ def demo(out: Path) -> None:
     )
     best = [sum(one.beats_all for one in scores.values()) for scores in (before, after)]
     print(f"Above TF-IDF too, where there are texts (**): {best[0]} before, {best[1]} after. The made-up texts "
-          "have few phrases, so it is nearly perfect there.")  # fmt: skip
+          "have few phrases, so TF-IDF is nearly perfect on them.")  # fmt: skip
     print(f"The report: {out / 'report.html'}")
     print("Next: put real corpora under raw/ (mmaffin doctor --raw raw says how), then make mmaffin, make train-7b,")
     print("make eval CKPT=runs/train-7b. Without GPUs: mmafflm standin pocket, and the recipe pocket.")
-    if counts[1] <= max(counts[0], len(after) // 3):  # we saw 18 of 30: it depends on how the CPU rounds
+    if counts[1] <= max(counts[0], len(after) // 3):  # we measured 18 of 30; it depends on how the CPU rounds
         sys.exit("The model did not learn: too few tasks beat the baselines that learn nothing. Please report this.")

@@ -2,10 +2,10 @@
 
 Every task, and every language of it, gets a paired permutation test on the records that both runs answered
 (eval/score/permutation.py). The p-values of all these tests are corrected together (Holm); otherwise a benchmark of a
-hundred tests would find five differences between a run and its twin. The means (per subset of several tasks, task,
-modality, language, and over languages) are a table of their own, and their p-values are corrected separately. Fewer
-than LEAST_TESTED rows are not tested. A task without a figure in one of the runs (eval/score/figure.py) is not tested,
-and no mean contains it.
+hundred tests would find five differences between two equally good models. The means (per subset of several tasks, task,
+modality, language, and over languages) are in a second table, and their p-values are corrected separately. Fewer than
+LEAST_TESTED rows are not tested. A task whose score is withheld in one of the runs (most answers are unparsed, see
+eval/score/figure.py) is not tested, and no mean contains it.
 """
 
 import json
@@ -33,10 +33,10 @@ from mmafflm.errors import Fault, UsageFault
 from mmafflm.records import Prediction, Record, write_jsonl, write_text
 
 SCHEMA = 3  # of comparison.NAME.json; 3: permutation tests
-# MUST_AGREE must be the same, or the two scores are not of the same test. When NOTED differs, the result has a note.
+# Entries of run.json. If one of MUST_AGREE differs, the scores are not comparable; if one of NOTED does, we add a note.
 MUST_AGREE = ("data_hash", "split", "limit", "languages", "ablation", "readout", "media")
 NOTED = ("engine", "decoding", "budget", "template", "dtype")
-_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy", "media": "budget"}  # where run.json has none
+_DEFAULTS = {"split": "test", "ablation": "none", "readout": "greedy", "media": "budget"}  # if run.json lacks them
 
 
 class Compared(NamedTuple):
@@ -49,9 +49,9 @@ class Compared(NamedTuple):
 def compare(
     a: Sequence[Answered], b: Sequence[Answered], mode: str = "strict", permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Compared:
-    """Compare B with A on the same tasks and records, in the same order. Touches no disk.
+    """Compare B with A on the same tasks and records, in the same order. Reads and writes no files.
 
-    seed: added to every unit's own seed. Raises Fault when the records differ.
+    seed: added to every unit's own seed. Raises Fault when the records of a task differ.
     """
     units, rows, changed = [], [], []
     for one, other in _same_records(a, b):
@@ -77,13 +77,13 @@ def compare(
 
 
 def means_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of the table of means, those over languages included."""
+    """The rows of the table of means, including the means over languages that could be computed."""
     yield from found["aggregates"]
     yield from (one for one in found["macro_over_languages"].values() if "refused" not in one)
 
 
 def correct(table: Sequence[dict[str, Any]]) -> int:
-    """Set p_holm of every tested row of a table, corrected for the number of its tests, which is returned."""
+    """Set p_holm of every tested row of a table to p, corrected for the number of tests. Returns this number."""
     rows = [row for row in table if row["p"] is not None]
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
@@ -94,12 +94,12 @@ def _same_records(a: Sequence[Answered], b: Sequence[Answered]) -> list[tuple[An
     pairs = list(zip(a, b, strict=True))
     for one, other in pairs:
         if [record.id for record in one.records] != [record.id for record in other.records]:
-            raise Fault(f"{one.name}: the two runs answer other records. Compare the records that both answered.")
+            raise Fault(f"{one.name}: the two runs have different records. Compare the records that both answered.")
     return pairs
 
 
 def _parts(one: Answered, other: Answered) -> list[tuple[str | None, Answered, Answered]]:
-    """The task, and each of its languages if it has several."""
+    """(language, A's answers, B's answers): the whole task with language None, then each language if it has several."""
     parts: list[tuple[str | None, Answered, Answered]] = [(None, one, other)]
     languages = one.by_language()
     if len(languages) > 1 and len(benchmark()[one.task.subset].languages) > 1:
@@ -111,7 +111,7 @@ def _parts(one: Answered, other: Answered) -> list[tuple[str | None, Answered, A
 def _unit(
     one: Answered, other: Answered, language: str | None, mode: str, permutations: int, seed: int
 ) -> tuple[Unit, dict[str, Any]]:
-    """One test: the differences of all metrics, and the p-value of the main one."""
+    """One test: the differences of all metrics, and the p-value of the main metric."""
     runs = swapped(one, other, mode, permutations, seed + seed_of("compare", one.name, language or ""))
     drawn, n, metric = runs.difference(0, 1), len(one.records), one.task.main_metric
     a, b = ({name: float(value[0]) for name, value in runs.values(run).items()} for run in (0, 1))
@@ -133,7 +133,7 @@ def _unit(
 
 
 def _moved(one: Answered, other: Answered) -> dict[str, int]:
-    """How many rows have another answer, and how many of these became right or wrong."""
+    """How many rows have different answers in A and B, and how many of these became right or wrong."""
     moved = changes(one, other)
     right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
     found = {"changed": moved, "fixed": moved & ~right_a & right_b, "broken": moved & right_a & ~right_b}
@@ -141,7 +141,7 @@ def _moved(one: Answered, other: Answered) -> dict[str, int]:
 
 
 def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
-    """The rows with another parsed answer; another wording of the same answer is not a change."""
+    """The rows whose parsed answers differ in A and B; another wording of the same answer is not a change."""
     right_a, right_b = right_rows(one.task, one.read), right_rows(other.task, other.read)
     return [
         {
@@ -155,7 +155,7 @@ def _changed_rows(one: Answered, other: Answered) -> list[dict[str, Any]]:
 def compare_each(
     a: Path, runs: Sequence[Path], data: Dataset, mode: str, subsets: Sequence[str] | None = None, anyway: bool = False
 ) -> list[dict[str, Any]]:
-    """compare_runs(a, run) for each run. Checks all of them first, so that a wrong one is reported at once."""
+    """Call compare_runs(a, run) for each run. Checks all runs first, so that a wrong one is reported at once."""
     described = run_json(a)
     for run in runs:
         _require_alike(a, run, {"a": described, "b": run_json(run)}, data, anyway)
@@ -167,9 +167,9 @@ def compare_runs(
 ) -> dict[str, Any]:
     """Compare run B with run A; write B/comparison.NAME.json, and the changed rows to B/comparison.NAME.jsonl.
 
-    NAME is A's folder. anyway: compare even if one of MUST_AGREE (data, limit, readout, ...) differs. Raises Fault
-    when one differs without `anyway`, and when the runs have no answered record in common; UsageFault when they have no
-    subset in common.
+    NAME is A's folder. anyway: compare even if one of MUST_AGREE (data, limit, readout, ...) differs. Raises Fault when
+    one differs without `anyway`, when the records changed after the build, and when the runs have no answered record of
+    a subset in common; UsageFault when they have no subset in common and for a subset that a run does not have.
     """
     described = {"a": run_json(a), "b": run_json(b)}
     notes = _require_alike(a, b, described, data, anyway)
@@ -222,8 +222,8 @@ def _require_alike(
         differ.append(f"{' and '.join(strange)}: other data than {data.path}")
     if differ and not anyway:
         raise Fault(
-            f"{a} and {b} are not the same test ({'; '.join(differ)}), so the difference would not be the model's. "
-            "Predict again with the same, or pass --anyway to compare the records that both answered."
+            f"{a} and {b} were evaluated differently ({'; '.join(differ)}), so a difference may not come from the "
+            "model. Predict again with equal settings, or pass --anyway to compare the records that both answered."
         )
     noted = [name for name in NOTED if None not in (value("a", name), value("b", name))]
     return [
@@ -241,7 +241,8 @@ def _both(
     kept = [record for record in records if all(record.id in one for one in answers)]
     if not kept:
         raise Fault(
-            f"{subset}: {a} and {b} answered no record in common. Predict with the same --limit, or leave it out."
+            f"{subset}: {a} and {b} answered no record in common. Predict with the same --limit, or leave it out "
+            "with --subsets."
         )
     alone = [len(one) - len(kept) for one in answers]
     note = f"{subset}: {len(kept)} records compared; only {a} answered {alone[0]} more, only {b} {alone[1]} more"
@@ -261,5 +262,5 @@ def _by_id(run: Path, subset: str, known: set[str]) -> dict[str, str]:
 
 def _require_new(path: Path, one: Prediction, found: Mapping[str, str], known: set[str]) -> None:
     if one.id in found or one.id not in known:
-        fault = "occurs twice" if one.id in found else "is not a test record of the data"
+        fault = "occurs twice" if one.id in found else "is not the id of a record of this subset"
         raise Fault(f"{path}: {one.id} {fault}. Remove the line, or predict again.")

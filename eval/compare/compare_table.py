@@ -1,4 +1,4 @@
-"""A comparison for a person: tables and sentences, on the terminal and as Markdown."""
+"""Show a comparison as tables and sentences, on the terminal and as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +15,10 @@ TOO_FEW = "too few rows for a test"
 
 
 def tables_of_each(found: Sequence[Mapping[str, Any]]) -> tuple[list[Section], list[str]]:
-    """tables() of one comparison; of several with the same A, one set of tables with a row for each run.
+    """tables() of one comparison; for several comparisons with the same A, one set of tables with a row for each run B.
 
-    The p-values of several are corrected for the tests of all of them: comparing more runs finds more differences.
+    The p-values are corrected for the tests of all comparisons, because more comparisons find more differences by
+    chance.
     """
     if len(found) == 1:
         return tables(found[0])
@@ -42,7 +43,7 @@ def tables_of_each(found: Sequence[Mapping[str, Any]]) -> tuple[list[Section], l
 
 
 def verdicts(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The sentences of tables_of_each() that answer the question, one for each run B: what to read first."""
+    """The sentences of tables_of_each() that tell whether B is better, one for each run B; they are shown first."""
     if len(found) == 1:
         return [_verdict(found[0])]
     corrected = _corrected_together(found)
@@ -55,14 +56,14 @@ def _kind(section: Section) -> str:
 
 
 def _names(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The folder names of the runs B; whole paths if two are equal."""
+    """The folder names of the runs B; their whole paths if two names are equal."""
     paths = [Path(one["b"]["run"]) for one in found]
     names = [path.name for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def _merged(parts: Sequence[tuple[str, Section]], title: str) -> Section:
-    """The rows of one table of several comparisons: those of the same task follow one another."""
+    """One table with the rows of several comparisons; the rows of the same task are next to each other."""
     width = parts[0][1].heads.index("metric") + 1
     order: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for name, section in parts:
@@ -74,7 +75,10 @@ def _merged(parts: Sequence[tuple[str, Section]], title: str) -> Section:
 
 
 def _corrected_together(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Copies of the comparisons with p_holm corrected for the tests of all; units and means apart, as in compare()."""
+    """Copies of the comparisons with p_holm corrected for the tests of all of them.
+
+    Units and means are corrected separately, as in compare().
+    """
     copies = [dict(one) for one in found]
     for one in copies:
         one["units"] = [dict(row) for row in one["units"]]
@@ -102,7 +106,7 @@ def tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _scores(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """The cells of _HEADS. A run without a figure gets a dash, and so do the difference and its test."""
+    """The cells of _HEADS. A withheld score is shown as a dash, and so are the difference and its test."""
     reasons = one.get("withheld", {})
     values = (fraction(None if side in reasons else one[side]) for side in "ab")
     difference = (fraction(one["difference"], signed=True), interval_text(one["ci95"], signed=True), *_p(one))
@@ -148,7 +152,7 @@ def _verdict(found: Mapping[str, Any]) -> str:
 
 
 def _swapped(units: Sequence[Mapping[str, Any]]) -> str:
-    """What a permutation swaps."""
+    """The sentence that explains what a permutation swaps."""
     by_unit: dict[str, list[str]] = {}
     for one in units:
         if one["unit"] != ROW and one["language"] is None:
@@ -165,7 +169,7 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     ]
     said.append(_swapped(found["units"]))
     if few := sum(one["n"] < found["least_rows"] for one in found["units"]):
-        said.append(f"{few} of the rows have fewer than {found['least_rows']} records, too few for a test.")
+        said.append(f"{few} rows of the table have fewer than {found['least_rows']} records, too few for a test.")
     said += [
         f"{one['subset']} {one['task']}, {side.upper()}: {reason}. This task is not tested, and no mean includes it."
         for one in found["units"]

@@ -1,11 +1,13 @@
-"""`mmaffben compare A B --seeds N`: is B better than A, beyond the luck of the rows and of the seeds of training?
+"""`mmaffben compare A B --seeds N`: is B better than A by more than the chance in the rows and the training seeds?
 
-Run k of A and of B were trained with the same seed, and all answered the same rows. The mean difference over seeds has
-two errors: from the rows, half the mean of the paired intervals (as if the rows' error were shared by all seeds, which
-is the most that it can be); and from the seeds, their standard deviation over the square root of N. Each error times
-its own quantile, normal for the rows and Student's t for the seeds, gives half an interval, and the two are added as
-squares. (One t quantile for both, with the degrees of freedom of Welch and Satterthwaite, covered 88% for two seeds
-that vary more than the rows.) p is the level at which the interval ends at 0. The p-values are corrected together.
+Run k of A and run k of B were trained with the same seed, and all runs answered the same rows. The mean difference over
+seeds has two standard errors. The error from the rows is the mean width of the paired 95% intervals, divided by twice
+1.96 (as if all seeds shared the error of the rows, which is the largest that it can be). The error from the seeds is
+the standard deviation of the differences over the square root of N. Each error times its own quantile, normal for the
+rows and Student's t for the seeds, is half an interval. Half of the combined interval is the square root of the sum of
+their squares. (One t quantile for both, with the degrees of freedom of Welch and Satterthwaite, covered 88% for two
+seeds that vary more than the rows.) p is the level at which the interval ends at 0. The p-values are corrected together
+(Holm).
 """
 
 import json
@@ -43,7 +45,10 @@ class OverSeeds(NamedTuple):
 
 
 def combined(differences: Sequence[float], widths: Sequence[float]) -> OverSeeds:
-    """differences: B - A for each seed. widths: of the 95% intervals over rows. Two seeds or more."""
+    """The mean difference over two seeds or more.
+
+    differences: B - A for each seed. widths: the widths of the 95% intervals over rows, one for each seed.
+    """
     mean, rows = fmean(differences), fmean(widths) / (2 * Z95)
     seeds = stdev(differences) / len(differences) ** 0.5
 
@@ -66,15 +71,16 @@ def compare_seeds(
 ) -> dict[str, Any]:
     """Compare the runs of each seed; write B/comparison.NAME.seeds.json, where NAME is A's folder.
 
-    A run without folders of other seeds, such as an untrained base, is compared with every run of the other side: its
-    error from the rows counts, and it has none from seeds.
-    Raises UsageFault for fewer than two seeds, and when both sides have one run only; and what `compare_runs` raises.
+    Each pair of runs also gets the files of compare_runs(). A run without folders of other seeds, such as an untrained
+    base, is compared with every run of the other side: it adds an error from the rows and none from the seeds.
+    Raises UsageFault for fewer than two seeds and when both sides have one run only, and whatever compare_runs raises.
     """
     sides = [[run_of(run, seed) for seed in range(1, seeds + 1)] for run in (a, b)]
     sides = [runs if any(one.exists() for one in runs[1:]) else runs[:1] * seeds for runs in sides]
     pairs = list(dict.fromkeys(zip(*sides, strict=True)))
     if len(pairs) < 2:
-        raise UsageFault(f"--seeds {seeds}: {a} and {b} have no {run_of(b, 2).name}. Train and ask 2 seeds or more.")
+        raise UsageFault(f"--seeds {seeds}: neither {a} nor {b} has runs of other seeds, such as {run_of(b, 2).name}. "
+                         "Train and predict 2 seeds or more.")  # fmt: skip
     for left, right in pairs:
         run_json(left), run_json(right)
     found = [compare_runs(left, right, data, mode, subsets, anyway) for left, right in pairs]
@@ -88,13 +94,16 @@ def compare_seeds(
 
 
 def _over(found: Sequence[Mapping[str, Any]], table: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows of a table of comparisons, over seeds. A row that has no figure for one of the seeds gets none."""
+    """The rows of one table of the comparisons, combined over seeds.
+
+    A row that is not tested for one of the seeds, or a mean over different tasks, gets no difference.
+    """
     by_key = [{tuple(row[key] for key in keys): row for row in one[table]} for one in found]
     rows = []
     for name in dict.fromkeys(name for of in by_key for name in of):
         same = [of.get(name, {}) for of in by_key]
         row, each = dict(zip(keys, name, strict=True)), [one.get("difference") for one in same]
-        members = {str(one.get("of")) for one in same}  # of a mean: the tasks that are in it
+        members = {str(one.get("of")) for one in same}  # the tasks in a mean, for each seed
         if len(members) > 1 or any(one.get(key) is None for one in same for key in ("p", "ci95", "difference")):
             rows.append(row | {"seeds": each, "difference": None, "ci95": None, "p": None})
             continue
@@ -108,7 +117,7 @@ def _over(found: Sequence[Mapping[str, Any]], table: str, keys: tuple[str, ...])
 
 
 def seed_tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """A table of tasks and languages and one of means; and what the columns are."""
+    """A table of tasks and languages and one of means, and sentences about them."""
     number = len(found["runs"])
     heads = ("B - A over seeds", "95% interval", "p", "p (Holm)", "each seed", "error: rows", "error: seeds")
     sections = [
@@ -124,7 +133,8 @@ def seed_tables(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     return sections, [
         f"Over {number} seeds B is better in {better} and worse in {len(sure) - better} of "
         f"{sum(row['p'] is not None for row in found['units'])} tests at p < 0.05 after Holm's correction.",
-        "An interval holds the errors of the test's rows and of the seeds of training; with few seeds it is wide.",
+        "An interval covers the error from the test's rows and the error from the training seeds; with few seeds it is "
+        "wide.",
     ]
 
 

@@ -1,6 +1,6 @@
 """`mmaffben diagnose`: look for the failures that the paper names, each with a number and an interval.
 
-Intensity drift, language collapse, modality ignorance, prompt dependence, label prior and format have one module each.
+Intensity drift, language collapse, modality ignorance, prompt dependence, label prior and format each have a module.
 The thresholds and the reasons for them are in eval/diagnosis/finding.py. Answers are parsed in strict mode.
 """
 
@@ -38,7 +38,7 @@ def diagnose(
     resamples: int = RESAMPLES,
     advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """Findings, their summary by kind, and the details that the report draws. Touches no disk.
+    """Findings, their summary by kind, and the details that the report draws. Reads and writes no files.
 
     ablated: {ablation: the tasks of that run}, for the same records. advance: called after each of the KINDS.
     """
@@ -79,8 +79,9 @@ def diagnose_run(
 ) -> dict[str, Any]:
     """Diagnose RUN; write RUN/diagnosis.json atomically.
 
-    An existing diagnosis of the same answers is read, not computed again. Raises Fault for other data, ids that do not
-    match, and ablated runs that differ in more than the ablation.
+    An existing diagnosis of the same answers, data, arguments and code is read and not computed again. Raises Fault for
+    other data, ids that do not match, ablated runs that differ in more than the ablation, and two ablated runs of the
+    same ablation with a task in common.
     """
     described = run_json(run)
     names = chosen_subsets(run, described, data, subsets)
@@ -114,6 +115,6 @@ def _ablated(
         tasks = answered_tasks(other, ablated, data, common)
         known = {one.name for one in found.get(ablation, ())}
         if twice := [one.name for one in tasks if one.name in known]:
-            raise Fault(f"{other}: {twice[0]} was given in another {ablation} run already. Give one of them.")
+            raise Fault(f"{other}: another {ablation} run already has {twice[0]}. Give only one of the two.")
         found.setdefault(ablation, []).extend(tasks)
     return found

@@ -1,10 +1,10 @@
 """Intensity drift: answers cluster in the middle of a scale, or on one number, while gold uses the whole scale.
 
 For every number and ordinal (CFAPS_EI, EMOTIC_SI per dimension, CHSIMS_SI, SemEval EI and V) we measure the spread
-against gold, the share of the most frequent answer, calibration, and the overlap of the two distributions. Doubt alone
-narrows the answers: the best predictor of correlation r spreads r times as wide as gold. So they are compared with what
-the run's own r implies (eval/diagnosis/implied.py). Only parsed answers count: the value that scoring gives to an
-unparsed answer does not come from the model.
+relative to gold, the share of the most frequent answer, calibration, and the overlap of the two distributions.
+Uncertainty alone narrows the answers: those of the best predictor with correlation r have r times the standard
+deviation of gold. So the answers are compared with those that the run's own r implies (eval/diagnosis/implied.py). Only
+parsed answers count: the value that scoring gives to an unparsed answer does not come from the model.
 """
 
 import math
@@ -47,7 +47,7 @@ class Series(NamedTuple):
 
 
 def series(answered: Answered) -> Iterator[Series]:
-    """The scales of one task: none for labels, one for numbers and ordinals, one for each dimension."""
+    """The scales of one task: no scale for labels, one for a number or an ordinal, else one for each dimension."""
     grammar = answered.task.grammar
     if isinstance(grammar, Labels):
         return
@@ -68,7 +68,7 @@ def drift(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
     findings, details = [], []
     for one in (one for answered in tasks for one in series(answered)):
         if not len(one.gold):
-            continue  # no answer was parsed: the check of the format reports it
+            continue  # no answer was parsed, which the check "unparsed" reports
         seed = seed_of("drift", one.answered.name, one.part)
         rows = distinct(one.gold, [one.prediction], groups=one.groups)
         kept = one._replace(gold=rows.gold, prediction=rows.predictions[0])
@@ -89,7 +89,7 @@ def _top(values: Floats) -> float:
 
 
 def _measure(one: Series, top_answer: float, top_gold: float, implied: Implied) -> Measure:
-    """A function from row counts [B, n] to the four numbers and the mean gold of each tick's answers ("gold_at_3")."""
+    """A function from row counts [B, n] to the four values and the mean gold of each tick's answers ("gold_at_3")."""
     width = float(one.ticks[-1] - one.ticks[0])
     answers_by_tick = np.eye(len(one.ticks))[one.bins(one.prediction)]
     gold_by_tick = np.eye(len(one.ticks))[one.bins(one.gold)]
@@ -133,15 +133,15 @@ def _findings(
     gold_share = float((one.gold == _top(one.gold)).mean())
     deviations = f"standard deviation {one.prediction.std():.3f}, gold's {one.gold.std():.3f}"
     sentences = {
-        "spread": f"{name}: the answers spread {_text(whole['spread'], ' times')} as wide as a calibrated "
-        f"predictor's of r = {implied.r:.2f} ({deviations}).",
-        "top_share": f"{name}: {share:.0%} of the answers are {top:g}; gold's most frequent value, {_top(one.gold):g}, "
-        f"has {gold_share:.0%}, and the most that a calibrated predictor of this r gives one step is "
-        f"{implied.shares.max():.0%}.",
-        "calibration": f"{name}: where the answers are alike (the same class or tenth), mean gold is off by "
-        f"{_text(whole['calibration'])} of the scale beyond chance, on average over the answers.",
+        "spread": f"{name}: the answers spread {_text(whole['spread'], ' times')} as wide as those of a calibrated "
+        f"predictor with r = {implied.r:.2f} ({deviations}).",
+        "top_share": f"{name}: {share:.0%} of the answers are {top:g}. Gold's most frequent value, {_top(one.gold):g}, "
+        f"has a share of {gold_share:.0%}, and a calibrated predictor with the same r puts at most "
+        f"{implied.shares.max():.0%} of its answers on one step.",
+        "calibration": f"{name}: within a class or a tenth of the scale, mean gold differs from the mean answer by "
+        f"{_text(whole['calibration'])} of the scale more than by chance, on average over the answers.",
         "overlap": f"{name}: the distributions of answers and gold overlap {_text(whole['overlap'], ' times')} "
-        f"as much as a calibrated predictor's of r = {implied.r:.2f}.",
+        f"as much as for a calibrated predictor with r = {implied.r:.2f}.",
     }
     task = one.answered.task
     return [

@@ -1,10 +1,11 @@
 """A finding: one number, its 95% interval, the threshold that it is compared with, and a sentence.
 
 The verdict is "found" when the whole interval lies beyond the threshold and p is below LEVEL, "absent" when no part of
-the interval lies beyond it, else "unsure", so that a few lucky rows neither prove nor rule out a fault. p is that of a
-value at the threshold giving one so far beyond, corrected for all checks of the same kind (Holm): one of hundreds of
-checks is beyond its threshold by chance. Fewer than MIN_ROWS rows are always unsure.
-CHECKS gives the reason for each threshold; diagnosis.json repeats it next to the numbers.
+the interval lies beyond it, else "unsure", so that chance in a few rows neither proves nor rules out a fault. p is the
+probability of a measured value at least this far beyond the threshold if the true value lies at the threshold. It is
+corrected for all checks of the same kind (Holm), because some of hundreds of checks are beyond their threshold by
+chance. With fewer than MIN_ROWS rows the verdict is always "unsure".
+CHECKS contains the reason for each threshold; diagnosis.json repeats it next to the numbers.
 """
 
 import math
@@ -21,7 +22,7 @@ from eval.score.paired import holm
 
 Z95 = float(norm.isf(0.025))
 MIN_ROWS = 30  # after 0 of 30 rows, the true share may still be 10% (rule of three)
-LEVEL = 0.01  # of each kind: of the runs without a fault at most 5% are found to have one (6% with --ablation prompt)
+LEVEL = 0.01  # for each kind: at most 5% of the runs without a fault have a "found" (6% with --ablation prompt)
 KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "prompt_dependence", "label_prior", "format")
 
 
@@ -33,100 +34,104 @@ class Check(NamedTuple):
     side: str  # above | below
     threshold: float
     why: str
-    is_share: bool = False  # of n rows: its p is the binomial one
+    is_share: bool = False  # whether the value is a share of n rows, so that p is binomial
 
 
 CHECKS = {
     "spread": Check(
         "intensity_drift", "standard deviation of the answers / the one that the run's own r implies", "below", 0.5,
-        "A calibrated predictor of correlation r spreads r times as wide as gold: honest doubt narrows the answers. "
-        "Below half of that they are narrower than doubt makes them. r counts as 0.3 if it is smaller.",
+        "The answers of a calibrated predictor with correlation r have r times the standard deviation of gold, because "
+        "uncertainty narrows them. Below half of that, they are narrower than uncertainty explains. An r below 0.3 "
+        "counts as 0.3.",
     ),
     "top_share": Check(
-        "intensity_drift", "share of the most frequent answer - the largest that gold or r explain", "above", 0.25,
-        "Gold's own pile-ups (zeros of CHSIMS, class 0 of EI-oc) are taken off, and the middle classes in which a "
-        "calibrated predictor of the run's own r collects; beyond them a quarter of all rows get one and the same "
-        "number, more than two of ten equal steps of a scale would hold.",
+        "intensity_drift", "share of the most frequent answer - the largest that gold or r explains", "above", 0.25,
+        "The larger of two shares is subtracted: that of gold's most frequent value (zeros of CHSIMS, class 0 of "
+        "EI-oc), and the largest share of one step in the answers of a calibrated predictor with the run's r. Above "
+        "the threshold, a further quarter of all rows gets the same number, more than two of ten equal steps of a "
+        "scale would have.",
     ),
     "calibration": Check(
         "intensity_drift", "mean |gold - answer| over the tenths of the scale beyond chance, share of the scale",
         "above", 0.1,
-        "A tenth of the scale is one step of the coarsest intensity in the benchmark (CHSIMS, 0.2 of 2): answers are "
-        "off by a step in a known direction, which a look-up table would correct.",
+        "A tenth of the scale is one step of the coarsest intensity in the benchmark (CHSIMS, 0.2 of 2). Above it, "
+        "answers are wrong by a step in a known direction, which a look-up table would correct.",
     ),
     "overlap": Check(
         "intensity_drift", "overlap of the distributions of answers and gold / the one that r implies", "below", 0.5,
         "One minus the overlap is the share of answers that would have to move to another tenth for the "
-        "distributions to agree. A calibrated predictor of the run's own r overlaps gold by so much; half of it is "
-        "less than doubt explains.",
+        "distributions to agree. The overlap is divided by that of a calibrated predictor with the run's r. Below "
+        "half, it is smaller than uncertainty explains.",
     ),
     "kept": Check(
         "language_collapse", "score / English score", "below", 0.5,
-        "Half of English. In the paper's tables by language (XED, MMS, SAMSEMO) MMAFFLM-3b and -7b keep at least 0.54 "
-        "everywhere; in their worst language InternVL2.5-8B keeps 0.15 and EmoLlama-chat-7B 0.23.",
+        "Half of the English score. In the paper's tables by language (XED, MMS, SAMSEMO) MMAFFLM-3b and -7b keep at "
+        "least 0.54 everywhere; in their worst language InternVL2.5-8B keeps 0.15 and EmoLlama-chat-7B 0.23.",
     ),
     "script_kept": Check(
         "language_collapse", "score of the rows in one script / English score", "below", 0.5,
-        "As for a language. A tokenizer or an encoder that was never shown a script fails all its languages alike, and "
-        "each of them alone may be too small to tell.",
+        "The same limit as for a language. A tokenizer or an encoder that was not trained on a script fails in all its "
+        "languages, and each of these languages alone may have too few rows to show it.",
     ),
     "language_lift": Check(
         "language_collapse", "macro F1 - best baseline that does not read the record, in this language", "below", 0.05,
-        "A three-class task at chance still keeps half of a middling English score; so a language is also compared "
+        "At chance, a three-class task still keeps half of a mediocre English score. So a language is also compared "
         "with its own baselines (see lift).",
     ),
     "language_unparsed": Check(
         "language_collapse", "unparsed rate - English unparsed rate", "above", 0.05,
-        "Five points of score lost to form alone, in this language and not in English: the half-width of an interval "
-        "at 500 rows, the size of a language.",
+        "Five points of score are lost to the format alone, in this language and not in English. They are the "
+        "half-width of an interval at 500 rows, the size of a language.",
     ),
     "foreign_prose": Check(
         "language_collapse", "share of answers with prose that is not English", "above", 0.05,
-        "The prompt is English and its labels are; one answer in twenty in another language is a habit, not a slip.",
+        "The prompt and its labels are English. One answer in twenty in another language is a habit, not an accident.",
         is_share=True,
     ),
     "changed": Check(
-        "modality_ignorance", "share of answers that change when something is taken away", "below", 0.05,
-        "Greedy answers to the same question are equal to the letter, so every change is an effect. A model that "
-        "scores 5 points above its prior must change at least 5% of its answers when nothing is left to see.",
+        "modality_ignorance", "share of answers that change when a modality is removed or replaced", "below", 0.05,
+        "Greedy answers to the same question are identical, so the ablation causes every change. A model that scores 5 "
+        "points above its prior must change at least 5% of its answers when the information is removed.",
         is_share=True,
     ),
     "lost": Check(
-        "modality_ignorance", "score lost when something is taken away", "below", 0.02,
-        "Two points are the half-width of an interval at 2,500 rows (MELD): a smaller loss cannot be told from none, "
-        "so neither could anyone tell that the modality was there.",
+        "modality_ignorance", "score lost when a modality is removed or replaced", "below", 0.02,
+        "Two points are the half-width of an interval at 2,500 rows (MELD). A smaller loss cannot be distinguished "
+        "from no loss, so it does not show that the model uses the modality.",
     ),
     "moved": Check(
         "prompt_dependence", "share of answers that change when the question is asked in another form", "above", 0.1,
-        "What is asked about stays the same, so an answer that rests on it stays too. Where one answer in ten changes, "
-        "the choice of the prompt may move accuracy by ten points.",
+        "The record stays the same, so an answer that depends on the record only does not change. If one answer in ten "
+        "changes, the choice of the prompt may change accuracy by ten points.",
     ),
     "shifted": Check(
-        "prompt_dependence", "score of another form of the question - score of the benchmark's, without its sign",
+        "prompt_dependence", "|score with another form of the question - score with the benchmark's form|",
         "above", 0.02,
-        "About the half-width of an interval at 2,500 rows (MELD): a larger shift reorders models that their "
-        "intervals tell apart.",
+        "About the half-width of an interval at 2,500 rows (MELD). A larger shift can change the order of models that "
+        "their intervals distinguish.",
     ),
     "never_predicted": Check(
         "label_prior", "share of the classes with 10 gold rows or more that are never predicted", "above", 0.0,
-        "A class of 10 gold rows that is predicted as often as it occurs is missed altogether once in 20,000 tests "
-        "(Poisson); each one missed loses its whole share of macro F1. Of ordinals, a calibrated predictor of the "
-        "run's own r predicts the ends of the scale more rarely than gold has them, and that rate counts.",
+        "If a class of 10 gold rows is predicted at the rate at which it occurs, no row gets it in one of 20,000 tests "
+        "(Poisson). A class that is never predicted loses its whole share of macro F1. For an ordinal, the expected "
+        "rate is that of a calibrated predictor with the run's r, which predicts the ends of the scale more rarely "
+        "than they occur in gold.",
     ),
     "overpredicted": Check(
         "label_prior", "share of rows given the most over-used label - share of gold rows that have it", "above", 0.2,
-        "One row in five has a label that its frequency does not explain; mistakes made as often one way as the "
-        "other leave no such excess.",
+        "One row in five gets a label that the label's frequency in gold does not explain. Mistakes that are equally "
+        "frequent in both directions cause no such excess.",
     ),
     "lift": Check(
         "label_prior", "macro F1 - best of three baselines that do not read the record", "below", 0.05,
-        "Majority, labels at gold's frequency, and the run's own answers dealt out at random. Five points above "
-        "these is the half-width of an interval at 500 rows: below it the answers tell nothing but a prior.",
+        "The baselines are the majority label, labels at gold's frequency, and the run's own answers dealt out at "
+        "random. Five points are the half-width of an interval at 500 rows. Below them, the answers show no more than "
+        "a prior.",
     ),
     "unparsed": Check(
         "format", "share of answers that were not parsed", "above", 0.01,
-        "Strict scores count them as wrong, so this many points are lost to form, not to judgement; one point is "
-        "what rankings turn on.", is_share=True,
+        "Strict scores count these answers as wrong, so their share is lost to the format and not to the judgement. "
+        "One point can decide a ranking.", is_share=True,
     ),
 }  # fmt: skip
 
@@ -144,7 +149,7 @@ class Finding:
     n: int
     sentence: str
     data: dict[str, Any] = field(default_factory=dict)
-    own_p: float | None = None  # where neither the interval nor the binomial distribution gives p
+    own_p: float | None = None  # p of a check that computes it without the interval or the binomial distribution
     p_holm: float | None = None  # set by corrected()
 
     @property
@@ -160,7 +165,10 @@ class Finding:
 
     @property
     def p(self) -> float | None:
-        """How probable a value so far beyond the threshold is if the truth lies at it; None without an interval."""
+        """The probability of a value at least this far beyond the threshold if the true value lies at the threshold.
+
+        None without a value or an interval, and for fewer than MIN_ROWS rows.
+        """
         check = CHECKS[self.check]
         if self.value is None or self.ci95 is None or self.n < MIN_ROWS:
             return None
@@ -196,7 +204,7 @@ def corrected(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def verdict(check: str, ci95: list[float] | None, rows: int, p: float = 0.0) -> str:
-    """Compare an interval with the threshold of a check, and p with LEVEL: found | absent | unsure."""
+    """The verdict from an interval and the threshold of a check, and from p and LEVEL: found | absent | unsure."""
     if ci95 is None or rows < MIN_ROWS:
         return "unsure"
     low, high = ci95

@@ -1,8 +1,8 @@
-"""What a calibrated predictor would answer: one that is as right as the run, and as doubtful as that makes it.
+"""The answers of a calibrated predictor that has the run's correlation r with gold, and the uncertainty that r implies.
 
-The best predictor of correlation r answers the mean of what gold may be. Given a gold value z standard deviations from
-the mean, its answers scatter around r^2 z with the standard deviation r sqrt(1 - r^2), so they spread r times as wide
-as gold. Such answers collect in the middle of the scale without any fault.
+The best predictor with correlation r answers with the mean of the possible gold values. For a gold value z standard
+deviations from the mean, its answers scatter around r^2 z with the standard deviation r sqrt(1 - r^2), so they spread r
+times as wide as gold. Such answers lie in the middle of the scale although the predictor has no fault.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from scipy.stats import norm
 from eval.score import metrics
 from eval.score.metrics import Floats
 
-LEAST_R = 0.3  # a smaller r counts as this: with hardly any skill, doubt would excuse a constant answer
+LEAST_R = 0.3  # a smaller r counts as 0.3: at almost no skill, uncertainty would excuse a constant answer
 
 
 class Implied(NamedTuple):
@@ -24,13 +24,13 @@ class Implied(NamedTuple):
 
 
 def at_least(r: Floats) -> Floats:
-    """r within LEAST_R and 1; LEAST_R where it is undefined."""
+    """r limited to the range from LEAST_R to 1; LEAST_R where r is undefined."""
     kept: Floats = np.clip(np.nan_to_num(r, nan=LEAST_R), LEAST_R, 1.0)
     return kept
 
 
 def implied_by(gold: Floats, prediction: Floats, ticks: Floats) -> Implied:
-    """The calibrated predictor that is as right as `prediction` [n] about `gold` [n]; `ticks` [K] are evenly spaced."""
+    """The calibrated predictor with the same r as `prediction` [n] on `gold` [n]; `ticks` [K] are evenly spaced."""
     r = float(at_least(metrics.pearson(gold, prediction))[0])
     values, counts = np.unique(gold, return_counts=True)
     centre = gold.mean() + r**2 * (values - gold.mean())

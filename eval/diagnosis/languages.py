@@ -1,7 +1,8 @@
 """Language collapse: a model can do a task in English, but not in another language or script.
 
 Languages are compared within a group: one task of one corpus (MMS, XED, SAMSEMO, and each SemEval task over its three
-subsets). A corpus's languages are not equally hard, so a gap alone proves nothing; see the thresholds in finding.py.
+subsets). The languages of a corpus are not equally hard, so a gap alone proves nothing; see the thresholds in
+finding.py.
 """
 
 from collections import Counter
@@ -35,7 +36,7 @@ class Group(NamedTuple):
 
 
 class LanguageScore(NamedTuple):
-    """The main metric of some rows, and its value in every resample; NaN when the figure is withheld."""
+    """The main metric of some rows, and its value in every resample; NaN when the score is withheld."""
 
     value: float
     drawn: Floats
@@ -60,7 +61,7 @@ def _siblings(corpus: str, key: str) -> int:
 
 
 def record_text(task: Task, record: Record) -> str:
-    """The text or transcript inside a prompt."""
+    """The text or transcript inside a prompt; "" for a task whose prompt has no text."""
     before, _, after = task.ask("\0", record.emotion or "").partition("\0")
     return record.prompt[len(before) : len(record.prompt) - len(after)] if after or before else ""
 
@@ -112,9 +113,10 @@ def _scored(group: Group, name: str, one: Answered, resamples: int) -> LanguageS
 
 
 def _scored_parts(group: Group, name: str, parts: Sequence[Answered], resamples: int) -> LanguageScore:
-    """Score rows of several languages together.
+    """Score the rows of several parts together, such as the languages of one script.
 
-    40 rows in Cyrillic, in a language mostly written in Latin letters, are too few on their own.
+    For example, a language that is mostly written in Latin letters has too few rows in Cyrillic to score them alone.
+    The score is NaN when that of one part is withheld.
     """
     task = parts[0].task
     emotions = [emotion for part in parts for emotion in part.emotions or ()] or None
@@ -161,7 +163,7 @@ def _findings(
 
 
 def _skilled_in_english(group: Group, resamples: int) -> bool:
-    """Whether English beats its baselines by the threshold of language_lift; True without English.
+    """Whether English beats its baselines by the threshold of language_lift; True if the group has no English.
 
     If it does not, no language collapsed: the model follows a label prior, which the checks of label priors report.
     """
@@ -185,7 +187,7 @@ def _kept(group: Group, language: str, one: Answered, scored: Mapping[str, Langu
 def _kept_script(
     group: Group, name: str, parts: Sequence[Answered], here: LanguageScore, english: LanguageScore
 ) -> Finding:
-    """Like _kept() for a script; the sentence names its languages."""
+    """Like _kept(), for a script; the sentence lists the languages of the rows."""
     task, rows = parts[0].task, sum(len(part.records) for part in parts)
     value, ci95, said = _of_english(task, here, english)
     languages = sorted({record.language for part in parts for record in part.records})
@@ -201,11 +203,11 @@ def _of_english(
     Share and interval are None when English has no score above 0, or a score is withheld.
     """
     if not np.isfinite([here.value, english.value]).all():
-        return None, None, "no score to compare: most of its own or of the English answers are unparsed."
+        return None, None, "no score to compare: most of these answers, or of the English ones, are unparsed."
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(english.drawn > 0, here.drawn / english.drawn, np.nan)
     value = here.value / english.value if english.value > 0 else None
-    said = "English has no score to keep" if value is None else f"{value:.0%} of the English score is kept"
+    said = "the English score is not above 0" if value is None else f"{value:.0%} of the English score is kept"
     ends = interval(english.drawn - here.drawn) or [np.nan, np.nan]
     sentence = (
         f"{said} ({task.main_metric} {here.value:.3f} against {english.value:.3f}, a gap of "
@@ -237,7 +239,7 @@ def _foreign(group: Group, language: str, one: Answered, resamples: int) -> Find
     value, ci95 = share(hits, len(one.records), seed_of("prose", group.name, group.key, language), resamples)
     named = f" ({', '.join(f'{name} {count}' for name, count in foreign.items())})" if foreign else ""
     sentence = (
-        f"{group.name} {language}: {hits} of {len(one.records)} answers hold prose that is not English{named}, "
-        f"{prose.get(ENGLISH, 0)} hold English prose."
+        f"{group.name} {language}: {hits} of {len(one.records)} answers contain prose that is not English{named}, "
+        f"{prose.get(ENGLISH, 0)} contain English prose."
     )
     return _finding("foreign_prose", group, language, one, value, ci95, sentence)

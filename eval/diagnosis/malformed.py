@@ -15,12 +15,12 @@ from eval.score.normalize import plain
 from eval.score.paired import seed_of
 
 EXAMPLES = 10
-LONGEST = 300  # the most characters shown of an example
+LONGEST = 300  # an example is cut to this number of characters
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i can(?:'t|not)|(?:as|i am|i'm) an ai|unable to|cannot (?:determine|"
     r"assist|provide|help)|no image|(?:image|video|text) (?:is|was) not (?:provided|visible|available))\b"
 )
-# Kinds of answers by the parser's reason; the first match counts.
+# Kinds of unparsed answers by the parser's reason; the first kind that matches is used.
 _BY_REASON = (
     ("outside the scale or the label set", re.compile(r"outside|is not one of the classes")),
     ("contradicts itself", re.compile(r"contradict")),
@@ -53,7 +53,7 @@ def malformed(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[li
 
 
 def kind_of(text: str, reason: str, prompt: str) -> str:
-    """Which of KINDS an unparsed answer is: by its text, then the parser's reason, then its script and length."""
+    """The kind of an unparsed answer, one of KINDS: by its text, then the parser's reason, then script and length."""
     if reason_of(text) is not None:
         return "rejected by the server"
     said = plain(text[:READ]).strip()

@@ -1,8 +1,8 @@
-"""Modality ignorance: what changes when the pictures are grey or another record's, or the text is gone.
+"""Modality ignorance: what changes when pictures are replaced by grey or by another record's, or the text is removed.
 
-The ablated answers come from `mmaffben predict --ablation blank|shuffled|silent` on the same checkpoint and records;
-the score lost has the paired permutation test of `mmaffben compare`. Without such runs the diagnosis prints the
-commands that make them.
+The ablated answers come from `mmaffben predict --ablation blank|shuffled|silent` on the same checkpoint and records.
+The loss of score is tested with the paired permutation test of `mmaffben compare`. If such runs are missing, the
+diagnosis prints the commands that make them.
 """
 
 import shlex
@@ -48,20 +48,23 @@ _TAKEN = {
 
 
 def applies(ablation: str, task: Task) -> bool:
-    """Whether the ablation removes anything from this task's question."""
+    """Whether the ablation (blank, shuffled or silent) changes anything in this task's question."""
     if ablation == "silent":
         return "{text}" in task.prompt or "{transcript}" in task.prompt
     return task.modality != "text"
 
 
 def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: Mapping[str, Any]) -> str:
-    """The ablation of OTHER. Raises Fault when it has no ablation, or when more than the ablation differs."""
+    """The ablation of OTHER.
+
+    Raises Fault when OTHER has no ablation, when RUN has one, or when the runs differ in more than the ablation.
+    """
     ablation = ablated.get("ablation", "none")
     if ablation not in (*_TAKEN, *PROMPTS):
-        raise Fault(f"{other}: its ablation is {ablation}, so nothing was taken away. "
+        raise Fault(f"{other}: its ablation is {ablation}, so its questions are not changed. "
                     f"Make it with mmaffben predict --ablation {'|'.join((*_TAKEN, PROMPT))}.")  # fmt: skip
     if described.get("ablation", "none") != "none":
-        raise Fault(f"{run}: is an ablated run itself ({described['ablation']}). Give the run with everything first.")
+        raise Fault(f"{run}: is an ablated run itself ({described['ablation']}). Give a run without ablation first.")
     if differ := [name for name in SAME if described.get(name) != ablated.get(name)]:
         name = differ[0]
         raise Fault(
@@ -74,7 +77,7 @@ def require_same(run: Path, described: Mapping[str, Any], other: Path, ablated: 
 def ignorance(
     tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]], resamples: int = RESAMPLES
 ) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """The findings, two for each task and ablation, and the details to draw. `ablated`: {ablation: its tasks}."""
+    """Two findings for each task and ablation, and the details to draw. `ablated`: {ablation: tasks of its runs}."""
     findings, details = [], []
     for ablation in _TAKEN:
         others = ablated.get(ablation, ())
@@ -88,7 +91,7 @@ def ignorance(
 
 
 def changes(one: Answered, other: Answered) -> Array:
-    """Which rows have another answer, [n]: both parsed and different, or only one of them parsed."""
+    """Which rows have different answers in the two runs, [n]: both parsed and different, or only one of them parsed."""
     differ = one.read.prediction != other.read.prediction
     differ = differ.any(1) if differ.ndim == 2 else differ
     silent, also = (np.array([row in read.unparsed for row in range(len(differ))], dtype=bool)
@@ -98,7 +101,7 @@ def changes(one: Answered, other: Answered) -> Array:
 
 
 def require_records(one: Answered, other: Answered, ablation: str) -> None:
-    """Raises Fault when the ablated run answered other records."""
+    """Raises Fault when the ablated run answered other records than the run."""
     if [record.id for record in one.records] != [record.id for record in other.records]:
         raise Fault(f"{one.name}: the {ablation} run answered other records. Predict it again with the same --limit.")
 
@@ -114,7 +117,10 @@ def _compared(one: Answered, other: Answered, ablation: str, resamples: int) -> 
 
 
 def _lost(one: Answered, other: Answered, ablation: str, seed: int, resamples: int) -> Finding:
-    """How much the main metric loses, by the test of compare; None when a figure is withheld (most are unparsed)."""
+    """The loss of the main metric, with the test of `mmaffben compare`.
+
+    Its value and interval are None when a score is withheld because most answers are unparsed.
+    """
     task, taken, metric = one.task, f"with {_TAKEN[ablation]}", one.task.main_metric
     whole: float | None = None
     without: float | None = None
@@ -144,9 +150,10 @@ def _detail(one: Answered, ablation: str, found: Sequence[Finding]) -> dict[str,
 def not_measured(
     run: Path, described: Mapping[str, Any], tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]]
 ) -> list[dict[str, str]]:
-    """The ablations without a run, each with the command that makes it: a missing test does not mean a pass.
+    """The ablations without a run, each with the command that makes it; [] if the run itself is ablated.
 
-    The other forms of the prompt have one command together.
+    They are listed because a missing check must not be taken for a passed one. The other forms of the prompt share one
+    command.
     """
     if described.get("ablation", "none") != "none":
         return []
@@ -157,14 +164,14 @@ def not_measured(
         subsets = list(dict.fromkeys(one.task.subset for one in lacking))
         if subsets:
             command = _command(run, described, ablation, subsets)
-            sentence = f"{', '.join(subsets)} with {ablation} ({ABLATIONS[ablation]}) was not asked. Ask it: {command}"
+            sentence = f"{', '.join(subsets)}: no run with {ablation} ({ABLATIONS[ablation]}). To make it: {command}"
             found.append({"kind": "modality_ignorance", "ablation": ablation, "command": command, "sentence": sentence})
     asked = {(name, other.name) for name in PROMPTS for other in ablated.get(name, ())}
     lacking = [one for one in tasks for name in PROMPTS if variant(one.task, name) and (name, one.name) not in asked]
     if subsets := list(dict.fromkeys(one.task.subset for one in lacking)):
         command = _command(run, described, PROMPT, subsets)
         sentence = (
-            f"{', '.join(subsets)} with other prompts ({'; '.join(PROMPTS.values())}) was not asked. Ask it: {command}"
+            f"{', '.join(subsets)}: no runs with other prompts ({'; '.join(PROMPTS.values())}). To make them: {command}"
         )
         found.append({"kind": "prompt_dependence", "ablation": PROMPT, "command": command, "sentence": sentence})
     return found

@@ -22,7 +22,7 @@ from eval.score.metrics import Bools, Counts, Floats, label_counts, number
 from eval.score.paired import distinct, seed_of
 from mmafflm.benchmark.grammar import Labels, Ordinal
 
-LEAST_GOLD = 10  # gold rows of a class; with fewer, it may well never be predicted
+LEAST_GOLD = 10  # gold rows of a class; a class with fewer rows may remain unpredicted by chance
 
 
 def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[Finding], list[dict[str, Any]]]:
@@ -46,7 +46,7 @@ def prior(tasks: Sequence[Answered], resamples: int = RESAMPLES) -> tuple[list[F
 
 
 def classes(one: Answered) -> tuple[tuple[str, ...], Bools, Bools]:
-    """The classes' names, and gold and prediction as [n, classes]; an unparsed answer has no class."""
+    """The names of the classes, and gold and prediction as [n, classes]; an unparsed answer has no class."""
     grammar, read = one.task.grammar, one.read
     if isinstance(grammar, Labels):
         return grammar.names, read.gold.astype(bool), read.prediction.astype(bool)
@@ -58,7 +58,7 @@ def classes(one: Answered) -> tuple[tuple[str, ...], Bools, Bools]:
 
 
 def lift(one: Answered, name: str, resamples: int) -> tuple[float | None, list[float] | None, str]:
-    """Macro F1 above the best of the three baselines, its interval, and the sentence."""
+    """The difference of macro F1 to the best of the three baselines, its interval, and a sentence."""
     rows = distinct(one.read.gold, [one.read.prediction], groups=one.groups)
 
     def measured(weights: Floats) -> Values:
@@ -79,7 +79,7 @@ def _baselines(counts: Counts) -> dict[str, Floats]:
     """Macro F1 [B] of the three baselines that do not read the record."""
     rows = np.maximum(counts.rows, 1)[:, None]
     majority = (counts.wanted == counts.wanted.max(1, keepdims=True)).astype(float)
-    majority = np.where(majority.cumsum(1) == 1, majority, 0.0) * rows  # the first of equals
+    majority = np.where(majority.cumsum(1) == 1, majority, 0.0) * rows  # the first of equally frequent labels
     given = {
         "the majority label": majority,
         "labels at gold's frequency": counts.wanted,
@@ -92,9 +92,10 @@ def _baselines(counts: Counts) -> dict[str, Floats]:
 
 
 def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> Finding:
-    """The classes that are never predicted, and how probable that is (Poisson) at the rate that they should have.
+    """The classes that are never predicted, and the probability of that (Poisson) at the expected rate of the class.
 
-    The interval's lower end counts the classes whose absence chance does not explain. p is that of the least probable.
+    The lower end of the interval counts the classes whose absence chance does not explain. p is the smallest of these
+    probabilities.
     """
     frequent = np.flatnonzero(gold.sum(0) >= LEAST_GOLD).tolist()
     missed = [at for at in frequent if not prediction[:, at].any()]
@@ -103,7 +104,7 @@ def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) 
     if total := len(frequent):
         value = len(missed) / total
         ci95 = [sum(p < LEVEL for p in chances.values()) / total, value]
-    said = f"no class has {LEAST_GOLD} gold rows"
+    said = f"no class has {LEAST_GOLD} gold rows or more"
     if total:
         of = f"{total} classes with {LEAST_GOLD} gold rows or more"
         each = ", ".join(f"{names[at]} (by chance: p {p:.2g})" for at, p in chances.items())
@@ -115,7 +116,7 @@ def _never(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) 
 
 
 def _expected(one: Answered, gold: Bools, at: int) -> float:
-    """How many parsed rows should have a class: as many as gold's; of ordinals, a calibrated predictor's answers."""
+    """The expected number of answers of a class: as in gold; for an ordinal, as a calibrated predictor answers."""
     parsed = np.array([row not in one.read.unparsed for row in range(len(gold))])
     if not isinstance(one.task.grammar, Ordinal):
         return float(gold[parsed, at].sum())
@@ -147,7 +148,10 @@ def _overpredicted(one: Answered, names: Sequence[str], gold: Bools, prediction:
 
 
 def _detail(one: Answered, names: Sequence[str], gold: Bools, prediction: Bools) -> dict[str, Any]:
-    """Confusions [gold class, predicted class]; a row with several labels counts for each; last column: no class."""
+    """The confusion matrix [gold class, predicted class]; its last column counts answers without a class.
+
+    A row with several labels counts once for each pair of a gold label and a predicted label.
+    """
     none = ~prediction.any(1)
     counts = np.column_stack([gold.T.astype(int) @ prediction.astype(int), gold.T.astype(int) @ none.astype(int)])
     return {

@@ -1,5 +1,5 @@
-"""Prompt dependence: what changes when the labels are in another order, the instruction follows the text, or is worded
-otherwise.
+"""Prompt dependence: what changes when the labels are in another order, the instruction follows the text, or the
+instruction has another wording.
 
 The answers come from `mmaffben predict --ablation prompt` on the same checkpoint and records; every interval is paired.
 """
@@ -23,7 +23,10 @@ from eval.score.paired import distinct, scorer, seed_of
 def dependence(
     tasks: Sequence[Answered], ablated: Mapping[str, Sequence[Answered]], resamples: int = RESAMPLES
 ) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """Two findings for each task and form of its prompt, and a detail a task. `ablated`: {form: its tasks}."""
+    """Two findings for each task and form of its prompt, and one detail for each task.
+
+    ablated: {form: the tasks of its runs}.
+    """
     findings, details = [], []
     for one in tasks:
         forms = {
@@ -62,9 +65,9 @@ def _of_task(one: Answered, forms: Mapping[str, Answered], resamples: int) -> tu
 
 
 def _scores(one: Answered, forms: Mapping[str, Answered], resamples: int) -> dict[str, Floats]:
-    """{"none" or a form: the main metric, [1 + resamples]}: of the rows, then of the same resamples for all.
+    """{"none" or a form: main metric, [1 + resamples]}: its value on the rows, then on resamples that all forms share.
 
-    Without the forms whose figure is withheld (most answers unparsed); {} when that of the run itself is.
+    A form whose score is withheld (most answers are unparsed) is left out; {} when the run's own score is withheld.
     """
     runs = {"none": one, **forms}
     runs = {name: of for name, of in runs.items() if not withheld(of.task, of.read, of.emotions)}
@@ -81,14 +84,14 @@ def _scores(one: Answered, forms: Mapping[str, Answered], resamples: int) -> dic
 
 
 def _shifted(one: Answered, name: str, drawn: Mapping[str, Floats], rows: int) -> Finding:
-    """How far the main metric moves, up or down; None when a figure is withheld."""
+    """The absolute change of the main metric; value and interval are None when a score is withheld."""
     metric, data = one.task.main_metric, dict[str, Any]()
     value = ends = None
     said = f"{one.name}, {PROMPTS[name]}: most answers are unparsed, so its {metric} is not compared."
     if name in drawn:
         moved = drawn[name] - drawn["none"]
         value, both = abs(float(moved[0])), interval(moved[1:])
-        if both is not None:  # the interval of the distance from 0: it begins at 0 when the shift may be none
+        if both is not None:  # the interval of the absolute change: it begins at 0 when the change may be 0
             low, high = both
             ends = [max(0.0, low, -high), max(-low, high)]
         data = {"metric": metric, "benchmark": float(drawn["none"][0]), "form": float(drawn[name][0])}

@@ -1,8 +1,8 @@
-"""The language of an answer's prose: the script of its letters, and for Latin letters its function words.
+"""Find the language of an answer's prose: by the script of its letters, and for Latin letters by its function words.
 
-A heuristic, for counting only: no library for language identification is light enough for the core, and an answer is
-mostly a label. The text without the labels counts as prose if it has three words (four letters in Chinese, Japanese or
-Thai).
+This is a heuristic for counting only: no library for language identification is small enough to be a dependency of the
+core, and an answer is mostly a label. The text without the labels counts as prose if it has three words or more (in
+Chinese, Japanese or Thai, four letters or more).
 """
 
 import re
@@ -17,7 +17,8 @@ from mmafflm.benchmark.grammar import Labels, Number, Ordinal, Vad
 
 NONE, LATIN = "none", "Latin"
 _WORDS, _CHARACTERS = 3, 4
-# Function words of each language; a text is in a language if at least one in eight of its words is one of them.
+# Function words of each language. A text is in the language of which it has the most function words, if these are at
+# least one in eight of its words.
 _FUNCTION_WORDS = {
     "en": "the of and is in to a that this it with as for are not i emotion text answer sentiment score because",
     "de": "der die das und ist nicht ein eine mit ich auf für den dem zu wird von sich",
@@ -48,7 +49,7 @@ def script_of_letter(letter: str) -> str | None:
 
 
 def script(text: str) -> str:
-    """The script of most letters of a text; "none" without letters. Han counts as Kana if the text has any Kana."""
+    """The most frequent script of a text's letters; "none" without letters. With any Kana, Han counts as Kana."""
     counts = Counter(found for letter in text if (found := script_of_letter(letter)))
     if counts["Kana"]:
         counts["Kana"] += counts.pop("Han", 0)
@@ -56,7 +57,10 @@ def script(text: str) -> str:
 
 
 def language_of_prose(task: Task, text: str) -> str:
-    """The language ("en", "de" ..., or "Latin") or the script of an answer's prose; "none" if it has no prose."""
+    """The language of an answer's prose ("en", "de", ...), or its script; "none" if the answer has no prose.
+
+    "Latin" is returned for an unknown language in Latin letters.
+    """
     rest = _answer_words(task).sub(" ", plain("" if reason_of(text) is not None else text[:LONGEST]))
     kind = script(rest)
     if kind in ("Han", "Kana", "Thai"):
@@ -67,13 +71,13 @@ def language_of_prose(task: Task, text: str) -> str:
     if kind != LATIN:
         return kind
     hits = {language: sum(word in known for word in words) for language, known in _SETS.items()}
-    best = max(hits, key=lambda language: hits[language])  # the first of equals: English
+    best = max(hits, key=lambda language: hits[language])  # of equal counts, the first language wins
     return best if hits[best] * 8 >= len(words) else LATIN
 
 
 @cache
 def _answer_words(task: Task) -> re.Pattern[str]:
-    """Matches the words that belong to an answer itself: labels, the words of classes, dimensions."""
+    """A pattern for the words of an admissible answer: labels, the texts of classes, dimensions, emotions."""
     grammar = task.grammar
     match grammar:
         case Labels():

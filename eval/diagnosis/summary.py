@@ -1,4 +1,4 @@
-"""A diagnosis for a person: tables and sentences, on the terminal and as Markdown."""
+"""Show a diagnosis as tables and sentences, on the terminal and as Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ _PER_PART = {
     "foreign_prose",
 }  # up to 27 rows each, so only those with the verdict "found" are shown
 
-_NAMED = 4  # tasks that the last lines name
+_NAMED = 4  # the last lines list at most this many tasks
 
 
 def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """Tables of the verdicts by kind, every check of a whole task, and the languages with a fault; then sentences.
+    """Tables of the verdicts by kind, of every check of a whole task and of the languages with a fault; then sentences.
 
-    The last sentences, one a kind, say in short what was found.
+    The last sentences summarize what was found, one for each kind.
     """
     kinds = [(kind, *(str(found["summary"][kind][name]) for name in ("found", "unsure", "absent"))) for kind in KINDS]
     shown = [one for one in found["findings"] if one["check"] not in _PER_PART or one["verdict"] == "found"]
@@ -35,7 +35,8 @@ def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     sentences = [f"found: {one['sentence']}" for one in shown if one["verdict"] == "found"]
     sentences += [f"not measured: {one['sentence']}" for one in found["not_measured"]]
     if unsure := sum(one["verdict"] == "unsure" for one in found["findings"]):
-        sentences.append(f"{unsure} checks are unsure: the interval holds the threshold, or there are too few rows.")
+        sentences.append(f"{unsure} checks are unsure: the interval contains the threshold, p is too large, or "
+                         "there are too few rows.")  # fmt: skip
     if groups := [f"{name} by {unit}" for name, unit in found.get("units", {}).items() if unit != ROW]:
         sentences.append(f"intervals resample groups, except those of shares of unparsed answers: {', '.join(groups)}.")
     in_short = [
@@ -45,7 +46,7 @@ def summary(found: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _in_short(kind: str, found: Mapping[str, Any]) -> str:
-    """One kind of failure in a line: where it was found, in how many checks, and how many are unsure."""
+    """One line for a kind of failure: where it was found, in how many checks, and how many checks are unsure."""
     checks = [one for one in found["findings"] if one["kind"] == kind]
     faults = [one for one in checks if one["verdict"] == "found"]
     unsure = sum(one["verdict"] == "unsure" for one in checks)

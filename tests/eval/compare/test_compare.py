@@ -131,7 +131,7 @@ def test_few_rows_are_not_tested_and_the_table_says_so() -> None:
     assert found["tests"] == 1 and all(one["p"] is None and one["p_holm"] is None for one in by_language)
     p = units.heads.index("p")
     assert [row[p] for row in units.rows[1:]] == ["too few rows for a test"] * len(by_language)
-    assert any(one.startswith(f"{len(by_language)} of the rows have fewer than 50 records") for one in said)
+    assert any(one.startswith(f"{len(by_language)} rows of the table have fewer than 50 records") for one in said)
     over = found["macro_over_languages"]["XED"]  # all its rows together are enough
     low, high = over["ci95"]
     assert 0 < low < over["difference"] < high and over["p_holm"] < 0.05
@@ -240,7 +240,7 @@ def test_several_runs_are_compared_with_one_in_one_table(runs, tmp_path: Path) -
 def test_a_wrong_run_is_reported_before_any_is_compared(runs, tmp_path: Path) -> None:
     data, a, b = runs
     wrong = write_run(tmp_path / "c", data, ["MELD_SP"], noisy(0.1), limit=30)
-    with pytest.raises(Fault, match=r"not the same test .*limit"):
+    with pytest.raises(Fault, match=r"were evaluated differently .*limit"):
         compare_each(a, [b, wrong], data, "strict")
     assert not list(b.glob("comparison.*"))
 
@@ -251,7 +251,7 @@ def test_a_wrong_run_is_reported_before_any_is_compared(runs, tmp_path: Path) ->
 def test_another_test_is_refused_unless_told(runs, tmp_path: Path, name: str, value: object) -> None:
     data, a, _ = runs
     b = write_run(tmp_path / "c", data, ["MELD_SP", "CHSIMS_SI"], noisy(0.1), **{name: value})
-    with pytest.raises(Fault, match=f"not the same test .*{name}.*--anyway"):
+    with pytest.raises(Fault, match=f"were evaluated differently .*{name}.*--anyway"):
         compare_runs(a, b, data)
     assert any(name in note for note in compare_runs(a, b, data, anyway=True)["notes"])
 
@@ -268,7 +268,7 @@ def test_only_records_that_both_answered_are_compared(runs) -> None:
     with pytest.raises(Fault, match="occurs twice"):
         compare_runs(a, b, data)
     file.write_text(lines[0].replace("MELD_SP/", "MELD_XX/"))
-    with pytest.raises(Fault, match="is not a test record"):
+    with pytest.raises(Fault, match="is not the id of a record"):
         compare_runs(a, b, data)
     file.write_text("")
     with pytest.raises(Fault, match="no record in common"):

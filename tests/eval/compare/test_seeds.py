@@ -83,7 +83,7 @@ def test_a_task_without_a_figure_for_one_seed_has_none(data: Dataset, tmp_path: 
 def test_an_untrained_base_is_compared_with_every_seed(data: Dataset, tmp_path: Path) -> None:
     write_run(tmp_path / "base", data, SUBSETS, noisy(0.9))
     write_run(tmp_path / "b", data, SUBSETS, noisy(0.1, 1))
-    with pytest.raises(UsageFault, match=r"no b-seed2\. Train and ask 2 seeds"):
+    with pytest.raises(UsageFault, match=r"other seeds, such as b-seed2\. Train and predict 2 seeds"):
         compare_seeds(tmp_path / "base", tmp_path / "b", 2, data)
     write_run(tmp_path / "b-seed2", data, SUBSETS, noisy(0.2, 2))
     found = compare_seeds(tmp_path / "base", tmp_path / "b", 2, data)

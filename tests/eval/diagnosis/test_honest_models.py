@@ -74,7 +74,7 @@ def test_doubt_is_no_drift_and_half_of_what_doubt_explains_is(subset: str, key: 
     other = noisy(0.6)
     narrow = answered(rows, lambda one: f"{0.1 * float(other(one)):.3f}")
     (spread,) = [one for one in diagnose(narrow, resamples=200)["findings"] if one["check"] == "spread"]
-    assert spread["verdict"] == "found" and "calibrated predictor's of r = 0.4" in spread["sentence"]
+    assert spread["verdict"] == "found" and "calibrated predictor with r = 0.4" in spread["sentence"]
 
 
 def test_the_ends_of_an_ordinal_scale_may_go_unused_but_not_its_middle() -> None:
