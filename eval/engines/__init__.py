@@ -1,6 +1,7 @@
-"""Engines: prompts in, texts out. Each is one folder here, imported only when it is used.
+"""Engines answer prompts with texts. Each engine is a folder here, imported only when it is used.
 
-`hf` runs a checkpoint with transformers on this machine; `vllm` with vLLM's offline engine; `openai` asks a server.
+`hf` runs a checkpoint with transformers on this machine, `vllm` runs it with vLLM's offline engine, and `openai` sends
+requests to a server.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from mmafflm.errors import UsageFault
 from mmafflm.media.budget import Budget
 
-ENGINES = {  # name: the command that installs what it needs
+ENGINES = {  # name: the command that installs what the engine needs
     "hf": "make setup",
     "vllm": "make setup-vllm, and then .venv-vllm/bin/mmaffben in place of mmaffben",
     "openai": "pip install -c constraints.txt -e .",
@@ -30,7 +31,7 @@ class Question(NamedTuple):
     prompt: str
     images: tuple[str, ...] = ()
     videos: tuple[str | tuple[str, ...], ...] = ()
-    blank: bool = False  # show grey in place of the media
+    blank: bool = False  # replace the media by grey pictures
 
 
 class Engine(Protocol):
@@ -39,18 +40,18 @@ class Engine(Protocol):
     name: str
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes, of "text", "image" and "video". May be called before `load`."""
+        """Which of "text", "image" and "video" the model accepts. May be called before `load`."""
         ...
 
     def load(self) -> None:
-        """Get ready to answer. Called before `tokens` and `answer`, unless nothing is left to ask.
+        """Get ready to answer. Called before `tokens`, `answer` and `likelihoods`, unless no question is left.
 
         A second call does nothing: one engine may serve several runs.
         """
         ...
 
     def tokens(self, text: str) -> int:
-        """The number of tokens that `text` costs as an answer."""
+        """The number of tokens that `text` has as an answer."""
         ...
 
     def answer(
@@ -67,15 +68,15 @@ class Engine(Protocol):
     ) -> Iterator[Likelihoods]:
         """ln P(candidate's tokens, then the end of the turn | questions[i]) for every i in `wanted`, a batch at a time.
 
-        One number for each candidate, in their order. `questions` as for `answer`. An engine that cannot see
-        probabilities raises UsageFault at the call itself.
+        A row has one number for each candidate, in the order of `candidates`. `questions` as for `answer`. An engine
+        that cannot compute likelihoods raises UsageFault at the call itself.
         """
         ...
 
     def describe(self) -> dict[str, object]:
-        """The engine's entries for run.json: decoding and dtype; checkpoint and weights, if the engine can see them.
+        """The engine's entries for run.json: decoding and dtype; checkpoint and weights, if the engine knows them.
 
-        They replace predict's own entries of the same name. Called without `load` when nothing is left to ask.
+        They replace predict's own entries of the same name. Called without `load` when no question is left.
         """
         ...
 
@@ -91,12 +92,12 @@ class Metered(Protocol):
 
 @runtime_checkable
 class Tried(Protocol):
-    """An engine that can find out whether its model can be asked at all."""
+    """An engine that can check whether its model can answer at all."""
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask these, one of each modality, after `load`. Raises Fault when the model cannot be asked.
+        """Try these questions, one of each modality, after `load`. Raises Fault when the model cannot answer them.
 
-        weighed: likelihoods will be asked for, too.
+        weighed: the run also needs likelihoods.
         """
         ...
 
@@ -105,8 +106,8 @@ def make_engine(name: str, ckpt: str, dtype: str, root: Path, budget: Budget, op
     """The engine NAME for a checkpoint; nothing is loaded yet.
 
     ckpt: a folder or hub id; for openai the name of a model at the endpoint. root: the folder of the questions' media.
-    options: the engine's own, by name. `make` in eval/engines/NAME/engine.py takes all these but the name. Raises
-    UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
+    options: the engine's own, by name. `make` in eval/engines/NAME/engine.py has these arguments without the name.
+    Raises UsageFault for an unknown engine or option and a package that is not installed, Fault for a bad checkpoint.
     """
     if name not in ENGINES:
         raise UsageFault(f"--engine {name}: not one of {', '.join(ENGINES)}")

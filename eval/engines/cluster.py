@@ -1,6 +1,6 @@
-"""`mmaffben predict --jobs N` and `--cluster ADDRESS`: one engine in each worker of a Ray, looking like one engine.
+"""`mmaffben predict --jobs N` and `--cluster ADDRESS`: an engine in each worker of a Ray cluster, used like one engine.
 
-predict asks it as any other engine and alone writes the answers, so a run does not show how many workers it had.
+Only predict writes the answers, as with any other engine, so the files of a run do not depend on the number of workers.
 """
 
 import fcntl
@@ -19,16 +19,16 @@ from mmafflm.errors import UsageFault
 from mmafflm.media.budget import Budget
 
 GPUS_OF_ONE = ("tensor_parallel_size", "pipeline_parallel_size")  # vLLM's options: one engine on several GPUs
-_held: list[IO[str]] = []  # the locks of this process's cores: the kernel frees them when it ends
+_held: list[IO[str]] = []  # the locks of this process's cores: the kernel releases them when the process ends
 
 
 class ClusterEngine:
-    """The engines of all workers. Used as a context; the cluster is joined, and the workers start, in `load`."""
+    """The engines of all workers, as a context manager. `load` joins the cluster and starts the workers."""
 
     def __init__(self, here: Engine, make: Made, address: str, workers: int | None, least_gpus: int = 1) -> None:
-        """here: the same engine, not loaded: it answers what can be answered without loading. make: see EngineWorker.
+        """here: the same engine, not loaded, for calls that need no loaded model. make: makes an EngineWorker.
 
-        Raises UsageFault when ray is not installed or the address has another form.
+        Raises UsageFault when ray is not installed or the address is not local, auto or HOST:PORT.
         """
         require_ray(address)
         self.here, self.make, self.address, self.workers, self.least_gpus = here, make, address, workers, least_gpus
@@ -43,11 +43,14 @@ class ClusterEngine:
         self.held.close()
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes."""
+        """The modalities that the model accepts."""
         return self.here.accepts()
 
     def load(self) -> None:
-        """Join the cluster, start the workers and wait for the first. Raises Fault when it cannot load its engine."""
+        """Join the cluster, start the workers and wait for the first one.
+
+        Raises Fault when the cluster cannot be joined or the worker cannot load its engine.
+        """
         if self.facts is not None:
             return
         self.held.enter_context(connected(self.address, self.workers))
@@ -56,7 +59,7 @@ class ClusterEngine:
         self.facts = self.crew.ask("describe")
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask these in one worker. Raises Fault when the model cannot be asked."""
+        """Try these questions in one worker. Raises Fault when the model cannot answer them."""
         self.facts = self.crew.ask("try_out", questions, weighed)
 
     def describe(self) -> dict[str, object]:
@@ -73,7 +76,7 @@ class ClusterEngine:
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[Likelihoods]:
         """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive from any worker."""
-        if not wanted:  # nothing may be loaded yet
+        if not wanted:  # the workers may not have started yet
             return self.here.likelihoods(questions, wanted, candidates, batch_size)
         return self._each("likelihoods", questions, wanted, list(candidates), batch_size)
 
@@ -85,9 +88,10 @@ class ClusterEngine:
 
 
 def shrinking(wanted: Sequence[int], batch_size: int, workers: int) -> Iterator[Sequence[int]]:
-    """Portions of what is left: first large, since an engine starts each anew; then small, so that all end together.
+    """Split `wanted` into portions. A single worker gets all of it at once.
 
-    One worker gets everything at once.
+    The first portions are large, because an engine repeats its preparations for each portion. The later ones are small,
+    so that all workers end at about the same time.
     """
     start = 0
     while start < len(wanted):
@@ -130,16 +134,17 @@ class EngineWorker:
 def on_cluster(
     name: str, ckpt: str, root: Path, budget: Budget, options: Mapping[str, str], cluster: str | None, jobs: int | None
 ) -> ClusterEngine:
-    """The engine NAME in `jobs` workers of a Ray cluster, by default of a local one; see make_engine for the others.
+    """The engine NAME in `jobs` workers of a Ray cluster, by default of a local one.
 
-    Raises UsageFault for an engine that needs no workers, and for what make_engine does.
+    See make_engine for the other arguments. Raises UsageFault for fewer than 1 job and for the engine openai, which
+    needs no workers, and what make_engine raises.
     """
     if jobs is not None and jobs < 1:
-        raise UsageFault("--jobs is 1 or more")
+        raise UsageFault("--jobs must be 1 or more")
     words = (name, ckpt, "auto", root.resolve(), budget, dict(options))
     here = make_engine(*words)
     if name == "openai":
-        raise UsageFault("--engine openai asks a server, from one process: leave out --jobs and --cluster")
+        raise UsageFault("--engine openai calls a server from one process: leave out --jobs and --cluster")
     gpus = 1
     for option in GPUS_OF_ONE:
         gpus *= int(options.get(option, 1))
@@ -148,7 +153,7 @@ def on_cluster(
 
 def _in_worker(name: str, *words: Any) -> EngineWorker:
     if name == "vllm":
-        # vLLM binds its threads to cores: those of two engines to the same ones, if nobody tells it
+        # vLLM binds its threads to cores. Without this, two engines bind them to the same cores.
         count = int(os.environ.get("OMP_NUM_THREADS", "1"))
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", ",".join(map(str, own_cores(count))) or "nobind")
     return EngineWorker(make_engine(name, *words))
@@ -170,4 +175,4 @@ def own_cores(count: int) -> list[int]:
         if len(found) == count:
             _held.extend(lock for _, lock in found)
             return [core for core, _ in found]
-    return []  # their locks are freed as they are closed
+    return []  # the locks in `found` are released as their files are closed

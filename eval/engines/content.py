@@ -1,6 +1,6 @@
-"""A question as a chat message with entries of text, pictures and clips; and which of these a model accepts.
+"""Write a question as a chat message with entries of text, pictures and clips; find out which of these a model accepts.
 
-Both are read without torch: from the prompt's marks, and from the model's config and processor files.
+Neither needs torch: the entries come from the marks in the prompt, the modalities from the model's JSON files.
 """
 
 import re
@@ -32,7 +32,7 @@ def entries(question: Question) -> list[dict[str, str]]:
 
 
 def needs(question: Question) -> set[str]:
-    """What a model must accept to be asked this question."""
+    """The modalities that a model must accept to answer this question."""
     return {TEXT} | ({IMAGE} if question.images else set()) | ({VIDEO} if question.videos else set())
 
 
@@ -42,9 +42,9 @@ def modality(question: Question) -> str:
 
 
 def accepted_by(model: str) -> tuple[str, ...]:
-    """What a model (folder or hub id) takes: "text", and "image" and "video" if its files name an input for them.
+    """What a model (folder or hub id) accepts: "text", and "image" and "video" if its files define an input for them.
 
-    A hub model whose files are not in the cache is taken for a text model, unless its family is known.
+    A hub model whose files are not in the cache is treated as a text model, unless its family is known.
     """
     config = config_of(model) or {}
     if family := known_family(config.get("model_type")):
@@ -57,7 +57,7 @@ def accepted_by(model: str) -> tuple[str, ...]:
 
 
 def _keys(config: dict[str, Any]) -> set[str]:
-    """The keys of a config.json with a value, those of its parts included (Qwen2.5-Omni's `thinker_config`)."""
+    """The keys of a config.json that have a value, also those of nested objects (Qwen2.5-Omni's `thinker_config`)."""
     inner = [_keys(value) for value in config.values() if isinstance(value, dict)]
     return set().union({key for key, value in config.items() if value is not None}, *inner)
 

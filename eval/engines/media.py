@@ -1,4 +1,4 @@
-"""Open the pictures and clips of a question and scale them to the budget, the same for every engine. No torch."""
+"""Open the pictures and clips of a question and scale them to the budget, for every engine and without torch."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,17 +16,17 @@ from mmafflm.media.decode import Broken, open_clip
 
 
 class Frames(NamedTuple):
-    """A clip: RGB frames of one size, the last repeated to fill a step in time; and its frames per second."""
+    """A clip: its frames per second and RGB frames of one size; the last may be repeated to fill a time step."""
 
     pictures: list[Image.Image]
     fps: float
 
 
 class MediaReader:
-    """Opens the media of questions under one budget; root is the folder that contains them."""
+    """Opens the media of questions with one budget; root is the folder that contains the media."""
 
     def __init__(self, root: Path, budget: Budget, opens: Callable[[Path, Budget], Frames] | None = None) -> None:
-        """opens: another function than ours to open a clip that is stored as a file."""
+        """opens: a function to use instead of our decoder for a clip that is stored as a file."""
         self.root, self.budget, self.opens = root, budget, opens
         self._opened = lru_cache(maxsize=64)(self._open_clip)
 
@@ -35,7 +35,7 @@ class MediaReader:
         return _shown(open_images(self.root, question.images, self.budget), question.blank)
 
     def clips(self, question: Question) -> list[Frames]:
-        """The question's clips, in the order of its <video> marks."""
+        """The question's clips, in the order of its <video> marks; grey frames if the question is blank."""
         clips = [self.frames(video) for video in question.videos]
         return [Frames(_shown(clip.pictures, question.blank), clip.fps) for clip in clips]
 
@@ -48,11 +48,14 @@ class MediaReader:
         return Frames(open_frames(self.root, video, self.budget), self.budget.video_fps)
 
     def size_of_image(self, image: str) -> MediaSize:
-        """The size of a picture under the budget, from its header."""
+        """The size of a picture after scaling to the budget; only its header is read."""
         return MediaSize(*self.budget.size(*self._stored(image)))
 
     def size_of_clip(self, video: str | tuple[str, ...]) -> MediaSize:
-        """The number of frames of a clip, before the last is repeated, and their size, from the first one's header."""
+        """The number of frames of a clip, without a repeated last frame, and their size after scaling to the budget.
+
+        Of a clip stored as frames, only the first frame's header is read; a clip stored as a file is decoded.
+        """
         if isinstance(video, str):
             pictures, fps = self._opened(video)
             return MediaSize(*pictures[0].size, len(pictures), fps)
@@ -60,7 +63,7 @@ class MediaReader:
         return MediaSize(*size, len(video), self.budget.video_fps)
 
     def _stored(self, name: str) -> tuple[int, int]:
-        """Width and height of a picture as stored, from its header."""
+        """Width and height of a stored picture; only its header is read."""
         with stored_picture(self.root, name) as picture:
             return picture.width, picture.height
 

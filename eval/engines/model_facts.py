@@ -1,4 +1,4 @@
-"""What the engines find out about a local or hub model without torch, and what run.json records of it."""
+"""Facts about a local or hub model that the engines find out without torch, and what run.json records of it."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ PARTS = ("tokenizer", "image_processor", "video_processor")
 
 
 def find_settings(model: str) -> None:
-    """Download the settings of a hub model that the cache lacks. Raises Fault when they cannot be had."""
+    """Download the settings of a hub model that is not in the cache. Raises Fault when this is not possible."""
     if not Path(model).is_dir() and file_of(model, "config.json") is None:
         require_hub_base(model)
         settings_of(model)
@@ -32,7 +32,7 @@ def family_that_writes(model: str) -> Family | None:
 
 
 def template_name(given: str | None, family: Family | None) -> str:
-    """What writes the prompts: a template that was given, LLaMA-Factory's of `family`, or the checkpoint's own."""
+    """The name of the template for prompts: a given one, LLaMA-Factory's of `family`, or the checkpoint's own."""
     if given is not None:
         return f"given, sha256 {hashlib.sha256(given.encode()).hexdigest()}"
     return family.template if family else OWN_TEMPLATE
@@ -41,7 +41,7 @@ def template_name(given: str | None, family: Family | None) -> str:
 def facts(model_type: str, reader: Any, template: str) -> dict[str, Any]:
     """The model's type, the classes that read its input, and the hash of its chat template.
 
-    reader: its processor, or the tokenizer of a model that takes only text.
+    reader: its processor, or the tokenizer of a model that accepts only text.
     """
     parts = {name: getattr(reader, name, None) for name in PARTS} | {"processor": reader}
     return {

@@ -1,7 +1,7 @@
 """Candidate answers as a tree of tokens: a beginning that several of them share is stored, and computed, once.
 
-The nine labels of XED, "1. joy" to "0. neutral", are 27 tokens, and every label follows the prompt at the same place.
-So the whole tree goes through the model after its prompt in one pass. Each token sees its ancestors and no other
+The nine labels of XED, "1. joy" to "0. neutral", are 27 tokens, and every label has the same position after the prompt.
+So the model processes the whole tree after its prompt in one pass. Each token attends to its ancestors and to no other
 branch.
 """
 
@@ -40,7 +40,7 @@ class Tree:
         return tree
 
     def ancestry(self) -> torch.Tensor:
-        """A mask (nodes, nodes): True where the second node is the first or one of its ancestors."""
+        """A mask (nodes, nodes): True where the second node is the first node itself or one of its ancestors."""
         size = len(self.tokens)
         seen = torch.eye(size, dtype=torch.bool)
         for node, parent in enumerate(self.parents):
@@ -49,7 +49,10 @@ class Tree:
         return seen
 
     def weigh(self, logits: torch.Tensor) -> list[float]:
-        """Each candidate's log-likelihood. logits: a row's, after the prompt and each node, (1 + nodes, vocabulary)."""
+        """Each candidate's log-likelihood for one row.
+
+        logits: those after the prompt and after each node, (1 + nodes, vocabulary).
+        """
         logits = logits.float()
         total = logits.logsumexp(-1)
         before = [node + 1 for path in self.paths for node, _ in path]

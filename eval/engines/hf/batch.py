@@ -1,4 +1,4 @@
-"""Batches for the engine hf: rows padded on the left, and masks of what each token may see."""
+"""Batches for the engine hf: rows padded on the left, and masks of the tokens that each token attends to."""
 
 from typing import NamedTuple
 
@@ -25,15 +25,18 @@ class Batch(NamedTuple):
     looks: tuple[Pixels, ...]  # the pixels of the rows that have any, in order
 
     def causal(self, dtype: torch.dtype) -> torch.Tensor:
-        """A mask to add to the scores, (rows, 1, longest, longest): 0 for a token's past, else the dtype's minimum."""
+        """A mask to add to the scores, (rows, 1, longest, longest).
+
+        It is 0 for a token itself and the tokens before it, and the dtype's minimum for later tokens and padding.
+        """
         longest = self.ids.shape[1]
         past = torch.ones(longest, longest, dtype=torch.bool, device=self.ids.device).tril()
-        # Not -inf: padding without a shared beginning sees nothing, so it would become NaN and spread to other tokens.
+        # Not -inf: without a shared beginning, padding attends to no token, so it would be NaN and spread to others.
         hidden = torch.zeros(len(self.ids), 1, longest, longest, dtype=dtype, device=self.ids.device)
         return hidden.masked_fill(~(past & self.real[:, None, None, :]), torch.finfo(dtype).min)
 
     def followed_by(self, tree: Tree, dtype: torch.dtype) -> tuple["Batch", torch.Tensor]:
-        """The rows with the tree after each, and their mask: a token of the tree sees its row and its ancestors.
+        """Each row followed by the tree, and the mask: a token of the tree attends to its row and its ancestors.
 
         Tokens of equal depth have the same position; depth 1 follows the row's highest position.
         """

@@ -1,5 +1,5 @@
-"""The engine hf: transformers on this machine, greedy. torch is imported in `load`, after everything that is checked
-without it.
+"""The engine hf: transformers on this machine, with greedy decoding. torch is imported in `load`, after all checks that
+do not need it.
 
 A family that defines its positions (Qwen2.5-VL, Qwen2-VL) takes the fast path, every other model the generic one.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eval.engines.hf.generic import GenericPath
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEFAULT_FRAMES = 8  # of a clip shown as pictures: 120 frames are 69,000 tokens of LLaVA-1.5
+DEFAULT_FRAMES = 8  # frames of a clip shown as pictures: for LLaVA-1.5, 120 frames are 69,000 tokens
 
 
 class HfOptions(BaseModel):
@@ -36,7 +36,7 @@ class HfOptions(BaseModel):
     clips: Literal["video", "frames"] = "video"  # frames: as pictures, for models without an input for video
     media: Literal["budget", "native"] = "budget"  # native: the limits of the model's own processor
     max_frames: int = Field(DEFAULT_FRAMES, ge=1)  # of a clip shown as pictures
-    reader: Literal["pyav", "decord"] = "pyav"  # of clips with media=native; decord: see eval/engines/hf/native.py
+    reader: Literal["pyav", "decord"] = "pyav"  # decodes clips with media=native; see eval/engines/hf/native.py
 
 
 def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, str]) -> Engine:
@@ -45,23 +45,26 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
         read = HfOptions.model_validate(options)
     except ValidationError as error:
         known = ", ".join(HfOptions.model_fields)
-        raise UsageFault(f"--option {first_wrong(error)}. The engine hf takes {known}.") from None
+        raise UsageFault(f"--option {first_wrong(error)}. The options of the engine hf are {known}.") from None
     if "max_frames" in options and read.clips != "frames":
-        raise UsageFault("--option max_frames goes with --option clips=frames")
+        raise UsageFault("--option max_frames needs --option clips=frames")
     if "reader" in options and read.media != "native":
-        raise UsageFault("--option reader goes with --option media=native")
+        raise UsageFault("--option reader needs --option media=native")
     return HfEngine(ckpt, budget, dtype, root, read)
 
 
 class HfEngine:
-    """A checkpoint that transformers can load, see eval/run/checkpoint.py. Raises Fault for another folder."""
+    """A checkpoint that transformers can load, see eval/run/checkpoint.py."""
 
     name = "hf"
 
     def __init__(
         self, ckpt: str, budget: Budget, dtype: str = "auto", root: Path = Path(), options: HfOptions | None = None
     ) -> None:
-        """root: the folder that contains the questions' media. Asks the hub for a model that its cache lacks."""
+        """root: the folder that contains the questions' media.
+
+        Raises UsageFault for an unknown dtype or an unreadable chat template, Fault for an incomplete checkpoint.
+        """
         if dtype not in DTYPES:
             raise UsageFault(f"dtype {dtype}: not one of {', '.join(DTYPES)}")
         self.options = options or HfOptions.model_validate({})
@@ -71,14 +74,17 @@ class HfEngine:
         self.path: FastPath | GenericPath | None = None
 
     def accepts(self) -> tuple[str, ...]:
-        """What the model takes, from its files; clips too if they are shown as pictures."""
+        """The modalities that the model accepts; includes "video" if clips are shown as pictures.
+
+        They are read from the model's files, which are downloaded if they are not here.
+        """
         find_settings(self.checkpoint.model)
         found = accepted_by(self.checkpoint.model)
         as_pictures = self.options.clips == "frames" and IMAGE in found and VIDEO not in found
         return (*found, VIDEO) if as_pictures else found
 
     def load(self) -> None:
-        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
+        """Read tokenizer and weights. Raises Fault when transformers cannot read them or the weights do not fit."""
         if self.path is not None:
             return
         if self._is_fast():
@@ -94,7 +100,7 @@ class HfEngine:
         self.path = GenericPath(self.checkpoint, self.dtype, self.root, budget, self.template, frames, decord)
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask these for one token each. Raises Fault when the model cannot be asked."""
+        """Generate one token for each of these questions. Raises Fault when the model cannot answer them."""
         self.loaded.try_out(questions, weighed)
 
     def tokens(self, text: str) -> int:
@@ -115,7 +121,7 @@ class HfEngine:
             yield from self.loaded.likelihoods(questions, wanted, candidates, batch_size)
 
     def describe(self) -> dict[str, object]:
-        """The entries of run.json that, with the weights, determine the answers. dtype auto: the checkpoint's own."""
+        """The entries of run.json that determine the answers, apart from the data. dtype "auto" is the checkpoint's."""
         decoding: dict[str, object] = {"do_sample": False, "repetition_penalty": 1.0}
         if self.options.clips == "frames":
             decoding |= {"clips": "frames", "max_frames": self.options.max_frames}
@@ -125,12 +131,15 @@ class HfEngine:
         described["media"] = self.options.media
         if self.path is not None:
             return described | self._settings() | {"model": self.path.facts}
-        with suppress(Fault):  # nothing is left to ask, so a hub model need not be here any more
+        with suppress(Fault):  # nothing was loaded because no question is left; a hub model may be gone from the cache
             described |= self._settings()
         return described
 
     def _settings(self) -> dict[str, object]:
-        """What config.json decides. Raises Fault when it is missing and the hub cannot be reached."""
+        """The template and the accepted modalities, which the model's config.json determines.
+
+        Raises Fault when config.json is missing and the hub cannot be reached.
+        """
         family = family_that_writes(self.checkpoint.model)
         if family and not (self._is_fast() or (family.chat_template and self.options.media == "budget")):
             family = None
@@ -151,7 +160,7 @@ class HfEngine:
 
 
 def _read(template: Path | None) -> str | None:
-    """Raises UsageFault when the file cannot be read."""
+    """The text of a chat template, if one is given. Raises UsageFault when the file cannot be read."""
     try:
         return None if template is None else template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

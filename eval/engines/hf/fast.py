@@ -31,14 +31,14 @@ from mmafflm.families.find import family_of
 from mmafflm.media.budget import Budget
 from mmafflm.weights import reading
 
-PORTION = 1000  # questions to tokenize at a time: what the tokenizer returns is far larger than their ids
+PORTION = 1000  # questions to tokenize at a time: the tokenizer's output is far larger than the ids that we keep
 
 
 class FastPath:
     """A checkpoint of a family that defines its positions (mmafflm/families)."""
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, root: Path, budget: Budget) -> None:
-        """Read tokenizer and weights. Raises Fault when transformers cannot, or the weights do not fit the model."""
+        """Read tokenizer and weights. Raises Fault when transformers cannot read them or the weights do not fit."""
         processors: Any = AutoProcessor  # some of transformers' type hints are wrong
         with reading(checkpoint.model):
             processor = processors.from_pretrained(checkpoint.model, trust_remote_code=False)
@@ -52,7 +52,7 @@ class FastPath:
         self.end_of_turn: int = self.tokenizer.convert_tokens_to_ids(family.conversation.end_of_turn)
         ends = end_tokens(self.model, checkpoint.model) | {self.end_of_turn}
         self.ends = torch.tensor(sorted(ends), device=self.device)
-        self.pad = int(self.ends[0])  # never seen: masked in a prompt, cut off in an answer
+        self.pad = int(self.ends[0])  # any token will do: padding is masked in a prompt and cut off in an answer
         self.facts = facts_of(self.model, processor, self.tokenizer.chat_template)
 
     def tokens(self, text: str) -> int:
@@ -60,7 +60,7 @@ class FastPath:
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask these for one token each, and keep what the processor made of them. Raises whatever asking raises."""
+        """Generate one token for each question; record the sizes of the inputs. Raises whatever answer() raises."""
         for question in questions:
             list(self.answer([question], [0], 1, 1))
             look, clips = self.vision.pixels(question), map(self.vision.shown.size_of_clip, question.videos)
@@ -103,11 +103,11 @@ class FastPath:
     def _batches(
         self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int
     ) -> Iterator[tuple[list[int], list[Layer], list[PromptRow]]]:
-        """(positions in `questions`, the shared beginning, the rows that follow it), longest first."""
+        """Batches as (positions in `questions`, the shared beginning, the rows that follow it), longest rows first."""
         rows = self.encode(questions)
         shared = min(_shared_tokens(rows), *(self._media_at(row) for row in rows)) if rows else 0
         beginning = self._beginning(list(rows[0][:shared])) if wanted else []
-        # Longest first: a machine that is too small fails at once, and batches need little padding.
+        # Longest first: too little memory shows at once, and batches need little padding.
         order = sorted(wanted, key=lambda position: (-len(rows[position]), position))
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         with ThreadPoolExecutor(max_workers=1) as ahead:  # read the next batch's pictures while the model runs
@@ -178,9 +178,9 @@ class FastPath:
     def _read(
         self, beginning: list[Layer], rows: list[PromptRow], most_tokens: int
     ) -> tuple[torch.Tensor, torch.Tensor, KeyValues]:
-        """Each row's first answer token, the mask (rows, 1, 1, longest) of its last token, and the memory of all rows.
+        """Each row's first answer token, the mask (rows, 1, 1, longest) of its last token, and the rows' KV cache.
 
-        Processes some rows at a time, padded to the longest of them: this saves padding and memory for the scores.
+        Processes some rows at a time, padded to the longest of them: this saves padding, and memory for the scores.
         """
         longest = max(len(row.ids) for row in rows)
         step = max(1, self.tokens_at_a_time // longest)
@@ -216,7 +216,7 @@ class FastPath:
         return found
 
     def _forward(self, batch: Batch, mask: torch.Tensor, memory: KeyValues) -> torch.Tensor:
-        """The likeliest token after each row's last, (rows,)."""
+        """The likeliest token after the last token of each row, (rows,)."""
         out = self.model(
             inputs_embeds=self._embed(batch),
             attention_mask={"full_attention": mask},
@@ -255,7 +255,7 @@ class FastPath:
 
 
 def _shared_tokens(rows: "list[array[int]]") -> int:
-    """How many first tokens all rows share. Each row keeps at least one token, which predicts the answer's first."""
+    """How many first tokens all rows share. At least one token of each row is not counted: it predicts the answer."""
     first, last = min(rows), max(rows)  # in dictionary order: all rows share what these two share
     shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(shared, min(map(len, rows)) - 1)

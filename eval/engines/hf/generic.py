@@ -1,6 +1,6 @@
 """The engine hf's generic path: any model of transformers, with its own processor, chat template and `generate`.
 
-Little here knows a family: the lists below, and what the comments name.
+Only the code that uses clip_inputs.py, native.py or mmafflm/families, or has a comment about a family, depends on one.
 """
 
 import copy
@@ -54,11 +54,11 @@ class GenericPath:
     ) -> None:
         """budget: None for the processor's own limits. template: a chat template instead of the checkpoint's.
 
-        frames: show clips as at most so many pictures. decord: let decord open clips. Raises Fault when transformers
+        frames: show a clip as at most this many pictures. decord: let decord open clips. Raises Fault when transformers
         cannot load the checkpoint, or when there is no chat template.
         """
         logs: Any = logging
-        logs.set_verbosity_error()  # generate's remarks on every batch
+        logs.set_verbosity_error()  # without the warnings that `generate` logs for every batch
         self.name, self.frames = checkpoint.adapter or checkpoint.model, frames
         with reading(checkpoint.model):
             kind = AutoConfig.from_pretrained(checkpoint.model, trust_remote_code=False).model_type
@@ -83,7 +83,7 @@ class GenericPath:
         self.facts: dict[str, Any] = facts_of(self.model, self.processor, str(own))
 
     def _template_beside(self) -> str | None:
-        """The tokenizer's chat template where the processor has none."""
+        """The tokenizer's chat template if the processor has no chat template; else None."""
         own: str | None = self.tokenizer.chat_template
         return None if self.processor.chat_template is not None else own
 
@@ -103,19 +103,20 @@ class GenericPath:
         return len(self._ids(text))
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Ask each for one token, and keep in facts["inputs"] the sizes of what the processor made. Raises Fault."""
+        """Generate one token for each question, and record the sizes of the processor's output in facts["inputs"].
+
+        Raises Fault when transformers fails.
+        """
         for question in questions:
             kind = modality(question)
-            with self._asking(
-                "" if kind == TEXT else f" To ask it without {kind} subsets, name the others: --subsets."
-            ):
+            with self._asking("" if kind == TEXT else f" To leave out its {kind} subsets, list the others: --subsets."):
                 made = self.inputs([question])
                 self._generate(made, 1)
             shapes = {name: list(part.shape) for name, part in made.items() if name.startswith("pixel_values")}
             frames = {"frames": self._frames(question)} if question.videos else {}
             self.facts["inputs"][kind] = {"tokens": made["input_ids"].shape[1], **frames, **shapes}
-            if weighed:  # some models cannot go on from a copy of a prompt's cache
-                with self._asking(" Without likelihoods it can be asked with --readout greedy."):
+            if weighed:  # some models cannot continue from a copy of a prompt's cache
+                with self._asking(" Without likelihoods, it can be evaluated with --readout greedy."):
                     self._weigh(made, [self._ids("1")], self.end_of_turn())
 
     def answer(
@@ -147,7 +148,7 @@ class GenericPath:
         return int(found[0] if found else self.tokenizer.eos_token_id)
 
     def inputs(self, questions: Sequence[Question]) -> Any:
-        """The model's input for a batch of questions: what the processor makes, padded on the left."""
+        """The model's input for a batch of questions: the processor's output, padded on the left."""
         if not self.sees:
             return self._text_inputs(questions)
         films = [self._clips(question) for question in questions]
@@ -178,11 +179,14 @@ class GenericPath:
         return {name: made[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
 
     def _content(self, text: str) -> Any:
-        """A turn without media, as chat templates expect it: a list of entries if the model sees, else text."""
+        """A turn without media, as chat templates expect it: a list of entries for a vision model, else the text."""
         return [{"type": "text", "text": text}] if self.sees else text
 
     def _clips(self, question: Question) -> list[Frames]:
-        """The clips, of at most self.frames pictures, without the copies of the last frame that fill a time step."""
+        """The clips, with at most self.frames pictures each, without the copies of a last frame that fill a time step.
+
+        Raises Fault when clips are stored as frames and the processor's own limits are wanted.
+        """
         if self.native and not all(isinstance(video, str) for video in question.videos):
             raise Fault(
                 f"{self.shown.root}: its clips are stored as frames, at the size of the training budget. For --option "
@@ -214,20 +218,20 @@ class GenericPath:
         return filled
 
     def _film(self, clip: Frames) -> Any:
-        """A clip as an array: (frames, height, width, 3), or channels second from qwen-vl-utils."""
+        """A clip as an array: (frames, height, width, 3), or (frames, 3, height, width) from qwen-vl-utils."""
         if self.native and self.kind.startswith(QWEN):
             return native_clip(clip.pictures, clip.fps, self.processor)
         return array(clip, self.step)
 
     def _frames(self, question: Question) -> list[int]:
-        """How many frames of each clip the model is shown."""
+        """How many frames of each clip the model gets."""
         counts = [self.shown.size_of_clip(video).frames or 1 for video in question.videos]
         return [min(count, self.frames or count) for count in counts]
 
     def _batches(self, questions: Sequence[Question], wanted: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-        """Positions in `questions`, longest first. Rows of a batch have as many pictures and frames as each other.
+        """Batches of positions in `questions`, longest first. Rows of a batch have equally many pictures and frames.
 
-        Some processors stack clips and cannot stack clips of different lengths.
+        Some processors stack the clips of a batch and cannot stack clips of different lengths.
         """
         media = {at: (self._frames(questions[at]), len(questions[at].images)) for at in wanted}
         order = sorted(wanted, key=lambda at: (media[at], len(questions[at].prompt.encode()), -at), reverse=True)
@@ -237,14 +241,14 @@ class GenericPath:
 
     @torch.inference_mode()
     def _generate(self, inputs: Any, most_tokens: int) -> list[list[int]]:
-        """The new tokens of each row; those after its end are padding."""
+        """The new tokens of each row; those after its end token are padding."""
         made = self.model.generate(**inputs, max_new_tokens=most_tokens)
         rows: list[list[int]] = made[:, inputs["input_ids"].shape[1] :].tolist()
         return rows
 
     @torch.inference_mode()
     def _weigh(self, inputs: Any, answers: Sequence[Sequence[int]], end: int) -> list[float]:
-        """Each answer's log-likelihood after one prompt: a pass for each answer, with a copy of the prompt's cache."""
+        """Each answer's log-likelihood after one prompt: one pass per answer, with a copy of the prompt's KV cache."""
         last = {"logits_to_keep": 1} if "logits_to_keep" in signature(self.model.forward).parameters else {}
         begun = self.model(**inputs, use_cache=True, **last)
         found = []
@@ -261,17 +265,17 @@ class GenericPath:
 
     @contextmanager
     def _asking(self, advice: str = "") -> Iterator[None]:
-        """Turn whatever transformers raises while a model is asked into a Fault: it checks its input little."""
+        """Turn any exception of transformers, which hardly checks its input, into a Fault that ends with `advice`."""
         try:
             yield
         except Fault:
             raise
         except Exception as error:
-            raise Fault(f"{self.name}: transformers failed while it was asked ({in_a_line(error)}).{advice}") from None
+            raise Fault(f"{self.name}: transformers failed to answer ({in_a_line(error)}).{advice}") from None
 
 
 def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
-    """The tokens before the first end."""
+    """The tokens before the first end token."""
     for token in row:
         if token in ends:
             return
@@ -279,10 +283,10 @@ def _before(row: Sequence[int], ends: set[int]) -> Iterator[int]:
 
 
 def _after(inputs: Any, answer: torch.Tensor, begun: Any) -> dict[str, Any]:
-    """The input for an answer, (1, tokens), to a prompt that the model has read (`begun`: its output)."""
+    """The input for an answer, (1, tokens), after a prompt that the model has processed (`begun`: its output)."""
     size, new = inputs["input_ids"].shape[1], answer.shape[1]
     given = {"input_ids": answer, "attention_mask": inputs["attention_mask"].new_ones(1, size + new)}
-    if "cross_attention_mask" in inputs:  # Mllama: which pictures each token sees
+    if "cross_attention_mask" in inputs:  # Mllama: the pictures that each token attends to
         seen = inputs["cross_attention_mask"]
         given["cross_attention_mask"] = torch.cat([seen, *[seen[:, -1:]] * new], 1)
     delta = getattr(begun, "rope_deltas", None)

@@ -1,4 +1,4 @@
-"""What both paths of the engine hf do with a checkpoint: load it, find its end tokens, describe it."""
+"""Load a checkpoint for both paths of the engine hf, find its end tokens and describe it."""
 
 import ctypes
 from typing import Any
@@ -26,26 +26,27 @@ def loaded(auto: Any, checkpoint: Checkpoint, dtype: str) -> Any:
     if not torch.cuda.is_available():
         _keep_freed_memory()
         return model.eval()
-    with reading(checkpoint.model):  # it may be too large for the GPU
+    with reading(checkpoint.model):  # the model may be too large for the GPU
         return model.to("cuda").eval()
 
 
 def end_tokens(model: Any, where: str) -> set[int]:
-    """The ids in eos_token_id of generation_config.json. Raises Fault when they are no ids."""
+    """The ids in eos_token_id of generation_config.json. Raises Fault when the value is not an id or a list of ids."""
     given = model.generation_config.eos_token_id
     ids = given if isinstance(given, list) else [] if given is None else [given]
     if not all(type(one) is int and one >= 0 for one in ids):
-        raise Fault(f"{where}: eos_token_id in generation_config.json is {given!r:.60}, and not ids of tokens.")
+        raise Fault(f"{where}: eos_token_id in generation_config.json is {given!r:.60}, not an id or a list of ids.")
     return set(ids)
 
 
 def facts_of(model: Any, processor: Any, template: str) -> dict[str, Any]:
-    """What run.json records of a loaded model; `try_out` fills `inputs`, the sizes of a question of each modality."""
+    """What run.json records of a loaded model. `try_out` fills `inputs` with the input sizes for each modality."""
     return facts(model.config.model_type, processor, template) | {"class": type(model).__name__, "inputs": {}}
 
 
 def _keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks. Otherwise glibc returns them to the system: a third of the time is lost."""
+    """Let the allocator reuse large blocks. glibc returns them to the system by default, which takes a third of the
+    time."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD

@@ -1,8 +1,9 @@
 """--option media=native: pictures and clips at the size of the model's own processor instead of the training budget.
 
-Pictures are as the build stored them. Clips must be stored as files (a build with --raw-video). For the Qwen family,
-qwen-vl-utils chooses the frames and scales them, as its makers do. Our decoder opens the clips, or with reader=decord
-that of Qwen's own code: it contains an FFmpeg of 2021 with known holes, so it is only for clips that you trust.
+The processor gets pictures as the build stored them. Clips must be stored as files (a build with --raw-video). For the
+Qwen family, qwen-vl-utils chooses the frames and scales them, as in Qwen's own code. Our decoder opens the clips, or
+with reader=decord the library decord, which Qwen's own code uses. decord contains an FFmpeg of 2021 with known
+vulnerabilities, so use it only for clips that you trust.
 """
 
 from pathlib import Path
@@ -16,13 +17,13 @@ from mmafflm.errors import Fault, in_a_line
 from mmafflm.media.budget import BUILD, Budget
 from mmafflm.media.containers import require_safe_to_guess
 
-FPS, MOST_FRAMES = 2.0, 768  # qwen-vl-utils' own
-QWEN = "qwen"  # how the family's model types begin
+FPS, MOST_FRAMES = 2.0, 768  # the defaults of qwen-vl-utils
+QWEN = "qwen"  # the model types of the family begin with this
 
 
 class _QwenFrames(Budget):
     def frames(self, count: int, duration_s: float) -> list[int]:
-        """The frames that qwen-vl-utils takes of a clip."""
+        """The numbers of the frames that qwen-vl-utils chooses from a clip."""
         if count < 2 or not duration_s:
             return [0]
         taken = smart_nframes({"fps": self.video_fps}, count, count / duration_s)
@@ -31,7 +32,7 @@ class _QwenFrames(Budget):
 
 
 def native_budget(kind: str) -> Budget:
-    """The limits for a model of this type: the processor's own are lower, except for the number of frames."""
+    """The limits for a model of this type: high enough that only the processor's own apply, except for frames."""
     made = _QwenFrames if kind.startswith(QWEN) else Budget
     return made(image_max_pixels=BUILD.largest, video_max_pixels=BUILD.largest, video_fps=FPS, video_maxlen=MOST_FRAMES)
 

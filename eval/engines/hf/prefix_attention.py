@@ -1,8 +1,8 @@
 """Attention over a beginning that all rows of a batch share, without a copy of it per row.
 
-transformers' own attention repeats keys and values for every row, query head and token. With the stand-in pocket this
-takes 90% of a decoding step on a CPU. Here one matrix product handles the shared keys for the whole batch, and each
-row's own keys are in a buffer that is allocated once.
+transformers' own attention repeats keys and values for every row, query head and token. With the stand-in model pocket
+this takes 90% of a decoding step on a CPU. Here one matrix product handles the shared keys for the whole batch, and
+each row's own keys are in a buffer that is allocated once.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class KeyValues:
         self.filled: dict[int, int] = {}
 
     def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any) -> Layer:
-        """Add keys and values (rows, heads, new, head size) to a layer; returns all of the rows' own so far."""
+        """Add keys and values (rows, heads, new, head size) to a layer; returns all that the rows have added so far."""
         rows, heads, new, size = keys.shape
         if layer not in self.own:
             self.own[layer] = [keys.new_empty(rows, heads, self.room, size) for _ in range(2)]
@@ -40,13 +40,13 @@ class KeyValues:
         return own[0][:, :, :end], own[1][:, :, :end]
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Drop all other rows."""
+        """Keep only these rows."""
         for layer, buffers in self.own.items():
             self.own[layer] = [buffer[rows] for buffer in buffers]
 
     @classmethod
     def join(cls, parts: Sequence["KeyValues"], room: int) -> "KeyValues":
-        """Concatenate the rows of several memories; those with fewer tokens get zeros on the left."""
+        """Concatenate the rows of several KeyValues; rows with fewer tokens get zeros on the left."""
         whole = cls(parts[0].beginning, room)
         for layer in parts[0].own:
             longest = max(part.filled[layer] for part in parts)
@@ -83,7 +83,8 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query (rows, heads, new, size) -> (rows, new, heads, size).
 
-    attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). All tokens see the beginning.
+    attention_mask is added to the scores of a row's own keys: (rows, 1, new or 1, own). Every token attends to all of
+    the shared beginning.
     """
     shared = memory.beginning[module.layer_idx] if memory.beginning else (key[0, :, :0], value[0, :, :0])
     query = query * scaling

@@ -1,6 +1,6 @@
 """A question's pictures and clips as input for the model: their placeholder tokens in the prompt, and their pixels.
 
-Everything here must equal what LLaMA-Factory made from the same record in training; tests compare both.
+All results must equal those of LLaMA-Factory for the same record in training; tests compare both.
 mmafflm/media/budget.py limits the size of a picture; the model family (mmafflm/families) sets its placeholder tokens.
 """
 
@@ -18,10 +18,10 @@ from mmafflm.media.budget import Budget
 
 
 class Pixels(NamedTuple):
-    """The processor's output for one question; None if it has no pictures, or no clips.
+    """The processor's output for one question; the tensors of pictures or clips are None if it has none of them.
 
-    images, videos: (patches, patch size); *_grid: (pictures or clips, 3); seconds: the duration of one step in time of
-    each clip's grid.
+    images, videos: (patches, patch size); *_grid: (pictures or clips, 3); seconds: for each clip, the duration of one
+    time step of its grid.
     """
 
     images: torch.Tensor | None
@@ -32,17 +32,19 @@ class Pixels(NamedTuple):
 
 
 class Vision:
-    """The processor of a checkpoint under one budget."""
+    """The processor of a checkpoint with one media budget."""
 
     def __init__(self, processor: Any, root: Path, budget: Budget, family: Family) -> None:
         """Raises Fault for a family that does not define its positions."""
         if family.positions is None:
-            raise Fault(f"{family.name}: --engine hf does not know its positions. Ask it with --engine vllm or openai.")
+            raise Fault(
+                f"{family.name}: the fast path of --engine hf lacks its positions. Use --engine vllm or openai."
+            )
         self.processor, self.family, self.of_row = processor, family, family.positions
         self.shown = MediaReader(root, budget.under(family.media))
 
     def text(self, question: Question) -> str:
-        """The prompt with the tokens of its media in place of <image> and <video>."""
+        """The prompt with the placeholder tokens of its media instead of <image> and <video>."""
         prompt = question.prompt
         for image in question.images:
             prompt = prompt.replace("<image>", self.family.media.text(self.shown.size_of_image(image)), 1)

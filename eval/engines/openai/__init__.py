@@ -1,1 +1,1 @@
-"""The engine that asks a server that speaks the OpenAI protocol."""
+"""The engine that sends the questions to a server with the OpenAI protocol."""

@@ -1,7 +1,7 @@
-"""The engine openai: a server that speaks the OpenAI protocol: OpenAI's own, vLLM's or LLaMA-Factory's.
+"""The engine openai: sends the questions to a server with the OpenAI protocol: OpenAI's, vLLM's or LLaMA-Factory's.
 
-The prompts and the media budget are those of the other engines; decoding is greedy (temperature 0). run.json lists
-under `limits` what an endpoint cannot do. Key and address come only from OPENAI_API_KEY and OPENAI_BASE_URL.
+The prompts and the media budget are those of the other engines; decoding is greedy (temperature 0). run.json lists the
+limits of this engine under `limits`. Key and address come only from OPENAI_API_KEY and OPENAI_BASE_URL.
 """
 
 import os
@@ -32,15 +32,15 @@ from mmafflm.terminal.command import say
 FILTERED = ("content_filter", "content_policy_violation")
 TOKENS = ("prompt_tokens", "completion_tokens")
 MEDIA = {"image": "pictures", "video": "clips"}
-TRIES = 3  # of a request that finds out what the model takes
+TRIES = 3  # tries of a request that finds out what the model accepts
 LIMITS = [
     "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
     "Pictures arrive scaled to the budget; whether the server scales them again cannot be seen from here.",
-    "The tokenizer is the server's: an answer may have as many tokens as the task's longest has bytes, and 8 more.",
+    "Only the server has the tokenizer: an answer may have as many tokens as the task's longest has bytes, and 8 more.",
 ]
 CLIPS = {
-    "frames": "A clip goes as its frames, one picture each, in order: their times and an input for video are not used.",
-    "mp4": "A clip goes as a lossless mp4 of its frames, at the budget's rate; the server decides which are seen.",
+    "frames": "A clip is sent as its frames, one picture each, in order; their times and a video input are not used.",
+    "mp4": "A clip is sent as a lossless mp4 of its frames, at the budget's rate; the server chooses among the frames.",
 }
 
 
@@ -54,11 +54,11 @@ class Options(BaseModel):
     timeout_s: float = Field(120, gt=0)
     price: str | None = Field(None, pattern=r"^\d+(\.\d+)?/\d+(\.\d+)?$")  # USD per million tokens, prompt/answer
     clips: Clips = "frames"
-    accepts: Annotated[tuple[str, ...], BeforeValidator(parse_kinds)] | None = None  # None: found out by trying
+    accepts: Annotated[tuple[str, ...], BeforeValidator(parse_kinds)] | None = None  # None: requests find it out
 
 
 class Reply(NamedTuple):
-    """One answer and its cost. refused: why the server rejected the request; then `text` is a no_answer()."""
+    """One answer and its cost. If the server rejected the request, `refused` is the reason and `text` a no_answer()."""
 
     text: str
     spent: dict[str, float]
@@ -72,12 +72,12 @@ def make(ckpt: str, dtype: str, root: Path, budget: Budget, options: dict[str, s
         read = Options.model_validate(given)
     except ValidationError as error:
         known = ", ".join(Options.model_fields)
-        raise UsageFault(f"--option {first_wrong(error)}. The engine openai takes {known}.") from None
+        raise UsageFault(f"--option {first_wrong(error)}. The options of the engine openai are {known}.") from None
     return OpenAiEngine(ckpt, root, budget, read)
 
 
 class OpenAiEngine:
-    """A model at an endpoint, asked by as many threads as the batch size."""
+    """A model at an endpoint; as many threads as the batch size send requests to it."""
 
     name = "openai"
 
@@ -96,11 +96,11 @@ class OpenAiEngine:
         self._counting = threading.Lock()
 
     def accepts(self) -> tuple[str, ...]:
-        """The option `accepts`, or else everything: the protocol does not say what a model takes."""
+        """The option `accepts`, else all modalities, because the protocol does not tell what a model accepts."""
         return self.options.accepts or KINDS
 
     def try_out(self, questions: Sequence[Question], weighed: bool = False) -> None:
-        """Find out, once, whether the server takes the media of these questions.
+        """Find out, once, whether the server accepts the media of these questions.
 
         Raises Fault, with the server's answer, when it does not.
         """
@@ -111,28 +111,30 @@ class OpenAiEngine:
         if self._accepted and (lacking := [MEDIA[kind] for kind in KINDS if kind in wants - set(self._accepted.kinds)]):
             why = self._accepted.said or f"--option accepts={','.join(self._accepted.kinds)}."
             names = ",".join(name for name, subset in benchmark().items() if subset.modality in self._accepted.kinds)
-            raise Fault(f"{self.model} takes no {' and '.join(lacking)}: {why} To ask it the rest: --subsets {names}")
+            raise Fault(
+                f"{self.model} accepts no {' and '.join(lacking)}: {why} For the other subsets: --subsets {names}"
+            )
 
     def _try(self, endpoint: Endpoint, tried: str | list[Part]) -> None:
-        """Ask for a few words and ignore them."""
+        """Send a request and ignore the answer; its cost is counted."""
         spent = endpoint.ask("/chat/completions", self._body(tried, 16), _reply).spent
         with self._counting:
             self._spent.update({"requests": 1} | {name: spent[name] for name in TOKENS if name in spent})
 
     def load(self) -> None:
-        """Check that the server responds and accepts the key; print what it cannot do."""
+        """Check that the server responds and accepts the key; print the limits, and whether the model is not listed."""
         try:
             self.served = self.endpoint.ask("/models", None, _models)
-        except Refused:  # not every server has a list of models
+        except Refused:  # not every server lists its models
             self.served = None
         if self.served and self.model not in self.served:
             some = ", ".join(self.served[:5]) + (", ..." if len(self.served) > 5 else "")
-            say(f"{self.endpoint.url}: {self.model} is not among the models it lists ({some}).")
+            say(f"{self.endpoint.url}: {self.model} is not among the models that the server lists ({some}).")
         for limit in self._limits():
             say(f"openai: {limit}")
 
     def tokens(self, text: str) -> int:
-        """The number of bytes of `text`: no tokenizer makes more tokens from it."""
+        """The number of bytes of `text`, because no tokenizer makes more tokens from it."""
         return len(text.encode())
 
     def describe(self) -> dict[str, object]:
@@ -166,10 +168,11 @@ class OpenAiEngine:
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers as they arrive, batch_size requests at a time. Raises a fault, or Ctrl-C, after those have arrived.
+        """Answers as they arrive, batch_size requests at a time. After a fault or Ctrl-C, no new request is sent, and
+        it is raised when the requests under way have been answered.
 
         A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
-        Raises Fault, before anything is asked, for pictures or clips that the model does not take.
+        Raises Fault, before the first request for an answer, for pictures or clips that the model does not accept.
         """
         self.try_out([questions[position] for position in wanted])
         self.pace.stop.clear()
@@ -204,8 +207,8 @@ class OpenAiEngine:
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
     ) -> Iterator[list[tuple[int, list[float]]]]:
-        """Always raises UsageFault: the protocol gives no likelihood of a given answer."""
-        raise UsageFault("--engine openai: the protocol gives no likelihoods of given answers; use --readout greedy")
+        """Always raises UsageFault, because the protocol does not return the likelihood of a given answer."""
+        raise UsageFault("--engine openai: the protocol returns no likelihoods of given answers; use --readout greedy")
 
     def _collect(self, done: set[Future[Reply]], waiting: dict[Future[Reply], int]) -> tuple[Answers, Exception | None]:
         """The answers of finished requests, and the first fault among them."""
@@ -232,7 +235,7 @@ class OpenAiEngine:
             reply = self._reply_to(question, most_tokens)
             self._first.note(reply.refused)
         except Exception:
-            self.pace.stop.set()  # at once, so that this thread does not begin another question
+            self.pace.stop.set()  # at once, so that this thread does not send another question
             raise
         return reply
 
@@ -242,7 +245,7 @@ class OpenAiEngine:
             return self.endpoint.ask("/chat/completions", body, _reply)
         except Refused as refused:
             if refused.code in FILTERED:
-                return Reply("", {"refused": 1})  # to refuse is this model's answer
+                return Reply("", {"refused": 1})  # the refusal is the model's answer
             if not refused.of_the_request:
                 raise
             return Reply(no_answer(storable(str(refused), 500)), {"rejected": 1}, refused)
@@ -260,7 +263,8 @@ def _models(row: Any) -> list[str]:
 
 
 def _reply(row: Any) -> Reply:
-    """The first choice's text. Raises Again when there is no text."""
+    """The text of the first choice. Raises Again when there is no choice, or an answer without text that was neither
+    refused nor cut off."""
     try:
         choice = row["choices"][0]
         text, refusal = _text(choice["message"].get("content")), _text(choice["message"].get("refusal"))
@@ -268,7 +272,7 @@ def _reply(row: Any) -> Reply:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Again("an answer without choices", answered=True) from None
     spent = Counter(refused=int(bool(refusal) or ended == "content_filter"), cut_off=int(ended == "length"))
-    if text is None and not spent["refused"] and not spent["cut_off"]:  # cut off: hidden thoughts may use all tokens
+    if text is None and not spent["refused"] and not spent["cut_off"]:  # hidden thoughts may use all tokens
         raise Again("an answer without text", answered=True)
     usage = row["usage"] if isinstance(row.get("usage"), dict) else {}
     counted = {name: usage.get(name) for name in TOKENS}
@@ -282,7 +286,7 @@ def _reply(row: Any) -> Reply:
 
 
 def _text(content: Any) -> str | None:
-    """The text of a message's content, which may come in parts; None when there is no text."""
+    """The text of a message's content, which may be a list of parts; None when there is no text."""
     if isinstance(content, list):
         return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part) or None
     return content if isinstance(content, str) else None

@@ -15,13 +15,13 @@ from eval.engines.media import Frames, MediaReader
 
 Part = dict[str, Any]
 Clips = Literal["frames", "mp4"]
-FILLER = b"\0\0\0\1\x0c" + b"\xff" * (1 << 16) + b"\x80"  # an H.264 unit of filler data, twice what is read at once
+FILLER = b"\0\0\0\1\x0c" + b"\xff" * (1 << 16) + b"\x80"  # an H.264 unit of filler data, twice as large as one read
 
 
 def content(question: Question, shown: MediaReader, clips: Clips) -> str | list[Part]:
-    """The prompt, with the pictures and clips in place of their marks.
+    """The prompt, with the pictures and clips instead of their marks.
 
-    clips: as frames, one picture each, or as an mp4 for a server that takes video_url.
+    clips: as frames, one picture each, or as an mp4 for a server that accepts video_url.
     """
     if not question.images and not question.videos:
         return question.prompt
@@ -39,7 +39,10 @@ def content(question: Question, shown: MediaReader, clips: Clips) -> str | list[
 
 
 def clip_parts(film: Frames, count: int | None, clips: Clips) -> list[Part]:
-    """A clip of `count` frames, not counting the one that MediaReader repeats: only a video input needs that one."""
+    """A clip as parts of a message. As pictures, only its first `count` frames are sent.
+
+    The frame that MediaReader repeats is left out then, because only a video input needs it.
+    """
     if clips == "mp4":
         return [_url("video_url", "video/mp4", mp4(film))]
     return [picture_part(one) for one in film.pictures[:count]]
@@ -59,8 +62,8 @@ def _url(kind: str, mime: str, data: bytes) -> Part:
 def mp4(clip: Frames) -> bytes:
     """A clip as a lossless mp4: H.264 in RGB at quantizer 0, clip.fps frames per second.
 
-    The last frame carries FILLER, which decoders ignore. LLaMA-Factory 0.9.5 opens a clip twice without rewinding it.
-    A read this large leaves the file position at the index, so that the second opening finds the index too.
+    FILLER follows the last frame; decoders ignore it. LLaMA-Factory 0.9.5 opens a clip twice without rewinding it.
+    Because FILLER is larger than one read, the file position is then at the index, which the second opening needs.
     """
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:

@@ -1,7 +1,7 @@
-"""What the model behind a server takes, found out with one small picture and one small clip.
+"""Find out what the model behind a server accepts, by sending one small picture and one small clip.
 
-The protocol has no way to ask. A server with a text-only model answers a picture with a status: 400 from vLLM, 500 from
-llama.cpp and LLaMA-Factory. A server that ignores pictures cannot be found out.
+The protocol has no request for this. A server with a text-only model answers a picture with an error status: 400 from
+vLLM, 500 from llama.cpp and LLaMA-Factory. A server that ignores pictures without an error cannot be detected.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from eval.engines.openai.message import Clips, Part, clip_parts, picture_part
 from mmafflm.errors import Fault
 
 KINDS = ("text", "image", "video")
-SIDE = 56  # pixels of the picture; smaller ones are refused by some models
+SIDE = 56  # pixels of the picture; some models refuse smaller pictures
 WORDS = "Answer with one word."
 
 Ask = Callable[[str | list[Part]], object]
-"""Send this content of a message. Raises Fault when there is no answer."""
+"""Sends a message with this content. Raises Fault when there is no answer."""
 
 
 class Accepted(NamedTuple):
-    """The kinds that a model takes, and what the server answered to the first kind that it does not take."""
+    """The kinds that a model accepts, and what the server answered to the first kind that it does not accept."""
 
     kinds: tuple[str, ...]
     said: str | None = None
@@ -37,9 +37,9 @@ def parse_kinds(value: str) -> tuple[str, ...]:
 
 
 def find_out(ask: Ask, clips: Clips) -> Accepted:
-    """Ask about a grey picture, then about a clip of two grey frames in the form `clips`.
+    """Send a grey picture, then a clip of two grey frames in the form `clips`.
 
-    Raises the server's Fault when it does not answer words alone either, because then the pictures are not to blame.
+    Raises the server's Fault when it does not answer text alone either, because then the media are not the cause.
     """
     grey = Image.new("RGB", (SIDE, SIDE), "grey")
     picture, clip = [picture_part(grey)], clip_parts(Frames([grey, grey], 2.0), 2, clips)

@@ -1,8 +1,8 @@
-"""Likelihoods with vLLM's own means: every candidate answer is a request. docs/reference/evaluation.md gives the cost.
+"""Likelihoods with vLLM: every candidate answer is one request. docs/reference/evaluation.md has the cost.
 
-vLLM caches what it has read in blocks, so a prompt that is asked with one candidate after the other is computed once,
-up to its last whole block. A request is the prompt and the answer. vLLM returns the probabilities of the answer's
-tokens (prompt_logprobs) and that of the end token after them.
+vLLM caches the tokens that it has computed, in blocks. So a prompt that is sent with one candidate after the other is
+computed once, up to its last whole block. A request contains the prompt and the answer. vLLM returns the probabilities
+of the answer's tokens (prompt_logprobs) and that of the end token after them.
 """
 
 import math
@@ -18,7 +18,10 @@ Tokens = tuple[int, ...]
 
 
 class CandidateRequest(NamedTuple):
-    """How likely is each token of `after`, after question `at` and `answer`? within: also the answer's own tokens."""
+    """A request for the probability of each token of `after`, if it follows question `at` and `answer`.
+
+    within: whether the probabilities of the answer's own tokens are requested too.
+    """
 
     at: int
     answer: Tokens
@@ -29,7 +32,7 @@ class CandidateRequest(NamedTuple):
 def by_candidate(
     engine: Asks, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[Sequence[int]]
 ) -> Iterator[Likelihoods]:
-    """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive. candidates: their tokens."""
+    """ln P(candidate, end of turn | questions[i]) for i in `wanted`, as they arrive. candidates: token ids."""
     answers = [(*tokens, engine.end) for tokens in candidates]
     steps = [[answer[: size + 1] for size in range(len(answer))] for answer in answers]
     asked = deque(CandidateRequest(at, answer[:-1], answer[-1:], True) for at in wanted for answer in answers)
@@ -41,7 +44,7 @@ def by_candidate(
             left[one.at] -= 1
         told = []
         for at in dict.fromkeys(one.at for one, _ in outputs if not left[one.at]):
-            # the first tokens of an answer were in the cache, and no answer with the same beginning returned theirs
+            # if the first tokens of an answer were in the cache, vLLM may not have returned their probabilities
             again = _missing(at, steps, found[at])
             asked.extendleft(again)
             left[at] = len(again)
@@ -54,8 +57,8 @@ def by_candidate(
 def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[CandidateRequest], Request]:
     """A function that turns a CandidateRequest into vLLM's request.
 
-    A question's candidates come one after the other, so its media are opened once. They are processed twice, because
-    vLLM sends media that it has seen before without their pixels.
+    The candidates of a question follow each other, so its media are opened once. They are processed twice, because vLLM
+    sends media that it has already processed without their pixels.
     """
     prompt = lru_cache(maxsize=1)(lambda at: engine.prompt(questions[at]))
     ready = lru_cache(maxsize=1)(lambda at, again: engine.ready(prompt(at)))
@@ -79,16 +82,16 @@ def _weighed(engine: Asks, questions: Sequence[Question]) -> Callable[[Candidate
 
 
 def _logs(output: Any, asked: CandidateRequest) -> dict[Tokens, float]:
-    """ln P of each requested token, by the answer up to and including it.
+    """{the answer up to and including a requested token: ln P of this token}.
 
-    vLLM returns a token's probability with the token before it. It does not compute tokens that it finds in its cache,
+    vLLM computes a token's probability from the token before it. It does not compute tokens that it finds in its cache,
     and the numbers that it returns for them are arbitrary memory: these are left out.
     """
     behind = output.outputs[0].logprobs[0]
     found = {(*asked.answer, token): behind[token].logprob for token in asked.after}
     if asked.within:
         before = len(output.prompt_token_ids) - len(asked.answer)
-        cached = max(0, (output.num_cached_tokens or 0) - (before - 1))  # of the answer's tokens, the first
+        cached = max(0, (output.num_cached_tokens or 0) - (before - 1))  # tokens at the answer's beginning
         computed = range(cached, len(asked.answer))
         logs = output.prompt_logprobs[len(output.prompt_logprobs) - len(computed) :]
         for at, log in zip(computed, logs, strict=True):
@@ -97,7 +100,7 @@ def _logs(output: Any, asked: CandidateRequest) -> dict[Tokens, float]:
 
 
 def _missing(at: int, steps: list[list[Tokens]], found: dict[Tokens, float]) -> list[CandidateRequest]:
-    """The Weighings for steps that were not found; one Weighing for all tokens after the same beginning."""
+    """The requests for steps that were not found; one request for all tokens after the same beginning."""
     after: dict[Tokens, list[int]] = {}
     for step in dict.fromkeys(step for whole in steps for step in whole if step not in found):
         after.setdefault(step[:-1], []).append(step[-1])

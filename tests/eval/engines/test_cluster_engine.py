@@ -48,7 +48,7 @@ def test_an_address_that_is_none(address: str) -> None:
 
 def test_a_server_needs_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    with pytest.raises(UsageFault, match="asks a server, from one process: leave out --jobs and --cluster"):
+    with pytest.raises(UsageFault, match="calls a server from one process: leave out --jobs and --cluster"):
         on_cluster("openai", "m", Path(), BUDGET, {}, None, 2)
-    with pytest.raises(UsageFault, match="--jobs is 1 or more"):
+    with pytest.raises(UsageFault, match="--jobs must be 1 or more"):
         on_cluster("openai", "m", Path(), BUDGET, {}, None, 0)

@@ -197,7 +197,7 @@ def test_an_engine_is_made_by_name(nano: Path, monkeypatch: pytest.MonkeyPatch) 
     assert make_engine("hf", str(nano), "auto", Path(), BUDGET, {}).name == "hf"
     with pytest.raises(UsageFault, match="--engine gpt: not one of hf, vllm, openai"):
         make_engine("gpt", str(nano), "auto", Path(), BUDGET, {})
-    with pytest.raises(UsageFault, match=r"--option speed: .* The engine hf takes chat_template"):
+    with pytest.raises(UsageFault, match=r"--option speed: .* The options of the engine hf are chat_template"):
         make_engine("hf", str(nano), "auto", Path(), BUDGET, {"speed": "9"})
 
 

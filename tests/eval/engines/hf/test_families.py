@@ -171,7 +171,7 @@ def test_what_a_model_cannot_take_is_refused_before_anything_is_written(
         predict(tiny(llava), data, tmp_path / "run", ["onlineshopping", "CHSIMS_SP"])
     with pytest.raises(UsageFault, match=r"CFAPS_EC: cannot be evaluated, because the model accepts text only"):
         predict(tiny(TEXT[0]), data, tmp_path / "run", ["CFAPS_EC"])
-    with pytest.raises(UsageFault, match="max_frames goes with --option clips=frames"):
+    with pytest.raises(UsageFault, match="max_frames needs --option clips=frames"):
         make(str(tiny(llava)), "auto", data.path, BUDGET, {"max_frames": "3"})
     with pytest.raises(UsageFault, match=r"chat_template=.*cannot be read"):
         make(str(tiny(llava)), "auto", data.path, BUDGET, {"chat_template": str(tmp_path / "none.jinja")})
@@ -184,7 +184,7 @@ def test_a_model_that_cannot_be_asked_is_one_sentence_and_leaves_nothing(
     with pytest.raises(Fault, match=r"has no chat template.*--option chat_template=FILE"):
         predict(tiny(llama_without_template), data, tmp_path / "run")
     (tmp_path / "bad.jinja").write_text("{{ raise_exception('Only systems talk to me') }}")
-    with pytest.raises(Fault, match=r"failed while it was asked .*Only systems talk to me"):
+    with pytest.raises(Fault, match=r"failed to answer .*Only systems talk to me"):
         predict(tiny(llava), data, tmp_path / "run", options={"chat_template": str(tmp_path / "bad.jinja")})
     assert not (tmp_path / "run").exists()
 
@@ -258,7 +258,7 @@ def mamba(nano: Path) -> Tiny:
 
 def test_a_model_without_a_cache_is_asked_but_not_weighed(tiny: Any, data: Dataset, tmp_path: Path) -> None:
     ckpt = tiny(mamba)
-    with pytest.raises(Fault, match=r"failed while it was asked .* can be asked with --readout greedy") as caught:
+    with pytest.raises(Fault, match=r"failed to answer .* can be evaluated with --readout greedy") as caught:
         predict(ckpt, data, tmp_path / "choice", [SUBSETS["text"]], ROWS, readout="choice")
     assert "\n" not in str(caught.value) and not (tmp_path / "choice").exists()
     predict(ckpt, data, tmp_path / "greedy", [SUBSETS["text"]], ROWS)
@@ -267,5 +267,7 @@ def test_a_model_without_a_cache_is_asked_but_not_weighed(tiny: Any, data: Datas
 
 def test_the_options_of_the_engine() -> None:
     assert HfOptions.model_validate({}).max_frames == 8
-    with pytest.raises(UsageFault, match="The engine hf takes chat_template, clips, media, max_frames, reader"):
+    with pytest.raises(
+        UsageFault, match="The options of the engine hf are chat_template, clips, media, max_frames, reader"
+    ):
         make("nobody/nothing", "auto", Path(), BUDGET, {"clip": "frames"})

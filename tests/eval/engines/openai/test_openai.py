@@ -118,7 +118,7 @@ def test_the_command_ends_with_one_sentence_and_no_key(
     server.fault = lambda prompt, attempt: None
     done = command()
     assert done.returncode == 0 and content(tmp_path) == whole and set(server.answered.values()) == {1}
-    assert "openai: The tokenizer is the server's" in done.stderr
+    assert "openai: Only the server has the tokenizer" in done.stderr
     assert json.loads((tmp_path / "run.json").read_text())["limits"]
     for one in (failed, refused, done):
         assert KEY not in one.stderr + one.stdout
@@ -274,7 +274,9 @@ def test_wrong_use_is_a_sentence(data: Dataset, monkeypatch: pytest.MonkeyPatch)
     def made(**options: str) -> object:
         return make_engine("openai", "m", "auto", data.path, BUDGET, options)
 
-    with pytest.raises(UsageFault, match=r"--option speed: .*The engine openai takes per_minute, tries, timeout_s"):
+    with pytest.raises(
+        UsageFault, match=r"--option speed: .*The options of the engine openai are per_minute, tries, timeout_s"
+    ):
         made(speed="9")
     with pytest.raises(UsageFault, match="--option price"):
         made(price="cheap")

@@ -49,7 +49,7 @@ def film(picture: Question) -> Question:
 def test_the_first_picture_finds_out(status: str, server: FaultyServer, picture: Question, tmp_path: Path) -> None:
     server.fault = lambda prompt, attempt: status if "<image_url>" in prompt else None
     asked = engine(tmp_path)
-    with pytest.raises(Fault, match=rf"takes no pictures: .*status {status}, made to fail.*--subsets .*,XED") as told:
+    with pytest.raises(Fault, match=rf"accepts no pictures: .*status {status}, made to fail.*--subsets .*,XED") as told:
         list(asked.answer([picture] * 900, range(900), 9, 8))
     assert "FER2013" not in str(told.value)
     assert server.attempts.total() == 2  # a grey picture, and the words without it
@@ -62,7 +62,7 @@ def test_a_status_of_500_for_pictures_alone_is_no_passing_fault(
 ) -> None:
     monkeypatch.setattr("mmafflm.endpoint.FIRST_WAIT_S", 0.0)
     server.fault = lambda prompt, attempt: "500" if "<image_url>" in prompt else None
-    with pytest.raises(Fault, match=r"takes no pictures: .*failed 3 times, at last with status 500"):
+    with pytest.raises(Fault, match=r"accepts no pictures: .*failed 3 times, at last with status 500"):
         engine(tmp_path).try_out([picture])
     server.fault = lambda prompt, attempt: "500" if attempt == 0 else None
     server.attempts.clear()
@@ -78,11 +78,11 @@ def test_a_model_may_take_one_picture_and_no_clip(
 ) -> None:
     server.fault = lambda prompt, attempt: "400" if prompt.count("<image_url>") > 1 else None
     engine(tmp_path).try_out([picture])
-    with pytest.raises(Fault, match=r"takes no clips: .*--subsets .*FER2013"):
+    with pytest.raises(Fault, match=r"accepts no clips: .*--subsets .*FER2013"):
         engine(tmp_path).try_out([picture, film])
     server.fault = lambda prompt, attempt: "400" if "<video_url>" in prompt else None
     engine(tmp_path).try_out([film])
-    with pytest.raises(Fault, match="takes no clips"):
+    with pytest.raises(Fault, match="accepts no clips"):
         engine(tmp_path, clips="mp4").try_out([film])
 
 
@@ -91,7 +91,7 @@ def test_who_knows_says_so_and_nothing_is_tried(
 ) -> None:
     asked = engine(tmp_path, accepts="text,image")
     assert asked.accepts() == ("text", "image") and asked.describe()["accepts"] == ["text", "image"]
-    with pytest.raises(Fault, match="made-up takes no clips: --option accepts=text,image"):
+    with pytest.raises(Fault, match="made-up accepts no clips: --option accepts=text,image"):
         asked.try_out([film])
     assert list(asked.answer([picture], [0], 9, 1)) and server.attempts.total() == 1
     assert engine(tmp_path).accepts() == ("text", "image", "video")
