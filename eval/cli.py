@@ -93,7 +93,7 @@ def score(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="with --import: they answer the rows of predict --limit; all by default")
+        int | None, typer.Option(help="with --import: the predict --limit that chose the rows; all rows by default")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="the table as Markdown, on standard output")] = False,
 ) -> None:
@@ -146,7 +146,7 @@ def diagnose(
 def compare(
     a: Annotated[Path, typer.Argument(help="folder of the run to compare with, such as the base model's")],
     b: Annotated[
-        list[Path], typer.Argument(help="folders of the runs in question; comparison.A.json and .jsonl go into each")
+        list[Path], typer.Argument(help="folders of the runs to compare with A; each gets comparison.A.json and .jsonl")
     ],
     data: Data,
     mode: Annotated[Mode, typer.Option(help="strict, or the published scorer with its quirks")] = Mode.strict,
@@ -185,7 +185,7 @@ def compare(
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders of scored runs; several are shown side by side")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="the HTML file, such as report.html; the others are named after it")],
+    out: Annotated[Path, typer.Option(help="the HTML file, such as report.html; other files are named after it")],
 ) -> None:
     """Write one HTML file of scored runs: scores, languages, charts, diagnosis, the most informative rows.
 

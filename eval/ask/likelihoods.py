@@ -65,7 +65,7 @@ def validation_rows(data: Dataset, subset: str, limit: int | None) -> list[Recor
     found = sample(found, min(VALIDATION_ROWS, limit or VALIDATION_ROWS))
     if len(found) < LEAST_ROWS:
         say(f"{subset}: {len(found)} validation rows; to tune the thresholds of its labels, {LEAST_ROWS} are needed. "
-            "Without tuning, a label is chosen if its share is above 1 / the number of labels.")  # fmt: skip
+            "Without tuning, a label is chosen if its share is at least 1 / the number of labels.")  # fmt: skip
         return []
     data.require_media(name for record in found for name in media_files(record))
     return found

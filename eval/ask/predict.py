@@ -173,7 +173,7 @@ class _Asking:
                     self._ask(name, records, advance)
                     weighing.ask(self.engine, name, self.batch_size, self.ablation, advance)
                     if missing := self.folder.finish(name, records):
-                        say(f"{name}: {missing} of {len(records)} answers are missing; they are other processes' work.")
+                        say(f"{name}: {missing} of {len(records)} answers are missing; other processes make them.")
         finally:
             self._count()  # also after an exception: failed requests cost too
 
@@ -215,11 +215,11 @@ def most_tokens(task: Task, engine: Engine) -> int:
 
 
 def _described(ckpt: str, data: Dataset, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of run.json that do not depend on the engine. `asked`: the entries that choose records and form."""
+    """The entries of run.json that do not depend on the engine. `asked`: those about records, prompts and readout."""
     return {
         "schema": 1,
         "checkpoint": ckpt,
-        "weights": None,  # an API endpoint does not show its weights
+        "weights": None,  # the engine replaces it; the weights behind an API endpoint are unknown
         "budget": budget.to_json(),
         "data": str(data.path.resolve()),
         **asked,

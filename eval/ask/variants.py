@@ -54,7 +54,7 @@ class Variant:
         emotion = record.emotion or ""
         text = self.original.text_in(record.prompt, emotion)
         if text is None and record.prompt != self.original.ask("", emotion):
-            raise Fault(f"{record.id}: its prompt is not that of {self.original.name}, so it cannot be reworded.")
+            raise Fault(f"{record.id}: its prompt is not that of {self.original.name}, so its form cannot be changed.")
         return self.task.ask(text or "", emotion)
 
     def restore(self, answer: str) -> str:

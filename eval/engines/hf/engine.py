@@ -1,7 +1,7 @@
 """The engine hf: transformers on this machine, with greedy decoding. torch is imported in `load`, after all checks that
 do not need it.
 
-A family that defines its positions (Qwen2.5-VL, Qwen2-VL) takes the fast path, every other model the generic one.
+A family that defines its positions (Qwen2.5-VL, Qwen2-VL) uses the fast path, every other model the generic path.
 """
 
 from collections.abc import Iterator, Sequence

@@ -129,7 +129,7 @@ class FastPath:
         return [self.vision.pixels(one) if one.images or one.videos else None for one in picked]
 
     def _media_at(self, row: Sequence[int]) -> int:
-        """Where a row's first picture or clip begins: the shared beginning ends there at the latest."""
+        """The position of a row's first picture or clip, at which the shared beginning ends at the latest."""
         media = {self.model.config.image_token_id, self.model.config.video_token_id}
         return next((at for at, token in enumerate(row) if token in media), len(row))
 

@@ -37,9 +37,7 @@ class Vision:
     def __init__(self, processor: Any, root: Path, budget: Budget, family: Family) -> None:
         """Raises Fault for a family that does not define its positions."""
         if family.positions is None:
-            raise Fault(
-                f"{family.name}: the fast path of --engine hf lacks its positions. Use --engine vllm or openai."
-            )
+            raise Fault(f"{family.name}: --engine hf cannot compute its positions. Use --engine vllm or openai.")
         self.processor, self.family, self.of_row = processor, family, family.positions
         self.shown = MediaReader(root, budget.under(family.media))
 

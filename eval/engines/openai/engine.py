@@ -34,8 +34,8 @@ TOKENS = ("prompt_tokens", "completion_tokens")
 MEDIA = {"image": "pictures", "video": "clips"}
 TRIES = 3  # tries of a request that finds out what the model accepts
 LIMITS = [
-    "The server's weights, precision and sampling defaults (such as a repetition penalty) cannot be seen from here.",
-    "Pictures arrive scaled to the budget; whether the server scales them again cannot be seen from here.",
+    "The server does not report its weights, precision and sampling defaults (such as a repetition penalty).",
+    "Pictures are sent scaled to the budget; the server does not report whether it scales them again.",
     "Only the server has the tokenizer: an answer may have as many tokens as the task's longest has bytes, and 8 more.",
 ]
 CLIPS = {
@@ -138,7 +138,7 @@ class OpenAiEngine:
         return len(text.encode())
 
     def describe(self) -> dict[str, object]:
-        """The entries for run.json, with the model's name as the checkpoint; the limits are sentences."""
+        """The entries for run.json. The checkpoint is the model's name, and the limits are sentences."""
         return {
             "checkpoint": self.model,
             "weights": None,
