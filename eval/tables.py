@@ -1,4 +1,4 @@
-"""Show sections (title, heads, rows) and sentences on the terminal and as Markdown."""
+"""Show sections (title, heads, rows) and sentences on the terminal or as Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The mean of a run's tasks in each modality, with an interval made from the tasks' own, as in the report."""
+"""The mean of a run's task scores in each modality, with an interval computed from the tasks' intervals."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mmafflm.benchmark.benchmark import Task, benchmark
 
 @dataclass(frozen=True)
 class _Scored:
-    """A task's main metric, as `parted` groups it."""
+    """A task with the value of its main metric, in the form that `parted` groups."""
 
     task: Task
     figure: Figure
@@ -28,7 +28,7 @@ class _Scored:
 
 
 class Overall(NamedTuple):
-    """The mean of one main metric over the tasks of a modality; its figure has no value when a task has none."""
+    """The mean of one main metric over the tasks of a modality. `figure.value` is None when any task has no value."""
 
     modality: str
     metric: str
@@ -37,7 +37,7 @@ class Overall(NamedTuple):
 
 
 def overall(scored: Iterable[tuple[Task, Figure]]) -> Iterator[Overall]:
-    """A mean for each modality and main metric. Label tasks and numeric tasks are never averaged together."""
+    """Yield a mean for each modality and main metric. Label tasks and numeric tasks are never averaged together."""
     for part in parted([_Scored(task, figure) for task, figure in scored]):
         if part.over == "modality":
             yield Overall(part.group, part.metric, len(part.units), _mean(part.units))
@@ -46,7 +46,7 @@ def overall(scored: Iterable[tuple[Task, Figure]]) -> Iterator[Overall]:
 def _mean(units: Sequence[_Scored]) -> Figure:
     """The mean and its 95% interval.
 
-    Tasks of different corpora count as independent. On the same rows the widths are added in full.
+    Tasks of different corpora count as independent. For tasks on the same rows, the widths of the intervals add up.
     """
     n, unparsed = sum(one.figure.n for one in units), sum(one.figure.unparsed for one in units)
     values = [one.figure.value for one in units if one.figure.value is not None]

@@ -1,4 +1,4 @@
-"""Tools to compare two scores of the same rows: distinct rows to resample, their metrics, Holm's correction."""
+"""Tools to compare two runs on the same rows: distinct rows to resample, their metrics, and Holm's correction."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,9 +16,10 @@ from mmafflm.benchmark.grammar import Labels
 
 
 class DistinctRows(NamedTuple):
-    """K distinct rows of gold and any number of predictions, and how often each occurs, `counts` [K].
+    """K distinct rows, each with its gold and the predictions of one or more runs. `counts` [K]: how often each occurs.
 
-    place [n]: the distinct row of each row. members: the groups to resample; None when every row is alone in its group.
+    place [n]: for each row, the number of its distinct row. members: the groups to resample; None when rows are
+    resampled one by one.
     """
 
     gold: Array
@@ -35,16 +36,17 @@ def distinct(
     emotions: Sequence[str | None] | None = None,
     groups: Array | None = None,
 ) -> DistinctRows:
-    """Count equal rows as one, in an order that depends on their values only.
+    """Merge equal rows and count them. The order of the result depends only on their values.
 
-    Rows of dimensions (EMOTIC_SI) are all kept: hardly any are equal, and finding those costs more than it saves.
+    Rows with several dimensions (EMOTIC_SI) are all kept in their order: few are equal, and a search for these costs
+    more than it saves.
     """
     of = None if emotions is None else np.array(emotions, dtype=str)
     if gold.ndim == 2 and gold.dtype != bool:
         every = np.arange(len(gold))
         return DistinctRows(gold, list(predictions), of, np.ones(len(gold)), every, members(groups, every))
     keys = _codes(gold)
-    for column in (*predictions, *([] if of is None else [of])):  # no key reaches n * n
+    for column in (*predictions, *([] if of is None else [of])):  # keys stay below n * n
         keys = _codes(keys + (keys.max(initial=0) + 1) * _codes(column))
     _, first, place, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     kept = None if of is None else of[first]
@@ -63,7 +65,8 @@ def _codes(column: Array) -> Array:
 def scorer(task: Task, mode: str, gold: Array, prediction: Array, emotions: Array | None = None) -> Measure:
     """A function from row counts [B, n] to the metrics of these rows; with `emotions`, the mean over the emotions.
 
-    For numbers only Pearson and the mean error: ranks cost a hundred times as much, and no comparison needs them.
+    For numbers it computes Pearson's r and, in strict mode, the mean absolute error. It leaves out metrics of ranks,
+    which cost a hundred times as much, because no comparison needs them.
     """
 
     def score(weights: Floats) -> Values:
@@ -88,11 +91,11 @@ def _measured(task: Task, mode: str, gold: Array, prediction: Array, weights: Fl
 
 
 def _numbers(mode: str, gold: Floats, prediction: Floats, weights: Floats) -> dict[str, Floats]:
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack an emotion of few rows: NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN when a resample has no row of a rare emotion
         pearson = metrics.pearson(gold, prediction, weights)
         if mode == "paper":
             return {"pearson": pearson}
-        # The correlation of a constant is undefined: 0 in strict mode, as in the scores.
+        # The correlation of a constant is undefined. Strict mode counts it as 0, here as in the scores.
         return {"pearson": np.nan_to_num(pearson, nan=0.0), "mae": metrics.mae(gold, prediction, weights)}
 
 

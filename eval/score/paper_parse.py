@@ -1,6 +1,7 @@
-"""Paper mode: the published scorer, answer for answer, quirks included ("Paper mode" in docs/reference/scoring.md).
+"""Paper mode: read every answer exactly as the published scorer does ("Paper mode" in docs/reference/scoring.md).
 
-Gold text goes through the same function as the model's. This is not how one should read an answer: see parse.py.
+The same function reads the gold text and the model's answer. It keeps the scorer's mistakes, so that scores are
+comparable with the paper's. parse.py (strict mode) reads answers more carefully.
 """
 
 import re
@@ -19,14 +20,14 @@ PaperValue: TypeAlias = float | int | tuple[float, ...] | tuple[int, ...]
 
 
 class PaperAnswer(NamedTuple):
-    """What the published scorer reads, and whether it found anything or used its default."""
+    """The value that the published scorer reads. `found` is False when it found none and used its default."""
 
     value: PaperValue
     found: bool
 
 
 def parse(task: Task, text: str) -> PaperAnswer:
-    """What the published scorer reads in `text`. Never raises. Source: "Paper mode" in docs/reference/scoring.md."""
+    """What the published scorer reads in `text`. Never raises. Rules: "Paper mode" in docs/reference/scoring.md."""
     grammar, text = task.grammar, text if reason_of(text) is None else ""
     if isinstance(grammar, Labels):
         if task.paper_accuracy == "polarity":
@@ -45,7 +46,7 @@ def _clamp(value: float, low: float, high: float) -> float:
 
 
 def _unit(text: str) -> PaperAnswer:
-    """0..1: the first word-bounded "0." with digits (a minus before it is ignored), else the first number, else 0.5."""
+    """The first separate "0." with digits (a minus before it is ignored), else the first number, else 0.5; in 0..1."""
     hit = re.search(r"\b0\.\d+\b", text) or re.search(r"-?\d+(?:\.\d+)?", text)
     return PaperAnswer(_clamp(float(hit[0]), 0.0, 1.0) if hit else 0.5, bool(hit))
 
@@ -65,14 +66,14 @@ def _valence_class(text: str) -> PaperAnswer:
     """The first signed integer in -3..3, anywhere in the text: "7, or 2" is 2."""
     for hit in re.finditer(r"[-+]?\d+", text):
         if -3 <= float(hit[0]) <= 3:
-            return PaperAnswer(int(float(hit[0])), True)  # "000 ... 2": int() refuses more than 4,300 digits
+            return PaperAnswer(int(float(hit[0])), True)  # int() alone refuses "000 ... 2" with over 4,300 digits
     return PaperAnswer(0, False)
 
 
 @cache
 def _dimension(name: str) -> re.Pattern[str]:
-    """ "valence: -1" does not match: after ":" neither "-?digits.digits" nor "digits" takes an integer with a minus."""
-    # The published \s*[:-]?\s*, rewritten so that no two parts match the same space: a thousand spaces stay fast.
+    """The pattern of a dimension and its number. "valence: -1" does not match: an integer may not have a minus."""
+    # The published pattern has \s*[:-]?\s*. Here no two parts match the same space, so a thousand spaces stay fast.
     return re.compile(rf"{name}\s*(?:[:-]\s*)?(-?\d*\.\d+|\d+)")
 
 

@@ -1,7 +1,7 @@
 """Strict mode: a model's text becomes an Answer or Unparsed(reason). Nothing is guessed (docs/reference/scoring.md).
 
-A sentence counts when every word of it is understood (wording.yaml) and the kinds of its words make one of the few
-forms of docs/reference/scoring.md.
+A sentence counts when every word of it is in the vocabulary (wording.yaml) and the kinds of its words have one of the
+forms that docs/reference/scoring.md lists.
 """
 
 import re
@@ -20,14 +20,14 @@ from mmafflm.benchmark.grammar import Gold, Grammar, Labels, Number, Vad
 
 Answer: TypeAlias = Gold
 
-# Forms, by the kinds of their words.
+# The forms, as regular expressions over the kinds of the words (see `shape`).
 _LEAD_IN = "(?:(?:lead_in|conclusion|is|colon|dash|comma|join|stop) )*"
 _VALUE = "number (?:unit )?"
 _NUMBER = re.compile(f"{_LEAD_IN}(?:{_VALUE})+(?:(?:comma|stop) )*")  # "The score is 70% (0.7)."
 _DIMENSIONS = re.compile(f"(?:{_LEAD_IN}name {_LEAD_IN}{_VALUE})+(?:(?:comma|stop) )*")  # "valence: 0.2, arousal (0.3)"
-_KEY = re.compile("(?:(?:lead_in|name|is|colon) )+")  # of JSON: "final answer"
+_KEY = re.compile("(?:(?:lead_in|name|is|colon) )+")  # a JSON key that is read: "final answer"
 _END = re.compile(
-    # not in "2. sadness", not in "absent:\njoy" or "not present:\njoy"
+    # a stop ends a sentence, except in "2. sadness", "absent:\njoy" and "not present:\njoy"
     "(?<!denial colon )(?<!denial affirmation colon )(?:(?<!number )(?<!outside )stop |stop (?!name ))"
     "|comma (?=conclusion |(?:(?:lead_in|other) )+(?:is|colon) )"  # ", so joy"; ", the score is 0.7"; ", confidence: 1"
     "|(?:(?<=number name )|(?<=number colon name ))(?:colon|dash) (?=(?:lead_in|other) )"  # "1. joy: they win"
@@ -41,15 +41,16 @@ _BRACKET = re.compile(r"\(([^()]*)\)")
 
 @dataclass(frozen=True, slots=True)
 class Unparsed:
-    """The text has no admissible answer; the reason why."""
+    """The text has no admissible answer. `reason` says why."""
 
     reason: str
 
 
 def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparsed:
-    """The answer in `text` to `task`: canonical labels in class order, a number, or a number per dimension.
+    """Read the answer to `task` in `text`: canonical labels in class order, a number, or a number per dimension.
 
-    `emotion` is the record's: the answer may name it, and no other. Never raises. Linear in the length of the text.
+    emotion: the record's emotion, the only one that the answer may mention; None allows all emotions of the task.
+    Never raises. The time is linear in the length of the text.
     """
     if reason := reason_of(text):
         return Unparsed(reason)
@@ -62,7 +63,7 @@ def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparse
 
 
 def _part(grammar: Grammar, own: Wording, text: str) -> Answer:
-    """The answer in one marked part of the text, from all its sentences together."""
+    """The answer in one part of the text, from all its sentences together. Raises Unclear when there is none."""
     text = plain(_from_json(own, text))
     words = own.words(_prepared(grammar, own, text))
     kinds = shape(words)
@@ -90,7 +91,7 @@ def _answer(grammar: Grammar, sentences: Sequence[Sequence[Word]]) -> Answer | N
 
 
 def _from_json(own: Wording, text: str) -> str:
-    """From a JSON object, one line for each key that names an answer; a text without an object is not changed."""
+    """Turn a JSON object into a line for each key that introduces an answer. Other texts are returned unchanged."""
     try:
         row = orjson.loads(text[text.index("{") : text.rindex("}") + 1])
         # "finalAnswer" is two words
@@ -103,7 +104,7 @@ def _from_json(own: Wording, text: str) -> str:
 def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
     """The text without list markers, mentions of the scale, and remarks in brackets."""
 
-    def bracket(hit: re.Match[str]) -> str:  # "joy (1)", "joy (no)", "0.7 (or 0.8)"; a remark: "0.7 (high)"
+    def bracket(hit: re.Match[str]) -> str:  # read: "joy (1)", "joy (no)", "0.7 (or 0.8)"; dropped: "0.7 (high)"
         kinds = {word.kind for word in own.words(hit[1])}
         remark = "other" in kinds or not kinds & {"number", "amount", "denial", "affirmation"}
         return " " if remark and not kinds & {"name", "choice"} else f" {hit[1]} "
@@ -115,7 +116,7 @@ def _prepared(grammar: Grammar, own: Wording, text: str) -> str:
 def _numbers(grammar: Number | Vad, sentences: Sequence[Sequence[Word]]) -> dict[str, float]:
     """The number of each dimension; a plain number has the key "". {} when no sentence has the form of an answer.
 
-    Raises Unclear when a dimension is missing, a number is out of range, or two numbers differ.
+    Raises Unclear when a dimension is missing, a number is out of range, or one dimension has two different numbers.
     """
     found, form = dict[str, float](), _DIMENSIONS if isinstance(grammar, Vad) else _NUMBER
     for words in (one for one in sentences if form.fullmatch(shape(one))):

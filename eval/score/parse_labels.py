@@ -1,4 +1,4 @@
-"""Strict mode for labels and ordinal classes, given by number, by name, or both: "1. joy, 8. love"."""
+"""Strict mode for labels and ordinal classes, written as a number, a name, or both: "1. joy, 8. love"."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,11 @@ _ANNOUNCED = re.compile("conclusion |(?:lead_in )+(?:is|colon) ")  # "so joy"; "
 
 
 def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
-    """The labels of all sentences, such as the lines of a list. Raises Unclear when they are not a clear answer."""
+    """The labels that all sentences together affirm, such as the lines of a list.
+
+    Raises Unclear for contradictions, for another label in an unclear sentence, for an amount per label, and for more
+    than `most` labels.
+    """
     read = [(words, _verdicts(words)) for words in sentences]
     affirmed = [{label for label, applies in found or () if applies} for _, found in read]
     announced = [at for at, (words, _) in enumerate(read) if affirmed[at] and _ANNOUNCED.match(shape(words))]
@@ -29,7 +33,7 @@ def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
     if any(affirmed[at] != affirmed[start] for at in announced) or answer != set().union(*affirmed[start:]):
         raise Unclear("answers that contradict each other")
     for words, found in read[start:]:
-        if found is None:  # a name always counts; a number counts only without other words
+        if found is None:  # prose: a name always counts as a label, a number only if all words are known
             kinds = ("name",) if "other" in shape(words) else ("name", "number")
             unclear = {word.value for word in words if word.kind in kinds} - answer
         else:
@@ -44,7 +48,10 @@ def labels(sentences: Sequence[Sequence[Word]], most: int) -> set[str | float]:
 
 
 def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
-    """The labels that a sentence names, and whether each applies; None when it is prose."""
+    """The labels in a sentence, and whether it affirms each; None when it is prose.
+
+    Raises Unclear for a number that is not a class, and when number and name contradict each other.
+    """
     if _PROSE.search(shape(words)):
         return None
     if outside := [word.value for word in words if word.kind == "outside"]:
@@ -68,7 +75,7 @@ def _verdicts(words: Sequence[Word]) -> set[tuple[str | float, bool]] | None:
 
 
 def _judged(words: Sequence[Word]) -> list[tuple[Word, bool]] | None:
-    """The words, and whether the sentence affirms each; None when it is prose."""
+    """Each word, and whether the sentence affirms it; None when the sentence is prose."""
     if _VERDICTS.fullmatch(shape(words)):
         return [(word, "denial" not in shape(item)) for item in cut(words, _VERDICT_END) for word in item]
     if not _LIST.fullmatch(shape(words)):

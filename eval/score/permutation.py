@@ -1,11 +1,11 @@
-"""The paired permutation test: had A's and B's answers to a row been swapped at random, how large would B - A be?
+"""The paired permutation test: how large would B - A be if A's and B's answers were swapped at random?
 
-If two runs are equally good, and err alike, swapping their answers to a row changes nothing but chance. A permutation
-swaps each row with probability 1/2, or each group of rows (a dialogue, a film) as a whole. All metrics are functions of
-sums over rows (labels: hits, labels given, rows that are right; numbers: moments). So a permutation adds the rows'
-differences in these sums, and all permutations are one matrix product.
+If two runs are equally good and make the same kinds of errors, swapping their answers to a row changes B - A only by
+chance. A permutation swaps each row with probability 1/2, or each group of rows (a dialogue, a film) as a whole. All
+metrics are functions of sums over rows (labels: hits, predicted labels, correct rows; numbers: moments). So a
+permutation adds up the two runs' differences in the swapped rows, and one matrix product computes all permutations.
 
-The bootstrap is no test for few rows: its spread of B - A is too small there (docs/reference/inference.md).
+The bootstrap is not used as a test: with few rows, its spread of B - A is too small (docs/reference/inference.md).
 """
 
 import math
@@ -22,15 +22,15 @@ from mmafflm.benchmark.benchmark import Task
 from mmafflm.benchmark.grammar import Labels, Vad
 
 PERMUTATIONS = 10_000
-LEAST_TESTED = 50  # rows; fewer are not tested
-# Differences below this are rounding: a matrix product may add up equal columns in another order, and a sign that is
-# the same in every permutation would make twins differ significantly.
+LEAST_TESTED = 50  # rows; with fewer there is no p-value
+# Differences below this are rounding errors and count as 0. A matrix product may add equal columns in another order. An
+# error with the same sign in every permutation would make two equal runs differ significantly.
 ROUNDING = 1e-9
 _CHUNK = 4_000_000  # swaps at a time, 16 MB in single precision
 
 
 class _Sums(NamedTuple):
-    """What a metric is computed from: K columns [n, K] whose sums over rows decide it."""
+    """What the metrics of a run are computed from: K columns [n, K]. Only their sums over rows matter."""
 
     columns: Array
     metrics: Callable[[Floats], Values]  # sums [B, K] -> every metric [B]
@@ -39,8 +39,9 @@ class _Sums(NamedTuple):
 class SwappedRuns:
     """R runs on the same n rows: their metrics, and the difference of any two under the same random swaps.
 
-    gold and predictions are those of eval/score/measure.py. emotions [n]: each emotion is scored alone, and the score
-    is their mean. groups [n]: rows with the same number are swapped together; None: each row alone.
+    gold and predictions have the form of eval/score/measure.py. emotions [n]: each emotion is scored separately, and
+    the score is the mean over the emotions. groups [n]: rows with the same number are swapped together; None: each row
+    is swapped alone.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SwappedRuns:
         self._moved = np.split(moved, len(self._apart), axis=1)
 
     def difference(self, a: int, b: int) -> dict[str, Floats]:
-        """Every metric of b minus a, [1 + permutations]: of the runs as they are, then after each of draw()'s swaps."""
+        """Every metric of b minus a, [1 + permutations]: first without swaps, then with each of draw()'s swaps."""
         swapped: Floats = self._sum_of(b) - self._sum_of(a)
         moved = np.concatenate([np.zeros((1, swapped.shape[1])), swapped])
         left, right = self._metrics(self._whole[a] + moved), self._metrics(self._whole[b] - moved)
@@ -126,7 +127,7 @@ def _sums(task: Task, mode: str, gold: Array, prediction: Array, emotions: Array
 
 
 def _of_labels(task: Task, mode: str, gold: Bools, prediction: Bools) -> _Sums:
-    """Single precision: exact to 16 million rows."""
+    """The sums for labels, in single precision, which counts exactly up to 16 million rows."""
     classes, rows = gold.shape[1], float(len(gold))
     columns = np.column_stack([gold & prediction, prediction, (gold == prediction).all(1)]).astype(np.float32)
     wanted = gold.sum(0).astype(float)
@@ -143,7 +144,7 @@ def _of_labels(task: Task, mode: str, gold: Bools, prediction: Bools) -> _Sums:
 
 
 def _of_numbers(mode: str, gold: Floats, prediction: Floats, mask: Bools) -> _Sums:
-    """Pearson's r and the mean absolute error of the rows in `mask`; the others add nothing."""
+    """The sums for Pearson's r and the mean absolute error of the rows in `mask`; the other rows count as 0."""
     rows, centre = float(mask.sum()), float(gold[mask].mean())
     x, y = (np.where(mask, one - centre, 0.0) for one in (gold, prediction))
     columns = np.column_stack([y, y * y, x * y, np.where(mask, np.abs(gold - prediction), 0.0)])
@@ -162,9 +163,10 @@ def _of_numbers(mode: str, gold: Floats, prediction: Floats, mask: Bools) -> _Su
 
 
 class Judged(NamedTuple):
-    """B - A, its 95% interval, and the two-sided p. None: not defined; p is also None for fewer than LEAST_TESTED rows.
+    """B - A, its 95% interval, and the two-sided p. A value is None when it is undefined.
 
-    The interval belongs to the test: 0 lies inside exactly when p is above 0.05.
+    p is also None for fewer than LEAST_TESTED rows. The interval comes from the test, so it contains 0 exactly when p
+    is above 0.05.
     """
 
     difference: float | None
@@ -173,11 +175,11 @@ class Judged(NamedTuple):
 
 
 def judge(drawn: Floats, rows: int) -> Judged:
-    """The test of differences [1 + permutations], the observed one first, over so many rows.
+    """Test a difference. drawn: the observed difference, then that of each permutation; rows: the number of rows.
 
-    p is the share of permutations as far from 0 as the observed difference, which counts as one of them. Where no
-    permutation is as far, 1 / (1 + permutations) would be too coarse to be corrected for hundreds of tests. Then
-    Hoeffding's bound on a sum of random signs, 2 exp(-z^2 / 2), applies if it is smaller.
+    p is the share of `drawn` at least as far from 0 as the observed difference, which is counted too. If no permutation
+    is as far, p would be 1 / (1 + permutations), too coarse to be corrected for hundreds of tests. Then Hoeffding's
+    bound on a sum of random signs, 2 exp(-z^2 / 2), is used if it is smaller.
     """
     observed, swapped = float(drawn[0]), np.sort(np.abs(drawn[1:]))
     if not np.isfinite(observed) or not len(swapped):

@@ -1,8 +1,8 @@
-"""Do a run's likelihoods rank the rows that have a label above those that do not? This needs no threshold.
+"""How well a run's likelihoods rank the rows that have a label above the rows that do not, without any threshold.
 
-The figure is the area under the ROC curve, averaged over labels (0.5: no better than chance). For each label it
-compares rows that have the label with rows that do not, by the label's share in RUN/likelihoods
-(`predict --readout choice`). Intervals come from 1,000 paired bootstrap resamples of the rows.
+The measure is the area under the ROC curve, averaged over labels (0.5: no better than chance). The rows are ranked by
+the label's share of the probability of all labels, from RUN/likelihoods (`predict --readout choice`). Intervals come
+from 1,000 paired bootstrap resamples of the rows.
 """
 
 import shlex
@@ -24,9 +24,9 @@ RESAMPLES = 1000
 
 
 def mean_area(shares: Floats, gold: Floats) -> float:
-    """The mean area over the labels; shares and gold are [rows, labels].
+    """The area under the ROC curve, averaged over the labels; shares and gold are [rows, labels].
 
-    A label that every row has, or that no row has, is left out. NaN when that leaves no label.
+    A label that every row has, or that no row has, is left out. The result is NaN when no label is left.
     """
     holds, lacks = gold.sum(axis=0), len(gold) - gold.sum(axis=0)
     there = (holds > 0) & (lacks > 0)
@@ -35,9 +35,9 @@ def mean_area(shares: Floats, gold: Floats) -> float:
 
 
 def ranking(runs: Sequence[Path], data: Dataset, subset: Subset, languages: Sequence[str]) -> Iterator[str]:
-    """A line for each language and run: the mean area with its interval, and the difference from the first run.
+    """Yield a line for each language and run: the mean area and its difference from the first run's, with intervals.
 
-    languages: codes, or "all" for the rows of every language. Only rows that all runs were asked count. Raises
+    languages: codes, or "all" for the rows of every language. Only rows with likelihoods in all runs count. Raises
     UsageFault for a subset with answers other than labels, a run without likelihoods, and a language without rows.
     """
     grammar = subset.tasks[0].grammar
@@ -58,7 +58,7 @@ def _likelihoods(run: Path, subset: str) -> dict[str, list[float]]:
     path = run / f"likelihoods/{subset}.jsonl"
     if not path.is_file():
         words = ["mmaffben", "predict", "--readout", "choice", "--subsets", subset, "--out", str(run)]
-        raise UsageFault(f"{path}: does not exist. Run: {shlex.join(words)} with the checkpoint and data")
+        raise UsageFault(f"{path}: does not exist. Run {shlex.join(words)} with the run's --ckpt and --data.")
     return {row["id"]: row["logp"] for row in read_jsonl(path)}
 
 
@@ -67,7 +67,7 @@ def _gold(grammar: Labels, rows: Sequence[Record]) -> Floats:
 
 
 def _compared(shares: Sequence[Floats], gold: Floats) -> Iterator[str]:
-    """The area of each run with its interval, and its difference from the first run's, as text."""
+    """Yield a text for each run: its area and the difference from the first run's, with their intervals."""
     draw = np.random.default_rng(0)
     drawn = [draw.integers(0, len(gold), len(gold)) for _ in range(RESAMPLES)]
     areas = [np.array([mean_area(of[at], gold[at]) for at in drawn]) for of in shares]

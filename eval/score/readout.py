@@ -1,4 +1,4 @@
-"""Readouts: how an answer is taken from the model, as its text or from its distribution over the admissible answers.
+"""Readouts: how an answer is obtained from the model, from its own text or its distribution over admissible answers.
 
 greedy       the text that the model writes by itself, as in the paper.
 expectation  numbers and ordinals: the mean of the admissible values, each weighted by its answer's probability.
@@ -6,8 +6,8 @@ choice       labels: the likeliest for a single label; for a set, each label wit
              (thresholds.py).
 
 A candidate's probability is that of its whole text and the end of the turn, normalised over the candidates: other
-things that the model might say do not count. The task's grammar renders the answer, so it is scored like any other.
-Pure: no disk, no model.
+texts that the model could write do not count. The task's grammar renders the answer, so it is scored like any other.
+This module reads no files and runs no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from mmafflm.benchmark.grammar import Gold, Labels, Number, Ordinal, Vad
 from mmafflm.errors import UsageFault
 
 READOUTS = ("greedy", "expectation", "choice")
-POINTS = 11  # candidates of a number, ends included: steps of 0.1, or of 0.2 as in CHSIMS_SI
+POINTS = 11  # candidates of a number, ends included: steps of 0.1 on 0..1, or of 0.2 on -1..1 (as CHSIMS_SI's values)
 VAD_POINTS = 10  # candidates of a dimension: EMOTIC's raters chose from 1..10, written as (x - 5.5) / 4.5
-DECIMALS = 4  # of an expected value: means may be closer together than the corpus's own numbers
+DECIMALS = 4  # of an expected value; expected values may be closer together than the numbers in the corpus
 
 
 class Candidate(NamedTuple):
@@ -77,7 +77,7 @@ def _grid(low: float, high: float, points: int) -> list[float]:
 
 
 def log_shares(logp: Sequence[float] | Sequence[Sequence[float]] | Floats) -> Floats:
-    """ln of each candidate's share of the probability of all, [candidates] or [rows, candidates]."""
+    """ln of each candidate's share of the candidates' total probability, [candidates] or [rows, candidates]."""
     found = np.asarray(logp, dtype=float)
     top = found.max(-1, keepdims=True)
     shares: Floats = found - top - np.log(np.exp(found - top).sum(-1, keepdims=True))
@@ -110,14 +110,15 @@ def _mean(values: Floats, logp: Floats) -> float:
 
 
 def _within(scale: Number | Vad, value: float) -> float:
-    """The value, kept within the scale in spite of rounding."""
+    """The value, clamped to the scale, because rounding may take it slightly outside."""
     return min(max(value, scale.low), scale.high)
 
 
 def varied(task: Task, name: str, logp: Floats) -> tuple[Floats, Floats]:
-    """The ascending values of a number, or of the dimension `name` with the others at the middle; their logp [..., k].
+    """The candidate values in ascending order, and their log-likelihoods [..., k].
 
-    logp: of candidates(task), [candidates] or [rows, candidates].
+    They are the values of a number, or those of the dimension `name` while the others stay at the middle. logp: the
+    log-likelihoods of candidates(task), [candidates] or [rows, candidates].
     """
     known = [one.value for one in candidates(task)]
     middle = known[0]
@@ -133,11 +134,11 @@ def varied(task: Task, name: str, logp: Floats) -> tuple[Floats, Floats]:
 
 
 def choose(labels: Labels, shares: Floats, thresholds: Mapping[str, float | None]) -> list[str]:
-    """The labels of a set, from their log shares [labels]: each label at or above its threshold, if it has one.
+    """Choose labels of a set, from their log shares [labels]: each label at or above its threshold, if it has one.
 
-    If no label passes, the one closest to its threshold is chosen; if more than `most` pass, those with the widest
-    margins. Neutral is never combined: it is the whole answer if its margin is the widest, and otherwise left out (the
-    prompts: "or choose neutral").
+    If no label passes, the one closest to its threshold is chosen. If more than `most` pass, those with the widest
+    margins are chosen. Neutral is the whole answer if its margin is the widest, and otherwise left out, because the
+    prompts offer it as an alternative to the other labels.
     """
     margins = {
         name: float(share) - level

@@ -1,4 +1,4 @@
-"""Scores of a run: answers joined to records by id, parsed in one mode, measured, with 95% bootstrap intervals."""
+"""Score a run: join its answers to records by id, parse them in one mode, and compute metrics with 95% intervals."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,12 +42,12 @@ def score(
     readout: str = "greedy",
     learned: Mapping[str, LearnedAnswers] | None = None,
 ) -> dict[str, Any]:
-    """The content of scores.MODE.json for the subsets of `records`. Touches no disk.
+    """The content of scores.MODE.json for the subsets of `records`. Reads and writes no file.
 
-    readout: the run's. Each task records its own, which is greedy if the run's does not fit it (eval/score/readout.py).
-    learned: the answers of the learned baseline to each subset (eval/score/learned.py).
-    Raises Fault when a prediction is missing, double or foreign, or a subset has no records; UsageFault for an unknown
-    mode.
+    readout: the run's readout. A task that it does not fit records "greedy" instead (eval/score/readout.py).
+    learned: the answers of the learned baseline for each subset (eval/score/learned.py).
+    Raises Fault when a prediction is missing, occurs twice or belongs to no record, and when a subset has no records;
+    UsageFault for an unknown mode.
     """
     if mode not in MODES:
         raise UsageFault(f"--mode: {mode} is not one of {', '.join(MODES)}")
@@ -56,7 +56,7 @@ def score(
         texts = join(name, records[name], predictions.get(name, ()))
         return _subset(benchmark()[name], records[name], texts, mode, Draw(resamples, seed))
 
-    # One thread parses while numpy lets the other resample. BLAS threads of each would only wait for the others.
+    # One thread can parse while the other resamples in numpy. More BLAS threads would only wait for one another.
     with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
         subsets = dict(zip(records, pool.map(scored_subset, records), strict=True))
     for name, found in subsets.items():
@@ -112,7 +112,7 @@ def _task(task: Task, records: Sequence[Record], texts: Sequence[str], mode: str
 
 
 def _unknown_note(task: Task) -> str:
-    """For data of an older build or a release, in which no record names its group."""
+    """The note when no record has a group, as in an older build or a release; "" for a subset without groups."""
     unit = benchmark()[task.subset].unit
     return unit and f"the data do not say which rows share a {unit}, so each row is resampled alone: build again"
 
@@ -146,7 +146,10 @@ def _scored(task: Task, mode: str, read: Answers, draw: Draw, asked: RowFacts) -
 def task_metrics(
     task: Task, golds: Sequence[Gold], emotions: Sequence[str | None], texts: Sequence[str]
 ) -> dict[str, float]:
-    """The metrics of n answers to one task, as score() gives them in strict mode; "unparsed": the share unparsed."""
+    """The metrics of n answers to one task, as score() computes them in strict mode, without undefined ones.
+
+    "unparsed" is the share of unparsed answers.
+    """
     read = strict(task, golds, emotions, texts)
     values = measured(task, "strict", read, Draw(0, 0), RowFacts(emotions if task.per_emotion else None)).values
     found = {name: value for name, value in values.items() if value is not None}
@@ -154,7 +157,7 @@ def task_metrics(
 
 
 def _notes(task: Task, mode: str, read: Answers) -> list[str]:
-    """What a reader of the numbers must know."""
+    """Notes that a reader needs to interpret the metrics."""
     notes = []
     if not isinstance(task.grammar, Labels):
         if (read.prediction == read.prediction[:1]).all():
@@ -162,7 +165,7 @@ def _notes(task: Task, mode: str, read: Answers) -> list[str]:
     elif mode == "strict":
         seen: Array = np.vstack([read.gold, read.prediction]).max(axis=0)
         if absent := [name for name, occurs in zip(task.grammar.names, seen, strict=True) if not occurs]:
-            notes.append(f"macro_f1 counts as 0, with neither gold nor prediction: {', '.join(absent)}")
+            notes.append(f"classes in neither gold nor predictions, which macro_f1 counts as 0: {', '.join(absent)}")
         if (most := attainable(read)) < 1:
             notes.append(f"macro_f1 can reach at most {most:.3f}, since classes without gold count as 0")
     if isinstance(task.grammar, Labels) and len(read.gold) < FEW_ROWS:
@@ -173,10 +176,10 @@ def _notes(task: Task, mode: str, read: Answers) -> list[str]:
 
 
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
-    """Score RUN against the records of DATA that it was asked, and write RUN/scores.MODE.json atomically.
+    """Score RUN's answers against the records of DATA, and write RUN/scores.MODE.json atomically.
 
-    Existing scores of the same answers are read, not computed again. Raises Fault when the data changed after the build
-    or is not the data of the run, and what score() raises.
+    If that file is up to date, it is read instead. Raises Fault when the data changed after the build, lacks
+    a subset, or is not the data that the run answered; also what score() raises.
     """
     described = run_json(run)
     require_data(run, described, data)
@@ -213,7 +216,7 @@ def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None
 
 
 def _mark_samples(subsets: dict[str, Any], whole: Mapping[str, Sequence[Record]], limit: int) -> None:
-    """Add "sample": {"limit", "of"} to every subset, task and language that was asked fewer rows than it has."""
+    """Add "sample": {"limit", "of"} to every subset, task and language of which only some rows were answered."""
 
     def mark(found: dict[str, Any], rows: int) -> None:
         if found["n"] < rows:

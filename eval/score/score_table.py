@@ -1,4 +1,4 @@
-"""Scores for a person: tables and notes, on the terminal and as Markdown."""
+"""Scores for people to read: tables and notes, for the terminal or as Markdown."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,9 +19,11 @@ _BESIDE = ("subset", "task", "metric", "value", "beside it", "resampled")
 
 
 def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
-    """The tables and notes of a scores.MODE.json: all tasks, their means, then the languages of subsets with several.
+    """The tables and notes of a scores.MODE.json.
 
-    Values are fractions. Only paper mode shows the paper's figures next to ours: strict scores are not comparable.
+    The tables are: all tasks, their means, additional values, human agreement, calibration, and the languages of each
+    subset with several. Values are fractions. Only paper mode shows the paper's scores next to ours, because strict
+    scores are not comparable with them.
     """
     readout = scores.get("readout", "greedy")
     rows = [_row(task, found, readout) for task, found in _tasks(scores)]
@@ -32,7 +34,7 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     sections = [
         Section(f"MMAFFBen, {scores['mode']} mode, readout {readout}{Selection.of_run(scores)}", _COLUMNS, rows),
         Section("Overall, by modality: means of the tasks", _MEANS, list(_overall(scores))),
-        Section("Beside the scores: what few rows, unparsed answers and dependent rows do", _BESIDE, beside),
+        Section("Additional values: the effect of few rows, unparsed answers and dependent rows", _BESIDE, beside),
     ]
     sections += [*_humans(scores), *_calibration(scores)]
     for subset, found in scores["subsets"].items():
@@ -43,7 +45,7 @@ def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
 
 
 def _humans(scores: Mapping[str, Any]) -> list[Section]:
-    """How well people agree, where the corpus has each annotator's answers."""
+    """A table of how well people agree, for tasks whose corpus has each annotator's answers."""
     rows: list[tuple[str, ...]] = [
         (task.name, metric, fraction(of["metrics"][metric]), interval_text(of["ci95"][metric]), str(of["n"]))
         for task, found in _tasks(scores)
@@ -85,7 +87,7 @@ def _overall(scores: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
-    """The notes of the tasks, and one on languages of few rows."""
+    """The notes of the tasks, why text tasks have no TF-IDF baseline, and a note on languages with few rows."""
     said = [f"note: {task.name}: {note}" for task, found in _tasks(scores) for note in found.get("notes", ())]
     said += [f"note: {task.name}: no TF-IDF baseline: {found['no_learned']}" for task, found in _tasks(scores)
              if task.modality == "text" and "no_learned" in found]  # fmt: skip
@@ -104,7 +106,7 @@ def _tasks(scores: Mapping[str, Any]) -> Iterator[tuple[Task, Mapping[str, Any]]
 
 
 def _row(task: Task, found: Mapping[str, Any], readout: str) -> tuple[str, ...]:
-    """The row of one task; its own readout is added where it differs from the run's."""
+    """The row of one task. The task's readout is shown where it differs from the run's."""
     metric = task.main_metric
     values = _values(metric, found)
     own, key = found.get("readout", readout), task.name.removeprefix(task.subset).lstrip()

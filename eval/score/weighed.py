@@ -1,4 +1,4 @@
-"""The calibration of a run that was answered from likelihoods, added to its scores in strict mode."""
+"""Add the calibration of a run whose answers come from likelihoods to its scores in strict mode."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmafflm.records import Record, read_jsonl
 
 
 def likelihood_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
-    """{subset: the file of its likelihoods}, of those that have one."""
+    """{subset: its likelihoods file}, for the subsets that have such a file."""
     files = {name: run / "likelihoods" / f"{name}.jsonl" for name in names}
     return {name: path for name, path in files.items() if path.exists()}
 
@@ -20,7 +20,7 @@ def likelihood_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
 def add_calibration(
     subsets: Mapping[str, dict[str, Any]], run: Path, records: Mapping[str, Sequence[Record]], readout: str
 ) -> None:
-    """Add "calibration" to the scores of every task, and of every language, that was answered from likelihoods."""
+    """Add "calibration" to the scores of every task and language whose answers come from likelihoods."""
     for name, path in likelihood_files(run, records).items():
         logp = {str(row["id"]): row["logp"] for row in read_jsonl(path)}
         for task, scored, rows in _parts(name, subsets[name], records[name]):
@@ -31,7 +31,7 @@ def add_calibration(
 def _parts(
     name: str, found: dict[str, Any], records: Sequence[Record]
 ) -> Iterator[tuple[Task, dict[str, Any], list[Record]]]:
-    """Each task of a subset with its scores and records, then each of its languages."""
+    """Yield each task of a subset with its scores and records, then each language of the task."""
     for task in benchmark()[name].tasks:
         rows = [one for one in records if one.task == task.kind]
         if scored := found.get("tasks", {task.key: found}).get(task.key):

@@ -1,4 +1,4 @@
-"""The vocabulary of answers (wording.yaml): a text becomes words, each of a named kind."""
+"""The vocabulary of answers (wording.yaml): split a text into words, and give each word a kind."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -26,9 +26,9 @@ _PERCENT = re.compile(" ?%| percent")
 class Word(NamedTuple):
     """A word, number or sign.
 
-    Its kind is one from wording.yaml; "name" (of a label, class or dimension); "number"; or "other". When the question
-    asks for classes, the value of a "number" is its class, any other whole number is "outside", and a fraction or
-    percentage is an "amount".
+    Its kind is one from wording.yaml; "name" (of a label, class or dimension); "number"; or "other". When the answer
+    is labels or a class, the value of a "number" is its label or class, any other whole number has the kind "outside",
+    and a fraction or percentage the kind "amount".
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Word(NamedTuple):
 
 
 def shape(words: Iterable[Word]) -> str:
-    """The kinds of the words in one line, such as "lead_in is number ": the regular expressions of forms match this."""
+    """The kinds of the words in one line, such as "lead_in is number ". The forms match this line."""
     return "".join(f"{word.kind} " for word in words)
 
 
@@ -56,14 +56,14 @@ class Wording:
     classes: Mapping[float, str | int]  # number -> label or class
 
     def words(self, text: str) -> list[Word]:
-        """The words of a plain()ed text. A line break is a stop; labels are listed with commas: "1,8"."""
+        """The words of a text from plain(). A line break counts as a stop. For labels and classes, "1,8" is a list."""
         text = text.replace("\n", " ; ").replace(",", ", " if self.classes else ",")
         return [_word(self, hit.lastgroup, hit.group()) for hit in self.pattern.finditer(" ".join(text.split()))]
 
 
-@lru_cache(16384)  # answers repeat few words
+@lru_cache(16384)  # answers use the same few words
 def _word(own: Wording, group: str | None, written: str) -> Word:
-    """The word of a hit of own.pattern, by the group that matched."""
+    """The word for a match of own.pattern. group: the named group that matched, or None."""
     if group == "name":
         return Word("name", own.names[written.replace(" /", "/").replace("/ ", "/")])
     if group != "number":
@@ -91,11 +91,11 @@ def wording(grammar: Grammar, emotions: tuple[str, ...]) -> Wording:
 
 
 def _either(words: Iterable[str]) -> str:
-    """A regular expression for any of the words or phrases, longest first; those in letters match whole words only."""
+    """A regular expression for any word or phrase, longest first. Those that begin with a letter match whole words."""
     letters, others = list[str](), list[str]()
     for word in sorted(words, key=len, reverse=True):
         written = re.escape(word).replace(r"\ ", " ").replace("/", " ?/ ?")
         (letters if re.match(_LETTER, word) else others).append(written)
-    # One group with one boundary: a boundary for each word takes a second to compile.
+    # One boundary for the whole group: with one for each word, compiling takes a second.
     whole, other = ("|".join(found or ["(?!)"]) for found in (letters, others))
     return rf"(?<!{_LETTER})(?:{whole})(?!{_LETTER})(?!-{_LETTER})|{other}"
