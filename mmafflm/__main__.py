@@ -1,4 +1,4 @@
-"""`python -m mmafflm` is `mmafflm`."""
+"""Make `python -m mmafflm` run the command `mmafflm`."""
 
 from mmafflm.cli import main
 

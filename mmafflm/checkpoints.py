@@ -26,7 +26,8 @@ def numbered(out: Path) -> dict[int, Path]:
 def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
     """The newest complete checkpoint of a run of `ranks` processes, or None.
 
-    Incomplete ones are renamed, unless `aside` is false: of several nodes that share the folder, only one renames.
+    Newer, incomplete ones are renamed to incomplete-*, of which only the last is kept. With `aside` false nothing is
+    renamed, because only one of several nodes that share the folder may do it.
     """
     for _, path in sorted(numbered(out).items(), reverse=True):
         fault = what_is_missing(path, ranks)
@@ -35,7 +36,7 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
         if aside:
             other = path.with_name(
                 f"incomplete-{path.name}"
-            )  # not checkpoint-*: the trainer counts these, and deletes the oldest
+            )  # no longer checkpoint-*, because the trainer counts such folders and deletes the oldest
             for older in out.glob("incomplete-checkpoint-*"):
                 shutil.rmtree(older)
             path.rename(other)
@@ -44,16 +45,16 @@ def last_checkpoint(out: Path, ranks: int, aside: bool = True) -> Path | None:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint has all of its weights, so that it can answer or be exported."""
+    """Whether a checkpoint has trainer_state.json and all weights, so that it can be evaluated or exported."""
     return _weights_fault(checkpoint) is None
 
 
 def what_is_missing(checkpoint: Path, ranks: int) -> str | None:
     """What a checkpoint lacks for `ranks` processes to resume from it, in words; None when it is complete.
 
-    After a kill, files are missing. After a power cut, files may also be cut short, even if later ones are whole. So
-    every file is checked: weights against the sizes in their header, torch's files (ZIP archives) for the directory at
-    their end. Nothing is unpickled.
+    After a kill, files are missing. After a power cut, a file may also be cut short, even if files that were written
+    later are whole. So every file is checked: weights against the sizes in their header, torch's files (ZIP archives)
+    for the directory at their end. Nothing is unpickled.
     """
     if fault := _weights_fault(checkpoint):
         return fault
@@ -79,13 +80,13 @@ def _weights_fault(checkpoint: Path) -> str | None:
 
 
 def shards_of(index: Path) -> set[str]:
-    """The weight files that an index (model.safetensors.index.json) names, all of them in the index's folder.
+    """The weight files that an index (model.safetensors.index.json) lists, all of them in the index's folder.
 
-    Raises Fault when the index is not valid, or names a file somewhere else.
+    Raises Fault when the index is not valid, or lists a file in another folder.
     """
     placed = read_json(index, AGAIN).get("weight_map")
     if not isinstance(placed, dict) or not placed:
-        raise Fault(f"{index}: no index of weights (weight_map). {AGAIN}")
+        raise Fault(f"{index}: not an index of weights, because it has no weight_map. {AGAIN}")
     for shard in placed.values():
         if not isinstance(shard, str) or not is_plain_name(shard):
             raise Fault(f"{index}: names the weights {shard!r:.80}, which is not a file of this folder. {AGAIN}")
@@ -98,10 +99,11 @@ def is_plain_name(name: str) -> bool:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a model: those that its index names, or model.safetensors.
+    """The weight files of a model: those that its index lists, or model.safetensors.
 
-    Raises Fault when a file is missing. Also when both forms are there: transformers would read model.safetensors, and
-    vLLM the files of the index. Other formats are not read, because unpickling a file can run any code.
+    Raises Fault when a file is missing, and when there is also a model.safetensors that the index does not list:
+    transformers would read this file, and vLLM the files of the index. Other formats are not read, because unpickling a
+    file can run any code.
     """
     index = folder / INDEX
     if not index.exists() and not (folder / WEIGHTS).exists():
@@ -120,7 +122,7 @@ def _trainers_files(checkpoint: Path, ranks: int) -> tuple[list[Path], str | Non
     latest = checkpoint / "latest"
     if not latest.exists() and not any(checkpoint.glob("global_step*")):
         return [checkpoint / "optimizer.pt", checkpoint / "scheduler.pt", *random], None
-    # DeepSpeed writes its own folder, which `latest` names, with one optimizer state a rank
+    # DeepSpeed writes its own folder, with one optimizer state a rank; the file `latest` holds the folder's name
     name = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.exists() else ""
     folder = checkpoint / name
     if not is_plain_name(name) or not folder.is_dir():
@@ -153,7 +155,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a safetensors file, without its weights. Raises Fault for any other or truncated file."""
+    """Read the header of a safetensors file, but no weights. Raises Fault for another format or a truncated file."""
     whole = path.stat().st_size
     with path.open("rb") as weights:
         size = int.from_bytes(weights.read(8), "little")
@@ -177,12 +179,13 @@ def _end_of(entry: dict[str, Any]) -> int:
 
 
 def rename_weights(checkpoint: Path) -> None:
-    """Give a checkpoint's weights the names that the model has in memory.
+    """Rename a checkpoint's weights to the names that they have in the model in memory.
 
     transformers 5.6 saves Qwen2.5-VL under its published names (visual.*, model.layers.*). It resumes by
-    load_state_dict(strict=False) with the names in memory (model.visual.*, model.language_model.*). So nothing matches,
-    a warning scrolls by, and the run continues from the base's weights with the optimizer's old state (seen: loss 8.4
-    after step 3 where it was 6.8). DeepSpeed loads its own files and is not affected. from_pretrained reads both.
+    load_state_dict(strict=False) with the names in memory (model.visual.*, model.language_model.*). Without renaming,
+    no name matches, there is only a warning, and the run continues from the base model's weights with the optimizer's
+    old state (once the loss was 8.4 after step 3 instead of 6.8). DeepSpeed loads its own files and is not affected.
+    from_pretrained reads both forms of names.
     """
     for path in sorted(checkpoint.glob("model*.safetensors")):
         header = read_header(path)

@@ -1,4 +1,4 @@
-"""`mmafflm`: stand-in base models, plans, training, merged models, experiments."""
+"""The command `mmafflm`: stand-in base models, plans, training, merged models, experiments."""
 
 from enum import StrEnum
 from functools import partial
@@ -29,11 +29,11 @@ class StandInKind(StrEnum):
 Recipe = Annotated[Path, typer.Argument(help="a name such as mmafflm-7b (see mmafflm list), or a YAML file")]
 Data = Annotated[Path, typer.Option(help="folder of a finished build")]
 Gpus = Annotated[int | None, typer.Option(help="GPUs (or CPU processes) on each machine; all by default")]
-Nodes = Annotated[int, typer.Option(help="machines")]
+Nodes = Annotated[int, typer.Option(help="number of machines")]
 Base = Annotated[str | None, typer.Option(help="base model: a folder or a hub id; the recipe's by default")]
 Fastest = Annotated[
     str | None,
-    typer.Option(help="a card, such as H100-80: change the recipe to what is fastest on it; no card by default"),
+    typer.Option(help="change the recipe to what is fastest on this card, such as H100-80; no card by default"),
 ]
 
 
@@ -53,11 +53,11 @@ def plan(
     nodes: Nodes = 1,
     base: Base = None,
     gpu: Annotated[
-        str | None, typer.Option(help="refuse what does not fit on this card, such as A100-80; no card by default")
+        str | None, typer.Option(help="fail if the run does not fit on this card, such as A100-80; no card by default")
     ] = None,
     fastest: Fastest = None,
 ) -> None:
-    """Print the complete LLaMA-Factory config that train would run, or say why it cannot.
+    """Print the complete LLaMA-Factory config that train would run, or say why train would refuse.
 
     Estimates of memory, disk and time, and what fits on known cards, go to standard error.
     """
@@ -69,7 +69,7 @@ def plan(
 
     opened = Dataset.open(data)
     made = plan_for(fastest, None, partial(make_plan, recipe, opened, gpus, nodes, base, None))
-    training_order(made, opened)  # it refuses what train would refuse
+    training_order(made, opened)  # raises a Fault for data that train would refuse
     for note in (*made.notes, *notes(made, Path(made.config["output_dir"]))):
         command.say(note)
     for fault in reporter_faults(made):
@@ -88,7 +88,7 @@ def train(
     nodes: Nodes = 1,
     node_rank: Annotated[int, typer.Option(help="this machine's number, from 0")] = 0,
     master: Annotated[
-        str | None, typer.Option(help="HOST:PORT of machine 0; with several machines only, none by default")
+        str | None, typer.Option(help="HOST:PORT of machine 0, needed for several machines; none by default")
     ] = None,
     base: Base = None,
     fastest: Fastest = None,
@@ -117,12 +117,14 @@ def export(
 def experiment(
     file: Annotated[Path, typer.Argument(help="a name such as languages (see mmafflm list), or a YAML file")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="folder of mixes, runs, answers, reports; experiments share it")],
+    out: Annotated[Path, typer.Option(help="folder for mixes, runs, answers, reports; experiments can share it")],
     base: Base = None,
-    recipe: Annotated[Path | None, typer.Option(help="another recipe; the experiment's by default")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="recipe to train with; the experiment's by default")] = None,
     share: Annotated[float, typer.Option(help="factor for every number of the mixes, for a smaller run")] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="most test rows of each subset; all by default")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="train every arm with so many seeds, and compare over them")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(help="use at most this many test rows of each subset; all by default")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="train every arm with this many seeds, and compare over them")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print the commands")] = False,
 ) -> None:
     """Run an experiment: mix, train, predict and compare. The tables go to standard output and OUT/NAME.md."""
@@ -131,14 +133,14 @@ def experiment(
     asked = (file, Dataset.open(data), out, base, recipe, share, limit, seeds)
     if dry_run:
         for step in steps(*asked):
-            print(step, "  # a server: OPENAI_BASE_URL, or the base on loopback" if step.asks else "")
+            print(step, "  # needs a server: OPENAI_BASE_URL, or the base model on loopback" if step.asks else "")
     else:
         print(run(*asked).read_text(encoding="utf-8"), end="")
 
 
 @app.verb("mmafflm list recipes", name="list")
 def list_(
-    kind: Annotated[Listable | None, typer.Argument(help="one of the tables; all by default")] = None,
+    kind: Annotated[Listable | None, typer.Argument(help="the table to print; all by default")] = None,
 ) -> None:
     """List the names that commands take: subsets, tasks, languages, recipes and experiments."""
     print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listable)))
@@ -146,7 +148,7 @@ def list_(
 
 @app.verb("mmafflm doctor")
 def doctor() -> None:
-    """Check what of the training stack works on this machine, and what does not."""
+    """Check which parts of the training stack work on this machine, and which do not."""
     from mmafflm.doctor import examine
 
     table = Table("", "what", "found")

@@ -1,4 +1,5 @@
-"""What MMAFFBen asks: subsets, tasks, prompts, label sets, and the grammar of each answer.
+"""MMAFFBen: its subsets, tasks, prompts and label sets, and the grammar of each answer.
 
-The YAML files in this folder are the paper's tables. The rest of the project reads them through benchmark.py.
+The YAML and CSV files in this folder hold the benchmark's data. The rest of the project reads them through
+benchmark.py.
 """

@@ -24,7 +24,7 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Task:
-    """One task of one subset. `key` names it in scores; `kind` is what records call `task`."""
+    """One task of one subset. `key` is the task's name in scores; `kind` is the value of `task` in records."""
 
     subset: str
     key: str
@@ -35,9 +35,9 @@ class Task:
     ours: bool  # this project wrote the prompt, not the paper
     grammar: Grammar
     test_rows: int  # as published
-    emotions: tuple[str, ...] = ()  # emotions whose intensity is asked
+    emotions: tuple[str, ...] = ()  # emotions whose intensity the prompts ask for
     emotion_rows: tuple[tuple[str, int], ...] = ()  # published test rows of each emotion, in file order
-    per_emotion: bool = False  # the score is the mean over the emotions' own scores
+    per_emotion: bool = False  # each emotion is scored separately, and the task's score is their mean
     paper_accuracy: str | None = None  # weighted_jaccard | subset | polarity; None where paper mode has no accuracy
 
     @property
@@ -58,14 +58,14 @@ class Task:
         return before + text + after if mark else before
 
     def text_in(self, prompt: str, emotion: str = "") -> str | None:
-        """The text (or transcript) that ask() put into `prompt`; None if it has none, or is not the task's."""
+        """The text (or transcript) that ask() put into `prompt`; None if the task has none or the wording differs."""
         before, found, after = self.ask("\x00", emotion).partition("\x00")
         if not found or not (prompt.startswith(before) and prompt.endswith(after)):
             return None
         return prompt[len(before) : len(prompt) - len(after)]
 
     def answer(self, gold: Gold, emotion: str | None = None) -> str:
-        """The gold answer's text. Raises ValueError when gold does not fit the grammar."""
+        """The text of the gold answer. Raises ValueError when `gold` does not fit the grammar."""
         return self.grammar.render(gold, emotion)
 
 
@@ -78,7 +78,7 @@ class Subset:
     modality: str
     languages: tuple[str, ...]
     tasks: tuple[Task, ...]
-    unit: str = ""  # what rows share that depend on each other, such as a dialogue; "" where the corpus does not say
+    unit: str = ""  # what dependent rows have in common, such as a dialogue; "" where the corpus does not say
 
     @property
     def test_rows(self) -> int:
@@ -86,7 +86,7 @@ class Subset:
         return sum(task.test_rows for task in self.tasks)
 
     def task(self, kind: str) -> Task:
-        """The task of that kind (a record's `task`) or with that key."""
+        """The task with this kind (a record's `task`) or this key. Raises KeyError when there is none."""
         for task in self.tasks:
             if kind in (task.kind, task.key):
                 return task
@@ -110,7 +110,7 @@ def _grammar(spec: dict[str, Any], sets: dict[str, dict[int, list[str]]]) -> Gra
             labels = (Label(number, names[0], tuple(names[1:])) for number, names in named.items())
             return Labels(tuple(labels), spec.get("most", 1))
     raise Fault(
-        f"mmafflm/benchmark/subsets.yaml: a grammar of type {spec['type']}; types are number, vad, ordinal, labels."
+        f"mmafflm/benchmark/subsets.yaml: grammar type {spec['type']} is not one of number, vad, ordinal, labels."
     )
 
 
@@ -126,7 +126,7 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
 
 
 def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
-    """Raises Fault for a missing key, an unknown kind, and a prompt that does not exist or would not ask the text."""
+    """Raises Fault for a missing key, an unknown kind, and a prompt that does not exist or has wrong fields."""
     _require_keys(name, whole)
     for key, one in whole["tasks"].items():
         shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"
@@ -140,11 +140,11 @@ def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) ->
                 f"{where}: its prompt has {{{strange[0]}}}; the fields are {{text}}, {{transcript}}, {{emotion}}."
             )
         if whole["modality"] == "text" and not fields & {"text", "transcript"}:
-            raise Fault(f"{where}: its prompt has no {{text}}, so the text would not be asked.")
+            raise Fault(f"{where}: its prompt has no {{text}}, so the model would not get the text.")
 
 
 def _yaml(name: str) -> Any:
-    """The value of a YAML file of this folder. Raises Fault, with the line, when it is not YAML."""
+    """The value of a YAML file of this folder. Raises Fault, which names the line, when the file is not YAML."""
     try:
         return yaml.safe_load(_text(name))
     except yaml.YAMLError as error:
@@ -155,7 +155,7 @@ def _yaml(name: str) -> Any:
 def benchmark() -> dict[str, Subset]:
     """The subsets by name, in the order of the published predictions files.
 
-    Raises Fault for an entry of subsets.yaml that lacks a key, or whose task could not be asked.
+    Raises Fault when a file is not YAML, and when subsets.yaml lacks a key or has a wrong kind, grammar type or prompt.
     """
     spec, prompts = _yaml("subsets.yaml"), _yaml("prompts.yaml")
     grammars = {name: _grammar(grammar, spec["label_sets"]) for name, grammar in spec["grammars"].items()}

@@ -1,7 +1,7 @@
-"""What an answer looks like. A task's grammar renders gold into the answer text and limits what a parser may accept.
+"""The form of answers. A task's grammar renders gold as the answer's text and limits what a parser may accept.
 
-Each grammar has `spellings()`, {name in an answer: its meaning}, and `numbers`, {number in an answer: its meaning}. The
-latter is empty where a number means itself.
+Each grammar has `spellings()`, {name in an answer: its meaning}, and `numbers`, {number in an answer: its meaning}.
+`numbers` is empty where a number means itself. `render` raises ValueError when gold does not fit the grammar.
 
 `eval.score.parse` parses by these grammars; a property test checks `parse(render(gold)) == gold` for every task.
 """
@@ -76,14 +76,14 @@ class Vad:
     def render(self, gold: Gold, emotion: str | None = None) -> str:
         """The answer text of {dimension: value}; every dimension is required."""
         if not isinstance(gold, dict) or set(gold) != set(self.dimensions):
-            raise ValueError(f"{gold!r} does not have exactly {', '.join(self.dimensions)}")
+            raise ValueError(f"{gold!r} does not have exactly the dimensions {', '.join(self.dimensions)}")
         number = Number(self.low, self.high, self.decimals)
         return ", ".join(f"{name}: {number.write(gold[name])}" for name in self.dimensions)
 
 
 @dataclass(frozen=True)
 class Ordinal:
-    """Ordered classes. An answer is a class's number, a colon and its text, in which `{emotion}` is replaced."""
+    """Ordered classes. An answer is a class's number, a colon and its text, with the emotion's name for `{emotion}`."""
 
     classes: tuple[tuple[int, str], ...]
 
@@ -99,11 +99,11 @@ class Ordinal:
 
     @property
     def numbers(self) -> dict[float, str | int]:
-        """The classes."""
+        """{number in an answer: its class}."""
         return {float(number): number for number, _ in self.classes}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """{text of a class: its number}; each text in full and in two shorter forms, for each emotion asked about."""
+        """{text of a class: its number}; each text in full and in two shorter forms, for each of `emotions`."""
         found = dict[str, str | int]()
         for number, text in self.classes:
             for full in (text.format(emotion=emotion) for emotion in emotions or ("",)):
@@ -137,7 +137,7 @@ class Labels:
         return {float(label.number): label.name for label in self.labels}
 
     def spellings(self, emotions: tuple[str, ...] = ()) -> dict[str, str | int]:
-        """{name: canonical name}, for every name of every label, those of the corpora included."""
+        """{name: canonical name}, for every name of every label, including the names that corpora use."""
         return {name: label.name for label in self.labels for name in (label.name, *label.aliases)}
 
     def canonical(self, name: str) -> str | None:
@@ -149,7 +149,7 @@ class Labels:
         return None
 
     def sort(self, names: list[str]) -> list[str]:
-        """`names` in the order of their numbers, without duplicates. Raises ValueError for a name outside the set."""
+        """`names` in the order of their numbers, without duplicates. Raises ValueError for a name that is no label."""
         if unknown := sorted(set(names) - set(self.names)):
             raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(self.names)}")
         return [label.name for label in self.labels if label.name in names]

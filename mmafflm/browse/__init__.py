@@ -1,1 +1,1 @@
-"""A local web page of a build's records: `mmaffin browse`, and with the answers of runs `mmaffben browse`."""
+"""A local web page of a build's records (`mmaffin browse`), or of runs' answers to them (`mmaffben browse`)."""

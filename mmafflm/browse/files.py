@@ -1,4 +1,4 @@
-"""The pictures and clips of a build that may be served: named by a record, of a known type, below DATA."""
+"""The pictures and clips of a build that the server may send: files of a known type that a record refers to."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mmafflm.errors import Fault
 from mmafflm.files.inside import media_path
 
-# No SVG, no HTML: nothing that could run
+# SVG and HTML are left out, because they can contain scripts.
 KINDS = {
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif",
     ".bmp": "image/bmp", ".mp4": "video/mp4", ".webm": "video/webm",
@@ -21,14 +21,14 @@ class Medium(NamedTuple):
 
 
 def medium(root: Path, name: str) -> Medium:
-    """The file that a record names, with links resolved.
+    """The file of a name in a record, with links resolved.
 
-    Raises Fault when the name is not allowed (see media_path), when the file's type is unknown, and when it is missing.
+    Raises Fault when the name is not allowed (see media_path), the type is not in KINDS, or the file is missing.
     """
     path = media_path(root, name).resolve()
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        raise Fault(f"{name}: not a picture or clip that a browser shows")
+        raise Fault(f"{name}: not a picture or clip that a browser can show")
     if not path.exists():
         raise Fault(f"{name}: missing")
     return Medium(path, kind)

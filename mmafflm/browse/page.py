@@ -1,4 +1,4 @@
-"""The page as HTML: filters, one page of records, the answers of runs. Autoescape applies to everything from data."""
+"""The page as HTML: filters, one page of records, the answers of runs. All text from the data is escaped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,8 @@ WAIT_MS = 500  # how long the page shows each frame of a clip
 class MediaView:
     """A picture or a clip, of one file or of `frames` frame files.
 
-    `address` and `first` lead to the (first) file: /media/ROW/first. When `address` is empty, `note` says why.
+    The (first) file is at `address`/`first`: /media/ROW/FIRST. When it cannot be shown, `address` is empty and `note`
+    says why.
     """
 
     name: str
@@ -37,8 +38,8 @@ class MediaView:
 class RecordView:
     """One record as the page shows it.
 
-    `text` is the text that the prompt is about, "" when it is about a picture alone, None when the wording is not the
-    benchmark's.
+    `text` is the text in the prompt: "" when the prompt has none, as for a picture alone; None when the wording is not
+    the benchmark's.
     """
 
     row: int
@@ -49,7 +50,7 @@ class RecordView:
 
 
 class QueryLink(NamedTuple):
-    """A link to another query: its words, how many rows have the value, and whether the page has it already."""
+    """A link to another query: its text, how many rows it shows, and whether the page already has this filter."""
 
     title: str
     address: str
@@ -78,7 +79,10 @@ def page(table: RecordTable, query: Query) -> str:
 
 
 def _quick(table: RecordTable, query: Query) -> Iterator[tuple[str, list[QueryLink]]]:
-    """For every run, and for all together: its name, and one click to its wrong and unparsed answers, or back."""
+    """Yield, for every run and for all runs together, a title and links to the wrong and the unparsed answers.
+
+    The link of an active filter removes the filter. Links to no rows are left out.
+    """
     for facet in table.facets:
         if facet.name == "any" or facet.name.startswith("run"):
             links = []
@@ -90,7 +94,7 @@ def _quick(table: RecordTable, query: Query) -> Iterator[tuple[str, list[QueryLi
 
 
 def _kept(table: RecordTable, query: Query) -> Iterator[QueryLink]:
-    """What the page is filtered by; each link drops one filter."""
+    """Yield a link for each active filter; the link removes the filter."""
     titles = {facet.name: facet.title for facet in table.facets}
     for name, value in query.values.items():
         yield QueryLink(f"{titles[name]}: {value}", query.having(name, "").address())
@@ -109,7 +113,7 @@ def show(table: RecordTable, row: int) -> RecordView:
 
 
 def _seen(table: RecordTable, row: int, record: Record) -> Iterator[MediaView]:
-    """A record's pictures and clips, by their places among its files. Of a clip, only the first file is checked."""
+    """Yield a record's pictures and clips. Of a clip stored as frames, only the first file is checked."""
     at = 0
     for names in [*([name] for name in record.images), *([one] if isinstance(one, str) else one
                                                          for one in record.videos)]:  # fmt: skip
@@ -123,10 +127,10 @@ def _seen(table: RecordTable, row: int, record: Record) -> Iterator[MediaView]:
 
 
 def file_of(table: RecordTable, row: int, place: int) -> str:
-    """The name of a record's picture, frame or clip. Raises Fault when it does not exist."""
+    """The name of file number `place` of the record in `row`. Raises Fault when there is no such row or file."""
     if row < table.rows.height and place < len(names := media_files(table.record(row))):
         return names[place]
-    raise Fault(f"/media/{row}/{place}: no such picture")
+    raise Fault(f"/media/{row}/{place}: no such picture, frame or clip")
 
 
 def _span(chosen: Page) -> str:
@@ -146,5 +150,5 @@ def _template() -> jinja2.Template:
 
 
 def asset(name: str) -> str:
-    """A file of this folder."""
+    """The text of a file in this folder."""
     return files("mmafflm").joinpath("browse", name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The query of a page, read from its address and written to it; and the rows that match it."""
+"""The query of a page, read from the page's address and written to links; and the rows that match the query."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ PAGE_ROWS = 20
 class Query:
     """The wanted value of each facet, a part of the text or of an answer, a part of the id, the order, and the page.
 
-    shuffle: 0 for the build's order, else the seed of a random one. Pages are counted from 1.
+    shuffle: 0 for the build's order, else the seed of a random order. Pages are counted from 1.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Query:
 
     @classmethod
     def parse(cls, text: str, table: RecordTable) -> "Query":
-        """Read the part of an address after "?". Names other than the table's facets and our own are ignored."""
+        """Read the part of an address after "?". Parameters that are neither facets nor fields of Query are ignored."""
         said = dict(parse_qsl(text))
         names = {facet.name for facet in table.facets}
         values = {name: value for name, value in said.items() if name in names}
@@ -59,9 +59,9 @@ class Page(NamedTuple):
 
 
 def choose(table: RecordTable, query: Query) -> Page:
-    """The rows that have every wanted value. A page past the end gives the last page.
+    """The rows that match all filters of the query. For a page number past the end, this is the last page.
 
-    Raises Fault when the text of a record has to be read and its file has changed.
+    Raises Fault when the texts of records have to be searched and a file has changed.
     """
     wanted = [_has(table.rows.schema[name], name, value) for name, value in query.values.items()]
     if query.id:
@@ -79,7 +79,7 @@ def choose(table: RecordTable, query: Query) -> Page:
 
 
 def _holds(table: RecordTable, text: str) -> pl.Expr:
-    """Whether the record's text, its gold answer or any run's answer holds this text, in small or capital letters."""
+    """Whether the record's text, its gold answer or any run's answer contains `text`, which is in lower case."""
     answers = [pl.col(f"said{at}").str.to_lowercase().fill_null("") for at in range(len(table.runs))]
     read = pl.lit(table.lowered).str.contains(text, literal=True)
     return pl.any_horizontal(read, *(one.str.contains(text, literal=True) for one in answers))

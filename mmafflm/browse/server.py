@@ -1,7 +1,7 @@
-"""The page on loopback: only GET, only this machine's own names, and only files that a record names.
+"""Serve the page on loopback: only GET requests, only for this machine's host names, only files that a record has.
 
-We use Python's own server, not gradio: importing gradio 5.50 took 3.0 to 4.5 s here (2 cores, 2026-11-24), all of the
-time that opening a build may take. So the page also works in an installation without torch.
+We use Python's own server, not gradio: importing gradio 5.50 took 3.0 to 4.5 s here (2 cores, 2026-11-24), as long as
+opening a build may take in total. The page also works in an installation without torch.
 """
 
 import errno
@@ -43,7 +43,7 @@ class HttpReply(NamedTuple):
 
 
 def reply(table: RecordTable, path: str) -> HttpReply:
-    """The answer to GET `path`. Anything missing or forbidden gives 404 with a sentence."""
+    """The reply to GET `path`. For anything missing or forbidden it is status 404 with a sentence."""
     place, _, asked = path.partition("?")
     try:
         match place.split("/"):
@@ -60,7 +60,7 @@ def reply(table: RecordTable, path: str) -> HttpReply:
                 return HttpReply(HTTPStatus.OK, found.kind, content(found))
     except Fault as fault:
         return _text("text/plain", str(fault), HTTPStatus.NOT_FOUND)
-    return _text("text/plain", "nothing here", HTTPStatus.NOT_FOUND)
+    return _text("text/plain", "this address does not exist", HTTPStatus.NOT_FOUND)
 
 
 def _text(kind: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> HttpReply:
@@ -86,14 +86,14 @@ def _handler(table: RecordTable) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "mmafflm", ""
         timeout = IDLE_S
-        disable_nagle_algorithm = True  # else a body sent after its headers waits 40 ms for the other side
+        disable_nagle_algorithm = True  # otherwise a body sent after its headers waits 40 ms for the browser
 
         def do_GET(self) -> None:
-            # A foreign page can point its own name to 127.0.0.1, but it cannot send another Host.
+            # A foreign page can point its own name to 127.0.0.1, but the browser then sends that name as Host.
             port = self.connection.getsockname()[1]
             short = (HOST, "localhost") if port == 80 else ()  # browsers leave port 80 out
             known = self.headers.get("Host") in (f"{HOST}:{port}", f"localhost:{port}", *short)
-            found = reply(table, self.path) if known else _text("text/plain", "another host", HTTPStatus.FORBIDDEN)
+            found = reply(table, self.path) if known else _text("text/plain", "unknown Host", HTTPStatus.FORBIDDEN)
             part = _part(self.headers.get("Range", ""), found)
             self.send_response(HTTPStatus.PARTIAL_CONTENT if part else found.status)
             body, own = found.body, {"Content-Type": found.kind}
@@ -126,7 +126,7 @@ class _Server(ThreadingTCPServer):
 
 @contextmanager
 def listening(table: RecordTable, port: int) -> Iterator[_Server]:
-    """A server on loopback only. Raises UsageFault when the port is taken; port 0 picks a free one."""
+    """A server on loopback only; port 0 picks a free port. Raises UsageFault for a port that cannot be used."""
     try:
         server = _Server((HOST, port), _handler(table))
     except (OSError, OverflowError) as error:

@@ -1,6 +1,6 @@
-"""The records of a build: one frame to filter, and lines on disk that are read by offset when a page shows them.
+"""The records of a build: a data frame to filter, and lines on disk that are read by offset when a page shows them.
 
-A build of 115,200 rows is a hundred megabytes of JSON; the columns that a filter needs take ten.
+A build of 115,200 rows is a hundred megabytes of JSON; the columns that a filter needs take ten megabytes.
 """
 
 import json
@@ -38,7 +38,7 @@ class Facet:
 
 @dataclass(frozen=True)
 class Said:
-    """One run's answer to a record: the raw text, its reading in words, and whether it counts as right."""
+    """One run's answer to a record: the raw text, a verdict in words, and whether the answer counts as right."""
 
     run: str
     text: str
@@ -74,9 +74,9 @@ class RecordTable:
 
     @cached_property
     def lowered(self) -> pl.Series:
-        """The text and the gold answer of every row in small letters, to search in.
+        """The text and the gold answer of every row in lower case, to search in.
 
-        They are read when first needed: most who browse do not search. Raises Fault when a file has changed.
+        They are read at the first search, because most users do not search. Raises Fault when a file has changed.
         """
         found: list[str] = []
         for (at,), rows in self.rows.select("file", "start", "length", "id").group_by("file", maintain_order=True):
@@ -91,7 +91,7 @@ class RecordTable:
         return pl.Series(found, dtype=pl.String)
 
     def answers(self, row: int) -> list[Said]:
-        """The runs' answers to a row, in the order of the runs; runs that were not asked are left out."""
+        """The runs' answers to a row, in the order of the runs; runs without an answer are left out."""
         found = self.rows.row(row, named=True)
         return [
             Said(run, found[f"said{at}"], found[f"verdict{at}"], "right" in found[f"run{at}"])
@@ -101,7 +101,7 @@ class RecordTable:
 
 
 def _lowered(path: Path, line: bytes, name: str) -> str:
-    """The text and the answer in a line, in small letters. Quicker than a Record, of which a search needs little."""
+    """The text and the gold answer in a line, in lower case. Faster than making a Record, and enough for a search."""
     try:
         row = orjson.loads(line)
         question, answer = (one["content"] for one in row["messages"])
@@ -115,7 +115,7 @@ def _lowered(path: Path, line: bytes, name: str) -> str:
 
 @cache
 def _around(subset: str, task: str, emotion: str) -> tuple[str, str]:
-    """What the benchmark's prompt has before and after the text; all of it and "" when it has no text."""
+    """The benchmark's prompt before and after the text; the whole prompt and "" when the prompt has no text."""
     before, _, after = benchmark()[subset].task(task).ask("\x00", emotion).partition("\x00")
     return before, after
 
@@ -136,14 +136,14 @@ def _changed(path: Path) -> Fault:
 
 
 def open_table(data: Dataset, names: Sequence[str] | None = None) -> RecordTable:
-    """The records of the named files below DATA, or of all: training, then validation, then tests.
+    """The records of the files `names` below DATA, or of all files: training, then validation, then tests.
 
-    Raises Fault for a file that cannot be read.
+    Raises Fault when there is no such file, or one cannot be read.
     """
     every = [split_file(subset, split) for split in SPLITS for subset in data.subsets(split)]
     files = tuple(data.path / name for name in every if names is None or name in names)
     if not files:
-        raise Fault(f"{data.path}: its manifest names no records. Build again.")
+        raise Fault(f"{data.path}: its manifest lists no record files to show. Build again.")
     rows = pl.concat([_read(path, at) for at, path in enumerate(files)]).with_row_index("row")
     named = {name: name for name in ("subset", "split", "language", "task", "label", "translated")}
     return RecordTable(data.path, files, rows, _facets(rows, named))
@@ -152,7 +152,8 @@ def open_table(data: Dataset, names: Sequence[str] | None = None) -> RecordTable
 def with_answers(table: RecordTable, by_run: Mapping[str, pl.DataFrame], notes: Sequence[str] = ()) -> RecordTable:
     """The records that at least one run has answered, with the answers.
 
-    Each frame: row, said (the raw text), verdict (in words) and outcome (a list: right, or wrong; unparsed too).
+    by_run: for each run, a data frame with the columns row, said (the raw answer), verdict (in words) and outcome (a
+    list: "right", "wrong", or "wrong" and "unparsed").
     """
     rows = table.rows
     for at, answers in enumerate(by_run.values()):
@@ -174,14 +175,14 @@ def _read(path: Path, at: int) -> pl.DataFrame:
         content = path.read_bytes()
         rows = pl.read_ndjson(content, schema=_COLUMNS)
     except FileNotFoundError:
-        raise Fault(f"{path}: missing, though the manifest names it. Build again, or restore it.") from None
+        raise Fault(f"{path}: missing, but the manifest lists it. Build again, or restore it.") from None
     except pl.exceptions.PolarsError as error:
         for _ in read_records(path):  # raises a Fault that names the line
             pass
         raise Fault(f"{path}: cannot be read as records ({error}). Build the data again.") from None
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")) + 1
     if len(ends) != rows.height:
-        raise Fault(f"{path}: {rows.height} records in {len(ends)} whole lines. Build the data again.")
+        raise Fault(f"{path}: {rows.height} records in {len(ends)} lines; expected one a line. Build the data again.")
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     return rows.select(
         pl.exclude("translated_from"),
@@ -194,7 +195,7 @@ def _read(path: Path, at: int) -> pl.DataFrame:
 
 
 def _labels() -> pl.Expr:
-    """The labels of a row, or the class of an ordinal task; other numbers have no labels."""
+    """The labels of a row, or the class of an ordinal task; an empty list for other numbers."""
     gold = pl.col("gold")
     listed = pl.when(gold.str.starts_with("[")).then(gold).otherwise(pl.lit("[]")).str.json_decode(pl.List(pl.String))
     return pl.when(pl.col("task") == _LABELLED_BY_NUMBER).then(pl.concat_list(gold)).otherwise(listed)
@@ -209,7 +210,7 @@ def _translated() -> pl.Expr:
 
 
 def _facets(rows: pl.DataFrame, named: Mapping[str, str]) -> tuple[Facet, ...]:
-    """Each column's values, in alphabetical order; subsets and splits in the order of the build."""
+    """Each column's values: numbers, then words in alphabetical order; subsets and splits in the order of the build."""
     return tuple(Facet(name, title, _values(rows[name])) for name, title in named.items())
 
 

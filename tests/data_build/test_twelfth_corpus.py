@@ -147,7 +147,7 @@ def test_the_benchmark_asks_it(tree: Path) -> None:
         ("    test_rows: {mood: 20}\n", "", "subset DIARY has no test_rows."),
         ("kind: emotion_classification", "kind: mood", "subset DIARY, task mood: kind mood is not one of"),
         ("{text}", "{txt}", "its prompt has {txt}; the fields are"),
-        ("{text}", "", "its prompt has no {text}, so the text would not be asked."),
+        ("{text}", "", "its prompt has no {text}, so the model would not get the text."),
         ("    modality: text", "    modality text", "subsets.yaml: not YAML"),
     ],
 )
