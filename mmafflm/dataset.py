@@ -21,7 +21,7 @@ MEDIA_INDEX = "media/index.jsonl"  # one row for every stored picture, frame and
 MIX = "mmaffin_train"  # the name of the training mix in dataset_info.json
 MIX_FILE = f"mmaffin/{MIX}.jsonl"
 REGISTRY = "mmaffin/dataset_info.json"  # where LLaMA-Factory looks up a data set
-_ENTRY = {"file_name", "formatting", "columns", "tags"}  # the keys that the build writes; others may point elsewhere
+_ENTRY = {"file_name", "formatting", "columns", "tags"}  # the keys that the build writes; others could load other data
 
 
 def split_file(subset: str, split: str) -> str:
@@ -39,11 +39,11 @@ class _Missing(Fault, KeyError):
     """A key that every manifest has is missing. Also a KeyError, for code that tests whether a key is there."""
 
     def __str__(self) -> str:
-        return f"{MANIFEST} has no {self.args[0]!r}, so it is not what this version builds. Build again."
+        return f"{MANIFEST} has no {self.args[0]!r}, so this version did not write it. Build again."
 
 
 class _Described(dict[str, Any]):
-    """An object of manifest.json."""
+    """An object in manifest.json. A missing key raises _Missing."""
 
     def __missing__(self, key: str) -> Any:
         raise _Missing(key)
@@ -56,7 +56,7 @@ def build_command(data: Path) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished build. `manifest` is manifest.json; its `files` lists every file with its rows and SHA-256."""
+    """A finished build. `manifest` is the content of manifest.json."""
 
     path: Path
     manifest: dict[str, Any]
@@ -65,8 +65,8 @@ class Dataset:
     def open(cls, path: Path) -> "Dataset":
         """Read the manifest. Raises UsageFault when there is no folder, Fault when the build is not finished.
 
-        Also raises Fault when a link in the folder, or a name in the manifest, leads out of it
-        (mmafflm/files/inside.py).
+        Also raises Fault when the manifest is not valid, and when a link in the folder or a name in the manifest leads
+        out of the folder (mmafflm/files/inside.py).
         """
         if not path.is_dir():
             raise UsageFault(f"{path}: no such folder. Build it: {build_command(path)}")
@@ -75,7 +75,7 @@ class Dataset:
         require_inside(path)
         manifest = read_json(path / MANIFEST, "Build the data again.", _Described)
         if why := manifest_fault(manifest):
-            raise Fault(f"{path / MANIFEST}: {why}. It is not what mmaffin build wrote: build again.")
+            raise Fault(f"{path / MANIFEST}: {why}. mmaffin build did not write this file: build again.")
         return cls(path, manifest)
 
     @property
@@ -87,7 +87,7 @@ class Dataset:
     def budget(self) -> Budget:
         """The pixel and frame budget to which the build scaled its pictures and clips.
 
-        Raises Fault when the manifest does not record it, as with an older `mmaffin build`.
+        Raises Fault when the manifest has no valid budget, as after an older `mmaffin build`.
         """
         config = self.manifest.get("config")
         found = config.get("budget") if isinstance(config, dict) else None
@@ -96,7 +96,7 @@ class Dataset:
         except ValidationError as error:
             why = "no budget" if found is None else first_wrong(error, "budget")
             raise Fault(
-                f"{self.path / MANIFEST}: {why} under config, so the size of its pictures and clips have. "
+                f"{self.path / MANIFEST}: {why} under config, so the size of its pictures and clips is unknown. "
                 "Build the data again with this version of mmaffin."
             ) from None
 
@@ -122,7 +122,8 @@ class Dataset:
     def mix_entry(self) -> dict[str, Any]:
         """The mix's entry in dataset_info.json. Raises Fault unless it points LLaMA-Factory to the mix's Parquet file.
 
-        Other keys (script_url, hf_hub_url, ...) would make LLaMA-Factory load something else from elsewhere.
+        Also raises Fault for keys that the build does not write, such as script_url and hf_hub_url: they would make
+        LLaMA-Factory load other data.
         """
         path, file = self.path / REGISTRY, f"parquet/{MIX}.parquet"
         try:
@@ -152,16 +153,16 @@ class Dataset:
             raise Fault("; ".join(changes) + ". Run mmaffin build again, or restore the files.")
 
     def require_media(self, names: Iterable[str]) -> None:
-        """Raises Fault when a picture, frame or clip is not what the build stored, by its size.
+        """Raises Fault when a picture, frame or clip is missing, has another size in bytes, or leads out of DATA.
 
-        names: paths below DATA, as records give them. `mmaffin check` compares the hashes too.
+        names: paths below DATA, as in the records. `mmaffin check` also compares the hashes.
         """
         wanted = set(names)
         if not wanted:
             return
         if MEDIA_INDEX not in self.files:
             raise Fault(
-                f"{self.path}: its records name pictures, and {MEDIA_INDEX} is not in the manifest. Build again."
+                f"{self.path}: records have pictures or clips, but {MEDIA_INDEX} is not in the manifest. Build again."
             )
         self.require_unchanged([MEDIA_INDEX])
         stored = {str(row.get("file")): row.get("bytes") for row in read_jsonl(self.path / MEDIA_INDEX)}
@@ -169,7 +170,7 @@ class Dataset:
         for name in sorted(wanted):
             path = self.path / name
             if why := folder.fault(name):
-                raise Fault(f"{self.path}: {quoted(name)}: {why}. Run mmaffin check; it names the rows.")
+                raise Fault(f"{self.path}: {quoted(name)}: {why}. Run mmaffin check, which lists the rows.")
             size = path.stat().st_size if path.is_file() else None
             if size is None or size != stored.get(name):
                 what = "missing" if size is None else "changed after the build (its size is not the index's)"
@@ -177,20 +178,20 @@ class Dataset:
 
 
 def manifest_fault(manifest: Any) -> str | None:
-    """What is wrong with a manifest's form, as far as it names files; None when nothing is."""
+    """Why a manifest is not valid (wrong types, no data_hash, a wrong name of a file, subset or split), or None."""
     if not isinstance(manifest, dict):
         return f"expected an object, found {type(manifest).__name__}"
     files, subsets, mix = (manifest.get(name, {}) for name in ("files", "subsets", "mix"))
     if not all(isinstance(one, dict) for one in (files, subsets, mix)):
-        return "files, subsets and mix are objects"
+        return "files, subsets and mix must be objects"
     if not isinstance(manifest.get("data_hash"), str):
         return "it has no data_hash"
     if strange := [name for name, about in files.items() if not (is_below(name) and isinstance(about, dict))]:
         return f"files: {quoted(strange[0])} is not the path of a file below the folder"
     if mix.get("file", MIX_FILE) != MIX_FILE:
-        return f"mix: its file is {MIX_FILE}, not {quoted(mix['file'])}"
+        return f"mix: the file must be {MIX_FILE}, not {quoted(mix['file'])}"
     if not isinstance(mix.get("asked", {}), dict):
-        return "mix: asked is an object"
+        return "mix: asked must be an object"
     if strange := [name for name in mix.get("asked", {}) if name not in benchmark()]:
         return f"mix: {quoted(strange[0])} is not one of {', '.join(benchmark())}"
     for name, splits in subsets.items():
@@ -200,5 +201,5 @@ def manifest_fault(manifest: Any) -> str | None:
             if split not in SPLITS or not isinstance(about, dict):
                 return f"subsets: {name}: {quoted(split)} is not one of {', '.join(SPLITS)}"
             if about.get("file", file := split_file(name, split)) != file:
-                return f"subsets: {name}: the file of {split} is {file}, not {quoted(about['file'])}"
+                return f"subsets: {name}: the file of {split} must be {file}, not {quoted(about['file'])}"
     return None

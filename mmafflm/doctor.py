@@ -16,13 +16,13 @@ CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an
 
 
 def examine() -> Iterator[tuple[bool, str, str]]:
-    """Yield (fine, what, what was found and what to do) for versions, GPUs, memory, disk and the hub's cache."""
+    """Yield (whether it is fine, what, what was found and what to do): versions, GPUs, memory, disk, hub's cache."""
     yield from _versions()
     yield from _gpus()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield memory >= 16, "memory", f"{memory:.0f} GiB; the pocket stand-in was run with 24"
+    yield memory >= 16, "memory", f"{memory:.0f} GiB; the pocket stand-in was tested with 24 GiB"
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    yield free >= 10, "disk", f"{free:.0f} GiB free here"
+    yield free >= 10, "disk", f"{free:.0f} GiB free in this folder"
     yield from _hub()
 
 
@@ -35,10 +35,10 @@ def _versions() -> Iterator[tuple[bool, str, str]]:
         try:
             found = version(name)
         except PackageNotFoundError:
-            yield False, name, "not installed; make setup installs it"
+            yield False, name, "not installed; run make setup"
             continue
         fine = pins.get(name, found) == found.split("+")[0]
-        yield fine, name, found if fine else f"{found}; {pins[name]} is the version that was run: make setup"
+        yield fine, name, found if fine else f"{found}; the tested version is {pins[name]}: run make setup"
 
 
 def _gpus() -> Iterator[tuple[bool, str, str]]:

@@ -1,8 +1,9 @@
-"""One HTTP endpoint of the OpenAI protocol: rate-limited, retried, and never showing its key.
+"""One HTTP endpoint of the OpenAI protocol: limits the rate, sends failed requests again, and never shows the key.
 
-A request that fails for a passing reason (429, 5xx, time-out, cut connection, an answer without text) is sent again,
-with a longer wait each time, or when the server asks for it (Retry-After). A request that fails for good ends in a
-Fault. The Fault is Refused when the request itself is to blame, so that other requests may succeed.
+A request that fails for a temporary reason (429, 5xx, time-out, broken connection, an answer without text) is sent
+again after a wait, which is longer each time and includes the wait that the server asks for (Retry-After). A request
+that fails permanently raises a Fault. The Fault is a Refused when the server would never answer this request;
+`of_the_request` then tells whether other requests may succeed.
 """
 
 import json
@@ -23,15 +24,18 @@ Read = TypeVar("Read")
 OPENAI = "https://api.openai.com/v1"
 AGAIN = {408, 409, 425, 429}  # and every 5xx
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
-PATIENCE_S = 600.0  # a server that asks for a longer wait has run out of quota
-OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # and an answer that cannot be read; another request may succeed
+PATIENCE_S = 600.0  # when a server asks for a longer wait, the quota is used up
+OF_THE_REQUEST = {400, 413, 414, 415, 422, 431, 451}  # caused by one request; other requests may succeed
 LARGEST = 1 << 24  # bytes of an answer, 16 MiB; the rest is not read
 FIRST_ROWS = 10  # if this many rows fail alike before one succeeds, the rows are not to blame
-QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429 that waiting never cures
+QUOTA = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI's codes under status 429; waiting does not help
 
 
 class Again(Exception):
-    """A failure that a later try may cure. after_s: the wait that the server asks for; answered: its status was 200."""
+    """A failure after which a later try may succeed.
+
+    after_s: the wait that the server asks for. answered: whether the status was 200.
+    """
 
     def __init__(self, why: str, after_s: float | None = None, answered: bool = False) -> None:
         super().__init__(why)
@@ -45,7 +49,7 @@ class Stopped(Exception):
 class RequestPace:
     """When the next request may be sent: at most per_minute, and not before a wait that the server asked for is over.
 
-    All threads share it. now, sleep and draw (0..1) exist for tests.
+    All threads share it. now, sleep and draw (a random number in 0..1) are arguments so that tests can replace them.
     """
 
     def __init__(
@@ -69,13 +73,16 @@ class RequestPace:
         self._wait_until(turn)
 
     def back_off(self, failures: int, asked_s: float | None) -> None:
-        """Wait after a failure, twice as long each time. A wait that the server asks for delays all threads first."""
+        """Wait after a failure, twice as long each time, up to LONGEST_WAIT_S. Raises Stopped when the run ends.
+
+        A wait that the server asks for comes first and delays all threads.
+        """
         own_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - 1))
         with self.lock:
             start = self.now() + (asked_s or 0)
             if asked_s is not None:
                 self.next = max(self.next, start)
-        # a random share of it, at least half: threads that failed together must not come back together
+        # a random share of the wait, at least half, so that threads that failed together do not retry together
         self._wait_until(start + own_s * (1 + self.draw()) / 2)
 
     def _wait_until(self, moment: float) -> None:
@@ -89,15 +96,17 @@ class Endpoint:
     """A base URL and a key. No message, file or repr shows the key."""
 
     def __init__(self, url: str, key: str | None, pace: RequestPace, tries: int, timeout_s: float) -> None:
-        """Raises UsageFault for an invalid URL, and for one that holds a password."""
+        """Raises UsageFault for an invalid URL, and for one that contains a user, a password or a query."""
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
-            raise UsageFault("OPENAI_BASE_URL is not a URL, such as http://127.0.0.1:8000/v1") from None
+            raise UsageFault("OPENAI_BASE_URL is not a URL. Write it like http://127.0.0.1:8000/v1") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise UsageFault("OPENAI_BASE_URL is not a URL, such as http://127.0.0.1:8000/v1")
+            raise UsageFault("OPENAI_BASE_URL is not a URL. Write it like http://127.0.0.1:8000/v1")
         if parsed.userinfo or parsed.query:
-            raise UsageFault("OPENAI_BASE_URL holds a secret; give the key as OPENAI_API_KEY alone")
+            raise UsageFault(
+                "OPENAI_BASE_URL holds a secret (a password or a query). Set only OPENAI_API_KEY to the key."
+            )
         self.url, self.pace, self.tries = str(parsed).rstrip("/"), pace, tries
         self.retries = 0
         self._key = key
@@ -110,8 +119,9 @@ class Endpoint:
     def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]) -> Read:
         """POST a body, or GET without one, and return what `read` makes of the JSON answer.
 
-        `read` raises Again for nonsense. Raises Fault when the server refuses or has failed `tries` times, and Refused
-        when the request itself is to blame. Raises Stopped when the run ends meanwhile.
+        `read` raises Again for an answer that it cannot use. Raises Refused when the server will not answer this
+        request or its answers stay unusable; a plain Fault when it refuses the key, asks for a long wait or has failed
+        `tries` times; and Stopped when the run ends meanwhile.
         """
         failures = 0
         while True:
@@ -166,7 +176,7 @@ class Endpoint:
 
 
 class Refused(Fault):
-    """The server will never answer this request. code: the server's own code for the reason, or an empty text."""
+    """The server does not answer this request usefully, however often it is sent. code: the server's own error code."""
 
     def __init__(self, message: str, status: int, code: str = "") -> None:
         super().__init__(message)
@@ -174,12 +184,12 @@ class Refused(Fault):
 
     @property
     def of_the_request(self) -> bool:
-        """Whether another request may be answered."""
+        """Whether only this request is to blame, so that other requests may be answered."""
         return self.status in (200, *OF_THE_REQUEST)
 
 
 class FirstRows:
-    """Decides whether the rows or the run are to blame: it is the run when its first ten rows are refused alike."""
+    """Decides whether rows or the run are to blame: the run, when its first ten rows are refused with one status."""
 
     def __init__(self) -> None:
         self.decided = False
@@ -187,7 +197,7 @@ class FirstRows:
         self._lock = threading.Lock()
 
     def note(self, refused: Refused | None) -> None:
-        """Count one more row, refused or answered. Raises Fault when the first ten rows were all refused alike."""
+        """Count one more row, refused or answered. Raises Fault when the first ten were all refused with one status."""
         with self._lock:
             if self.decided:
                 return
@@ -199,7 +209,10 @@ class FirstRows:
 
 
 def endpoint_of_environment(pace: RequestPace, tries: int, timeout_s: float) -> Endpoint:
-    """The server of OPENAI_BASE_URL, else OpenAI's own. Raises UsageFault when OpenAI's own has no OPENAI_API_KEY."""
+    """The server of OPENAI_BASE_URL, else OpenAI's own.
+
+    Raises UsageFault for an invalid URL, and when OpenAI's own server is used without OPENAI_API_KEY.
+    """
     url, key = os.environ.get("OPENAI_BASE_URL") or OPENAI, os.environ.get("OPENAI_API_KEY")
     if not key and url.rstrip("/") == OPENAI:
         raise UsageFault("--engine openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server that needs no key")
@@ -230,7 +243,7 @@ def _error(row: Any) -> dict[str, Any]:
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
-    """Seconds to wait, from the header's milliseconds (OpenAI's own), seconds or date."""
+    """Seconds to wait, from retry-after-ms (OpenAI's own) or retry-after (seconds or a date); None without them."""
     headers = answer.headers
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:

@@ -4,7 +4,7 @@ _LONGEST = 300  # characters of a library's message
 
 
 class Fault(Exception):
-    """The data or the run has a fault. The message names the file, the row and the fix; the exit code is 1."""
+    """The data or the run has a fault. The message says where it is and how to fix it; the exit code is 1."""
 
 
 class UsageFault(Fault):

@@ -1,4 +1,4 @@
-"""A Ray cluster, or a local Ray: tasks go in, results come out in the order of their arrival, whichever workers die.
+"""Run tasks on a Ray cluster or a local Ray; results are returned as they arrive, even if workers die.
 
-`connect.py` starts or joins Ray, `crew.py` hands out the tasks. Nothing here writes results: the command does, alone.
+`connect.py` starts or joins Ray, `crew.py` hands out the tasks. Workers write no results; only the command does.
 """

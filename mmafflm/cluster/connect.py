@@ -1,7 +1,7 @@
-"""Start a Ray on this machine, or join a Ray cluster, without telemetry and dashboard.
+"""Start Ray on this machine, or join a Ray cluster, without telemetry and dashboard.
 
-Whoever reaches a Ray cluster may run code on it. A local Ray gets a random token, which only its own processes know; a
-cluster must be started with a token of its own, or in a network that nobody else reaches.
+Anyone who can reach a Ray cluster can run code on it. A local Ray gets a random token, which only its own processes
+know; a cluster must be started with a token of its own, or in a network that nobody else can reach.
 """
 
 import os
@@ -20,7 +20,7 @@ from mmafflm.errors import Fault, UsageFault, in_a_line
 
 LOCAL = "local"
 OPTION = (
-    f"HOST:PORT of a Ray cluster that this machine belongs to, or {LOCAL}: a Ray of this machine's own; none by default"
+    f"HOST:PORT of a Ray cluster that this machine belongs to, or {LOCAL} to start Ray on this machine; none by default"
 )
 STARTS = 3
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -28,10 +28,10 @@ QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 @contextmanager
 def connected(address: str, workers: int | None = None) -> Iterator[None]:
-    """Be connected to a Ray cluster; with the address `local`, to one that starts and ends with this.
+    """Connect to a Ray cluster while the block runs; with the address `local`, start Ray for the block only.
 
-    workers: how many workers a local Ray needs room for, if it is more than this machine has cores. Raises UsageFault
-    when ray is not installed, Fault when the cluster cannot be reached.
+    workers: how many workers a local Ray must have room for, if these are more than this machine's cores. Raises
+    UsageFault as require_ray() does, and Fault when Ray does not start or the cluster cannot be reached.
     """
     require_ray(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -52,14 +52,14 @@ def connected(address: str, workers: int | None = None) -> Iterator[None]:
 
 
 def with_token() -> None:
-    """Let a Ray that this process starts ask for a random token, which its own processes have in their environment."""
-    if "ray" not in sys.modules:  # it reads the mode once; later it would make a token and keep it in ~/.ray
+    """Make a Ray that this process starts require a random token, which its processes get in their environment."""
+    if "ray" not in sys.modules:  # ray reads the mode at import; later it would make its own token, in ~/.ray
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def require_ray(address: str) -> str:
-    """The address. Raises UsageFault when ray is not installed, or for an address of another form."""
+    """Return the address. Raises UsageFault without ray, and for an address other than local, auto or HOST:PORT."""
     if address not in (LOCAL, "auto") and not address.rpartition(":")[2].isdecimal():
         raise UsageFault(f"--cluster {address}: write {LOCAL}, or HOST:PORT as `ray start --head` prints it")
     if find_spec("ray") is None:
@@ -69,10 +69,10 @@ def require_ray(address: str) -> str:
 
 @contextmanager
 def _folder() -> Iterator[str]:
-    """A folder for a local Ray, and a process that clears away both when this one ends, see reaper.py."""
+    """A folder for a local Ray. When this process ends, another one ends Ray and removes the folder (reaper.py)."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short: it holds sockets, whose paths have at most 107 bytes
     words = [sys.executable, "-m", "mmafflm.cluster.reaper", folder]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):  # waits for it
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):  # waits for its end
         yield folder
 
 
@@ -84,11 +84,13 @@ def _start(folder: str, workers: int | None) -> None:
         try:
             ray.init(LOCAL, num_cpus=cores, include_dashboard=False, _temp_dir=folder, **QUIET)
             return
-        except Exception as error:  # Ray has no type for this: it gives itself 30 s
+        except Exception as error:  # Ray has no exception type of its own for a start that takes over 30 s
             if "timed out during startup" not in str(error):
                 raise
             if not left:
-                raise Fault(f"Ray did not start in {STARTS} times 30 s. Is this machine too busy?") from None
+                raise Fault(
+                    f"Ray did not start in {STARTS} attempts of 30 s. Run again when the machine is less busy."
+                ) from None
             ray.shutdown()
 
 
@@ -99,14 +101,14 @@ def _join(address: str) -> None:
         ray.init(address, **QUIET)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise Fault(
-            f"--cluster {address}: not reached ({in_a_line(error)}). This machine must belong to the cluster: "
-            f"ray start --address {address}"
+            f"--cluster {address}: cannot be reached ({in_a_line(error)}). This machine must belong to the cluster. "
+            f"Run: ray start --address {address}"
         ) from None
 
 
 @contextmanager
 def _our_signals() -> Iterator[None]:
-    """ray.init replaces the handler of SIGTERM, with which a command stops as with Ctrl-C."""
+    """Restore the handler of SIGTERM, which ray.init replaces: SIGTERM must stop a command as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,14 +120,14 @@ def _our_signals() -> Iterator[None]:
 
 
 class Share(NamedTuple):
-    """How many workers there are to be, and what Ray reserves for each."""
+    """The number of workers, and the cores and GPUs that Ray reserves for each."""
 
     workers: int
     cpus: int
     gpus: float
 
     def room(self) -> int:
-        """How many such workers the nodes that are alive can hold."""
+        """How many such workers the live nodes have room for."""
         return sum(
             int(min(cpus // self.cpus, gpus // self.gpus if self.gpus else cpus // self.cpus))
             for cpus, gpus in _nodes()
@@ -133,9 +135,10 @@ class Share(NamedTuple):
 
 
 def share_of_each(workers: int | None, least_gpus: int = 1) -> Share:
-    """Share the cluster among workers that compute: all of its GPUs; without GPUs, all of its cores.
+    """Divide the cluster among workers that compute: all of its GPUs; without GPUs, all of its cores.
 
-    workers: by default one for each `least_gpus` GPUs, or one a node. Raises Fault for a cluster without cores.
+    workers: by default one for each `least_gpus` GPUs; without GPUs, one for each node. Raises Fault for a cluster
+    without cores.
     """
     nodes = _nodes()
     gpus = sum(of_node for _, of_node in nodes)
@@ -155,12 +158,12 @@ def one_a_core(workers: int | None) -> Share:
 
 
 def _nodes() -> list[tuple[float, float]]:
-    """Cores and GPUs of every node that is alive and has cores."""
+    """Cores and GPUs of every live node that has cores. Raises Fault when there is none."""
     from ray import nodes as ray_nodes
 
     listed: list[dict[str, Any]] = ray_nodes()  # type: ignore[no-untyped-call]
     found = [node["Resources"] for node in listed if node["Alive"]]
     nodes = [(of.get("CPU", 0.0), of.get("GPU", 0.0)) for of in found if of.get("CPU", 0.0) >= 1]
     if not nodes:
-        raise Fault("no node of the Ray cluster that is alive has a core to work on. Run the same command again later.")
+        raise Fault("no live node of the Ray cluster has a core. Run the same command again later.")
     return nodes

@@ -17,11 +17,11 @@ Made = Callable[[], object]
 Arrived = list[tuple[int, Any]]
 """What a worker's method streams: (place of the task in its portion, result)."""
 MOST_DEATHS = 3  # workers that die over the same tasks, or while they start, one after the other
-LOOK_S = 2.0  # between two looks at which nodes are alive, while workers are missing
+LOOK_S = 2.0  # between two checks for live nodes, while workers are missing
 
 
 class _Actor:
-    """What runs on a node: it makes the object, and calls its methods."""
+    """The actor that runs on a node: it makes the object, and calls the object's methods."""
 
     def load(self, make: Made) -> None:
         self.made = make()
@@ -36,10 +36,10 @@ class _Actor:
 @dataclass(eq=False)
 class _Worker:
     actor: Any
-    waits_for: Any  # Ray's reference to its loading, or its stream of results; None when it is free
+    waits_for: Any  # Ray's reference to the worker's loading, or its stream of results; None for a free worker
     loaded: bool = False
     left: dict[int, Any] = field(default_factory=dict)  # tasks of its portion whose results have not arrived
-    deaths: int = 0  # of workers over these tasks
+    deaths: int = 0  # how many workers in a row have died over these tasks
 
 
 class Crew:
@@ -51,7 +51,10 @@ class Crew:
         self.starts, self.look_at = 0, 0.0
 
     def ask(self, method: str, *words: Any) -> Any:
-        """Call a method of the object of one worker, the first that is ready; of another one if that dies."""
+        """Call a method of the object of the first ready worker. If that worker dies, call it in another one.
+
+        Raises what the method raises, and Fault when workers keep dying or no node is left.
+        """
         import ray
 
         while True:
@@ -66,9 +69,9 @@ class Crew:
     def each(self, method: str, about: Any, portions: Iterable[Sequence[T]]) -> Iterator[list[tuple[T, Any]]]:
         """Yield tasks with their results as they arrive, each task once.
 
-        method: of the object made; called with `about`, which each node gets once, and a portion; it yields Arrived.
-        portions: taken one at a time as workers become free. Raises what a worker raises, and Fault when workers keep
-        dying or no node is left.
+        method: a method of the object that `make` returns. It is called with `about`, which each node gets once, and a
+        portion, and yields Arrived. portions: taken one at a time as workers become free. Raises what a worker raises,
+        and Fault when workers keep dying or no node is left.
         """
         import ray
 
@@ -87,7 +90,7 @@ class Crew:
                 for worker in self._ready():
                     yield from self._take(worker, again)
         finally:
-            for worker in [one for one in self.workers if one.left]:  # we were stopped: nobody waits for these
+            for worker in [one for one in self.workers if one.left]:  # stopped early: nobody needs these results
                 self._end(worker)
 
     def close(self) -> None:
@@ -96,7 +99,7 @@ class Crew:
             self._end(worker)
 
     def _hire(self) -> None:
-        """Start the workers that are missing, as far as the nodes that are alive have room."""
+        """Start the missing workers for which live nodes have room. Raises Fault when there is no room for any."""
         if len(self.workers) >= self.share.workers or time.monotonic() < self.look_at:
             return
         import ray
@@ -104,9 +107,7 @@ class Crew:
         self.look_at = time.monotonic() + LOOK_S
         room = self.share.room()
         if not room:
-            raise Fault(
-                f"no node of the Ray cluster has {self.share.cpus} cores and {self.share.gpus:g} GPUs any more."
-            )
+            raise Fault(f"no live node of the Ray cluster has {self.share.cpus} cores and {self.share.gpus:g} GPUs.")
         while len(self.workers) < min(room, self.share.workers):
             made: Any = ray.remote(_Actor)
             actor = made.options(
@@ -121,7 +122,7 @@ class Crew:
         worker.waits_for = stream.remote(method, about, list(left.values()))
 
     def _ready(self) -> list[_Worker]:
-        """The workers that have loaded, answered or died; waits for one, but not for ever."""
+        """The workers that have loaded, have new results or have died. Waits for one, at most LOOK_S seconds."""
         import ray
 
         waiting = [worker.waits_for for worker in self.workers if worker.waits_for is not None]
@@ -134,7 +135,7 @@ class Crew:
         return [worker for worker in self.workers if worker.waits_for is not None and worker.waits_for in ready]
 
     def _take(self, worker: _Worker, again: deque[tuple[dict[int, Any], int]]) -> Iterator[list[tuple[Any, Any]]]:
-        """What has arrived from a worker; its tasks go back to `again` if it has died."""
+        """Yield the results that have arrived from a worker. If it has died, its remaining tasks go to `again`."""
         import ray
 
         try:
@@ -166,7 +167,7 @@ class Crew:
         return any(worker.loaded for worker in self.workers)
 
     def _bury(self, worker: _Worker, error: Exception) -> None:
-        """Forget a worker that has died. Raises Fault when it is not the first to die of this."""
+        """Remove a worker that has died. Raises Fault at the MOST_DEATHS-th death in a row of the same kind."""
         self.starts += not worker.loaded
         deaths = worker.deaths + 1 if worker.loaded else self.starts
         worker.left = {}
@@ -183,5 +184,5 @@ class Crew:
 
 
 def _cause(error: Any) -> Exception:
-    """What a worker raised: a Fault as it is, anything else with the worker's traceback."""
+    """What a worker raised: a Fault unchanged, anything else with the worker's traceback."""
     return error.cause if isinstance(error.cause, Fault) else error

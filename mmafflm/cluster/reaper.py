@@ -1,7 +1,8 @@
-"""`python -m mmafflm.cluster.reaper FOLDER`: end what is left of a local Ray when its command has ended, or was killed.
+"""`python -m mmafflm.cluster.reaper FOLDER`: clean up a local Ray when its command has ended or was killed.
 
-Ray's own processes notice that, except for its agents. All of them keep files of the Ray's folder open, which nobody
-else has; the folder is removed too. The command holds the other end of standard input.
+Ray's processes then end by themselves, except for its agents. All of Ray's processes have files in FOLDER open, and no
+other process has: this module kills those that do, and removes FOLDER. The command holds the other end of standard
+input, which closes when the command ends.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 
 def main(folder: Path) -> None:
-    """Wait for the end of standard input, then clear away."""
+    """Wait for the end of standard input, then kill Ray's processes and remove the folder."""
     spared = {os.getpid(), os.getppid()}  # the command may still have a log open, and waits for us
     sys.stdin.read()
     for process in Path("/proc").glob("[0-9]*"):
