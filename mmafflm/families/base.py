@@ -1,4 +1,4 @@
-"""What the project must know of a model family: a Family is data and a few functions.
+"""What the project must know about a model family: a Family is data and a few functions.
 
 Nothing here imports torch. A function of a family that needs torch imports it when it is called. Sizes are in pixels.
 """
@@ -13,9 +13,9 @@ CHATML_END = "<|im_end|>"  # ends a turn in ChatML, which many families write; o
 
 
 class MediaSize(NamedTuple):
-    """A picture, or a clip of `frames` frames.
+    """The size of a picture, or of a clip of `frames` frames.
 
-    fps: the rate of these frames, for families that write times into prompts.
+    fps: how many of these frames there are per second, for families that write times into prompts.
     """
 
     width: int
@@ -53,9 +53,9 @@ class Media:
 
     Raises ValueError for a size that the family's processor refuses."""
     text: Callable[[MediaSize], str]
-    """The text that represents it in the prompt, with every pad token."""
-    timed: bool = False  # the prompt holds the times of a clip's frames
-    frames_as_pictures: bool = False  # LLaMA-Factory gives frames to the image processor, transformers to another one
+    """The text that represents the picture or clip in the prompt, with every pad token."""
+    timed: bool = False  # the prompt contains the times of a clip's frames
+    frames_as_pictures: bool = False  # LLaMA-Factory uses the image processor for frames, transformers another one
 
     def padded(self, frames: int) -> int:
         """The number of frames after the last one is repeated to fill a time step."""
@@ -78,7 +78,7 @@ class KeptNumbers(NamedTuple):
     computed: int
 
     def bytes(self, unit: int) -> int:
-        """unit: bytes per number in the computing precision."""
+        """The bytes of all these numbers. unit: bytes per number in the computing precision."""
         return 4 * self.float32 + unit * self.computed
 
 
@@ -146,9 +146,9 @@ class Architecture:
         """FLOPs of training on this many tokens (including vision tokens), without recomputation.
 
         If everything trains, N parameters cost 6 N FLOPs a token: 2 forward, 2 back through the activations, 2 for the
-        gradients of the weights (Kaplan et al. 2020, section 2.1). A frozen part saves the gradients of its weights; a
-        frozen tower also saves the way back. Attention's own products, below 4% at 1,000 tokens, are left out; looking
-        up embeddings costs nothing.
+        gradients of the weights (Kaplan et al. 2020, section 2.1). A frozen part needs no gradients of its weights; a
+        frozen tower needs no backward pass at all. Attention's own products, below 4% at 1,000 tokens, are left out;
+        embedding lookups count as free.
         """
         decoder = self.text - (0 if self.tied else self.embedding)
         text = 4 * decoder + 2 * min(trained.text, decoder)
@@ -185,10 +185,10 @@ class StandIn(NamedTuple):
 
 @dataclass(frozen=True)
 class Family:
-    """One model family. `family.media is other.media` when both see the same pixels and tokens."""
+    """One model family. Families with the same pixels and tokens share one object as `media`."""
 
     name: str  # as people write it, such as "Qwen2.5-VL"
-    model_types: tuple[str, ...]  # the values of `model_type` in config.json that it covers
+    model_types: tuple[str, ...]  # the values of `model_type` in config.json that belong to the family
     template: str  # LLaMA-Factory's name of its prompt template
     conversation: Conversation
     media: Media
@@ -196,14 +196,14 @@ class Family:
     """The sizes of a config.json. Raises KeyError when one is missing."""
     published: Mapping[str, Config]  # {hub id: the part of its config.json that decides the sizes}
     mixed_media_hangs: bool  # a micro-batch with pictures and clips hangs under ZeRO-3
-    mixed_media_swapped: bool = False  # LLaMA-Factory gives the clips of such a micro-batch to the tokens of pictures
+    mixed_media_swapped: bool = False  # LLaMA-Factory may swap the pictures and clips of such a micro-batch
     positions: Callable[..., Any] | None = None
     """(model, ids, image grid, clip grid, seconds of each clip's time steps) -> positions of one row, (3, tokens).
 
-    None: the engine hf asks this family by its generic path."""
+    None: the engine hf uses its generic path for this family."""
     mend: Mend | None = None
     chat_template: str | None = None
-    """Writes the prompts of training where the published models' own template writes others. The engines use it."""
+    """The engines use it to write the same prompts as training, where the published template would write others."""
     keys: Mapping[str, Any] = field(default_factory=dict)
-    """LLaMA-Factory's keys without which training would see other media than evaluation. `plan` sets them."""
+    """LLaMA-Factory keys that `plan` sets. Without them, training would use other media than evaluation."""
     standin: Callable[[], StandIn] | None = None

@@ -30,7 +30,7 @@ def decoder(config: Config, biases: bool = False, head_norms: bool = False, norm
     """The decoder of a config.json. Raises KeyError when a size is missing.
 
     The config may be flat or have its sizes in `text_config`. biases: queries, keys and values have them. head_norms:
-    queries and keys are normalized. norms: RMSNorms of a layer.
+    queries and keys are normalized. norms: the number of RMSNorms in a layer.
     """
     text = config.get("text_config") or config
     hidden, wide, layers, heads, groups, vocabulary = (int(text[key]) for key in KEYS)
@@ -39,8 +39,8 @@ def decoder(config: Config, biases: bool = False, head_norms: bool = False, norm
     queries, keys = heads * head, groups * head
     layer = 2 * hidden * (queries + keys) + 3 * hidden * wide + norms * hidden
     layer += (queries + 2 * keys) * biases + 2 * head * head_norms
-    # Of each RMSNorm an fp32 copy, the normalized and the scaled input. Of attention the queries, the keys and values
-    # repeated to all heads, and the output. Of the MLP the gate, its activation, `up` and their product.
+    # Each RMSNorm keeps an fp32 copy, the normalized and the scaled input. Attention keeps the queries, the keys and
+    # values repeated to all heads, and the output. The MLP keeps the gate, its activation, `up` and their product.
     normed = norms * hidden + (queries + keys) * head_norms
     return Decoder(
         parameters=layers * layer + hidden + vocabulary * hidden * (1 if tied else 2),

@@ -47,13 +47,16 @@ def built_for() -> Family:
 
 
 def family_of_base(base: str) -> Family | None:
-    """The family of a base model; None when we have no config.json of it. Raises Fault when no family covers it."""
+    """The family of a base model; None when its config.json or model_type is unknown.
+
+    Raises Fault when no family covers its model_type.
+    """
     config = config_of(base)
     return family_of(config["model_type"], base) if config and "model_type" in config else None
 
 
 def likely_family(base: str) -> Family:
-    """The family of a base model, or the one that builds are for when we have no config.json of it."""
+    """The family of a base model, or the one that builds are for when its config.json or model_type is unknown."""
     return family_of_base(base) or built_for()
 
 
@@ -63,7 +66,7 @@ def family_with(template: str) -> Family | None:
 
 
 def architecture_of(base: str) -> Architecture | None:
-    """The sizes of a base model; None when we have no config.json of it, or when one of the sizes is missing.
+    """The sizes of a base model; None when its config.json, its model_type or one of the sizes is missing.
 
     Raises Fault for a model that no family covers, and for a config.json with values of a wrong type.
     """
@@ -85,13 +88,13 @@ def _sizes(base: str) -> Architecture | str:
     try:
         return family.architecture(config)
     except KeyError as error:
-        return f"the config.json of {base} has no {error.args[0]}, or another than {family.name} has"
+        return f"the config.json of {base} has no {error.args[0]}, or a value that {family.name} does not support"
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise Fault(f"{Path(base) / 'config.json'}: not the sizes of a model ({error}). {AGAIN}") from None
 
 
 def config_of(base: str) -> dict[str, Any] | None:
-    """The config.json of a base model, from its folder or the hub's cache, else the published numbers, else None."""
+    """The config.json of a base model, from its folder or the hub's cache, else the family's `published`, else None."""
     if path := file_of(base, "config.json"):
         return read_json(path, AGAIN)
     published = [(name, config) for family in families() for name, config in family.published.items()]

@@ -1,14 +1,14 @@
-"""Gemma 3: a picture is 256 tokens whatever its size. It takes no clips.
+"""Gemma 3: a picture is 256 tokens whatever its size. Clips are not supported.
 
 LLaMA-Factory's plugin gemma3 and transformers' Gemma3Processor scale every picture to a square of 896 x 896. Both can
-cut crops of long pictures (pan and scan) and both do not by default. The published chat template removes white space
-around each part of a question; LLaMA-Factory's template gemma3 does not, and the engines ask with CHAT_TEMPLATE, which
-writes what training writes.
+also cut crops from long pictures (pan and scan), but do not by default. The published chat template removes white space
+around each part of a question; LLaMA-Factory's template gemma3 does not. So the engines use CHAT_TEMPLATE, which writes
+the same prompts as training.
 
-Sizes: transformers' convert_gemma3_weights.py (variant gemma3_4b, and _VISION_CONFIG). The words are the 262,208 of
-Gemma3TextConfig: the conversion adds 64 rows for the tokens of pictures. The published config.json leaves out what
-equals the class's defaults (DEFAULTS); it was not available here. A test builds the model on torch's meta device:
-4,300,079,472 parameters.
+Sizes: transformers' convert_gemma3_weights.py (variant gemma3_4b, and _VISION_CONFIG). The vocabulary has the 262,208
+entries of Gemma3TextConfig: the conversion adds 64 rows for the tokens of pictures. The published config.json leaves
+out what equals the class's defaults (DEFAULTS); it was not available here. A test builds the model on torch's meta
+device, with 4,300,079,472 parameters.
 """
 
 from mmafflm.families.base import Architecture, Config, Conversation, Family, KeptNumbers, Marks, Media, MediaSize
@@ -29,7 +29,7 @@ CHAT_TEMPLATE = (
 
 
 def tokens(size: MediaSize) -> int:
-    """Tokens in the prompt: its marks are two tokens and two double line breaks."""
+    """Tokens of a picture in the prompt. Its marks are two special tokens and two double line breaks."""
     return TOKENS + 4
 
 

@@ -1,20 +1,23 @@
 """InternVL3 in the form of transformers (the hub's names end in -hf): tiles of 448 x 448, 256 tokens each.
 
-A picture becomes the grid of at most 12 tiles whose shape is closest to its own, and one more with all of it; a frame
-is one tile. Tiles depend on the shape, not on the size: a picture of 640 x 480 is 12 tiles and one, a square one of 512
-x 512 a single tile. LLaMA-Factory cuts tiles only with `crop_to_patches: true`, and transformers' InternVLProcessor
-always does, so `plan` sets that key. Its template intern_vl has a system prompt and writes a picture where the
-question has it; the published template has no system prompt and starts a new line after each picture. The engines
-ask with CHAT_TEMPLATE, which writes what training writes. Its plugin puts all pictures of a micro-batch before all
-clips, and the model fills the rows' tokens in their order: a row with a clip before one with a picture would get
-that picture. So `plan` refuses micro-batches of several rows if the mix holds both.
+A picture is cut into the grid of at most 12 tiles whose shape is closest to the picture's. If there are several tiles,
+one more shows the whole picture. A frame is one tile. The size decides only between grids of the same shape: a picture
+of 640 x 480 has 12 tiles and one more, a square one of 512 x 512 a single tile.
+
+LLaMA-Factory cuts tiles only with `crop_to_patches: true`, and transformers' InternVLProcessor always does, so `plan`
+sets that key. LLaMA-Factory's template intern_vl has a system prompt and writes a picture where the question has it;
+the published template has no system prompt and starts a new line after each picture. So the engines use CHAT_TEMPLATE,
+which writes the same prompts as training. LLaMA-Factory's plugin puts all pictures of a micro-batch before all clips,
+and the model fills the rows' tokens in order: a row with a clip before a row with a picture would get that picture. So
+`plan` refuses micro-batches of several rows if the mix has both.
 
 Sizes: transformers' InternVLVisionConfig has the tower (InternViT-300M) as its defaults. The decoder of 2B (28 layers,
-1536 wide, 12 and 2 heads, 151674 words) is in NVIDIA's TensorRT-Model-Connect (its test of InternVL's runtime config);
-feed-forward 8960 is Qwen2.5-1.5B's, and 8B has the sizes of Qwen2.5-7B (transformers' conversion script names the
-decoders Qwen2). Not confirmed by a config.json: the width of the feed-forward layers, and that the head is not tied; it
-follows from the size of the 2B model, which is called 2.1B and would have 1.86B if it were tied. A test builds both
-on torch's meta device: 2,088,957,440 and 7,944,373,760 parameters.
+1536 wide, 12 and 2 heads, a vocabulary of 151674) is in NVIDIA's TensorRT-Model-Connect (its test of InternVL's runtime
+config). The feed-forward width 8960 is Qwen2.5-1.5B's, and 8B has the sizes of Qwen2.5-7B (the decoders are called
+Qwen2 in transformers' conversion script). No config.json confirms the width of the feed-forward layers, nor that the
+head is not tied to the embedding. The latter follows from the size of the 2B model: it is given as 2.1B and would be
+1.86B with a tied head. A test builds both models on torch's meta device, with 2,088,957,440 and 7,944,373,760
+parameters.
 """
 
 from math import inf
@@ -36,7 +39,7 @@ CHAT_TEMPLATE = (
 
 
 def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
-    """The size to which LLaMA-Factory's MMPluginMixin._preprocess_image scales; least, most: pixels."""
+    """The size to which LLaMA-Factory's MMPluginMixin._preprocess_image scales a picture; least, most: pixels."""
     for limit, over in ((most, width * height > most), (least, width * height < least)):
         if over:
             factor = (limit / (width * height)) ** 0.5
@@ -45,19 +48,19 @@ def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
 
 
 def tiles(width: int, height: int) -> int:
-    """Tiles of a picture, with the one that shows all of it (transformers' get_optimal_tiled_canvas)."""
+    """The number of tiles, with the one that shows the whole picture (transformers' get_optimal_tiled_canvas)."""
     shapes = [(w, h) for w in range(1, MOST_TILES + 1) for h in range(1, MOST_TILES + 1) if w * h <= MOST_TILES]
     best, difference = 1, inf
     for columns, rows in sorted(shapes, key=lambda shape: shape[0] * shape[1]):
         found = abs(width / height - columns / rows)
-        # among grids of one shape, the largest that is not over twice the size of the picture
+        # among grids of the same shape, choose the largest whose area is below twice that of the picture
         if found < difference or (found == difference and width * height > 0.5 * TILE**2 * columns * rows):
             best, difference = columns * rows, found
     return best if best == 1 else best + 1
 
 
 def tokens(size: MediaSize) -> int:
-    """Tokens in the prompt, with marks; a frame has a line of its own, Frame1: and so on."""
+    """Tokens of a picture or clip in the prompt, with marks. Each frame has its own line: "Frame1: " and so on."""
     if size.frames is None:
         return TOKENS * tiles(size.width, size.height) + 2
     words = sum(3 + len(str(number)) for number in range(1, size.frames + 1))  # "Frame", digits, ":", " "
@@ -119,7 +122,7 @@ FAMILY = Family(
     conversation=Conversation(
         exchange="<|im_start|>system\n" + SYSTEM + "<|im_end|>\n<|im_start|>user\n{prompt}<|im_end|>\n"
         "<|im_start|>assistant\n{answer}<|im_end|>\n",
-        tokens=50,  # estimated: no tokenizer of InternVL is here
+        tokens=50,  # an estimate, because InternVL's tokenizer was not available here
         end_of_turn="<|im_end|>",
     ),
     media=Media(

@@ -1,4 +1,4 @@
-"""A clip as Qwen's own qwen-vl-utils scales it, for any Qwen model that is asked as its makers intend."""
+"""A clip as Qwen's own qwen-vl-utils scales it, for evaluation with a Qwen model's original media processing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def native_clip(pictures: Sequence[Image.Image], fps: float, processor: Any) -> Any:
-    """(frames, 3, height, width), values from 0 to 255. processor: the checkpoint's own; it has the patch's size."""
+    """The clip, (frames, 3, height, width), with values from 0 to 255. processor: the checkpoint's own."""
     from qwen_vl_utils import fetch_video
 
     video = {"video": list(pictures), "sample_fps": fps}

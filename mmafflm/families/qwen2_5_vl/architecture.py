@@ -1,7 +1,7 @@
-"""The size of a Qwen2.5-VL, from its config.json without torch: parameters, and what layers keep for gradients.
+"""The sizes of a Qwen2.5-VL model from its config.json, without torch: parameters, and what layers keep for gradients.
 
-A test builds Qwen2.5-VL-3B- and 7B-Instruct on torch's meta device. It finds the published counts, 3,754,622,976 and
-8,292,166,656, and this arithmetic gives the same.
+A test builds Qwen2.5-VL-3B-Instruct and -7B-Instruct on torch's meta device. They have the published numbers of
+parameters, 3,754,622,976 and 8,292,166,656, and this module computes the same numbers.
 """
 
 from typing import Any, NamedTuple

@@ -18,7 +18,7 @@ CONVERSATION = Conversation(
 
 
 def positions(*given: Any) -> Any:
-    """Calls rope.positions; imported here because rope.py needs torch."""
+    """Call rope.positions, which is imported here because rope.py needs torch."""
     from mmafflm.families.qwen2_5_vl import rope
 
     return rope.positions(*given)

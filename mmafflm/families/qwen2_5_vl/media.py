@@ -1,4 +1,4 @@
-"""How many tokens a picture or clip costs Qwen2-VL and Qwen2.5-VL, and how LLaMA-Factory's plugin scales it first.
+"""How many tokens a picture or clip has in Qwen2-VL and Qwen2.5-VL, and how LLaMA-Factory's plugin scales it before.
 
 The rules are those of the plugin qwen2_vl and of the processor of Qwen2.5-VL-3B and -7B, the models that the
 paper trains. Tests compare this file with both on pictures and clips of many shapes.
@@ -18,7 +18,7 @@ VIDEO = Marks("<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
 
 
 def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
-    """The size to which LLaMA-Factory's Qwen2VLPlugin._preprocess_image scales; least, most: pixels."""
+    """The size to which LLaMA-Factory's Qwen2VLPlugin._preprocess_image scales a picture; least, most: pixels."""
     for limit, over in ((most, width * height > most), (least, width * height < least)):
         if over:
             factor = math.sqrt(limit / (width * height))
@@ -35,8 +35,8 @@ def fit(width: int, height: int, least: int, most: int) -> tuple[int, int]:
 def grid(width: int, height: int, frames: int | None = None) -> tuple[int, int, int]:
     """(t, h, w): the number of time steps, and of patches (14 x 14 pixels) in height and in width.
 
-    The processor cuts a picture or a clip into these. Width and height are those after `fit`. frames: their number;
-    None for a picture. Two frames make one step in time; the last of an odd number is repeated.
+    The processor cuts a picture or a clip into these. Width and height are those after `fit`. frames: the number of
+    frames; None for a picture. Two frames make one time step; the last of an odd number of frames is repeated.
     """
     rows, columns = round(height / FACTOR), round(width / FACTOR)
     if rows * columns * FACTOR**2 > MAX_PIXELS:

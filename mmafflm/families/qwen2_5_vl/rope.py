@@ -1,12 +1,12 @@
-"""A prompt's positions in time, height and width, as Qwen2.5-VL learned them: text follows the whole clip.
+"""A prompt's positions in time, height and width, as Qwen2.5-VL learned them: text comes after the whole clip.
 
-transformers from 5.3 on, and so the 5.6 that LLaMA-Factory 0.9.5 accepts at most, continues after a clip's height and
-width alone (huggingface/transformers#45381 shows the positions of 5.2 and later). Two of our frames, one second, take
-two positions in time, and a frame is about six tokens wide. So from 7 frames on, the text after a clip begins inside
-the clip's time. A generated answer continues after the end of the clip where that is further, so it is not at the
-positions where training put it. Qwen's own code, transformers up to 5.2, vLLM and this module continue after the
-highest position of all. This module also does not round the seconds of a time step down before it multiplies them
-(huggingface/transformers#48669).
+After a clip, transformers from 5.3 on continues from the clip's height and width only, not its time
+(huggingface/transformers#45381 shows the positions of 5.2 and later). The newest version that LLaMA-Factory 0.9.5
+accepts, 5.6, has this fault. Two of our frames last one second and use two positions in time, and a frame is about six
+tokens wide. So from 7 frames on, the text after a clip begins at positions inside the clip's time. In generation, the
+answer continues after the end of the clip if that is further, so its positions differ from those in training. Qwen's
+own code, transformers up to 5.2, vLLM and this module continue after the highest position in any dimension. This module
+also does not round the seconds of a time step down before it multiplies them (huggingface/transformers#48669).
 
 The engine hf uses these positions, and `mmafflm train` puts them into LLaMA-Factory's processes
 (mmafflm/train/launch/startup/sitecustomize.py). Qwen2-VL's positions are the same, but each time step of a clip is one
@@ -35,7 +35,7 @@ def rope_index(
 
     Returns the positions, (3, rows, tokens), 0 where attention_mask is 0; and (rows, 1): the number to add to a row's
     token count to get the position of the next token. mm_token_type_ids: TEXT, IMAGE or VIDEO of each token.
-    second_per_grid_ts: how long one time step of each clip's grid lasts; 1 without it.
+    second_per_grid_ts: the seconds of one time step of each clip's grid; None: 1 second.
     """
     vision = self.config.vision_config
     grids = {IMAGE: _each(image_grid_thw), VIDEO: _each(video_grid_thw)}
@@ -78,7 +78,7 @@ def _each(grids: torch.Tensor | None) -> Any:
 
 
 def _in_grid(grid: list[int], merged: int, step: float) -> torch.Tensor:
-    """Positions, (3, tokens), of a picture or clip of (time, height, width) patches; a time step is `step` long."""
+    """Positions, (3, tokens), of a picture or clip of (time, height, width) patches. step: positions per time step."""
     time, height, width = grid[0], grid[1] // merged, grid[2] // merged
     return torch.stack([
         (torch.arange(time, dtype=torch.float64) * step).long().repeat_interleave(height * width),

@@ -1,4 +1,4 @@
-"""What makes a stand-in a Qwen2.5-VL: tokens, chat template, and Qwen2.5-VL's own model and processor classes."""
+"""The parts of a Qwen2.5-VL stand-in: tokens, chat template, and Qwen2.5-VL's own model and processor classes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoP
 from mmafflm.families.base import StandIn
 from mmafflm.families.qwen2_5_vl.media import MAX_PIXELS, MERGE, MIN_PIXELS, PATCH, TEMPORAL
 
-# In SmolLM2 the three chat tokens have the ids 0 to 2. It lacks the vision tokens, which come after its vocabulary.
+# In SmolLM2 the three chat tokens have the ids 0 to 2. It has no vision tokens, so they are added after its vocabulary.
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 VISION_TOKENS = (
     *("<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>"),

@@ -34,7 +34,7 @@ def architecture(config: Config) -> Architecture:
 
 
 def _positions(model: Any, ids: list[int], image_grid: Any, clip_grid: Any, seconds: list[float] | None) -> Any:
-    """A time step is one position, however long it lasts."""
+    """The positions of a row. A time step is one position, however long it lasts."""
     return positions(model, ids, image_grid, clip_grid, None)
 
 

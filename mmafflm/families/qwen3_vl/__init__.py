@@ -1,1 +1,1 @@
-"""Qwen3-VL: patches of 16 pixels, DeepStack, and times between the frames of a clip."""
+"""Qwen3-VL: patches of 16 pixels, DeepStack, and the times of a clip's frames in the prompt."""

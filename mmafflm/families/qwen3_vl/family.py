@@ -1,16 +1,17 @@
 """Qwen3-VL: patches of 16 pixels, and the time of each pair of frames in the prompt, such as <0.2 seconds>.
 
 Media follow LLaMA-Factory's plugin qwen3_vl and transformers' Qwen2VLImageProcessor and Qwen3VLVideoProcessor with the
-limits of the published preprocessor_config.json and video_preprocessor_config.json (not read here; the sizes are those
-that public code checks or copies, such as vLLM's and SGLang's tests: pictures 65536 to 16777216 pixels, clips 4096 to
-25165824 over all frames). The class's own limits are others: with them a clip of four frames of 128 x 128 is enlarged.
+limits of the published preprocessor_config.json and video_preprocessor_config.json. These files were not available
+here; public code that checks or copies the limits, such as vLLM's and SGLang's tests, has pictures of 65536 to 16777216
+pixels and clips of 4096 to 25165824 over all frames. The defaults of the classes differ: with them, a clip of four
+frames of 128 x 128 would be enlarged.
 
 Sizes: transformers' Qwen3VLVisionConfig has the tower of 8B as its defaults; the rest is from the classmethods
 qwen3vl_4b and qwen3vl_8b in public ports (jax-ml/bonsai, sgl-project/sglang-jax). A config.json from the hub was not
 available here. A test builds both models on torch's meta device: 4,437,815,808 and 8,767,123,696 parameters.
 
 A clip's frames have positions of their own, one time step each, so the positions of text after a clip need no
-correction. `positions` is not defined: the engine hf asks this family by its generic path.
+correction. `positions` is not defined, so the engine hf uses its generic path for this family.
 """
 
 import math
@@ -29,7 +30,7 @@ def grid(size: MediaSize) -> tuple[int, int, int]:
     """(t, h, w): time steps, and patches in height and width. Raises ValueError for a frame with a side below 32."""
     width, height, frames = size.width, size.height, size.frames
     if frames is not None and min(width, height) < FACTOR:
-        raise ValueError(f"a frame of {width} x {height}: Qwen3-VL takes no side below {FACTOR} pixels")
+        raise ValueError(f"a frame of {width} x {height}: Qwen3-VL accepts no side below {FACTOR} pixels")
     rows, columns = round(height / FACTOR), round(width / FACTOR)
     shown = 1 if frames is None else frames + frames % TEMPORAL  # LLaMA-Factory repeats the last of an odd number
     least, most = IMAGE_PIXELS if frames is None else VIDEO_PIXELS
@@ -50,7 +51,7 @@ def seconds(size: MediaSize) -> Iterator[float]:
 
 
 def tokens(size: MediaSize) -> int:
-    """Tokens in the prompt, with marks and times. Qwen's tokenizer takes a token for each digit of a time."""
+    """Tokens in the prompt, with marks and times. Qwen's tokenizer uses a token for each character of a time."""
     _, rows, columns = grid(size)
     each = rows * columns // MERGE**2 + 2
     if size.frames is None:
@@ -70,7 +71,8 @@ def text(size: MediaSize) -> str:
 def architecture(config: Config) -> Architecture:
     """The sizes of a config.json. Raises KeyError when one is missing.
 
-    LLaMA-Factory freezes the mergers of DeepStack with the tower, and so LoRA adapts them with it.
+    The mergers of DeepStack count as part of the tower, because LLaMA-Factory freezes them with it and LoRA adapts them
+    with it.
     """
     vision = config["vision_config"]
     hidden, wide, depth, positions = (

@@ -104,5 +104,5 @@ def test_a_family_that_cannot_be_trained_is_refused(tmp_path: Path, bases: dict[
 def test_a_frame_that_the_processor_refuses_is_named(bases: dict[str, Path], tmp_path: Path) -> None:
     """Qwen3-VL's video processor refuses sides below 32 pixels; the build's family takes 28."""
     data, _ = data_with(tmp_path / "data", videos=1, size=(600, 28))
-    with pytest.raises(Fault, match=r"0\.png: a frame of 585 x 28: Qwen3-VL takes no side below 32"):
+    with pytest.raises(Fault, match=r"0\.png: a frame of 585 x 28: Qwen3-VL accepts no side below 32"):
         plan(recipe_with(tmp_path), data, gpus=1, base=str(bases["qwen3_vl"]))
