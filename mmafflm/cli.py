@@ -142,7 +142,7 @@ def experiment(
 def list_(
     kind: Annotated[Listable | None, typer.Argument(help="the table to print; all by default")] = None,
 ) -> None:
-    """List the names that commands take: subsets, tasks, languages, recipes and experiments."""
+    """List the names that commands accept: subsets, tasks, languages, recipes and experiments."""
     print("\n\n".join("\n".join(listing(one)) for one in ([kind] if kind else Listable)))
 
 

@@ -10,20 +10,21 @@ from mmafflm.untrusted import ADDITIONAL
 
 TIMEOUT_S = 20
 
-OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to other hubs, which we do not ask
+OTHER_HUBS = ("USE_MODELSCOPE_HUB", "USE_OPENMIND_HUB")  # LLaMA-Factory's switches to other hubs; we do not query these
 _ISO = {"br": "pt"}  # XED's br is Brazilian Portuguese; on the hub br is Breton
 _NONE = ("zxx", "und")  # a picture without words, and a row in an unknown language
 
 
 def hub_languages(codes: Iterable[str]) -> list[str]:
-    """Language codes of records as the metadata of a hub card has them, sorted."""
+    """The language codes of records, sorted, in the form that the metadata of a hub card needs."""
     return sorted({_ISO.get(code, code) for code in codes if code not in _NONE})
 
 
 def require_hub_base(name: str) -> None:
-    """Raises Fault when base `name` is neither complete in the cache nor known to the hub.
+    """Raises Fault when base model `name` is not complete in the cache and cannot be downloaded from the hub.
 
-    It is called before anything starts. Without it, a launch on eight GPUs ends in a traceback a minute later.
+    It checks nothing without huggingface_hub, or when LLaMA-Factory uses another hub. It is called before anything
+    starts: otherwise a launch on eight GPUs would end in a traceback a minute later.
     """
     try:
         from httpx import HTTPError
@@ -79,7 +80,7 @@ def file_of(name: str, file: str) -> Path | None:
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a model on this machine: of that name, or a complete copy in the hub's cache. None without one."""
+    """The folder of a model on this machine: the folder `name`, or a complete copy in the hub's cache; else None."""
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import try_to_load_from_cache
@@ -89,9 +90,10 @@ def folder_of(name: str) -> Path | None:
 
 
 def settings_of(name: str) -> Path | None:
-    """The folder with the JSON files and chat templates of a hub model, downloaded if needed; None on another hub.
+    """The folder with the JSON files and chat templates of a hub model, which are downloaded if needed.
 
-    Call it after `require_hub_base`. Raises Fault when they cannot be downloaded.
+    It is None when LLaMA-Factory uses another hub. Call this after `require_hub_base`. Raises Fault when the files
+    cannot be downloaded.
     """
     if _on_other_hub():
         return None
@@ -113,7 +115,7 @@ def _on_other_hub() -> bool:
 
 
 def cached_commit(name: str) -> str | None:
-    """The commit of model `name` that the cache has for branch main, that is, the one read last. None without one."""
+    """The commit of branch main of model `name` that was downloaded last; None when the cache has no config.json."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json")

@@ -1,4 +1,4 @@
-"""`mmafflm list`: the names that commands take: subsets, tasks, languages, recipes and experiments."""
+"""`mmafflm list`: the names that commands accept: subsets, tasks, languages, recipes and experiments."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Listable(StrEnum):
 
 
 def listing(kind: Listable) -> list[str]:
-    """A table as lines of aligned columns, never cut; the first line has the heads."""
+    """A table as lines of aligned columns, never cut; the first line has the names of the columns."""
     rows = list(_TABLES[kind]())
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     return [
@@ -34,7 +34,7 @@ def _subsets() -> Iterator[tuple[str, ...]]:
 
 
 def _tasks() -> Iterator[tuple[str, ...]]:
-    yield "task", "what is asked", "main metric", "subsets"
+    yield "task", "what the model predicts", "main metric", "subsets"
     keys = {task.key: (task.kind, task.main_metric) for one in benchmark().values() for task in one.tasks}
     for key, (kind, metric) in keys.items():
         subsets = (name for name, one in benchmark().items() if any(task.key == key for task in one.tasks))
@@ -53,7 +53,7 @@ def _recipes() -> Iterator[tuple[str, ...]]:
 
 
 def _experiments() -> Iterator[tuple[str, ...]]:
-    yield "experiment", "what it asks"
+    yield "experiment", "question"
     yield from shipped(EXPERIMENTS)
 
 

@@ -1,5 +1,5 @@
 """Reading and writing files safely.
 
-Untrusted JSON and YAML, paths that stay inside their folder, text that can be stored, sentences for a full disk, and
-the hash of our own source.
+This package reads untrusted JSON and YAML, keeps paths inside their folder, makes text storable, turns write errors
+into sentences, and hashes our own source.
 """

@@ -1,4 +1,4 @@
-"""Read a whole YAML or JSON file that a person or an earlier command wrote, or say in a sentence why we cannot."""
+"""Read a whole YAML or JSON file that a person or an earlier command wrote, or raise a Fault that says why not."""
 
 import json
 import os
@@ -20,13 +20,13 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
     """The value of a YAML file.
 
     An alias (*name) may repeat a value, but with all aliases expanded there may be at most YAML_SIZE values.
-    Raises UsageFault when the file is missing, too large, nested too deeply or not YAML.
+    Raises UsageFault when the file is missing, cannot be read, is too large, is nested too deeply or is not YAML.
     """
     try:
         with path.open("rb") as file:
             data = file.read(YAML_SIZE + 1)
         if len(data) > YAML_SIZE:
-            raise UsageFault(f"{path}: more than {YAML_SIZE:,} bytes, which no config of ours has. Give another file.")
+            raise UsageFault(f"{path}: more than {YAML_SIZE:,} bytes, too large for a config. Give another file.")
         value = yaml.load(data.decode(), loader)  # a SafeLoader
         if _written_out(value, {}) > YAML_SIZE:
             raise UsageFault(f"{path}: its aliases expand to more than {YAML_SIZE:,} values. Remove them.")
@@ -115,7 +115,8 @@ def loads(text: bytes, object_hook: ObjectHook | None = None) -> Any:
 def parse_json(text: str, name: str, fix: str) -> Any:
     """The value of a JSON text. An integer with more digits than Python converts is returned as a string of its digits.
 
-    name: the name of the file. fix: a sentence. Raises Fault naming the line.
+    name: the name of the file. fix: the sentence that ends a Fault. Raises Fault for other text; for a syntax error it
+    names the line.
     """
     try:
         return json.loads(text, parse_int=_integer)

@@ -17,7 +17,7 @@ from typing import TypeGuard
 from mmafflm.errors import Fault
 
 MEDIA = "media"  # the folder below DATA
-RULE = f"a picture or clip has a relative path below {MEDIA}/, without .., drive, backslash or control character"
+RULE = f"a picture or clip must have a relative path below {MEDIA}/, without .., drive, backslash or control character"
 LEADS_OUT = "a link that leads out of the folder"
 _PART = r"(?!\.\.?(?:/|\Z))[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}"  # a lone surrogate cannot be a file's name
 _NAME = re.compile(rf"{MEDIA}(?:/{_PART}){{1,20}}")  # nested folders; the build makes four levels
@@ -26,23 +26,23 @@ _SHOWN = 120  # characters of a bad name that a message shows
 
 
 def is_media_name(name: object) -> TypeGuard[str]:
-    """Whether this may name a picture, frame or clip, as far as the name alone shows."""
+    """Whether this is an allowed name of a picture, frame or clip. Links are not checked."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def is_below(name: str) -> bool:
-    """Whether this is a relative path that stays below its folder, apart from links."""
+    """Whether this is a relative path that stays below its folder. Links are not checked."""
     return _BELOW.fullmatch(name) is not None
 
 
 def quoted(name: object) -> str:
-    """A name from a file, made fit for a message: on one line, and at most one line long."""
+    """A name from a file, made fit for a message: quoted, on one line, and shortened."""
     text = ascii(name) if isinstance(name, str) and not name.isprintable() else repr(name)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class Folder:
-    """A folder during one pass over its records: it remembers which folders below it are inside."""
+    """Checks the media names of a folder's records in one pass. It remembers the results for the folders below."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,7 +50,7 @@ class Folder:
         self._inside: dict[str, bool] = {}
 
     def fault(self, name: object) -> str | None:
-        """Why a record may not name this picture, frame or clip; None when it may. The file need not exist."""
+        """Why a record may not have this name of a picture, frame or clip; None if it may. The file need not exist."""
         if not is_media_name(name):
             return RULE
         return None if self._holds_folder(name.rpartition("/")[0]) and self._holds(name) else LEADS_OUT
@@ -71,7 +71,8 @@ class Folder:
 def media_path(root: Path, name: object) -> Path:
     """The path of a picture, frame or clip below `root`; the file may be missing.
 
-    Raises Fault when the name breaks the rule, when a link leads out of `root`, and when it is a folder or a device.
+    Raises Fault when the name breaks the rule, when a link leads out of `root`, and when the path is not a file or
+    cannot be opened.
     """
     if why := Folder(root).fault(name):
         raise Fault(f"{root}: {quoted(name)}: {why}. Remove the record, or get the data from its source.")
@@ -96,8 +97,8 @@ def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
     if found := sorted(_leading_out(real, real, but)):
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise Fault(
-            f"{root}: {', '.join(quoted(name) for name in found[:3])}{more}: {LEADS_OUT}. Put the files in "
-            "its place, or remove it; the whole folder may be a link."
+            f"{root}: {', '.join(quoted(name) for name in found[:3])}{more}: {LEADS_OUT}. Replace the "
+            "link with the files, or remove it; the whole folder may be a link."
         )
 
 

@@ -19,7 +19,7 @@ DATA = {".yaml", ".csv", ".json", ".j2"}  # prompts, subsets, label sets, page t
 def source_hash(*names: str) -> str:
     """SHA-256 over these modules and all project modules that they import; a package includes all of its modules.
 
-    A module that no import statement mentions, such as a corpus that is found by its name, must be named.
+    A module that no import statement mentions, such as a corpus that is found by its name, must be among `names`.
     """
     found = _with_imports(names)
     seen = hashlib.sha256()
@@ -53,7 +53,7 @@ def _members(name: str) -> Iterator[str]:
 
 @cache  # a build asks for a dozen hashes, and most of them cover the same files
 def _imports(name: str, path: Path) -> tuple[str, ...]:
-    """The project's names in a file's import statements: modules, or names within a module, which have no file."""
+    """The project's names in a file's import statements: modules, and names within modules, which have no file."""
     found: list[str] = []
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_bytes())):

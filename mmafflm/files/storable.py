@@ -11,8 +11,8 @@ def storable(text: str, longest: int = LONGEST) -> str:
     """Replace control characters and lone surrogates in `text`, and cut the middle out of a long text.
 
     A control character becomes its Unicode symbol (␀ for NUL), a lone surrogate becomes �. A note in place of the
-    middle says how much was cut. Escapes such as backslash-u0000 are not used: they hold digits, which a parser of
-    answers would read.
+    middle says how much was cut. Escapes such as backslash-u0000 are not used, because a parser of answers would read
+    their digits.
     """
     if len(text) > longest:
         half = longest // 2

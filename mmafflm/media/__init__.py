@@ -1,4 +1,4 @@
-"""Pictures and clips under the pixel and frame budget: containers, the frames that are taken, and their size.
+"""Pictures and clips within the pixel and frame budget: containers, the frames of a clip that are used, and their size.
 
 The input is bytes or a stored file, the output PIL images.
 """

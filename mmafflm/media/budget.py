@@ -1,11 +1,11 @@
-"""How the pixel and frame budget is applied: the size of a picture, and which frames of a clip are taken.
+"""How the pixel and frame budget is applied: the size of a picture, and which frames of a clip are used.
 
 The build config holds the four numbers (`budget:` in data_build/default.yaml). From there they go to manifest.json, the
 config that `mmafflm plan` computes, run.json and the evaluation.
 
 Training reads media through LLaMA-Factory and the base model's processor (paper, training set-up). The number of frames
 is the same for all models; how a picture is scaled is the family's rule (mmafflm/families). The build scales by the
-rule of its family, so that training and evaluation need not scale again.
+rule of one family (`built_for`), so that training and evaluation need not scale again for it.
 """
 
 import math
@@ -32,9 +32,9 @@ BUILD = built_for().media
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a picture and a clip may cost. The build config owns the numbers, so there are no defaults.
+    """The limits on a picture and a clip. The build config sets the numbers, so there are no defaults here.
 
-    The bounds are checked when a config or manifest is read: no size fits below one vision token.
+    The bounds of the numbers are checked when a config or manifest is read. Less than one vision token is impossible.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -54,9 +54,9 @@ class Budget:
         return _FamilyBudget(**self.to_json(), rules=media)  # type: ignore[arg-type]  # two of them are integers
 
     def lowered(self, asked: Mapping[str, Any]) -> "Budget":
-        """This budget with the fewer pixels that are `asked` for; other keys are ignored.
+        """This budget with the lower pixel limits in `asked`; keys other than the four numbers are ignored.
 
-        Raises ValueError naming a key that asks for more than this budget, or for other frames.
+        Raises ValueError, which names the key, for a higher number than here, and for another video_fps or video_maxlen.
         """
         for name, stored in self.to_json().items():
             if (most := asked.get(name, stored)) > stored or (most < stored and name not in PIXELS):
@@ -73,14 +73,14 @@ class Budget:
         return {field.name: getattr(self, field.name) for field in fields(Budget)}
 
     def frames(self, count: int, duration_s: float) -> list[int]:
-        """Which of a clip's `count` frames are taken: fps of them a second, evenly from the first to the last."""
+        """Which of a clip's `count` frames are used: video_fps a second, at most video_maxlen, evenly spread."""
         taken = min(count, self.video_maxlen, max(1, math.floor(duration_s * self.video_fps)))
         step = (count - 1) / (taken - 1) if taken > 1 else 0.0
         # the arithmetic of numpy.linspace, which ends exactly on the last frame
         return [int(position * step) if position < taken - 1 or taken == 1 else count - 1 for position in range(taken)]
 
     def size(self, width: int, height: int, video: bool = False) -> tuple[int, int]:
-        """The width and height to which the budget scales a picture or frame. A second scaling changes nothing."""
+        """The width and height to which the budget scales a picture or frame. Scaling again changes nothing."""
         least, most = (VIDEO_MIN_PIXELS, self.video_max_pixels) if video else (IMAGE_MIN_PIXELS, self.image_max_pixels)
         # The plugin does one round. A strip of 10000 x 20 is too large again once its side is 28, so another round
         # follows.
@@ -112,12 +112,12 @@ def vision_tokens(width: int, height: int, frames: int | None = None) -> int:
 
 
 def open_images(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
-    """A record's pictures, as training sees them."""
+    """A record's pictures, scaled as in training."""
     return [budget.scaled(_rgb(root, name)) for name in names]
 
 
 def open_frames(root: Path, names: Sequence[str], budget: Budget) -> list[Image.Image]:
-    """A clip from its frame files, as training sees it: its frames, the last repeated to fill a time step."""
+    """A clip from its frame files, scaled as in training; the last frame is repeated to fill a time step."""
     frames = [budget.scaled(_rgb(root, name), video=True) for name in names]
     return frames + frames[-1:] * (budget.media.padded(len(frames)) - len(frames))
 

@@ -1,9 +1,9 @@
 """Detect a clip's container from its first bytes, so that FFmpeg is given the format and never guesses.
 
 When FFmpeg guesses, it may take a text file named .mp4 for a playlist, an ffconcat script or an SDP session, and open
-the files and addresses in it. The containers below cannot name other files. The exception is MP4 with outside
-references: FFmpeg ignores these unless asked (enable_drefs), and mmafflm/media/decode.py allows no protocol to open
-them.
+the files and addresses in it. The containers below cannot refer to other files. The exception is MP4 with external
+references: FFmpeg ignores these unless the option enable_drefs is set, and mmafflm/media/decode.py allows no protocol
+to open them.
 """
 
 import re
@@ -34,11 +34,11 @@ STORED = re.compile(rb"\x89PNG\r\n\x1a\n|BM.{4}\0{4}", re.DOTALL)
 
 
 def is_safe_to_guess(beginning: bytes) -> bool:
-    """Whether a library that guesses formats will find a picture or clip here, and nothing that names other files.
+    """Whether a library that guesses formats will find a picture or clip here, and nothing that refers to other files.
 
     LLaMA-Factory opens a mix's media without stating their format. FFmpeg recognises the containers here for certain,
     with two exceptions: a transport stream, and an MP4 that begins with one of the rarer boxes. For these it would have
-    to choose between the container and an SDP session, a text that names other files. beginning: at least the first
+    to choose between the container and an SDP session, a text that refers to other files. beginning: at least the first
     FIRST bytes of the file.
     """
     if STORED.match(beginning):

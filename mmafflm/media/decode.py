@@ -1,4 +1,4 @@
-"""Open untrusted pictures and clips defensively, with PIL and PyAV, and name in a few words what is wrong with them.
+"""Open untrusted pictures and clips defensively, with PIL and PyAV, and report in a few words what is wrong with them.
 
 PyAV is used, not decord, because LLaMA-Factory decodes with PyAV. decord's pixels differ from PyAV's by up to 19 of 255
 in BT.709 clips, and its seeking returned other frames of an AVI (decord 0.6.0; docs/reference/training.md).
@@ -27,9 +27,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # anything larger is a mistake or a decompression bomb
 # The share of a clip's frames that the decoder may mark as damaged. It marks the frames that it had to repair, but
 # not the frames after them that depend on these, up to the next key frame. docs/reference/data.md has the
-# measurements: up to 1% few frames look wrong, from 2% on most do; a clip of 3 s with one repaired frame (1.4%) is
-# kept. A damaged frame that the budget takes is used as the decoder repaired it: its neighbours are as smeared, and
-# training on the raw clip shows the same.
+# measurements: if up to 1% are marked, few frames look wrong; from 2% on, most do. A clip of 3 s with one repaired
+# frame (1.4%) is kept. If the budget selects a damaged frame, it is used as the decoder repaired it: the frames next to
+# it are smeared as much, and training on the raw clip would use the same frame.
 MOST_DAMAGED = 0.02
 MOST_UNREADABLE = 100  # packets
 # A decoder that starts at one of these frames invents the frame that it depends on, grey or green, without marking it.
@@ -45,7 +45,7 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames that the budget takes from a clip (RGB, scaled), and notes on what was wrong with it."""
+    """The frames that the budget selects from a clip (RGB, scaled), and notes on what was wrong with the clip."""
 
     frames: list[Image.Image]
     duration_s: float
@@ -79,7 +79,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
         # 16 bits: PIL's own convert clips at 255, which leaves a white picture
         return picture.point(lambda value: value / 257).convert("L").convert("RGB")
     if picture.mode == "F":
-        raise Broken("a picture of floating-point numbers, whose white is not known")
+        raise Broken("a picture of floating-point numbers, so its value for white is unknown")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
@@ -87,10 +87,10 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def open_clip(source: Path | bytes, budget: Budget, max_s: float | None = None, upright: bool = True) -> Clip:
-    """The frames that the budget takes from a clip, or from the middle max_s seconds of a longer clip.
+    """The frames that the budget selects from a clip, or from the middle max_s seconds of a longer clip.
 
     upright: turn the clip by its rotation mark and stretch it by its pixel aspect ratio, as a player does.
-    LLaMA-Factory, given a clip, does neither. FFmpeg can open nothing but the bytes of the clip. Raises Broken.
+    LLaMA-Factory does neither with a clip. FFmpeg can open nothing but the bytes of the clip. Raises Broken.
     """
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
@@ -98,7 +98,7 @@ def open_clip(source: Path | bytes, budget: Budget, max_s: float | None = None, 
         return reader.middle(max_s) if max_s and reader.length_s > max_s else reader.whole()
     except Broken:
         raise
-    except Exception as error:  # as above; AttributeError and UnicodeDecodeError were seen
+    except Exception as error:  # as in open_picture; AttributeError and UnicodeDecodeError have occurred
         raise Broken(f"broken clip ({_said(error)})") from None
 
 
@@ -113,7 +113,7 @@ def _said(error: Exception) -> str:
 
 
 def _stream(container: Any) -> Any:
-    """The first stream that is a film, not the cover picture of a sound file."""
+    """The first video stream that is not the cover picture of a sound file. Raises Broken when there is none."""
     for stream in container.streams.video:
         codec = stream.codec_context  # None when ffmpeg does not know the codec
         if codec is not None and "attached_pic" not in str(stream.disposition):
@@ -124,7 +124,7 @@ def _stream(container: Any) -> Any:
 
 def _require_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise Broken(f"frames of {width} x {height} pixels")
+        raise Broken(f"frames of {width} x {height} pixels are too large")
 
 
 class Shot(NamedTuple):
@@ -170,18 +170,18 @@ class _Reader:
         self.start_s = float((stream.start_time or 0) * stream.time_base)
 
     def _open(self) -> Any:
-        # A handle without a name, and no protocol by which FFmpeg could open another file: no protocol is named "none".
+        # FFmpeg gets a file object without a name, and no protocol to open another file: none has the name "none".
         options = {"protocol_whitelist": "none", "format_whitelist": str(self.container)}
         return av.open(io.BytesIO(self.content), format=self.container, options=options)
 
     def whole(self) -> Clip:
-        """The whole clip."""
+        """Frames from the whole clip."""
         if self.promised and self.stream_s:
             wanted = self.budget.frames(self.promised, self.stream_s)
             found = self._take(wanted)
             if found.pictures and len(found.pictures) == len(wanted):
                 return self._clip(found, self.length_s, *found.notes())
-        # The header gives no number of frames, or too many: count them, then take.
+        # The header has no number of frames, or one that is too high. So count the frames first.
         counted = self._take([])
         seen, last_s, promised = counted.frames, counted.last_s, self.promised or counted.frames + counted.lost
         if not seen:
@@ -192,7 +192,7 @@ class _Reader:
         return self._clip(found, length_s, *notes, *counted.notes())
 
     def middle(self, max_s: float) -> Clip:
-        """The middle max_s seconds of a longer clip, at even intervals."""
+        """Frames from the middle max_s seconds of a longer clip, at even intervals."""
         start = (self.length_s - max_s) / 2
         count = min(self.budget.video_maxlen, max(1, math.floor(max_s * self.budget.video_fps)))
         times = [start + max_s * position / count for position in range(count)]
@@ -235,7 +235,7 @@ class _Reader:
         return found
 
     def _shots(self, found: _Pass, from_s: float = 0.0) -> Iterator[Shot]:
-        """Every frame that can be decoded, even after broken packets; counted in `found`."""
+        """Yield every frame that can be decoded, even after broken packets, and count frames and losses in `found`."""
         first, self.opened = self.opened, None
         with closing(first or self._open()) as container:
             stream = _stream(container)

@@ -1,4 +1,4 @@
-"""Small pictures inside the page. Pixels are decoded and encoded again, so that none of a file's own bytes get in."""
+"""Small pictures inside a page. Pixels are decoded and encoded again, so that no bytes of the original file get in."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from mmafflm.records import Record
 PICTURE_SIDE, FRAME_SIDE, FRAMES = 320, 176, 4  # pixels of the longest side; frames shown of a clip
 QUALITY = 62
 _CLIP = Budget(PICTURE_SIDE**2, FRAME_SIDE**2, 2.0, FRAMES)
-_CLIP_MIDDLE_S = 2.0  # of a clip stored as a file, only the middle is decoded; all of it takes a second
+_CLIP_MIDDLE_S = 2.0  # of a clip stored as a file, only the middle is decoded; the whole clip would take a second
 
 
 @dataclass(frozen=True)

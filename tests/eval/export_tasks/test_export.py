@@ -126,7 +126,7 @@ def test_a_row_that_leads_out_of_data_is_not_opened(data: Dataset, tmp_path: Pat
         rows = [row | wrong for row in read_jsonl(file)]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         here = Exported(tmp_path / "out")
-        with pytest.raises(Fault, match="a picture or clip has a relative path below media/"):
+        with pytest.raises(Fault, match="a picture or clip must have a relative path below media/"):
             _ = here.pictures(rows[0]) + here.clips(rows[0])
 
 
