@@ -56,7 +56,7 @@ class Budget:
     def lowered(self, asked: Mapping[str, Any]) -> "Budget":
         """This budget with the lower pixel limits in `asked`; keys other than the four numbers are ignored.
 
-        Raises ValueError, which names the key, for a higher number than here, and for another video_fps or video_maxlen.
+        Raises ValueError, which names the key, for a higher number, and for another video_fps or video_maxlen.
         """
         for name, stored in self.to_json().items():
             if (most := asked.get(name, stored)) > stored or (most < stored and name not in PIXELS):
