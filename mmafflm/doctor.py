@@ -16,7 +16,10 @@ CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in a checkout; an
 
 
 def examine() -> Iterator[tuple[bool, str, str]]:
-    """Yield (whether it is fine, what, what was found and what to do): versions, GPUs, memory, disk, hub's cache."""
+    """Check versions, GPUs, memory, disk and the hub's cache.
+
+    Yield (whether it is fine, what was checked, what was found and what to do).
+    """
     yield from _versions()
     yield from _gpus()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -46,7 +46,7 @@ def _clamp(value: float, low: float, high: float) -> float:
 
 
 def _unit(text: str) -> PaperAnswer:
-    """The first separate "0." with digits (a minus before it is ignored), else the first number, else 0.5; in 0..1."""
+    """The first separate "0." with digits (a minus is ignored), else the first number, else 0.5; clamped to 0..1."""
     hit = re.search(r"\b0\.\d+\b", text) or re.search(r"-?\d+(?:\.\d+)?", text)
     return PaperAnswer(_clamp(float(hit[0]), 0.0, 1.0) if hit else 0.5, bool(hit))
 

@@ -49,8 +49,8 @@ class Unparsed:
 def parse(task: Task, text: str, emotion: str | None = None) -> Answer | Unparsed:
     """Read the answer to `task` in `text`: canonical labels in class order, a number, or a number per dimension.
 
-    emotion: the record's emotion, the only one that the answer may mention; None allows all emotions of the task.
-    Never raises. The time is linear in the length of the text.
+    Returns Unparsed when there is no clear answer, and never raises. emotion: the record's emotion, the only one that
+    the answer may mention; None allows all emotions of the task. The time is linear in the length of the text.
     """
     if reason := reason_of(text):
         return Unparsed(reason)

@@ -28,7 +28,7 @@ DECIMALS = 4  # of an expected value; expected values may be closer together tha
 
 
 class Candidate(NamedTuple):
-    """An admissible answer as the corpus writes it, and what it means."""
+    """An admissible answer: its text as the corpus writes it, and its value as gold."""
 
     text: str
     value: Gold

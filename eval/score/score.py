@@ -178,8 +178,8 @@ def _notes(task: Task, mode: str, read: Answers) -> list[str]:
 def score_run(run: Path, data: Dataset, mode: str, subsets: Sequence[str] | None = None) -> dict[str, Any]:
     """Score RUN's answers against the records of DATA, and write RUN/scores.MODE.json atomically.
 
-    If that file is up to date, it is read instead. Raises Fault when the data changed after the build, lacks
-    a subset, or is not the data that the run answered; also what score() raises.
+    If that file is up to date, it is only read. Raises Fault when the data changed after the build, lacks a subset, or
+    is not the data that the run answered; also raises what score() raises.
     """
     described = run_json(run)
     require_data(run, described, data)

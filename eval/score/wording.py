@@ -36,12 +36,12 @@ class Word(NamedTuple):
 
 
 def shape(words: Iterable[Word]) -> str:
-    """The kinds of the words in one line, such as "lead_in is number ". The forms match this line."""
+    """The kinds of the words in one line, such as "lead_in is number "; the forms are regular expressions on it."""
     return "".join(f"{word.kind} " for word in words)
 
 
 def cut(words: Iterable[Word], end: re.Pattern[str]) -> list[list[Word]]:
-    """Cut the words after each match of `end` in their shape."""
+    """Split the words into lists, after each match of `end` in their shape."""
     rest, pieces = iter(words), end.sub(r"\g<0>\n", shape(words)).split("\n")
     return [list(islice(rest, piece.count(" "))) for piece in pieces if piece]
 

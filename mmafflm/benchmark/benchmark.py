@@ -126,7 +126,7 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
 
 
 def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
-    """Raises Fault for a missing key, an unknown kind, and a prompt that does not exist or has wrong fields."""
+    """Raises Fault for a missing key, an unknown kind, and a prompt that is unknown or has wrong or missing fields."""
     _require_keys(name, whole)
     for key, one in whole["tasks"].items():
         shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"

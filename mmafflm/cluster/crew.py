@@ -53,7 +53,7 @@ class Crew:
     def ask(self, method: str, *words: Any) -> Any:
         """Call a method of the object of the first ready worker. If that worker dies, call it in another one.
 
-        Raises what the method raises, and Fault when workers keep dying or no node is left.
+        Raises what the method raises, and Fault when workers keep dying while they start or no node is left.
         """
         import ray
 
@@ -167,7 +167,7 @@ class Crew:
         return any(worker.loaded for worker in self.workers)
 
     def _bury(self, worker: _Worker, error: Exception) -> None:
-        """Remove a worker that has died. Raises Fault at the MOST_DEATHS-th death in a row of the same kind."""
+        """Remove a dead worker. Raises Fault if MOST_DEATHS in a row died over the same tasks or while starting."""
         self.starts += not worker.loaded
         deaths = worker.deaths + 1 if worker.loaded else self.starts
         worker.left = {}

@@ -1,8 +1,8 @@
 """`python -m mmafflm.cluster.reaper FOLDER`: clean up a local Ray when its command has ended or was killed.
 
-Ray's processes then end by themselves, except for its agents. All of Ray's processes have files in FOLDER open, and no
-other process has: this module kills those that do, and removes FOLDER. The command holds the other end of standard
-input, which closes when the command ends.
+Ray's processes then end by themselves, except for its agents. Only Ray's processes have files in FOLDER open, so this
+module kills every process that has, and removes FOLDER. The command holds the other end of standard input, which
+closes when the command ends.
 """
 
 import os

@@ -25,7 +25,7 @@ class MediaSize(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The text that represents a picture or clip in a prompt: `pad` is repeated once for each of its tokens."""
+    """The text that represents a picture or clip in a prompt; `pad` is written once for each vision token."""
 
     start: str
     pad: str

@@ -5,7 +5,7 @@ one more shows the whole picture. A frame is one tile. The size decides only bet
 of 640 x 480 has 12 tiles and one more, a square one of 512 x 512 a single tile.
 
 LLaMA-Factory cuts tiles only with `crop_to_patches: true`, and transformers' InternVLProcessor always does, so `plan`
-sets that key. LLaMA-Factory's template intern_vl has a system prompt and writes a picture where the question has it;
+sets that key. LLaMA-Factory's template intern_vl has a system prompt and puts a picture at its place in the question;
 the published template has no system prompt and starts a new line after each picture. So the engines use CHAT_TEMPLATE,
 which writes the same prompts as training. LLaMA-Factory's plugin puts all pictures of a micro-batch before all clips,
 and the model fills the rows' tokens in order: a row with a clip before a row with a picture would get that picture. So

@@ -1,9 +1,9 @@
 """Keep everything that an untrusted folder refers to inside that folder.
 
-DATA may come from a colleague or from the hub, with a manifest whose hashes all agree. Its records still decide which
+DATA may come from a colleague or from the hub, with a manifest whose hashes all agree. The records still decide which
 files are opened, uploaded, packed and linked. So one rule holds for every picture, frame and clip: its name is a
-relative path below media/, and the file it leads to, with links resolved, is in DATA. Nothing else in the folder may be
-a link that leads out of it.
+relative path below media/, and the file at that path, with links resolved, is in DATA. Nothing else in the folder may
+be a link that leads out of it.
 """
 
 import os
@@ -91,7 +91,7 @@ def media_path(root: Path, name: object) -> Path:
 def require_inside(root: Path, but: tuple[str, ...] = (MEDIA,)) -> None:
     """Raises Fault when a link below `root` leads out of it, so that nothing is read or written there.
 
-    but: folders of `root` that are not searched. Files in media/ are checked one by one when a record names them.
+    but: folders of `root` that are not searched. Files in media/ are checked one by one when a record is used.
     """
     real = Path(os.path.realpath(root))
     if found := sorted(_leading_out(real, real, but)):

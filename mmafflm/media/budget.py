@@ -34,7 +34,7 @@ BUILD = built_for().media
 class Budget:
     """The limits on a picture and a clip. The build config sets the numbers, so there are no defaults here.
 
-    The bounds of the numbers are checked when a config or manifest is read. Less than one vision token is impossible.
+    The bounds of the numbers are checked when a config or manifest is read. They leave room for one vision token.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")

@@ -8,7 +8,7 @@ frames of 128 x 128 would be enlarged.
 
 Sizes: transformers' Qwen3VLVisionConfig has the tower of 8B as its defaults; the rest is from the classmethods
 qwen3vl_4b and qwen3vl_8b in public ports (jax-ml/bonsai, sgl-project/sglang-jax). A config.json from the hub was not
-available here. A test builds both models on torch's meta device: 4,437,815,808 and 8,767,123,696 parameters.
+available here. A test builds both on torch's meta device, with 4,437,815,808 and 8,767,123,696 parameters.
 
 A clip's frames have positions of their own, one time step each, so the positions of text after a clip need no
 correction. `positions` is not defined, so the engine hf uses its generic path for this family.
