@@ -58,7 +58,7 @@ def _likelihoods(run: Path, subset: str) -> dict[str, list[float]]:
     path = run / f"likelihoods/{subset}.jsonl"
     if not path.is_file():
         words = ["mmaffben", "predict", "--readout", "choice", "--subsets", subset, "--out", str(run)]
-        raise UsageFault(f"{path}: does not exist. Run {shlex.join(words)} with the run's --ckpt and --data.")
+        raise UsageFault(f"{path}: does not exist. Run: {shlex.join(words)}, with the run's --ckpt and --data")
     return {row["id"]: row["logp"] for row in read_jsonl(path)}
 
 
