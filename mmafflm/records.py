@@ -1,4 +1,4 @@
-"""The rows that build, training and evaluation exchange: Record and Prediction, as readable JSON Lines."""
+"""The rows that the build, training and evaluation exchange: Record and Prediction, as readable JSON Lines."""
 
 import errno
 import hashlib
@@ -31,18 +31,18 @@ class Record:
     split: str
     language: str
     modality: str
-    source: str  # raw file and line, as a path below the corpus's folder
+    source: str  # the raw file, as a path below the corpus's folder, and the line
     messages: list[dict[str, str]]
     images: list[str]
     videos: list[str | list[str]]
     gold: Gold
     translated_from: dict[str, str] | None = None
-    emotion: str | None = None  # written only when the task asks for one emotion's intensity
-    group: str | None = None  # rows of one dialogue, film, picture or tweet: "dialogue:test/12"; written only if known
+    emotion: str | None = None  # written only for the intensity of one emotion
+    group: str | None = None  # shared by the rows of a dialogue, film, picture or tweet: "dialogue:test/12"
 
     @property
     def prompt(self) -> str:
-        """The user's turn."""
+        """The text of the user's turn."""
         return self.messages[0]["content"]
 
     @property
@@ -51,7 +51,7 @@ class Record:
         return self.messages[-1]["content"]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of a line; docs/reference/data-format.md describes its keys."""
+        """The record as the JSON object of one line. docs/reference/data-format.md describes its keys."""
         # dataclasses.asdict copies every message and takes five times as long
         row = {name: getattr(self, name) for name in self.__slots__}
         for name in ("emotion", "group"):
@@ -92,9 +92,9 @@ def dump(row: Any) -> bytes:
 
 
 def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON Lines file. Raises Fault naming the line that is not a JSON object.
+    """The objects of a JSON Lines file. Raises Fault with the number of the first line that is not a JSON object.
 
-    growing: another process may be writing the last line now; a last line without its newline is skipped.
+    growing: another process may still be writing the last line. Reading then ends at a line without a newline.
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -105,12 +105,12 @@ def read_jsonl(path: Path, growing: bool = False) -> Iterator[dict[str, Any]]:
             except orjson.JSONDecodeError as error:
                 raise Fault(f"{path}:{number}: not JSON ({error.msg}). Restore the file, or make it again.") from None
             if not isinstance(row, dict):
-                raise Fault(f"{path}:{number}: expected a JSON object, found {type(row).__name__}.")
+                raise Fault(f"{path}:{number}: expected a JSON object, found {type(row).__name__}. Restore the file.")
             yield row
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of DATA/FOLDER/FILE. Raises Fault naming a line that is not a record or names a forbidden file."""
+    """The records of DATA/FOLDER/FILE. Raises Fault for a line that is not a record or refers to a forbidden file."""
     data = Folder(path.parent.parent)
     for number, row in enumerate(read_jsonl(path), 1):
         try:
@@ -123,7 +123,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def misnamed(record: Record, data: Folder) -> Iterator[str]:
-    """Each picture, frame and clip that a record may not name, with the rule that it breaks."""
+    """The faults of a record's media: each forbidden path with the rule that it breaks, and a clip without frames."""
     for name in media_files(record):
         if why := data.fault(name):
             yield f"{quoted(name)}: {why}"
@@ -132,9 +132,10 @@ def misnamed(record: Record, data: Folder) -> Iterator[str]:
 
 
 def to_record(row: dict[str, Any]) -> Record:
-    """Convert a line's JSON object to a Record. Raises ValueError that names the field of the wrong form.
+    """Convert the JSON object of a line to a Record. The paths of its media are not checked; `misnamed` checks them.
 
-    The names of its media are not checked; `misnamed` does that.
+    Raises ValueError for a missing or unknown field, a value of the wrong form, and a task that the subset does not
+    have.
     """
     try:
         record = Record(**row)
@@ -142,10 +143,10 @@ def to_record(row: dict[str, Any]) -> Record:
         raise ValueError(str(error).replace("Record.__init__() ", "")) from None
     for name in _TEXTS:
         if not isinstance(getattr(record, name), str):
-            raise ValueError(f"{name} is not a text")
+            raise ValueError(f"{name} is not a string")
     for name, is_right in _FORMS.items():
         if not is_right(getattr(record, name)):
-            raise ValueError(f"{name} has another form")
+            raise ValueError(f"{name} does not have the form that docs/reference/data-format.md describes")
     if (record.subset, record.task) not in _tasks():
         raise ValueError(f"{quoted(record.subset)} is not a subset with a task {quoted(record.task)}")
     return record
@@ -153,7 +154,7 @@ def to_record(row: dict[str, Any]) -> Record:
 
 @cache
 def _tasks() -> frozenset[tuple[str, str]]:
-    """Every (subset, task) pair; a task is named by its kind and by its key."""
+    """Every allowed pair of subset and task. A record may refer to a task by its kind or by its key."""
     return frozenset(
         (name, task) for name, subset in benchmark().items() for one in subset.tasks for task in (one.kind, one.key)
     )
@@ -201,7 +202,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 class replacing:
     """`with replacing(path) as out`: the file appears under its name only when the block ends without an exception.
 
-    Raises Fault, naming the path, when it cannot be written and when the disk is full. Nothing is left behind then.
+    Raises Fault with the path when the file cannot be written or the disk is full. No partial file remains in any case.
     """
 
     def __init__(self, path: Path) -> None:
@@ -228,7 +229,7 @@ class replacing:
 
     def _close(self, keep: bool) -> None:
         if not keep:
-            with suppress(OSError):  # the rest of the buffer may not fit, and is not needed
+            with suppress(OSError):  # the rest of the buffer may not fit on the disk, and is not needed
                 self.out.close()
             return
         try:
@@ -248,7 +249,7 @@ def write_text(path: Path, text: str) -> None:
 def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Append rows and flush them to the disk, usually in one write, so that a kill leaves at most one torn line.
 
-    Raises Fault when they cannot be written; the file is then as it was before.
+    Raises Fault when the rows cannot be written; the file then has its old content.
     """
     make_folder(path.parent)
     with writing(path), path.open("ab", buffering=0) as out:
@@ -266,7 +267,7 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut off a last line without a newline, which a kill leaves; everything before it is kept."""
+    """Remove a last line without a newline, which a killed process may leave. All lines before it stay."""
     if not path.exists():
         return
     data = path.read_bytes()

@@ -12,14 +12,15 @@ from mmafflm.files.documents import first_wrong, read_json
 from mmafflm.records import write_text
 
 RUN = "run.json"
-# In a training run's run.json, {POSITIONS: ORIGINAL} means that the text after clips had the positions that Qwen2.5-VL
-# learned. `mmafflm train` ensures this (`mend` in mmafflm/families). Without the key we cannot know.
+# In the run.json of a training run, {POSITIONS: ORIGINAL} means that the text after clips had the position numbers that
+# Qwen2.5-VL was pretrained with. `mmafflm train` ensures this (`mend` in mmafflm/families). Without the key we cannot
+# know.
 POSITIONS, ORIGINAL = "clip_positions", "original"
-FIX = "Restore it, or name another folder."
+FIX = "Restore it, or choose another folder."
 
 
 class _Described(BaseModel):
-    """The types of the values of a run.json that we read. Any key may be absent or null, and other keys are allowed."""
+    """The keys of run.json that our commands read, with their types. Any may be absent or null; others are allowed."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -45,12 +46,12 @@ class _Described(BaseModel):
 
 
 def run_of(run: Path, seed: int) -> Path:
-    """The folder of a run's k-th seed, from 1: RUN, RUN-seed2, RUN-seed3. `experiment --seeds` makes them."""
+    """The folder for seed 1, 2, 3, ... of a run: RUN, RUN-seed2, RUN-seed3. `experiment --seeds` makes them."""
     return run if seed == 1 else run.with_name(f"{run.name}-seed{seed}")
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """FOLDER/run.json, or None when the file is missing. Raises Fault when it does not describe a run."""
+    """FOLDER/run.json, or None when the file is missing. Raises Fault when it does not describe a run, or is not JSON."""
     path = folder / RUN
     try:
         row = read_json(path, FIX)
@@ -68,7 +69,7 @@ def write_run(folder: Path, row: dict[str, Any]) -> None:
 
 
 def installed(*names: str) -> dict[str, str]:
-    """{name: version} of those packages that are installed."""
+    """{name: version} of those of the given packages that are installed."""
     found = {}
     for name in names:
         try:

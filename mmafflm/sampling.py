@@ -1,7 +1,7 @@
-"""Which rows a limit takes: a seeded sample, stratified and nested, the same on every machine.
+"""Which rows a limit keeps: a seeded sample, stratified and nested, the same on every machine.
 
-Corpora are sorted by class, product or emotion, so the first rows of a file do not represent it: the first 1,000 of
-FER2013's test are 958 angry faces and 42 disgusted ones. Every limit therefore samples here.
+Many corpora are sorted by class, product or emotion, so the first rows of a file do not represent it: the first 1,000
+test rows of FER2013 are 958 angry faces and 42 disgusted ones. Therefore every limit uses this module.
 """
 
 import hashlib
@@ -21,10 +21,11 @@ def shuffle_key(seed: int, record_id: str) -> bytes:
 
 
 def draw(strata: npt.NDArray[np.int64], places: npt.NDArray[np.uint64], limit: int) -> npt.NDArray[np.intp]:
-    """The positions of at most `limit` of n rows, ascending. strata [n]: each row's group; places [n]: random numbers.
+    """Sample at most `limit` of n rows and return their positions, ascending.
 
-    Rows are drawn in turns. Each turn takes one row of every stratum that has rows left, the one with the lowest place.
-    This order does not depend on the limit, so a smaller limit takes a subset of what a larger one takes.
+    strata: [n], the number of each row's stratum; places: [n], a random number for each row. Rows are sampled in turns.
+    In each turn, every stratum that has rows left contributes the one with the smallest random number. This order does
+    not depend on the limit, so a smaller limit samples a subset of what a larger one samples.
     """
     by_stratum = np.lexsort((places, strata))
     sizes = np.unique(strata, return_counts=True)[1]
@@ -36,7 +37,7 @@ def draw(strata: npt.NDArray[np.int64], places: npt.NDArray[np.uint64], limit: i
 def sample(records: Sequence[Record], limit: int | None, seed: int = SEED) -> list[Record]:
     """At most `limit` of one subset's records, in record order; all when limit is None.
 
-    Stratified by task, emotion and language: 500 of XED's 12,500 test rows are 20 of each language.
+    The sample is stratified by task, emotion and language: 500 of XED's 12,500 test rows are 20 of each language.
     """
     if limit is None or limit >= len(records):
         return list(records)

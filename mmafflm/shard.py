@@ -1,4 +1,4 @@
-"""A share of the work, for schedulers such as Slurm that start the same command several times."""
+"""The share of the work of one process, for schedulers such as Slurm that start the same command several times."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from mmafflm.errors import UsageFault
 
 
 class Shard(NamedTuple):
-    """The number-th of `of` shares of the ids, counted from 1."""
+    """Share `number` of `of` shares of the ids. Shares are counted from 1."""
 
     number: int = 1
     of: int = 1
@@ -26,7 +26,7 @@ class Shard(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The name of its folder, such as 2-of-3."""
+        """The name of the share's folder, such as 2-of-3."""
         return f"{self.number}-of-{self.of}"
 
 

@@ -1,4 +1,4 @@
-"""Parts of figures as SVG, coloured by the page's style or by their own; Markup.format escapes every value."""
+"""Build charts as SVG. The page's CSS, or that of the SVG file, colours them. Markup.format escapes every value."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,12 @@ from markupsafe import Markup
 
 
 def joined(parts: Iterable[Markup]) -> Markup:
-    """The pieces, one after the other."""
+    """The parts, one after the other."""
     return Markup("").join(parts)
 
 
 def figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
-    """A drawing of this size in CSS pixels, narrower on a narrow screen; a screen reader reads the title."""
+    """A chart of this size in CSS pixels. It is narrower on a narrow screen, and a screen reader reads its title."""
     return Markup(
         '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
     ).format(kind, width, height, width, height, title, joined(body))
@@ -25,23 +25,23 @@ def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
 
 
 def text(x: float, y: float, content: object, kind: str = "", turn: int = 0) -> Markup:
-    """Text at a point, escaped, rotated by `turn` degrees."""
+    """Escaped text at a point, rotated by `turn` degrees."""
     turned = Markup(' transform="rotate({} {:g} {:g})"').format(turn, x, y) if turn else ""
     return Markup('<text x="{:g}" y="{:g}" class="{}"{}>{}</text>').format(x, y, kind, turned, content)
 
 
 def path(kind: str, d: str) -> Markup:
-    """A shape or a curve by its path data; `kind` is its CSS class."""
+    """A shape or a curve with the path data `d`; `kind` is its CSS class."""
     return Markup('<path class="{}" d="{}"/>').format(kind, d)
 
 
 def moved(x: float, y: float, body: Iterable[Markup]) -> Markup:
-    """The pieces, moved this many pixels to the right and down."""
+    """The parts, moved x pixels to the right and y pixels down."""
     return Markup('<g transform="translate({:g} {:g})">{}</g>').format(round(x, 1), round(y, 1), joined(body))
 
 
 def document(width: float, height: float, title: str, style: str, body: Iterable[Markup]) -> str:
-    """An SVG file on white paper (class `paper`), because a viewer may be dark. style is trusted CSS."""
+    """An SVG file with a background of class `paper`, because a viewer may be dark. `style` is CSS, not escaped."""
     return str(
         Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img">'

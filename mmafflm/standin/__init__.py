@@ -1,1 +1,1 @@
-"""Small base models, made on this machine: nano, micro and pocket, to run every step without a GPU or the hub."""
+"""Small base models that are made on this machine, to run every step without a GPU or the Hugging Face Hub."""

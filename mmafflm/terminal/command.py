@@ -1,4 +1,4 @@
-"""What the three command lines share: faults as sentences, and the exit codes of docs/reference/data-format.md."""
+"""What the three commands share: they print faults as sentences, and exit as docs/reference/data-format.md says."""
 
 import signal
 import sys
@@ -19,14 +19,14 @@ Verb = TypeVar("Verb", bound=Callable[..., None])
 
 
 class _Command(TyperCommand):
-    """A verb whose help shows a switch as a switch, without `<bool>`."""
+    """A verb whose help shows a flag without `<bool>` behind it."""
 
     def get_params(self, ctx: Any) -> Any:
         return _switches(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
-    """The command itself, likewise."""
+    """The top-level command, whose help shows a flag in the same way."""
 
     def get_params(self, ctx: Any) -> Any:
         return _switches(super().get_params(ctx))
@@ -72,8 +72,8 @@ def say(message: str) -> None:
 def run(typer_app: Callable[[], Any], resumed: Collection[str] = ()) -> None:
     """Run an application. Exit codes: 0 done, 1 fault in the data or the run, 2 wrong usage, 130 stopped by Ctrl-C.
 
-    resumed: the verbs that continue interrupted work when they are run again, with an option where they need one:
-    "train --resume".
+    resumed: the verbs that continue interrupted work when they are run again. A verb that needs an option for this is
+    given with it: "train --resume".
     """
     # A scheduler's SIGTERM ends a run as Ctrl-C does, so that no child process outlives us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -110,7 +110,7 @@ def _stopped(resumed: Collection[str]) -> str:
 
 
 def _full_folder() -> Path | None:
-    """The folder with less than 1 MB free, of --out and the one for temporary files: where an unnamed file was."""
+    """--out or the folder for temporary files, if less than 1 MB is free there: a write without a path failed there."""
     named = [value for word, value in zip(sys.argv, sys.argv[1:], strict=False) if word == "--out"]
     named += [word.removeprefix("--out=") for word in sys.argv if word.startswith("--out=")]
     return next((path for path in map(Path, [*named, gettempdir()]) if free_bytes(path) < 1_000_000), None)

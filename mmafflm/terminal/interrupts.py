@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held until a place where they can be raised."""
+"""Hold back Ctrl-C and SIGTERM until the program can be interrupted safely."""
 
 import contextlib
 import signal
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def first_interrupt_held() -> Iterator[Callable[[], None]]:
-    """Hold back the first Ctrl-C or SIGTERM, until the function that this yields raises it as KeyboardInterrupt.
+    """Hold back the first Ctrl-C or SIGTERM. The function that this yields then raises it as KeyboardInterrupt.
 
-    When a signal reaches polars, polars raises its own KeyboardInterrupt, and Python raises another a moment later. The
-    second would interrupt the `finally` block that stops the processes, before its first line. A second Ctrl-C is
-    raised at once.
+    Without this, polars raises its own KeyboardInterrupt for a signal, and Python raises another a moment later. The
+    second would interrupt the `finally` block that stops the processes, before its first line. A second Ctrl-C or
+    SIGTERM is raised at once.
     """
     held = False
 

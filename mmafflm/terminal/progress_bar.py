@@ -1,7 +1,7 @@
-"""How far a command is, how fast it is, and, once that can be estimated, how long the rest will take.
+"""Show how much of a command's work is done, how fast it is and, once this can be estimated, how long the rest takes.
 
-It is printed to standard error, so that standard output stays data. On a terminal it is a bar. In a log file or under
-Slurm, where a line cannot be overwritten, a line appears now and then.
+All of it is printed to standard error, because standard output is for data. A terminal shows a bar. A log file or
+Slurm, where a line cannot be overwritten, gets a new line now and then.
 """
 
 from collections import Counter
@@ -19,12 +19,12 @@ Steps: TypeAlias = int | Mapping[str, int]
 """A number of steps, or {kind: number} when one kind takes longer than another."""
 Advance: TypeAlias = Callable[[Steps], None]
 EVERY_S = 30.0  # seconds between two lines
-MEANINGFUL_S = 15.0  # before this we estimate no time
+MEANINGFUL_S = 15.0  # before this no time is estimated
 
 
 @contextmanager
 def progress(name: str, steps: Steps) -> Iterator[Advance]:
-    """A progress bar. It yields a function, to be called with the steps that were done, of the kinds in `steps`."""
+    """Show progress, and yield a function. Call it with the steps done since the last call, of the kinds in `steps`."""
     console, pace = Console(stderr=True), Pace(steps, monotonic)
     if not console.is_terminal:
         yield Lines(name, pace).advance
@@ -43,7 +43,7 @@ def progress(name: str, steps: Steps) -> Iterator[Advance]:
 
 
 class Rest(NamedTuple):
-    """The time that is left. seconds: for the kinds with a known pace. unknown: the steps of each other kind."""
+    """The time that is left. seconds: for the kinds with a known pace. unknown: the steps left of every other kind."""
 
     seconds: float
     unknown: dict[str, int]
@@ -58,9 +58,9 @@ class Rest(NamedTuple):
 
 
 def rest(steps: Mapping[str, int], done: Mapping[str, int], each_s: Mapping[str, float]) -> Rest:
-    """What is left at each kind's own pace, `each_s` seconds a step: a clip takes many times as long as a text.
+    """The time left. each_s: {kind: seconds a step}, because a clip takes many times as long as a text.
 
-    A kind of which nothing is done has no pace yet, and we do not guess one.
+    A kind that is not in `each_s` has no known pace yet, and we do not guess one.
     """
     left = {kind: count - done.get(kind, 0) for kind, count in steps.items() if count > done.get(kind, 0)}
     seconds = sum(count * each_s[kind] for kind, count in left.items() if kind in each_s)
@@ -83,12 +83,12 @@ class Pace:
         return self.done.total()
 
     def advance(self, steps: Steps) -> None:
-        """Count more steps as done. Several kinds at once were done by several processes, and share the time since."""
+        """Count more steps as done. Kinds in one call were done in parallel, and share the time since the last call."""
         found = {kind: count for kind, count in _kinds(steps).items() if count}
         now = self.clock()
         for kind, count in found.items():
             self.done[kind] += count
-            if kind not in self.first:  # it may also have loaded a model or started workers, so it is no pace
+            if kind not in self.first:  # may include loading a model or starting workers, so it is not timed
                 self.first[kind], self.took_s[kind] = count, 0.0
             else:
                 self.took_s[kind] += (now - self.last) / len(found)
@@ -96,14 +96,14 @@ class Pace:
             self.last = now
 
     def rest(self) -> Rest | None:
-        """The time that is left; None as long as too little is done to tell."""
+        """The time that is left; None while too little is done for an estimate."""
         timed = {kind: self.done[kind] - self.first[kind] for kind in self.first if self.done[kind] < self.steps[kind]}
         if self.last - self.started < MEANINGFUL_S or not all(timed.values()):
             return None
         return rest(self.steps, self.done, {kind: self.took_s[kind] / count for kind, count in timed.items()})
 
     def said(self) -> str:
-        """The time that is left in words; an empty text when nothing is left, or too little is done to tell."""
+        """The time that is left in words; an empty text when nothing is left, or too little is done for an estimate."""
         found = self.rest()
         return found.said() if found else ""
 
@@ -126,7 +126,7 @@ class Lines:
             say(self._line(now - pace.started))
 
     def _line(self, seconds: float) -> str:
-        """Rate and time are means since the beginning, because subsets differ in speed and a mean does not jump."""
+        """One line. Its rate is a mean since the start, because subsets differ in speed and a mean does not jump."""
         done, total = self.pace.total_done, self.pace.total
         share = f"{self.name}: {done} of {total}, {done / max(total, 1):.0%}"
         if done >= total:

@@ -104,5 +104,5 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     done = mmaffben("score", tmp_path / "run", "--data", tmp_path / "data")
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {tmp_path / 'run/run.json'}: not JSON (nested too deeply). Restore it, or name another folder.\n"
+        f"error: {tmp_path / 'run/run.json'}: not JSON (nested too deeply). Restore it, or choose another folder.\n"
     )
