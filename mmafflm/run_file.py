@@ -51,7 +51,7 @@ def run_of(run: Path, seed: int) -> Path:
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """FOLDER/run.json, or None when the file is missing. Raises Fault when it does not describe a run, or is not JSON."""
+    """FOLDER/run.json, or None when it is missing. Raises Fault when it is not JSON or does not describe a run."""
     path = folder / RUN
     try:
         row = read_json(path, FIX)

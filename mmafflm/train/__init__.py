@@ -1,4 +1,4 @@
-"""Training and what follows it: a run, its export, experiments, a server for a checkpoint.
+"""Training and what follows it: a run, its export, experiments, and a server for a base model.
 
-A recipe and DATA come in, a RUN folder goes out.
+The input is a recipe and DATA, the output is a RUN folder.
 """

@@ -1,10 +1,11 @@
-"""`mmafflm experiment FILE`: the mixes, trainings, answers and paired comparisons that answer one question, in order.
+"""`mmafflm experiment FILE`: run the mixes, trainings, predictions and comparisons that answer one question, in order.
 
-An experiment is a YAML file in train_configs/experiments/. It has a recipe, arms and comparisons. An arm names a mix on
-which the recipe is trained, or else an existing checkpoint. Every step is a call of mmaffin, mmafflm or mmaffben as a
-user types it, printed before it runs. No command does work twice, so the same experiment continues where it was
-stopped. The mixes are written to OUT/data, but all arms are asked the tests of the build itself, so that they answer
-the same questions. Experiments in one folder share the arms that they have in common.
+An experiment is a YAML file in train_configs/experiments/. It has a recipe, arms and comparisons. An arm evaluates a
+checkpoint: the recipe trained on a mix, the checkpoint of such an arm, or an existing one. Every step is a call of
+mmaffin, mmafflm or mmaffben as a user types it, printed before it runs. No command does work twice, so the same
+experiment continues where it was stopped. The mixes are written to OUT/data, but all arms are evaluated on the test
+records of the original build, so that their answers can be compared. Experiments with the same OUT share the arms that
+they have in common.
 """
 
 import os
@@ -31,17 +32,17 @@ from mmafflm.train.plan.recipe_file import read_recipe
 from mmafflm.train.plan.shipped import EXPERIMENTS, find
 from mmafflm.train.serve import served
 
-ADDRESS = "OPENAI_BASE_URL"  # the variable with the address of the server that --engine openai asks
+ADDRESS = "OPENAI_BASE_URL"  # the variable with the address of the server that --engine openai uses
 
 
 class Arm(BaseModel):
-    """One side of a comparison: what is trained, if anything, and how it is asked."""
+    """One side of a comparison: a checkpoint, and the engine and readout with which it is evaluated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mix: str | None = None  # a mix file, relative to the experiment's folder; the recipe is trained on it
     ckpt: str | None = None  # without a mix: a checkpoint, or a model's name on the server; None: the base
-    of: str | None = None  # without a mix: the name of a trained arm, to be asked or read in another way
+    of: str | None = None  # without a mix: the name of a trained arm, whose checkpoint is evaluated here
     engine: str = "hf"
     readout: str = "greedy"
 
@@ -54,7 +55,7 @@ class Experiment(BaseModel):
     question: str
     recipe: str  # relative to the experiment's folder
     test: list[str] | None = None  # subsets; None: all that were built
-    languages: list[str] | None = None  # languages of the rows that are asked; None: all
+    languages: list[str] | None = None  # languages of the test rows; None: all
     arms: dict[str, Arm]
     compare: list[tuple[str, str]]  # [A, B]: is B better than A?
     diagnose: list[str] = []
@@ -65,14 +66,14 @@ class Step(NamedTuple):
 
     words: tuple[str, ...]
     title: str | None = None  # its standard output becomes a section of the report, under this title
-    asks: bool = False  # whether it asks a server of the OpenAI protocol
+    asks: bool = False  # whether it needs a server of the OpenAI protocol
 
     def __str__(self) -> str:
         return shlex.join(self.words)
 
 
 def load(path: Path) -> Experiment:
-    """Read the file of an experiment. Raises UsageFault naming the wrong key."""
+    """Read the file of an experiment. Raises UsageFault for a missing or invalid file, with the first wrong key."""
     try:
         found = Experiment.model_validate(read_yaml(find(path, EXPERIMENTS, "experiment")))
     except ValidationError as error:
@@ -83,7 +84,7 @@ def load(path: Path) -> Experiment:
     trained = {name for name, arm in found.arms.items() if arm.mix}
     if wrong := [name for name, arm in found.arms.items() if arm.of and (arm.mix or arm.of not in trained)]:
         raise UsageFault(
-            f"{path}: arms.{wrong[0]}.of: it must name an arm that has a mix, and its own arm must have no mix."
+            f"{path}: arms.{wrong[0]}.of: the value must be an arm that has a mix, and an arm with `of` must have none."
         )
     if unknown := [name for name in found.test or () if name not in benchmark()]:
         raise UsageFault(f"{path}: test: {', '.join(unknown)} is not one of {', '.join(benchmark())}.")
@@ -96,8 +97,8 @@ def steps(
 ) -> list[Step]:  # fmt: skip
     """The commands of an experiment, in order. All mixes come first, so that a faulty mix is reported early.
 
-    seeds: every arm that is trained is trained so many times, from the recipe's seed on. Raises UsageFault for a file
-    that is not an experiment, Fault when the build has none of its tests.
+    seeds: each mix is trained with this many seeds: the recipe's seed and the numbers after it. Raises UsageFault for
+    an invalid experiment or recipe, and without a base model; Fault when the build has none of the test subsets.
     """
     experiment = load(path := find(path, EXPERIMENTS, "experiment"))
     recipe = recipe or path.parent / experiment.recipe
@@ -133,7 +134,7 @@ def steps(
 
 
 def _asked(arm: Arm, ckpt: str, data: Dataset, out: Path, asked: tuple[str, ...]) -> Iterator[Step]:
-    """The commands that ask a checkpoint as an arm says, and score its answers in `out`. asked: flags of predict."""
+    """The commands that write the answers of a checkpoint to `out` and score them. asked: more flags of predict."""
     words = ("mmaffben", "predict", "--ckpt", ckpt, "--data", str(data.path), "--out", str(out))
     engine = () if arm.engine == "hf" else ("--engine", arm.engine)
     readout = () if arm.readout == "greedy" else ("--readout", arm.readout)
@@ -142,22 +143,24 @@ def _asked(arm: Arm, ckpt: str, data: Dataset, out: Path, asked: tuple[str, ...]
 
 
 def _answers(experiment: Experiment, out: Path) -> dict[str, Path]:
-    """The folder of each arm's answers with the first seed. Its name has the languages: another experiment may ask the
-    same arm in others.
+    """The folder of each arm's answers with the first seed. Its name contains the languages, because another experiment
+    may evaluate the same arm in other languages.
     """
     languages = "".join(f"-{one}" for one in experiment.languages or ())
     return {name: out / "eval" / f"{name}{languages}" for name in experiment.arms}
 
 
 def _subsets(experiment: Experiment, path: Path, data: Dataset) -> tuple[str, ...]:
-    """The flag --subsets for an experiment: its test subsets, as far as they were built."""
+    """The flag --subsets with those test subsets that were built; no flag when the experiment does not list any."""
     if experiment.test is None:
         return ()
     built = [name for name in experiment.test if name in data.subsets("test")]
     if not built:
-        raise Fault(f"{data.path}: none of the subsets that {path} tests was built ({', '.join(experiment.test)}).")
+        raise Fault(
+            f"{data.path}: none of the subsets that {path} tests was built ({', '.join(experiment.test)}). Build one."
+        )
     if lacking := [name for name in experiment.test if name not in built]:
-        say(f"{', '.join(lacking)}: not in {data.path}; left out")
+        say(f"{', '.join(lacking)}: not in {data.path}, so not evaluated")
     return ("--subsets", ",".join(built))
 
 
@@ -172,14 +175,17 @@ def _sections(
         anyway = ("--anyway",) if experiment.arms[a].readout != experiment.arms[b].readout else ()
         yield Step((*words, *anyway), f"{b} (B) against {a} (A)")
     for name in experiment.diagnose:
-        yield Step(("mmaffben", "diagnose", str(answers[name]), *shown), f"Failures looked for in {name}")
+        yield Step(("mmaffben", "diagnose", str(answers[name]), *shown), f"Diagnosis of {name}")
 
 
 def run(
     path: Path, data: Dataset, out: Path, base: str | None, recipe: Path | None, share: float, limit: int | None,
     seeds: int = 1,
 ) -> Path:  # fmt: skip
-    """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault naming the step that failed."""
+    """Run an experiment into OUT and return its report, OUT/NAME.md. Raises Fault with the command that failed.
+
+    It also raises what `steps` raises, and UsageFault when an arm in OUT has another recipe or base.
+    """
     path = find(path, EXPERIMENTS, "experiment")
     experiment, todo = load(path), steps(path, data, out, base, recipe, share, limit, seeds)
     recipe = recipe or path.parent / experiment.recipe
@@ -209,9 +215,9 @@ def _require_same(experiment: Experiment, out: Path, recipe: Path, base: str, se
 
 
 def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextManager[dict[str, str]]:
-    """A server for a step that asks one, as additions to its environment.
+    """Start a server for the base if a step needs one, and yield the environment variables that point to it.
 
-    Nothing is added when OPENAI_BASE_URL names a server; otherwise we start one for the base.
+    If OPENAI_BASE_URL already has the address of a server, none is started and nothing is added.
     """
     if step.asks and ADDRESS not in os.environ:
         return served(base, data.budget, out)
@@ -219,11 +225,10 @@ def _server(step: Step, base: str, data: Dataset, out: Path) -> AbstractContextM
 
 
 def _do(step: Step, address: dict[str, str]) -> str:
-    """Run one step as a user would. Returns its standard output when that is a section, else lets it through."""
+    """Run one step as a user would. Return its standard output if that becomes a section of the report, else ""."""
     command, *rest = step.words
     say(f"\n$ {step}")
-    # The step gets its own session: Ctrl-C reaches only us, and the step has the time that it needs to stop its own
-    # processes.
+    # The step gets its own session, so that Ctrl-C reaches only us. The step then has time to stop its own processes.
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / command), *rest],
         env=os.environ | address,
@@ -244,7 +249,7 @@ def _do(step: Step, address: dict[str, str]) -> str:
 
 
 def _arms(experiment: Experiment, out: Path, base: str) -> str:
-    """A table of the arms, with the number of examples that each was trained on."""
+    """A table of the arms, with the numbers of examples and steps of each training."""
     rows = ["| arm | checkpoint | mix | examples | steps | engine | readout |", "|---|---|---|---:|---:|---|---|"]
     for name, arm in experiment.arms.items():
         trained = (read_run(out / "runs" / name) or {}) if arm.mix else {}

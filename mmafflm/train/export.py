@@ -1,4 +1,4 @@
-"""`mmafflm export`: a finished run as one plain model that any program loads, with run.json next to its weights."""
+"""`mmafflm export`: write a finished run as one complete model that needs no adapter, with run.json next to it."""
 
 import os
 import shlex
@@ -31,14 +31,14 @@ NEEDED = {"model_name_or_path", "template", "image_max_pixels", "video_max_pixel
 def export(run: Path, out: Path) -> None:
     """Merge RUN's adapter into its base (or copy the weights of a full run) into OUT, in the base's own precision.
 
-    LLaMA-Factory merges on the CPU, in host memory of about twice the model. Then we compare the result with base and
-    adapter. Exporting the same run again does nothing. Raises UsageFault when RUN is not a training run, and when OUT
-    is in use. Raises Fault when RUN is not finished, when its files or its base's are faulty, and when the merge fails.
-    OUT is complete or does not exist.
+    LLaMA-Factory merges on the CPU and needs host memory for about twice the model. Then we compare the result with
+    base and adapter. Exporting the same run again does nothing. Raises UsageFault when RUN is not a training run, and
+    when OUT holds anything else. Raises Fault when RUN is not finished, when its files or those of its base are faulty,
+    and when the merge fails. OUT then stays as it was.
     """
     described = read_run(run)
     if described is None:
-        raise UsageFault(f"{run}: no run.json, so this is not a training run. Name the --out of mmafflm train.")
+        raise UsageFault(f"{run}: no run.json, so this is not a training run. Pass the --out folder of mmafflm train.")
     if not finished(run):
         raise Fault(f"{run}: not finished. Resume it: mmafflm train ... --out {shlex.quote(str(run))} --resume")
     config = _config(run, out)
@@ -46,7 +46,9 @@ def export(run: Path, out: Path) -> None:
         if out.is_dir() and (read_run(out) or {}).get("exported_from") == str(run.resolve()):
             say(f"{out}: exported from {run} already; nothing to do.")
             return
-        raise UsageFault(f"{out}: holds something else. Choose another --out, or move it away.")
+        raise UsageFault(
+            f"{out}: holds something else than an export of this run. Choose another --out, or move it away."
+        )
     for folder in filter(None, (run, folder_of(config["model_name_or_path"]))):
         require_harmless(folder)
     partial = out.with_name(f".{out.name}.partial")
@@ -63,11 +65,11 @@ def export(run: Path, out: Path) -> None:
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    say(f"{out}: the model of {run}, in {config['infer_dtype']}.")
+    say(f"{out}: exported the model of {run}, in {config['infer_dtype']}.")
 
 
 def _require_model(config: dict[str, Any], folder: Path) -> None:
-    """Raises Fault when the written model is not complete, or is not the sum of base and adapter."""
+    """Raises Fault when the exported model is not complete, or when a merged one is not its base plus its adapter."""
     from mmafflm.train.merge_check import require_merged  # torch takes seconds to import
     from mmafflm.weights import check, kind_of
 
@@ -80,7 +82,7 @@ def _require_model(config: dict[str, Any], folder: Path) -> None:
 def _config(run: Path, out: Path) -> dict[str, Any]:
     """LLaMA-Factory's export config, derived from the config that the run was trained with."""
     if not (run / CONFIG).exists():
-        raise Fault(f"{run}: no {CONFIG}, so what it was trained with is unknown. Restore it.")
+        raise Fault(f"{run}: no {CONFIG}, so the settings of its training are unknown. Restore that file.")
     trained = read_settings(run / CONFIG, "Restore it.")
     if missing := sorted(NEEDED - trained.keys()):
         raise Fault(f"{run / CONFIG}: has no {', '.join(missing)}. Restore it.")
@@ -95,7 +97,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
         "export_device": "cpu",
         "export_size": SHARD_GB,
         "trust_remote_code": False,
-        # The processors' own limits are in their files; these are the limits of the training.
+        # The processor's files have limits of their own. These are the limits of the training.
         "image_max_pixels": trained["image_max_pixels"],
         "video_max_pixels": trained["video_max_pixels"],
     }
@@ -109,7 +111,7 @@ def _config(run: Path, out: Path) -> dict[str, Any]:
 
 
 def _launch(config: dict[str, Any], out: Path, path: Path) -> None:
-    """Run LLaMA-Factory; its log, `path`, is kept when it fails."""
+    """Export with LLaMA-Factory. Raises Fault when it is not installed or fails; only then its log, `path`, is kept."""
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
         raise Fault(f"{cli}: not found. Exporting needs LLaMA-Factory: make setup")

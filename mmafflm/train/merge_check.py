@@ -25,10 +25,10 @@ TOLERANCE = {torch.float32: 0.001, torch.float16: 0.02, torch.bfloat16: 0.1}
 
 
 def require_merged(base: str, adapter: Path, merged: Path) -> None:
-    """Raises Fault when the merged model answers like its base or unlike base plus adapter.
+    """Raises Fault when the merged model's logits equal those of its base, or differ from those of base plus adapter.
 
-    Raises Fault, too, when the adapter changes nothing. base: a folder or a hub id; adapter and merged: folders.
-    `merged` is loaded in the precision in which it was saved.
+    Raises Fault, too, when the adapter changes nothing, and when a model cannot be loaded. base: a folder or a hub id;
+    adapter and merged: folders. `merged` is loaded in the precision in which it was saved.
     """
     auto, inputs = kind_of(merged), _inputs(merged)
     result: Any = load(auto, str(merged), dtype="auto")

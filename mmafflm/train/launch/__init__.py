@@ -1,4 +1,5 @@
-"""Starting and stopping LLaMA-Factory.
+"""Start and stop LLaMA-Factory.
 
-The environment of its processes, their log, the reporters, and the changes that their Pythons make at the start.
+This includes the environment of its processes, their log, the reporters, and the changes that we make to modules of
+other packages when these processes start.
 """

@@ -1,8 +1,9 @@
 """How long each rank waits for its data: the rank measures the time and writes it to a file, and the launcher reads it.
 
-transformers does not time waiting, and LLaMA-Factory takes no callback of ours. But every batch of a rank comes from a
-torch DataLoader. So mmafflm/train/launch/startup/sitecustomize.py replaces one public method, DataLoader.__iter__: its
-iterator gives the same batches and times each next(). This works with data workers and without, on a CPU and on a GPU.
+transformers does not measure this time, and LLaMA-Factory accepts no callback of ours. But every batch of a rank comes
+from a torch DataLoader. So mmafflm/train/launch/startup/sitecustomize.py replaces one public method,
+DataLoader.__iter__. The new iterator returns the same batches and measures the time of each next(). This works with
+data workers and without, on a CPU and on a GPU.
 """
 
 import contextlib
@@ -49,13 +50,13 @@ def time_loading(module: Any) -> None:
 
 
 class DataWaits:
-    """Reads what this node's ranks wrote, from the same folder. A node's processes share the clock CLOCK_MONOTONIC."""
+    """Reads the files of this node's ranks from `folder`. All processes of a node share the clock CLOCK_MONOTONIC."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.last, self.waited = folder, time.monotonic(), 0.0
 
     def take(self) -> float | None:
-        """The share of time that ranks waited since the last call, or their first batch; None when there is no rank."""
+        """The share of the ranks' time since the last call that they waited for data; None before any rank waits."""
         now = time.monotonic()
         ranks = self._read()
         waited = sum(waited + (now - began if began else 0) for waited, began, _ in ranks.values())

@@ -24,7 +24,7 @@ from mmafflm.train.plan.recipe_reach import sends_to_hub
 
 STARTUP = Path(__file__).parent / "startup"  # holds sitecustomize.py, which every Python of a run executes first
 POLL_S = 0.5
-# A rank's messages after another rank has gone, from gloo, NCCL and torch's store.
+# Messages of gloo, NCCL and torch's store that a rank logs because another rank has ended.
 ECHO = re.compile(
     r"connection (closed|reset|refused)|broken pipe|remote ?error|connection was likely closed|timed? ?out|timeout",
     re.I,
@@ -35,9 +35,9 @@ ERROR = re.compile(r"^(?:\[(rank)(\d+)\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exce
 
 
 def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> dict[str, str]:
-    """The environment of the launched processes."""
+    """The environment of the launched processes. Raises UsageFault when Ray or a valid --master is missing."""
     env = dict(os.environ)
-    env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # never an older Arrow copy of a rebuilt mix
+    env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # no older Arrow copy of a rebuilt mix
     env["PYTHONUNBUFFERED"] = "1"
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STARTUP), env.get("PYTHONPATH")]))
     if not plan.cpu:
@@ -49,7 +49,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if plan.ray:
         if importlib.util.find_spec("ray") is None:
-            raise UsageFault(f"{plan.recipe}: ray_init_kwargs needs Ray on every machine: make setup installs it")
+            raise UsageFault(f"{plan.recipe}: ray_init_kwargs needs Ray on every machine. Install it with: make setup")
         return env | {"USE_RAY": "1", "FORCE_TORCHRUN": "0"}
     if plan.ranks > 1 or "deepspeed" in plan.config:
         env |= {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": str(plan.gpus)}
@@ -59,7 +59,7 @@ def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> di
         # use_cpu would turn DeepSpeed off. When no GPU is visible, both DeepSpeed and the Trainer use the CPU
         env |= {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
         # Threads that spin while they wait take time from the data workers. With this setting 20 steps of nano took 4
-        # s, without it 8 to 49 s, on two cores beside a busy program.
+        # s, without it 8 to 49 s, on two cores next to a busy program.
         env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         env.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // plan.gpus)))
     if plan.nodes > 1:
@@ -89,15 +89,15 @@ def of_node(path: Path, node_rank: int) -> Path:
 
 
 def _first_device(env: dict[str, str]) -> str:
-    """Show a single process one GPU, because LLaMA-Factory starts a process for each GPU that it finds."""
+    """The one GPU that a single process may see. LLaMA-Factory would start a process for each GPU that it finds."""
     return env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Callable[[], None]) -> int:
-    """Run LLaMA-Factory with a config until it ends, and return its exit code. The node's log gets its output.
+    """Run LLaMA-Factory with a config until it ends, and return its exit code. Its output goes to the node's log.
 
     `beat` is called twice a second. An exception from `beat`, or a KeyboardInterrupt, reaches the caller after every
-    process of the run has been stopped.
+    process of the run has been stopped. Raises Fault when LLaMA-Factory is not installed.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -111,13 +111,13 @@ def run(config: Path, out: Path, env: dict[str, str], node_rank: int, beat: Call
                 check_interrupt()
                 beat()
         finally:
-            # after a run that ended well nothing is killed: a reporter may still be uploading
+            # after a successful run only the process group is stopped: a reporter outside of it may still be uploading
             stop_group(process, env.get(MARK, "") if process.returncode != 0 else "")
     return process.returncode
 
 
 def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
-    """Start it in its own session: Ctrl-C reaches only us, and we then stop launcher, ranks and their workers."""
+    """Start LLaMA-Factory in its own session, so that Ctrl-C reaches only us. We then stop all its processes."""
     with log.open("ab") as output:
         output.write(f"\n$ {shlex.join([str(cli), 'train', str(config)])}\n".encode())
         output.flush()
@@ -132,13 +132,13 @@ def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subproce
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:
-    """The Fault for a run that failed: the last error in its log, and the path of the log."""
+    """The Fault for a launch that failed. It has the error that ended it, as found in the log, and the log's path."""
     text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
     said = cause(text)
     if code in (-9, 137) and not said:
         said = "it was killed (SIGKILL), often because memory ran out"
     said = said or (text.splitlines() or ["it printed nothing"])[-1]
-    if os.strerror(errno.ENOSPC) in said:  # PyTorch and safetensors name no file
+    if os.strerror(errno.ENOSPC) in said:  # the messages of PyTorch and safetensors contain no path
         free = f"{free_bytes(log.parent) / 1e6:,.1f} MB", f"{free_bytes(Path(gettempdir())) / 1e6:,.1f} MB"
         said += f" ({free[0]} are free in {log.parent}, {free[1]} in {gettempdir()})"
     return Fault(f"llamafactory-cli {verb} failed (exit {code}): {said[:500]}. The whole log: {log}")
@@ -152,7 +152,7 @@ def cause(log: str) -> str:
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
     causes = [line for line in ours if not ECHO.search(line)] or ours or [""]
     said = causes[-1]
-    root = ROOT_CAUSE.search(log)  # the ranks that lost it log more, but nothing useful
+    root = ROOT_CAUSE.search(log)  # the other ranks log more errors, but nothing useful
     if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
         hint = ", often because memory ran out" if sign == signal.SIGKILL else ""
         said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"

@@ -2,7 +2,7 @@
 
 torchrun gives every rank its own session. So the launched process group holds the launcher and torchrun, but no rank: a
 dead group does not mean that its ranks are dead, and ranks outlive a torchrun that was killed. All of them, including
-data workers, inherit one environment, and a variable in it names the run.
+data workers, inherit one environment, which has the name of the run in the variable MMAFFLM_RUN.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class Process(NamedTuple):
 
 
 def run_name(out: Path, node_rank: int) -> str:
-    """The name of a run on one node, which its processes have in their environment; it is unique because OUT is."""
+    """The name of a run on one node, which is in the environment of its processes. OUT makes it unique."""
     return f"{node_rank}:{out.resolve()}"
 
 
@@ -63,7 +63,7 @@ def group_alive(group: int) -> bool:
 
 
 def stop_group(process: "subprocess.Popen[bytes]", name: str = "") -> None:
-    """Stop a process group and the run of that name.
+    """Stop the group of a process and, if `name` is given, every process of the run with that name.
 
     The group gets SIGTERM; after 20 s everything that is left gets SIGKILL. The first process often ends at once, but
     torchrun ends only after its ranks. A SIGKILL to torchrun before that would leave the ranks running on the GPUs. A

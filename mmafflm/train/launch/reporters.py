@@ -1,7 +1,7 @@
-"""Services that receive the Trainer's curves besides TensorBoard, and what each needs here before the launch.
+"""Services that receive the Trainer's curves besides TensorBoard, and what each needs on this machine before a launch.
 
-Without this check a run ends in a traceback once the model is loaded, because a trainer has no terminal to ask for a
-key. No key is read: we only look whether a variable is set, or whether a file with a login exists.
+Without this check a run ends in a traceback once the model is loaded, because the trainer has no terminal on which it
+could ask for a key. We read no key: we only check that a variable is set, or that a file with a login exists.
 """
 
 import importlib.util
@@ -41,7 +41,7 @@ SPACE = Login(("HF_TOKEN",), ("~/.cache/huggingface/token", "$HF_HOME/token", "$
 def reporter_faults(plan: Plan, node_rank: int = 0) -> list[str]:
     """What the recipe's reporters lack on this machine, one sentence each.
 
-    Only rank 0 logs in; every node needs the package.
+    Only node 0 needs a login; every node needs the package.
     """
     found = []
     for name in reporters_of(plan.config):
@@ -71,5 +71,5 @@ def _logged_in(login: Login) -> bool:
     if login.mode and os.environ.get(login.mode, "").lower() in login.away:
         return True
     files = [os.path.expandvars(file) for file in login.files]
-    kept = any(Path(file).expanduser().exists() for file in files if "$" not in file)  # "$" is left: not set
+    kept = any(Path(file).expanduser().exists() for file in files if "$" not in file)  # a "$" is left if not set
     return kept or any(os.environ.get(name) for name in login.variables)

@@ -19,7 +19,7 @@ class TrainerEvents:
         self.steps: dict[int, dict[str, float]] = {}  # by step: {"loss": ..., "grad_norm": ..., "wall_time": ...}
 
     def read(self) -> None:
-        """Read what was written since the last call. A step that was trained again replaces the earlier one."""
+        """Read what was written since the last call. The values of a step that was trained again are replaced."""
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
         for path in sorted(self.folder.glob("events.out.tfevents.*")):
@@ -33,7 +33,7 @@ class TrainerEvents:
 
 
 class Curves:
-    """Our own curves: one folder per run, one file per launch."""
+    """Writes our own curves: one folder per run, one file per launch."""
 
     def __init__(self, folder: Path) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter

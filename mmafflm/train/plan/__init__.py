@@ -1,4 +1,4 @@
-"""From a recipe, DATA and the machine to LLaMA-Factory's complete config, or to a sentence that says why not.
+"""Turn a recipe, DATA and the machine into LLaMA-Factory's complete config, or explain why that is impossible.
 
-Keys and values, lengths, memory, disk and hours.
+The modules check keys and values, count tokens, and estimate memory, disk and hours.
 """

@@ -1,4 +1,4 @@
-"""Does the base model belong to a supported family, and does the recipe treat it as one of that family?"""
+"""Check that the base model belongs to a supported family, and that the recipe's settings fit that family."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mmafflm.train.plan.token_counts import MixCounts
 
 
 def choose_family(recipe: Path, config: Config, notes: list[str]) -> Family:
-    """The family of the base model; sets in `config` what the family needs.
+    """Return the family of the base model, and set the keys in `config` that the family needs.
 
     Raises UsageFault when the recipe's template belongs to another family, or when the recipe changes a key that the
     family needs; Fault for a base that no family covers.
@@ -19,8 +19,8 @@ def choose_family(recipe: Path, config: Config, notes: list[str]) -> Family:
     for key, value in family.keys.items():
         if config.get(key, value) != value:
             raise UsageFault(
-                f"{recipe}: {key}: {config[key]}, and {family.name} needs {value}: evaluation would see other media "
-                "than training. Remove the key."
+                f"{recipe}: {key}: {config[key]}, but {family.name} needs {value}. Otherwise training would "
+                "prepare media differently than evaluation. Remove the key."
             )
     config |= {"template": family.template, **family.keys}
     return family
@@ -33,19 +33,21 @@ def _family(recipe: Path, config: Config, notes: list[str]) -> Family:
         found = family_with(template) if template else built_for()
         if found is None:
             raise UsageFault(f"{recipe}: template: {template} belongs to no supported family. Remove the key.")
-        why = "no config.json of it is here" if config_of(base) is None else "its config.json has no model_type"
-        notes.append(f"{base}: {why}, so it is taken for {found.name}.")
+        why = (
+            "its config.json is not on this machine" if config_of(base) is None else "its config.json has no model_type"
+        )
+        notes.append(f"{base}: {why}, so we assume that it is {found.name}.")
         return found
     if template not in (None, known.template):
         raise UsageFault(
-            f"{recipe}: template: {template}, and {base} is {known.name}, which is trained with {known.template}. "
+            f"{recipe}: template: {template}, but {base} is {known.name}, which is trained with {known.template}. "
             "Remove the key."
         )
     return known
 
 
 def require_accepted(recipe: Path, family: Family, mix: MixCounts) -> None:
-    """Raises UsageFault when the mix holds pictures or clips and the family takes none."""
+    """Raises UsageFault when the mix holds pictures or clips and the family does not accept them."""
     for kind, name, count in (("image", "pictures", mix.images), ("video", "clips", mix.videos)):
         if count and kind not in family.media.accepts:
             kinds = ", ".join(["text", *family.media.accepts])

@@ -216,7 +216,7 @@ def test_a_plan_is_made_by_the_rules_of_a_new_family(made_up: Family, base: str,
 def test_a_plan_refuses_what_does_not_belong_together(made_up: Family, base: str, tmp_path: Path) -> None:
     data, _ = data_with(tmp_path / "data", images=1)
     with pytest.raises(
-        UsageFault, match=r"template: qwen2_vl, and .*base is Made-up, which is trained with made_up_chat"
+        UsageFault, match=r"template: qwen2_vl, but .*base is Made-up, which is trained with made_up_chat"
     ):
         plan(recipe_with(tmp_path, template="qwen2_vl"), data, gpus=1, base=base)
     assert plan(recipe_with(tmp_path, template="made_up_chat"), data, gpus=1, base=base).family is made_up

@@ -74,7 +74,7 @@ def test_all_five_are_there_and_compare_like_with_like() -> None:
         ("question: x\nrecipe: nano.yaml\narms: {a: {}}\ncompare: [[a, b]]", r"b is not one of its arms \(a\)"),
         (
             "question: x\nrecipe: n\narms: {a: {}, b: {of: a}}\ncompare: []",
-            r"arms\.b\.of: it must name an arm that has a mix",
+            r"arms\.b\.of: the value must be an arm that has a mix",
         ),
         ("question: x\nrecipe: n\ntest: [XET]\narms: {}\ncompare: []", "test: XET is not one of"),
         ("question: [", "not YAML"),
@@ -209,7 +209,7 @@ def test_an_experiment_runs_to_its_table(
     text, shown = report.read_text(), capfd.readouterr().err
     assert all(f"$ {line.split('  #')[0].strip()}" in shown for line in listed)
     assert "| trained | trained | mix.yaml | 32 | 2 | hf |" in text
-    assert text.index("## trained (B) against base (A)") < text.index("## Failures looked for in trained")
+    assert text.index("## trained (B) against base (A)") < text.index("## Diagnosis of trained")
     compared = json.loads((tmp_path / "out/eval/trained/comparison.base.json").read_text())
     assert compared["units"][0]["n"] == 4
     with pytest.raises(UsageFault, match=r"trained with recipe .*recipe\.yaml, not .*nano\.yaml"):

@@ -1,7 +1,8 @@
-"""The first file that every Python of `mmafflm train` runs (LLaMA-Factory, torchrun, ranks). It changes modules.
+"""The first file that every Python process of a training (LLaMA-Factory, torchrun, ranks) runs. It changes modules.
 
-Its folder is first in their PYTHONPATH, because torchrun starts the ranks and calls none of our code. The changes and
-their reasons are in the model families (`mend` in mmafflm/families/base.py) and in mmafflm/train/launch/data_wait.py.
+The folder of this file is first in their PYTHONPATH, because torchrun starts the ranks and calls none of our code. The
+changes and their reasons are in the model families (`mend` in mmafflm/families/base.py) and in
+mmafflm/train/launch/data_wait.py.
 """
 
 import os
@@ -17,7 +18,7 @@ LOADER, MODELS = "torch.utils.data.dataloader", "transformers.models."
 
 
 def time_loading(module: ModuleType) -> None:
-    """Make the DataLoader write down the time of each wait for a batch."""
+    """Make the DataLoader record how long the rank waits for batches."""
     from mmafflm.train.launch.data_wait import time_loading
 
     time_loading(module)
@@ -35,7 +36,7 @@ def change_of(name: str) -> Callable[[ModuleType], None] | None:
 
 
 class Changer:
-    """An import hook: finds the modules to change as Python does, and changes each after it is loaded."""
+    """An import hook. It finds the modules to change in the same way as Python, and changes each after it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -55,7 +55,7 @@ def test_another_familys_template_is_refused(bases: dict[str, Path], tmp_path: P
 
 def test_a_key_that_evaluation_does_not_follow_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
     recipe = recipe_with(tmp_path, crop_to_patches=False)
-    with pytest.raises(UsageFault, match="crop_to_patches: False, and InternVL3 needs True"):
+    with pytest.raises(UsageFault, match="crop_to_patches: False, but InternVL3 needs True"):
         plan(recipe, text_only(tmp_path / "data"), gpus=1, base=str(bases["internvl"]))
 
 
@@ -98,7 +98,7 @@ def test_a_family_that_cannot_be_trained_is_refused(tmp_path: Path, bases: dict[
         require_gpu(planned, "A100-80")
     (other / "config.json").write_text("{}")
     planned = plan(recipe_with(tmp_path), text_only(tmp_path / "none"), gpus=1, base=str(other))
-    assert any("its config.json has no model_type, so it is taken for Qwen2.5-VL" in one for one in planned.notes)
+    assert any("its config.json has no model_type, so we assume that it is Qwen2.5-VL" in one for one in planned.notes)
 
 
 def test_a_frame_that_the_processor_refuses_is_named(bases: dict[str, Path], tmp_path: Path) -> None:
