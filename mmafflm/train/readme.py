@@ -37,7 +37,8 @@ Trained by `mmafflm train` (mmafflm {version}) with LLaMA-Factory on MMAFFIn, th
 
 - {weights}
 - `{run}`: base, data and media budget; `mmaffben predict` reads it.
-- `progress.jsonl`, `curves.png`: loss, speed and what was seen, by step. `trainer_log.jsonl` is the Trainer's own log.
+- `progress.jsonl`, `curves.png`: loss, speed and the examples seen so far, by step.
+- `trainer_log.jsonl`: the Trainer's own log.
 - `checkpoint-*/`: the last checkpoints.
 
 ## Use
@@ -47,7 +48,7 @@ mmaffben predict --ckpt {here} --data DATA --out RUN
 mmaffben score RUN --data DATA
 ```
 
-The run has no scores of its own on the benchmark; `mmaffben report` writes a model card with scores. The licence of the
+This file has no scores on the benchmark. `mmaffben report` writes a model card with scores. The licence of the
 base model and the terms of the corpora (README.md of the data) apply to these weights.
 """
 

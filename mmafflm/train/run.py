@@ -55,8 +55,8 @@ def train(
 ) -> None:
     """Train a recipe on a build into OUT. Ctrl-C and SIGTERM first end every process of the run, then this one.
 
-    fastest: the name of a card, whose fastest settings replace the recipe's. seed: instead of the recipe's.
-    Raises UsageFault when the command does not fit the folder or the machine, Fault when data, base or run fail.
+    fastest: the name of a card; the settings that are fastest on it replace the recipe's. seed: replaces the recipe's.
+    Raises UsageFault when the command does not fit the recipe, OUT or the machine, Fault when data, base or run fail.
     """
     planned = plan_for(fastest, seed, partial(plan, recipe, data, gpus, nodes, base, out))
     for note in (*planned.notes, *host_notes(planned)):
@@ -80,18 +80,18 @@ def train(
 def _require_machine(planned: Plan, node_rank: int) -> None:
     """Raises UsageFault when this node's number, its services or its GPUs do not fit the plan."""
     if not 0 <= node_rank < planned.nodes:
-        raise UsageFault(f"--node-rank {node_rank}: with --nodes {planned.nodes} it is 0 to {planned.nodes - 1}.")
+        raise UsageFault(f"--node-rank {node_rank}: with --nodes {planned.nodes} it must be 0 to {planned.nodes - 1}.")
     if faults := reporter_faults(planned, node_rank):
         raise UsageFault(faults[0])
     if not planned.cpu and not planned.ray and gpus_here() < planned.gpus:
         raise UsageFault(
-            f"{planned.recipe} needs {planned.gpus} GPUs on this machine and {gpus_here()} are here. Pass --gpus N, or "
+            f"{planned.recipe} needs {planned.gpus} GPUs on this machine, which has {gpus_here()}. Pass --gpus N, or "
             "train the recipe pocket, which runs on a CPU."
         )
 
 
 def _require_media(data: Dataset) -> None:
-    """Raises Fault for a picture or clip of the mix that is not as stored, or not safe for FFmpeg to guess."""
+    """Raises Fault for a media file of the mix that has changed, or whose format is not safe for FFmpeg to guess."""
     names = media_of_mix(data)
     data.require_media(names)
     require_safe_to_guess(data.path / name for name in sorted(names))
@@ -100,7 +100,7 @@ def _require_media(data: Dataset) -> None:
 def _require_base(planned: Plan) -> None:
     """Raises Fault for a base model, or an adapter to start from, that LLaMA-Factory would load or save wrongly.
 
-    transformers would start with random weights where the base's do not match its config. LLaMA-Factory downloads a hub
+    transformers would use random weights where those of the base do not match its config. LLaMA-Factory downloads a hub
     base that is not on this machine yet; before that, we can check only its settings.
     """
     base = planned.config["model_name_or_path"]
@@ -159,7 +159,7 @@ def _reason_kept(out: Path) -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        with contextlib.suppress(Fault, OSError):  # such as a full disk: then only the terminal gets the sentence
+        with contextlib.suppress(Fault, OSError):  # on a full disk, only the terminal gets the sentence
             write_run(out, (read_run(out) or {}) | {"ended": str(fault)})
         raise
 
@@ -196,7 +196,7 @@ def finished(out: Path) -> bool:
 def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_rank: int) -> None:
     """Raises UsageFault when OUT holds a run that this command must not change."""
     if out.exists() and not out.is_dir():
-        raise UsageFault(f"{out}: is a file, and --out needs a folder.")
+        raise UsageFault(f"{out}: is a file, but --out must be a folder.")
     if living := roots_of(run_name(out, node_rank)):
         raise UsageFault(f"{out}: still being trained. Wait, or stop it: kill {' '.join(map(str, living))}")
     if not resume:
@@ -208,7 +208,7 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
         return
     if (begun := read_run(out)) and begun.get("data_hash") != data.hash:
         raise UsageFault(
-            f"{out}: was started on other data than {data.path} holds now. Name those, or choose another --out."
+            f"{out}: was started on other data than {data.path} holds now. Pass that data, or choose another --out."
         )
     before = read_settings(out / CONFIG, "Choose another --out.")
     differ = sorted(key for key in before.keys() | planned.config if before.get(key) != planned.config.get(key))
@@ -217,7 +217,7 @@ def _refuse_folder(out: Path, planned: Plan, data: Dataset, resume: bool, node_r
     if differ:
         raise UsageFault(
             f"{out}: was started with another {', '.join(differ)}, and a run must not change midway. "
-            "Resume with the command that began it, or choose another --out."
+            "Resume it with the command that started it, or choose another --out."
         )
 
 

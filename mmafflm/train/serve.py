@@ -1,4 +1,4 @@
-"""A model behind the OpenAI protocol on loopback, served by LLaMA-Factory for as long as it is needed."""
+"""Serve a model with LLaMA-Factory over the OpenAI protocol on loopback, for as long as it is needed."""
 
 import http.client
 import os
@@ -28,9 +28,10 @@ POLL_S = 0.5
 
 @contextmanager
 def served(base: str, budget: Budget, out: Path) -> Iterator[dict[str, str]]:
-    """`with served(base, budget, out) as env`: serve a model; env points `--engine openai` to it.
+    """`with served(base, budget, out) as env`: serve a model. The variables in env point `--engine openai` to it.
 
-    Its log is OUT/serve.log. Raises Fault when the server ends, or does not answer within READY_S seconds.
+    The server's log is OUT/serve.log. Raises Fault when LLaMA-Factory is not installed, the weights do not match the
+    config, or the server ends or does not answer within READY_S seconds.
     """
     cli = Path(sys.executable).parent / "llamafactory-cli"
     if not cli.exists():
@@ -73,7 +74,7 @@ def _free_port() -> int:
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    """Wait until the server lists its models."""
+    """Wait until the server lists its models. Raises Fault when it ends, or does not do so within READY_S seconds."""
     until = time.monotonic() + READY_S
     while time.monotonic() < until:
         if process.poll() is not None:

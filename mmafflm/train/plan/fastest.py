@@ -1,7 +1,7 @@
-"""`--fastest GPU`: the settings of a recipe that are changed so that it trains in the least time on these cards.
+"""`--fastest GPU`: change the settings of a recipe so that it trains in the least estimated time on these cards.
 
-What the model learns from stays: rows, global batch, learning rate, number of steps. What changes is how a step is
-computed: ZeRO stage, micro-batch, gradient checkpointing, and kernels where their package is installed.
+What the model learns from does not change: rows, global batch, learning rate, number of steps. What changes is how a
+step is computed: ZeRO stage, micro-batch, gradient checkpointing, and kernels where their package is installed.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ KERNELS: dict[str, tuple[str, Any]] = {  # package: key, value
 
 
 def plan_for(card: str | None, seed: int | None, make: Callable[..., Plan]) -> Plan:
-    """The plan of a recipe as it is, or with the settings that are fastest on cards of this name, or with another seed.
+    """The plan of a recipe. seed: replaces the recipe's seed. card: use the settings that are fastest on these cards.
 
-    make: plan() without its last two arguments, `changes` and `counts`. Raises what it raises, and UsageFault for a
-    recipe for a CPU, an unknown card, a base without sizes, and when nothing fits.
+    make: plan() without its last two arguments, `changes` and `counts`. Raises what `make` raises. With a card, it
+    raises UsageFault for a recipe for a CPU, an unknown card, a base without known sizes, and when nothing fits.
     """
     own: Config = {} if seed is None else {"seed": seed}
     planned = make(own)
@@ -39,7 +39,7 @@ def plan_for(card: str | None, seed: int | None, make: Callable[..., Plan]) -> P
 
 
 def _fastest(planned: Plan, card: str) -> tuple[dict[str, Any], str]:
-    """The keys that make the recipe of a plan the fastest one, and a sentence about them."""
+    """The recipe keys with which the plan is fastest on these cards, and a sentence about them."""
     if planned.cpu:
         raise UsageFault(f"{planned.recipe}: --fastest chooses among settings for GPUs. This recipe is for a CPU.")
     gpu, known = gpu_named("--fastest", card), forecast(planned)

@@ -1,10 +1,10 @@
 """Estimates before the run: which GPUs hold it, roughly how long it takes, and how much it writes.
 
-Every figure is marked as an estimate. Memory is computed in memory.py. The time has two parts. One is the model's FLOPs
-at 50% and at 30% of the cards' published dense bf16 rate. The other is what ZeRO moves between the cards of one node,
-at the published rate of their links. Our records are short (some hundred tokens) and ZeRO-3 gathers all weights for
-every micro-batch, so the second part is often the larger. Left out: the network between nodes, the optimizer's way to
-the host under offload, reading the data, the first step.
+Every number is printed as an estimate. Memory is computed in memory.py. The time has two parts. One is the time for the
+model's FLOPs at 50% and at 30% of the cards' published dense bf16 rate. The other is the time for the bytes that ZeRO
+moves between the cards of one node, at the published rate of their links. Our records are short (a few hundred tokens)
+and ZeRO-3 gathers all weights for every micro-batch, so the second part is often the larger. The estimate leaves out
+the network between nodes, the transfers of an offloaded optimizer to the host, reading the data, and the first step.
 """
 
 import os
@@ -62,7 +62,7 @@ class Forecast:
         return bool(self.plan.config.get("finetuning_type", "lora") == "lora")
 
     def memory(self, setup: Setup | None = None) -> Memory:
-        """Bytes at the longest record of the mix, under the plan's setup or another."""
+        """The memory for the longest record of the mix, with the plan's setup or another."""
         mix = self.plan.mix
         setup = setup or self.setup
         waiting = mix.vision_tokens / max(1, mix.rows) * self.plan.global_batch / setup.ranks
@@ -78,7 +78,7 @@ class Forecast:
 
     @property
     def disk(self) -> int:
-        """The most bytes that the run writes: save_total_limit checkpoints, one more while it is written, weights."""
+        """The most bytes that a run has on disk: save_total_limit checkpoints, one that is being written, weights."""
         one = checkpoint_bytes(self.size, self.trained, self.setup, self.lora)
         limit = self.plan.config.get("save_total_limit")
         every = max(1, int(self.plan.config.get("save_steps", 500)))
@@ -104,14 +104,14 @@ class Forecast:
         return each * rounds * (setup.ranks - 1) / setup.ranks
 
     def hours(self, gpu: Gpu, setup: Setup | None = None) -> tuple[float, float]:
-        """(least, most): computing at 50% and all transfers hidden behind it; computing at 30%, then all transfers."""
+        """(least, most). Least: computing at 50%, transfers at the same time. Most: at 30%, transfers afterwards."""
         work, ranks = self.flops(setup), (setup or self.setup).ranks
         fast, slow = (work / (ranks * gpu.tflops * 1e12 * share) / 3600 for share in UTILIZATION)
         links = self.moved(setup) / (gpu.link * 1e9) / 3600
         return max(fast, links), slow + links
 
     def fastest(self, gpu: Gpu, ranks: int | None = None) -> Setup | None:
-        """The setup with the least time that fits on this many cards; None when nothing fits.
+        """The setup with the least `most` time that fits on this many cards; None when nothing fits.
 
         Offload comes last, because the time of its transfers to the host is not estimated.
         """
@@ -128,7 +128,7 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast | None:
-    """The plan with its base's sizes; None when a config.json of the base is neither on this machine nor shipped."""
+    """The plan with its base's sizes; None when we have no config.json of the base, or it lacks a size."""
     size = architecture_of(plan.config["model_name_or_path"])
     if size is None:
         return None
@@ -137,22 +137,22 @@ def forecast(plan: Plan) -> Forecast | None:
 
 
 def gpu_named(flag: str, name: str) -> Gpu:
-    """The card of this name. Raises UsageFault for an unknown one, which names the flag."""
+    """The card of this name. Raises UsageFault for an unknown name; the message starts with `flag`."""
     if name not in GPUS:
         raise UsageFault(f"{flag} {name}: not a known card; known are {', '.join(GPUS)}.")
     return GPUS[name]
 
 
 def require_gpu(plan: Plan, name: str) -> None:
-    """Raises UsageFault when cards of this name cannot hold the plan; the message says what would fit."""
+    """Raises UsageFault when the plan does not fit on cards of this name; the message says what would fit."""
     gpu, known = gpu_named("--gpu", name), forecast(plan)
     if known is None:
         raise UsageFault(f"--gpu {name}: {why_no_sizes(plan.config['model_name_or_path'])}. Pass --base DIR.")
     needs = known.memory().total
     if not known.memory().fits(gpu.gib):
         raise UsageFault(
-            f"{plan.recipe}: about {needs / GIB:.0f} GiB a GPU ({known.setup}, {plan.ranks} GPUs, longest record "
-            f"{plan.mix.longest:,} tokens), and {name} has {USABLE * gpu.gib:.0f} GiB to use. {_instead(known, gpu)}"
+            f"{plan.recipe}: needs about {needs / GIB:.0f} GiB a GPU ({known.setup}, {plan.ranks} GPUs, longest record "
+            f"{plan.mix.longest:,} tokens), but {name} has {USABLE * gpu.gib:.0f} GiB to use. {_instead(known, gpu)}"
         )
 
 
@@ -163,9 +163,9 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
         if found := known.fastest(gpu, ranks):
             host = known.memory(found).host / GIB
             told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
-            return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of them, with {told}."
+            return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of these cards with {told} fit."
         ranks *= 2
-    return "No number of these cards fits: lower cutoff_len or the pixel limits, or take a larger card."
+    return "No number of these cards fits: lower cutoff_len or the pixel limits, or choose a larger card."
 
 
 def notes(plan: Plan, out: Path) -> Iterator[str]:
@@ -187,7 +187,7 @@ def notes(plan: Plan, out: Path) -> Iterator[str]:
     )
     yield from host_notes(plan)
     free = free_bytes(out)
-    short = "; too little, train would refuse" if free < known.disk else ""
+    short = ". That is too little, and train would refuse to start" if free < known.disk else ""
     yield f"Estimate: {_size(known.disk)} of disk for the checkpoints, {_size(free)} free here{short}."
     yield (
         f"{plan.config['max_steps']} steps of {plan.global_batch}, {known.size.parameters:,} parameters, "
@@ -217,8 +217,8 @@ def span(hours: tuple[float, float]) -> str:
 def host_notes(plan: Plan) -> Iterator[str]:
     """The memory that an offloaded optimizer takes on each node, and what this machine has; nothing without offload.
 
-    We only note it, because DeepSpeed's estimate allows half as much again in reserve. But when a host runs out of
-    memory, a rank is killed in the middle of the run.
+    Too little memory is only noted and not refused, because DeepSpeed's estimate includes a reserve of half as much
+    again. But when a host runs out of memory, a rank is killed in the middle of the run.
     """
     known = forecast(plan)
     if known is None or not (needs := known.memory().host):
@@ -241,7 +241,7 @@ def _size(count: float) -> str:
 
 
 def require_disk(plan: Plan, out: Path) -> None:
-    """Raises Fault when OUT's file system cannot take the run's checkpoints. Those already there count as free."""
+    """Raises Fault when the disk of OUT is too small for the run. The checkpoints in OUT count as free space."""
     known = forecast(plan)
     if known is None:
         return
@@ -249,7 +249,7 @@ def require_disk(plan: Plan, out: Path) -> None:
     free = free_bytes(out) + had
     if free < known.disk:
         raise Fault(
-            f"{out}: {_size(free)} free, and the run writes up to {_size(known.disk)} (checkpoints with "
-            "optimizer; one more than save_total_limit while the next is written). Free space, name another --out, "
+            f"{out}: {_size(free)} free, but the run needs up to {_size(known.disk)} (checkpoints with "
+            "optimizer; one more than save_total_limit while the next is written). Free space, choose another --out, "
             "or lower save_total_limit."
         )

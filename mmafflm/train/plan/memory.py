@@ -15,7 +15,7 @@ from mmafflm.files.documents import read_json
 
 GIB = 2**30
 # The loss is computed in fp32. Its backward pass holds the log-softmax, its gradient and the gradient of the logits, 12
-# bytes for each logit. The logits themselves are gone by then. In the forward pass the logits, their fp32 copy and the
+# bytes for each logit. The logits themselves are freed by then. In the forward pass the logits, their fp32 copy and the
 # log-softmax take 10 bytes.
 LOGIT_BYTES = 12
 HOST_FACTOR = 1.5  # DeepSpeed's additional_buffer_factor
@@ -25,7 +25,7 @@ USABLE = 0.9  # share of a card; a tenth is for the CUDA context (about 0.5 GiB)
 
 @dataclass(frozen=True)
 class Setup:
-    """How the training is set up, as far as memory depends on it."""
+    """The settings of a training on which its memory depends."""
 
     ranks: int
     nodes: int
@@ -38,7 +38,7 @@ class Setup:
 
     @classmethod
     def of(cls, config: dict[str, Any], ranks: int, nodes: int) -> "Setup":
-        """The setup that a complete config asks for."""
+        """The setup of a complete config."""
         zero: dict[str, Any] = {}
         if config.get("deepspeed"):
             zero = read_json(Path(config["deepspeed"]), "Correct it.").get("zero_optimization", {})
@@ -55,7 +55,7 @@ class Setup:
         )
 
     def with_zero(self, stage: int, offload: bool, micro: int, checkpointing: bool) -> "Setup":
-        """The same machines with another stage and micro-batch, under the shipped DeepSpeed files."""
+        """This setup with another stage, micro-batch and so on, and the buckets of the shipped DeepSpeed files."""
         buckets = DEFAULT_BUCKET if stage == 2 else 0
         return replace(self, stage=stage, offload=offload, micro=micro, checkpointing=checkpointing, buckets=buckets)
 
@@ -71,10 +71,10 @@ class Memory:
     weights: float
     gradients: float
     optimizer: float
-    gathered: float  # layers that ZeRO-3 briefly holds whole, or ZeRO-2's buckets
+    gathered: float  # weights that ZeRO-3 briefly gathers, or ZeRO-2's buckets
     kept: float  # activations kept for the backward pass
     working: float  # the larger of the loss over all logits, and one layer in its backward pass
-    host: float  # bytes on the host of one node by DeepSpeed's estimate for offload; 0 without
+    host: float  # bytes on the host of one node, by DeepSpeed's estimate; 0 without offload
 
     @property
     def total(self) -> float:

@@ -1,10 +1,9 @@
-"""recipe + data + machines -> a complete LLaMA-Factory config, or a sentence that says why not.
+"""Turn a recipe, data and machines into a complete LLaMA-Factory config, or explain why that is impossible.
 
 A recipe is YAML in LLaMA-Factory's own keys, plus six that only this project knows: `extends`, another recipe whose
 keys it changes; `global_batch`, the examples of one optimizer step over all ranks; `hardware` (gpu, the default, or
 cpu); `similar_lengths`, see mmafflm/train/stream/similar.py; `validate_every` and `validate_rows`, see
-mmafflm/train/watch/validation.py. Whatever can be computed is not
-typed.
+mmafflm/train/watch/validation.py. A recipe must not contain keys that we can compute.
 """
 
 import os
@@ -49,7 +48,7 @@ class Plan:
 
     @property
     def budget(self) -> Budget:
-        """The pixel and frame budget under which the run sees its media: the build's, or fewer pixels."""
+        """The pixel and frame budget of the run's media: that of the build, or one with fewer pixels."""
         return budget_of(self.config)
 
     @property
@@ -59,12 +58,12 @@ class Plan:
 
     @property
     def ray(self) -> bool:
-        """Whether Ray starts the processes, wherever its cluster has GPUs; otherwise torchrun does, on every node."""
+        """Whether Ray starts the processes, on any machines of its cluster; otherwise torchrun does, on every node."""
         return "ray_num_workers" in self.config
 
     @property
     def examples(self) -> int:
-        """The number of examples that training sees, each once."""
+        """The number of examples that the run trains on, each once."""
         return int(self.config["max_steps"]) * self.global_batch
 
     def to_yaml(self) -> str:
@@ -84,9 +83,9 @@ def plan(
 ) -> Plan:
     """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
-    `gpus` is the number of processes on one node, also on a CPU; None takes all GPUs of this machine. `changes`: keys
-    that replace the recipe's (see fastest.py). `counts`: the mix's, where an earlier plan made them. Raises UsageFault
-    for an invalid recipe, or machines that do not divide its batch, and Fault when data or base do not fit.
+    `gpus` is the number of processes on one node; None: 1 on a CPU, else all GPUs of this machine. `changes`: keys that
+    replace the recipe's (see fastest.py). `counts`: those of the mix, if an earlier plan has them. Raises UsageFault
+    for an invalid recipe or a number of ranks that does not divide its batch, Fault when data or base do not fit.
     """
     recipe = find(recipe, RECIPES, "recipe")
     spec = read_recipe(recipe) | (changes or {})
@@ -120,12 +119,12 @@ def _require_mix(data: Dataset) -> None:
     A mix that differs from the manifest would be planned, trained and recorded wrongly.
     """
     data.require_unchanged((str(data.manifest["mix"]["file"]), f"mmaffin/parquet/{MIX}.parquet", REGISTRY))
-    data.mix_entry()  # LLaMA-Factory follows this entry
+    data.mix_entry()  # raises Fault for a wrong entry, because LLaMA-Factory follows it
 
 
 def _config(recipe: Path, spec: Config, data: Dataset, out: Path) -> Config:
     """The keys of the recipe and of the build: the whole budget, and the folders of the data and the run."""
-    # LLaMA-Factory has other defaults for the budget, and evaluation reads these from run.json
+    # always in the config, because LLaMA-Factory has other defaults, and evaluation reads these from run.json
     try:
         budget = data.budget.lowered(spec)
     except ValueError as error:
@@ -145,14 +144,14 @@ def _scaled_down(data: Dataset, config: Config) -> list[str]:
 
 
 def _about(mix: MixCounts) -> list[str]:
-    how = "counted" if mix.counted else "estimated, no tokenizer is here"
+    how = "counted" if mix.counted else "estimated, because no tokenizer is here"
     what = (
         f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
         f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
     )
     if not mix.unsure:
         return [what]
-    return [f"{mix.unsure} records might exceed cutoff_len; no tokenizer is here to count them.", what]
+    return [f"{mix.unsure} records might exceed cutoff_len. We cannot count them, because no tokenizer is here.", what]
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
@@ -162,12 +161,12 @@ def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:
         return 1
     if found := gpus_here():
         return found
-    notes.append(f"No GPU found here: planned for {PAPER_GPUS}, as in the paper. Pass --gpus N for another machine.")
+    notes.append(f"No GPU found here: the plan is for {PAPER_GPUS}, as in the paper. Pass --gpus N for another number.")
     return PAPER_GPUS
 
 
 def gpus_here() -> int:
-    """NVIDIA GPUs of this machine that the environment shows us, without torch, which takes seconds to import."""
+    """The number of NVIDIA GPUs that this process may use, found without torch, which takes seconds to import."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")])
@@ -185,7 +184,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
     if not folder.is_dir():
         if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
             return name, False  # a name on the hub
-        raise Fault(f"{name}: no such folder. Make a base with mmafflm standin nano|pocket --out DIR, or name one.")
+        raise Fault(f"{name}: no such folder. Make a base: mmafflm standin nano --out DIR, or pass another.")
     for needed in ("config.json", "tokenizer.json", "preprocessor_config.json"):
         if not (folder / needed).exists() and not (
             needed.startswith("pre") and (folder / "processor_config.json").exists()
@@ -199,7 +198,7 @@ def _deepspeed_path(recipe: Path, config: Config) -> Path:
     path = Path(config["deepspeed"])
     if not path.is_file():
         raise UsageFault(
-            f"{recipe}: deepspeed: {path} is not there (the path is relative to the recipe that names it)."
+            f"{recipe}: deepspeed: {path} does not exist (the path is relative to the recipe that contains it)."
         )
     return path
 
@@ -219,7 +218,7 @@ def _compute_steps(
     accumulation = batch // (micro * ranks)
     per_rank = _workers_per_rank(steps * accumulation)
     if ranks > 1 and per_rank == 0:
-        notes.append(f"{steps} x {accumulation} batches a rank have no small divisor, so every rank reads all data.")
+        notes.append(f"{steps} x {accumulation} batches a rank have no divisor up to 16, so every rank reads all data.")
     config |= {
         "max_steps": steps,
         "gradient_accumulation_steps": accumulation,
@@ -231,18 +230,18 @@ def _compute_steps(
         config["ray_num_workers"] = ranks
     if (warmup := config.get("warmup_steps", 0)) > steps // WARMUP_SHARE:
         config["warmup_steps"] = steps // WARMUP_SHARE
-        notes.append(f"warm-up is {steps // WARMUP_SHARE} steps, not {warmup}: a quarter of all {steps} at most.")
+        notes.append(f"warm-up is {steps // WARMUP_SHARE} steps, not {warmup}: at most a quarter of all {steps} steps.")
 
 
 def _workers_per_rank(batches: int) -> int:
-    """k, the shards that each rank reads: the smallest k >= 2 that divides a rank's micro-batches; 0 if none does.
+    """k, the shards that each rank reads: the least k from 2 to 16 that divides its micro-batches, else 0.
 
     LLaMA-Factory cuts the mix into k x ranks contiguous shards whose lengths differ by at most one. A rank takes its
     micro-batches from its k shards in turn. If k divides their number, each shard gives equally many whole batches and
-    is long enough for them: rows >= steps x batch, so floor(rows / (k x ranks)) >= the rows needed of one. No rank runs
-    dry early, no batch is short, and the rows left over are at the end of each shard. If k does not divide it, one
-    shard could be one batch short. With 0, one worker reads one shard and keeps every ranks-th batch. That is exact
-    too, but every rank reads all data.
+    is long enough for them: rows >= steps x batch, so floor(rows / (k x ranks)) >= the rows needed from one shard. No
+    rank ends early, no batch is short, and the rows left over are at the end of each shard. If k does not divide it,
+    one shard could be one batch short. With 0, the mix is one shard. Every rank reads all of it, and keeps every
+    ranks-th micro-batch. That is exact too, but slower.
     """
     return next((k for k in range(2, 17) if batches % k == 0), 0)
 
@@ -266,14 +265,14 @@ def _refuse_what_breaks(recipe: Path, config: Config, cpu: bool, mix: MixCounts,
     hangs, swapped = both and stage == 3 and family.mixed_media_hangs, both and family.mixed_media_swapped
     deepspeed_bf16 = cpu and stage is not None and (config.get("bf16") or config.get("fp16"))
     checks = {
-        "packing breaks the mask of this model. Remove packing and neat_packing": config.get("packing")
+        "packing breaks the attention mask of this model. Remove packing and neat_packing": config.get("packing")
         or config.get("neat_packing"),
         "use_cpu turns DeepSpeed off silently. Remove use_cpu; hardware: cpu is enough": stage is not None
         and config.get("use_cpu"),
         "DeepSpeed on a CPU trains in fp32. Set bf16: false": deepspeed_bf16,
         "the mix holds images and videos, and a micro-batch with both hangs under ZeRO-3. "
         "Set per_device_train_batch_size: 1 or similar_lengths: true, or use ZeRO-2": hangs,
-        f"the mix holds images and videos, and of a micro-batch with both LLaMA-Factory gives {family.name} the "
+        f"the mix holds images and videos. For a micro-batch with both, LLaMA-Factory gives {family.name} the "
         "pictures first, whatever the order of the rows. Set per_device_train_batch_size: 1 or "
         "similar_lengths: true": swapped,
         "ZeRO-2 fails with reentrant gradient checkpointing. Set use_reentrant_gc: false": stage == 2
@@ -293,4 +292,4 @@ def _zero_stage(recipe: Path, config: Config) -> int | None:
     try:
         return int(read_json(Path(config["deepspeed"]), "Correct it.")["zero_optimization"]["stage"])
     except (ValueError, KeyError, TypeError):
-        raise UsageFault(f"{config['deepspeed']}: no zero_optimization.stage in this DeepSpeed config.") from None
+        raise UsageFault(f"{config['deepspeed']}: this DeepSpeed config has no zero_optimization.stage.") from None

@@ -1,4 +1,4 @@
-"""Read a recipe: YAML in LLaMA-Factory's own keys plus six more, without anything that can be computed."""
+"""Read a recipe: YAML in LLaMA-Factory's own keys plus six of ours. Keys that we compute are refused."""
 
 import contextlib
 import difflib
@@ -18,7 +18,7 @@ from mmafflm.train.plan.shipped import RECIPES, find
 Config = dict[str, Any]
 
 OURS = ("extends", "global_batch", "hardware", "similar_lengths", "validate_every", "validate_rows")
-FRAMES = "the budget of --data, which its clips were taken with (`budget:` in the build config)"
+FRAMES = "the budget of --data, with which the build took its frames (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
@@ -58,8 +58,9 @@ def read_recipe(recipe: Path) -> Config:
     """A recipe's keys and values, added to those of the recipe that it extends (a path relative to its own folder).
 
     The recipe's own values win over those that it extends; a key set to null is removed. The path of a DeepSpeed file
-    is relative to the folder of the recipe that names it. Raises UsageFault for an unknown key, for a key that is
-    computed, and for a recipe that extends itself or a file that does not exist.
+    is relative to the folder of the recipe that names it. Raises UsageFault for a file that is not a recipe, for
+    a key that is unknown, computed or a secret, for a value of the wrong type, and for a recipe that extends itself or
+    a missing file.
     """
     recipe = find(recipe, RECIPES, "recipe")
     spec = read_keys(recipe)
@@ -68,7 +69,7 @@ def read_recipe(recipe: Path) -> Config:
 
 
 def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
-    """One recipe added to those that it extends, complete or not; `above` are the recipes that extend this one."""
+    """The keys of a recipe and of those that it extends, complete or not. above: the recipes that extend this one."""
     chain = (*above, recipe)
     if recipe.resolve() in [path.resolve() for path in above]:
         raise UsageFault(f"{' -> '.join(path.name for path in chain)}: a recipe cannot extend itself. Change extends.")
@@ -84,14 +85,14 @@ def read_keys(recipe: Path, above: tuple[Path, ...] = ()) -> Config:
 
 
 def _own_keys(recipe: Path) -> Config:
-    """The keys of one file. Raises UsageFault when it is not a recipe, or has a key that it must not have."""
+    """The keys of one file. Raises UsageFault when it is not a recipe, or has a forbidden key or a wrong value."""
     spec = read_yaml(recipe, _Loader)
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise UsageFault(f"{recipe}: expected `key: value` lines, found {type(spec).__name__}.")
     known = known_keys().keys()
     for key, value in spec.items():
         if key in COMPUTED:
-            raise UsageFault(f"{recipe}: {key} is computed, from {COMPUTED[key]}. Remove the key.")
+            raise UsageFault(f"{recipe}: {key} is computed ({COMPUTED[key]}). Remove the key.")
         if secret := key if key in SECRETS else _secret_below(value):
             raise UsageFault(
                 f"{recipe}: {secret} is a secret, and a run's folder would keep it. Remove it; log in, or set the "
@@ -100,16 +101,16 @@ def _own_keys(recipe: Path) -> Config:
         if known and key not in known and key not in OURS:
             nearest = difflib.get_close_matches(key, [*known, *OURS], n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise UsageFault(f"{recipe}: LLaMA-Factory knows no key {key}.{hint}")
+            raise UsageFault(f"{recipe}: LLaMA-Factory has no key {key}.{hint}")
         if isinstance(value, str) and "\0" in value:
             raise UsageFault(f"{recipe}: {key}: its text holds a NUL character. Remove it.")
         if value is not None and (expected := wrong_value(key, value)):
-            raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is not what LLaMA-Factory takes: {expected}.")
+            raise UsageFault(f"{recipe}: {key}: {reprlib.repr(value)} is wrong: LLaMA-Factory expects {expected}.")
     return spec
 
 
 def _secret_below(value: Any) -> str | None:
-    """The first key anywhere below that names a secret. LLaMA-Factory also accepts a mapping as JSON text."""
+    """The first key of a secret anywhere in a value; None if it has none. The value may be a mapping as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
             value = yaml.safe_load(value)
@@ -123,14 +124,14 @@ def _secret_below(value: Any) -> str | None:
 
 def _check_ours(recipe: Path, spec: Config) -> None:
     if spec.get("hardware", "gpu") not in ("gpu", "cpu"):
-        raise UsageFault(f"{recipe}: hardware is gpu or cpu, not {spec['hardware']}.")
+        raise UsageFault(f"{recipe}: hardware must be gpu or cpu, not {spec['hardware']}.")
     for key in ("global_batch", "per_device_train_batch_size"):
         if type(spec.get(key)) is not int or spec[key] < 1:
-            raise UsageFault(f"{recipe}: {key} must be given, as a whole number of 1 or more.")
+            raise UsageFault(f"{recipe}: {key} is missing, or is not a whole number of 1 or more.")
     if type(similar := spec.get("similar_lengths", False)) is not bool:
-        raise UsageFault(f"{recipe}: similar_lengths is true or false, not {similar}.")
+        raise UsageFault(f"{recipe}: similar_lengths must be true or false, not {similar}.")
     if similar and not spec.get("streaming"):
-        raise UsageFault(f"{recipe}: similar_lengths orders a mix that is streamed. Set streaming: true.")
+        raise UsageFault(f"{recipe}: similar_lengths needs a mix that is streamed. Set streaming: true.")
     _check_validation(recipe, spec)
     several = str(spec.get("dataset", MIX)) != MIX or spec.keys() & {"mix_strategy", "interleave_probs"}
     if several:
@@ -148,6 +149,6 @@ def _check_validation(recipe: Path, spec: Config) -> None:
     save = spec.get("save_steps", 500)
     if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
         raise UsageFault(
-            f"{recipe}: validate_every is a multiple of save_steps ({save}), because checkpoints are validated, and "
-            "validate_rows is the number of records of each subset. Give both, or neither."
+            f"{recipe}: validate_every must be a multiple of save_steps ({save}), because checkpoints are validated, "
+            "and validate_rows a number of records of each subset, 1 or more. Set both, or neither."
         )

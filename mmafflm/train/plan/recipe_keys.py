@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-# The files with the dataclasses of a training config, and those with the enumerations that their types name.
+# The files with the dataclasses of a training config, and those with the enumerations that their types refer to.
 KEYS = (("llamafactory", "hparams", "*_args.py"), ("transformers", ".", "training_args*.py"))
 NAMES = (
     ("llamafactory", "extras", "constants.py"),
@@ -35,7 +35,7 @@ def known_keys() -> dict[str, Any]:
 
 
 def wrong_value(key: str, value: Any) -> str | None:
-    """Why LLaMA-Factory cannot take this value of a key, or None. Types are strict: "3" in quotes is not a number."""
+    """What LLaMA-Factory expects for a key if this value is wrong, else None. Strict: "3" in quotes is not a number."""
     try:
         TypeAdapter(known_keys().get(key, Any), config=STRICT).validate_python(value)
     except ValidationError as error:

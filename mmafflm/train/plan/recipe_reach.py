@@ -1,4 +1,4 @@
-"""What a recipe reaches outside its run: code, data and weights from elsewhere, and what leaves the run's folder.
+"""What a recipe uses from outside its run (code, data, weights), and what it sends or writes outside the run's folder.
 
 LLaMA-Factory accepts all of these keys silently. We refuse those that would make the run differ from what `plan` and
 run.json describe. For the others, `plan` and `train` print a note.
@@ -12,8 +12,8 @@ from mmafflm.errors import UsageFault
 from mmafflm.train.plan.recipe_file import Config
 
 REFUSED = {
-    "trust_remote_code": "it would run the Python that comes with a checkpoint",
-    "tokenized_path": "training would read that folder and not --data",
+    "trust_remote_code": "it would run the Python code of a checkpoint",
+    "tokenized_path": "training would read that folder instead of --data",
     "max_samples": "the mix would be cut and its rows repeated; make a smaller one with mmaffin mix --share",
     "val_size": "it takes rows out of the training mix; set validate_every and validate_rows",
 }
@@ -30,12 +30,12 @@ def require_own(recipe: Path, config: Config) -> None:
     if adapters and (config.get("create_new_adapter") or "," in adapters):
         raise UsageFault(
             f"{recipe}: adapter_name_or_path: {adapters} would be merged into the base in memory only, and predict "
-            "would miss it. Name one adapter without create_new_adapter, or merge first: mmafflm export RUN --out BASE"
+            "would not load it. Set one adapter and no create_new_adapter, or merge: mmafflm export RUN --out BASE"
         )
 
 
 def reach_notes(config: Config) -> Iterator[str]:
-    """What leaves the run's folder, or comes in besides base and data; one sentence each."""
+    """A sentence for each thing that leaves the run's folder, or that training uses besides base and data."""
     if adapter := config.get("adapter_name_or_path"):
         yield f"adapter_name_or_path: training starts from the adapter {adapter}, not from the base alone."
     if config.get("push_to_hub"):
@@ -51,7 +51,7 @@ def reach_notes(config: Config) -> Iterator[str]:
 
 
 def reporters_of(config: Config) -> list[str]:
-    """The reporting services that a config names."""
+    """The reporting services of a config."""
     named = config.get("report_to") or []
     found = [named] if isinstance(named, str) else list(named)
     return found + (["swanlab"] if config.get("use_swanlab") and "swanlab" not in found else [])

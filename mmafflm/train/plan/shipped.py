@@ -1,4 +1,4 @@
-"""The recipes and experiments that are installed with the package, found by name: mmafflm-7b, languages."""
+"""The recipes and experiments that are installed with the package, found by a name such as mmafflm-7b or languages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mmafflm.errors import UsageFault
 
-RECIPES = (Path(__file__).parents[2] / "train_configs").resolve()  # in a checkout a link to the folder at its top
+RECIPES = (Path(__file__).parents[2] / "train_configs").resolve()  # in a Git checkout a link to the folder at the top
 EXPERIMENTS = RECIPES / "experiments"
 
 
@@ -24,7 +24,7 @@ def shipped(folder: Path) -> Iterator[Shipped]:
 
 
 def find(given: Path, folder: Path, kind: str) -> Path:
-    """A file as given, or else the shipped one of this name. Raises UsageFault with all names when there is neither."""
+    """The given file, or else the shipped one of this name. Raises UsageFault with all names when there is neither."""
     if given.is_file():
         return given
     name = given.name.removesuffix(".yaml")
@@ -32,4 +32,4 @@ def find(given: Path, folder: Path, kind: str) -> Path:
     if named and (folder / f"{name}.yaml").is_file():
         return folder / f"{name}.yaml"
     names = ", ".join(one.name for one in shipped(folder))
-    raise UsageFault(f"{given}: no such {kind}. There are: {names}; or name a file.")
+    raise UsageFault(f"{given}: no such {kind}. Give the path of a file, or one of these names: {names}.")

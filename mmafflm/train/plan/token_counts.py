@@ -36,7 +36,7 @@ SAMPLE = 2000  # about this many rows are tokenized to estimate the total
 
 @dataclass(frozen=True)
 class MixCounts:
-    """The training mix: its rows, how many hold a picture or a clip, and its tokens, in all and at the longest."""
+    """Counts of the training mix: its rows, those with a picture or clip, all tokens, and those of the longest row."""
 
     rows: int
     images: int
@@ -47,15 +47,16 @@ class MixCounts:
     longest_id: str
     most_vision: int  # vision tokens of the record with the most of them
     counted: bool  # counted by the base's tokenizer; otherwise estimated from bytes
-    unsure: int = 0  # records that might exceed cutoff_len, which no tokenizer is here to count
+    unsure: int = 0  # records that might exceed cutoff_len, when there is no tokenizer to count them
 
 
 def scan(data: Dataset, config: dict[str, Any], family: Family) -> MixCounts:
     """Count the mix, and refuse a cutoff_len that cuts one of its records.
 
     Only some texts are tokenized: those of records that might be too long (byte-level BPE makes no more tokens than
-    there are bytes), the longest ones, and a sample for the total. Raises Fault naming the first record that is cut,
-    and the cutoff_len that would hold the longest.
+    there are bytes), the longest ones, and a sample for the total. Raises Fault with the first record that would be
+    cut, and the cutoff_len that the longest needs. Without the base's tokenizer, lengths are estimated from bytes and
+    nothing is refused.
     """
     path = file_of(str(config["model_name_or_path"]), "tokenizer.json")
     rows = mix_rows(data, family, budget_of(config), path)
@@ -86,7 +87,7 @@ def scan(data: Dataset, config: dict[str, Any], family: Family) -> MixCounts:
 
 
 def media_of_mix(data: Dataset) -> set[str]:
-    """Every picture, frame and clip that the mix names, as paths below DATA."""
+    """Every picture, frame and clip of the mix, as paths below DATA."""
     rows = _rows(data)
     videos = rows["videos"].explode().drop_nulls()
     frames = videos.explode().drop_nulls() if videos.dtype == pl.List(pl.String) else videos
@@ -104,7 +105,7 @@ def mix_rows(data: Dataset, family: Family, budget: Budget, path: Path | None = 
 
 
 def _rows(data: Dataset) -> pl.DataFrame:
-    """The mix's rows. Raises Fault when they do not match the manifest."""
+    """The mix's rows. Raises Fault when they are missing, malformed, or not as many as the manifest says."""
     path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
     if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
         raise Fault(f"{path}: missing. Run: {build_command(data.path)}")
@@ -115,10 +116,10 @@ def _rows(data: Dataset) -> pl.DataFrame:
     found = rows.schema
     missing = [name for name, kinds in _COLUMNS.items() if found.get(name) not in kinds or rows[name].null_count()]
     if missing:
-        raise Fault(f"{path}: no column {missing[0]} as the build writes it. Build again.")
+        raise Fault(f"{path}: the column {missing[0]} is missing, or not as the build writes it. Build again.")
     if rows.height != data.manifest["mix"]["rows"]:
         raise Fault(
-            f"{data.path}: the mix holds {rows.height} rows, the manifest says {data.manifest['mix']['rows']}. "
+            f"{data.path}: the mix holds {rows.height} rows, but the manifest says {data.manifest['mix']['rows']}. "
             "Build again."
         )
     _refuse_names(data, path, rows)
@@ -126,7 +127,7 @@ def _rows(data: Dataset) -> pl.DataFrame:
 
 
 def _refuse_names(data: Dataset, path: Path, rows: pl.DataFrame) -> None:
-    """Raises Fault when a row names a forbidden picture, frame or clip: LLaMA-Factory opens whatever is named here."""
+    """Raises Fault when a row has a forbidden path of a picture, frame or clip. LLaMA-Factory would open any path."""
     folder = Folder(data.path)
     for number, (images, videos) in enumerate(rows.select("images", "videos").iter_rows(), 1):
         frames = ([clip] if isinstance(clip, str) else clip or [None] for clip in videos)
@@ -157,7 +158,7 @@ def counted_for(
         if family.media.timed and any(frames is None for _, frames in clips):
             raise Fault(
                 f"{data.path}: its clips are files, and {family.name} writes the times of frames into its prompts. "
-                "LLaMA-Factory takes other times from a file than evaluation does. Build without --raw-video."
+                "LLaMA-Factory computes other times for such a file than evaluation does. Build without --raw-video."
             )
         if missing := [name for name in (*images, *(name for name, _ in clips)) if name not in stored]:
             raise Fault(f"{data.path / MEDIA_INDEX}: has no {quoted(missing[0])}. Build again.")
@@ -170,12 +171,12 @@ def counted_for(
             try:
                 counts[-1] += tokens(one)
             except ValueError as error:
-                raise Fault(f"{data.path / name}: {error}. Take it out of the mix, or choose another base.") from None
+                raise Fault(f"{data.path / name}: {error}. Remove it from the mix, or choose another base.") from None
     return rows.with_columns(vision_tokens=pl.Series(counts, dtype=pl.Int32))
 
 
 def _media_tokens(family: Family, path: Path | None) -> Callable[[MediaSize], int]:
-    """family.media.tokens, but with the words around frames counted by a tokenizer where there is one."""
+    """family.media.tokens, but if there is a tokenizer, it counts the words between frames."""
     if path is None:
         return family.media.tokens
     from tokenizers import Tokenizer  # type: ignore[import-untyped]  # only the train extra has it

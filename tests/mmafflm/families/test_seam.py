@@ -235,7 +235,7 @@ def test_a_plan_refuses_what_does_not_belong_together(made_up: Family, base: str
 def test_a_base_that_is_not_here_is_planned_by_its_template(made_up: Family, tmp_path: Path) -> None:
     data, _ = data_with(tmp_path / "data")
     planned = plan(recipe_with(tmp_path), data, gpus=1, base="somebody/else")
-    assert planned.family is built_for() and any("taken for Qwen2.5-VL" in note for note in planned.notes)
+    assert planned.family is built_for() and any("assume that it is Qwen2.5-VL" in note for note in planned.notes)
     assert plan(recipe_with(tmp_path, template="made_up_chat"), data, gpus=1, base="somebody/else").family is made_up
     with pytest.raises(UsageFault, match="template: no_such_template belongs to no supported family"):
         plan(recipe_with(tmp_path, template="no_such_template"), data, gpus=1, base="somebody/else")

@@ -196,7 +196,7 @@ def test_changed_data_is_refused(tmp_path: Path, base: str) -> None:
 
 def test_gpus_that_are_not_here(tmp_path: Path, data: Dataset, base: str, monkeypatch: Any) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(UsageFault, match=r"needs 2 GPUs .* and 0 are here"):
+    with pytest.raises(UsageFault, match=r"needs 2 GPUs on this machine, which has 0"):
         train(recipe_with(tmp_path, "mmafflm-3b.yaml", global_batch=16), data, tmp_path / "run", gpus=2, base=base)
 
 

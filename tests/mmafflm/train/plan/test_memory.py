@@ -241,7 +241,7 @@ def test_a_full_disk_is_refused_before_anything_starts(
     assert one == 14 * known.size.parameters
     assert known.disk == one + 2 * known.size.parameters
     monkeypatch.setattr(forecasts, "free_bytes", lambda out: 100 * GIB)
-    with pytest.raises(Fault, match=r"100\.0 GiB free, and the run writes up to 123\.6"):
+    with pytest.raises(Fault, match=r"100\.0 GiB free, but the run needs up to 123\.6"):
         require_disk(planned, tmp_path / "run")
     assert any("train would refuse" in line for line in notes(planned, tmp_path))
     (tmp_path / "run/checkpoint-2").mkdir(parents=True)

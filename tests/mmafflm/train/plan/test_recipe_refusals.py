@@ -60,7 +60,8 @@ def test_a_secret_has_no_place_in_a_recipe(tmp_path: Path, reviews: Dataset, bar
 def test_what_is_validated_are_checkpoints(
     keys: dict[str, object], tmp_path: Path, reviews: Dataset, bare: str
 ) -> None:
-    assert "validate_every is a multiple of save_steps (100)" in refusal(recipe_with(tmp_path, **keys), reviews, bare)
+    said = refusal(recipe_with(tmp_path, **keys), reviews, bare)
+    assert "validate_every must be a multiple of save_steps (100)" in said
 
 
 @pytest.mark.parametrize("key", ["max_steps", "gradient_accumulation_steps", "dataloader_num_workers", "output_dir"])
@@ -85,11 +86,11 @@ def test_a_batch_that_does_not_divide_lists_what_works(reviews: Dataset, bare: s
         ({"deepspeed": "deepspeed/zero3.json", "bf16": True}, "bf16: false"),
         ({"deepspeed": "deepspeed/zero3.json", "predict_with_generate": True}, "mmaffben predict"),
         ({"deepspeed": "deepspeed/zero2.json", "disable_gradient_checkpointing": None}, "use_reentrant_gc: false"),
-        ({"deepspeed": "deepspeed/zero9.json"}, "zero9.json is not there"),
+        ({"deepspeed": "deepspeed/zero9.json"}, "zero9.json does not exist"),
         ({"dataset": "XED_train,MMS_train"}, "mmaffin mix"),
         ({"mix_strategy": "interleave_over"}, "mmaffin mix"),
-        ({"hardware": "tpu"}, "hardware is gpu or cpu"),
-        ({"global_batch": "16"}, "global_batch must be given"),
+        ({"hardware": "tpu"}, "hardware must be gpu or cpu"),
+        ({"global_batch": "16"}, "global_batch is missing, or"),
         ({"per_device_train_batch_size": 3}, "does not divide"),
     ],
 )

@@ -114,13 +114,13 @@ def test_a_value_of_another_type_is_refused_by_plan(
 ) -> None:
     pytest.importorskip("llamafactory")
     said = refusal(recipe_with(tmp_path, **{key: value}), reviews, bare)
-    assert f"recipe.yaml: {key}: {value!r} is not what LLaMA-Factory takes" in said and expected in said
+    assert f"recipe.yaml: {key}: {value!r} is wrong: LLaMA-Factory expects" in said and expected in said
 
 
 @pytest.mark.parametrize("key", ["video_fps", "video_maxlen"])
 def test_the_frames_are_computed_from_data(key: str, tmp_path: Path, bare: str) -> None:
     data = make_data(tmp_path / "data", text_records(32))
-    assert f"{key} is computed, from the budget of --data" in refusal(recipe_with(tmp_path, **{key: 1}), data, bare)
+    assert f"{key} is computed (the budget of --data" in refusal(recipe_with(tmp_path, **{key: 1}), data, bare)
 
 
 @pytest.mark.parametrize("key", list(BUDGET.to_json()))

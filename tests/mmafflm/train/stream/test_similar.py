@@ -48,7 +48,7 @@ def test_a_recipe_asks_for_it(tmp_path: Path, base: str) -> None:
     before, after = (Exposure(data, one, training_order(one, data)).tokens(1, 4) for one in (plain, similar))
     assert before and after and after.real == before.real and after.padded < before.padded
     for changes in ({"similar_lengths": "yes"}, {"similar_lengths": True, "streaming": False}):
-        with pytest.raises(UsageFault, match=r"similar_lengths is true or false|Set streaming: true"):
+        with pytest.raises(UsageFault, match=r"similar_lengths must be true or false|Set streaming: true"):
             plan(recipe_with(tmp_path, **changes), data, base=base)
 
 
