@@ -1,7 +1,7 @@
-"""What an untrusted model folder may hold: JSON objects, no Python code of its own, no names that lead out of it.
+"""Refuse an untrusted model folder with invalid JSON, Python code of its own, or names that lead out of the folder.
 
-Unless trust_remote_code is False, which every load here passes, transformers 5.6 asks on the terminal whether to run a
-checkpoint's Python. It also saves each of a tokenizer's chat templates in a file with the template's name.
+We load every model with trust_remote_code=False. Otherwise transformers 5.6 asks on the terminal whether to run a
+checkpoint's Python code. It also saves each of a tokenizer's chat templates in a file with the template's name.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def require_harmless(folder: Path) -> None:
         if row.get("auto_map") and not _is_known(folder):
             raise Fault(
                 f"{folder / name}: needs the checkpoint's own Python code (auto_map), which is never run here, "
-                "and transformers does not know this architecture itself. Take another checkpoint: there is often one "
+                "and transformers does not know this architecture itself. Use another checkpoint: there is often one "
                 "in transformers' own form, with a name that ends in -hf."
             )
         _require_template_names(folder / name, row.get(TEMPLATES))
@@ -65,6 +65,6 @@ def _require_template_names(path: Path, templates: Any) -> None:
 def _require_template_name(path: Path, name: Any) -> None:
     if not isinstance(name, str) or not is_plain_name(name):
         raise Fault(
-            f"{path}: names a chat template {name!r:.80}. transformers saves it in a file of that name, which must not "
-            "lead elsewhere. Rename the template, or take another checkpoint."
+            f"{path}: names a chat template {name!r:.80}. transformers would save it under that name, which must "
+            "not lead elsewhere. Rename the template, or use another checkpoint."
         )

@@ -1,8 +1,8 @@
-"""Loading weights: a checkpoint must match its model exactly; anything else is a Fault.
+"""Load weights. A checkpoint must match its model exactly; otherwise a Fault is raised.
 
 transformers and PEFT fill missing weights with random numbers, ignore weights that they do not know, and only warn.
-Here we ask both what they did. Where the files are on this machine, we first compare their headers with the model on
-torch's meta device. That takes no memory and a second, and it also protects programs that load in other ways (vLLM,
+Here we check what both report. If the files are on this machine, we first compare their headers with the model on
+torch's meta device. That takes a second and no memory, and it also protects programs that load in other ways (vLLM,
 LLaMA-Factory).
 """
 
@@ -24,14 +24,14 @@ from mmafflm.hub import file_of, folder_of
 from mmafflm.untrusted import CONFIG, require_harmless
 
 LAYERS = ("num_hidden_layers", "depth", "encoder_layers", "decoder_layers")  # keys of a config.json
-NAMED = 3  # how many keys of each kind a message names
+NAMED = 3  # how many keys of each kind a message lists
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 Shape = tuple[int, ...]
 
 
 @contextmanager
 def reading(where: str | Path) -> Iterator[None]:
-    """Turn what the libraries raise while they read a checkpoint into a Fault that names it and what they say.
+    """Turn an exception of the libraries while they read a checkpoint into a Fault with its path and their message.
 
     The libraries check little. A malformed file fails where it is first used, with any exception; tokenizers raises
     plain Exception. Their warnings are hidden, because we check ourselves.
@@ -70,7 +70,7 @@ def load(auto: Any, name: str, **given: Any) -> Any:
 
 
 def _only_bin(name: str) -> bool:
-    """Whether a model has older weights and no safetensors, as far as its folder or its settings in the cache tell."""
+    """Whether a model has only weights in the older format (BIN), judged by its folder or by its index in the cache."""
     folder = Path(name)
     if folder.is_dir():
         return bool(list(folder.glob(BIN))) and not list(folder.glob("*.safetensors"))
@@ -78,7 +78,7 @@ def _only_bin(name: str) -> bool:
 
 
 def kind_of(folder: Path) -> Any:
-    """The Auto class of a model that answers questions: for text and pictures if there is one, else for text."""
+    """The Auto class of a generative model: the one for pictures and text if it has that, else the one for text."""
     require_harmless(folder)
     kind = read_json(folder / CONFIG, AGAIN).get("model_type")
     sees = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -135,16 +135,16 @@ def check_before(auto: Any, model: str, adapter: str | None = None) -> bool:
 
 
 def _require_depth(folder: Path, config: Mapping[str, Any], tensors: int) -> None:
-    """Raises Fault for more layers than tensors, so that a model of a billion layers is never built, even on meta."""
+    """Raises Fault for more layers than tensors, so that we never build a model of a billion layers, even on meta."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             _require_depth(folder, value, tensors)
         elif name in LAYERS and isinstance(value, int) and value > tensors:
-            raise Fault(f"{folder / CONFIG}: {name} is {value}, and the weights are {tensors} tensors. {AGAIN}")
+            raise Fault(f"{folder / CONFIG}: {name} is {value}, but the weights are {tensors} tensors. {AGAIN}")
 
 
 def _require_all(where: str | Path, model: Any, info: Mapping[str, Collection[Any]]) -> None:
-    """Raises Fault when the loading info lists a fault. A buffer that the model creates itself may also be stored."""
+    """Raises Fault when the loading info lists wrong keys. Buffers that the model creates itself may also be stored."""
     own = {name for name, _ in model.named_buffers()}
     shapes = [f"{name} {tuple(found)} instead of {tuple(due)}" for name, found, due in info["mismatched_keys"]]
     require_same(where, info["missing_keys"], set(info["unexpected_keys"]) - own, shapes)
@@ -153,7 +153,7 @@ def _require_all(where: str | Path, model: Any, info: Mapping[str, Collection[An
 def require_same(
     where: str | Path, missing: Collection[str], unexpected: Collection[str], mismatched: Collection[str]
 ) -> None:
-    """Raises Fault when there are such keys. It counts the keys of each kind and names the first of them."""
+    """Raises Fault when there is a key of any of these kinds. It counts those of each kind and lists the first."""
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
     found = [
         f"{len(keys)} {kind} ({', '.join(sorted(keys)[:NAMED])}{', ...' if len(keys) > NAMED else ''})"
@@ -162,8 +162,8 @@ def require_same(
     ]
     if found:
         raise Fault(
-            f"{where}: its weights are not those of its model: {'; '.join(found)}. "
-            "Gaps would be filled with random weights. Download, copy or convert it again."
+            f"{where}: its weights do not match its model: {'; '.join(found)}. "
+            "transformers would fill gaps with random weights. Download, copy or convert it again."
         )
 
 
@@ -180,7 +180,7 @@ def adapted(model: Any, adapter: str) -> Any:
     with reading(folder):
         config: Any = peft.PeftConfig.from_pretrained(adapter)
         if config.peft_type != "LORA":
-            raise Fault(f"{folder}: an adapter of the kind {config.peft_type}; only LoRA adapters are read here.")
+            raise Fault(f"{folder}: an adapter of the kind {config.peft_type}; only LoRA adapters are supported.")
         put_on: Any = peft.PeftModel(model, config, low_cpu_mem_usage=True)
         state_of: Any = peft.get_peft_model_state_dict
         state = state_of(put_on, save_embedding_layers=False)

@@ -69,7 +69,7 @@ def faults(folder: Path) -> set[str]:
             r"1 of another shape \(model\.language_model\.layers\.0\.mlp\.up_proj\.weight \(128, 512\) instead of "
             r"\(512, 128\)\)\. Gaps",
         ),
-        (lambda given: {"x": torch.zeros(1)}, r"config\.json: num_hidden_layers is 2, and the weights are 1 tensors"),
+        (lambda given: {"x": torch.zeros(1)}, r"config\.json: num_hidden_layers is 2, but the weights are 1 tensors"),
     ],
     ids=["renamed", "left out", "added", "turned", "another model"],
 )
@@ -232,7 +232,7 @@ def test_an_adapter_that_does_not(change: Any, said: str, nano: Path, adapter: P
         ({"r": "two"}, "cannot be loaded"),
         ({"r": 4}, "of another shape"),
         ({"target_modules": ["q_proj", "up_proj", "v_proj"]}, "8 missing"),
-        ({"peft_type": "IA3"}, "only LoRA adapters are read|cannot be loaded"),
+        ({"peft_type": "IA3"}, "only LoRA adapters are supported|cannot be loaded"),
         ({"peft_type": "NEW"}, "cannot be loaded"),
         ({"base_model_name_or_path": 7}, "name no base"),
     ],

@@ -1,10 +1,10 @@
 """Which rows of the mix each optimizer step reads, as LLaMA-Factory, datasets, accelerate and torch distribute them.
 
 LLaMA-Factory cuts the mix into dataloader_num_workers contiguous shards. It shuffles each through a buffer of
-`buffer_size` rows with `seed`. accelerate gives every rank its share of the shards. In each
-rank, as many workers as it has shards take one each, in shuffled order, and its micro-batches come from these workers
-in turn (datasets 4.0.0, accelerate 1.11.0). None of this depends on time or on the machine, so we can compute it. A
-test reads the same rows through LLaMA-Factory, datasets, accelerate and torch.
+`buffer_size` rows with `seed`. accelerate gives every rank an equal share of the shards. A rank has one worker for each
+of its shards. These workers get the shards in shuffled order, and the rank's micro-batches come from them in turn
+(datasets 4.0.0, accelerate 1.11.0). None of this depends on time or on the machine, so we can compute it. A test reads
+the same rows through LLaMA-Factory, datasets, accelerate and torch.
 """
 
 from typing import Any
@@ -57,8 +57,8 @@ def shuffled_numbers(number: int, seed: int) -> list[int]:
 
 
 def _shuffled(rows: Rows, buffer: int, seed: int) -> Rows:
-    """Rows in the order in which they leave datasets' shuffle buffer: each new row replaces one drawn at random, and
-    at the end the rest is shuffled.
+    """Rows in the order in which they leave datasets' shuffle buffer: each new row replaces a random one, which
+    leaves the buffer. At the end the rest is shuffled.
     """
     draw = np.random.default_rng(seed)
     held, left = list(rows[:buffer]), []

@@ -1,4 +1,4 @@
-"""A mix of a run's own: the rest of the mix after a checkpoint (`--resume`), or all of it in an order of its own.
+"""Write a separate mix for a run: the rest after a checkpoint (`--resume`), or all rows in the order of similar.py.
 
 LLaMA-Factory by itself replays the stream: it opens and tokenizes everything again up to the checkpoint. Instead, we
 write the remaining rows as a separate mix into the run's folder. Its layout makes the same ranks and workers read the
@@ -29,8 +29,9 @@ TRAINERS = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "latest", "zero_to
 def write_resumed(planned: Plan, data: Dataset, order: Rows, out: Path, checkpoint: Path | None) -> None:
     """Write OUT/llamafactory.resume.yaml, the config that continues from a checkpoint, and the rest of the mix for it.
 
-    order: of the whole run, see stream/similar.py. Without a checkpoint the rest is the whole mix, in this order. When
-    the recipe does not stream, the config makes LLaMA-Factory replay the data, and a message says so.
+    order: the training order of the whole run (stream/similar.py). Without a checkpoint the rest is the whole mix, in
+    this order. When the recipe does not stream, the config makes LLaMA-Factory replay the data, a message says so, and
+    no rest is written.
     """
     config = planned.config
     if checkpoint:
@@ -49,7 +50,7 @@ def write_resumed(planned: Plan, data: Dataset, order: Rows, out: Path, checkpoi
 
 
 def replays(config: Config) -> bool:
-    """Whether LLaMA-Factory itself decides the order of rows, so that a resumed run reads earlier rows again."""
+    """Whether the recipe does not stream. LLaMA-Factory then orders the rows, and a resumed run rereads old rows."""
     return not config.get("streaming")
 
 
@@ -79,13 +80,13 @@ def step_of(checkpoint: Path) -> int:
 def finish_from(checkpoint: Path, out: Path) -> None:
     """Copy the weights of the last step's checkpoint to OUT, for a run that was stopped after that step.
 
-    The trainer, resumed there, would begin another epoch.
+    If the trainer resumed there, it would begin another epoch.
     """
     shutil.copytree(checkpoint, out, ignore=shutil.ignore_patterns(*TRAINERS), dirs_exist_ok=True)
 
 
 def _write_rest(data: Dataset, folder: Path, rows: list[int]) -> None:
-    """Write these rows of the mix, in this order, and a dataset_info.json that names only them."""
+    """Write these rows of the mix, in this order, to a file, and a dataset_info.json that lists only this file."""
     entry = data.mix_entry()
     mix = pl.read_parquet(data.path / "mmaffin" / entry["file_name"])
     with replacing(folder / f"{MIX}.parquet") as file:

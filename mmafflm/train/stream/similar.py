@@ -19,13 +19,13 @@ from mmafflm.train.stream.order import Rows, batches
 
 Numbers = npt.NDArray[np.int64]
 
-PICTURES, TEXT, CLIPS = range(3)  # text is dealt between pictures and clips, and keeps them apart
+PICTURES, TEXT, CLIPS = range(3)  # the order of sorting: text between pictures and clips keeps them apart
 
 
 def training_order(planned: Plan, data: Dataset) -> Rows:
     """Row numbers of the mix in training order: [steps x accumulation, ranks, micro] as in stream/order.py.
 
-    Raises UsageFault when pictures and clips would share a micro-batch and the family does not bear that.
+    Raises UsageFault when pictures and clips would share a micro-batch and the family does not support that.
     """
     order = batches(planned.mix.rows, planned.config, planned.ranks)
     if not planned.similar_lengths:
@@ -58,9 +58,9 @@ def _kinds(rows: pl.DataFrame) -> Numbers:
 
 
 def _lengths(rows: pl.DataFrame, planned: Plan) -> Numbers:
-    """The tokens of each row. For a base of the hub they are estimated from bytes, even where its tokenizer is here.
+    """The tokens of each row. For a hub base they are estimated from bytes, even if its tokenizer is on this machine.
 
-    The tokenizer may come after the start, and a resumed run must find the same order.
+    The tokenizer may have been downloaded after the run started, and a resumed run must compute the same order.
     """
     vision: Numbers = rows["vision_tokens"].to_numpy().astype(np.int64)
     if planned.base_is_local:

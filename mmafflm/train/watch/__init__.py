@@ -1,4 +1,4 @@
-"""While a run trains: progress, curves, validation answers, divergence and standstill.
+"""Watch a run while it trains: progress, curves, validation, divergence and hangs.
 
-The run's log files come in, lines on the terminal and files in RUN go out.
+The input is the run's log files. The output is lines on the terminal and files in RUN.
 """

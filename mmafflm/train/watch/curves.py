@@ -9,9 +9,9 @@ from mmafflm.train.watch.progress import read_progress
 from mmafflm.train.watch.validation_row import ROWS
 
 CURVES = "curves.png"
-ACROSS = 3  # panels in a line
+ACROSS = 3  # panels in a row
 WIDTH, HEIGHT = 6.2, 3.6  # of a panel, in inches
-DISTINCT = 10  # lines; more get the colours of a rainbow, in the order in which they end and are listed
+DISTINCT = 10  # lines; if there are more, they get the colours of a rainbow, from the highest last value down
 SMOOTH = 0.05  # of the steps: the width of the moving mean that is drawn over the raw values
 Series = list[tuple[int, float]]
 
@@ -76,7 +76,7 @@ def smoothed(series: Series) -> Series:
 
 
 def _draw(axis: Any, panel: CurvePanel) -> None:
-    """Draw one panel: every line in a colour of its own, its name in the legend, from the highest end to the lowest."""
+    """Draw one panel. Each line has its own colour. The legend lists them by their last value, the highest first."""
     from matplotlib import colormaps
     from matplotlib.ticker import LogLocator
 
@@ -107,7 +107,7 @@ def _draw(axis: Any, panel: CurvePanel) -> None:
 
 
 def _of(rows: Sequence[dict[str, Any]], *keys: str) -> Series:
-    """(step, value) of each row with a value under these keys, each key nested in the one before; not for null."""
+    """(step, value) of each row that has a value, other than null, when the keys are looked up one inside the other."""
     found = []
     for row in rows:
         value: Any = row
@@ -119,7 +119,7 @@ def _of(rows: Sequence[dict[str, Any]], *keys: str) -> Series:
 
 
 def _seen(rows: Sequence[dict[str, Any]], kind: str) -> dict[str, Series]:
-    """The curves of all names."""
+    """{name: its share of the examples seen so far} for all subsets, languages or modalities."""
     return {name: _of(rows, "seen", kind, name) for name in rows[-1]["seen"][kind]}
 
 

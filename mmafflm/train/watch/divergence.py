@@ -1,4 +1,4 @@
-"""When a loss has diverged, and up to which step it was sound."""
+"""Decide when a loss has diverged, and up to which step it was sound."""
 
 import math
 import statistics
@@ -13,15 +13,15 @@ class Judge:
     A loss has diverged when two things hold: its running median is more than twice the lowest it has been, and more
     than half of what was gained since the first logged loss is lost again. Each alone would give false alarms: a loss
     of 0.02 doubles by chance, and a run that has gained nothing yet loses half of it in one batch. A loss that is not
-    finite has diverged at once. So has a gradient that is not a number, except under fp16, whose scaler meets such
-    gradients and skips their step.
+    finite has diverged at once. So has one whose gradient is not a number, except under fp16: its loss scaler expects
+    such gradients and skips their step.
     """
 
     def __init__(self, fp16: bool = False) -> None:
         self.fp16 = fp16
         self.recent: deque[float] = deque(maxlen=WINDOW)
         self.first = self.lowest = math.nan
-        self.sound_step = 0  # the last step with a loss nearer to the lowest than to the limit
+        self.sound_step = 0  # the last step whose loss is nearer to the lowest median than to the limit
 
     @property
     def limit(self) -> float:
@@ -41,8 +41,8 @@ class Judge:
         if len(self.recent) == WINDOW:
             if median > self.limit:
                 return (
-                    f"the loss diverges: the median of the last {WINDOW} logged is {median:.4g} at step {step}, over "
-                    f"{self.limit:.4g} (it began at {self.first:.4g}, the lowest median was {self.lowest:.4g})"
+                    f"the loss diverges: the median of the last {WINDOW} logged losses is {median:.4g} at step {step}, "
+                    f"over {self.limit:.4g} (it began at {self.first:.4g}, the lowest median was {self.lowest:.4g})"
                 )
             self.lowest = min(self.lowest, median)
         if loss <= (self.lowest + self.limit) / 2:

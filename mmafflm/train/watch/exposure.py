@@ -1,8 +1,9 @@
 """What a run has read of the mix after each step: subsets, languages, modalities, and tokens with and without padding.
 
-Nothing here is measured. The order of the mix is known (mmafflm/train/stream/order.py), the base's own tokenizer counts
-a record's tokens, and LLaMA-Factory pads a micro-batch to its longest record, rounded up to 8. Tests compare both token
-counts with the Trainer's own (include_num_input_tokens_seen), which would cost a collective for every micro-batch.
+All of this is computed, not measured. The order of the mix is known (mmafflm/train/stream/order.py), the base's own
+tokenizer counts a record's tokens, and LLaMA-Factory pads a micro-batch to its longest record, rounded up to a multiple
+of 8. Tests compare both token counts with the Trainer's own (include_num_input_tokens_seen), which would cost a
+collective operation for every micro-batch.
 """
 
 from typing import NamedTuple
@@ -32,10 +33,10 @@ class Tokens(NamedTuple):
 
 
 class Exposure:
-    """The mix in training order."""
+    """Counts the rows and tokens of the mix in training order."""
 
     def __init__(self, data: Dataset, plan: Plan, order: Rows) -> None:
-        """order: see stream/similar.py."""
+        """order: the training order, from stream/similar.py."""
         config = plan.config
         self.accumulation = int(config["gradient_accumulation_steps"])
         self.micro_batches = order
@@ -80,7 +81,7 @@ class Exposure:
         return Tokens(int(lengths.sum()), int(longest.sum()) * micro.shape[-1])
 
     def _count(self, rows: npt.NDArray[np.int64]) -> bool:
-        """Tokenize those rows that are not counted yet; False without a tokenizer. A step of 256 takes about 50 ms."""
+        """Tokenize those rows that are not counted yet; False without a tokenizer. 256 rows take about 50 ms."""
         path = file_of(self.base, "tokenizer.json")
         if path is None:
             return False

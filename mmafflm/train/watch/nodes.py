@@ -1,6 +1,6 @@
-"""Several nodes of one run: wait for the first node, and name the node that failed first when this one loses it.
+"""Several nodes of one run: wait for the first node, and find out which node failed first when this one fails too.
 
-A rank that loses another reports "connection closed by peer" and does not name it. But every node's log is in the run's
+A rank that loses another reports "connection closed by peer", without its number. But every node's log is in the run's
 folder. The log of the node that failed first holds its own error, or no error if it was killed.
 """
 
@@ -24,14 +24,14 @@ def await_first(out: Path) -> None:
     while not (out / RUN).exists():
         if time.monotonic() > until:
             raise UsageFault(
-                f"{out}: node 0 has not started a run here. Start it, and name one folder that every node sees "
-                "(a shared disk): checkpoints hold a part of each rank."
+                f"{out}: node 0 has not started a run here. Start it, and use as --out one folder that every node sees "
+                "(on a shared disk), because each rank writes a part of a checkpoint."
             )
         time.sleep(LOOK_S)
 
 
 class Others:
-    """The other nodes of a run, seen through what their logs contain since this launch began."""
+    """The other nodes of a run, as far as their logs show them since this launch began."""
 
     def __init__(self, planned: Plan, out: Path, node_rank: int) -> None:
         self.gpus = planned.gpus
@@ -40,9 +40,9 @@ class Others:
         self.logs = {node: (log, log.stat().st_size if log.exists() else 0) for node, log in logs.items()}
 
     def first(self, fault: Fault) -> Fault:
-        """The fault to end with. If `fault` only echoes a failure of another node, the result names that node.
+        """The fault to report: `fault` itself, or that of another node if `fault` is only a consequence of it.
 
-        It has the other node's error, or says that the node is gone.
+        The latter has the node's number and its error, or says that the node ended without an error message.
         """
         until = time.monotonic() + WAIT_S
         while self.logs and ECHO.search(str(fault)):

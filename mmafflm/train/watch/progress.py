@@ -54,7 +54,7 @@ class Progress:
     def follow(self, waited: float | None) -> list[Row]:
         """The rows for what was logged since the last call, also appended to progress.jsonl.
 
-        waited: the share of time since then that ranks waited for data; all of these rows get the same.
+        waited: the share of time since then that ranks waited for data; all of these rows get this value.
         """
         logged = list(self._logged())
         if logged:

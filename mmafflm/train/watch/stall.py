@@ -1,8 +1,9 @@
-"""A run that hangs although its processes are alive: nothing was written for N minutes.
+"""Detect a run that hangs although its processes are alive: it has written nothing for N minutes.
 
-Otherwise nothing would notice before ddp_timeout (two hours in the recipes, years without the key), and every GPU would
-wait until then. The trainer's logs count as written (its bar is a line a step). So do checkpoints and weights, because
-a large one takes minutes on a slow disk. N is 10, or three times the longest pause since the first step began.
+Otherwise the run would end only at ddp_timeout (two hours in the recipes, years without the key), and every GPU would
+wait until then. We look at the trainer's logs, to which its progress bar adds a line for each step, and at checkpoints
+and weights, because a large one takes minutes on a slow disk. N is 10, or three times the longest pause since the first
+step began, whichever is more. Before the first logged step, N is 120 by default.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ class Stall:
         self.looked, self.quiet, self.files = time.monotonic(), 0.0, self._written()
 
     def beat(self) -> str | None:
-        """None, or what hangs, as a part of a sentence."""
+        """None, or a part of a sentence that says how long nothing was written."""
         now = time.monotonic()
         if now - self.looked < LOOK_S:
             return None

@@ -1,8 +1,9 @@
-"""While a run trains, ask its checkpoints a small fixed set of records of every task, to detect collapse and drift.
+"""While a run trains, evaluate its checkpoints on a small fixed sample of each subset, to detect collapse and drift.
 
 Generation inside the run is refused under ZeRO-3, and would occupy every GPU. So it happens outside the run: mmaffben's
 commands predict, score and diagnose run over the validation split, on a GPU that the run does not use or else on the
-CPU. They take one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits for them.
+CPU. They evaluate one checkpoint at a time, the newest that is due, at the lowest priority. Training never waits for
+them.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ CORES_SHARE = 4  # on the CPU, use a quarter of the cores, because the run's dat
 
 
 class Validation:
-    """Asks the checkpoints of OUT. `start` is the step from which the run continues (0: none); `rows` is per subset."""
+    """Evaluates the checkpoints of OUT. start: the step from which the run continues (0: none); rows: per subset."""
 
     def __init__(self, out: Path, data: Path, plan: Plan, every: int, rows: int, start: int, curves: Curves) -> None:
         self.out, self.data, self.every, self.rows, self.curves = out, data, every, rows, curves
@@ -77,7 +78,7 @@ class Validation:
                 self.beat()  # starts with the last checkpoint
 
     def close(self) -> None:
-        """Stop the current validation; a resumed run begins it again."""
+        """Stop the current validation and remove its links. A resumed run begins the validation again."""
         if self.process is not None:
             stop_group(self.process)
             self.process = None
@@ -85,7 +86,7 @@ class Validation:
             shutil.rmtree(link)
 
     def _due(self) -> int | None:
-        """The newest checkpoint to ask that was complete at two looks (the processor is saved last of all)."""
+        """The newest checkpoint that is due and was complete at two calls in a row (the processor is saved last)."""
         found, newest_asked = set(), max(self.done, default=0)
         for step, path in numbered(self.out).items():
             due = step % self.every == 0 and step > newest_asked
@@ -101,7 +102,7 @@ class Validation:
         try:
             link = hold(self.out / f"checkpoint-{step}", self.out / FOLDER)
         except OSError as error:
-            say(f"step {step} is not validated: the checkpoint cannot be kept ({error.strerror}).")
+            say(f"step {step} is not validated: its checkpoint cannot be linked ({error.strerror}).")
             return
         where = ["--data", str(self.data)]
         self.step, self.began = step, time.monotonic()
@@ -164,8 +165,8 @@ def spare_gpu(plan: Plan) -> str:
 def hold(checkpoint: Path, folder: Path) -> Path:
     """A folder of hard links to a checkpoint's model files, which the trainer may delete meanwhile.
 
-    Nothing is copied. run.json is linked too, because predict compares its media budget. Raises OSError when the file
-    system has no hard links.
+    Nothing is copied. run.json is linked too, because predict compares its media budget. Raises OSError when a
+    file cannot be linked, as on a file system without hard links.
     """
     held = folder / checkpoint.name
     shutil.rmtree(held, ignore_errors=True)
@@ -177,7 +178,9 @@ def hold(checkpoint: Path, folder: Path) -> Path:
 
 
 def _keep_until(out: Path, start: int) -> set[int]:
-    """The steps that are validated. Steps after `start` are trained again, so their rows and answers are removed."""
+    """The steps up to `start` that have been validated. The rows and answers of later steps are removed, because these
+    steps are trained again.
+    """
     path = out / ROWS
     drop_torn_line(path)
     rows = list(read_jsonl(path)) if path.exists() else []

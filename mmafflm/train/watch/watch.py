@@ -1,4 +1,4 @@
-"""What is watched while a run trains: progress, curves, waiting for data, validation, divergence."""
+"""Watch a run while it trains: progress, curves, waiting for data, validation, divergence."""
 
 import shlex
 from pathlib import Path
@@ -90,7 +90,7 @@ class Watch:
         self.curves.close()
         if path := draw(self.out):
             board = shlex.join(["tensorboard", "--logdir", str(self.out / BOARD)])
-            say(f"{path}: the curves of this run; all of them: {board}")
+            say(f"{path}: the curves of this run. To see all of them: {board}")
 
     def _follow(self, waited: float | None) -> None:
         for row in self.progress.follow(waited):
@@ -108,7 +108,7 @@ class Watch:
             say(text)
 
     def hangs(self, why: str) -> str:
-        """The sentence that ends a hanging run."""
+        """The message for a run that hangs: what is known about it, and where --resume continues."""
         whole = [number for number, path in numbered(self.out).items() if is_whole(path)]
         said = f"{self.out}: stopped after step {self.progress.last}, {why}. "
         for rank, seconds in self.waits.under_way().items():
@@ -118,7 +118,7 @@ class Watch:
         return f"{said}Check the disk, the network and nvidia-smi of each node; --resume continues {kept}."
 
     def _diverged(self, why: str) -> str:
-        """The sentence that ends a diverged run. A checkpoint is good when the step after it still had a sound loss."""
+        """The message for a diverged run. A checkpoint is good when a step after it still had a sound loss."""
         found = numbered(self.out)
         good = [number for number in found if number < self.judge.sound_step and is_whole(found[number])]
         bad = sorted(number for number in found if number not in good)
