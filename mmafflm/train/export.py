@@ -31,10 +31,10 @@ NEEDED = {"model_name_or_path", "template", "image_max_pixels", "video_max_pixel
 def export(run: Path, out: Path) -> None:
     """Merge RUN's adapter into its base (or copy the weights of a full run) into OUT, in the base's own precision.
 
-    LLaMA-Factory merges on the CPU and needs host memory for about twice the model. Then we compare the result with
-    base and adapter. Exporting the same run again does nothing. Raises UsageFault when RUN is not a training run, and
-    when OUT holds anything else. Raises Fault when RUN is not finished, when its files or those of its base are faulty,
-    and when the merge fails. OUT then stays as it was.
+    LLaMA-Factory merges on the CPU and needs host memory for about twice the model. Then we compare a merged model with
+    base and adapter, and copied weights with their config. Exporting the same run again does nothing. Raises UsageFault
+    when RUN is not a training run, and when OUT holds anything else. Raises Fault when RUN is not finished, when its
+    files or those of its base are faulty, and when the merge fails. OUT then stays as it was.
     """
     described = read_run(run)
     if described is None:

@@ -83,9 +83,9 @@ def plan(
 ) -> Plan:
     """The complete config for this recipe (a file, or the name of a shipped one), data and machines.
 
-    `gpus` is the number of processes on one node; None: 1 on a CPU, else all GPUs of this machine. `changes`: keys that
-    replace the recipe's (see fastest.py). `counts`: those of the mix, if an earlier plan has them. Raises UsageFault
-    for an invalid recipe or a number of ranks that does not divide its batch, Fault when data or base do not fit.
+    `gpus`: processes on one node; None: 1 on a CPU, else all GPUs of this machine, or 2 if it has none. `changes`: keys
+    that replace the recipe's (see fastest.py). `counts`: the mix's, if an earlier plan has them. Raises UsageFault for
+    an invalid recipe or a number of ranks that does not divide its batch, Fault when data or base do not fit.
     """
     recipe = find(recipe, RECIPES, "recipe")
     spec = read_recipe(recipe) | (changes or {})
@@ -144,14 +144,14 @@ def _scaled_down(data: Dataset, config: Config) -> list[str]:
 
 
 def _about(mix: MixCounts) -> list[str]:
-    how = "counted" if mix.counted else "estimated, because no tokenizer is here"
+    how = "counted" if mix.counted else "estimated without a tokenizer"
     what = (
         f"{mix.rows} records, {mix.images} with pictures and {mix.videos} with clips; {mix.tokens:,} tokens ({how}), "
         f"{mix.vision_tokens:,} of them vision; the longest has {mix.longest:,} ({mix.longest_id})."
     )
     if not mix.unsure:
         return [what]
-    return [f"{mix.unsure} records might exceed cutoff_len. We cannot count them, because no tokenizer is here.", what]
+    return [f"{mix.unsure} records might exceed cutoff_len. Counting their tokens needs the base's tokenizer.", what]
 
 
 def _processes(gpus: int | None, cpu: bool, notes: list[str]) -> int:

@@ -105,7 +105,7 @@ def mix_rows(data: Dataset, family: Family, budget: Budget, path: Path | None = 
 
 
 def _rows(data: Dataset) -> pl.DataFrame:
-    """The mix's rows. Raises Fault when they are missing, malformed, or not as many as the manifest says."""
+    """The mix's rows. Raises Fault for missing, malformed, too few or too many rows, and forbidden paths."""
     path = data.path / "mmaffin" / "parquet" / f"{MIX}.parquet"
     if not path.exists() or not (data.path / data.manifest["mix"]["file"]).exists():
         raise Fault(f"{path}: missing. Run: {build_command(data.path)}")
