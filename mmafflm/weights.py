@@ -185,7 +185,7 @@ def adapted(model: Any, adapter: str) -> Any:
         state_of: Any = peft.get_peft_model_state_dict
         state = state_of(put_on, save_embedding_layers=False)
         due = {name: tuple(one.shape) for name, one in state.items()}
-        whole = {name: tuple(one.shape) for name, one in put_on.state_dict().items()}  # a stored embedding is in here
+        whole = {name: tuple(one.shape) for name, one in put_on.state_dict().items()}  # includes stored embeddings
     unexpected = [name for name in found if name not in due and name not in whole]
     require_same(folder, due.keys() - found.keys(), unexpected, _other_shapes(found, whole | due))
     with reading(folder):

@@ -1,4 +1,4 @@
-"""What the three commands share: they print faults as sentences, and exit as docs/reference/data-format.md says."""
+"""What the three commands share: faults as sentences, and the exit codes (docs/reference/data-format.md)."""
 
 import signal
 import sys
@@ -110,7 +110,7 @@ def _stopped(resumed: Collection[str]) -> str:
 
 
 def _full_folder() -> Path | None:
-    """--out or the folder for temporary files, if less than 1 MB is free there: a write without a path failed there."""
+    """--out or the folder for temporary files, if less than 1 MB is free there: a write without a path failed in it."""
     named = [value for word, value in zip(sys.argv, sys.argv[1:], strict=False) if word == "--out"]
     named += [word.removeprefix("--out=") for word in sys.argv if word.startswith("--out=")]
     return next((path for path in map(Path, [*named, gettempdir()]) if free_bytes(path) < 1_000_000), None)

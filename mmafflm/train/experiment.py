@@ -105,7 +105,7 @@ def steps(
     keys = read_recipe(recipe)
     started, own = base or keys.get("model_name_or_path"), int(keys.get("seed", 42))
     if started is None:
-        raise UsageFault(f"{recipe} names no base model: pass --base DIR.")
+        raise UsageFault(f"{recipe} has no base model (model_name_or_path). Pass --base DIR.")
     subsets = _subsets(experiment, path, data)
     asked = subsets + (() if limit is None else ("--limit", str(limit)))
     asked += () if experiment.languages is None else ("--languages", ",".join(experiment.languages))

@@ -23,7 +23,7 @@ def time_loading(module: Any) -> None:
     plain, file, waited, first = module.DataLoader.__iter__, -1, 0.0, 0.0
 
     def write(began: float) -> None:
-        with contextlib.suppress(OSError):  # a full disk must end a run when weights are written, not here
+        with contextlib.suppress(OSError):  # a full disk must end a run when it writes weights, not here
             os.pwrite(file, FORM.pack(waited, began, first), 0)
 
     def timed(self: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Estimates before the run: which GPUs hold it, roughly how long it takes, and how much it writes.
+"""Estimates before the run: which GPUs it fits on, roughly how long it takes, and how much it writes.
 
 Every number is printed as an estimate. Memory is computed in memory.py. The time has two parts. One is the time for the
 model's FLOPs at 50% and at 30% of the cards' published dense bf16 rate. The other is the time for the bytes that ZeRO
@@ -157,7 +157,7 @@ def require_gpu(plan: Plan, name: str) -> None:
 
 
 def _instead(known: Forecast, gpu: Gpu) -> str:
-    """What fits on these cards: the same number of them, or the first doubling of it that fits."""
+    """What fits on these cards: on as many of them as planned, or on 2, 4, 8, ... times as many."""
     ranks = known.setup.ranks
     while ranks <= MOST_RANKS:
         if found := known.fastest(gpu, ranks):
@@ -227,7 +227,7 @@ def host_notes(plan: Plan) -> Iterator[str]:
     short = ". That is too little, and a rank would be killed" if here < needs else ""
     yield (
         f"Estimate: {needs / GIB:.0f} GiB of host memory on each node for the offloaded optimizer, "
-        f"{here / GIB:.0f} here{short}."
+        f"{here / GIB:.0f} on this machine{short}."
     )
 
 

@@ -177,9 +177,7 @@ def _base(recipe: Path, config: Config, base: str | None) -> tuple[str, bool]:
     """The base model, and whether it is a folder on this machine. Such a folder must hold a model with its weights."""
     name = base or config.get("model_name_or_path")
     if not name:
-        raise UsageFault(
-            f"{recipe} names no base model: pass --base DIR (a small one: mmafflm standin nano --out DIR)."
-        )
+        raise UsageFault(f"{recipe} has no base model. Pass --base DIR (a small one: mmafflm standin nano --out DIR).")
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):

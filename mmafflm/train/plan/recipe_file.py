@@ -25,7 +25,7 @@ COMPUTED = {
     "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
     "dataloader_num_workers": "a multiple of the ranks",
     "accelerator_config": "dispatch_batches: false",
-    "ray_num_workers": "--gpus x --nodes, where ray_init_kwargs is given",
+    "ray_num_workers": "--gpus x --nodes, if ray_init_kwargs is set",
     "video_fps": FRAMES,
     "video_maxlen": FRAMES,
     "dataset_dir": "--data",
@@ -58,9 +58,9 @@ def read_recipe(recipe: Path) -> Config:
     """A recipe's keys and values, added to those of the recipe that it extends (a path relative to its own folder).
 
     The recipe's own values win over those that it extends; a key set to null is removed. The path of a DeepSpeed file
-    is relative to the folder of the recipe that names it. Raises UsageFault for a file that is not a recipe, for
-    a key that is unknown, computed or a secret, for a value of the wrong type, and for a recipe that extends itself or
-    a missing file.
+    is relative to the folder of the recipe that contains it. Raises UsageFault for a file that is not a recipe, for a
+    key that is unknown, computed or a secret, for a value of the wrong type, and for a recipe that extends itself or a
+    missing file.
     """
     recipe = find(recipe, RECIPES, "recipe")
     spec = read_keys(recipe)

@@ -93,7 +93,7 @@ def _type(node: ast.expr, enums: dict[str, Any]) -> Any:
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
             return Literal[ast.literal_eval(inner)]
         case ast.Subscript(value=ast.Name(id="list" | "List"), slice=inner):
-            return list[_type(inner, enums)]  # type: ignore[misc]  # a type that is known only here
+            return list[_type(inner, enums)]  # type: ignore[misc]  # a type that is known only at run time
         case ast.Subscript(value=ast.Name(id="dict" | "Dict"), slice=ast.Tuple(elts=[key, value])):
             return dict[_type(key, enums), _type(value, enums)]  # type: ignore[misc]  # as above
         case ast.Name(id=name):

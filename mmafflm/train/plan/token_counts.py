@@ -141,7 +141,7 @@ def counted_for(
 ) -> pl.DataFrame:
     """The mix's rows with `vision_tokens` as this family counts them under a budget.
 
-    The build counts them for its own family and budget.
+    The build stores the counts for its own family and budget.
 
     path: the base's tokenizer.json, for families that write words between the frames of a clip. Raises Fault for a
     picture or clip whose size the build did not record, or which the family's processor refuses.

@@ -31,7 +31,7 @@ def await_first(out: Path) -> None:
 
 
 class Others:
-    """The other nodes of a run, as far as their logs show them since this launch began."""
+    """The other nodes of a run, judged by what their logs contain since this launch began."""
 
     def __init__(self, planned: Plan, out: Path, node_rank: int) -> None:
         self.gpus = planned.gpus

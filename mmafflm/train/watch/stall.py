@@ -22,7 +22,7 @@ Files = dict[Path, tuple[int, int]]  # {file: (bytes, time of the latest change)
 
 
 class Stall:
-    """Reports, at a beat of a node's launcher, that the run in OUT hangs.
+    """Reports that the run in OUT hangs. The launcher of a node calls beat() regularly.
 
     first_s: the longest allowed pause before the first logged step.
     """

@@ -24,7 +24,7 @@ from mmafflm.train.watch.exposure import Exposure
 from mmafflm.train.watch.progress import Progress, Row, points, sentence
 from mmafflm.train.watch.validation import Validation
 
-LONG_S = 60.0  # when a run hangs, ranks that have waited longer than this for a batch are named
+LONG_S = 60.0  # when a run hangs, the message lists the ranks that have waited longer than this for a batch
 
 
 class Watch:
@@ -67,7 +67,7 @@ class Watch:
     def beat(self) -> None:
         """Process what happened since the last call.
 
-        Raises Fault, naming the last good checkpoint, when the loss has diverged.
+        Raises Fault with the last good checkpoint when the loss has diverged.
         """
         if self.progress.has_grown():
             self._follow(self.waits.take())

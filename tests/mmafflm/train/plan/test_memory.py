@@ -254,7 +254,7 @@ def test_a_host_that_is_too_small_for_offload_is_said(data: Dataset, monkeypatch
     planned = plan(RECIPES / "mmafflm-7b-offload.yaml", data, gpus=4)
     monkeypatch.setattr(forecasts, "host_bytes", lambda: 128 * GIB)
     (line,) = host_notes(planned)
-    assert "185 GiB of host memory on each node for the offloaded optimizer, 128 here. That is too little" in line
+    assert "185 GiB of host memory on each node for the offloaded optimizer, 128 on this machine. That is too" in line
     assert line in list(notes(planned, planned.recipe))
     monkeypatch.setattr(forecasts, "host_bytes", lambda: 512 * GIB)
     (line,) = host_notes(planned)
