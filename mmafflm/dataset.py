@@ -195,10 +195,12 @@ def manifest_fault(manifest: Any) -> str | None:
     if strange := [name for name in mix.get("asked", {}) if name not in benchmark()]:
         return f"mix: {quoted(strange[0])} is not one of {', '.join(benchmark())}"
     for name, splits in subsets.items():
-        if name not in benchmark() or not isinstance(splits, dict):
+        if name not in benchmark():
             return f"subsets: {quoted(name)} is not one of {', '.join(benchmark())}"
+        if not isinstance(splits, dict) or not all(isinstance(about, dict) for about in splits.values()):
+            return f"subsets: {name} must be an object with an object for each split"
         for split, about in splits.items():
-            if split not in SPLITS or not isinstance(about, dict):
+            if split not in SPLITS:
                 return f"subsets: {name}: {quoted(split)} is not one of {', '.join(SPLITS)}"
             if about.get("file", file := split_file(name, split)) != file:
                 return f"subsets: {name}: the file of {split} must be {file}, not {quoted(about['file'])}"

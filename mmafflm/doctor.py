@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,7 +32,7 @@ def examine() -> Iterator[tuple[bool, str, str]]:
 
 def _versions() -> Iterator[tuple[bool, str, str]]:
     python = platform.python_version()
-    yield python >= "3.11", "python", python
+    yield sys.version_info >= (3, 11), "python", python
     lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines() if CONSTRAINTS.exists() else []
     pins = dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
     for name in STACK:

@@ -200,6 +200,11 @@ class Mortal:
                 raise Fault("task 7 is refused")
             yield [(place, 2 * task)]
 
+    def end(self) -> None:
+        import os
+
+        os._exit(1)
+
 
 def test_a_task_that_kills_every_worker_ends_the_run_with_a_sentence(nodes: ThreeNodes) -> None:
     from mmafflm.cluster.connect import one_a_core
@@ -211,3 +216,5 @@ def test_a_task_that_kills_every_worker_ends_the_run_with_a_sentence(nodes: Thre
             list(crew.each("double", None, [[6], [7]]))
         with pytest.raises(Fault, match=r"^3 workers died one after the other: "):
             list(crew.each("double", None, [[12, 13], [14]]))
+        with pytest.raises(Fault, match=r"^3 workers died one after the other: "):
+            crew.ask("end")

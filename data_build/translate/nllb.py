@@ -33,11 +33,11 @@ class Nllb:
             raise UsageFault("--engine nllb needs a model: set --model to a folder or a hub id")
         try:
             from transformers import AutoConfig, AutoTokenizer
+
+            from mmafflm.untrusted import require_harmless
+            from mmafflm.weights import reading
         except ImportError:
             raise UsageFault("--engine nllb needs torch and transformers: make setup") from None
-        from mmafflm.untrusted import require_harmless
-        from mmafflm.weights import reading
-
         self.path = model
         if Path(model).is_dir():
             require_harmless(Path(model))

@@ -60,7 +60,7 @@ def chosen(names: str | None, path: Path) -> list[PaperModel]:
     models = paper_models(path)
     if names is None:
         return list(models)
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = [name.strip() for name in names.split(",")]
     if unknown := [name for name in wanted if name not in {one.name for one in models}]:
         raise UsageFault(f"--models: {', '.join(unknown)} is not one of {', '.join(one.name for one in models)}")
     return [one for one in models if one.name in wanted]

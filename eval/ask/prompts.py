@@ -40,7 +40,7 @@ def predict_prompts(
     """
     if isinstance(engine, str):
         budget = budget_for(str(ckpt), data.budget, how.get("force", False))
-        engine = make_engine(engine, str(ckpt), "auto", data.path, budget, options or {})
+        engine = make_engine(engine, str(ckpt), how.get("dtype", "auto"), data.path, budget, options or {})
     chosen = askable(engine, data, split, subsets, out) or data.subsets(split)
     runs = prompt_runs(out, chosen)
     if not runs:

@@ -151,7 +151,7 @@ def _findings(
 
 
 def _text(value: float | None, unit: str = "") -> str:
-    return f"an undefined number of{unit}" if value is None else f"{value:.2f}{unit}"
+    return f"{'(undefined)' if value is None else format(value, '.2f')}{unit}"
 
 
 def _detail(one: Series, whole: dict[str, float | None], ci95: dict[str, list[float] | None]) -> dict[str, Any]:

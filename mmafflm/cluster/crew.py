@@ -53,17 +53,21 @@ class Crew:
     def ask(self, method: str, *words: Any) -> Any:
         """Call a method of the object of the first ready worker. If that worker dies, call it in another one.
 
-        Raises what the method raises, and Fault when workers keep dying while they start or no node is left.
+        Raises what the method raises; and Fault when workers keep dying, of the method or while they start, and when no
+        node is left.
         """
         import ray
 
+        deaths = 0
         while True:
             worker = self._first_ready()
+            worker.deaths = deaths
             try:
                 return ray.get(worker.actor.ask.remote(method, *words))
             except ray.exceptions.RayTaskError as error:
                 raise _cause(error) from None
             except ray.exceptions.RayError as error:
+                deaths += 1
                 self._bury(worker, error)
 
     def each(self, method: str, about: Any, portions: Iterable[Sequence[T]]) -> Iterator[list[tuple[T, Any]]]:

@@ -240,7 +240,10 @@ def _do(step: Step, address: dict[str, str]) -> str:
         text = process.communicate()[0]
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        process.wait(2 * STOP_S)
+        try:
+            process.wait(2 * STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # the kernel then ends the processes that it started
         raise
     if process.returncode:
         raise Fault(f"the step failed (exit {process.returncode}): {step}. Its messages are above. Correct the cause, "
