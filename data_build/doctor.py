@@ -15,7 +15,7 @@ from mmafflm.errors import Fault, UsageFault
 def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Rows of a table: corpus, state, subset and split, rows found, rows expected, how to get it or what is wrong.
 
-    The state is found, in part, missing, broken, or more than expected. Rows without a split count as
+    The state is "found", "in part", "missing", "broken" or "more than expected". Rows without a split count as
     "SUBSET all". Without a folder RAW every corpus is missing. Raises UsageFault when RAW is a file.
     """
     if raw.exists() and not raw.is_dir():
@@ -37,7 +37,7 @@ def examine(raw: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
 
 
 def _count(corpus: Corpus, raw: Path) -> Counter[str]:
-    """Usable rows by "SUBSET SPLIT". Raises Fault for whatever a build would also refuse."""
+    """Usable rows by "SUBSET SPLIT". Raises Fault when a file cannot be read or a part fails its check."""
     found: Counter[str] = Counter()
     names = [name for name, subset in benchmark().items() if subset.corpus == corpus.name]
     for part in find_parts(corpus, raw, corpus.options, names)[0]:

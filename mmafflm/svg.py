@@ -11,7 +11,7 @@ def joined(parts: Iterable[Markup]) -> Markup:
 
 
 def figure(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
-    """A chart of this size in CSS pixels. It is narrower on a narrow screen, and a screen reader reads its title."""
+    """A chart of this size in CSS pixels, which the page's CSS may limit. A screen reader reads its title."""
     return Markup(
         '<svg class="figure {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img"><title>{}</title>{}</svg>'
     ).format(kind, width, height, width, height, title, joined(body))

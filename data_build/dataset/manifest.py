@@ -68,7 +68,7 @@ def describe(
 
 
 def counts(records: Iterable[Record]) -> dict[str, Any]:
-    """The manifest's entry for a split's records, without file and hash; used by translation and publishing."""
+    """The counts in the manifest's entry for a split: rows, labels, languages, translations by pair of languages."""
     rows = list(records)
     labels = Counter(label for row in rows if isinstance(row.gold, list) for label in row.gold)
     pairs = Counter(f"{row.language}<-{row.translated_from['language']}" for row in rows if row.translated_from)
@@ -97,7 +97,9 @@ def _account(source: Source, outcome: Outcome) -> dict[str, Any]:
 
 
 def overlap(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
-    """Training rows whose normalized text also occurs in a test of another corpus: {subset: {test subset: rows}}.
+    """How many training rows have the key of a test row of another corpus: {subset: {test subset: rows}}.
+
+    The key is the normalized text; in a corpus with pictures or clips, also the picture or clip.
 
     Leaks were removed before (leaks/leaks.py), unless the config keeps them, so mostly texts that are too short to
     count as copies are found. Within a corpus, rows/select.py removes such rows whatever their length.
@@ -118,7 +120,7 @@ def write_seal(data: Path, manifest: dict[str, Any]) -> None:
     """Add the hashes of the build's files to the manifest and write it. This must be the last step."""
     paths = [p for p in sorted(data.rglob("*")) if p.is_file() and not p.relative_to(data).as_posix().startswith(".")]
     names = {path.relative_to(data).as_posix(): path for path in paths}
-    # of the files under media/, a hundred thousand, only the index is hashed here: it holds the hashes of the others
+    # media/ may hold a hundred thousand files. Only its index is hashed here: it holds the hashes of the others.
     manifest["files"] = {
         name: _counted(path)
         for name, path in names.items()

@@ -27,7 +27,7 @@ class Writer:
         self.told: set[str] = set()
 
     def tell(self, signal: str) -> str:
-        """A new sentence that ends with `signal`, the interjections of its label."""
+        """A new sentence that ends with `signal`, the words that express its label (may be empty)."""
         while True:
             words = self.random.sample(self.words, k=self.random.randint(4, 7))
             sentence = f"{self.between.join(words)} {signal}".strip()
@@ -48,7 +48,10 @@ def take(random: Random, labels: list[Label], rows: int) -> list[Label]:
 
 
 def clock(seconds: float, hour: str, mark: str) -> str:
-    """A time as a table has it: 00:12:34,567 with the hour "00" and the decimal mark ","."""
+    """A time as in the corpora's tables; the seconds count from the full hour.
+
+    clock(754.567, "00", ",") is 00:12:34,567.
+    """
     whole, thousandths = divmod(round(seconds * 1000), 1000)
     return f"{hour}:{whole // 60:02}:{whole % 60:02}{mark}{thousandths:03}"
 

@@ -1,4 +1,5 @@
-"""The journal DATA/.media.jsonl: a line for each picture and clip, with its stored files or the reason for none.
+"""The journal DATA/.media.jsonl: a line for each picture or clip that was opened, with its stored files or the
+reason why nothing was stored. A picture or clip whose worker failed has no line, and the next build opens it again.
 
 A share of a build (--shard I/N) has a journal of its own, DATA/.media.I-of-N.jsonl.
 """

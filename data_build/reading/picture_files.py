@@ -1,4 +1,4 @@
-"""Pictures among the raw files: which files are pictures, and which raw file belongs to a corpus's key of a picture."""
+"""Which raw files are pictures, and which raw file belongs to the key by which a reader names a picture or clip."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath

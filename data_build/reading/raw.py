@@ -32,7 +32,7 @@ from mmafflm.errors import Fault
 from mmafflm.records import write_text
 from mmafflm.terminal.command import say
 
-TEXT = 256 << 20  # most bytes of a text that is read at once; the largest, samsemo.tsv, has 41 MB
+TEXT = 256 << 20  # most bytes of a text that is read whole; the largest, samsemo.tsv, has 41 MB
 POINTER_SIZES = range(120, 200)  # bytes that a Git LFS pointer may have
 POINTER_START = b"version https://git-lfs.github.com/spec/"
 LINE = 16 << 20  # most characters of a line in a table that is read line by line

@@ -22,7 +22,7 @@ class SheetRow(NamedTuple):
 
 
 def worksheets(file: RawFile) -> list[list[SheetRow]]:
-    """For each worksheet, every row that is not empty; a number is written as its shortest exact decimal.
+    """For each worksheet, every row that is not empty; a number is written as by Python's str().
 
     Raises Unreadable when the file is not an .xlsx or holds more than the limits above.
     """

@@ -19,9 +19,9 @@ from mmafflm.errors import Fault
 Steps = tuple[str, ...]  # see archives.py
 GIB = 1 << 30
 BLOCK = 1 << 20  # bytes read at a time
-WHOLE = 2 * GIB  # most bytes of a file that is read at once; the largest is a Parquet shard of MMS in an archive
-# A member of an archive that unpacks to more than BOMB bytes may not exceed RATIO times its packed size. The corpora's
-# own tables unpack to 3 to 20 times their packed size; deflate can reach 1,000 times.
+WHOLE = 2 * GIB  # most bytes of a file that is read whole; the largest is a Parquet shard of MMS in an archive
+# What unpacks to more than BOMB bytes may have at most RATIO times its packed size: a member of a zip, or all that was
+# read of a tar.gz. The corpora's own tables unpack to 3 to 20 times their packed size; deflate can reach 1,000 times.
 BOMB, RATIO = 256 << 20, 200
 
 # What zipfile, tarfile, gzip, bz2 and lzma raise when bytes are damaged. NotImplementedError and RecursionError are
@@ -107,10 +107,10 @@ def size_text(size: int) -> str:
 
 
 def check_size(where: object, size: int, limit: int) -> None:
-    """Raises Unreadable when a file to be read at once is larger than the limit, in bytes."""
+    """Raises Unreadable when a file that is read into memory whole is larger than the limit, in bytes."""
     if size > limit:
-        why = f"{size_text(size)}, and at most {size_text(limit)} are read at once"
-        raise Unreadable(where, why, "Put the file there as its source distributes it.")
+        why = f"{size_text(size)}, and a file that is read whole may have {size_text(limit)}"
+        raise Unreadable(where, why, "Replace it with the file that its source distributes.")
 
 
 def is_bomb(size: int, packed: int) -> bool:
@@ -127,8 +127,8 @@ class Member(NamedTuple):
 
 
 def gone(path: Path, steps: Steps) -> Unreadable:
-    """The fault for a member that is missing."""
-    return Unreadable(path, f"no member {printable('!'.join(steps))}", "Run the same command again.")
+    """The fault for a member that was listed before and is missing now."""
+    return Unreadable(path, f"no member {printable('!'.join(steps))}", "It has changed: run the command again.")
 
 
 class Guarded(io.RawIOBase):
@@ -154,7 +154,7 @@ class Guarded(io.RawIOBase):
             return self.content.read()
 
     def close(self) -> None:
-        """Close the stream below too."""
+        """Also close the stream that this one reads from."""
         if not self.closed:
             self.content.close()
         super().close()

@@ -19,7 +19,7 @@ SPLITS = ("train", "val")  # a test is never translated
 
 @dataclass(frozen=True)
 class Order:
-    """What to translate. limit: the most rows of each subset, split and pair, drawn by the build's seed; None: all."""
+    """What to translate. limit: how many rows of each subset, split and pair, drawn by the build's seed; None: all."""
 
     subsets: list[str]
     origins: list[str]
@@ -98,7 +98,9 @@ def read_standing(dataset: Dataset, orders: Sequence[Order]) -> Standing:
 
 
 def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record]) -> Iterator[Wanted]:
-    """Yield the translations that the orders request of one split's originals, even those that exist already.
+    """Yield the translations of one split's originals that the orders request, even those that exist already.
+
+    Texts without words are skipped.
 
     seed: the build's seed.
     """
@@ -114,14 +116,14 @@ def wanted_rows(seed: int, orders: Sequence[Order], originals: Sequence[Record])
 
 
 def asks_as_we_do(wanted: Wanted) -> bool:
-    """Whether the prompt is literally our own, so that it can be rendered with another text."""
+    """Whether the prompt is the benchmark's template with the record's text, so that another text can replace it."""
     record = wanted.record
     task = benchmark()[record.subset].task(record.task)
     return task.ask(wanted.text, record.emotion or "") == record.prompt
 
 
 def translated(wanted: Wanted, text: str, engine: TranslationEngine) -> Record:
-    """The translated row: another text, language and id; everything else as in the original."""
+    """The translated row: text, language, id and translated_from are new; everything else is as in the original."""
     record = wanted.record
     task = benchmark()[record.subset].task(record.task)
     prompt = {"role": "user", "content": task.ask(text, record.emotion or "")}
@@ -148,5 +150,5 @@ def in_order(records: Sequence[Record]) -> list[Record]:
         for place, record in enumerate(originals):
             if record.language == origin:
                 places[new_id(record.id, record.language, target)] = (target, origin, place)
-    last = ("~", "~", 0)  # translations whose original is not here (a release): at the end, in their present order
+    last = ("~", "~", 0)  # translations without their original (as in a release) come last, in their present order
     return originals + sorted((one for one in records if FROM in one.id), key=lambda one: places.get(one.id, last))

@@ -1,5 +1,5 @@
-"""Change the questions: without pictures or words, to measure whether the model uses them at all (the paper's "modality
-ignorance"), or with another prompt, to measure how much of the score comes from the prompt (variants.py)."""
+"""Change the questions. Other pictures, or no text, show whether the model uses them at all (the paper's "modality
+ignorance"). Another prompt shows how much of the score comes from the prompt (variants.py)."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from mmafflm.records import Record
 ABLATIONS = {
     "none": "the benchmark's own questions",
     "blank": "every picture and frame is replaced by a grey one of the same size",
-    "shuffled": "every record has the pictures of another record of its subset",
+    "shuffled": "every record has the pictures or clips of another record of its subset",
     "silent": "no text and no transcript",
     **PROMPTS,
 }
@@ -28,8 +28,8 @@ def questions(records: Sequence[Record], ablation: str = "none") -> list[Questio
         case "blank":
             return [question._replace(blank=True) for question in asked]
         case "shuffled":
-            # Shift by a third: no record keeps its pictures, and no record gets those of a neighbour, which may come
-            # from the same dialogue or picture.
+            # Shift by a third, so that no record keeps its pictures. From six records on, no record gets those of the
+            # next one, which may come from the same dialogue or picture.
             step = max(1, len(asked) // 3)
             others = [*asked[step:], *asked[:step]]
             return [

@@ -1,4 +1,4 @@
-"""`mmaffben diagnose`: look for the failures that the paper names, each with a number and an interval.
+"""`mmaffben diagnose`: look for the failures that the paper names and for prompt dependence, with intervals.
 
 Intensity drift, language collapse, modality ignorance, prompt dependence, label prior and format each have a module.
 The thresholds and the reasons for them are in eval/diagnosis/finding.py. Answers are parsed in strict mode.
@@ -40,7 +40,7 @@ def diagnose(
 ) -> dict[str, Any]:
     """Findings, their summary by kind, and the details that the report draws. Reads and writes no files.
 
-    ablated: {ablation: the tasks of that run}, for the same records. advance: called after each of the KINDS.
+    ablated: {ablation: the tasks of all runs with it}, for the same records. advance: called after each of the KINDS.
     """
     looks: dict[str, Callable[[], tuple[list[Finding], list[dict[str, Any]]]]] = {
         "intensity_drift": lambda: drift(tasks, resamples),

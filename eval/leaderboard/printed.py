@@ -13,9 +13,9 @@ from eval.score.figure import DASH, unparsed_text
 
 MOST_COLUMNS = 12  # of a LaTeX table, including the column of the model's name
 LEGEND = (
-    "Scores are multiplied by 100 and have 95% intervals. * in Markdown and bold in LaTeX mark the best model of a "
-    "column and every model that a paired permutation test cannot tell from it. Its p is at least 0.05 after Holm's "
-    "correction for all tests of the table, or both models answered fewer than 50 common rows, which are not tested. "
+    "Scores are multiplied by 100; those of runs have 95% intervals. * in Markdown and bold in LaTeX mark the best run "
+    "of a column and every run that a paired permutation test cannot tell from it (p is at least 0.05 after Holm's "
+    "correction for all tests of the table, or the two have fewer than 50 rows in common, too few for a test). "
     "Rows of one dialogue, film, picture or tweet are swapped together. A dash means that there is no score."
 )
 _HEADS = (
@@ -26,7 +26,7 @@ _HEADS = (
 
 
 def csv_text(views: Sequence[BoardView]) -> str:
-    """A line for each score, as a fraction. A model has no line for a column without its score."""
+    """A line for each score, as a fraction; a withheld score is empty. A model without a score has no line."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEADS)
@@ -66,7 +66,7 @@ def narrow(view: BoardView, most: int = MOST_COLUMNS) -> list[BoardView]:
 def markdown(views: Sequence[BoardView], notes: Sequence[str]) -> str:
     """The tables in Markdown. A bold title precedes each group of models in a table."""
     parts = [
-        f"{LEGEND} Parentheses after a score show the share of unparsed answers, if any, and r without these answers.",
+        f"{LEGEND} Parentheses after a score show the share of unparsed answers, if any, and Pearson's r without them.",
         *map(plain, notes),
     ]
     for view in views:

@@ -54,14 +54,15 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
     wanted = {record.id for record in records}
     faults = {
         "missing": [record.id for record in records if record.id not in by_id],
-        "double": [name for name, times in Counter(one.id for one in predictions).items() if times > 1],
-        "foreign": [name for name in by_id if name not in wanted],
+        "repeated": [name for name, times in Counter(one.id for one in predictions).items() if times > 1],
+        "unknown": [name for name in by_id if name not in wanted],
     }
     said = [f"{len(ids)} {kind} ({few(ids)})" for kind, ids in faults.items() if ids]
     if said:
-        fix = "run mmaffben predict again, which resumes" if faults["missing"] else "remove these lines"
-        if faults["missing"] and faults["foreign"]:
-            fix = "predict again into another folder: the answers belong to other rows than this data and --limit"
+        remove = f"remove their lines from predictions/{subset}.jsonl"
+        fix = "run mmaffben predict again, which resumes" if faults["missing"] else remove
+        if faults["missing"] and faults["unknown"]:
+            fix = "predict again into another folder: the answers are for other rows than this data and --limit select"
         raise Fault(f"{subset}: {', '.join(said)} among the ids of the answers. To fix it, {fix}.")
     return [by_id[record.id] for record in records]
 

@@ -1,8 +1,8 @@
 """Metrics on arrays of n rows, for B weightings of the rows at once, which makes 1,000 resamples fast.
 
-`weights` [B, n] are the counts of the rows, and every metric has shape [B]. Without weights each row counts once and B
-is 1. The metrics of labels are functions of Counts. The definitions are those of scikit-learn and scipy;
-tests/eval/score/test_metrics.py compares the results.
+`weights` [B, n] say how often each row counts, and every metric has shape [B]. Without weights each row counts once,
+and B is 1. The metrics of labels are functions of Counts. The definitions are those of scikit-learn and scipy, except
+ccc (Lin's formula) and macro_f1_supported (ours). tests/eval/score/test_metrics.py compares the results.
 Labels are boolean matrices [n, classes]; a row without a label (an unparsed answer) is all False.
 NaN means that the metric is not defined.
 """
@@ -17,7 +17,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Array: TypeAlias = NDArray[Any]
 
-# What the intervals need to know of a metric, by its key in the scores; a key such as pearson_valence counts as pearson
+# Keys of metrics in the scores, by which intervals.py chooses the form and the range of an interval. Of a correlation
+# only the part before the first _ counts: pearson_valence is a pearson.
 OF_CLASSES = ("macro_f1", "macro_f1_supported", "balanced_accuracy")  # means over classes
 CORRELATIONS = ("pearson", "spearman", "ccc", "qwk")  # from -1 to 1; the others do not go below 0
 
@@ -56,7 +57,8 @@ def pearson(gold: Floats, prediction: Floats, weights: Floats | None = None) -> 
 class _Levels(NamedTuple):
     """The distinct values (levels) of a column, ascending.
 
-    of [n]: each row's level. order [n]: the rows sorted by level. starts: the position of each level's first row in it.
+    of [n]: each row's level. order [n]: the rows sorted by level. starts: in `order`, the position of each
+    level's first row.
     """
 
     of: Array
@@ -149,7 +151,7 @@ def micro_f1(counts: Counts) -> Floats:
 def macro_f1(counts: Counts, zero_division: float | None = 0.0) -> Floats:
     """The mean of the classes' F1. A class that occurs neither in gold nor in predictions counts as `zero_division`.
 
-    None leaves such classes out, in each resample its own. This is scikit-learn's default for `labels`.
+    None leaves such classes out, in each resample those that it lacks, as scikit-learn does with labels=None.
     """
     below = counts.wanted + counts.given
     scores = _ratio(2 * counts.hits, below, 0.0 if zero_division is None else zero_division)
@@ -166,7 +168,7 @@ def macro_f1_supported(counts: Counts) -> Floats:
 
 
 def rows_per_class(counts: Counts) -> float:
-    """The median over the classes that occur in gold of gold rows + predicted rows, in the first weighting."""
+    """Gold rows plus predicted rows of each class that occurs in gold: their median, in the first weighting."""
     there = counts.wanted[0] > 0
     return float(np.median((counts.wanted + counts.given)[0][there])) if there.any() else 0.0
 

@@ -11,7 +11,10 @@ NEAR = 0.05  # of the scale: a number this close to gold counts as right in comp
 
 
 def errors(task: Task, read: Answers) -> Floats:
-    """The error of each answer, [n] in 0..1: distance / width of the scale, or 1 - Jaccard; 1 for an unparsed one."""
+    """The error of each answer, [n] in 0..1; 1 for an unparsed answer.
+
+    Labels: 1 - Jaccard. Numbers and ordinals: distance / width of the scale; for VAD the mean over the dimensions.
+    """
     if isinstance(task.grammar, Labels):
         both = (read.gold & read.prediction).sum(1)
         wrong: Floats = 1 - both / np.maximum((read.gold | read.prediction).sum(1), 1)
@@ -24,7 +27,7 @@ def errors(task: Task, read: Answers) -> Floats:
 
 
 def right_rows(task: Task, read: Answers) -> Array:
-    """Whether each row is right [n]: the exact label set or class; a number off by at most NEAR (CHSIMS_SI: 0.1)."""
+    """Whether each row is right [n]: the exact label set or class; numbers off by at most NEAR of the scale's width."""
     if isinstance(task.grammar, Number | Vad):
         hits = np.abs(read.gold - read.prediction) <= NEAR * (task.grammar.high - task.grammar.low) + 1e-9
     else:

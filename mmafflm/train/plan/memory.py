@@ -1,9 +1,9 @@
 """The GPU memory that a training step needs, computed: weights, gradients, optimizer, activations, logits.
 
-This is an estimate. Model states follow DeepSpeed's own estimate (zero/stage3.py and stage_1_and_2.py: 18 bytes a
-parameter in bf16); a test compares the two. Activations are counted from what the family's layers keep for the backward
-pass (mmafflm/families). tests/mmafflm/train/plan/test_memory.py compares them with measured peaks on the nano and
-pocket stand-ins, within 20%.
+This is an estimate. Under ZeRO, model states follow DeepSpeed's own estimate (zero/stage3.py and stage_1_and_2.py: in
+bf16 18 bytes a parameter, divided by the ranks); a test compares the two. Activations are counted from what the
+family's layers keep for the backward pass (mmafflm/families). tests/mmafflm/train/plan/test_memory.py compares the
+total with the measured peaks of small models in one process on a CPU; they agree within 20%.
 """
 
 from dataclasses import dataclass, replace
@@ -119,7 +119,7 @@ def _states(
     weights = unit * (frozen + train) / shards
     gradients = (4 if setup.stage == 3 else 6) * train / setup.ranks
     optimizer = 12 * train / setup.ranks  # fp32 weights and Adam's two moments
-    buffers = 4 * size.embedding if setup.stage == 3 else 2 * unit * setup.buckets  # two buckets, which overlap in time
+    buffers = 4 * size.embedding if setup.stage == 3 else 2 * unit * setup.buckets  # both buckets are in use at once
     if not setup.offload:
         return weights, gradients, optimizer, buffers, 0
     return weights, 0 if setup.stage == 3 else 2 * train, 0, buffers, 16 * train * HOST_FACTOR / setup.nodes
@@ -132,8 +132,8 @@ def _activations(size: Architecture, trained: Trainable, setup: Setup, load: Loa
     patches = merged * size.patches_a_token
     layer: float = tokens * size.text_layer.bytes(unit)
     if setup.half and not setup.stage:
-        # Autocast: the residual stream between layers stays fp32, and each of five products keeps its own bf16 copy of
-        # it.
+        # Autocast: the residual stream between layers stays fp32, and each of five matrix products keeps its own half-
+        # precision copy of its input.
         layer += 10 * tokens * size.hidden
     block: float = patches * size.vision_block.bytes(unit) if trained.vision else 0
     kept = float(unit * 3 * tokens * size.hidden)  # embeddings with pictures inserted, and the head's input
@@ -157,7 +157,7 @@ def checkpoint_bytes(size: Architecture, trained: Trainable, setup: Setup, lora:
     """Bytes of one checkpoint on disk: weights (for LoRA, those of the adapter) and the optimizer's state.
 
     DeepSpeed writes fp32 weights and two moments (12 bytes for each trained parameter). Under ZeRO-2 it also writes the
-    module's weights once more. The Trainer alone writes fp32 weights and two moments.
+    module's weights once more. Without DeepSpeed, the Trainer writes fp32 weights and two moments.
     """
     unit = 2 if setup.half and setup.stage else 4
     saved = trained.total if lora else size.parameters

@@ -216,7 +216,7 @@ def test_modes_may_have_scores_of_different_subsets(boards: Boards, tmp_path: Pa
 
 def wrong(boards: Boards, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """Runs that a leaderboard refuses, and why."""
-    for at, reason in enumerate(("no scores.strict.json", "val records", "not come from these answers", "1 foreign")):
+    for at, reason in enumerate(("no scores.strict.json", "val records", "not come from these answers", "1 unknown")):
         run = Path(shutil.copytree(boards.runs[2], tmp_path / f"wrong{at}"))
         answers = run / "predictions" / "XED.jsonl"
         rows = answers.read_text().splitlines(keepends=True)

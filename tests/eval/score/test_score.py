@@ -162,8 +162,8 @@ def test_missing_double_and_foreign_answers_are_named():
     full = answered(records["XED"])
     for predictions, kind, name in [
         (full[1:], "1 missing", full[0].id),
-        ([*full, full[2]], "1 double", full[2].id),
-        ([*full, Prediction("other/1", "joy")], "1 foreign", "other/1"),
+        ([*full, full[2]], "1 repeated", full[2].id),
+        ([*full, Prediction("other/1", "joy")], "1 unknown", "other/1"),
     ]:
         with pytest.raises(Fault, match=kind) as fault:
             score(records, {"XED": predictions}, "strict", resamples=0)
@@ -208,12 +208,12 @@ def test_a_limited_run_is_scored_on_its_rows(imported):
     import_answers([generated], data, run, ["onlineshopping", "XED"])
     described = json.loads((run / "run.json").read_text()) | {"limit": 6}
     (run / "run.json").write_text(json.dumps(described))
-    with pytest.raises(Fault, match="14 foreign"):
+    with pytest.raises(Fault, match="14 unknown"):
         score_run(run, data, "strict", ["XED"])
     lines = (run / "predictions/XED.jsonl").read_text().splitlines()
     first = [*lines[:3], *lines[10:13]]  # the rows of a limit in versions before it drew a sample
     (run / "predictions/XED.jsonl").write_text("\n".join(first) + "\n")
-    with pytest.raises(Fault, match=r"5 missing .* 5 foreign .* predict again into another folder"):
+    with pytest.raises(Fault, match=r"5 missing .* 5 unknown .* predict again into another folder"):
         score_run(run, data, "strict", ["XED"])
     asked = {one.id for one in sample(list(data.records("XED", "test")), 6)}
     kept = [line for line in lines if json.loads(line)["id"] in asked]
