@@ -29,7 +29,9 @@ Cluster = Annotated[str | None, typer.Option(help=OPTION)]
 def samples(
     out: Annotated[Path, typer.Option(help="folder to write the raw corpora to")],
     scale: Annotated[int, typer.Option(help="multiplies the number of rows")] = 1,
-    subsets: Annotated[str | None, typer.Option(help="comma-separated subsets to write; all by default")] = None,
+    subsets: Annotated[
+        str | None, typer.Option(help="comma-separated: write the corpora of these subsets; all by default")
+    ] = None,
 ) -> None:
     """Write small made-up corpora in the layouts of the real ones, to try every command without the real ones."""
     from data_build.samples import write_samples
@@ -154,7 +156,7 @@ def publish(
 @app.verb("mmaffin mix --data data --mix mix.yaml --out data-mix")
 def mix(
     data: Data,
-    mix: Annotated[Path, typer.Option(help="YAML: seed; optionally mix (rows of each subset), modalities, languages")],
+    mix: Annotated[Path, typer.Option(help="YAML: seed; optionally mix (rows of each subset), languages and more")],
     out: Annotated[Path | None, typer.Option(help="folder for the mix; by default it replaces the build's")] = None,
     share: Annotated[float, typer.Option(help="factor for the rows of every subset")] = 1.0,
 ) -> None:

@@ -48,8 +48,10 @@ class Leaks(BaseModel):
     similarity: PositiveFloat = 0.7  # smallest share of character trigrams that two texts have in common
     shortest: NonNegativeInt = 20  # characters; shorter texts, such as "Oh my God!", recur without being copied
     picture_bits: Annotated[int, Field(ge=0, le=3)] = 3  # most bits in which two 64-bit difference hashes differ
-    picture_levels: PositiveFloat = 4.0  # largest mean difference of two 64 x 64 grey pictures, in levels of 0..255; or
-    picture_shift: NonNegativeFloat = 1.0  # this times the mean difference that a shift by one pixel makes
+    picture_levels: PositiveFloat = 4.0  # largest mean difference of two 64 x 64 grey pictures, in levels of 0..255
+    picture_shift: NonNegativeFloat = (
+        1.0  # if it is larger: this times what moving the test's picture by one pixel makes
+    )
 
 
 def shipped_budget() -> Budget:

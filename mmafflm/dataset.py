@@ -106,6 +106,13 @@ class Dataset:
         files: dict[str, dict[str, Any]] = self.manifest["files"]
         return files
 
+    def require_subsets(self, names: Iterable[str], split: str) -> None:
+        """Raises UsageFault when the build lacks this split of one of these subsets."""
+        built = self.subsets(split)
+        if missing := [name for name in names if name not in built]:
+            some = ", ".join(built) or "none"
+            raise UsageFault(f"{self.path}: no {split} split of {', '.join(missing)}. Subsets that have one: {some}.")
+
     def subsets(self, split: str) -> list[str]:
         """The subsets that have this split, in the benchmark's order."""
         return [name for name, splits in self.manifest["subsets"].items() if split in splits]

@@ -105,7 +105,8 @@ class Endpoint:
             raise UsageFault("OPENAI_BASE_URL is not a URL. Write it like http://127.0.0.1:8000/v1")
         if parsed.userinfo or parsed.query:
             raise UsageFault(
-                "OPENAI_BASE_URL holds a secret (a password or a query). Set only OPENAI_API_KEY to the key."
+                "OPENAI_BASE_URL has a user, a password or a query, which may be a secret. Remove it, and set "
+                "OPENAI_API_KEY to the key."
             )
         self.url, self.pace, self.tries = str(parsed).rstrip("/"), pace, tries
         self.retries = 0

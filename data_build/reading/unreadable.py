@@ -109,7 +109,7 @@ def size_text(size: int) -> str:
 def check_size(where: object, size: int, limit: int) -> None:
     """Raises Unreadable when a file that is read into memory whole is larger than the limit, in bytes."""
     if size > limit:
-        why = f"{size_text(size)}, and a file that is read whole may have {size_text(limit)}"
+        why = f"{size_text(size)}, and a file that is read whole may have at most {size_text(limit)}"
         raise Unreadable(where, why, "Replace it with the file that its source distributes.")
 
 

@@ -113,14 +113,14 @@ def chosen_records(
     Raises Fault for changed data and missing media; UsageFault when the build does not have a subset and split, and
     when no record is in the chosen languages or the split is empty.
     """
-    built = data.subsets(split)
-    names = built if subsets is None else subsets
-    if missing := [name for name in names if name not in built]:
-        raise UsageFault(f"{data.path}: no {split} split of {', '.join(missing)}; it has that of {', '.join(built)}.")
+    names = data.subsets(split) if subsets is None else subsets
+    data.require_subsets(names, split)
     data.require_unchanged([split_file(name, split) for name in names])
     chosen = {name: found for name in names if (found := selection.of(data.records(name, split)))}
     if not chosen and selection.languages is None:
-        raise UsageFault(f"{data.path}: {', '.join(names)} has no {split} rows. Build more data.")
+        raise UsageFault(
+            f"{data.path}: no {split} rows{f' of {some}' if (some := ', '.join(names)) else ''}. Build more data."
+        )
     if not chosen:
         asked = ",".join(selection.languages or ())
         raise UsageFault(f"--languages {asked}: {', '.join(names)} has no {split} rows in these languages.")

@@ -45,7 +45,8 @@ def export_tasks(
     asked = [task for task in tasks if task.task.modality in modalities]
     if not asked:
         raise UsageFault(
-            f"{harness} supports only {' and '.join(modalities)}, but the chosen subsets have other modalities."
+            f"{harness} supports only {' and '.join(modalities)}, and {data.path} has no such subset to export. "
+            "Choose others with --subsets, or another --for."
         )
     left_out = list(dict.fromkeys(task.task.subset for task in tasks if task not in asked))
     if left_out:

@@ -64,11 +64,9 @@ def exported_tasks(data: Dataset, subsets: list[str] | None, limit: int | None) 
     Raises UsageFault for a limit below 1 or a subset that DATA lacks; Fault for changed records or missing media.
     """
     if limit is not None and limit < 1:
-        raise UsageFault("--limit is 1 or more")
-    built = data.subsets("test")
-    if missing := [name for name in subsets or () if name not in built]:
-        raise UsageFault(f"{data.path}: {', '.join(missing)} has no test split here; there are {', '.join(built)}.")
-    names = [name for name in built if subsets is None or name in subsets]
+        raise UsageFault("--limit must be 1 or more")
+    data.require_subsets(subsets or (), "test")
+    names = [name for name in data.subsets("test") if subsets is None or name in subsets]
     data.require_unchanged(split_file(name, "test") for name in names)
     chosen = {name: Selection(limit).of(list(data.records(name, "test"))) for name in names}
     data.require_media(name for records in chosen.values() for record in records for name in media_files(record))

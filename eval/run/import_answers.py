@@ -32,7 +32,7 @@ def import_answers(
     Fault when RUN has other content, and for answers that do not match the records.
     """
     if limit is not None and limit < 1:
-        raise UsageFault("--limit is 1 or more")
+        raise UsageFault("--limit must be 1 or more")
     if absent := [file for file in files if not file.is_file()]:
         raise UsageFault(f"--import: {absent[0]} {'is not a file' if absent[0].exists() else 'does not exist'}")
     imported, selection = [{"file": str(file), "sha256": sha256_of(file)} for file in files], Selection(limit)

@@ -59,7 +59,7 @@ def join(subset: str, records: Sequence[Record], predictions: Sequence[Predictio
     }
     said = [f"{len(ids)} {kind} ({few(ids)})" for kind, ids in faults.items() if ids]
     if said:
-        remove = f"remove their lines from predictions/{subset}.jsonl"
+        remove = f"remove their lines (all but one of a repeated id) from predictions/{subset}.jsonl"
         fix = "run mmaffben predict again, which resumes" if faults["missing"] else remove
         if faults["missing"] and faults["unknown"]:
             fix = "predict again into another folder: the answers are for other rows than this data and --limit select"

@@ -182,7 +182,7 @@ def _read(path: Path, at: int) -> pl.DataFrame:
         raise Fault(f"{path}: cannot be read as records ({error}). Build the data again.") from None
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")) + 1
     if len(ends) != rows.height:
-        raise Fault(f"{path}: {rows.height} records in {len(ends)} lines; expected one a line. Build the data again.")
+        raise Fault(f"{path}: {rows.height} records, {len(ends)} lines that end with a newline. Build the data again.")
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     return rows.select(
         pl.exclude("translated_from"),

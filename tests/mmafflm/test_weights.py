@@ -57,17 +57,20 @@ def faults(folder: Path) -> set[str]:
         (
             lambda given: {name.replace("visual.", "vision."): one for name, one in given.items()},
             r"30 missing \(model\.visual\.\S+, model\.visual\.\S+, model\.visual\.\S+, \.\.\.\); "
-            r"30 unexpected \(vision\.\S+, vision\.\S+, vision\.\S+, \.\.\.\)\. Gaps",
+            r"30 unexpected \(vision\.\S+, vision\.\S+, vision\.\S+, \.\.\.\)\. transformers would fill gaps",
         ),
         (
             lambda given: {name: one for name, one in given.items() if name != FIRST},
-            r"1 missing \(model\.language_model\.layers\.0\.mlp\.up_proj\.weight\)\. Gaps",
+            r"1 missing \(model\.language_model\.layers\.0\.mlp\.up_proj\.weight\)\. transformers would fill gaps",
         ),
-        (lambda given: given | {"lm_head.bias": torch.zeros(3)}, r"1 unexpected \(lm_head\.bias\)\. Gaps"),
+        (
+            lambda given: given | {"lm_head.bias": torch.zeros(3)},
+            r"1 unexpected \(lm_head\.bias\)\. transformers would fill gaps",
+        ),
         (
             lambda given: given | {FIRST: given[FIRST].T.contiguous()},
             r"1 of another shape \(model\.language_model\.layers\.0\.mlp\.up_proj\.weight \(128, 512\) instead of "
-            r"\(512, 128\)\)\. Gaps",
+            r"\(512, 128\)\)\. transformers would fill gaps",
         ),
         (lambda given: {"x": torch.zeros(1)}, r"config\.json: num_hidden_layers is 2, but the weights are 1 tensors"),
     ],

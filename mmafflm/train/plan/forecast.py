@@ -163,7 +163,7 @@ def _instead(known: Forecast, gpu: Gpu) -> str:
         if found := known.fastest(gpu, ranks):
             host = known.memory(found).host / GIB
             told = f"{found}{f' ({host:.0f} GiB of host memory a node)' if host else ''}"
-            return f"{told} fits." if ranks == known.setup.ranks else f"{ranks} of these cards with {told} fit."
+            return f"{told} fits." if ranks == known.setup.ranks else f"On {ranks} of these cards, {told} fits."
         ranks *= 2
     return "No number of these cards fits: lower cutoff_len or the pixel limits, or choose a larger card."
 

@@ -216,7 +216,9 @@ def _compute_steps(
     accumulation = batch // (micro * ranks)
     per_rank = _workers_per_rank(steps * accumulation)
     if ranks > 1 and per_rank == 0:
-        notes.append(f"{steps} x {accumulation} batches a rank have no divisor up to 16, so every rank reads all data.")
+        notes.append(
+            f"{steps} x {accumulation} batches a rank have no divisor from 2 to 16, so every rank reads all data."
+        )
     config |= {
         "max_steps": steps,
         "gradient_accumulation_steps": accumulation,

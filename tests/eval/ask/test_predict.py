@@ -148,7 +148,7 @@ def test_a_run_asks_nothing_twice(nano: Path, data: Dataset, tmp_path: Path) -> 
 
 def test_the_validation_split_is_asked_scored_and_diagnosed(nano: Path, tmp_path: Path) -> None:
     data = make_tests(tmp_path / "data", {"XED": 40}, split="val")
-    with pytest.raises(UsageFault, match="XED has no test split"):
+    with pytest.raises(UsageFault, match="no test split of XED"):
         predict(nano, data, tmp_path / "run", ["XED"], engine=Counting())
     predict(nano, data, tmp_path / "run", limit=12, engine=Counting(), split="val")
     ids = [row["id"] for row in read_jsonl(tmp_path / "run/predictions/XED.jsonl")]

@@ -181,7 +181,7 @@ def test_tasks_on_the_same_clips_are_not_taken_for_independent() -> None:
 def test_the_macro_average_refuses_missing_languages() -> None:
     languages = benchmark()["SAMSEMO"].languages
     require_languages("SAMSEMO", languages)
-    with pytest.raises(Fault, match="as ko, pl are missing"):
+    with pytest.raises(Fault, match="because ko, pl are missing"):
         require_languages("SAMSEMO", languages[:3])
     rows = records("SAMSEMO", 20, languages=languages)
     a, b = answered(rows, noisy(0.5, 1)), answered(rows, noisy(0.3, 2))

@@ -50,7 +50,7 @@ def test_the_command_writes_every_row_that_the_harness_can_ask(
     before = files(tmp_path / "out")
     export_tasks(harness, data, tmp_path / "out")
     assert "up to date" in capsys.readouterr().err and files(tmp_path / "out") == before
-    with pytest.raises(Fault, match="Remove it, or name another folder") as caught:
+    with pytest.raises(Fault, match="Remove it, or use another folder") as caught:
         export_tasks(harness, data, tmp_path / "out", limit=3)
     assert caught.type is Fault  # exit code 1
 
@@ -115,7 +115,7 @@ def test_the_folder_moves_with_data_or_is_told(data: Dataset, tmp_path: Path, mo
     monkeypatch.setenv(MOVED, str(tmp_path / "elsewhere"))
     assert len(Exported(tmp_path / "b/tasks").pictures(doc)) == 1
     monkeypatch.setenv(MOVED, str(data_with_media(tmp_path / "other", lambda task: 3, ["FER2013"]).path))
-    with pytest.raises(Fault, match="another build than the tasks"):
+    with pytest.raises(Fault, match="not the build from which"):
         Exported(tmp_path / "b/tasks").pictures(doc)
 
 
@@ -172,7 +172,7 @@ def test_the_table_of_vlmevalkit_has_its_columns(data: Dataset, tmp_path: Path) 
 
 def test_wrong_arguments_and_changed_data_leave_nothing(data: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for wrong, said in (((["MMS"], None), "MMS has no test split"), ((["XED"], 0), "--limit is 1 or more")):
+    for wrong, said in (((["MMS"], None), "no test split of MMS"), ((["XED"], 0), "--limit must be 1 or more")):
         with pytest.raises(UsageFault, match=said):
             export_tasks("inspect", data, out, *wrong)
     with pytest.raises(UsageFault, match="vlmevalkit supports only image"):

@@ -70,7 +70,7 @@ def test_a_status_of_500_for_pictures_alone_is_no_passing_fault(
     server.fault = lambda prompt, attempt: "500"
     with pytest.raises(Fault, match="failed 3 times") as told:  # the server is at fault, not the picture
         engine(tmp_path).try_out([picture])
-    assert "takes no" not in str(told.value)
+    assert "accepts no" not in str(told.value)
 
 
 def test_a_model_may_take_one_picture_and_no_clip(

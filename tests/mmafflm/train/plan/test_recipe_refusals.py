@@ -129,7 +129,7 @@ def test_an_empty_or_small_mix(tmp_path: Path, bare: str) -> None:
 
 def test_a_base_that_is_none(tmp_path: Path, reviews: Dataset, bare: str) -> None:
     nano = RECIPES / "nano.yaml"
-    assert "pass --base" in refusal(nano, reviews, None)
+    assert "Pass --base" in refusal(nano, reviews, None)
     assert "no such folder" in refusal(nano, reviews, str(tmp_path / "nowhere"))
     for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
         (tmp_path / name).write_text("{}")
