@@ -258,7 +258,7 @@ def test_a_host_that_is_too_small_for_offload_is_said(data: Dataset, monkeypatch
     assert line in list(notes(planned, planned.recipe))
     monkeypatch.setattr(forecasts, "host_bytes", lambda: 512 * GIB)
     (line,) = host_notes(planned)
-    assert line.endswith("512 here.")
+    assert line.endswith("512 on this machine.")
     assert not list(host_notes(plan(RECIPES / "mmafflm-7b.yaml", data, gpus=4)))
 
 
