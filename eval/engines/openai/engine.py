@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -178,10 +179,15 @@ class OpenAiEngine:
         self.pace.stop.clear()
         self._held = []
         pool = ThreadPoolExecutor(batch_size)
-        waiting = {pool.submit(self._ask, questions[position], most_tokens): position for position in wanted}
+        rest, waiting = iter(wanted), dict[Future[Reply], int]()
         stopped: BaseException | None = None
         try:
-            while waiting:
+            while True:
+                # A few requests more than are sent at a time: all of them would take memory, and wait() looks at each.
+                for position in islice(rest, 0 if stopped else 2 * batch_size - len(waiting)):
+                    waiting[pool.submit(self._ask, questions[position], most_tokens)] = position
+                if not waiting:
+                    break
                 try:
                     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 except KeyboardInterrupt as stop:  # requests under way are paid for; a second Ctrl-C ends at once
