@@ -22,16 +22,23 @@ from tests.planted.faults import number_of_faults, plant
 
 SLOWER = 5  # tests that take so many times as long as without a fault do not end
 PLAN = "tests/mmafflm/train/plan"
-TESTS = {  # a product file or folder, and its fast tests
-    "eval/score": ["tests/eval/score"],
+PARSED = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/eval/score").glob("test_*parse*.py"))
+SCORED = sorted(
+    {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/eval/score").glob("test_*.py")} - {*PARSED}
+)
+TESTS = {  # a pattern of product files, and their fast tests; the first that fits a file counts
+    "eval/score/*parse*.py": PARSED,
+    "eval/score/normalize.py": PARSED,
+    "eval/score/wording.py": PARSED,
+    "eval/score/*.py": SCORED,
     "eval/run/selection.py": ["tests/eval/run/test_selection.py"],
     "mmafflm/sampling.py": ["tests/eval/run/test_selection.py"],
-    "data_build/mix": ["tests/data_build/mix"],
-    "data_build/leaks": ["tests/data_build/leaks"],
+    "data_build/mix/*.py": ["tests/data_build/mix"],
+    "data_build/leaks/*.py": ["tests/data_build/leaks"],
     "mmafflm/train/plan/recipe_file.py": [PLAN],
     "mmafflm/train/plan/recipe_reach.py": [PLAN],
     "mmafflm/train/plan/plan.py": [PLAN],
-    "mmafflm/train/stream": ["tests/mmafflm/train/stream"],
+    "mmafflm/train/stream/*.py": ["tests/mmafflm/train/stream"],
     "mmafflm/records.py": ["tests/mmafflm/test_records.py"],
 }
 
@@ -42,10 +49,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="of files whose path has this in it; all by default")
     asked = parser.parse_args()
+    of = {path: tests for pattern, tests in reversed(TESTS.items()) for path in sorted(ROOT.glob(pattern))}
     every = [
         (path, tests, number)
-        for place, tests in TESTS.items()
-        for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).glob("*.py")))
+        for path, tests in of.items()
         if asked.only in str(path.relative_to(ROOT))
         for number in range(number_of_faults(path.read_text(encoding="utf-8")))
     ]
