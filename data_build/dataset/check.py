@@ -15,7 +15,10 @@ from mmafflm.records import Record, media_files, misnamed, read_jsonl, read_reco
 
 
 def check(dataset: Dataset) -> list[str]:
-    """The disagreements, as sentences. The rows are compared only if all files agree with the manifest."""
+    """The disagreements, as sentences. The rows are compared only if no file has a fault.
+
+    Raises Fault for a line that is not JSON, and for an invalid index of the media.
+    """
     faults = [*dataset.changes(), *_media_names(dataset)]
     on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
     strangers = sorted(
@@ -34,7 +37,7 @@ def check(dataset: Dataset) -> list[str]:
 
 
 def _media_names(dataset: Dataset) -> list[str]:
-    """A sentence for each row that is not a record, and for each picture, frame or clip that a row must not name."""
+    """A sentence for each row that is not a record, each forbidden or unknown path of media, and each empty clip."""
     folder, found, index = Folder(dataset.path), [], read_index(dataset.path)
     for path in (dataset.path / name for name in (*dataset.split_files(), MIX_FILE)):
         for number, row in enumerate(read_jsonl(path) if path.exists() else (), 1):
@@ -51,7 +54,7 @@ def _media_names(dataset: Dataset) -> list[str]:
 
 
 def _splits(dataset: Dataset) -> list[str]:
-    """Check that ids are unique, gold renders to the answer, and each Parquet twin has the same ids in order."""
+    """Check the number of rows, that ids are unique, that gold renders to the answer, and the Parquet twins."""
     faults, seen = [], Counter[str]()
     for subset, of in dataset.manifest["subsets"].items():
         for split in of:
@@ -77,11 +80,11 @@ def _answer(task: Task, record: Record) -> str | None:
 
 
 def _twin(dataset: Dataset, name: str, rows: list[tuple[str, list[str]]]) -> list[str]:
-    """Compare a Parquet twin with its JSONL file. rows: each record's id and its pictures, frames and clips."""
+    """Compare ids and media of a Parquet twin with `rows`: the id and the media paths of each row of the JSONL file."""
     twin = dataset.path / "mmaffin" / TWINS / f"{name}.parquet"
     table = pl.read_parquet(twin, columns=["id", "images", "videos"])
     if table["id"].to_list() != [name for name, _ in rows]:
-        return [f"{twin}: its ids are not those of the JSONL file"]
+        return [f"{twin}: its ids or their order are not those of the JSONL file"]
     shown = [
         [*images, *(name for clip in videos for name in ([clip] if isinstance(clip, str) else clip))]
         for images, videos in table.select("images", "videos").iter_rows()

@@ -20,7 +20,7 @@ from mmafflm.files.inside import media_path
 from mmafflm.records import SPLITS, read_jsonl, replacing
 
 TYPED = "typed"  # below DATA/mmaffin
-BYTES, ROWS = 1 << 28, 50_000  # most bytes of pictures and most rows of a file, which is made in memory
+BYTES, ROWS = 1 << 28, 50_000  # a file ends at this many bytes of pictures or this many rows; it is made in memory
 GROUP = 100  # rows of a row group, as the hub recommends for pictures
 _PICTURE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
 _VAD = ("valence", "arousal", "dominance")

@@ -2,9 +2,9 @@
 
 docs/reference/data.md lists the content of each form. llamafactory-alpaca and sharegpt are the two forms of the
 released MMAFFIn, with its file names; each split is a JSON array. LLaMA-Factory ignores keys that dataset_info.json
-does not list (id, language, source, translated_from), but `mmaffin import` reads them. parquet and webdataset have
-every field of a record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar for
-each frame.
+does not list (id, language, source, group, translated_from), but `mmaffin import` reads them. parquet and webdataset
+have every field of a record. `mmaffin import` reads parquet but not webdataset, where it would have to read a whole tar
+for each frame.
 """
 
 import filecmp
@@ -34,7 +34,7 @@ from mmafflm.terminal.command import say
 
 REGISTRY = "dataset_info.json"
 LONGEST_KEY = 88  # bytes; a name in a ustar tar has at most 100, and ".frames.zip" is the longest ending
-SHARD = 10_000  # records per tar, or per frame of the Parquet file
+SHARD = 10_000  # records in a tar; for Parquet, records converted at a time
 Row = dict[str, Any]
 
 
@@ -146,7 +146,10 @@ def place(file: Path, copy: Path) -> None:
 
 
 def _parquet(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
-    """Write a file for each split and for the mix, with every field of a record; gold and translated_from as JSON."""
+    """Write a file for each split, and one for the mix's rows of these subsets, with every field of a record.
+
+    gold and translated_from are JSON texts.
+    """
     rows = 0
     for split in splits:
         rows += _table(out / f"{split.subset}_{split.split}.parquet", _with_media(dataset, split, out))
@@ -194,7 +197,7 @@ def _webdataset(dataset: Dataset, out: Path, splits: list[SubsetSplit]) -> int:
     """Write tars of SHARD records: KEY.json is the record, KEY.png its picture, and KEY.frames.zip its clip's frames.
 
     A clip that is kept as a file is KEY with the file's ending. `datasets` accepts a tar only when every sample has the
-    same members. So all frames of a clip are one member, and the JSON has the same types in every row.
+    same members, with values of the same types. So all frames of a clip are one member, and "" replaces null.
     """
     rows = 0
     for split in splits:

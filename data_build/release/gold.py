@@ -1,8 +1,8 @@
 """Read gold from a released gold answer: the inverse of a grammar's `render`.
 
-This is stricter than the parsers of eval/: an answer whose gold could only be guessed is rejected. It also accepts some
-forms that `render` does not write: other decimals, the corpora's own label names, labels in any order, "emotional
-state" for "mental state".
+This is stricter than the parsers of eval/: an answer whose gold could only be guessed is rejected. Some forms that
+`render` does not write are accepted: other decimals, the corpora's own label names, labels in any order, a class's
+number without its text, "emotional state" for "mental state".
 """
 
 import re

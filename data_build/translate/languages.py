@@ -7,7 +7,7 @@ from langcodes.tag_parser import LanguageTagError
 
 from mmafflm.errors import UsageFault
 
-NEAR = 10  # langcodes' distance: Croatian and Bosnian are 8 apart, Norwegian and Danish 12, Spanish and Catalan 20
+NEAR = 10  # langcodes' distance: Croatian and Bosnian are 8 apart, Norwegian and Danish 12, Catalan from Spanish 20
 OURS = {"br": "pt-BR"}  # XED's br is Brazilian Portuguese; elsewhere br is Breton
 
 

@@ -1,12 +1,11 @@
 """Write a question in another form, to measure how much of a score comes from the prompt (`predict --ablation prompt`).
 
-order     the labels are listed in another order and renumbered: "1. joy" may become "4. joy"
+order     the labels are listed in another order; "1. joy" may become "4. joy", but numbers with a meaning are kept
 after     the instruction comes after the text
 wording   another wording of the instruction (rewordings.yaml)
 
-An answer to `order` has other numbers. Variant.restore() replaces them by the benchmark's numbers, so that predictions
-are parsed and scored like any others; renumber() is its inverse, so the model's text is not lost. The only file that
-this module reads is rewordings.yaml.
+If `order` has renumbered the labels, Variant.restore() puts the benchmark's numbers into an answer. Then the answer is
+parsed and scored like any other. renumber() is its inverse, so the model's text is not lost.
 """
 
 import hashlib
@@ -93,7 +92,7 @@ def rewordings() -> dict[str, str]:
 def prompts_hash(ablation: str) -> dict[str, str]:
     """The entry of run.json that identifies the prompts of an ablation; {} unless it is one of PROMPTS.
 
-    It prevents that a run is resumed with other prompts.
+    Because of this entry, a run cannot be resumed with other prompts.
     """
     if ablation not in PROMPTS:
         return {}

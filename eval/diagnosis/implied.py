@@ -1,8 +1,9 @@
-"""The answers of a calibrated predictor that has the run's correlation r with gold, and the uncertainty that r implies.
+"""How a calibrated predictor would answer if its correlation r with gold were that of the run.
 
-The best predictor with correlation r answers with the mean of the possible gold values. For a gold value z standard
-deviations from the mean, its answers scatter around r^2 z with the standard deviation r sqrt(1 - r^2), so they spread r
-times as wide as gold. Such answers lie in the middle of the scale although the predictor has no fault.
+For each row, a calibrated predictor answers with the mean of the gold values that it considers possible. Take gold's
+standard deviation as the unit: where gold is z from its mean, these answers are on average r^2 z from it, with the
+standard deviation r sqrt(1 - r^2). Over all rows their standard deviation is r. So they are nearer to the middle of the
+scale than gold, although the predictor has no fault.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from scipy.stats import norm
 from eval.score import metrics
 from eval.score.metrics import Floats
 
-LEAST_R = 0.3  # a smaller r counts as 0.3: at almost no skill, uncertainty would excuse a constant answer
+LEAST_R = 0.3  # a smaller r counts as 0.3; with r near 0, a constant answer would count as calibrated
 
 
 class Implied(NamedTuple):
@@ -30,7 +31,7 @@ def at_least(r: Floats) -> Floats:
 
 
 def implied_by(gold: Floats, prediction: Floats, ticks: Floats) -> Implied:
-    """The calibrated predictor with the same r as `prediction` [n] on `gold` [n]; `ticks` [K] are evenly spaced."""
+    """The calibrated predictor with the r of `prediction` [n] on `gold` [n], at least LEAST_R. ticks [K]: ascending."""
     r = float(at_least(metrics.pearson(gold, prediction))[0])
     values, counts = np.unique(gold, return_counts=True)
     centre = gold.mean() + r**2 * (values - gold.mean())

@@ -13,7 +13,7 @@ from mmafflm.files.documents import read_json
 from mmafflm.hub import file_of
 
 TEXT, IMAGE, VIDEO = "text", "image", "video"
-PROCESSOR = "processor_config.json"  # where transformers 5 saves all parts of a processor; older files hold one part
+PROCESSOR = "processor_config.json"  # transformers 5 saves all parts of a processor in it, older versions one file each
 IMAGES, VIDEOS = "preprocessor_config.json", "video_preprocessor_config.json"
 
 

@@ -27,7 +27,10 @@ class Draw(NamedTuple):
 
 
 class RowFacts(NamedTuple):
-    """Facts about n rows. emotions: if each emotion is scored separately. groups: see groups_of(). unit: their kind."""
+    """Facts about n rows. emotions: of each row, None unless each emotion is scored separately.
+
+    groups: see groups_of(). unit: the kind of these groups, see unit_of().
+    """
 
     emotions: Sequence[str | None] | None = None
     groups: Array | None = None
@@ -54,7 +57,7 @@ class _Part(NamedTuple):
     rows: DistinctRows
 
     def measure(self, task: Task, mode: str, weights: Floats) -> dict[str, Floats]:
-        """Every metric of the part [B], from the counts of the distinct rows [B, K]."""
+        """Every metric of the part [B]. weights [B, K]: how often its K distinct rows count in each of B weightings."""
         return measure(task, mode, self.rows.gold, self.rows.predictions[0], weights)
 
 
@@ -131,7 +134,7 @@ def _drawn(
 
 
 def _of_classes(task: Task, mode: str, part: _Part, together: Members | None) -> tuple[Mapping[str, LeftOut], float]:
-    """The jackknife's values and the rows of a median class, which intervals of means over classes need."""
+    """The jackknife's values and rows_per_class(), for the intervals of means over classes; {} and inf for numbers."""
     if not isinstance(task.grammar, Labels):
         return {}, math.inf
     rows, counts = part.rows, part.rows.counts

@@ -16,7 +16,7 @@ from mmafflm.benchmark.grammar import Labels, Number, Ordinal
 UNKNOWN_POLARITY = 9
 
 PaperValue: TypeAlias = float | int | tuple[float, ...] | tuple[int, ...]
-"""A number; one number per dimension; a 0/1 vector over the classes; or a polarity of -1, 0, 1, 9."""
+"""A number; one number per dimension; a 0/1 vector over the classes; or a polarity: -1, 0, 1, or 9 if unknown."""
 
 
 class PaperAnswer(NamedTuple):
@@ -27,7 +27,10 @@ class PaperAnswer(NamedTuple):
 
 
 def parse(task: Task, text: str) -> PaperAnswer:
-    """What the published scorer reads in `text`. Never raises. Rules: "Paper mode" in docs/reference/scoring.md."""
+    """What the published scorer reads in `text`; a row without an answer (eval/run/no_answer.py) counts as "".
+
+    Never raises. Rules: "Paper mode" in docs/reference/scoring.md.
+    """
     grammar, text = task.grammar, text if reason_of(text) is None else ""
     if isinstance(grammar, Labels):
         if task.paper_accuracy == "polarity":
@@ -46,7 +49,7 @@ def _clamp(value: float, low: float, high: float) -> float:
 
 
 def _unit(text: str) -> PaperAnswer:
-    """The first separate "0." with digits (a minus is ignored), else the first number, else 0.5; clamped to 0..1."""
+    """The first number of the form 0.25 (its minus is ignored), else the first number, else 0.5; clamped to 0..1."""
     hit = re.search(r"\b0\.\d+\b", text) or re.search(r"-?\d+(?:\.\d+)?", text)
     return PaperAnswer(_clamp(float(hit[0]), 0.0, 1.0) if hit else 0.5, bool(hit))
 

@@ -15,15 +15,15 @@ from mmafflm.benchmark.grammar import Labels
 PUBLISHED = ("MMAFFLM-7b", "MMAFFLM-3b", "qwen2.5-vl-7b")
 _MEANS = ("modality", "metric", "value", "95% interval", "tasks", "n", "unparsed")
 _COLUMNS = ("subset", "task", "metric", "value", "95% interval", "n", "unparsed", "strongest baseline", "TF-IDF")
-_BESIDE = ("subset", "task", "metric", "value", "beside it", "resampled")
+_BESIDE = ("subset", "task", "metric", "value", "additional value", "resampled")
 
 
 def tables(scores: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     """The tables and notes of a scores.MODE.json.
 
     The tables are: all tasks, their means, additional values, human agreement, calibration, and the languages of each
-    subset with several. Values are fractions. Only paper mode shows the paper's scores next to ours, because strict
-    scores are not comparable with them.
+    subset with several. Scores are fractions, shares of rows are in percent. Only paper mode shows the paper's scores
+    next to ours, because strict scores are not comparable with them.
     """
     readout = scores.get("readout", "greedy")
     rows = [_row(task, found, readout) for task, found in _tasks(scores)]
@@ -70,7 +70,7 @@ def _calibration(scores: Mapping[str, Any]) -> list[Section]:
             shares = (f"{share:.1%} {interval_text(of['ci95'][level])}" for level, share in of["covered"].items())
             covered.append((f"{task.name} {name}".rstrip(), *shares, fraction(of["spread"]), fraction(of["rmse"])))
     heads = ("task", "ECE", "95% interval", "ECE by chance", "Brier", "95% interval", "n")
-    title = "Calibration of choice: is the likeliest label right as often as its share says?"
+    title = "Calibration of choice: is the likeliest label right as often as its probability says?"
     levels = ("50%", "80%", "95%")
     shown = [Section(title, heads, sure)] if sure else []
     if covered:

@@ -47,7 +47,7 @@ class Task:
 
     @property
     def main_metric(self) -> str:
-        """The task's main metric, in either mode."""
+        """The task's main metric, in strict and in paper mode."""
         return "macro_f1" if isinstance(self.grammar, Labels) else "pearson"
 
     def ask(self, text: str = "", emotion: str = "") -> str:
@@ -126,7 +126,7 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
 
 
 def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
-    """Raises Fault for a missing key, an unknown kind, and a prompt that is unknown or has wrong or missing fields."""
+    """Raises Fault for a missing key, an unknown kind, prompt or field, and a prompt for texts without a text field."""
     _require_keys(name, whole)
     for key, one in whole["tasks"].items():
         shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"

@@ -128,7 +128,7 @@ class Labels:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Canonical names in class order."""
+        """Canonical names in the order of `labels`."""
         return tuple(label.name for label in self.labels)
 
     @property

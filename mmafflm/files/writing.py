@@ -1,4 +1,4 @@
-"""Turn write errors (a full disk, a folder that is a file, /proc) into a sentence that names the path."""
+"""Turn write errors (a full disk, a file where a folder should be, a read-only place) into a sentence with the path."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def errno_of(error: BaseException | None) -> int | None:
 def refusal(error: BaseException, path: Path | None = None) -> str | None:
     """The sentence for an error that the disk or the path caused; None for any other error.
 
-    path: the file or folder that was being written; the sentence names it instead of the path in the error.
+    path: the file or folder that was being written. The sentence begins with it, else with the path in the error.
     """
     number = errno_of(error)
     names = [os.fspath(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]

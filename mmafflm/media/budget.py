@@ -5,7 +5,7 @@ config that `mmafflm plan` computes, run.json and the evaluation.
 
 Training reads media through LLaMA-Factory and the base model's processor (paper, training set-up). The number of frames
 is the same for all models; how a picture is scaled is the family's rule (mmafflm/families). The build scales by the
-rule of one family (`built_for`), so that training and evaluation need not scale again for it.
+rule of one family (`built_for`), so that training and evaluation of this family do not scale again.
 """
 
 import math
@@ -56,7 +56,7 @@ class Budget:
     def lowered(self, asked: Mapping[str, Any]) -> "Budget":
         """This budget with the lower pixel limits in `asked`; keys other than the four numbers are ignored.
 
-        Raises ValueError, which names the key, for a higher number, and for another video_fps or video_maxlen.
+        Raises ValueError with the key for a higher number, one out of bounds, and another video_fps or video_maxlen.
         """
         for name, stored in self.to_json().items():
             if (most := asked.get(name, stored)) > stored or (most < stored and name not in PIXELS):
@@ -82,8 +82,8 @@ class Budget:
     def size(self, width: int, height: int, video: bool = False) -> tuple[int, int]:
         """The width and height to which the budget scales a picture or frame. Scaling again changes nothing."""
         least, most = (VIDEO_MIN_PIXELS, self.video_max_pixels) if video else (IMAGE_MIN_PIXELS, self.image_max_pixels)
-        # The plugin does one round. A strip of 10000 x 20 is too large again once its side is 28, so another round
-        # follows.
+        # LLaMA-Factory's plugin scales once. A narrow frame (10000 x 20) is then still too large, because its short
+        # side was raised to 28 pixels, so it is scaled until nothing changes.
         for _ in range(20):
             before = (width, height)
             width, height = self.media.fit(width, height, least, most)

@@ -22,7 +22,7 @@ from mmafflm.train.launch.processes import STOP_S as STOP_S  # for callers that 
 from mmafflm.train.plan.plan import Plan
 from mmafflm.train.plan.recipe_reach import sends_to_hub
 
-STARTUP = Path(__file__).parent / "startup"  # holds sitecustomize.py, which every Python of a run executes first
+STARTUP = Path(__file__).parent / "startup"  # has sitecustomize.py, which every Python process of a run executes first
 POLL_S = 0.5
 # Messages of gloo, NCCL and torch's store that a rank logs because another rank has ended.
 ECHO = re.compile(
@@ -37,13 +37,13 @@ ERROR = re.compile(r"^(?:\[(rank)(\d+)\]: *)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exce
 def environment(plan: Plan, out: Path, node_rank: int, master: str | None) -> dict[str, str]:
     """The environment of the launched processes. Raises UsageFault when Ray or a valid --master is missing."""
     env = dict(os.environ)
-    env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # no older Arrow copy of a rebuilt mix
+    env["HF_DATASETS_CACHE"] = str(cache_of(out.resolve(), node_rank))  # or an old Arrow copy of the mix could be used
     env["PYTHONUNBUFFERED"] = "1"
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STARTUP), env.get("PYTHONPATH")]))
     if not plan.cpu:
         env["RECORD_VRAM"] = "1"  # LLaMA-Factory then logs GPU memory
     env |= {MARK: run_name(out, node_rank), PARENT: str(os.getpid())}
-    # LLaMA-Factory starts torchrun by name, and our environment may not be activated
+    # LLaMA-Factory looks for torchrun in PATH, and our virtual environment may not be activated
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     if plan.base_is_local and not sends_to_hub(plan.config):
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -132,7 +132,10 @@ def _start(cli: Path, config: Path, log: Path, env: dict[str, str]) -> "subproce
 
 
 def failure(log: Path, code: int, verb: str = "train") -> Fault:
-    """The Fault for a launch that failed. It has the error that ended it, as found in the log, and the log's path."""
+    """The Fault for a failed launch, with the error that ended it, taken from its log, and the log's path.
+
+    code: the exit code. verb: the command of llamafactory-cli.
+    """
     text = log.read_text(encoding="utf-8", errors="replace").rsplit("\n$ ", 1)[-1]
     said = cause(text)
     if code in (-9, 137) and not said:
@@ -152,7 +155,7 @@ def cause(log: str) -> str:
     ours = [line for line in errors if "ChildFailedError" not in line and "CalledProcessError" not in line]
     causes = [line for line in ours if not ECHO.search(line)] or ours or [""]
     said = causes[-1]
-    root = ROOT_CAUSE.search(log)  # the other ranks log more errors, but nothing useful
+    root = ROOT_CAUSE.search(log)  # a killed rank logs no error; those of the other ranks only follow from its end
     if root and (sign := -int(root.group(2))) in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
         hint = ", often because memory ran out" if sign == signal.SIGKILL else ""
         said = f"rank {root.group(1)} was killed ({signal.Signals(sign).name}){hint}"

@@ -23,7 +23,7 @@ COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
     "num_train_epochs": "one epoch, by max_steps",
     "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
-    "dataloader_num_workers": "a multiple of the ranks",
+    "dataloader_num_workers": "a multiple of the ranks, or 1",
     "accelerator_config": "dispatch_batches: false",
     "ray_num_workers": "--gpus x --nodes, if ray_init_kwargs is set",
     "video_fps": FRAMES,
@@ -59,7 +59,7 @@ def read_recipe(recipe: Path) -> Config:
 
     The recipe's own values win over those that it extends; a key set to null is removed. The path of a DeepSpeed file
     is relative to the folder of the recipe that contains it. Raises UsageFault for a file that is not a recipe, for a
-    key that is unknown, computed or a secret, for a value of the wrong type, and for a recipe that extends itself or a
+    key that is unknown, computed, missing or a secret, for a wrong value, and for a recipe that extends itself or a
     missing file.
     """
     recipe = find(recipe, RECIPES, "recipe")
