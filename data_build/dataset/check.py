@@ -15,25 +15,30 @@ from mmafflm.records import Record, media_files, misnamed, read_jsonl, read_reco
 
 
 def check(dataset: Dataset) -> list[str]:
-    """The disagreements, as sentences. The rows are compared only if no file has a fault.
-
-    Raises Fault for a line that is not JSON, and for an invalid index of the media.
-    """
-    faults = [*dataset.changes(), *_media_names(dataset)]
-    on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
-    strangers = sorted(
-        name
-        for name in on_disk - set(dataset.files) - set(read_index(dataset.path))
-        if not name.startswith(".") and name != "manifest.json"
-    )
-    faults += [f"{dataset.path / name}: not in the manifest. Remove it, or build again." for name in strangers]
-    faults += media_faults(dataset.path)
+    """The disagreements, as sentences. The rows are compared only if no file has a fault."""
+    faults = dataset.changes()
+    for look in (_media_names, _strangers, lambda dataset: media_faults(dataset.path)):
+        try:
+            faults += look(dataset)
+        except Fault as fault:  # a line that is not JSON, or an invalid index of the media
+            faults.append(str(fault))
     if faults:
         return faults
     try:
         return [*_splits(dataset), *_mix(dataset), *_account(dataset), *_translation(dataset), *_budget(dataset)]
     except Fault as fault:
         return [str(fault)]
+
+
+def _strangers(dataset: Dataset) -> list[str]:
+    """A sentence for each file that is not in the manifest."""
+    on_disk = {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*") if p.is_file()}
+    strangers = sorted(
+        name
+        for name in on_disk - set(dataset.files) - set(read_index(dataset.path))
+        if not name.startswith(".") and name != "manifest.json"
+    )
+    return [f"{dataset.path / name}: not in the manifest. Remove it, or build again." for name in strangers]
 
 
 def _media_names(dataset: Dataset) -> list[str]:

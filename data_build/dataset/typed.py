@@ -64,8 +64,8 @@ def features(data: Path, subset: str) -> list[Feature]:
     ]
     if not files:
         raise Fault(
-            f"{data / 'mmaffin' / TYPED}: has no files of {subset}, so an older version made this build. Run: "
-            f"{build_command(data)} --replace"
+            f"{data / 'mmaffin' / TYPED}: has no files of {subset}: it has no rows, or an older version made this "
+            f"build. Run: {build_command(data)} --replace"
         )
     schema = pl.read_parquet_schema(files[0])
     kinds: dict[str, Feature] = {"images": {"list": "image"}, "gold": _gold_feature(_forms(subset))}

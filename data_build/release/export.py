@@ -24,7 +24,7 @@ import polars as pl
 
 from data_build.release.names import SubsetSplit, file_stem, registered
 from mmafflm.benchmark.benchmark import benchmark
-from mmafflm.dataset import MIX, Dataset
+from mmafflm.dataset import MIX, MIX_FILE, Dataset
 from mmafflm.errors import Fault, UsageFault
 from mmafflm.files.documents import read_json
 from mmafflm.files.inside import is_below, media_path, quoted
@@ -48,7 +48,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if out.resolve().is_relative_to(dataset.path.resolve()):
         raise UsageFault(f"--out {out}: it is inside {dataset.path}. Choose a folder outside.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
-    dataset.require_unchanged(dataset.split_files(names))
+    dataset.require_unchanged([*dataset.split_files(names), MIX_FILE])
     make_folder(out)
     rows = FORMS[form](
         dataset, out, [SubsetSplit(name, split) for name in names for split in dataset.manifest["subsets"][name]]

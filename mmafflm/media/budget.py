@@ -56,10 +56,13 @@ class Budget:
     def lowered(self, asked: Mapping[str, Any]) -> "Budget":
         """This budget with the lower pixel limits in `asked`; keys other than the four numbers are ignored.
 
-        Raises ValueError with the key for a higher number, one out of bounds, and another video_fps or video_maxlen.
+        Raises ValueError with the key for a value that is no number, is higher or out of bounds, and for another
+        video_fps or video_maxlen.
         """
         for name, stored in self.to_json().items():
-            if (most := asked.get(name, stored)) > stored or (most < stored and name not in PIXELS):
+            if not isinstance(most := asked.get(name, stored), int | float):
+                raise ValueError(f"{name} must be a number, not {most!r}")
+            if most > stored or (most < stored and name not in PIXELS):
                 raise ValueError(f"{name} {most}, and the data were built with {stored}")
         try:
             return TypeAdapter(Budget).validate_python(

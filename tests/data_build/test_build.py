@@ -175,12 +175,15 @@ def test_check_finds_what_changed(built: Path, tmp_path: Path) -> None:
     test.write_text(test.read_text().replace("sadness", "joyness", 1))
     (data / "mmaffin" / "dataset_info.json").unlink()
     (data / "notes.txt").write_text("mine")
+    with (data / "mmaffin" / "MMS_val.jsonl").open("a") as rows:
+        rows.write("not JSON\n")
     done = mmaffin("check", "--data", data)
     assert done.returncode == 1
     faults = done.stdout.splitlines()
     assert any("XED_test.jsonl: changed after the build" in fault for fault in faults)
     assert any("dataset_info.json: missing" in fault for fault in faults)
     assert any("notes.txt: not in the manifest" in fault for fault in faults)
+    assert any("not JSON" in fault for fault in faults), faults
 
 
 def test_missing_corpora_are_left_out_and_said(raw: Path, tmp_path: Path, config: Config,

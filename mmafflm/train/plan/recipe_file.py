@@ -147,7 +147,7 @@ def _check_validation(recipe: Path, spec: Config) -> None:
     if not given:
         return
     save = spec.get("save_steps", 500)
-    if len(given) < 2 or any(type(value) is not int or value < 1 for value in given) or given[0] % save:
+    if len(given) < 2 or any(type(value) is not int or value < 1 for value in (*given, save)) or given[0] % save:
         raise UsageFault(
             f"{recipe}: validate_every must be a multiple of save_steps ({save}), because checkpoints are validated, "
             "and validate_rows must be a number of records, 1 or more. Set both, or neither."

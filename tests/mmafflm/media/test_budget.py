@@ -198,6 +198,8 @@ def test_a_recipe_of_fewer_pixels_shows_the_same_in_evaluation(
     plugin: Any, processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = BUDGET.lowered({"image_max_pixels": 12544})
+    with pytest.raises(ValueError, match="image_max_pixels must be a number, not '100'"):
+        BUDGET.lowered({"image_max_pixels": "100"})
     monkeypatch.setattr(processor, "image_max_pixels", few.image_max_pixels)  # as LLaMA-Factory sets it
     (tmp_path / "media").mkdir()
     picture_of(512, 300).save(tmp_path / "media/a.png")

@@ -62,6 +62,8 @@ def test_what_is_validated_are_checkpoints(
 ) -> None:
     said = refusal(recipe_with(tmp_path, **keys), reviews, bare)
     assert "validate_every must be a multiple of save_steps (100)" in said
+    said = refusal(recipe_with(tmp_path, validate_every=100, validate_rows=4, save_steps=0), reviews, bare)
+    assert "must be a multiple of save_steps (0)" in said
 
 
 @pytest.mark.parametrize("key", ["max_steps", "gradient_accumulation_steps", "dataloader_num_workers", "output_dir"])
