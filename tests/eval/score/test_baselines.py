@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval.score.baselines import beats_baselines, learned, strongest, trivial
-from eval.score.learned import FOLDER, answers_of, learned_answers
+from eval.score.learned import FOLDER, LearnedAnswers, answers_of, learned_answers
 from eval.score.measure import answers, measure
 from eval.score.score import score, score_run
 from eval.score.score_table import tables
@@ -91,6 +91,14 @@ def test_the_learned_baseline_learns_is_kept_and_is_the_strongest(tmp_path: Path
     assert set(learned_answers(data, "EWECT_usual").answers.values()) == {"fear"}, "not trained again"
     kept.write_text(json.dumps(made | {"made_of": {}}))
     assert learned_answers(data, "EWECT_usual").answers == made["answers"], "of other data: trained again, the same"
+
+
+def test_a_learned_baseline_that_lacks_an_answer_is_left_out() -> None:
+    rows = records("EWECT_usual", 20, languages=("zh",))
+    made = LearnedAnswers({one.id: one.answer for one in rows[1:]})
+    (found,) = score({"EWECT_usual": rows}, {"EWECT_usual": [Prediction(one.id, one.answer) for one in rows]}, "strict",
+                     learned={"EWECT_usual": made})["subsets"].values()  # fmt: skip
+    assert found["no_learned"] == "too few training rows of this task" and "tfidf" not in found["baselines"]
 
 
 @pytest.mark.parametrize("key", ["ei_reg", "ei_oc", "v_reg", "v_oc", "e_c"])

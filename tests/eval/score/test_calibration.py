@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import scipy
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss, mean_squared_error
 
 from eval.score.calibration import BINS, LEVELS, believed, calibration, covered, reliability, weighed_rows
 from eval.score.readout import candidates, varied
@@ -104,6 +105,14 @@ def test_every_kind_of_task_has_its_calibration(subset: str, key: str) -> None:
         for name, one in found["coverage"].items():
             values, part = varied(task, name, np.array(weighed))
             assert (np.diff(values) > 0).all() and part.shape == (40, len(values))
-            assert set(one["covered"]) == {"0.5", "0.8", "0.95"} and one["spread"] > 0 and one["rmse"] > 0
+            assert set(one["covered"]) == {"0.5", "0.8", "0.95"}
+            shares = scipy.special.softmax(part, axis=1)
+            means = [float(np.average(values, weights=of)) for of in shares]
+            spreads = [
+                np.average((values - mean) ** 2, weights=of) ** 0.5 for mean, of in zip(means, shares, strict=True)
+            ]
+            gold = [row.gold[name] if isinstance(row.gold, dict) else row.gold for row in rows]
+            assert one["spread"] == pytest.approx(np.mean(spreads))
+            assert one["rmse"] == pytest.approx(mean_squared_error(gold, means) ** 0.5)
     assert weighed_rows(task, rows, dict(list(logp.items())[1:])) is None
     assert weighed_rows(task, rows, {one: values[1:] for one, values in logp.items()}) is None

@@ -7,6 +7,7 @@ import pytest
 
 from eval.diagnosis.diagnose import diagnose
 from eval.score.answered import Answered
+from eval.score.figure import beside_text
 from eval.score.score import score_run
 from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
@@ -29,6 +30,13 @@ def silent(share: float):
         return SILENT if one.subset == "CHSIMS_SI" and at % ROWS < share * ROWS else honest(one)
 
     return answer
+
+
+def test_the_maximum_of_macro_f1_is_shown_where_it_is_below_1() -> None:
+    scored = {"metrics": {"macro_f1": 0.5, "macro_f1_supported": 0.6}, "attainable": {"macro_f1": 1.0}}
+    assert beside_text("macro_f1", scored) == "0.600 over classes with gold"
+    scored["attainable"] = {"macro_f1": 0.875}
+    assert beside_text("macro_f1", scored) == "0.600 over classes with gold, at most 0.875"
 
 
 @pytest.fixture(scope="module")

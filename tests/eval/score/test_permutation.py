@@ -66,6 +66,8 @@ def test_the_observed_case_counts_and_the_interval_agrees_with_p() -> None:
         assert (found.ci95[0] <= 0) == (found.p > 0.05)
     assert judge(np.array([1.0, *[0.5] * 99]), 100).p == 1 / 100
     assert judge(np.array([1.0, *[0.1] * 99]), 100).p == pytest.approx(2 * np.exp(-50)), "Hoeffding's bound"
+    ranked = judge(np.array([300.0, *range(1, 100)]), 100)
+    assert ranked.ci95 == [300 - 95, 300 + 95], "95 of the 100 differences, the observed one included, are within"
 
 
 def test_too_few_rows_and_undefined_differences_are_not_tested() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mmafflm.dataset import Dataset
-from mmafflm.train.plan.plan import Plan, plan
+from mmafflm.train.plan.plan import Plan, gpus_here, plan
 from mmafflm.train.plan.recipe_file import OURS, read_keys
 from tests.budget import BUDGET
 from tests.forks import Forks
@@ -44,6 +44,14 @@ def test_every_recipe_keeps_its_batch_and_shards(name: str, gpus: int, nodes: in
     assert (RECIPES / name).read_text().startswith("# ") and f"train_configs/{name}" in (RECIPES / name).read_text()
     assert config["streaming"] is True and not set(OURS) & config.keys()
     assert config["report_to"] == "tensorboard" and config["logging_nan_inf_filter"] is False
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"), [("0,1", 2), (" 3 , 1 ", 2), ("GPU-1a2b", 1), ("", 0), ("-1", 0), ("NoDevFiles", 0)]
+)
+def test_gpus_are_those_that_cuda_may_see(visible: str, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus_here() == gpus
 
 
 @pytest.mark.parametrize(("asked", "given"), [(100, 20), (21, 20), (20, 20), (5, 5)])
