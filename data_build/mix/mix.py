@@ -39,10 +39,6 @@ def shares(total: int, available: dict[str, int]) -> dict[str, int]:
     for position, (language, count) in enumerate(sorted(available.items(), key=lambda item: (item[1], item[0]))):
         share[language] = min(count, left // (len(available) - position))
         left -= share[language]
-    for language in sorted(available):  # hand out the remainder of the division, one row to each language
-        if left and share[language] < available[language]:
-            share[language] += 1
-            left -= 1
     return share
 
 
