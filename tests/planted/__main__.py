@@ -32,7 +32,7 @@ TESTS = {  # a pattern of product files, and their fast tests; the first that fi
     "eval/score/wording.py": PARSED,
     "eval/score/*.py": SCORED,
     "eval/run/selection.py": ["tests/eval/run/test_selection.py"],
-    "mmafflm/sampling.py": ["tests/eval/run/test_selection.py"],
+    "mmafflm/sampling.py": ["tests/mmafflm/test_sampling.py", "tests/eval/run/test_selection.py"],
     "data_build/mix/*.py": ["tests/data_build/mix"],
     "data_build/leaks/*.py": ["tests/data_build/leaks"],
     "mmafflm/train/plan/recipe_file.py": [PLAN],

@@ -90,6 +90,9 @@ def test_a_resumed_run_reads_what_the_steps_before_it_left(planned: Plan, review
     left = pl.read_parquet(tmp_path / "run/rest/mmaffin_train.parquet")["id"].str.slice(-6).cast(pl.Int64).to_list()
     last = batches(1300, planned.config, 2)[160:]
     assert last.shape == (2, 2, 4) and set(left) == set(last.ravel().tolist())
+    write_resumed(planned, reviews, training_order(planned, reviews), tmp_path / "new", None)
+    whole = pl.read_parquet(tmp_path / "new/rest/mmaffin_train.parquet")["id"].str.slice(-6).cast(pl.Int64).to_list()
+    assert set(whole) == set(batches(1300, planned.config, 2).ravel().tolist()), "without a checkpoint, every row"
 
 
 def test_a_run_that_stopped_after_its_last_step_takes_only_what_a_model_needs(tmp_path: Any) -> None:
