@@ -2,8 +2,9 @@
 
 - Each sentence of the benchmark's prompts is one token. So a question about a picture has 35 tokens instead of 139 (4
   are the picture's) and costs a quarter of the computation.
-- Weights start with the standard deviation 1/sqrt(inputs). transformers' 0.02 is a quarter of that at these widths, and
-  with it the first steps, which learn the form of the answers, ruined the vision tower.
+- Weights start with the standard deviation 1/sqrt(inputs), smaller where their outputs are added to the residual
+  stream. transformers' 0.02 is a quarter of 1/sqrt(inputs) at these widths, and with it the first steps, which learn
+  the form of the answers, ruined the vision tower.
 - The biases of queries and keys start at random instead of 0, so every head attends to other positions from the start.
 """
 

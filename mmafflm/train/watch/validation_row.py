@@ -20,9 +20,9 @@ def validation_row(run: Path, data: Path, step: int) -> Row:
 
     A task has its metric and score, the share of unparsed answers, and the shares of the most frequent answer and of
     the most frequent gold answer. A task of numbers also has the spread: the standard deviation of the answers over
-    that of gold, or the smallest such ratio of several dimensions. The score is None when `mmaffben score` withholds
-    it, because most answers to a numeric task are unparsed. Raises Fault when a file is missing or is not what mmaffben
-    writes.
+    that of a calibrated predictor with the same r, or the smallest such ratio of several dimensions. The score is None
+    when `mmaffben score` withholds it, because most answers to a numeric task are unparsed. Raises Fault when a file is
+    missing or is not what mmaffben writes.
     """
     try:
         scores = read_json(run / "scores.strict.json", LOOK)["subsets"]
