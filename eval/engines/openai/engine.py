@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -169,8 +170,7 @@ class OpenAiEngine:
     def answer(
         self, questions: Sequence[Question], wanted: Sequence[int], most_tokens: int, batch_size: int
     ) -> Iterator[Answers]:
-        """Answers as they arrive, batch_size requests at a time. After a fault or Ctrl-C, no new request is sent, and
-        it is raised when the requests under way have been answered.
+        """Answers as they arrive, batch_size requests at a time. A fault or Ctrl-C is raised after those under way.
 
         A row that the server rejects gets a no_answer(), once it is clear that the server does not reject all rows.
         Raises Fault, before the first request for an answer, for pictures or clips that the model does not accept.
@@ -178,14 +178,12 @@ class OpenAiEngine:
         self.try_out([questions[position] for position in wanted])
         self.pace.stop.clear()
         self._held = []
-        pool = ThreadPoolExecutor(batch_size)
         rest, waiting = iter(wanted), dict[Future[Reply], int]()
         stopped: BaseException | None = None
-        try:
+        with self._threads(batch_size) as pool:
             while True:
-                # A few requests more than are sent at a time: all of them would take memory, and wait() looks at each.
-                for position in islice(rest, 0 if stopped else 2 * batch_size - len(waiting)):
-                    waiting[pool.submit(self._ask, questions[position], most_tokens)] = position
+                for at in islice(rest, 2 * batch_size - len(waiting)):  # not all at once: wait() looks at each
+                    waiting[pool.submit(self._ask, questions[at], most_tokens)] = at
                 if not waiting:
                     break
                 try:
@@ -195,20 +193,24 @@ class OpenAiEngine:
                         raise
                     stopped, done = stop, set()
                 answers, fault = self._collect(done, waiting)
-                stopped = stopped or fault
-                if stopped is not None:
+                if stopped := stopped or fault:
                     self.pace.stop.set()
-                    for future in [future for future in waiting if future.cancel()]:
-                        del waiting[future]
+                    rest, waiting = iter(()), {future: at for future, at in waiting.items() if not future.cancel()}
                 if answers:
                     yield answers
-        finally:
-            self.pace.stop.set()
-            pool.shutdown(cancel_futures=True)
         if stopped is not None:
             raise stopped
         if self._held:
             yield self._held
+
+    @contextmanager
+    def _threads(self, number: int) -> Iterator[ThreadPoolExecutor]:
+        pool = ThreadPoolExecutor(number)
+        try:
+            yield pool
+        finally:
+            self.pace.stop.set()
+            pool.shutdown(cancel_futures=True)
 
     def likelihoods(
         self, questions: Sequence[Question], wanted: Sequence[int], candidates: Sequence[str], batch_size: int
