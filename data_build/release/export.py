@@ -48,7 +48,7 @@ def export(dataset: Dataset, form: str, out: Path, subsets: list[str]) -> int:
     if out.resolve().is_relative_to(dataset.path.resolve()):
         raise UsageFault(f"--out {out}: it is inside {dataset.path}. Choose a folder outside.")
     names = [name for name in subsets if name in dataset.manifest["subsets"]]
-    dataset.require_unchanged([*dataset.split_files(names), MIX_FILE])
+    dataset.require_unchanged([*dataset.split_files(names), *({MIX_FILE} & dataset.files.keys())])
     make_folder(out)
     rows = FORMS[form](
         dataset, out, [SubsetSplit(name, split) for name in names for split in dataset.manifest["subsets"][name]]
