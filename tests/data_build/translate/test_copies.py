@@ -58,7 +58,7 @@ def test_what_is_a_test_rows_translation_is_kept_out_of_every_mix(
     (tmp_path / "mix.yaml").write_text("seed: 3\nmost_translated: 1\n")
     remix(Dataset.open(data), load_mix(tmp_path / "mix.yaml"))
     assert not out & {original_id(name) for name in mixed(data)}
-    assert f"{len(out)} training rows are themselves translations of a test row" in (data / "README.md").read_text()
+    assert f"{len(out)} training rows are translations of a test row" in (data / "README.md").read_text()
 
     told = through_translation(data)
     assert told["rows"] == len(out) and told["in_mix"] == 0
