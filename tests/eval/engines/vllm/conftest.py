@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mmafflm.dataset import Dataset
+from tests.eval.engines.vllm.one_start import ask_all
 from tests.paths import ROOT
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,14 @@ def python() -> str:
 def data(built: Path) -> Dataset:
     """The sample benchmark."""
     return Dataset.open(built)
+
+
+@pytest.fixture(scope="session")
+def vllm_asked(python: str, looking: Path, nano: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what vLLM answered, see one_start.py; tests must not change it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        ask_all(python, looking, nano, data, folder)
+
+    return made_once(tmp_path_factory, "vllm", make)

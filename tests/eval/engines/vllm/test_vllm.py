@@ -1,10 +1,11 @@
 """vLLM against transformers: the same prompts, pictures, answers and likelihoods. The slow part really runs vLLM.
 
-It needs vLLM's environment, see conftest.py. vLLM takes half a minute to start, so one start answers everything here.
+It needs vLLM's environment, see conftest.py. One start of vLLM answers all questions, see one_start.py.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.ask.ablation import questions
 from eval.ask.predict import predict
 from eval.engines.hf.fast import FastPath
 from eval.engines.vllm.options import engine_arguments, lora_arguments, parse_options
@@ -23,19 +23,10 @@ from mmafflm.benchmark.benchmark import benchmark
 from mmafflm.dataset import Dataset
 from mmafflm.errors import UsageFault
 from mmafflm.records import read_jsonl
-from mmafflm.sampling import sample
 from tests.budget import BUDGET
 from tests.command import mmaffben
+from tests.eval.engines.vllm.one_start import CANDIDATES, CHOICE, LIMIT, MOST, side_questions
 from tests.eval.engines.vllm.vllm_side import ENVIRONMENT, in_order
-from tests.paths import ROOT
-
-LIMIT = 3  # rows of each of the 18 subsets
-SIDE = ("XED", "FER2013", "CHSIMS_SP", "semeval2018_english")
-SIDE_ROWS = 6
-LONG = 40  # frames
-MOST = 24
-CHOICE: dict[str, Any] = {"subsets": ["XED", "CFAPS_EC"], "limit": 12, "readout": "choice"}
-CANDIDATES = ["positive", "0. neutral", "1. joy, 2. sadness", "1. joy, 3. fear", "0.5", "-1.0", "x" * 40]
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, Any]:
-    """The inputs, answers and likelihoods of vLLM and of hf: {"vllm": ..., "hf": ...}. vLLM starts once, for all."""
-    asked = [question for name in SIDE for question in questions(sample(list(data.records(name, "test")), SIDE_ROWS))]
-    clip = next(one for one in asked if one.videos)
-    # as long as real clips: the text after it follows its time, not its width (rope.py of Qwen2.5-VL)
-    asked.append(clip._replace(videos=((clip.videos[0] * LONG)[:LONG],)))
-    file = folder / "questions.json"
-    wanted = {str(folder / "vllm"): {"limit": LIMIT}, str(folder / "vllm-choice"): CHOICE}
-    row = {"questions": [one[:3] for one in asked], "candidates": CANDIDATES, "most_tokens": MOST, "runs": wanted}
-    file.write_text(json.dumps(row))
-    command = [python, "-m", "tests.eval.engines.vllm.vllm_side", looking, data.path, file]
-    env = {**os.environ, **ENVIRONMENT}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    theirs = json.loads(done.stdout.splitlines()[-1])
+def side(vllm_asked: Path, looking: Path, data: Dataset) -> dict[str, Any]:
+    """The inputs, answers and likelihoods of vLLM and of hf: {"vllm": ..., "hf": ...}."""
+    asked, theirs = side_questions(data), json.loads((vllm_asked / "said.json").read_text())
     engine = FastPath(find_checkpoint(str(looking)), "auto", data.path, BUDGET)
     start = time.perf_counter()
     answers = in_order(engine.answer(asked, range(len(asked)), MOST, 8))
@@ -71,10 +50,10 @@ def side(python: str, looking: Path, data: Dataset, folder: Path) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def runs(side: dict[str, Any], looking: Path, data: Dataset, folder: Path) -> dict[str, Path]:
+def runs(vllm_asked: Path, looking: Path, data: Dataset, folder: Path) -> dict[str, Path]:
     """The same run with each engine, and the scores."""
     predict(looking, data, folder / "hf", limit=LIMIT)
-    made = {name: folder / name for name in ("hf", "vllm")}
+    made = {"hf": folder / "hf", "vllm": Path(shutil.copytree(vllm_asked / "vllm", folder / "vllm"))}
     for out in made.values():
         done = mmaffben("score", out, "--data", data.path)
         assert done.returncode == 0, done.stderr
@@ -112,18 +91,19 @@ def test_scores_are_those_of_hf_where_answers_are(runs: dict[str, Path]) -> None
 
 
 @pytest.mark.slow
-def test_choices_are_those_of_hf(side: dict[str, Any], looking: Path, data: Dataset, folder: Path) -> None:
+def test_choices_are_those_of_hf(vllm_asked: Path, looking: Path, data: Dataset, tmp_path: Path) -> None:
     """The likelihoods and the chosen labels."""
-    predict(looking, data, folder / "hf-choice", **CHOICE)
+    made = {"hf": tmp_path / "hf", "vllm": vllm_asked / "vllm-choice"}
+    predict(looking, data, made["hf"], **CHOICE)
     weighed = []
-    for engine in ("hf", "vllm"):
-        files = sorted((folder / f"{engine}-choice/likelihoods").iterdir())
+    for run in made.values():
+        files = sorted((run / "likelihoods").iterdir())
         weighed.append({row["id"]: row["logp"] for path in files for row in read_jsonl(path)})
     hf, vllm = weighed
     assert len(hf) == 24 and list(vllm) == list(hf)  # XED has too few validation rows to tune thresholds
     for name, logs in hf.items():
         assert vllm[name] == pytest.approx(logs, abs=1e-3)
-    chosen = {name: predictions(folder / f"{name}-choice") for name in ("hf", "vllm")}
+    chosen = {name: predictions(run) for name, run in made.items()}
     same = sum(chosen["vllm"][name] == text for name, text in chosen["hf"].items()) / len(chosen["hf"])
     print(f"\n{same:.1%} of {len(chosen['hf'])} choices are the same")
     # here all agree; a threshold between two almost equal shares may differ in the last digit

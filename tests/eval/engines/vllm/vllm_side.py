@@ -1,9 +1,9 @@
 """Run by VLLM_PYTHON: the inputs, answers and likelihoods of the engine vllm, as JSON on standard output.
 
-    python -m tests.eval.engines.vllm.vllm_side CKPT ROOT QUESTIONS
+    python -m tests.eval.engines.vllm.vllm_side CKPT ROOT ASKED
 
-QUESTIONS is a file with {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...,
-"runs": {OUT: arguments of predict, ...}}.
+ASKED is a file with {"questions": [[prompt, images, clips], ...], "candidates": [...], "most_tokens": ...,
+"runs": {OUT: arguments of predict, ...}, "families": [[CKPT, OUT, [SUBSET, ...], LIMIT], ...]}.
 """
 
 import json
@@ -18,11 +18,13 @@ from eval.ask.predict import predict
 from eval.engines import Question
 from eval.engines.vllm.engine import VllmEngine
 from mmafflm.dataset import Dataset
+from mmafflm.errors import Fault
 from tests.budget import BUDGET
 from tests.paths import ROOT
 
 # vLLM in the process that asks for it: otherwise it starts two more, and each imports vLLM again
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+OPTIONS = {"kv_cache_memory_bytes": str(1 << 27)}  # for several models in one process
 
 
 class OneStart(VllmEngine):
@@ -51,8 +53,21 @@ def in_order(steps: Iterable[list[tuple[int, Any]]]) -> list[Any]:
     return [found[at] for at in sorted(found)]
 
 
+def fault_of(data: Dataset, ckpt: str, out: str, subsets: list[str], limit: int) -> str | None:
+    """Ask another model; returns the message of the run's Fault."""
+    try:
+        predict(ckpt, data, Path(out), subsets, limit, engine="vllm", options=OPTIONS)
+    except Fault as fault:
+        return str(fault)
+    return None
+
+
 def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
-    """Token ids, answers, seconds, and log-likelihoods twice: the second time all prompts are in the cache."""
+    """Token ids, answers, seconds, log-likelihoods, and the other families' faults.
+
+    The log-likelihoods are computed twice: the second time all prompts are in the cache.
+    """
+    data = Dataset.open(Path(root))
     row = json.loads(Path(file).read_text(encoding="utf-8"))
     questions, everything = asked(row), range(len(row["questions"]))
     engine = OneStart(ckpt, BUDGET, root=Path(root))
@@ -63,14 +78,18 @@ def main(ckpt: str, root: str, file: str) -> dict[str, Any]:
     clock.append(time.perf_counter())
     logs = [in_order(engine.likelihoods(questions, everything, row["candidates"], 8)) for _ in range(2)]
     for out, given in row["runs"].items():
-        predict(ckpt, Dataset.open(Path(root)), Path(out), engine=engine, **given)
+        predict(ckpt, data, Path(out), engine=engine, **given)
+    tokens = seen(engine, questions)
+    del engine
+    faults = [fault_of(data, *one) for one in row["families"]]
     load_s, answer_s = clock[1] - clock[0], clock[2] - clock[1]
     return {
-        "tokens": seen(engine, questions),
+        "tokens": tokens,
         "answers": answers,
         "likelihoods": logs,
         "load_s": load_s,
         "answer_s": answer_s,
+        "faults": faults,
     }
 
 
