@@ -19,9 +19,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests first, so that no process begins one when the others are at their end."""
+    """Put the files with slow tests first, so that no process begins one when the others are at their end.
+
+    Of these, one that needs the samples is the first, and the others that need them the last: while one process draws
+    and builds them, the other has files that do without.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    need = [item.path for item in items if isinstance(item, pytest.Function) and "raw" in item.fixturenames]
+    first = next((path for path in need if path in slow), None)
+    late = set(need) - {first}
+    items.sort(key=lambda item: (item.path not in slow, item.path in late))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +59,7 @@ def build_all(raw: Path, out: Path, limit: int | None = None) -> None:
     from data_build.config import load_config
     from mmafflm.benchmark.benchmark import choose_subsets
 
-    build(raw, out, load_config(None), choose_subsets(None), jobs=2, limit=limit)
+    build(raw, out, load_config(None), choose_subsets(None), jobs=2, limit=limit, replace=out.exists())
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +77,17 @@ def built(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def few(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of all subsets with FEW rows of each; tests must not change it."""
-    return made_once(tmp_path_factory, "few", lambda out: build_all(raw, out, limit=FEW))
+def few(raw: Path, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of all subsets with FEW rows of each; tests must not change it.
+
+    It is made over a copy of `built`, so no picture is opened again.
+    """
+
+    def make(out: Path) -> None:
+        shutil.copytree(built, out)
+        build_all(raw, out, limit=FEW)
+
+    return made_once(tmp_path_factory, "few", make)
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,19 @@ def python_of(harness: str) -> Path:
 
 # Reading their thousands of own tasks takes lm-eval and lmms-eval most of their time. One run lets them.
 OURS_ONLY = """
-import functools, runpy, sys, {0}.tasks as tasks
+import functools, json, os, runpy, sys, {0}.tasks as tasks
 tasks.TaskManager = functools.partial(tasks.TaskManager, include_defaults=False)
-runpy.run_module("{0}", run_name="__main__", alter_sys=True)
+for folder, words in json.loads(sys.argv[1]):
+    os.chdir(folder)
+    sys.argv[1:] = words
+    runpy.run_module("{0}", run_name="__main__", alter_sys=True)
 """
 
 
-def ours_only(harness: str) -> tuple[str, str]:
-    """The words that start a harness without its own tasks."""
-    return "-c", OURS_ONLY.format(harness)
+def run_ours(python: Path, harness: str, runs: list[tuple[Path, list[str]]], **env: str) -> str:
+    """Run a harness without its own tasks, in one process for several runs: [(folder, words), ...]."""
+    told = json.dumps([(str(folder), words) for folder, words in runs])
+    return run(python, runs[0][0], "-c", OURS_ONLY.format(harness), told, **env)
 
 
 def run(python: Path, folder: Path, *words: object, **env: str) -> str:
@@ -109,36 +113,43 @@ def exported(harness: str, data: Dataset, tmp_path: Path, subsets: list[str] | N
     return folder
 
 
-def lm_eval(python: Path, folder: Path, tasks: str, *words: object, **env: str) -> tuple[Any, list[Path]]:
+def lm_eval_words(tasks: str, model: str, arguments: str, *words: object) -> list[str]:
+    told = ("--include_path", ".", "--tasks", tasks, "--apply_chat_template", "--output_path", f"out-{tasks}")
+    return [*map(str, (*told, "--log_samples", "--model", model, "--model_args", arguments, *words))]
+
+
+def lm_eval_found(folder: Path, tasks: str) -> tuple[Any, list[Path]]:
+    """What a run printed, and the files with its answers."""
     out = folder / f"out-{tasks}"
-    begun = ("-m", "lm_eval") if tasks == "mmaffben_text" else ours_only("lm_eval")
-    run(python, folder, *begun, "--include_path", ".", "--tasks", tasks, "--apply_chat_template",
-        "--output_path", out, "--log_samples", *words, **env)  # fmt: skip
     (results,) = out.rglob("results_*.json")
     return printed(json.loads(results.read_text())["results"]), sorted(out.rglob("samples_*.jsonl"))
 
 
-def test_lm_eval_prints_our_scores(data: Dataset, tmp_path: Path) -> None:
+def test_lm_eval_prints_our_scores(data: Dataset, tmp_path: Path, nano: Path, llama: Path) -> None:
+    """Of a server that we made, of a text model, and of a model that sees pictures."""
     python, folder = python_of("lm-eval"), exported("lm-eval", data, tmp_path)
+    runs: list[tuple[Path, list[str]]] = []
+    for model, checkpoint, subset in (("hf", llama, "XED"), ("hf-multimodal", nano, "FER2013")):
+        one = exported("lm-eval", data, tmp_path / model, [subset])
+        words = lm_eval_words(f"mmaffben_{subset.lower()}", model, f"pretrained={checkpoint}")
+        runs.append((one, [*words, "--device", "cpu", "--batch_size", "4"]))
     with answering_server(data) as (url, asked):
-        model = f"model=made-up,base_url={url}/chat/completions,num_concurrent=1,tokenized_requests=False"
-        words = ("--model", "local-chat-completions", "--model_args", model)
+        arguments = f"model=made-up,base_url={url}/chat/completions,num_concurrent=1,tokenized_requests=False"
         # This model of lm-eval cannot ask with and without pictures in one run.
-        texts, answers = lm_eval(python, folder, "mmaffben_text", *words, OPENAI_API_KEY="none")
-        pictures, more = lm_eval(python, folder, "mmaffben_image", *words, OPENAI_API_KEY="none")
+        text, image = (
+            lm_eval_words(f"mmaffben_{kind}", "local-chat-completions", arguments) for kind in ("text", "image")
+        )
+        run(python, folder, "-m", "lm_eval", *text, OPENAI_API_KEY="none")
+        run_ours(python, "lm_eval", [(folder, image), *runs], OPENAI_API_KEY="none")
+    texts, answers = lm_eval_found(folder, "mmaffben_text")
+    pictures, more = lm_eval_found(folder, "mmaffben_image")
     found = texts | pictures
     assert len(found) == 8 and sum("image_url" in json.dumps(body) for body in asked) == 24
     assert found["xed"]["macro_f1"] > 0 and found["emotic_si"]["pearson_arousal"] != 0
     require_our_scores(found, [*answers, *more], data, tmp_path / "run")
-
-
-def test_lm_eval_runs_transformers(data: Dataset, tmp_path: Path, nano: Path, llama: Path) -> None:
-    python = python_of("lm-eval")
-    for model, checkpoint, subset in (("hf", llama, "XED"), ("hf-multimodal", nano, "FER2013")):
-        folder = exported("lm-eval", data, tmp_path / model, [subset])
-        words = ("--model", model, "--model_args", f"pretrained={checkpoint}", "--device", "cpu", "--batch_size", 4)
-        found, answers = lm_eval(python, folder, f"mmaffben_{subset.lower()}", *words)
-        require_our_scores(found, answers, data, tmp_path / subset)
+    for one, words in runs:
+        tasks = words[words.index("--tasks") + 1]
+        require_our_scores(*lm_eval_found(one, tasks), data, tmp_path / tasks)
 
 
 def inspect(python: Path, folder: Path, which: str, *words: object, **env: str) -> tuple[Any, list[Path]]:
@@ -171,10 +182,10 @@ def test_inspect_runs_transformers(data: Dataset, tmp_path: Path, llama: Path) -
     require_our_scores(found, answers, data, tmp_path / "run")
 
 
-def lmms_eval(python: Path, folder: Path, tasks: str, *words: object, **env: str) -> tuple[Any, list[Path]]:
+def lmms_eval(python: Path, folder: Path, tasks: str, *words: str, **env: str) -> tuple[Any, list[Path]]:
     out = folder / "out"
-    said = run(python, folder, *ours_only("lmms_eval"), "--include_path", ".", "--tasks", tasks, "--batch_size", 1,
-               "--output_path", out, "--log_samples", *words, **env)  # fmt: skip
+    told = ("--include_path", ".", "--tasks", tasks, "--batch_size", "1", "--output_path", str(out), "--log_samples")
+    said = run_ours(python, "lmms_eval", [(folder, [*told, *words])], **env)
     results = next(out.rglob("*results.json"), None)
     assert results is not None, said  # lmms-eval ends with 0 after an exception, too
     return printed(json.loads(results.read_text())["results"]), sorted(out.rglob("*samples_*.jsonl"))
