@@ -17,8 +17,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from eval.compare.compare import compare_runs
 from eval.run.join import run_json
@@ -29,7 +28,7 @@ from mmafflm.errors import UsageFault
 from mmafflm.records import write_text
 from mmafflm.run_file import run_of
 
-Z95 = float(norm.isf(0.025))
+Z95 = float(-ndtri(0.025))
 LEAST_P = 1e-12
 
 
@@ -49,11 +48,13 @@ def combined(differences: Sequence[float], widths: Sequence[float]) -> OverSeeds
 
     differences: B - A for each seed. widths: the widths of the 95% intervals over rows, one for each seed.
     """
+    from scipy.optimize import brentq  # takes a tenth of a second, and most comparisons are of one seed
+
     mean, rows = fmean(differences), fmean(widths) / (2 * Z95)
     seeds = stdev(differences) / len(differences) ** 0.5
 
     def half(p: float) -> float:
-        return math.hypot(rows * norm.isf(p / 2), seeds * t.isf(p / 2, len(differences) - 1))
+        return math.hypot(rows * ndtri(p / 2), seeds * stdtrit(len(differences) - 1, p / 2))
 
     wide = half(0.05)
     p = brentq(lambda p: half(p) - abs(mean), LEAST_P, 1.0) if 0 < abs(mean) < half(LEAST_P) else float(not mean)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binom, norm, t
+from scipy.special import bdtr, bdtrc, ndtri, stdtr  # scipy.stats has the same but takes half a second to import
 
 from eval.score.bootstrap import RESAMPLES, distribution, interval
 from eval.score.metrics import Floats
 from eval.score.paired import holm
 
-Z95 = float(norm.isf(0.025))
+Z95 = float(-ndtri(0.025))
 MIN_ROWS = 30  # after 0 of 30 rows, the true share may still be 10% (rule of three)
 LEVEL = 0.01  # for each kind: at most 5% of the runs without a fault have a "found" (6% with --ablation prompt)
 KINDS = ("intensity_drift", "language_collapse", "modality_ignorance", "prompt_dependence", "label_prior", "format")
@@ -177,11 +177,10 @@ class Finding:
         above = check.side == "above"
         if check.is_share:
             hits = round(self.value * self.n)
-            tail = binom.sf(hits - 1, self.n, check.threshold) if above else binom.cdf(hits, self.n, check.threshold)
-            return float(tail)
+            return float(bdtrc(hits - 1, self.n, check.threshold) if above else bdtr(hits, self.n, check.threshold))
         apart = self.value - check.threshold if above else check.threshold - self.value
         error = (self.ci95[1] - self.ci95[0]) / (2 * Z95)
-        return float(t.sf(apart / error, self.n - 1)) if error > 0 else float(apart <= 0)
+        return float(stdtr(self.n - 1, -apart / error)) if error > 0 else float(apart <= 0)
 
     def to_json(self) -> dict[str, Any]:
         """The object in diagnosis.json."""

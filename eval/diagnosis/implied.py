@@ -9,7 +9,7 @@ scale than gold, although the predictor has no fault.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from eval.score import metrics
 from eval.score.metrics import Floats
@@ -37,5 +37,5 @@ def implied_by(gold: Floats, prediction: Floats, ticks: Floats) -> Implied:
     centre = gold.mean() + r**2 * (values - gold.mean())
     width = max(r * np.sqrt(1 - r**2) * float(gold.std()), 1e-9)
     edges = np.concatenate([[-np.inf], (ticks[1:] + ticks[:-1]) / 2, [np.inf]])
-    shares = np.diff(norm.cdf((edges - centre[:, None]) / width), axis=1)
+    shares = np.diff(ndtr((edges - centre[:, None]) / width), axis=1)
     return Implied(r, counts @ shares / len(gold))

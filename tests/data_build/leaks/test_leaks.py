@@ -189,7 +189,9 @@ def test_build_takes_copies_of_tests_out_of_training(built: Path) -> None:
     assert "| MELD_EC | speaker | 3 | 3 | 3 |" in (built / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_switch_leaves_them_and_the_report_says_so(config: Config, tmp_path: Path) -> None:
+def test_a_switch_leaves_them_and_the_report_says_so(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     raw = tmp_path / "raw"
     write_samples(raw, only={"semeval2018"})
     left = config.model_copy(update={"leaks": Leaks(remove=False)})
@@ -202,6 +204,8 @@ def test_a_switch_leaves_them_and_the_report_says_so(config: Config, tmp_path: P
     train = {name: of["subsets"]["semeval2018_spanish"]["train"]["rows"] for name, of in rows.items()}
     assert train["left"] - train["gone"] == leaks
     assert "They were left in training" in (tmp_path / "left" / "leakage.md").read_text()
+    line = f"leakage: {leaks} of {train['left']} training rows copy a test row, exactly or nearly\n"
+    assert capsys.readouterr().err.count(line) == 2
 
 
 def test_hashes_may_differ_in_as_many_bits_as_the_rules_say(tmp_path: Path) -> None:
