@@ -19,7 +19,7 @@ from data_build.dataset.manifest import Source, describe, write_seal
 from data_build.dataset.origins import of_outcomes, write_origins
 from data_build.dataset.typed import write_typed
 from data_build.leaks.leak_report import decide, in_manifest
-from data_build.media.extract import extract
+from data_build.media.extract import MediaWorkers, extract, media_workers
 from data_build.media.media_index import Index, entries, write_index
 from data_build.mix.mix import Mix
 from data_build.reading.corpus import Corpus, RawPart
@@ -82,11 +82,12 @@ def construct(plan: BuildPlan) -> bool:
         (data / MANIFEST).unlink(missing_ok=True)  # without a manifest the folder counts as unfinished
         index: Index = {}
         chosen = []
-        for source in sources:
-            shards = find_shards(folders[source.corpus.name])
-            if wanted := wanted_media(shards, config.splits, config.seed, plan.limit):
-                shards = _open_media(source, shards, wanted, plan, jobs, index)
-            chosen.append(_choose(source, folders[source.corpus.name], shards, config, plan.limit))
+        with media_workers(jobs) as workers:
+            for source in sources:
+                shards = find_shards(folders[source.corpus.name])
+                if wanted := wanted_media(shards, config.splits, config.seed, plan.limit):
+                    shards = _open_media(source, shards, wanted, plan, workers, index)
+                chosen.append(_choose(source, folders[source.corpus.name], shards, config, plan.limit))
         write_index(data, index)
         _finish(plan, chosen, folders, index)
         write_state(data, made)
@@ -167,11 +168,13 @@ def _read(task: tuple[str, RawPart, dict[str, Any], list[str], Path]) -> None:
     read_part(corpora()[name], part, options, subsets, folder)
 
 
-def _open_media(source: Source, shards: Shards, wanted: list[str], plan: BuildPlan, jobs: int, index: Index) -> Shards:
+def _open_media(
+    source: Source, shards: Shards, wanted: list[str], plan: BuildPlan, workers: MediaWorkers, index: Index
+) -> Shards:
     """Open each picture and clip and add the stored files to the index. Returns the shards with what was stored."""
     name = source.corpus.name
     budget = plan.config.budget
-    taken = extract(name, wanted, source.media, plan.data, jobs, budget, plan.raw_video, nodes=plan.nodes)
+    taken = extract(name, wanted, source.media, plan.data, workers, budget, plan.raw_video, nodes=plan.nodes)
     raw_names = {text: json.loads(text).get("file", "") for text in wanted}
     index |= entries(name, ((raw_names[text], one) for text, one in taken.items()))
     notes = {raw_names[text]: one.note for text, one in taken.items() if one.note}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_build.build import SHARES, read_all, require_free
 from data_build.config import Config
-from data_build.media.extract import extract
+from data_build.media.extract import extract, media_workers
 from data_build.rows.shards import find_shards, wanted_media
 from data_build.sources import find_sources
 from mmafflm.benchmark.benchmark import Subset
@@ -41,11 +41,12 @@ def open_share(
         sources = find_sources(raw, config, media, own / "listings")
         jobs = jobs or os.cpu_count() or 1
         folders = read_all(sources, own, jobs)
-        for source in sources:
-            name = source.corpus.name
-            wanted = wanted_media(find_shards(folders[name]), config.splits, config.seed, limit)
-            taken = extract(name, wanted, source.media, data, jobs, config.budget, raw_video, shard=shard)
-            say(f"{name}: {len(taken)} of {len(wanted)} pictures and clips are opened by now")
+        with media_workers(jobs) as workers:
+            for source in sources:
+                name = source.corpus.name
+                wanted = wanted_media(find_shards(folders[name]), config.splits, config.seed, limit)
+                taken = extract(name, wanted, source.media, data, workers, config.budget, raw_video, shard=shard)
+                say(f"{name}: {len(taken)} of {len(wanted)} pictures and clips are opened by now")
 
 
 @contextmanager

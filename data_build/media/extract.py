@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import RawFile
 from data_build.reading.unreadable import Steps, Unreadable, reading
 from data_build.workers.nodes import Nodes
-from data_build.workers.pool import Failed, run_guarded
+from data_build.workers.pool import Failed, Workers
 from mmafflm.files.inside import is_media_name
 from mmafflm.files.source_hash import source_hash
 from mmafflm.files.writing import make_folder, writing
@@ -58,23 +58,25 @@ class MediaTask:
     raw_video: bool = False
 
 
+MediaWorkers = Workers[MediaTask, Taken]
+
+
 def extract(
     corpus: str,
     wanted: Iterable[str],
     raw: dict[str, RawFile],
     data: Path,
-    jobs: int,
+    workers: MediaWorkers,
     budget: Budget,
     raw_video: bool = False,
-    limit_s: float = LIMIT_S,
     nodes: Nodes | None = None,
     shard: Shard = WHOLE,
 ) -> dict[str, Taken]:
     """Open every wanted picture and clip that no earlier build has opened. Returns the results of all of them.
 
-    wanted: each as the JSON of a RawMedia, which is also the key of its result. raw: raw files by name. limit_s: time
-    limit for one picture or clip. nodes: a Ray cluster that opens them instead of `jobs` local processes. shard: open
-    only this share, and return only what has been opened. Raises Fault for a broken archive or too small a disk.
+    wanted: each as the JSON of a RawMedia, which is also the key of its result. raw: raw files by name. workers: from
+    media_workers(). nodes: a Ray cluster that opens them instead. shard: open only this share, and return only what has
+    been opened. Raises Fault for a broken archive or too small a disk.
     """
     keys = {text: _key(corpus, text, raw, budget, raw_video) for text in wanted}
     known = {key: taken for key, taken in read_journal(data, shard).items() if _stands(taken, data)}
@@ -86,8 +88,8 @@ def extract(
             progress(f"{corpus}: pictures and clips", len(left)) as advance,
             writing_journal(data, shard) as note,
         ):
-            here = partial(run_guarded, take, tasks, jobs, limit_s, MEMORY)
-            for task, result in nodes.run(take, _portions(tasks), limit_s, MEMORY) if nodes else here():
+            there = nodes.run(take, _portions(tasks), workers.limit_s, MEMORY) if nodes else None
+            for task, result in there or workers.run(tasks):
                 if isinstance(result, Failed):  # not recorded: the machine may be at fault, so the next run tries again
                     known[task.key] = Taken(task.key, task.media.kind, reason=result.reason)
                 else:
@@ -96,6 +98,11 @@ def extract(
                 room.note(known[task.key].files)
                 advance(1)
     return {text: known[key] for text, key in keys.items() if key in known}
+
+
+def media_workers(jobs: int, limit_s: float = LIMIT_S) -> MediaWorkers:
+    """Processes that open pictures and clips, for one corpus after the other. limit_s: for one picture or clip."""
+    return Workers(take, jobs, limit_s, MEMORY)
 
 
 def _portions(tasks: Iterator[MediaTask]) -> Iterator[list[MediaTask]]:

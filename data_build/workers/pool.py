@@ -48,42 +48,66 @@ class _Busy(Generic[T]):
     deadline: float
 
 
+class Workers(Generic[T, R]):
+    """Up to `jobs` processes, started when there are tasks for them. They stay until the end of the `with` block."""
+
+    def __init__(self, work: Callable[[T], R], jobs: int, limit_s: float, memory: int) -> None:
+        """work: a module-level function. limit_s: seconds for one task. memory: bytes of a worker's address space."""
+        self.work, self.jobs, self.limit_s, self.memory = work, jobs, limit_s, memory
+        self.idle: list[_Process] = []
+        self.started: list[_Process] = []
+
+    def __enter__(self) -> "Workers[T, R]":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self.started:  # all of them: a worker whose task raised is neither busy nor idle
+            _stop(worker.process)
+
+    def run(self, tasks: Iterator[T]) -> Generator[tuple[T, R | Failed], None, None]:
+        """Yield each task with its result, in the order in which the tasks end.
+
+        Exceptions of `work` are raised and end the run. Tasks are taken one at a time as workers become free, so they
+        may be large.
+        """
+        busy: list[_Busy[T]] = []
+        try:
+            while True:
+                while len(busy) < self.jobs and (task := next(tasks, None)) is not None:
+                    busy.append(self._hand(task))
+                if not busy:
+                    return
+                first = min(one.deadline for one in busy)
+                ready = wait([one.worker.results for one in busy], timeout=max(0.0, first - time.monotonic()))
+                for one in list(busy):
+                    if one.worker.results in ready:
+                        busy.remove(one)
+                        yield one.task, _receive(one.worker, self.idle)
+                    elif time.monotonic() >= one.deadline:
+                        busy.remove(one)
+                        _stop(one.worker.process)
+                        yield one.task, Failed(f"not decoded in {self.limit_s:g} s")
+        finally:
+            for one in busy:  # its result must not reach the next run
+                _stop(one.worker.process)
+
+    def _hand(self, task: T) -> _Busy[T]:
+        """Give a task to an idle worker, or to a new one."""
+        if not self.idle:
+            self.idle.append(_start(self.work, self.memory))
+            self.started.append(self.idle[-1])
+        worker = self.idle.pop()
+        with suppress(ConnectionError):  # it died while idle; _receive notices that too
+            worker.tasks.send(task)
+        return _Busy(worker, task, time.monotonic() + self.limit_s)
+
+
 def run_guarded(
     work: Callable[[T], R], tasks: Iterator[T], jobs: int, limit_s: float, memory: int
 ) -> Generator[tuple[T, R | Failed], None, None]:
-    """Yield each task with its result, in the order in which the tasks end.
-
-    work: a module-level function; its exceptions are raised and end the run. limit_s: seconds for one task. memory:
-    bytes of a worker's address space. Tasks are taken one at a time as workers become free, so they may be large.
-    """
-    busy: list[_Busy[T]] = []
-    idle: list[_Process] = []
-    started: list[_Process] = []
-    try:
-        while True:
-            while len(busy) < jobs and (task := next(tasks, None)) is not None:
-                if not idle:
-                    idle.append(_start(work, memory))
-                    started.append(idle[-1])
-                worker = idle.pop()
-                with suppress(ConnectionError):  # it died while idle; _receive notices that too
-                    worker.tasks.send(task)
-                busy.append(_Busy(worker, task, time.monotonic() + limit_s))
-            if not busy:
-                return
-            first = min(one.deadline for one in busy)
-            ready = wait([one.worker.results for one in busy], timeout=max(0.0, first - time.monotonic()))
-            for one in list(busy):
-                if one.worker.results in ready:
-                    busy.remove(one)
-                    yield one.task, _receive(one.worker, idle)
-                elif time.monotonic() >= one.deadline:
-                    busy.remove(one)
-                    _stop(one.worker.process)
-                    yield one.task, Failed(f"not decoded in {limit_s:g} s")
-    finally:
-        for worker in started:  # all of them: a worker whose task raised is neither busy nor idle
-            _stop(worker.process)
+    """Workers(work, jobs, limit_s, memory).run(tasks), with workers of its own."""
+    with Workers(work, jobs, limit_s, memory) as workers:
+        yield from workers.run(tasks)
 
 
 def _receive(worker: _Process, idle: list[_Process]) -> Any:

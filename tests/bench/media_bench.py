@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from data_build.media.extract import MediaTask, extract, take
+from data_build.media.extract import MediaTask, extract, media_workers, take
 from data_build.media.journal import Taken
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
@@ -73,7 +73,8 @@ def main() -> None:
             write(folder / f"raw/clip{number}.mp4", different[number % DIFFERENT])
         files = {file.name: file for file in list_raw(folder / "raw")}
         media = {name: RawMedia("video", name) for name in files}
-        taken = extract("bench", [one.to_json() for one in media.values()], files, folder, 1, BUDGET)
+        with media_workers(1) as workers:
+            taken = extract("bench", [one.to_json() for one in media.values()], files, folder, workers, BUDGET)
         frames = {json.loads(text)["file"]: one for text, one in taken.items()}
         _extraction(folder, media)
         names = sorted(files)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_build.media.extract import extract
+from data_build.media.extract import LIMIT_S, extract, media_workers
 from data_build.media.free_disk import spread
 from data_build.media.journal import JOURNAL, Taken, read_journal
 from data_build.reading.corpus import RawMedia
@@ -30,11 +30,12 @@ def jpeg(width: int, height: int, seed: int = 0) -> bytes:
     return out.getvalue()
 
 
-def take_all(root: Path, data: Path, *media: RawMedia, **options: object) -> list[Taken]:
+def take_all(root: Path, data: Path, *media: RawMedia, limit_s: float = LIMIT_S, **options: object) -> list[Taken]:
     raw = {file.name: file for file in list_raw(root)}
     data.mkdir(exist_ok=True)
     wanted = [one.to_json() for one in media]
-    found = extract("made", wanted, raw, data, 2, BUDGET, **options)
+    with media_workers(2, limit_s) as workers:
+        found = extract("made", wanted, raw, data, workers, BUDGET, **options)
     return [found[text] for text in wanted]
 
 
@@ -172,7 +173,9 @@ def test_a_member_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatc
     raw = {file.name: replace(file, size=3_000_000_000) for file in list_raw(root)}
     (tmp_path / "data").mkdir()
     monkeypatch.setattr("data_build.media.extract.stream_members", None)  # nothing may be streamed
-    found = extract("made", [RawMedia("video", name).to_json() for name in raw], raw, tmp_path / "data", 1, BUDGET)
+    wanted = [RawMedia("video", name).to_json() for name in raw]
+    with media_workers(1) as workers:
+        found = extract("made", wanted, raw, tmp_path / "data", workers, BUDGET)
     assert {one.reason for one in found.values()} == {"file of 3.0 GB is too large"} and len(found) == 3
 
 

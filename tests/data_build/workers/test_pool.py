@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from data_build.workers.pool import Failed, run_guarded
+from data_build.workers.pool import Failed, Workers, run_guarded
 
 MEMORY = 4 << 30
 
@@ -55,3 +55,20 @@ def test_a_bug_or_a_full_disk_ends_the_run(task: str, error: type[Exception]) ->
     with pytest.raises(error):
         run("a", task)
     assert not multiprocessing.active_children()  # the exit would wait for ever for a remaining child
+
+
+def named(task: str) -> tuple[str, int]:
+    return task, os.getpid()
+
+
+def test_workers_stay_for_the_next_tasks() -> None:
+    with Workers(named, 2, 30.0, MEMORY) as workers:
+        first, second = (list(workers.run(iter(names))) for names in ("abcdef", "ghijkl"))
+        assert sorted(task for task, _ in second) == list("ghijkl") and all(task == one[0] for task, one in second)
+        assert {one[1] for _, one in second} <= {one[1] for _, one in first}
+        stopped = workers.run(iter("mnop"))
+        next(stopped)
+        stopped.close()  # with a task under way, whose result must not come next
+        third = list(workers.run(iter("qrst")))
+        assert sorted(task for task, _ in third) == list("qrst") and all(task == one[0] for task, one in third)
+    assert not multiprocessing.active_children()

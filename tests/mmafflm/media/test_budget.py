@@ -10,7 +10,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data_build.media.extract import extract
+from data_build.media.extract import extract, media_workers
 from data_build.reading.corpus import RawMedia
 from data_build.reading.raw import list_raw
 from eval.engines import Question
@@ -56,7 +56,8 @@ def trained(plugin: Any, processor: Any, images: list[Any], videos: list[Any]) -
 def stored(root: Path, data: Path, media: RawMedia) -> tuple[str, ...]:
     """The files that the build makes from one raw file."""
     data.mkdir(exist_ok=True)
-    taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, 1, BUDGET)
+    with media_workers(1) as workers:
+        taken = extract("made", [media.to_json()], {file.name: file for file in list_raw(root)}, data, workers, BUDGET)
     (one,) = taken.values()
     assert not one.reason, one.reason
     return tuple(name for name, _, _ in one.files)
