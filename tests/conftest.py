@@ -1,5 +1,6 @@
 """The samples, a base model and the processes that several tests share; and Ctrl-C as a terminal gives it."""
 
+import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from tests.shared import FEW, made_once
 from tests.warm import Warm
 
 FIRST = {"onlineshopping", "fer2013", "emotic", "meld"}  # the corpora whose samples many tests need
+
+# Imports make millions of objects and hardly any garbage: looking for it is a third of the time to collect the tests.
+gc.disable()
 
 # A runner in the background, or under nohup, ignores SIGINT, and every command that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -29,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = next((path for path in need if path in slow), None)
     late = set(need) - {first}
     items.sort(key=lambda item: (item.path not in slow, item.path in late))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among what is imported by now."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

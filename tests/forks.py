@@ -146,6 +146,7 @@ def main() -> None:
 
 def import_all() -> None:
     """Import what every rank would import, and look up once what every rank would look up."""
+    gc.disable()  # imports make no garbage worth looking for
     for module in SHARED:
         importlib.import_module(module)
     from deepspeed.utils import numa
@@ -155,6 +156,7 @@ def import_all() -> None:
     numa.get_numa_cores = functools.cache(numa.get_numa_cores)  # ZeRO starts a process here for each bucket
     gc.collect()
     gc.freeze()  # so that a fork's collections neither visit these objects nor copy their pages
+    gc.enable()
 
 
 def run_as(order: dict[str, Any], rank: int, port: int, parent: int) -> int:

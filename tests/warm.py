@@ -6,6 +6,7 @@ which forks to become the command. (A fork of the test process itself would not 
 that has used it.) tests/test_installed.py and all tests that use `python -m` start the commands as users do.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -84,8 +85,12 @@ class Server:
     def serve(self, listener: socket.socket) -> None:
         """Answer each connection in a fork."""
         die_with_parent(os.getppid())
+        gc.disable()
         for module in MODULES:
             importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # as in tests/forks.py
+        gc.enable()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those forks
         server = os.getpid()
         while True:

@@ -20,6 +20,7 @@ import pytest
 
 from data_build.build import build
 from data_build.config import load_config
+from data_build.media.journal import JOURNAL
 from data_build.release.export import export
 from mmafflm.benchmark.benchmark import choose_subsets
 from mmafflm.dataset import Dataset
@@ -43,14 +44,18 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def clone(nano: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sources, raw corpora, a build, the model `runs/nano`, and two runs of answers."""
+def clone(nano: Path, raw: Path, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sources, raw corpora, a build, the model `runs/nano`, and two runs of answers.
+
+    Builds here are made over copies of `built`, so no picture is opened again.
+    """
     folder = tmp_path_factory.mktemp("clone")
     for name in ("Makefile", "data_build", "mmafflm", "eval", "tests", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "train_configs", folder / "train_configs")
     (folder / "raw").symlink_to(raw)
-    build(raw, folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=ROWS)
+    shutil.copytree(built, folder / "data")
+    build(raw, folder / "data", load_config(None), choose_subsets(SUBSETS), jobs=1, limit=ROWS, replace=True)
     shutil.copytree(nano, folder / "runs" / "nano")
     data = Dataset.open(folder / "data")
     for run, wrong in (("before", 0.6), ("after", 0.3)):
@@ -64,7 +69,11 @@ def _env(bin: Path = Path(sys.executable).parent) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_run(page: Path, clone: Path, warm: Path) -> None:
+def test_the_commands_of_a_page_run(page: Path, clone: Path, built: Path, warm: Path) -> None:
+    if page.stem == LAST:
+        shutil.rmtree(clone / "data")
+        shutil.copytree(built / "media", clone / "data" / "media")  # as a build that was stopped after the media
+        shutil.copy(built / JOURNAL, clone / "data")
     for title, block in BLOCK.findall(page.read_text()):
         for line in _lines(block):
             if title or line.startswith(PYTEST):

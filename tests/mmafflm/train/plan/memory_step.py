@@ -114,6 +114,8 @@ def measure(case: dict[str, Any]) -> None:
 def main() -> None:
     """Measure the cases in turn; the first argument is a list of them, as JSON."""
     torch.set_num_threads(1)  # two spinning threads next to another test take ten times as long
+    gc.collect()
+    gc.freeze()  # so that a fork's collections neither visit these objects nor copy their pages
     for case in json.loads(sys.argv[1]):
         child = os.fork()
         if child == 0:
