@@ -21,7 +21,7 @@ OURS = ("extends", "global_batch", "hardware", "similar_lengths", "validate_ever
 FRAMES = "the budget of --data, with which the build took its frames (`budget:` in the build config)"
 COMPUTED = {
     "max_steps": "floor(rows of the mix / global_batch)",
-    "num_train_epochs": "one epoch, by max_steps",
+    "num_train_epochs": "one epoch, by max_steps; for another, train again with --base OUT",
     "gradient_accumulation_steps": "global_batch / (per-device batch x ranks)",
     "dataloader_num_workers": "a multiple of the ranks, or 1",
     "accelerator_config": "dispatch_batches: false",

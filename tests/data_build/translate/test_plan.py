@@ -33,7 +33,10 @@ def mix_with(plan: TranslationPlan, good: float) -> dict[str, dict[str, int]]:
             made.setdefault(subset, {})[pair.to] = int(rows * good)
     return {
         name: shares_with_translated(
-            config.mix[name], dict.fromkeys(subset.languages, PLENTY * 4), made.get(name, {}), config.most_translated
+            config.mix.get(name, 0),
+            dict.fromkeys(subset.languages, PLENTY * 4),
+            made.get(name, {}),
+            config.most_translated,
         )
         for name, subset in benchmark().items()
         if has_text(name)
