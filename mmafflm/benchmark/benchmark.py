@@ -126,12 +126,19 @@ def _require_keys(name: str, whole: dict[str, Any]) -> None:
 
 
 def _require_tasks(name: str, whole: dict[str, Any], prompts: dict[str, Any]) -> None:
-    """Raises Fault for a missing key, an unknown kind, prompt or field, and a prompt for texts without a text field."""
+    """Raises Fault for a missing key, an unknown kind, prompt or field, and a prompt for texts without a text field.
+
+    Also for a polarity that paper mode would read wrongly.
+    """
     _require_keys(name, whole)
     for key, one in whole["tasks"].items():
         shared, where = isinstance(one["prompt"], str), f"mmafflm/benchmark/subsets.yaml: subset {name}, task {key}"
         if one["kind"] not in KINDS:
             raise Fault(f"{where}: kind {one['kind']} is not one of {', '.join(KINDS)}.")
+        if one["grammar"] in ("polarity2", "polarity3") and one.get("paper_accuracy") != "polarity":
+            raise Fault(
+                f"{where}: add `paper_accuracy: polarity`, or paper mode reads the answers -1 and 1 as neutral."
+            )
         if shared and one["prompt"] not in prompts:
             raise Fault(f"{where}: prompts.yaml has no prompt {one['prompt']}.")
         fields = set(_FIELD.findall((prompts[one["prompt"]] if shared else one["prompt"])["prompt"]))

@@ -146,6 +146,11 @@ def test_the_benchmark_asks_it(tree: Path) -> None:
     [
         ("    test_rows: {mood: 20}\n", "", "subset DIARY has no test_rows."),
         ("kind: emotion_classification", "kind: mood", "subset DIARY, task mood: kind mood is not one of"),
+        (
+            "grammar: {type: labels, labels: {0: [calm], 1: [tense, nervous]}}",
+            "grammar: polarity2",
+            "task mood: add `paper_accuracy: polarity`, or paper mode reads",
+        ),
         ("{text}", "{txt}", "its prompt has {txt}; the fields are"),
         ("{text}", "", "its prompt has no {text}, so the model would not get the text."),
         ("    modality: text", "    modality text", "subsets.yaml: not YAML"),
